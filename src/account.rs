@@ -1,0 +1,81 @@
+//! Who is served: apps, the accounts that they hold, and the API users of each.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AccountId, AppName, Email, InvalidId, UserId};
+
+/// A user as a person or a configuration names one: by id or by email.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum UserKey {
+    Id(UserId),
+    Email(Email),
+}
+
+impl UserKey {
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Id(id) => id.as_str(),
+            Self::Email(email) => email.as_str(),
+        }
+    }
+}
+
+impl FromStr for UserKey {
+    type Err = InvalidId;
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        if text.contains('@') { Email::parse(text).map(Self::Email) } else { UserId::parse(text).map(Self::Id) }
+    }
+}
+
+impl TryFrom<String> for UserKey {
+    type Error = InvalidId;
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
+}
+
+impl From<UserKey> for String {
+    fn from(key: UserKey) -> Self {
+        key.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for UserKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How an app is let in by accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AppKind {
+    /// One account, the one in which the app was made.
+    ServerToServer,
+}
+
+/// A Zoom plan, as far as it decides rate limits (Zoom's "rate limits" page: Free, Pro, Business+).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Plan {
+    Free,
+    #[default]
+    Pro,
+    /// Also Education, Enterprise and Partner.
+    #[serde(alias = "education", alias = "enterprise", alias = "partner")]
+    Business,
+}
+
+/// One Zoom account that an app holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub id: AccountId,
+    pub app: AppName,
+    pub plan: Plan,
+    /// The only users that are ever granted scheduling privilege.
+    pub api_users: Vec<UserKey>,
+}

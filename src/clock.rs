@@ -1,0 +1,194 @@
+//! Time: the one place that asks the machine what time it is.
+//!
+//! Everything else takes a [`Clock`], so that a test can stand still, jump to midnight UTC, or live through three days in
+//! a millisecond.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A moment, in milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    pub const EPOCH: Self = Self(0);
+    pub const MAX: Self = Self(i64::MAX);
+
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    pub const fn from_secs(secs: i64) -> Self {
+        Self(secs.saturating_mul(1000))
+    }
+
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds, rounded down.
+    pub const fn as_secs(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(millis(duration)))
+    }
+
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(duration)))
+    }
+
+    /// How long after `earlier` this is; zero where it is not after.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// The next 00:00 UTC strictly after this moment: when Zoom's daily quotas start again.
+    #[must_use]
+    pub const fn next_utc_midnight(self) -> Self {
+        const DAY: i64 = 86_400_000;
+        Self(self.0.div_euclid(DAY).saturating_add(1).saturating_mul(DAY))
+    }
+
+    /// The number of the UTC hour since the epoch.
+    pub const fn utc_hour(self) -> i64 {
+        self.0.div_euclid(3_600_000)
+    }
+
+    /// The number of the UTC day since the epoch.
+    pub const fn utc_day(self) -> i64 {
+        self.0.div_euclid(86_400_000)
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// RFC 3339 in UTC with milliseconds, as in `2026-11-21T08:00:00.123Z`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(at) => write!(f, "{at:.3}"),
+            Err(_) => write!(f, "{} ms", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A future that ends when a moment has come.
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Where time comes from.
+pub trait Clock: fmt::Debug + Send + Sync {
+    fn now(&self) -> Timestamp;
+
+    /// Ends at `at` or later; at once where `at` is past.
+    fn sleep_until(&self, at: Timestamp) -> Sleep;
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that asks")]
+    fn now(&self) -> Timestamp {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Timestamp(since.map_or(0, millis))
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> Sleep {
+        Box::pin(tokio::time::sleep(at.since(self.now())))
+    }
+}
+
+/// A clock that moves only when it is told to.
+#[derive(Debug, Clone)]
+pub struct ManualClock(Arc<tokio::sync::watch::Sender<Timestamp>>);
+
+impl ManualClock {
+    pub fn at(start: Timestamp) -> Self {
+        Self(Arc::new(tokio::sync::watch::Sender::new(start)))
+    }
+
+    pub fn advance(&self, by: Duration) {
+        self.0.send_modify(|now| *now = now.plus(by));
+    }
+
+    pub fn set(&self, to: Timestamp) {
+        self.0.send_replace(to);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        *self.0.borrow()
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> Sleep {
+        let mut moved = self.0.subscribe();
+        Box::pin(async move {
+            // An error means that the clock is gone, and with it everybody who could wait.
+            let _gone = moved.wait_for(|now| *now >= at).await;
+        })
+    }
+}
+
+/// Measures how long something took, for metrics and for people; never decides anything.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(std::time::Instant);
+
+impl Stopwatch {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that asks")]
+    pub fn start() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// Locks a mutex whether or not a holder panicked: what it guards is valid between statements everywhere in this crate.
+pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_prints_as_rfc_3339_with_milliseconds() {
+        assert_eq!(Timestamp::from_millis(1_626_230_691_572).to_string(), "2021-07-14T02:44:51.572Z");
+    }
+
+    #[test]
+    fn midnight_is_strictly_after() {
+        let midnight = Timestamp::from_secs(86_400);
+        assert_eq!(Timestamp::from_millis(1).next_utc_midnight(), midnight);
+        assert_eq!(midnight.next_utc_midnight(), Timestamp::from_secs(2 * 86_400));
+    }
+
+    #[tokio::test]
+    async fn a_manual_clock_wakes_sleepers_when_it_reaches_their_moment() {
+        let clock = ManualClock::at(Timestamp::EPOCH);
+        let sleeper = clock.sleep_until(Timestamp::from_secs(10));
+        clock.advance(Duration::from_secs(10));
+        sleeper.await;
+    }
+}

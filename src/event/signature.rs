@@ -1,0 +1,1 @@
+//! One signed request, verified.

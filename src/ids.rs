@@ -1,0 +1,226 @@
+//! Names of things. Each is a type of its own with one `parse`, so that a user id is never taken for an email, nor a
+//! meeting number for a meeting UUID, and so that nothing that Zoom or a stranger sends reaches a path unchecked.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a text is not the id that it was taken for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} {text:?} is not valid: expected {expected}")]
+pub struct InvalidId {
+    kind: &'static str,
+    text: String,
+    expected: &'static str,
+}
+
+impl InvalidId {
+    fn new(kind: &'static str, text: &str, expected: &'static str) -> Self {
+        Self { kind, text: text.chars().take(64).collect(), expected }
+    }
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $expected:literal, $valid:expr, $normal:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            pub fn parse(text: &str) -> Result<Self, InvalidId> {
+                let (valid, normal): (fn(&str) -> bool, fn(&str) -> String) = ($valid, $normal);
+                if valid(text) { Ok(Self(normal(text).into())) } else { Err(InvalidId::new($kind, text, $expected)) }
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Self::parse(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                Self::parse(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0.into()
+            }
+        }
+    };
+}
+
+fn is_short_name(text: &str) -> bool {
+    (1..=32).contains(&text.len()) && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
+/// Zoom's ids are opaque; real ones are base64-like. Anything printable is taken, and escaped wherever it enters a path.
+fn is_opaque(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+fn is_email(text: &str) -> bool {
+    let printable = text.len() <= 254 && !text.chars().any(|c| c.is_control() || c.is_whitespace());
+    printable && text.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
+}
+
+text_id!(
+    /// The name of an app in the configuration and in its webhook path.
+    AppName, "app name", "1 to 32 of a-z, 0-9 and -", is_short_name, str::to_owned
+);
+text_id!(
+    /// The name of a rule.
+    RuleName, "rule name", "1 to 32 of a-z, 0-9 and -", is_short_name, str::to_owned
+);
+text_id!(
+    /// Zoom's id of an account.
+    AccountId, "account id", "1 to 128 printable ASCII characters", is_opaque, str::to_owned
+);
+text_id!(
+    /// Zoom's id of a user. Case counts. `me` is refused: in a path it would mean whoever holds the token.
+    UserId, "user id", "1 to 128 printable ASCII characters without @, and not me, . or ..",
+    |t| is_opaque(t) && !t.contains('@') && !matches!(t, "me" | "." | ".."), str::to_owned
+);
+text_id!(
+    /// An email address, kept in lower case: Zoom compares without case.
+    Email, "email", "an address like name@example.com", is_email, str::to_lowercase
+);
+text_id!(
+    /// Zoom's id of one instance of a meeting; it may hold `/`, and is encoded twice in paths.
+    MeetingUuid, "meeting uuid", "1 to 128 printable ASCII characters", is_opaque, str::to_owned
+);
+
+macro_rules! numbered_id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(u64);
+
+        impl $name {
+            pub const fn from_number(number: u64) -> Self {
+                Self(number)
+            }
+
+            pub const fn number(self) -> u64 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let number = text.strip_prefix($prefix).and_then(|digits| digits.parse().ok());
+                number.map(Self).ok_or_else(|| {
+                    InvalidId::new(stringify!($name), text, concat!($prefix, " and a number, as the listing prints it"))
+                })
+            }
+        }
+    };
+}
+
+numbered_id!(
+    /// One stored delivery. Larger is later.
+    DeliveryId, "dlv_"
+);
+numbered_id!(
+    /// One job. Larger is later.
+    JobId, "job_"
+);
+
+/// A meeting number. Zoom sends it as a number in some events and as text in others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MeetingId(u64);
+
+impl MeetingId {
+    pub const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let number = if digits { text.parse().ok() } else { None };
+        number.map(Self).ok_or_else(|| InvalidId::new("meeting id", text, "digits, up to 2^64"))
+    }
+}
+
+impl fmt::Display for MeetingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_email_is_compared_without_case() {
+        assert_eq!(Email::parse("Jill@Example.COM").unwrap(), Email::parse("jill@example.com").unwrap());
+        assert!(Email::parse("jill").is_err());
+        assert!(Email::parse("@example.com").is_err());
+    }
+
+    #[test]
+    fn an_app_name_is_short_and_plain() {
+        assert!(AppName::parse("main-2").is_ok());
+        for bad in ["", "Main", "a/b", "a_b", "ä", &"a".repeat(33)] {
+            assert!(AppName::parse(bad).is_err(), "{bad:?} was taken");
+        }
+    }
+
+    #[test]
+    fn a_numbered_id_reads_what_it_prints() {
+        let id = JobId::from_number(42);
+        assert_eq!(id.to_string().parse::<JobId>().unwrap(), id);
+        assert!("42".parse::<JobId>().is_err());
+        assert!("dlv_42".parse::<JobId>().is_err());
+    }
+
+    #[test]
+    fn a_meeting_id_is_digits_only() {
+        assert_eq!(MeetingId::parse("1234567890").unwrap().number(), 1_234_567_890);
+        assert!(MeetingId::parse("+1").is_err());
+        assert!(MeetingId::parse("").is_err());
+    }
+}

@@ -1,0 +1,14 @@
+//! adjutant keeps Zoom accounts the way their admins asked for.
+#![doc = include_str!("README.md")]
+
+pub mod account;
+pub mod audit;
+pub mod chance;
+pub mod clock;
+pub mod event;
+pub mod ids;
+pub mod job;
+pub mod rules;
+pub mod sim;
+pub mod store;
+pub mod zoom;
