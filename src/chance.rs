@@ -39,7 +39,10 @@ pub struct SystemChance;
 
 impl Chance for SystemChance {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that asks")]
-    #[expect(clippy::panic, reason = "a machine without randomness can make no key and no salt: nothing safe is left to do")]
+    #[expect(
+        clippy::panic,
+        reason = "a machine without randomness can make no key and no salt: nothing safe is left to do"
+    )]
     fn fill(&self, bytes: &mut [u8]) {
         if let Err(error) = getrandom::fill(bytes) {
             panic!("the operating system gives no randomness: {error}");

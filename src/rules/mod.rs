@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, MeetingChange, UserChange, What};
+use crate::event::{Event, MeetingChange, What};
 use crate::ids::{Email, RuleName};
 use crate::job::Subject;
 
@@ -135,12 +135,16 @@ pub fn plan(event: &Event, rules: &[Rule]) -> Vec<Step> {
     match &event.what {
         What::User { change, user } => {
             let subject = Subject::User { id: user.id.clone(), email: user.email.clone() };
-            if change.is_gone() { gone(event, subject) } else { user_changed(*change, &subject, rules) }
+            if change.is_gone() {
+                vec![Step::Cancel { subject, why: event.name.clone() }]
+            } else {
+                ensure(SubjectKind::User, &subject, rules)
+            }
         }
         What::Meeting { change, meeting } => {
             let subject = Subject::Meeting { id: meeting.id };
             match change {
-                MeetingChange::Deleted => gone(event, subject),
+                MeetingChange::Deleted => vec![Step::Cancel { subject, why: event.name.clone() }],
                 MeetingChange::Started => Vec::new(),
                 MeetingChange::Ended => vec![Step::Wake { subject }],
                 MeetingChange::Created | MeetingChange::Updated => ensure(SubjectKind::Meeting, &subject, rules),
@@ -148,15 +152,6 @@ pub fn plan(event: &Event, rules: &[Rule]) -> Vec<Step> {
         }
         What::UrlValidation { .. } | What::AppDeauthorized | What::Other => Vec::new(),
     }
-}
-
-fn gone(event: &Event, subject: Subject) -> Vec<Step> {
-    vec![Step::Cancel { subject, why: event.name.clone() }]
-}
-
-fn user_changed(change: UserChange, subject: &Subject, rules: &[Rule]) -> Vec<Step> {
-    debug_assert!(!change.is_gone(), "a user that is gone asks for no work");
-    ensure(SubjectKind::User, subject, rules)
 }
 
 fn ensure(kind: SubjectKind, subject: &Subject, rules: &[Rule]) -> Vec<Step> {

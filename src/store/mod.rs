@@ -1,1 +1,13 @@
-//! What must not be lost.
+//! What must not be lost: the port ([`Store`]), and its implementations.
+//!
+//! Every method that changes something is one atomic unit: when it returns `Ok`, all of it is on disk; when it returns an
+//! error, none of it may be relied on. Each writes the audit entries that tell of it in the same unit. Ids are opaque, and
+//! positions do not leak.
+
+mod port;
+
+pub use port::{
+    Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased, Move,
+    NewDelivery, Note, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError, StoredDelivery, TreeHead,
+    Verdict,
+};

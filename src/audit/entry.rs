@@ -1,0 +1,104 @@
+//! One line of the audit log.
+
+use serde::{Deserialize, Serialize};
+
+use super::tree::Hash;
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
+
+/// What kind of thing happened. The order is part of the format on disk: add at the end only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A verified request was stored.
+    Delivery,
+    /// What a delivery led to: jobs, nothing, a duplicate, set aside.
+    Decision,
+    /// An attempt at a job began; it may only read.
+    Attempt,
+    /// Something is about to be changed at Zoom.
+    Intent,
+    /// A call to Zoom and its answer.
+    Call,
+    /// What an attempt came to; an effect was read back.
+    Outcome,
+    /// Somebody, or a limit, moved a job.
+    Moved,
+    /// Requests were refused; counted by minute and kind.
+    Refusal,
+    /// Something that a person should know.
+    Attention,
+    /// The service started, stopped, or took a new configuration.
+    Service,
+}
+
+impl Kind {
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Delivery => "delivery",
+            Self::Decision => "decision",
+            Self::Attempt => "attempt",
+            Self::Intent => "intent",
+            Self::Call => "call",
+            Self::Outcome => "outcome",
+            Self::Moved => "moved",
+            Self::Refusal => "refusal",
+            Self::Attention => "attention",
+            Self::Service => "service",
+        }
+    }
+}
+
+/// One entry, as it is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// Its place in the log, from 0, without gaps.
+    pub index: u64,
+    pub at: Timestamp,
+    pub kind: Kind,
+    pub app: Option<AppName>,
+    pub account: Option<AccountId>,
+    pub delivery: Option<DeliveryId>,
+    pub job: Option<JobId>,
+    pub rule: Option<RuleName>,
+    /// A short, stable word for what came of it: `stored`, `duplicate`, `changed`, `parked` …
+    pub code: String,
+    /// What may name a person; sealed on disk, and none once it was forgotten.
+    pub detail: Option<Detail>,
+    /// The RFC 6962 hash of the entry as it is stored.
+    #[serde(serialize_with = "as_hex")]
+    pub leaf: Hash,
+}
+
+fn as_hex<S: serde::Serializer>(hash: &Hash, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&hex::encode(hash))
+}
+
+/// The part of an entry that may name a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Detail {
+    /// As in `user:abc` or `meeting:123`, and the email where it is known.
+    pub subject: Option<String>,
+    /// A sentence.
+    pub note: String,
+    pub call: Option<Call>,
+}
+
+impl Detail {
+    pub fn note(note: impl Into<String>) -> Self {
+        Self { note: note.into(), ..Self::default() }
+    }
+}
+
+/// A call to Zoom, without secrets and bodies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    pub method: String,
+    /// The path below the API's base, as it was sent.
+    pub path: String,
+    /// Zoom's rate-limit category of the call: `light`, `medium`, `heavy`.
+    pub category: String,
+    /// None where no answer came.
+    pub status: Option<u16>,
+    pub millis: u64,
+}

@@ -1,0 +1,92 @@
+//! The Merkle tree of RFC 6962 over the entries, grown leaf by leaf.
+//!
+//! A [`Frontier`] holds the roots of the complete subtrees on the right edge: at most 64 hashes, from which the root of the
+//! whole tree follows and to which a leaf is added in amortised constant time.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// A SHA-256.
+pub type Hash = [u8; 32];
+
+/// The hash of a leaf: `SHA-256(0x00 ‖ data)`.
+pub fn leaf_hash(data: &[u8]) -> Hash {
+    Sha256::new().chain_update([0x00]).chain_update(data).finalize().into()
+}
+
+/// The hash of two subtrees: `SHA-256(0x01 ‖ left ‖ right)`.
+pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
+    Sha256::new().chain_update([0x01]).chain_update(left).chain_update(right).finalize().into()
+}
+
+/// The right edge of a tree: all that is needed to go on and to state the root.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Frontier {
+    size: u64,
+    /// One root for each bit that is set in `size`, the largest subtree first.
+    roots: Vec<Hash>,
+}
+
+impl Frontier {
+    /// The number of leaves.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Adds a leaf and returns its index.
+    pub fn push(&mut self, leaf: Hash) -> u64 {
+        let index = self.size;
+        let mut hash = leaf;
+        for _ in 0..index.trailing_ones() {
+            if let Some(left) = self.roots.pop() {
+                hash = node_hash(&left, &hash);
+            }
+        }
+        self.roots.push(hash);
+        self.size = self.size.saturating_add(1);
+        index
+    }
+
+    /// The root of the tree; of an empty tree, the SHA-256 of nothing.
+    pub fn root(&self) -> Hash {
+        let mut roots = self.roots.iter().rev();
+        let Some(last) = roots.next() else { return Sha256::digest([]).into() };
+        roots.fold(*last, |right, left| node_hash(left, &right))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 6962 §2.1, word for word and without a frontier.
+    fn root_by_definition(leaves: &[Hash]) -> Hash {
+        match leaves {
+            [] => Sha256::digest([]).into(),
+            [leaf] => *leaf,
+            _ => {
+                let split = 1 << (usize::BITS - 1 - (leaves.len() - 1).leading_zeros());
+                node_hash(&root_by_definition(&leaves[..split]), &root_by_definition(&leaves[split..]))
+            }
+        }
+    }
+
+    #[test]
+    fn a_frontier_has_the_root_that_the_rfc_defines_for_every_size() {
+        let leaves: Vec<Hash> = (0..130_u8).map(|n| leaf_hash(&[n])).collect();
+        let mut frontier = Frontier::default();
+        for (n, leaf) in leaves.iter().enumerate() {
+            assert_eq!(frontier.root(), root_by_definition(&leaves[..n]), "{n} leaves");
+            assert_eq!(frontier.push(*leaf), u64::try_from(n).unwrap());
+        }
+        assert_eq!(frontier.root(), root_by_definition(&leaves));
+    }
+
+    #[test]
+    fn the_empty_tree_and_a_leaf_hash_as_certificate_transparency_publishes_them() {
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(hex::encode(Frontier::default().root()), empty);
+        let leaf = "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d";
+        assert_eq!(hex::encode(leaf_hash(&[])), leaf);
+    }
+}

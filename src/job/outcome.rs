@@ -1,0 +1,211 @@
+//! How an attempt ended. Every failure carries a decision: snooze, retry or park.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+
+/// What an attempt came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    Done(Effect),
+    /// Not now, through no fault of the job. Uses no attempt.
+    Snooze(Snooze),
+    /// Something that heals by itself: network, 5xx, a user that Zoom does not show yet. Backs off, and parks when the
+    /// attempts are used up.
+    Retry {
+        error: String,
+    },
+    /// Something that does not heal by itself: a person must look.
+    Park(ParkCause),
+}
+
+/// What is true now, by having been read back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Effect {
+    /// It was written, and reading it back showed it.
+    Changed { what: String },
+    /// Reading showed that nothing was to be done.
+    AlreadyRight,
+    /// The rule observes: this is what it would have done.
+    WouldChange { what: String },
+    /// The rule does not apply to this subject, and why (excepted, the API user itself, gone).
+    NotApplicable { why: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Snooze {
+    /// Again at this time.
+    Until { at: Timestamp, why: String },
+    /// Again when an event about the subject says that something changed.
+    ForEvent(WaitReason),
+}
+
+/// What a waiting job waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum WaitReason {
+    /// The invitation was not accepted yet.
+    UserPending,
+    /// Basic users can neither have nor be an assistant.
+    UserUnlicensed,
+    UserInactive,
+    MeetingInProgress,
+}
+
+impl WaitReason {
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::UserPending => "user-pending",
+            Self::UserUnlicensed => "user-unlicensed",
+            Self::UserInactive => "user-inactive",
+            Self::MeetingInProgress => "meeting-in-progress",
+        }
+    }
+}
+
+impl fmt::Display for WaitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UserPending => {
+                "the user has not accepted the invitation; user.invitation_accepted or user.activated releases it"
+            }
+            Self::UserUnlicensed => "the user has no licence; user.updated with a licence releases it",
+            Self::UserInactive => "the user is deactivated; user.activated releases it",
+            Self::MeetingInProgress => "the meeting is running; meeting.ended releases it",
+        })
+    }
+}
+
+/// Why a job was set aside for a person. Jobs parked for one cause are shown as one item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParkCause {
+    /// The user has 30 assistants, Zoom's limit.
+    AssistantsFull,
+    /// The app's token lacks these scopes.
+    ScopesMissing {
+        scopes: String,
+    },
+    /// Zoom refuses the credentials.
+    CredentialsRefused {
+        detail: String,
+    },
+    /// Zoom refuses this for good.
+    Refused {
+        status: u16,
+        code: i64,
+        message: String,
+    },
+    /// Zoom does not know the subject, also after some tries.
+    NotFound,
+    /// Zoom said that it did it, and reading it back shows that it did not.
+    NotEffective {
+        detail: String,
+    },
+    /// None of the account's API users can be made an assistant.
+    ApiUserUnusable {
+        detail: String,
+    },
+    /// The rule changed more than its share of the account.
+    OverShare {
+        rule: String,
+    },
+    AttemptsUsedUp {
+        error: String,
+    },
+    Panicked {
+        message: String,
+    },
+    /// The rule that the job is for is not in the configuration any more.
+    RuleGone,
+    ByPerson,
+}
+
+impl ParkCause {
+    /// Short and stable: what `jobs retry --cause` takes.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::AssistantsFull => "assistants-full",
+            Self::ScopesMissing { .. } => "scopes-missing",
+            Self::CredentialsRefused { .. } => "credentials-refused",
+            Self::Refused { .. } => "refused",
+            Self::NotFound => "not-found",
+            Self::NotEffective { .. } => "not-effective",
+            Self::ApiUserUnusable { .. } => "api-user-unusable",
+            Self::OverShare { .. } => "over-share",
+            Self::AttemptsUsedUp { .. } => "attempts-used-up",
+            Self::Panicked { .. } => "panicked",
+            Self::RuleGone => "rule-gone",
+            Self::ByPerson => "by-person",
+        }
+    }
+
+    /// What a person can do about it.
+    pub const fn advice(&self) -> &'static str {
+        match self {
+            Self::AssistantsFull => "remove one of the user's 30 assistants, then retry",
+            Self::ScopesMissing { .. } => "add the scopes to the app in the Zoom Marketplace, then retry",
+            Self::CredentialsRefused { .. } => {
+                "check client id, secret and account id with `adjutant doctor`, then retry"
+            }
+            Self::Refused { .. } => "read Zoom's message; retry when its cause is gone",
+            Self::NotFound => "the user or meeting may be gone; retry if it exists again",
+            Self::NotEffective { .. } => "check the user in Zoom's admin pages, then retry",
+            Self::ApiUserUnusable { .. } => {
+                "make the API user active and licensed (`adjutant doctor` says which), then retry"
+            }
+            Self::OverShare { .. } => {
+                "if so many changes are meant, retry with --cause over-share: that resumes the rule"
+            }
+            Self::AttemptsUsedUp { .. } => "look at the last error; retry when it is mended",
+            Self::Panicked { .. } => "this is a defect in adjutant: report it with the audit entries of the job",
+            Self::RuleGone => "put the rule back and retry, or leave it",
+            Self::ByPerson => "retry when it may run again",
+        }
+    }
+}
+
+impl fmt::Display for ParkCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AssistantsFull => f.write_str("the user already has 30 assistants, which is Zoom's limit"),
+            Self::ScopesMissing { scopes } => write!(f, "the app lacks the scopes {scopes}"),
+            Self::CredentialsRefused { detail } => write!(f, "Zoom refuses the app's credentials: {detail}"),
+            Self::Refused { status, code, message } => write!(f, "Zoom refuses it: {status}, code {code}, {message}"),
+            Self::NotFound => f.write_str("Zoom does not know it"),
+            Self::NotEffective { detail } => write!(f, "Zoom answered success, but it did not happen: {detail}"),
+            Self::ApiUserUnusable { detail } => write!(f, "no API user can be granted: {detail}"),
+            Self::OverShare { rule } => {
+                write!(f, "rule {rule} changed more than its max_changes_percent of the account")
+            }
+            Self::AttemptsUsedUp { error } => write!(f, "all attempts are used up; the last one: {error}"),
+            Self::Panicked { message } => write!(f, "a defect in adjutant stopped it: {message}"),
+            Self::RuleGone => f.write_str("its rule is no longer configured"),
+            Self::ByPerson => f.write_str("set aside by a person"),
+        }
+    }
+}
+
+/// What is about to be changed at Zoom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// In words, for the audit log: `add assistant api-user@example.com`. May name a person: sealed at rest.
+    pub what: String,
+    /// The rule's limit per account and UTC hour.
+    pub max_per_hour: u32,
+    /// The most changes within 24 hours before everything parks; none where the account is too small for a share.
+    pub max_per_day: Option<u32>,
+}
+
+/// Proof that the intent to change something at Zoom is on disk and within the rule's limits. Every call that changes Zoom
+/// asks for one, and only a store makes one.
+#[derive(Debug)]
+#[must_use = "an intent on disk that leads to no call is misleading"]
+pub struct Intent(());
+
+impl Intent {
+    /// For stores alone, after the sync; a test holds that nobody else calls it.
+    pub fn recorded_by_store() -> Self {
+        Self(())
+    }
+}
