@@ -16,7 +16,7 @@ const LEVELS: &[&[&str]] = &[
     &["rules", "audit"],
     &["event", "job", "account"],
     &["chance", "ids"],
-    &["clock"],
+    &["clock", "breakpoint"],
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {
