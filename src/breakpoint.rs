@@ -22,10 +22,10 @@ pub const ALL: &[&str] = &[
 pub fn reached(name: &'static str) {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
-
-    debug_assert!(ALL.contains(&name), "break point {name} is not listed");
     static WANTED: OnceLock<Option<(String, u64)>> = OnceLock::new();
     static TIMES: AtomicU64 = AtomicU64::new(0);
+
+    debug_assert!(ALL.contains(&name), "break point {name} is not listed");
     let wanted = WANTED.get_or_init(|| {
         let value = std::env::var("ADJUTANT_BREAK_AT").ok()?;
         let (name, times) = value.split_once(':')?;
