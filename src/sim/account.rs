@@ -37,7 +37,7 @@ impl NewAccount {
     }
 }
 
-/// Where an account's events go. Overlapping subscriptions send an event once each [DOC].
+/// Where an account's events go. Overlapping subscriptions send an event once each \[DOC].
 #[derive(Debug, Clone)]
 pub struct Subscription {
     /// Plain http on loopback; anything else is never sent to.
@@ -71,29 +71,29 @@ pub enum Principal {
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "independent open questions about Zoom")]
 pub struct Quirks {
-    /// Who must be an assistant of the new host for a move: the path user [F 88501] or the current host [C ithaca].
+    /// Who must be an assistant of the new host for a move: the path user \[F 88501] or the current host \[C ithaca].
     pub move_needs: Principal,
-    /// Whose 100 a day a PATCH is billed to: unknown after a move [api.md §4].
+    /// Whose 100 a day a PATCH is billed to: unknown after a move \[api.md §4].
     pub update_bills: Principal,
-    /// The answer of a create with `schedule_for` names the path user as `host_id` [C moodle].
+    /// The answer of a create with `schedule_for` names the path user as `host_id` \[C moodle].
     pub create_answers_path_user: bool,
-    /// Whether a move alone emits `meeting.updated`: unknown [api.md §8.11].
+    /// Whether a move alone emits `meeting.updated`: unknown \[api.md §8.11].
     pub move_emits_update: bool,
-    /// Creates and updates of meetings are Heavy [Z], against the spec's Medium and Light [D].
+    /// Creates and updates of meetings are Heavy \[Z], against the spec's Medium and Light \[D].
     pub meeting_writes_are_heavy: bool,
-    /// HTTP status of 4711: 400 or 401 [M].
+    /// HTTP status of 4711: 400 or 401 \[M].
     pub scopes_status: u16,
-    /// 300 classically, 2000 in the spec of 2025 [D U]. Beyond it the request is refused [I].
+    /// 300 classically, 2000 in the spec of 2025 \[D U]. Beyond it the request is refused \[I].
     pub page_size_max: usize,
-    /// GET of a pending user by email may answer, or not [F 98314].
+    /// GET of a pending user by email may answer, or not \[F 98314].
     pub pending_found_by_email: bool,
-    /// Users made with `create` are pending [DOC]; since May 2026 they were seen active at once [F 143729].
+    /// Users made with `create` are pending \[DOC]; since May 2026 they were seen active at once \[F 143729].
     pub create_is_pending: bool,
-    /// Whether losing the licence or being deactivated keeps the assistants: unknown [api.md §8.10].
+    /// Whether losing the licence or being deactivated keeps the assistants: unknown \[api.md §8.10].
     pub unlicensed_keep_assistants: bool,
-    /// How many rows GET schedulers gives at most: no paging is documented, and the spec says maxItems 30 [D U].
+    /// How many rows GET schedulers gives at most: no paging is documented, and the spec says maxItems 30 \[D U].
     pub schedulers_max: Option<usize>,
-    /// `me` under a server-to-server token is the owner [D], or answers 404 (false) [Z "MUST NOT use"].
+    /// `me` under a server-to-server token is the owner \[D], or answers 404 (false) \[Z "MUST NOT use"].
     pub me_answers: bool,
     /// Rate limits count (off for load tests).
     pub limits: bool,
@@ -165,7 +165,7 @@ pub(crate) fn fresh_id(chance: &dyn Chance) -> String {
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes::<16>(chance))
 }
 
-/// A meeting's UUID: 16 bytes of plain base64, which may hold `/` and `+` [DOC].
+/// A meeting's UUID: 16 bytes of plain base64, which may hold `/` and `+` \[DOC].
 pub(crate) fn fresh_uuid(chance: &dyn Chance) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(bytes::<16>(chance))

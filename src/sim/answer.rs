@@ -62,70 +62,70 @@ pub(crate) fn rfc3339(at: Timestamp) -> String {
 /// Everything that Zoom refuses to do here, with the exact text of api.md §5.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// [F 74432]
+    /// \[F 74432]
     #[error("Invalid access token.")]
     InvalidToken,
-    /// [M]
+    /// \[M]
     #[error("Access token is expired.")]
     ExpiredToken,
-    /// [F 108207]; the HTTP status is [M] and can be set.
+    /// \[F 108207]; the HTTP status is \[M] and can be set.
     #[error("Invalid access token, does not contain scopes:[{scopes}].")]
     Scopes { scopes: String, status: u16 },
-    /// [M]
+    /// \[M]
     #[error("This API endpoint is not recognized.")]
     NoSuchEndpoint,
-    /// [E22]
+    /// \[E22]
     #[error("Current account must be paid account: {0}")]
     FreeAccount(String),
-    /// [E22]; of the user or of the assistant, by id or by email.
+    /// \[E22]; of the user or of the assistant, by id or by email.
     #[error("The user must either be a Licensed user or an On-prem user : {0}.")]
     NotLicensed(String),
-    /// [E22]
+    /// \[E22]
     #[error("Can't assign scheduling privilege to yourself.")]
     Yourself,
-    /// [E22]
+    /// \[E22]
     #[error("Can't find user {0}.")]
     CannotFind(String),
-    /// [E18]
+    /// \[E18]
     #[error("User {0} doesn't belong to current account.")]
     OtherAccount(String),
-    /// [E22]
+    /// \[E22]
     #[error("User {0} has already granted scheduling privilege.")]
     AlreadyGranted(String),
-    /// [E22] The field and its message are [I].
+    /// \[E22] The field and its message are \[I].
     #[error("Validation Failed.")]
     Validation { field: &'static str, message: String },
-    /// [E22]
+    /// \[E22]
     #[error("Request Body should be a valid JSON object.")]
     NotAnObject,
-    /// [M]
+    /// \[M]
     #[error("The next page token is either invalid or has expired.")]
     BadPageToken,
-    /// [D U]
+    /// \[D U]
     #[error("User does not exist: {0}.")]
     NoSuchUser(String),
-    /// [D MT]
+    /// \[D MT]
     #[error("Meeting does not exist: {0}.")]
     NoSuchMeeting(String),
-    /// [D MT]
+    /// \[D MT]
     #[error("The value that you entered in the schedule_for field is invalid. Enter a valid value and try again.")]
     BadScheduleFor,
-    /// [D MT]: no privilege, unlicensed, or the wrong creator.
+    /// \[D MT]: no privilege, unlicensed, or the wrong creator.
     #[error("You cannot schedule a meeting for {0}")]
     CannotScheduleFor(String),
-    /// The code is [D MT], the words are [M].
+    /// The code is \[D MT], the words are \[M].
     #[error("Instant meetings do not support the schedule_for parameter.")]
     InstantMeeting,
-    /// [D MT]
+    /// \[D MT]
     #[error("Your user account is not allowed meeting hosting and scheduling capabilities.")]
     MayNotHost,
-    /// The code is [D MT], the words those of a published integration's documents [C].
+    /// The code is \[D MT], the words those of a published integration's documents \[C].
     #[error("You cannot update or delete meetings that have started using this method")]
     InProgress,
-    /// [C] of moodle, and 409 of [D U].
+    /// \[C] of moodle, and 409 of \[D U].
     #[error("User already in the account: {0}")]
     EmailTaken(String),
-    /// One user's 100 creates and updates a day [F 18928].
+    /// One user's 100 creates and updates a day \[F 18928].
     #[error("{}", super::limit::TooMany::UserDaily.text())]
     UserDaily,
 }

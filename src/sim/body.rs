@@ -1,6 +1,6 @@
 //! JSON objects that keep the order of their keys.
 //!
-//! Zoom's order of keys differs from event to event [FORUM 74755], and a receiver that parses and prints again before it
+//! Zoom's order of keys differs from event to event \[FORUM 74755], and a receiver that parses and prints again before it
 //! checks the signature is only found out when the order is not alphabetical.
 
 use serde::Serialize;

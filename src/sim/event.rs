@@ -11,7 +11,7 @@ use super::body::Object;
 use super::meeting::Meeting;
 use super::user::{Changes, CreationType, User};
 
-/// Most events: event, event_ts, payload [DOC samples].
+/// Most events: `event`, `event_ts`, `payload` \[DOC samples].
 fn event_first(name: &str, payload: Object, at: Timestamp) -> String {
     Object::new().put("event", name).put("event_ts", at.as_millis()).nest("payload", payload).finish()
 }
@@ -25,7 +25,7 @@ fn operated(account: &Account) -> Object {
     payload(account).put("operator", &account.owner_email).put("operator_id", &account.owner_id)
 }
 
-/// `user.created`, `activated`, `deactivated`, `deleted`, `disassociated` and `invitation_accepted` [DOC].
+/// `user.created`, `activated`, `deactivated`, `deleted`, `disassociated` and `invitation_accepted` \[DOC].
 pub(crate) fn user(
     name: &'static str,
     account: &Account,
@@ -43,7 +43,7 @@ pub(crate) fn user(
     event_first(name, head.nest("object", object.put("email", &user.email).put("type", user.kind)), at)
 }
 
-/// `user.updated`: the id and what changed, old_object before object [DOC sample].
+/// `user.updated`: the id and what changed, `old_object` before `object` \[DOC sample].
 pub(crate) fn user_updated(account: &Account, id: &str, changes: &Changes, at: Timestamp) -> String {
     let (mut old, mut new) = (Object::new(), Object::new());
     for (name, before, after) in changes {
@@ -54,7 +54,7 @@ pub(crate) fn user_updated(account: &Account, id: &str, changes: &Changes, at: T
     event_first("user.updated", payload.nest("old_object", old.put("id", id)).nest("object", new.put("id", id)), at)
 }
 
-/// `meeting.created` and `meeting.deleted` and its kin: the id is a number [REPO].
+/// `meeting.created` and `meeting.deleted` and its kin: the id is a number \[REPO].
 pub(crate) fn meeting_scheduled(name: &str, account: &Account, meeting: &Meeting, at: Timestamp) -> String {
     let payload = operated(account).put("operation", "single");
     let object = Object::new()
@@ -86,7 +86,7 @@ pub(crate) fn meeting_scheduled(name: &str, account: &Account, meeting: &Meeting
     event_first(name, payload.nest("object", object), at)
 }
 
-/// `meeting.updated`: number id and what changed; neither uuid nor host [3P sample].
+/// `meeting.updated`: number id and what changed; neither uuid nor host \[3P sample].
 pub(crate) fn meeting_updated(account: &Account, id: u64, changes: &Changes, at: Timestamp) -> String {
     let (mut new, mut old) = (Object::new().put("id", id), Object::new().put("id", id));
     for (name, before, after) in changes {
@@ -97,8 +97,8 @@ pub(crate) fn meeting_updated(account: &Account, id: u64, changes: &Changes, at:
     event_first("meeting.updated", payload.nest("object", new).nest("old_object", old), at)
 }
 
-/// `meeting.started` and `meeting.ended`: the id is text, and there is no operator [DOC]; `ended` has been seen with the
-/// payload before `event_ts` [3P ZoomNet#349].
+/// `meeting.started` and `meeting.ended`: the id is text, and there is no operator \[DOC]; `ended` has been seen with the
+/// payload before `event_ts` \[3P ZoomNet#349].
 pub(crate) fn meeting_live(name: &str, account: &Account, meeting: &Meeting, at: Timestamp) -> String {
     let object = Object::new()
         .put("id", meeting.id.to_string())
@@ -114,8 +114,8 @@ pub(crate) fn meeting_live(name: &str, account: &Account, meeting: &Meeting, at:
     Object::new().put("event", name).nest("payload", payload).put("event_ts", at.as_millis()).finish()
 }
 
-/// `app_deauthorized`, as real ones of 2025 look: with a top-level `event_ts` and a null `user_data_retention` [FORUM 133778].
-/// Its `signature` is an id and no MAC [DOC].
+/// `app_deauthorized`, as real ones of 2025 look: with a top-level `event_ts` and a null `user_data_retention` \[FORUM 133778].
+/// Its `signature` is an id and no MAC \[DOC].
 pub(crate) fn app_deauthorized(account: &Account, chance: &dyn Chance, at: Timestamp) -> String {
     let payload = payload(account)
         .put("client_id", &account.client_id)
@@ -126,7 +126,7 @@ pub(crate) fn app_deauthorized(account: &Account, chance: &dyn Chance, at: Times
     event_first("app_deauthorized", payload, at)
 }
 
-/// `endpoint.url_validation`: payload first, and no account [DOC].
+/// `endpoint.url_validation`: payload first, and no account \[DOC].
 pub(crate) fn url_validation(plain_token: &str, at: Timestamp) -> String {
     Object::new()
         .nest("payload", Object::new().put("plainToken", plain_token))

@@ -31,7 +31,7 @@ impl Category {
         }
     }
 
-    /// Requests a second [D].
+    /// Requests a second \[D].
     pub const fn per_second(self, plan: Plan) -> u32 {
         match (self, plan) {
             (Self::Light, Plan::Free) => 4,
@@ -46,7 +46,7 @@ impl Category {
         }
     }
 
-    /// Requests a UTC day, where there is such a limit [D].
+    /// Requests a UTC day, where there is such a limit \[D].
     pub const fn per_day(self, plan: Plan) -> Option<u32> {
         match (self, plan) {
             (Self::Light, Plan::Free) => Some(6_000),
@@ -70,12 +70,12 @@ pub enum TooMany {
     Concurrent,
     /// Invitations of an account.
     Invites,
-    /// The per-second one with no rate-limit header at all: "headers may be absent" [api.md §4].
+    /// The per-second one with no rate-limit header at all: "headers may be absent" \[api.md §4].
     Bare,
 }
 
 impl TooMany {
-    /// The message, word for word [D; F 18928 for the user's].
+    /// The message, word for word \[D; F 18928 for the user's].
     pub fn text(self) -> &'static str {
         match self {
             Self::PerSecond | Self::Bare => {
@@ -164,7 +164,7 @@ impl Limiter {
         Ok(())
     }
 
-    /// The headers of a call that was let through [D].
+    /// The headers of a call that was let through \[D].
     pub(crate) fn describe(&self, answer: Answer, category: Category, plan: Plan) -> Answer {
         let left = self.0.get(&category).map_or(0, |meter| meter.level / 1000);
         Meter::headers(answer, category, "QPS", category.per_second(plan), u32::try_from(left).unwrap_or(0))

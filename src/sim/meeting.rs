@@ -13,7 +13,7 @@ use super::limit::DayQuota;
 use super::user::{Changes, User};
 use super::world::Act;
 
-/// Creates and updates a user may be billed for in a UTC day [D MT].
+/// Creates and updates a user may be billed for in a UTC day \[D MT].
 pub const MEETING_WRITES_PER_DAY: u32 = 100;
 
 /// Zoom's number for an instant meeting.
@@ -23,12 +23,12 @@ pub(crate) const INSTANT: i64 = 1;
 #[derive(Debug, Clone)]
 pub struct Meeting {
     pub id: u64,
-    /// Of the next or running instance; a new one after each end [DOC].
+    /// Of the next or running instance; a new one after each end \[DOC].
     pub uuid: String,
     pub host_id: String,
     /// The user in whose path it was made.
     pub path_user: String,
-    /// Who scheduled it on behalf of the host [D MT].
+    /// Who scheduled it on behalf of the host \[D MT].
     pub assistant_id: Option<String>,
     pub topic: String,
     pub agenda: String,
@@ -45,12 +45,12 @@ pub struct Meeting {
     pub settings: Map<String, Value>,
     pub recurrence: Option<Value>,
     pub created_at: Timestamp,
-    /// `open_api` or `web_portal` [D MT].
+    /// `open_api` or `web_portal` \[D MT].
     pub creation_source: &'static str,
 }
 
 impl Meeting {
-    /// Stays the same when the host changes [C ithaca-recovery].
+    /// Stays the same when the host changes \[C ithaca-recovery].
     pub fn join_url(&self) -> String {
         format!("https://example.com/j/{}?pwd={}", self.id, self.password)
     }
@@ -188,25 +188,25 @@ impl Act<'_> {
         if by_api && used >= MEETING_WRITES_PER_DAY {
             return Err(Refusal::UserDaily);
         }
-        let mut changed = meeting.clone();
+        let mut wished = meeting.clone();
         if let Some(target) = wanted.get("schedule_for") {
             if meeting.kind == INSTANT {
                 return Err(Refusal::InstantMeeting);
             }
             let host = self.find_target(target)?.id.clone();
             if host != meeting.host_id {
-                changed.host_id = self.may_host_for(target, &principal)?;
-                changed.assistant_id = (changed.host_id != principal).then_some(principal); // [I]
+                wished.host_id = self.may_host_for(target, &principal)?;
+                wished.assistant_id = (wished.host_id != principal).then_some(principal); // [I]
             }
         }
         let mut changes = Changes::new();
         for (name, value) in wanted {
-            if let Some((old, new)) = changed.set(name, value, now).filter(|(old, new)| old != new) {
+            if let Some((old, new)) = wished.set(name, value, now).filter(|(old, new)| old != new) {
                 changes.push((name.clone(), old, new));
             }
         }
-        let moved = changed.host_id != meeting.host_id && quirks.move_emits_update;
-        self.account.meetings.insert(id, changed);
+        let moved = wished.host_id != meeting.host_id && quirks.move_emits_update;
+        self.account.meetings.insert(id, wished);
         self.bill(by_api, &payer);
         if moved || !changes.is_empty() {
             let body = event::meeting_updated(self.account, id, &changes, now);
@@ -215,7 +215,7 @@ impl Act<'_> {
         Ok(())
     }
 
-    /// Draws on no user's 100 a day [F 59670].
+    /// Draws on no user's 100 a day \[F 59670].
     pub(crate) fn delete_meeting(&mut self, id: u64) -> Result<(), Refusal> {
         if self.live_meeting(id)?.started {
             return Err(Refusal::InProgress);
@@ -239,7 +239,7 @@ impl Act<'_> {
         self.change_and_tell(id, "meeting.started", |meeting| meeting.started = true)
     }
 
-    /// The next instance has a new UUID [DOC]; an instant meeting is gone. Does nothing to a meeting that does not run [I].
+    /// The next instance has a new UUID \[DOC]; an instant meeting is gone. Does nothing to a meeting that does not run \[I].
     pub(crate) fn end_meeting(&mut self, id: u64) -> Result<(), Refusal> {
         if !self.live_meeting(id)?.started {
             return Ok(());
@@ -284,7 +284,7 @@ impl Act<'_> {
     }
 
     /// The new host's id, where the principal may schedule for that host: both licensed and active, and the principal an
-    /// assistant of the host [F 88501, D U]. Nobody needs a privilege for themselves.
+    /// assistant of the host \[F 88501, D U]. Nobody needs a privilege for themselves.
     fn may_host_for(&self, target: &Value, principal: &str) -> Result<String, Refusal> {
         let host = self.find_target(target)?;
         if host.id == principal {

@@ -5,10 +5,10 @@
 //! without a network. [`Sim`] puts HTTP around it and sends the deliveries.
 //!
 //! It guarantees that nothing in it waits for anything but the world's clock, that it never sends beyond loopback, and that
-//! it refuses what Zoom is known to refuse, in Zoom's words. Each rule carries the mark of its source: **\[D\]** and **\[DOC\]**
-//! Zoom's documents (`U` users, `MT` meetings), **\[E18\]** and **\[E22\]** its error tables of those years, **\[Z\]** and
-//! **\[REPO\]** code that Zoom published, **\[F\]** and **\[FORUM\]** its forum, **\[C\]** and **\[3P\]** somebody else's code, **\[M\]** memory,
-//! **\[I\]** and **\[DED\]** inferred. What is unknown or contradictory is a switch in [`Quirks`].
+//! it refuses what Zoom is known to refuse, in Zoom's words. Each rule carries the mark of its source: **\[D]** and **\[DOC]**
+//! Zoom's documents (`U` users, `MT` meetings), **\[E18]** and **\[E22]** its error tables of those years, **\[Z]** and
+//! **\[REPO]** code that Zoom published, **\[F]** and **\[FORUM]** its forum, **\[C]** and **\[3P]** somebody else's code, **\[M]** memory,
+//! **\[I]** and **\[DED]** inferred. What is unknown or contradictory is a switch in [`Quirks`].
 //!
 //! It deliberately knows nothing of the rest of this crate but clock and chance, so that a mistake of ours about Zoom is not
 //! made twice in the same way. It does not have groups, settings of users, roles, webinars, or OAuth for general apps.

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 
 use super::account::Subscription;
 
-/// After the first try: +5, +20, +60 minutes, and then never again [DOC].
+/// After the first try: +5, +20, +60 minutes, and then never again \[DOC].
 pub const RETRY_AFTER_MINS: [u64; 3] = [5, 20, 60];
 
 /// What goes wrong with deliveries on the way, in percent of them.
@@ -20,12 +20,12 @@ pub struct Mischief {
     pub drop_percent: u8,
     /// Sent twice under one request id, as a retry whose first answer was lost.
     pub repeat_percent: u8,
-    /// Sent twice under two request ids, as seen [FORUM 128602].
+    /// Sent twice under two request ids, as seen \[FORUM 128602].
     pub copy_percent: u8,
-    /// Those that are due leave in any order: Zoom promises none [FORUM 6498, 53977].
+    /// Those that are due leave in any order: Zoom promises none \[FORUM 6498, 53977].
     pub shuffle: bool,
     /// Retries carry the first try's timestamp and signature instead of fresh ones: sources contradict each other
-    /// [3P Nango's documents against its code].
+    /// \[3P Nango's documents against its code].
     pub stale_signature_on_retry: bool,
 }
 
@@ -35,7 +35,7 @@ pub struct Delivery {
     pub account: String,
     pub event: String,
     pub body: Bytes,
-    /// Unchanged over retries [DOC].
+    /// Unchanged over retries \[DOC].
     pub request_id: String,
     /// 0 for the first try.
     pub attempt: usize,
@@ -53,7 +53,7 @@ pub enum Sent {
 }
 
 impl Sent {
-    /// 200 or 204; any 2xx counts on a retry [DOC].
+    /// 200 or 204; any 2xx counts on a retry \[DOC].
     fn is_success(&self, attempt: usize) -> bool {
         match self {
             Self::Status(status) => matches!(status, 200 | 204) || (attempt > 0 && (200..300).contains(status)),
@@ -61,7 +61,7 @@ impl Sent {
         }
     }
 
-    /// 500 and above, and network errors; never a 3xx or 4xx [DOC].
+    /// 500 and above, and network errors; never a 3xx or 4xx \[DOC].
     fn is_retried(&self) -> bool {
         match self {
             Self::Status(status) => *status >= 500,
@@ -168,17 +168,17 @@ impl Outbox {
         if self.attempts.len() >= Self::ATTEMPTS_MAX {
             self.attempts.pop_front();
         }
-        self.attempts.push_back(Attempt { at: now, delivery: delivery.clone(), result: result.clone() });
         if result.is_success(delivery.attempt) {
             self.tally.delivered += 1;
         } else if !result.is_retried() {
             self.tally.refused += 1;
         } else if let Some(mins) = RETRY_AFTER_MINS.get(delivery.attempt) {
             let due = now.plus(Duration::from_secs(mins * 60));
-            self.queue(due, Delivery { attempt: delivery.attempt + 1, ..delivery });
+            self.queue(due, Delivery { attempt: delivery.attempt + 1, ..delivery.clone() });
         } else {
             self.tally.given_up += 1;
         }
+        self.attempts.push_back(Attempt { at: now, delivery, result });
     }
 
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
@@ -200,7 +200,7 @@ impl Outbox {
     }
 }
 
-/// As in `6009d653_d487_445d_8406_42b654974899` [DOC sample].
+/// As in `6009d653_d487_445d_8406_42b654974899` \[DOC sample].
 pub(crate) fn request_id(chance: &dyn Chance) -> String {
     let digits = hex::encode(bytes::<16>(chance));
     let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();

@@ -15,7 +15,7 @@ use super::server::stopped;
 use super::sign::{encrypted_token, sign};
 use super::world::World;
 
-/// An answer counts within this [DOC].
+/// An answer counts within this \[DOC].
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 /// A client for loopback only: it needs no roots, but reqwest asks for a TLS provider before it builds any client.
@@ -114,7 +114,7 @@ struct Validated {
     encrypted_token: String,
 }
 
-/// Asks each of the account's endpoints to prove that it knows the secret; the request is signed like any other [DOC].
+/// Asks each of the account's endpoints to prove that it knows the secret; the request is signed like any other \[DOC].
 pub(super) async fn validate(world: &World, client: &reqwest::Client, account: &str) -> Result<(), ValidationError> {
     let to = world.state(|state| state.accounts.get(account).map(|account| account.subscriptions.clone()));
     let to = to.unwrap_or_default();

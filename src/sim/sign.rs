@@ -4,13 +4,13 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 /// The value of `x-zm-signature` for these bytes: `v0=` and the hex HMAC-SHA256 of `v0:{timestamp}:{body}` under the app's
-/// secret token, where the timestamp is in seconds [DOC].
+/// secret token, where the timestamp is in seconds \[DOC].
 pub fn sign(secret: &str, timestamp_secs: i64, body: &[u8]) -> String {
     let head = format!("v0:{timestamp_secs}:");
     format!("v0={}", hmac_hex(secret, &[head.as_bytes(), body]))
 }
 
-/// The right `encryptedToken` for a `plainToken` of `endpoint.url_validation` [DOC].
+/// The right `encryptedToken` for a `plainToken` of `endpoint.url_validation` \[DOC].
 pub fn encrypted_token(secret: &str, plain_token: &str) -> String {
     hmac_hex(secret, &[plain_token.as_bytes()])
 }

@@ -30,7 +30,7 @@ impl UserStatus {
     }
 }
 
-/// How a user was made [DOC, the `creation_type` of `user.created`].
+/// How a user was made \[DOC, the `creation_type` of `user.created`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CreationType {
     /// A mail goes out, and the user is pending until it is answered.
@@ -98,7 +98,7 @@ pub struct Assistant {
 #[derive(Debug, Clone)]
 pub struct User {
     pub id: String,
-    /// Lower case: Zoom compares without case [C moodle #295].
+    /// Lower case: Zoom compares without case \[C moodle #295].
     pub email: String,
     pub first_name: String,
     pub last_name: String,
@@ -118,7 +118,7 @@ pub struct User {
 }
 
 impl User {
-    /// Licensed or On-prem: both sides of the scheduling privilege must be [D U].
+    /// Licensed or On-prem: both sides of the scheduling privilege must be \[D U].
     pub const fn is_licensed(&self) -> bool {
         matches!(self.kind, 2 | 3)
     }
@@ -219,7 +219,7 @@ impl Act<'_> {
         Ok(id)
     }
 
-    /// `user.created` comes when the user is added, so before an invited one is active [DOC, DED].
+    /// `user.created` comes when the user is added, so before an invited one is active \[DOC, DED].
     pub(crate) fn create_user(&mut self, new: NewUser) -> Result<String, WorldError> {
         let creation = new.creation;
         let id = self.add_user(new)?;
@@ -227,7 +227,7 @@ impl Act<'_> {
         Ok(id)
     }
 
-    /// The event has no operator [DOC].
+    /// The event has no operator \[DOC].
     pub(crate) fn accept_invitation(&mut self, key: &str) -> Result<(), WorldError> {
         let user = self.user_mut(key)?;
         if user.status != UserStatus::Pending {
@@ -238,7 +238,7 @@ impl Act<'_> {
         self.tell_of_user("user.invitation_accepted", &id, None)
     }
 
-    /// Takes the licences away, as Zoom does [D].
+    /// Takes the licences away, as Zoom does \[D].
     pub(crate) fn deactivate(&mut self, key: &str) -> Result<(), WorldError> {
         let keep = self.account.quirks.unlicensed_keep_assistants;
         let user = self.user_mut(key)?;
@@ -253,7 +253,7 @@ impl Act<'_> {
         self.tell_of_user("user.deactivated", &id, None)
     }
 
-    /// `user.activated` is for those who were deactivated, not for the first time [DOC].
+    /// `user.activated` is for those who were deactivated, not for the first time \[DOC].
     pub(crate) fn activate(&mut self, key: &str) -> Result<(), WorldError> {
         let user = self.user_mut(key)?;
         if user.status != UserStatus::Inactive {
@@ -264,7 +264,7 @@ impl Act<'_> {
         self.tell_of_user("user.activated", &id, None)
     }
 
-    /// `permanently`: gone with all meetings; else only out of this account. A pending user can only be disassociated [D].
+    /// `permanently`: gone with all meetings; else only out of this account. A pending user can only be disassociated \[D].
     pub(crate) fn remove_user(&mut self, key: &str, permanently: bool) -> Result<(), WorldError> {
         let user = self.user_mut(key)?;
         if permanently && user.status == UserStatus::Pending {
@@ -278,7 +278,7 @@ impl Act<'_> {
         Ok(())
     }
 
-    /// Sets fields of a user, and tells of those that changed and of no others [DOC].
+    /// Sets fields of a user, and tells of those that changed and of no others \[DOC].
     pub(crate) fn update_user(&mut self, key: &str, wanted: &Map<String, Value>) -> Result<(), WorldError> {
         let keep = self.account.quirks.unlicensed_keep_assistants;
         let user = self.user_mut(key)?;

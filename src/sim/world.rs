@@ -169,7 +169,7 @@ impl World {
         self.edit(account, |account| account.subscriptions.push(subscription))
     }
 
-    /// Ends all subscriptions of the account, as Zoom does after six failed validations [DOC].
+    /// Ends all subscriptions of the account, as Zoom does after six failed validations \[DOC].
     pub fn unsubscribe(&self, account: &str) -> Result<(), WorldError> {
         self.edit(account, |account| account.subscriptions.clear())
     }
@@ -191,7 +191,7 @@ impl World {
         self.edit(account, |account| secret.clone_into(&mut account.client_secret))
     }
 
-    /// A deactivated app gets no tokens, and the ones it has stop [D].
+    /// A deactivated app gets no tokens, and the ones it has stop \[D].
     pub fn set_app_active(&self, account: &str, active: bool) -> Result<(), WorldError> {
         self.edit(account, |account| account.app_active = active)
     }
@@ -262,7 +262,7 @@ impl World {
         self.act(account, |act| act.remove_user(user, false))
     }
 
-    /// A person grants the privilege in the web portal, under the same rules: no event, Zoom has none for it [DOC].
+    /// A person grants the privilege in the web portal, under the same rules: no event, Zoom has none for it \[DOC].
     pub fn grant(&self, account: &str, host: &str, assistant: &str) -> Result<(), WorldError> {
         self.act(account, |act| Ok(act.grant(host, &[(assistant.to_owned(), false)]).map(|_| ())?))
     }

@@ -9,14 +9,14 @@ use crate::sim::limit::Plan;
 use crate::sim::user::{Assistant, UserStatus};
 use crate::sim::world::Act;
 
-/// At most 30 in a request, and 30 of one user [D U].
+/// At most 30 in a request, and 30 of one user \[D U].
 const ASSISTANTS_MAX: usize = 30;
 
 /// Assistants that a request names, by id or email, each with `can_manage_host_private_event`.
 type Named = [(String, bool)];
 
 impl Act<'_> {
-    /// Gives the assistants' ids. All or nothing [I].
+    /// Gives the assistants' ids. All or nothing \[I].
     pub(crate) fn grant(&mut self, host: &str, named: &Named) -> Result<Vec<String>, Refusal> {
         let host = self.find(host)?;
         let pending = host.status == UserStatus::Pending;
@@ -65,7 +65,7 @@ impl Act<'_> {
         Ok(ids)
     }
 
-    /// Nothing happens where there was no such assistant [I].
+    /// Nothing happens where there was no such assistant \[I].
     pub(crate) fn withdraw(&mut self, host: &str, assistant: &str) -> Result<(), Refusal> {
         let (host, assistant) = (self.find(host)?.id.clone(), self.find(assistant)?.id.clone());
         if let Some(host) = self.account.users.find_mut(&host) {
@@ -82,7 +82,7 @@ impl Act<'_> {
         Ok(Answer::object(201, body))
     }
 
-    /// Unpaginated [D U].
+    /// Unpaginated \[D U].
     pub(super) fn rest_list_assistants(&self, host: &str) -> Result<Answer, Refusal> {
         let rows = self.find(host)?.assistants.iter().filter_map(|assistant| {
             let user = self.account.users.find(&assistant.id)?;
@@ -92,7 +92,7 @@ impl Act<'_> {
         Ok(Answer::object(200, Object::new().list("assistants", rows)))
     }
 
-    /// One, or all of them [D U].
+    /// One, or all of them \[D U].
     pub(super) fn rest_remove_assistants(&mut self, host: &str, one: Option<&str>) -> Result<Answer, Refusal> {
         self.count_write(host);
         let host_id = self.find(host)?.id.clone();
@@ -107,7 +107,7 @@ impl Act<'_> {
         Ok(Answer::empty(204))
     }
 
-    /// Those for whom the user may schedule; unpaginated, and nobody knows how long it may get [D U].
+    /// Those for whom the user may schedule; unpaginated, and nobody knows how long it may get \[D U].
     pub(super) fn rest_list_schedulers(&self, assistant: &str) -> Result<Answer, Refusal> {
         let id = &self.find(assistant)?.id;
         let most = self.account.quirks.schedulers_max.unwrap_or(usize::MAX);
@@ -140,7 +140,7 @@ fn too_many() -> Refusal {
     Refusal::Validation { field: "assistants", message }
 }
 
-/// Each item has an id or an email [D U]; where both are there, the id counts [I].
+/// Each item has an id or an email \[D U]; where both are there, the id counts \[I].
 fn named(request: &Request) -> Result<Vec<(String, bool)>, Refusal> {
     let body = request.object()?;
     let bad = || Refusal::Validation { field: "assistants", message: "Invalid field.".to_owned() };

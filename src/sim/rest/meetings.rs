@@ -26,7 +26,7 @@ impl Meeting {
             .put("join_url", self.join_url())
     }
 
-    /// `host_id` apart from the meeting's own: the answer of a create may name another [C moodle].
+    /// `host_id` apart from the meeting's own: the answer of a create may name another \[C moodle].
     fn details(&self, host_id: &str, host_email: &str) -> Object {
         Object::new()
             .put("uuid", &self.uuid)
@@ -63,7 +63,7 @@ impl Act<'_> {
         self.account.users.find(&meeting.host_id).map(|user| user.email.clone()).unwrap_or_default()
     }
 
-    /// Those that the user hosts; `type=live` only those that run [D MT], all others are treated alike.
+    /// Those that the user hosts; `type=live` only those that run \[D MT], all others are treated alike.
     pub(super) fn rest_list_meetings(&self, host: &str, request: &Request) -> Result<Answer, Refusal> {
         let (host, kind) = (&self.find(host)?.id, request.param("type").unwrap_or_default());
         let page = Page::of(request, format!("meetings {host} {kind}"), 300, self.now)?;

@@ -60,7 +60,7 @@ impl Op {
         })
     }
 
-    /// Zoom's label [D U/MT].
+    /// Zoom's label \[D U/MT].
     const fn category(self, meeting_writes_are_heavy: bool) -> Category {
         match self {
             Self::CreateMeeting | Self::UpdateMeeting if meeting_writes_are_heavy => Category::Heavy,
@@ -74,7 +74,7 @@ impl Op {
         }
     }
 
-    /// The granular scope, without `:admin` [D U/MT].
+    /// The granular scope, without `:admin` \[D U/MT].
     const fn scope(self) -> &'static str {
         match self {
             Self::ListUsers => "user:read:list_users",
@@ -94,7 +94,7 @@ impl Op {
         }
     }
 
-    /// A server-to-server token needs the `:admin` form, granular or classic; for users, classic write includes read [D U].
+    /// A server-to-server token needs the `:admin` form, granular or classic; for users, classic write includes read \[D U].
     fn allowed_by(self, scopes: &[String]) -> bool {
         let granular = format!("{}:admin", self.scope());
         let classic: &[&str] = match self {
@@ -188,7 +188,7 @@ impl World {
 }
 
 impl State {
-    /// Token first, then whether there is such a thing, scopes, limits, and the thing itself [I for the order].
+    /// Token first, then whether there is such a thing, scopes, limits, and the thing itself \[I for the order].
     fn answer(&mut self, world: &World, request: &Request) -> Result<Answer, Refusal> {
         let now = world.now();
         let grant = self.tokens.check(request, now)?;

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::sim::answer::Refusal;
 use crate::sim::call::Request;
 
-/// A page token lives 15 minutes [D].
+/// A page token lives 15 minutes \[D].
 const LIFE: Duration = Duration::from_secs(15 * 60);
 
 /// Which page of which list is wanted.
@@ -39,7 +39,7 @@ impl Page {
         Ok(Self { size, after, list })
     }
 
-    /// The token of the page after the one that ends at `last`; empty where that was the end, as Zoom has it [D].
+    /// The token of the page after the one that ends at `last`; empty where that was the end, as Zoom has it \[D].
     pub(super) fn next(&self, last: Option<u64>, now: Timestamp) -> String {
         last.map_or_else(String::new, |last| {
             URL_SAFE_NO_PAD.encode(format!("{last} {} {}", now.plus(LIFE).as_millis(), self.list))
@@ -49,8 +49,8 @@ impl Page {
 
 fn read(token: &str, list: &str, now: Timestamp) -> Option<u64> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
-    let (last, rest) = text.split_once(' ')?;
+    let (place, rest) = text.split_once(' ')?;
     let (expires, of) = rest.split_once(' ')?;
     let alive = Timestamp::from_millis(expires.parse().ok()?) > now;
-    if alive && of == list { last.parse().ok() } else { None }
+    if alive && of == list { place.parse().ok() } else { None }
 }

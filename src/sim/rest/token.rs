@@ -14,7 +14,7 @@ use crate::sim::body::Object;
 use crate::sim::call::{Request, form_value};
 use crate::sim::world::State;
 
-/// An hour [D].
+/// An hour \[D].
 const EXPIRES_IN_SECS: u64 = 3600;
 
 /// What a token allows.
@@ -25,7 +25,7 @@ pub(crate) struct Grant {
     expires: Timestamp,
 }
 
-/// Several tokens of one account live at once, since June 2023 [D].
+/// Several tokens of one account live at once, since June 2023 \[D].
 #[derive(Debug, Default)]
 pub(crate) struct Tokens(HashMap<String, Grant>);
 

@@ -12,7 +12,7 @@ use crate::sim::world::{Act, WorldError};
 use super::page::Page;
 
 impl User {
-    /// One row of the list. Pending users have no id there [D].
+    /// One row of the list. Pending users have no id there \[D].
     fn row(&self) -> Object {
         let pending = self.status == UserStatus::Pending;
         Object::new()
@@ -64,12 +64,12 @@ impl User {
 }
 
 impl Act<'_> {
-    /// A user of this account by id or email, or 404/1001 [D U].
+    /// A user of this account by id or email, or 404/1001 \[D U].
     pub(super) fn find(&self, key: &str) -> Result<&User, Refusal> {
         self.account.users.find(key).ok_or_else(|| Refusal::NoSuchUser(key.to_owned()))
     }
 
-    /// One status at a time, active where none is given [D]; oldest first.
+    /// One status at a time, active where none is given \[D]; oldest first.
     pub(super) fn rest_list_users(&self, request: &Request) -> Result<Answer, Refusal> {
         let status = match request.param("status").as_deref() {
             None | Some("active") => UserStatus::Active,
@@ -77,8 +77,8 @@ impl Act<'_> {
             Some("pending") => UserStatus::Pending,
             Some(_) => return Err(Refusal::Validation { field: "status", message: "Invalid field.".to_owned() }),
         };
-        let list = format!("users {}", status.as_str());
-        let page = Page::of(request, list, self.account.quirks.page_size_max, self.now)?;
+        let name = format!("users {}", status.as_str());
+        let page = Page::of(request, name, self.account.quirks.page_size_max, self.now)?;
         let users = &self.account.users;
         let total = users.iter().filter(|user| user.status == status).count();
         let mut rows = users.after(page.after).filter(|(_, user)| user.status == status);
@@ -105,7 +105,7 @@ impl Act<'_> {
     pub(super) fn rest_update_user(&mut self, key: &str, request: &Request) -> Result<Answer, Refusal> {
         let fields = request.object()?;
         let user = self.find(key)?;
-        let known = |kind: &Value| matches!(kind.as_i64(), Some(1 | 2 | 3 | 4)); // [D]; 3 is On-prem of old.
+        let known = |kind: &Value| matches!(kind.as_i64(), Some(1..=4)); // [D]; 3 is On-prem of old.
         if fields.get("type").is_some_and(|kind| !known(kind)) {
             return Err(Refusal::Validation { field: "type", message: "Invalid field.".to_owned() });
         }
