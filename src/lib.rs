@@ -11,4 +11,5 @@ pub mod job;
 pub mod rules;
 pub mod sim;
 pub mod store;
+pub mod web;
 pub mod zoom;
