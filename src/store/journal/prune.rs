@@ -122,7 +122,7 @@ impl Pruner {
         let source = shared.files.open(&shared.path(&name)).map_err(PruneError::Read)?;
         let walker = Walker::new(source, old.id, HEADER_BYTES, old.end, first).at_batch();
         let id = self.chance.next_u64();
-        let mut copy = Copy { id, decide, buffer: Header { first, id }.encode(), at: 0, marks: Marks::default(), replaced: 0 };
+        let mut copy = NewFile { id, decide, buffer: Header { first, id }.encode(), at: 0, marks: Marks::default(), replaced: 0 };
         let mut end = 0;
         let replaced = aside::replace(shared.files.as_ref(), &shared.dir, &name, |file| {
             end = copy.all(walker, file, &old, footer)?;
@@ -189,7 +189,7 @@ impl From<PruneError> for Outcome {
 }
 
 /// A new segment file in the making.
-struct Copy<D> {
+struct NewFile<D> {
     id: u64,
     decide: D,
     buffer: Vec<u8>,
@@ -199,7 +199,7 @@ struct Copy<D> {
     replaced: u64,
 }
 
-impl<D: FnMut(&Record) -> Rewrite> Copy<D> {
+impl<D: FnMut(&Record) -> Rewrite> NewFile<D> {
     /// Returns where the records end.
     fn all(&mut self, mut walker: Walker, file: &dyn File, old: &Segment, footer: Footer) -> Result<u64, PruneError> {
         loop {

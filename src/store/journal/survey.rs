@@ -149,6 +149,11 @@ impl Survey {
         }
     }
 
+    /// Whether it can be told how far the file goes.
+    fn is_readable(&self) -> bool {
+        self.io.is_none() && self.header.is_ok_and(|header| header.first == self.first)
+    }
+
     /// Sealed, to the byte.
     pub(super) fn is_sealed(&self) -> bool {
         self.footer.is_some_and(|footer| footer.exact)
@@ -199,7 +204,7 @@ impl Survey {
 
     /// No number from here on was ever given to a record of this file.
     pub(super) fn next_unused(&self) -> u64 {
-        if self.header.is_ok() && self.io.is_none() {
+        if self.is_readable() {
             return self.next;
         }
         self.next.max(self.first.saturating_add(self.bytes / frame::FRAME_BYTES))
@@ -271,9 +276,8 @@ pub(super) fn judge(surveys: &[Survey], floor: u64) -> Judgement {
         }
         judgement.damage.append(&mut problems);
         // Where a file cannot tell how far it goes, the next one is believed.
-        let readable = survey.header.is_ok() && survey.io.is_none();
         expected = match surveys.get(index + 1) {
-            Some(next) if !readable => next.first,
+            Some(next) if !survey.is_readable() => next.first,
             _ => survey.next.max(expected),
         };
     }

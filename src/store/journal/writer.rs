@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
 use super::Settings;
-use super::files::Files;
 use super::frame::{self, FOOTER_BYTES, HEADER_BYTES, Meta, PAYLOAD_BYTES_MAX, Seal, wide};
 use super::prune::Pruner;
 use super::read::{Reader, Shared};
