@@ -117,12 +117,14 @@ impl Pruner {
         let name = old.name.to_string();
         // All of it is read first: what is damaged stays as evidence.
         let survey = Survey::of(shared.files.as_ref(), &shared.dir, name.clone(), first, Until::End);
-        let footer = survey.footer.filter(|footer| footer.exact && survey.problems().is_empty() && survey.next == old.next);
+        let footer =
+            survey.footer.filter(|footer| footer.exact && survey.problems().is_empty() && survey.next == old.next);
         let Some(footer) = footer else { return Err(PruneError::Damaged { file: name }) };
         let source = shared.files.open(&shared.path(&name)).map_err(PruneError::Read)?;
         let walker = Walker::new(source, old.id, HEADER_BYTES, old.end, first).at_batch();
         let id = self.chance.next_u64();
-        let mut copy = NewFile { id, decide, buffer: Header { first, id }.encode(), at: 0, marks: Marks::default(), replaced: 0 };
+        let mut copy =
+            NewFile { id, decide, buffer: Header { first, id }.encode(), at: 0, marks: Marks::default(), replaced: 0 };
         let mut end = 0;
         let replaced = aside::replace(shared.files.as_ref(), &shared.dir, &name, |file| {
             end = copy.all(walker, file, &old, footer)?;

@@ -188,7 +188,6 @@ impl Reader {
     pub fn scan(&self, from: u64) -> Scan {
         Scan { shared: Arc::clone(&self.shared), next: from, at: None }
     }
-
 }
 
 impl Shared {

@@ -82,9 +82,9 @@ impl Journal {
         let leftovers_removed = aside::clean(disk, dir).map_err(|trouble| io_error("clean up in", dir, trouble))?;
         let (mut surveys, mut judgement) = survey_all(disk, dir)?;
         refuse(&surveys)?;
-        let torn = surveys.iter().filter_map(|survey| {
-            survey.torn.clone().map(|bytes| Torn { file: survey.name.clone(), bytes })
-        });
+        let torn = surveys
+            .iter()
+            .filter_map(|survey| survey.torn.clone().map(|bytes| Torn { file: survey.name.clone(), bytes }));
         let torn = if judgement.repair.is_empty() { Vec::new() } else { torn.collect() };
         // A blank last segment is replaced by a fresh one anyway.
         let clean = judgement.repair.iter().all(|index| surveys.get(*index).is_some_and(Survey::is_blank));

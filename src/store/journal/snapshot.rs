@@ -189,7 +189,8 @@ fn content(files: &dyn Files, path: &str, number: u64) -> Result<Vec<u8>, (u64, 
 }
 
 fn check_header(head: &[u8], number: u64) -> Result<u64, (u64, Fault)> {
-    let fields = || Some((frame::u16_at(head, 8)?, frame::u64_at(head, 16)?, frame::u64_at(head, 24)?, head.get(..12)?));
+    let fields =
+        || Some((frame::u16_at(head, 8)?, frame::u64_at(head, 16)?, frame::u64_at(head, 24)?, head.get(..12)?));
     let (found, named, length, start) = fields().ok_or((0, Fault::BadHeader))?;
     let crc = crc32c::crc32c_append(crc32c::crc32c(start), head.get(16..).unwrap_or_default());
     if !head.starts_with(MAGIC) || frame::u32_at(head, 12) != Some(crc) {

@@ -104,7 +104,8 @@ impl Survey {
             match walker.next()? {
                 Step::Hole(hole) => {
                     // The rest of a batch with a hole in it is no more whole than its start.
-                    state.torn_batch = hole.batch.is_some_and(|batch| hole.next_batch <= batch).then_some(hole.next_batch);
+                    state.torn_batch =
+                        hole.batch.is_some_and(|batch| hole.next_batch <= batch).then_some(hole.next_batch);
                     holes.push(hole);
                 }
                 Step::Frame(seen) if seen.meta.ours => {
@@ -278,8 +279,15 @@ pub(super) fn judge(surveys: &[Survey], floor: u64) -> Judgement {
         // Where a file cannot tell how far it goes, the next one is believed.
         expected = match surveys.get(index + 1) {
             Some(next) if !survey.is_readable() => next.first,
+            // A cut while segments were removed may have left some below the floor.
+            _ if index == 0 => survey.next,
             _ => survey.next.max(expected),
         };
+    }
+    if let Some(last) = surveys.last()
+        && expected < floor
+    {
+        judgement.damage.push(last.tell(last.bytes, Fault::Missing { missing: Some(expected..floor) }));
     }
     judgement
 }
