@@ -5,6 +5,7 @@
 //! positions do not leak.
 
 mod memory;
+pub mod journal;
 mod port;
 
 pub use memory::{Limits, MemoryStore};
