@@ -11,4 +11,6 @@ pub mod job;
 pub mod rules;
 pub mod sim;
 pub mod store;
+pub mod work;
+pub mod worker;
 pub mod zoom;
