@@ -11,6 +11,7 @@ pub mod job;
 pub mod rules;
 pub mod sim;
 pub mod store;
+pub mod web;
 pub mod work;
 pub mod worker;
 pub mod zoom;
