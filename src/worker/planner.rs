@@ -202,7 +202,7 @@ impl Planner {
 /// Ends when another roster was sent; never, where none can be any more.
 async fn moved(roster: &mut watch::Receiver<Arc<Roster>>) {
     if roster.changed().await.is_err() {
-        std::future::pending().await;
+        std::future::pending::<()>().await;
     }
 }
 

@@ -13,11 +13,13 @@ use tokio_util::sync::CancellationToken;
 use super::held::{Fenced, Held};
 use super::stats::code;
 use super::{Parts, Roster};
-use crate::audit::Call;
+use crate::account::Account;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::job::{Job, Outcome, ParkCause};
+use crate::rules::Rule;
 use crate::store::{Claimable, Leased, StoreError};
 use crate::work::{self, Ctx};
+use crate::zoom::Zoom;
 
 /// How long to wait before trying again where the store has no space, or takes nothing for another reason that passes.
 const STORE_WAIT: Duration = Duration::from_secs(1);
@@ -190,43 +192,70 @@ impl Runner {
             }
             return Err(error);
         }
-        let (job, lease) = (leased.job.clone(), parts.settings.lease());
-        let held = Held::new(leased, Arc::clone(&parts.store), Arc::clone(&parts.clock), lease);
-        let tried = tokio::select! {
-            tried = self.tried(&roster, &job, &held) => tried,
-            lost = held.keep() => Err(lost),
-        };
-        let (outcome, calls) = tried?;
-        let code = code(&outcome);
-        parts.stats.count(code);
-        tracing::info!(
-            job = %job.id, app = %job.app, account = %job.account, rule = %job.rule,
-            attempt = job.attempts, calls = calls.len(), outcome = code, "attempt ended"
-        );
-        let (now, unit) = (parts.clock.now(), parts.chance.unit());
-        parts.store.settle(held.into_inner(), outcome, calls, now, unit).await.map(drop)
-    }
-
-    /// What the attempt came to, and its calls. A panic is caught, and parks the job.
-    async fn tried(&self, roster: &Roster, job: &Job, held: &Held) -> Result<(Outcome, Vec<Call>), StoreError> {
-        let parts = &self.parts;
-        let Some(rule) = roster.rule(&job.rule) else { return Ok((Outcome::Park(ParkCause::RuleGone), Vec::new())) };
-        let account = roster.account(&job.app, &job.account);
-        let (Some(account), Some(zoom)) = (account, parts.zooms.zoom(&job.account)) else {
-            let detail = "the app does not hold the account any more".to_owned();
-            return Ok((Outcome::Park(ParkCause::CredentialsRefused { detail }), Vec::new()));
-        };
-        let ctx =
-            Ctx { store: Arc::clone(&parts.store), clock: Arc::clone(&parts.clock), facts: Arc::clone(&parts.facts) };
-        let fenced = Fenced { zoom: &*zoom, held, call_max: parts.settings.call_max() };
-        let outcome = match caught(work::run(job, rule, account, &fenced, held, &ctx)).await {
-            Ok(outcome) => outcome?,
-            Err(message) => {
-                tracing::error!(job = %job.id, "the job panicked; it is parked");
-                Outcome::Park(ParkCause::Panicked { message })
+        let job = leased.job.clone();
+        let (outcome, calls, leased) = match self.equip(&roster, &job) {
+            Err(cause) => (Outcome::Park(cause), Vec::new(), leased),
+            Ok((rule, account, zoom)) => {
+                let (store, clock) = (Arc::clone(&parts.store), Arc::clone(&parts.clock));
+                let held = Held::new(leased, store, clock, parts.settings.lease());
+                let tried = tokio::select! {
+                    tried = self.tried(&job, rule, account, &*zoom, &held) => tried,
+                    lost = held.keep() => Err(lost),
+                };
+                (decided(tried)?, zoom.calls(), held.into_inner())
             }
         };
-        Ok((outcome, zoom.calls()))
+        self.log(&job, &outcome, calls.len());
+        let (now, unit) = (parts.clock.now(), parts.chance.unit());
+        parts.store.settle(leased, outcome, calls, now, unit).await.map(drop)
+    }
+
+    /// What an attempt needs, or why there can be none.
+    fn equip<'r>(&self, roster: &'r Roster, job: &Job) -> Result<(&'r Rule, &'r Account, Arc<dyn Zoom>), ParkCause> {
+        let rule = roster.rule(&job.rule).ok_or(ParkCause::RuleGone)?;
+        let account = roster.account(&job.app, &job.account);
+        let zoom = account.and_then(|account| self.parts.zooms.zoom(&account.id));
+        account.zip(zoom).map(|(account, zoom)| (rule, account, zoom)).ok_or_else(|| ParkCause::CredentialsRefused {
+            detail: "the app does not hold the account any more".to_owned(),
+        })
+    }
+
+    /// What the attempt came to. A panic is caught, and parks the job.
+    async fn tried(
+        &self,
+        job: &Job,
+        rule: &Rule,
+        account: &Account,
+        zoom: &dyn Zoom,
+        held: &Held,
+    ) -> Result<Outcome, StoreError> {
+        let parts = &self.parts;
+        let ctx =
+            Ctx { store: Arc::clone(&parts.store), clock: Arc::clone(&parts.clock), facts: Arc::clone(&parts.facts) };
+        let fenced = Fenced { zoom, held, call_max: parts.settings.call_max() };
+        caught(work::run(job, rule, account, &fenced, held, &ctx)).await.unwrap_or_else(|message| {
+            tracing::error!(job = %job.id, "the job panicked; it is parked");
+            Ok(Outcome::Park(ParkCause::Panicked { message }))
+        })
+    }
+
+    fn log(&self, job: &Job, outcome: &Outcome, calls: usize) {
+        let outcome = code(outcome);
+        self.parts.stats.count(outcome);
+        tracing::info!(
+            job = %job.id, app = %job.app, account = %job.account, rule = %job.rule,
+            attempt = job.attempts, calls, outcome, "attempt ended"
+        );
+    }
+}
+
+/// What is to be settled. Where the lease is lost or the disk full, the store may still take what was called so far, and
+/// says where the job stands: cancelled, or due again.
+fn decided(tried: Result<Outcome, StoreError>) -> Result<Outcome, StoreError> {
+    match tried {
+        Err(StoreError::Conflict(why)) => Ok(Outcome::Retry { error: format!("the lease was lost: {why}") }),
+        Err(error) if passes(&error) => Ok(Outcome::Retry { error: error.to_string() }),
+        other => other,
     }
 }
 
