@@ -323,7 +323,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// - A `meaning` is remembered (by app and account, with `at`) when a decision with it made or merged a job. A later
     ///   decision with it within the window is `repeated`: it makes no job, but merges, wakes and cancels as ever, and the
     ///   moment that is remembered stays. For a replayed delivery it is not looked at, only remembered.
-    /// - `Wake` and `Cancel` go to all unfinished jobs of the decision's app and account whose subject is the same.
+    /// - `Wake` and `Cancel` go to all unfinished jobs of the decision's account whose subject is the same, whatever
+    ///   their app and rule.
     /// - The delivery's status becomes `Planned` with the code, or `Parked` with `unreadable` or `unclaimed`. `jobs` are
     ///   those made, merged, cancelled, and woken (moved from `waiting`, or marked [`Job::again`]), ascending, each once.
     /// - Entries: [`Kind::Decision`] with `nothing`, `work`, `repeated`, `duplicate`, `unreadable` or `unclaimed` and the
