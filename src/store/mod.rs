@@ -4,8 +4,8 @@
 //! error, none of it may be relied on. Each writes the audit entries that tell of it in the same unit. Ids are opaque, and
 //! positions do not leak.
 
-mod memory;
 pub mod journal;
+mod memory;
 mod port;
 
 pub use memory::{Limits, MemoryStore};
