@@ -5,6 +5,7 @@ pub mod account;
 pub mod audit;
 pub mod chance;
 pub mod clock;
+pub mod config;
 pub mod event;
 pub mod ids;
 pub mod job;
