@@ -12,4 +12,5 @@ pub mod job;
 pub mod rules;
 pub mod sim;
 pub mod store;
+pub mod web;
 pub mod zoom;

@@ -1,0 +1,3 @@
+//! HTTP towards us: the operators' listener ([`admin`]).
+
+pub mod admin;
