@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::problem::Place;
 use super::section::Section;
+use crate::web::accept::AcceptSettings;
+use crate::web::webhook::ReceiverSettings;
 
 /// `[server]`: the public listener.
 #[derive(Debug, Clone)]
@@ -15,14 +17,9 @@ pub struct Server {
     pub public_url: Option<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
-    pub body_bytes_max: usize,
-    pub window_past: Duration,
-    pub window_future: Duration,
-    pub secret_grace: Duration,
-    pub header_timeout: Duration,
-    pub body_timeout: Duration,
-    pub keep_alive: Duration,
-    pub connections_max: usize,
+    pub receiver: ReceiverSettings,
+    pub accept: AcceptSettings,
+    /// How long requests and attempts may take to end after SIGTERM.
     pub drain: Duration,
 }
 
@@ -115,20 +112,48 @@ pub(super) fn server(mut section: Section<'_, '_>) -> Server {
         listen: section.address("listen", "127.0.0.1:8080"),
         public_url: section.optional("public_url", url, |text| base_url(text).filter(|url| !is_placeholder_url(url))),
         trusted_proxies: section.list("trusted_proxies", networks, Network::parse),
-        body_bytes_max: section.number("body_bytes_max", 1_048_576, 1_024..=16_777_216, "bytes"),
-        window_past: section.secs("window_past_secs", Duration::from_secs(7_200), 60..=86_400),
-        window_future: section.secs("window_future_secs", Duration::from_secs(300), 1..=3_600),
-        secret_grace: Duration::from_secs(
-            section.number("secret_grace_minutes", 120_u64, 0..=10_080, "minutes").saturating_mul(60),
-        ),
-        header_timeout: section.secs("header_timeout_secs", Duration::from_secs(10), 1..=60),
-        body_timeout: section.secs("body_timeout_secs", Duration::from_secs(10), 1..=60),
-        keep_alive: section.secs("keep_alive_secs", Duration::from_secs(75), 1..=600),
-        connections_max: section.number("connections_max", 4_096, 1..=65_536, "connections"),
+        receiver: receiver(&mut section),
+        accept: accept(&mut section),
         drain: section.secs("drain_secs", Duration::from_secs(10), 0..=300),
     };
     section.finish();
     server
+}
+
+fn receiver(section: &mut Section<'_, '_>) -> ReceiverSettings {
+    let default = ReceiverSettings::default();
+    ReceiverSettings {
+        body_bytes_max: section.number("body_bytes_max", default.body_bytes_max, 1_024..=16_777_216, "bytes"),
+        bodies_bytes_max: section.number(
+            "bodies_bytes_max",
+            default.bodies_bytes_max,
+            1_048_576..=4_294_967_296,
+            "bytes",
+        ),
+        window_past_secs: section.number("window_past_secs", default.window_past_secs, 60..=86_400, "seconds"),
+        window_future_secs: section.number("window_future_secs", default.window_future_secs, 1..=3_600, "seconds"),
+        secret_grace_minutes: section.number(
+            "secret_grace_minutes",
+            default.secret_grace_minutes,
+            0..=10_080,
+            "minutes",
+        ),
+        retry_after_secs: section.number("retry_after_secs", default.retry_after_secs, 1..=3_600, "seconds"),
+    }
+}
+
+fn accept(section: &mut Section<'_, '_>) -> AcceptSettings {
+    let default = AcceptSettings::default();
+    let requests = default.keep_alive_requests_max;
+    AcceptSettings {
+        connections_max: section.number("connections_max", default.connections_max, 16..=1_000_000, "connections"),
+        header_secs: section.number("header_secs", default.header_secs, 1..=60, "seconds"),
+        body_secs: section.number("body_secs", default.body_secs, 1..=60, "seconds"),
+        idle_secs: section.number("idle_secs", default.idle_secs, 1..=3_600, "seconds"),
+        keep_alive_requests_max: section.number("keep_alive_requests_max", requests, 1..=1_000_000, "requests"),
+        keep_alive_secs: section.number("keep_alive_secs", default.keep_alive_secs, 1..=86_400, "seconds"),
+        header_bytes_max: section.number("header_bytes_max", default.header_bytes_max, 8_192..=1_048_576, "bytes"),
+    }
 }
 
 pub(super) fn admin(mut section: Section<'_, '_>) -> Admin {
@@ -159,15 +184,14 @@ pub(super) fn store(mut section: Section<'_, '_>, server: &Server) -> StoreSecti
     });
     let hours = section.number("dedupe_hours", 72_u64, 1..=720, "hours");
     let dedupe = Duration::from_secs(hours.saturating_mul(3_600));
-    let window = server.window_past.saturating_add(server.window_future);
+    let (past, future) = (u64::from(server.receiver.window_past_secs), u64::from(server.receiver.window_future_secs));
+    let window = Duration::from_secs(past.saturating_add(future));
     if dedupe <= window {
         let place = section.in_file("dedupe_hours").map_or(section.place.clone(), |value| Place::File(value.span()));
         let what = format!(
-            "[store] dedupe_hours is {hours}, which is {} s, and the window of accepted signatures is {} s (past {} s + future {} s)",
+            "[store] dedupe_hours is {hours}, which is {} s, and the window of accepted signatures is {} s (past {past} s + future {future} s)",
             dedupe.as_secs(),
             window.as_secs(),
-            server.window_past.as_secs(),
-            server.window_future.as_secs(),
         );
         let help = "expected dedupe_hours to be longer: else a delivery could be replayed after it was forgotten";
         section.reading.problem(place, what, help);
