@@ -10,8 +10,10 @@ use super::secret::{is_placeholder, many, one};
 use super::section::{Section, tables_of};
 use super::source::{PREFIX, Reading};
 use crate::account::{Account, AppKind, Plan, UserKey};
+use crate::event::signature::Secret;
 use crate::ids::{AccountId, AppName, Email, RuleName};
 use crate::rules::{Ensure, Grantee, MeetingSettings, Mode, Rule, SubjectKind};
+use crate::web::webhook::ReceiverApp;
 
 /// One `[[app]]`.
 #[derive(Debug, Clone)]
@@ -29,6 +31,15 @@ pub struct AppSecrets {
     pub client: SecretString,
     /// One or more: any of them verifies, so that a secret can be rotated.
     pub webhook: Vec<SecretString>,
+    /// The same, ready to verify with.
+    verifiers: Vec<Secret>,
+}
+
+impl App {
+    /// The app as the receiver knows it.
+    pub fn for_receiver(&self) -> ReceiverApp {
+        ReceiverApp { name: self.name.clone(), secrets: self.secrets.verifiers.clone() }
+    }
 }
 
 impl fmt::Debug for AppSecrets {
@@ -117,13 +128,15 @@ fn app(mut section: Section<'_, '_>) -> Option<App> {
     let client_id = section.required("client_id", "the client id of the app in the Zoom Marketplace", filled);
     let client = one(&mut section, "client_secret", "client_secret_file");
     let webhook = many(&mut section, "webhook_secrets", "webhook_secrets_file");
+    // What is no secret was noted when it was read.
+    let verifiers = webhook.iter().filter_map(|secret| Secret::new(secret).ok()).collect();
     let accounts = name.as_ref().map(|name| accounts(&mut section, name)).unwrap_or_default();
     section.finish();
     Some(App {
         name: name?,
         kind: kind?,
         client_id: client_id?,
-        secrets: AppSecrets { client: client?, webhook },
+        secrets: AppSecrets { client: client?, webhook, verifiers },
         accounts,
     })
 }

@@ -70,13 +70,37 @@ pub enum ConfigError {
 
 /// Reads and checks the file and the environment.
 pub fn load(path: &Path, env: &Env) -> Result<Config, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| ConfigError::Unreadable { path: path.display().to_string(), error })?;
-    Ok(parse(path, &text, env)?)
+    Ok(parse(path, &text_of(path)?, env)?)
+}
+
+/// What the command line needs to reach the running service, or the folder of a stopped one. No file of secrets is read
+/// for it: whoever may hold the admin token need not be allowed to read those.
+#[derive(Debug, Clone)]
+pub struct Outline {
+    pub path: PathBuf,
+    pub server: Server,
+    pub admin: Admin,
+    pub store: StoreSection,
+    /// As in [`Config::effective`].
+    pub effective: Vec<Effective>,
+}
+
+/// As [`load`], but reads no file of secrets.
+pub fn load_outline(path: &Path, env: &Env) -> Result<Outline, ConfigError> {
+    let Config { path, server, admin, store, effective, .. } = read(path, &text_of(path)?, env, false)?;
+    Ok(Outline { path, server, admin, store, effective })
+}
+
+fn text_of(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.display().to_string(), error })
 }
 
 /// As [`load`], for a text that was read already; `path` says where relative paths start.
 pub fn parse(path: &Path, text: &str, env: &Env) -> Result<Config, Invalid> {
+    read(path, text, env, true)
+}
+
+fn read(path: &Path, text: &str, env: &Env, with_secrets: bool) -> Result<Config, Invalid> {
     let (root, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         let problems = errors.iter().map(|error| Problem {
@@ -87,7 +111,7 @@ pub fn parse(path: &Path, text: &str, env: &Env) -> Result<Config, Invalid> {
         return Err(Invalid::new(path.to_owned(), text.to_owned(), problems.collect()));
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let reading = Reading::new(root.get_ref(), env, folder);
+    let reading = Reading::new(root.get_ref(), env, folder, with_secrets);
     let config = resolve(path, &reading, &root);
     let (problems, effective) = reading.finish();
     if problems.is_empty() {

@@ -50,8 +50,8 @@ fn check(section: &Section<'_, '_>, key: &str, place: &Place, secret: SecretStri
         "is a placeholder".to_owned()
     } else if text.len() < BYTES_MIN {
         format!("has {} bytes", text.len())
-    } else if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        "has spaces or control characters within".to_owned()
+    } else if !text.bytes().all(|b| b.is_ascii_graphic()) {
+        "has spaces, control characters or letters beyond ASCII".to_owned()
     } else {
         return Some(secret);
     };
@@ -126,6 +126,9 @@ fn from_file(section: &Section<'_, '_>, key: &str, found: &Found<'_>, list: bool
         return None;
     };
     section.note(key, Some(quoted(name)), Some(found));
+    if !section.reading.with_secrets {
+        return Some(vec!["not-read-not-needed".into()]);
+    }
     let path = section.reading.file(name);
     let text = std::fs::metadata(&path).and_then(|meta| {
         if meta.len() > FILE_BYTES_MAX {

@@ -79,6 +79,8 @@ pub(super) struct Reading<'t> {
     pub(super) env: &'t Env,
     /// The folder of the file: relative paths start here.
     pub(super) folder: &'t Path,
+    /// Whether files of secrets are read, too. Whoever only talks to the running service may not be allowed to.
+    pub(super) with_secrets: bool,
     problems: RefCell<Vec<Problem>>,
     effective: RefCell<Vec<Effective>>,
     /// The variables that some key asked for.
@@ -86,11 +88,12 @@ pub(super) struct Reading<'t> {
 }
 
 impl<'t> Reading<'t> {
-    pub(super) const fn new(root: &'t DeTable<'t>, env: &'t Env, folder: &'t Path) -> Self {
+    pub(super) const fn new(root: &'t DeTable<'t>, env: &'t Env, folder: &'t Path, with_secrets: bool) -> Self {
         Self {
             root,
             env,
             folder,
+            with_secrets,
             problems: RefCell::new(Vec::new()),
             effective: RefCell::new(Vec::new()),
             asked: RefCell::new(Vec::new()),

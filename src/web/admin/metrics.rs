@@ -56,12 +56,9 @@ pub(super) async fn metrics(State(state): State<Arc<AdminState>>) -> Result<impl
     let (waiting, _cut) = waiting(&state).await?;
     let counts = state.stats.counts();
     let mut scrape = Scrape::default();
-    let accepted = counts.accepted.iter().map(|(app, count)| (one("app", app), *count));
+    let accepted = [(Labels::new(), counts.accepted)];
     scrape.counters("adjutant_deliveries_accepted", "Deliveries stored and answered 200", accepted);
-    let refused = counts.refused.iter().map(|refused| {
-        let app = refused.app.as_ref().map_or_else(String::new, ToString::to_string);
-        (vec![("app", app), ("kind", refused.kind.to_owned())], refused.count)
-    });
+    let refused = counts.refused.iter().map(|(kind, count)| (one("kind", kind), *count));
     scrape.counters("adjutant_deliveries_refused", "Requests refused, by kind", refused);
     let outcomes = counts.outcomes.iter().map(|(kind, count)| (one("outcome", kind), *count));
     scrape.counters("adjutant_outcomes", "Attempts ended, by what they came to", outcomes);

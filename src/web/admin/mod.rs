@@ -58,21 +58,15 @@ pub trait Stats: fmt::Debug + Send + Sync {
 
 #[derive(Debug, Clone, Default)]
 pub struct Counts {
-    pub accepted: Vec<(AppName, u64)>,
-    pub refused: Vec<Refused>,
+    /// Deliveries stored.
+    pub accepted: u64,
+    /// Requests refused, by [`RefusalKind::code`](crate::web::RefusalKind::code).
+    pub refused: Vec<(&'static str, u64)>,
     /// By what an attempt came to: `done`, `snooze`, `retry`, `park`.
     pub outcomes: Vec<(&'static str, u64)>,
     /// By class: `2xx`, `4xx`, `429`, `5xx`, `none`.
     pub zoom_calls: Vec<(&'static str, u64)>,
     pub alarms: Vec<Alarm>,
-}
-
-#[derive(Debug, Clone)]
-pub struct Refused {
-    /// None where the path names no app.
-    pub app: Option<AppName>,
-    pub kind: &'static str,
-    pub count: u64,
 }
 
 /// Nothing runs, so nothing was counted: a store that is looked at while the service is stopped.

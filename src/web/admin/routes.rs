@@ -74,11 +74,15 @@ pub(super) async fn readyz(State(state): Shared) -> impl IntoResponse {
 }
 
 pub(super) async fn status(State(state): Shared) -> Answer<StatusView> {
+    let counts = state.stats.counts();
+    let refused = counts.refused.iter().filter(|(_, count)| *count > 0);
     Ok(Json(StatusView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started_at: state.started_at.to_string(),
         now: state.clock.now().to_string(),
         store: state.store.status().await?.into(),
+        accepted: counts.accepted,
+        refused: refused.map(|(kind, count)| RefusedView { kind: (*kind).to_owned(), count: *count }).collect(),
     }))
 }
 
@@ -254,12 +258,10 @@ pub(super) async fn waiting(state: &AdminState) -> Result<(BTreeMap<WaitReason, 
 }
 
 pub(super) async fn apps(State(state): Shared) -> Answer<Vec<AppView>> {
-    let counts = state.stats.counts();
     let mut views = Vec::new();
     for app in &state.apps {
         let seen = state.store.app_state(&app.name).await?;
         let text = |at: Option<crate::clock::Timestamp>| at.map(|at| at.to_string());
-        let refused = counts.refused.iter().filter(|count| count.app.as_ref() == Some(&app.name));
         views.push(AppView {
             name: app.name.to_string(),
             kind: app.kind,
@@ -267,8 +269,6 @@ pub(super) async fn apps(State(state): Shared) -> Answer<Vec<AppView>> {
             verified_at: text(seen.verified_at),
             validated_at: text(seen.validated_at),
             secrets_changed_at: text(seen.secrets_changed_at),
-            accepted: counts.accepted.iter().filter(|(name, _)| *name == app.name).map(|(_, count)| count).sum(),
-            refused: refused.map(|count| RefusedView { kind: count.kind.to_owned(), count: count.count }).collect(),
         });
     }
     Ok(Json(views))

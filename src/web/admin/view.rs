@@ -288,10 +288,6 @@ pub struct AppView {
     /// The newest answered `endpoint.url_validation`.
     pub validated_at: Option<String>,
     pub secrets_changed_at: Option<String>,
-    /// Since the start.
-    pub accepted: u64,
-    /// Since the start, by kind.
-    pub refused: Vec<RefusedView>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -306,6 +302,10 @@ pub struct StatusView {
     pub started_at: String,
     pub now: String,
     pub store: StoreView,
+    /// Deliveries stored since the start.
+    pub accepted: u64,
+    /// Requests refused since the start, by kind.
+    pub refused: Vec<RefusedView>,
 }
 
 /// As [`crate::store::Status`].
