@@ -6,6 +6,7 @@ pub mod audit;
 pub mod breakpoint;
 pub mod chance;
 pub mod clock;
+pub mod config;
 pub mod event;
 pub mod ids;
 pub mod job;

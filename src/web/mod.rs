@@ -1,6 +1,7 @@
-//! The listeners: the [accept loop](accept) that both share, and the [webhook receiver](webhook).
+//! The listeners: the [accept loop](accept) that both share, the [webhook receiver](webhook), and the operators' [API](admin).
 
 pub mod accept;
+pub mod admin;
 mod body;
 mod connection;
 mod refusals;
