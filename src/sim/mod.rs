@@ -112,6 +112,9 @@ impl Sim {
     }
 
     /// Waits until every delivery that is due has been sent and answered, retries that are not due yet aside.
+    ///
+    /// Settle before advancing a manual clock: the three seconds that an endpoint has are the world's, so that a jump
+    /// fails what is on its way, and an endpoint that never answers holds this up until the clock has moved.
     pub async fn settle(&self) {
         loop {
             let mut settled = std::pin::pin!(self.world.settled().notified());
