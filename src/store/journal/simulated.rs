@@ -295,7 +295,7 @@ impl Disk {
     fn change(&mut self, id: u64, change: Change) -> io::Result<()> {
         let dying = self.tick()?;
         let len = self.node(id)?.bytes.len();
-        let (copy_on_write, free, chance) = (self.copy_on_write, narrow(self.free), self.chance.next_u64());
+        let (copy_on_write, free, luck) = (self.copy_on_write, narrow(self.free), self.chance.next_u64());
         let (wanted, fitting) = match &change {
             Change::Len(to) => (to.saturating_sub(len), None),
             Change::Write { at, bytes } if copy_on_write => (bytes.len(), Some((*at, bytes))),
@@ -304,7 +304,7 @@ impl Disk {
         if wanted > free {
             // Some of the write may have gone in before there was no more room.
             if let Some((at, bytes)) = fitting {
-                let room = narrow(chance) % (bytes.len() - (wanted - free) + 1);
+                let room = narrow(luck) % (bytes.len() - (wanted - free) + 1);
                 let part = Change::Write { at, bytes: bytes.get(..room).unwrap_or_default().to_vec() };
                 self.record(id, part)?;
             }

@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::files::{File, Files};
-use super::frame::{self, FORMAT_VERSION, HEADER_BYTES, Header, HeaderFault, Seal, narrow};
+use super::frame::{self, FOOTER_BYTES, FORMAT_VERSION, HEADER_BYTES, Header, HeaderFault, Seal, narrow};
 use super::problem::{Fault, Problem};
 use super::segment::Marks;
 use super::walk::{Hole, Seen, Step, Walker};
@@ -250,8 +250,11 @@ pub(super) fn judge(surveys: &[Survey], floor: u64) -> Judgement {
     let blank_end = surveys.last().is_some_and(Survey::is_blank);
     let mut expected = floor;
     for (index, survey) in surveys.iter().enumerate() {
-        // The next segment is there before the footer of the one before: both may be found open.
-        let may_be_open = index + 1 == count || (index + 2 == count && blank_end);
+        // The next segment is there before the footer of the one before: both may be found open. And where all records up to
+        // the next segment are there, a footer that a failed sync lost is no more than a footer.
+        let follows = surveys.get(index + 1).is_some_and(|next| next.first == survey.next);
+        let only_footer = follows && survey.torn.as_ref().is_none_or(|torn| torn.end - torn.start <= FOOTER_BYTES);
+        let may_be_open = index + 1 == count || (index + 2 == count && blank_end) || only_footer;
         let mut problems = survey.problems();
         if survey.first > expected {
             let missing = Some(expected..survey.first);
@@ -263,7 +266,7 @@ pub(super) fn judge(surveys: &[Survey], floor: u64) -> Judgement {
             if may_be_open {
                 judgement.repair.push(index);
                 judgement.torn.extend(survey.torn_problem());
-                if survey.footer.is_some() {
+                if survey.footer.is_some() || (only_footer && survey.torn.is_none()) {
                     judgement.torn.push(survey.tell(survey.end, Fault::NotSealed));
                 }
             } else {

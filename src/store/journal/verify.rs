@@ -33,7 +33,9 @@ impl Report {
 pub fn verify_folder(files: &dyn Files, dir: &str) -> Result<Report, OpenError> {
     let (surveys, mut judgement) = survey_all(files, dir)?;
     let mut report = Report::default();
-    surveys.iter().for_each(|survey| report.add(survey));
+    for survey in &surveys {
+        report.add(survey);
+    }
     report.problems.append(&mut judgement.damage);
     report.problems.append(&mut judgement.torn);
     Ok(report)
@@ -56,7 +58,9 @@ impl Reader {
             let survey = Survey::of(shared.files.as_ref(), &shared.dir, segment.name.to_string(), segment.first, until);
             report.add(&survey);
             let mut tell = |offset, what| report.problems.push(Problem { file: survey.name.clone(), offset, what });
-            survey.problems().into_iter().for_each(|problem| tell(problem.offset, problem.what));
+            for problem in survey.problems() {
+                tell(problem.offset, problem.what);
+            }
             if segment.first > expected {
                 tell(0, Fault::Missing { missing: Some(expected..segment.first) });
             }
