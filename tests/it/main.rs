@@ -8,4 +8,8 @@
 )]
 
 mod deploy;
+mod hostile;
+mod receiver;
+mod samples;
+mod support;
 mod tree;
