@@ -89,8 +89,8 @@ fn deliveries(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut found: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     found.retain(|path| {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        name.ends_with(".json") && !name.ends_with(".response.json") && !name.starts_with('_')
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        path.extension().is_some_and(|e| e == "json") && !name.ends_with(".response") && !name.starts_with('_')
     });
     found.sort();
     assert!(!found.is_empty(), "{} holds no delivery", folder.display());

@@ -8,8 +8,9 @@ use adjutant::event::signature::Verified;
 use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use adjutant::job::{Change, Job, Outcome};
 use adjutant::store::{
-    Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased, Move,
-    NewDelivery, Note, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError, StoredDelivery, TreeHead,
+    Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased,
+    MemoryStore, Move, NewDelivery, Note, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError,
+    StoredDelivery, TreeHead,
 };
 use tokio::sync::watch;
 
@@ -17,6 +18,8 @@ use super::NOW;
 
 #[derive(Debug)]
 pub(crate) struct Recorder {
+    /// Only a store makes receipts.
+    memory: MemoryStore,
     state: AppState,
     delivered: Mutex<Vec<(AppName, Verified)>>,
     failure: Mutex<Option<StoreError>>,
@@ -34,7 +37,13 @@ impl Recorder {
     }
 
     pub(crate) fn in_state(state: AppState) -> Self {
-        Self { state, delivered: Mutex::default(), failure: Mutex::default(), validated: watch::Sender::default() }
+        Self {
+            memory: MemoryStore::default(),
+            state,
+            delivered: Mutex::default(),
+            failure: Mutex::default(),
+            validated: watch::Sender::default(),
+        }
     }
 
     /// Takes what was stored since the last call.
@@ -59,7 +68,7 @@ impl Store for Recorder {
             return Err(failure);
         }
         self.delivered.lock().unwrap().push((delivery.app.clone(), delivery.verified.clone()));
-        Ok(adjutant::store::stand_in::receipt(1))
+        self.memory.deliver(delivery).await
     }
 
     async fn validated(&self, app: &AppName, _at: Timestamp) -> Result<(), StoreError> {
