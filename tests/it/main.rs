@@ -8,4 +8,9 @@
 )]
 
 mod deploy;
+mod hostile;
+mod process;
+mod receiver;
+mod samples;
+mod support;
 mod tree;
