@@ -290,6 +290,10 @@ impl Names {
         self.jobs.get(&id).map_or_else(|| format!("unknown {id}"), |number| format!("j{number}"))
     }
 
+    pub(crate) fn number_of(&self, id: DeliveryId) -> Option<usize> {
+        self.deliveries.get(&id).copied()
+    }
+
     pub(crate) fn nth_delivery(&self, number: usize) -> Option<DeliveryId> {
         self.deliveries.keys().nth(number).copied()
     }

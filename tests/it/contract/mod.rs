@@ -3,6 +3,8 @@
 
 mod cases;
 mod kit;
+mod model;
+mod wrong;
 
 use std::sync::Arc;
 
@@ -46,6 +48,13 @@ macro_rules! contract {
     ($name:ident, $harness:ty) => {
         mod $name {
             $crate::contract::cases::every_case!($harness);
+
+            #[tokio::test]
+            async fn random_operations_come_to_the_same_as_in_the_model() {
+                for seed in 0..8 {
+                    $crate::contract::model::run_or_panic::<$harness>(seed, 250).await;
+                }
+            }
         }
     };
 }
