@@ -1,12 +1,15 @@
-//! The tests of the whole: real sockets, real files, the real binary where it counts.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    reason = "a test stops at the first surprise"
-)]
 
+    clippy::as_conversions,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise"
+#![expect(
+#[cfg(test)]
+)]
+//! The tests of the whole.
+//! The tests of the whole: real sockets, real files, the real binary where it counts.
+mod contract;
 mod deploy;
 mod hostile;
 mod process;
