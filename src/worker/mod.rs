@@ -12,6 +12,8 @@ mod roster;
 mod runner;
 mod settings;
 mod stats;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;
