@@ -33,7 +33,7 @@ impl Default for Settings {
             workers: 8,
             per_account_max: 4,
             lease_secs: 120,
-            call_secs_max: 45,
+            call_secs_max: 60,
             drain_secs: 10,
             plan_batch_max: 512,
             cache: FactsSettings::default(),
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(good.check(), Ok(()));
         assert_eq!(Settings { workers: 0, ..good }.check(), Err(SettingsError::Workers(0)));
         assert_eq!(Settings { per_account_max: 9, ..good }.check(), Err(SettingsError::PerAccount(9, 8)));
-        assert_eq!(Settings { lease_secs: 80, ..good }.check(), Err(SettingsError::Lease(80, 45)));
+        assert_eq!(Settings { lease_secs: 119, ..good }.check(), Err(SettingsError::Lease(119, 60)));
         assert_eq!(Settings { call_secs_max: 0, ..good }.check(), Err(SettingsError::Call));
         assert_eq!(Settings { plan_batch_max: 0, ..good }.check(), Err(SettingsError::Batch(0)));
     }

@@ -69,10 +69,6 @@ impl FakeZoom {
         });
     }
 
-    pub(super) fn remove_user(&self, id: &str) {
-        self.with(|state| state.users.retain(|user| user.id != Some(uid(id))));
-    }
-
     pub(super) fn put_assistant(&self, of: &str, assistant: Assistant) {
         self.with(|state| state.assistants.entry(uid(of)).or_default().push(assistant));
     }
