@@ -64,7 +64,6 @@ pub(crate) struct TestApp {
     parts: Parts,
     address: SocketAddr,
     door: Option<Door>,
-    left_over: bool,
 }
 
 /// The public listener, open.
@@ -111,7 +110,7 @@ impl TestApp {
             settings: Settings::default(),
         };
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut app = Self { world, clock, store, sim, disk, roster, parts, address, door: None, left_over: false };
+        let mut app = Self { world, clock, store, sim, disk, roster, parts, address, door: None };
         app.open().await;
         let url = format!("http://{}/webhooks/main", app.address);
         app.world.subscribe(ACCOUNT, Subscription::to_all(url, SECRET)).unwrap();
@@ -224,11 +223,6 @@ impl TestApp {
     pub(crate) fn assistants(&self, user: &str) -> Vec<String> {
         self.world.assistants(ACCOUNT, user)
     }
-
-    /// The test means to leave work behind.
-    pub(crate) fn leaves_work(&mut self) {
-        self.left_over = true;
-    }
 }
 
 impl Drop for TestApp {
@@ -238,7 +232,7 @@ impl Drop for TestApp {
         }
         let status = block_on(self.store.status()).unwrap();
         let left = (status.unplanned, status.due, status.running);
-        assert!(self.left_over || left == (0, 0, 0), "left behind: unplanned, due, running = {left:?}");
+        assert!(left == (0, 0, 0), "left behind: unplanned, due, running = {left:?}");
         assert_eq!(self.world.faults_left(), 0, "planned faults that nothing met");
         let (entries, head) = (block_on(self.store.entries(0, usize::MAX)).unwrap(), block_on(self.store.tree_head()));
         let (mut tree, head) = (Frontier::default(), head.unwrap());
