@@ -9,4 +9,8 @@
 
 mod app;
 mod deploy;
+mod hostile;
+mod receiver;
+mod samples;
+mod support;
 mod tree;
