@@ -5,8 +5,8 @@
 //! that was left and on an audit log that does not add up.
 
 mod scenarios;
-mod zoom;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -26,6 +26,7 @@ use adjutant::store::{JobFilter, MemoryStore, Move, Selector, Store};
 use adjutant::web::accept::{AcceptSettings, Acceptor};
 use adjutant::web::webhook::{Receiver, ReceiverApp, ReceiverSettings};
 use adjutant::worker::{Parts, Planner, Roster, Runner, Settings};
+use adjutant::zoom::{self, AccountClient, Credentials, ZoomClients};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -91,14 +92,9 @@ impl TestApp {
             plan: Plan::Business,
             api_users: vec![API_USER.parse().unwrap()],
         };
-        let roster = watch::Sender::new(Arc::new(Roster::new([account], rules)));
         let store = disk.store();
-        let zooms = zoom::Zooms {
-            http: reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap(),
-            api_url: sim.api_url(),
-            oauth_url: sim.oauth_url(),
-            clock: clock.clone(),
-        };
+        let zooms = HashMap::from([(account.id.clone(), client(&sim, &account, &clock))]);
+        let roster = watch::Sender::new(Arc::new(Roster::new([account], rules)));
         let parts = Parts {
             store: Arc::clone(&store),
             zooms: Arc::new(zooms),
@@ -223,6 +219,19 @@ impl TestApp {
     pub(crate) fn assistants(&self, user: &str) -> Vec<String> {
         self.world.assistants(ACCOUNT, user)
     }
+}
+
+/// The real client. It never waits for its turn: a clock that stands still would let it wait for ever.
+fn client(sim: &Sim, account: &Account, clock: &ManualClock) -> AccountClient {
+    let settings = zoom::Settings {
+        api_url: sim.api_url(),
+        oauth_url: sim.oauth_url(),
+        limit_wait_max_ms: 0,
+        ..zoom::Settings::default()
+    };
+    let clients = ZoomClients::new(settings, Arc::new(clock.clone()), Arc::new(SeededChance::new(13))).unwrap();
+    let (client_id, secret) = (format!("client-{}", account.id), format!("client-secret-{}", account.id));
+    clients.account(account, Credentials { client_id, client_secret: secret.into() })
 }
 
 impl Drop for TestApp {

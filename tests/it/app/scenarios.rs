@@ -8,6 +8,8 @@ use serde_json::json;
 use super::{ACCOUNT, API_USER, TestApp};
 
 const HOUR: Duration = Duration::from_secs(3600);
+/// Enough for what our own rate limits put off.
+const A_WHILE: Duration = Duration::from_secs(10);
 
 const ASSISTANT: &str = r#"
 name = "assist"
@@ -151,7 +153,7 @@ async fn a_deactivated_api_user_stops_its_work_and_a_person_is_told() {
     app.world.set_licence(ACCOUNT, API_USER, 2).unwrap();
     app.drain().await;
     assert_eq!(app.retry_parked("api-user-unusable").await, 3);
-    app.drain().await;
+    app.advance(A_WHILE).await;
     assert!(app.world.without_assistant(ACCOUNT, API_USER).iter().all(|email| email.starts_with("owner@")));
 }
 
@@ -198,15 +200,15 @@ async fn beyond_its_share_of_the_account_a_rule_parks_everything_until_a_person_
     for n in 0..8 {
         licensed(&app, &format!("new-{n}@acme.example"));
     }
-    app.drain().await;
+    app.advance(A_WHILE).await;
     // 5 % of 60, 8, the API user and the owner.
     assert_eq!(app.world.count_calls("POST", "/assistants"), 3);
     assert_eq!(app.store.parked().await.unwrap()[0].count, 5);
     assert_eq!(app.retry_parked("over-share").await, 5);
-    app.drain().await;
+    app.advance(A_WHILE).await;
     assert_eq!(app.world.count_calls("POST", "/assistants"), 6);
     assert_eq!(app.retry_parked("over-share").await, 2);
-    app.drain().await;
+    app.advance(A_WHILE).await;
     assert!(app.world.without_assistant(ACCOUNT, API_USER).iter().all(|email| !email.starts_with("new-")));
 }
 
