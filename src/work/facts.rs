@@ -3,7 +3,7 @@
 //! A cache and no truth: it can be dropped at any time, and what it says is as old as its settings allow.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -87,6 +87,8 @@ pub struct Facts {
 
 #[derive(Debug, Default)]
 struct Known {
+    /// Held while Zoom is asked, so that of many jobs that miss the same fact one asks.
+    asking: Arc<tokio::sync::Mutex<()>>,
     /// Grows whenever something is forgotten, so that an answer that was asked for before is not kept.
     generation: u64,
     api_users: HashMap<UserKey, (Timestamp, ApiUser)>,
@@ -166,13 +168,19 @@ impl Facts {
         now: Timestamp,
     ) -> Result<ApiUser, ZoomError> {
         let trusted = Duration::from_secs(self.settings.api_user_secs.into());
-        let (generation, cached) = self.with(account, |known| {
+        let look = |known: &mut Known| {
             let cached = known.api_users.get(key).filter(|(at, _)| now < at.plus(trusted));
             (known.generation, cached.map(|(_, user)| user.clone()))
-        });
-        if let Some(user) = cached {
+        };
+        if let (_, Some(user)) = self.with(account, look) {
             return Ok(user);
         }
+        let asking = self.with(account, |known| Arc::clone(&known.asking));
+        let _asking = asking.lock().await;
+        let generation = match self.with(account, look) {
+            (_, Some(user)) => return Ok(user),
+            (generation, None) => generation,
+        };
         let user = match zoom.user(key).await {
             Ok(user) => ApiUser::found(key, user),
             Err(ZoomError::NotFound(_)) => ApiUser::missing(key),
@@ -185,8 +193,13 @@ impl Facts {
     /// How many active users the account has.
     pub async fn active_users(&self, account: &AccountId, zoom: &dyn Zoom, now: Timestamp) -> Result<u64, ZoomError> {
         let trusted = Duration::from_secs(self.settings.account_size_secs.into());
-        let cached = self.with(account, |known| known.active_users.filter(|(at, _)| now < at.plus(trusted)));
-        if let Some((_, count)) = cached {
+        let look = |known: &mut Known| known.active_users.filter(|(at, _)| now < at.plus(trusted));
+        if let Some((_, count)) = self.with(account, look) {
+            return Ok(count);
+        }
+        let asking = self.with(account, |known| Arc::clone(&known.asking));
+        let _asking = asking.lock().await;
+        if let Some((_, count)) = self.with(account, look) {
             return Ok(count);
         }
         let first = zoom.users(Status::Active, Page { size: 1, token: None }).await?;

@@ -32,7 +32,7 @@ const INEFFECTIVE_ATTEMPTS: u32 = 3;
 /// Below so many active users, a share of the account says nothing.
 const SHARE_FROM_USERS: u64 = 50;
 /// The shortest time that a rate limit puts a job off for: one that is over already must not spin.
-const SNOOZE_MIN: Duration = Duration::from_secs(1);
+const SNOOZE_MIN: Duration = Duration::from_millis(250);
 
 /// What all tasks share.
 #[derive(Debug, Clone)]

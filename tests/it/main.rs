@@ -1,14 +1,13 @@
-
-    clippy::as_conversions,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test stops at the first surprise"
-#![expect(
-#[cfg(test)]
-)]
-//! The tests of the whole.
 //! The tests of the whole: real sockets, real files, the real binary where it counts.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "a test stops at the first surprise"
+)]
+
+mod app;
 mod contract;
 mod deploy;
 mod hostile;
