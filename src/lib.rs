@@ -4,6 +4,7 @@
 pub mod account;
 pub mod audit;
 pub mod chance;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod event;
