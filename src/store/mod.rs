@@ -4,8 +4,10 @@
 //! error, none of it may be relied on. Each writes the audit entries that tell of it in the same unit. Ids are opaque, and
 //! positions do not leak.
 
+mod memory;
 mod port;
 
+pub use memory::{Limits, MemoryStore};
 pub use port::{
     Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased, Move,
     NewDelivery, Note, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError, StoredDelivery, TreeHead,
