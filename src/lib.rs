@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod breakpoint;
 pub mod chance;
 pub mod cli;
 pub mod clock;

@@ -1,1 +1,11 @@
+//! The tests of the whole: real sockets, real files, the real binary where it counts.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "a test stops at the first surprise"
+)]
 
+mod deploy;
+mod tree;
