@@ -15,4 +15,6 @@ pub mod rules;
 pub mod sim;
 pub mod store;
 pub mod web;
+pub mod work;
+pub mod worker;
 pub mod zoom;
