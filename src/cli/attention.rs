@@ -36,12 +36,18 @@ fn tell(found: &AttentionView, out: &mut Out) -> Result<(), Failure> {
     for group in &found.parked {
         let jobs = count(group.count, "job", "jobs");
         let why = group.why.clone().unwrap_or_default();
-        out.line(format!("PARKED  {jobs} of account {} since {}: {} ({why})", group.account, group.since, group.cause))?;
+        out.line(format!(
+            "PARKED  {jobs} of account {} since {}: {} ({why})",
+            group.account, group.since, group.cause
+        ))?;
         if let Some(advice) = &group.advice {
             out.line(format!("        to do: {advice}"))?;
         }
         let (cause, account) = (&group.cause, &group.account);
-        out.line(format!("        then: adjutant jobs retry --cause {cause} --account {account}   (one of them: {})", group.example))?;
+        out.line(format!(
+            "        then: adjutant jobs retry --cause {cause} --account {account}   (one of them: {})",
+            group.example
+        ))?;
     }
     if found.parked_deliveries > 0 {
         let deliveries = count(found.parked_deliveries, "delivery is", "deliveries are");

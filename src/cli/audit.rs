@@ -176,7 +176,11 @@ impl Verified {
         }
         match &self.fault {
             None if json => {}
-            None => out.line(format!("the audit log is good: {}, root {}", count(self.entries, "entry", "entries"), self.root))?,
+            None => out.line(format!(
+                "the audit log is good: {}, root {}",
+                count(self.entries, "entry", "entries"),
+                self.root
+            ))?,
             Some(fault) => return Err(Failure::new(Exit::Failed, format!("the audit log does not verify: {fault}"))),
         }
         Ok(Exit::Good)

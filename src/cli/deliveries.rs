@@ -89,7 +89,15 @@ async fn list(context: &Context, asked: List, out: &mut Out) -> Result<Exit, Fai
     let rows = deliveries.iter().map(|row| {
         let code = row.code.clone().unwrap_or_default();
         let bytes = row.bytes.map_or_else(String::new, |bytes| format!("{bytes} B"));
-        vec![row.id.clone(), row.received_at.clone(), row.app.clone(), row.status.clone(), code, row.jobs.join(" "), bytes]
+        vec![
+            row.id.clone(),
+            row.received_at.clone(),
+            row.app.clone(),
+            row.status.clone(),
+            code,
+            row.jobs.join(" "),
+            bytes,
+        ]
     });
     let rows: Vec<_> = rows.collect();
     out.table(&["DELIVERY", "RECEIVED", "APP", "STATUS", "CODE", "JOBS", "SIZE"], &rows)?;

@@ -105,7 +105,8 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
 
 async fn list(context: &Context, asked: List, out: &mut Out) -> Result<Exit, Failure> {
     let remote = Remote::open(context, asked.place).await?;
-    let filters = [("state", asked.state), ("account", asked.account), ("cause", asked.cause), ("before", asked.before)];
+    let filters =
+        [("state", asked.state), ("account", asked.account), ("cause", asked.cause), ("before", asked.before)];
     let mut query: Vec<_> = filters.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
     query.push(("limit", asked.limit.to_string()));
     let jobs: Vec<JobView> = remote.get("/v1/jobs", &query).await?;

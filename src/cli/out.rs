@@ -15,7 +15,8 @@ impl Out {
     }
 
     pub(super) fn line(&mut self, line: impl AsRef<str>) -> Result<(), Failure> {
-        let clean: String = line.as_ref().chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect();
+        let clean: String =
+            line.as_ref().chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect();
         writeln!(self.0, "{clean}").map_err(|error| failed(&error))
     }
 
@@ -41,7 +42,8 @@ impl Out {
     pub(super) fn table(&mut self, head: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
         let head: Vec<String> = head.iter().map(|&title| title.to_owned()).collect();
         let all: Vec<&Vec<String>> = std::iter::once(&head).chain(rows).collect();
-        let width_of = |column: usize| all.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+        let width_of =
+            |column: usize| all.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
         let widths: Vec<usize> = (0..head.len()).map(|column| width_of(column).unwrap_or(0)).collect();
         for row in all {
             let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{:width$}", cell.replace('\n', " ")));

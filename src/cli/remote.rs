@@ -100,7 +100,8 @@ impl Remote {
         let target = target(path, query);
         let (status, body) = match self {
             Self::Running { client, address, token } => {
-                let request = client.request(how, format!("http://{address}{target}")).bearer_auth(token.expose_secret());
+                let request =
+                    client.request(how, format!("http://{address}{target}")).bearer_auth(token.expose_secret());
                 let answer = request.send().await.map_err(|error| unreachable(*address, &error))?;
                 let status = answer.status();
                 (status, answer.bytes().await.map_err(|error| unreachable(*address, &error))?)
@@ -116,7 +117,10 @@ impl Remote {
         };
         if status.is_success() {
             serde_json::from_slice(&body).map_err(|error| {
-                Failure::new(Exit::Io, format!("the service's answer cannot be understood: {error}. is it another version?"))
+                Failure::new(
+                    Exit::Io,
+                    format!("the service's answer cannot be understood: {error}. is it another version?"),
+                )
             })
         } else {
             Err(refused(status, &body))
@@ -143,7 +147,8 @@ pub(super) const fn reachable(listen: SocketAddr) -> SocketAddr {
 }
 
 fn target(path: &str, query: &[(&str, String)]) -> String {
-    let escape = |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let escape =
+        |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
     let pairs: Vec<String> = query.iter().map(|(key, value)| format!("{key}={}", escape(value))).collect();
     if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
 }
@@ -166,7 +171,8 @@ fn unreachable(address: SocketAddr, error: &reqwest::Error) -> Failure {
 }
 
 fn refused(status: StatusCode, body: &[u8]) -> Failure {
-    let detail = serde_json::from_slice::<ApiProblem>(body).map_or_else(|_| status.to_string(), |problem| problem.detail);
+    let detail =
+        serde_json::from_slice::<ApiProblem>(body).map_or_else(|_| status.to_string(), |problem| problem.detail);
     match status.as_u16() {
         401 | 403 | 421 => Failure::new(Exit::Denied, format!("the service refuses this: {detail}")),
         400 => Failure::new(Exit::Usage, detail),
