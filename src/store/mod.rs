@@ -4,6 +4,7 @@
 //! error, none of it may be relied on. Each writes the audit entries that tell of it in the same unit. Ids are opaque, and
 //! positions do not leak.
 
+pub mod journal;
 mod memory;
 mod port;
 

@@ -45,8 +45,8 @@ oauth_url = "{oauth_url}"
 [[app]]
 name = "main"
 kind = "server-to-server"
-client_id = "{ACCOUNT}-client"
-client_secret = "{ACCOUNT}-secret"
+client_id = "client-{ACCOUNT}"
+client_secret = "client-secret-{ACCOUNT}"
 webhook_secrets = ["{SECRET}"]
 [[app.account]]
 id = "{ACCOUNT}"

@@ -1,0 +1,37 @@
+//! `adjutant demo`: the real service, as a process of its own, beside a simulated Zoom.
+
+mod service;
+mod show;
+
+use clap::Args;
+
+use super::out::Out;
+use super::{Exit, Failure, wait};
+use show::Show;
+
+#[derive(Debug, Args)]
+pub(super) struct Asked {
+    /// End when the show is over; 0 only if everything came out right
+    #[arg(long)]
+    once: bool,
+}
+
+pub(super) fn run(asked: &Asked, out: &mut Out) -> Result<Exit, Failure> {
+    wait(demo(asked.once, out))
+}
+
+async fn demo(once: bool, out: &mut Out) -> Result<Exit, Failure> {
+    let mut show = Show::open(out).await?;
+    // Ctrl-C ends it at any time; the service ends with `show`, and its folder goes with it.
+    let played = tokio::select! {
+        played = show.play() => played,
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(|error| Failure::new(Exit::Io, error.to_string())),
+    };
+    played?;
+    if !once && show.is_over() {
+        show.stay_open()?;
+        let interrupted = tokio::signal::ctrl_c().await;
+        interrupted.map_err(|error| Failure::new(Exit::Io, error.to_string()))?;
+    }
+    Ok(if show.all_right() { Exit::Good } else { Exit::Failed })
+}
