@@ -13,6 +13,7 @@ mod doctor;
 mod exit;
 mod jobs;
 pub mod logging;
+mod needs;
 mod out;
 mod remote;
 mod serve;
@@ -133,7 +134,7 @@ pub fn main() -> ExitCode {
 fn run(context: &Context, command: Command, out: &mut Out) -> Result<Exit, Failure> {
     match command {
         Command::Serve => serve::run(context),
-        Command::Demo(asked) => demo::run(&asked),
+        Command::Demo(asked) => demo::run(&asked, out),
         Command::Setup(asked) => setup::run(context, *asked, out),
         Command::CheckConfig => check_config::run(context, out),
         Command::Config(asked) => show_config::run(context, asked.json, out),

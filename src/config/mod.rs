@@ -43,6 +43,10 @@ pub struct Config {
     pub log: Log,
     pub apps: Vec<App>,
     pub rules: Vec<Rule>,
+    /// The files of secrets that were read.
+    pub secret_files: Vec<PathBuf>,
+    /// Whether the file itself holds a secret.
+    pub secrets_inline: bool,
     /// Every key as it is in force, with where it comes from; secrets masked.
     pub effective: Vec<Effective>,
 }
@@ -149,6 +153,8 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> C
         log,
         apps: apps.into_iter().map(|(app, _)| app).collect(),
         rules: rules.into_iter().map(|(rule, _)| rule).collect(),
+        secret_files: reading.secret_files.take(),
+        secrets_inline: reading.secrets_inline.get(),
         effective: Vec::new(),
     }
 }
