@@ -5,6 +5,7 @@ pub mod account;
 pub mod audit;
 pub mod breakpoint;
 pub mod chance;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod event;

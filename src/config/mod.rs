@@ -15,7 +15,7 @@ mod section;
 mod source;
 
 pub use apps::{App, AppSecrets};
-pub use parts::{Admin, Log, LogFormat, LogLevel, Network, Server, StoreSection, Worker, Zoom};
+pub use parts::{Admin, Log, LogFormat, LogLevel, Network, Server, StoreSection, Zoom};
 pub use problem::{Invalid, Place, Problem};
 pub use source::{Effective, Env};
 
@@ -39,10 +39,14 @@ pub struct Config {
     pub admin: Admin,
     pub store: StoreSection,
     pub zoom: Zoom,
-    pub worker: Worker,
+    pub worker: crate::worker::Settings,
     pub log: Log,
     pub apps: Vec<App>,
     pub rules: Vec<Rule>,
+    /// The files of secrets that were read.
+    pub secret_files: Vec<PathBuf>,
+    /// Whether the file itself holds a secret.
+    pub secrets_inline: bool,
     /// Every key as it is in force, with where it comes from; secrets masked.
     pub effective: Vec<Effective>,
 }
@@ -103,7 +107,8 @@ pub fn parse(path: &Path, text: &str, env: &Env) -> Result<Config, Invalid> {
 fn read(path: &Path, text: &str, env: &Env, with_secrets: bool) -> Result<Config, Invalid> {
     let (root, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        let problems = errors.iter().map(|error| Problem {
+        // What follows the first slip of syntax is mostly its echo.
+        let problems = errors.iter().take(1).map(|error| Problem {
             place: error.span().map_or(Place::Whole, Place::File),
             what: "this is not TOML".to_owned(),
             help: error.message().trim_end().to_owned(),
@@ -133,7 +138,7 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> C
     let admin = parts::admin(Section::top(reading, "admin"));
     let store = parts::store(Section::top(reading, "store"), &server);
     let zoom = parts::zoom(Section::top(reading, "zoom"));
-    let worker = parts::worker(Section::top(reading, "worker"));
+    let worker = parts::worker(Section::top(reading, "worker"), server.drain);
     let log = parts::log(Section::top(reading, "log"));
     let apps = apps::apps(reading);
     let rules = apps::rules(reading);
@@ -148,6 +153,8 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> C
         log,
         apps: apps.into_iter().map(|(app, _)| app).collect(),
         rules: rules.into_iter().map(|(rule, _)| rule).collect(),
+        secret_files: reading.secret_files.take(),
+        secrets_inline: reading.secrets_inline.get(),
         effective: Vec::new(),
     }
 }

@@ -8,6 +8,8 @@ use super::problem::Place;
 use super::section::Section;
 use crate::web::accept::AcceptSettings;
 use crate::web::webhook::ReceiverSettings;
+use crate::work::FactsSettings;
+use crate::worker::Settings;
 
 /// `[server]`: the public listener.
 #[derive(Debug, Clone)]
@@ -46,13 +48,6 @@ pub struct StoreSection {
 pub struct Zoom {
     pub api_url: String,
     pub oauth_url: String,
-}
-
-/// `[worker]`.
-#[derive(Debug, Clone)]
-pub struct Worker {
-    pub jobs_max: usize,
-    pub jobs_per_account_max: usize,
 }
 
 /// `[log]`.
@@ -233,13 +228,32 @@ fn safe_url(text: &str) -> Option<String> {
     (uri.scheme_str() == Some("https") || here).then_some(url)
 }
 
-pub(super) fn worker(mut section: Section<'_, '_>) -> Worker {
-    let worker = Worker {
-        jobs_max: section.number("jobs_max", 32, 1..=1_024, "jobs"),
-        jobs_per_account_max: section.number("jobs_per_account_max", 8, 1..=1_024, "jobs"),
+pub(super) fn worker(mut section: Section<'_, '_>, drain: Duration) -> Settings {
+    let default = Settings::default();
+    let cache = default.cache;
+    let settings = Settings {
+        workers: section.number("workers", default.workers, 1..=256, "jobs"),
+        per_account_max: section.number("per_account_max", default.per_account_max, 1..=256, "jobs"),
+        lease_secs: section.number("lease_secs", default.lease_secs, 2..=3_600, "seconds"),
+        call_secs_max: section.number("call_secs_max", default.call_secs_max, 1..=1_800, "seconds"),
+        // One number for both: what is left of the listeners' time would be of no use to jobs.
+        drain_secs: u32::try_from(drain.as_secs()).unwrap_or(u32::MAX),
+        plan_batch_max: section.number("plan_batch_max", default.plan_batch_max, 1..=4_096, "deliveries"),
+        cache: FactsSettings {
+            api_user_secs: section.number("api_user_cache_secs", cache.api_user_secs, 0..=86_400, "seconds"),
+            account_size_secs: section.number(
+                "account_size_cache_secs",
+                cache.account_size_secs,
+                0..=86_400,
+                "seconds",
+            ),
+        },
     };
+    if let Err(error) = settings.check() {
+        section.reading.problem(section.place.clone(), format!("[worker] {error}"), "change one of the two");
+    }
     section.finish();
-    worker
+    settings
 }
 
 pub(super) fn log(mut section: Section<'_, '_>) -> Log {

@@ -85,6 +85,9 @@ fn read(section: &mut Section<'_, '_>, key: &'static str, file_key: &'static str
             None
         }
         (Some(plain), None) => {
+            if matches!(plain, Found::File(_)) {
+                section.reading.secrets_inline.set(true);
+            }
             section.note(file_key, None, None);
             texts(section, key, &plain, list).map(|texts| (plain.place(), texts))
         }
@@ -130,6 +133,7 @@ fn from_file(section: &Section<'_, '_>, key: &str, found: &Found<'_>, list: bool
         return Some(vec!["not-read-not-needed".into()]);
     }
     let path = section.reading.file(name);
+    section.reading.secret_files.borrow_mut().push(path.clone());
     let text = std::fs::metadata(&path).and_then(|meta| {
         if meta.len() > FILE_BYTES_MAX {
             return Err(std::io::Error::other(format!("it is larger than {FILE_BYTES_MAX} bytes")));

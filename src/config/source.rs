@@ -81,6 +81,9 @@ pub(super) struct Reading<'t> {
     pub(super) folder: &'t Path,
     /// Whether files of secrets are read, too. Whoever only talks to the running service may not be allowed to.
     pub(super) with_secrets: bool,
+    /// The files of secrets that were named, and whether any secret stands in the configuration itself.
+    pub(super) secret_files: RefCell<Vec<PathBuf>>,
+    pub(super) secrets_inline: std::cell::Cell<bool>,
     problems: RefCell<Vec<Problem>>,
     effective: RefCell<Vec<Effective>>,
     /// The variables that some key asked for.
@@ -94,6 +97,8 @@ impl<'t> Reading<'t> {
             env,
             folder,
             with_secrets,
+            secret_files: RefCell::new(Vec::new()),
+            secrets_inline: std::cell::Cell::new(false),
             problems: RefCell::new(Vec::new()),
             effective: RefCell::new(Vec::new()),
             asked: RefCell::new(Vec::new()),

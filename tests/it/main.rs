@@ -8,6 +8,7 @@
 )]
 
 mod app;
+mod config;
 mod contract;
 mod deploy;
 mod hostile;
