@@ -72,13 +72,13 @@ pub async fn serve(
     let (stop, failed) = (CancellationToken::new(), CancellationToken::new());
     let mut tasks = JoinSet::new();
     {
-        let (acceptor, router, stop) = (Acceptor::new(config.server.accept), running.receiver.router(), stop.clone());
+        let (acceptor, router, stop) = (Acceptor::new(config.server.accept.clone()), running.receiver.router(), stop.clone());
         tasks.spawn(async move {
             acceptor.serve(public, router, stop.cancelled_owned(), drain).await;
         });
     }
     {
-        let (acceptor, router, stop) = (Acceptor::new(config.server.accept), running.admin_router(), stop.clone());
+        let (acceptor, router, stop) = (Acceptor::new(config.server.accept.clone()), running.admin_router(), stop.clone());
         tasks.spawn(async move {
             acceptor.serve(private, router, stop.cancelled_owned(), drain).await;
         });
@@ -142,7 +142,7 @@ impl Running {
         let zooms = Arc::new(Zooms::build(config, &*store, machine).await?);
         let apps = config.apps.iter().map(crate::config::App::for_receiver).collect();
         let clock = Arc::clone(&machine.clock);
-        let receiver = Receiver::open(apps, Arc::clone(&store), clock, config.server.receiver).await?;
+        let receiver = Receiver::open(apps, Arc::clone(&store), clock, config.server.receiver.clone()).await?;
         let (roster, watched) =
             watch::channel(Arc::new(Roster::new(config.accounts().cloned(), config.rules.clone())));
         let parts = Parts {
@@ -161,7 +161,7 @@ impl Running {
             clock: Arc::clone(&machine.clock),
             token: TokenHash::of(&token),
             hosts: Hosts::new(config.admin.listen, &config.admin.hosts),
-            apps: config.apps.iter().map(|app| shown(app)).collect(),
+            apps: config.apps.iter().map(shown).collect(),
             stats: Arc::new(counted),
             started_at: machine.clock.now(),
             actor: "admin token".to_owned(),
