@@ -32,8 +32,11 @@ impl Counted {
         let (at, skew_secs) = self.receiver.stats().clock_alarm()?;
         Some(Alarm {
             code: "clock".to_owned(),
-            what: format!("at {at} a good signature was {skew_secs} s away from this machine's clock; it was answered 503"),
-            advice: "check this machine's clock (`timedatectl`); if it is right, somebody repeats old requests".to_owned(),
+            what: format!(
+                "at {at} a good signature was {skew_secs} s away from this machine's clock; it was answered 503"
+            ),
+            advice: "check this machine's clock (`timedatectl`); if it is right, somebody repeats old requests"
+                .to_owned(),
         })
     }
 }

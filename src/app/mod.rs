@@ -36,7 +36,9 @@ pub use stop::Signals;
 /// Why the service did not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    #[error("cannot listen at [{section}] listen = \"{address}\": {source}. choose another address, or stop who holds it")]
+    #[error(
+        "cannot listen at [{section}] listen = \"{address}\": {source}. choose another address, or stop who holds it"
+    )]
     Listen { section: &'static str, address: SocketAddr, source: std::io::Error },
     #[error("cannot read or make the admin token {path}: {source}")]
     Token { path: String, source: std::io::Error },
@@ -72,13 +74,15 @@ pub async fn serve(
     let (stop, failed) = (CancellationToken::new(), CancellationToken::new());
     let mut tasks = JoinSet::new();
     {
-        let (acceptor, router, stop) = (Acceptor::new(config.server.accept.clone()), running.receiver.router(), stop.clone());
+        let (acceptor, router, stop) =
+            (Acceptor::new(config.server.accept.clone()), running.receiver.router(), stop.clone());
         tasks.spawn(async move {
             acceptor.serve(public, router, stop.cancelled_owned(), drain).await;
         });
     }
     {
-        let (acceptor, router, stop) = (Acceptor::new(config.server.accept.clone()), running.admin_router(), stop.clone());
+        let (acceptor, router, stop) =
+            (Acceptor::new(config.server.accept.clone()), running.admin_router(), stop.clone());
         tasks.spawn(async move {
             acceptor.serve(private, router, stop.cancelled_owned(), drain).await;
         });
@@ -143,8 +147,7 @@ impl Running {
         let apps = config.apps.iter().map(crate::config::App::for_receiver).collect();
         let clock = Arc::clone(&machine.clock);
         let receiver = Receiver::open(apps, Arc::clone(&store), clock, config.server.receiver.clone()).await?;
-        let (roster, watched) =
-            watch::channel(Arc::new(Roster::new(config.accounts().cloned(), config.rules.clone())));
+        let (roster, watched) = watch::channel(Arc::new(Roster::new(config.accounts().cloned(), config.rules.clone())));
         let parts = Parts {
             store: Arc::clone(&store),
             zooms: Arc::clone(&zooms) as Arc<dyn worker::ZoomFor>,

@@ -11,7 +11,8 @@ use crate::web::admin::view::{AppView, StatusView};
 
 pub(super) fn permissions(report: &mut Report, config: &Config) {
     const NAME: &str = "file permissions";
-    let files = config.secret_files.iter().chain(std::iter::once(&config.admin.token_file)).filter(|file| file.exists());
+    let files =
+        config.secret_files.iter().chain(std::iter::once(&config.admin.token_file)).filter(|file| file.exists());
     let mut open = Vec::new();
     let mut checked = 0_usize;
     for file in files {
@@ -24,7 +25,8 @@ pub(super) fn permissions(report: &mut Report, config: &Config) {
             Err(error) => open.push(format!("{} ({error})", file.display())),
         }
     }
-    if config.secrets_inline && std::fs::metadata(&config.path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0) {
+    if config.secrets_inline && std::fs::metadata(&config.path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
+    {
         open.push(format!("{}, which holds secrets", config.path.display()));
     }
     if open.is_empty() {
@@ -87,10 +89,15 @@ fn validated(report: &mut Report, app: &AppView) {
 fn store(report: &mut Report, status: &StatusView) {
     match &status.store.refusing {
         None => {
-            let found = format!("{} deliveries, index {} records behind", status.store.deliveries, status.store.index_lag);
+            let found =
+                format!("{} deliveries, index {} records behind", status.store.deliveries, status.store.index_lag);
             report.ok("store", found);
         }
-        Some(why) => report.fail("store", format!("deliveries are refused: {why}"), "mend the cause before Zoom gives up (85 min)"),
+        Some(why) => report.fail(
+            "store",
+            format!("deliveries are refused: {why}"),
+            "mend the cause before Zoom gives up (85 min)",
+        ),
     }
 }
 

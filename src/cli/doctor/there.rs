@@ -109,7 +109,9 @@ fn api_user(report: &mut Report, key: &UserKey, found: Result<Option<User>, Prob
     const NAME: &str = "API user";
     match found {
         Err(error) => report.fail(NAME, format!("{key}: {error}"), "check scopes and [zoom] api_url"),
-        Ok(None) => report.fail(NAME, format!("{key}: Zoom does not know them"), "correct api_users, or add the user at Zoom"),
+        Ok(None) => {
+            report.fail(NAME, format!("{key}: Zoom does not know them"), "correct api_users, or add the user at Zoom")
+        }
         Ok(Some(user)) if user.status != Status::Active => {
             let status = format!("{key}: exists, but is {:?}", user.status).to_lowercase();
             report.fail(NAME, status, "let the user accept the invitation, or activate them");
