@@ -88,7 +88,8 @@ pub(crate) fn ids(leased: &[Leased]) -> Vec<JobId> {
 
 #[track_caller]
 pub(crate) fn assert_conflict<T: std::fmt::Debug>(result: Result<T, StoreError>) {
-    assert!(matches!(result, Err(StoreError::Conflict(_))), "expected a conflict, got {result:?}");
+    let error = result.expect_err("expected a conflict");
+    assert!(matches!(error, StoreError::Conflict(_)), "expected a conflict, got {error:?}");
 }
 
 pub(crate) struct Kit<H> {
@@ -107,6 +108,11 @@ impl<H: Harness> Kit<H> {
         let harness = H::new(limits).await;
         let store = harness.open().await;
         Self { harness, store, now: START, bodies: 0 }
+    }
+
+    /// Up to a second before this much time has passed.
+    pub(crate) fn almost_pass(&mut self, time: Duration) {
+        self.now = self.now.plus(time).minus(SECOND);
     }
 
     pub(crate) fn pass(&mut self, time: Duration) {

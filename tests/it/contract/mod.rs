@@ -52,7 +52,7 @@ macro_rules! contract {
             #[tokio::test]
             async fn random_operations_come_to_the_same_as_in_the_model() {
                 for seed in 0..8 {
-                    $crate::contract::model::run_or_panic::<$harness>(seed, 250).await;
+                    $crate::contract::model::run_or_panic::<$harness>(seed, 300).await;
                 }
             }
         }

@@ -47,7 +47,7 @@ pub(crate) async fn a_new_utc_hour_has_room_again_and_a_notice_of_its_own<H: Har
     let leased = long_lease(&mut kit, "acc", "assist", "u1").await;
     for hour in 1..4 {
         kit.granted(&leased, 1, &change(1, None)).await;
-        kit.pass(HOUR - SECOND);
+        kit.almost_pass(HOUR);
         let allowance = kit.intend(&leased, change(1, None)).await;
         assert!(matches!(allowance, Allowance::NextHour { at, .. } if at == kit.now.plus(SECOND)), "{allowance:?}");
         assert_eq!(kit.count(Kind::Attention, "rule-limit").await, hour);
@@ -71,7 +71,7 @@ pub(crate) async fn the_share_counts_the_last_24_utc_hours<H: Harness>() {
     kit.granted(&leased, 1, &change(9, Some(2))).await;
     kit.pass(HOUR);
     kit.granted(&leased, 1, &change(9, Some(2))).await;
-    kit.pass(23 * HOUR - SECOND);
+    kit.almost_pass(23 * HOUR);
     assert!(matches!(kit.intend(&leased, change(9, Some(2))).await, Allowance::OverShare));
     kit.pass(SECOND);
     kit.granted(&leased, 1, &change(9, Some(2))).await;
