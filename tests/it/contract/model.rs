@@ -195,16 +195,29 @@ impl Generator {
         }
     }
 
-    fn next(&self, now: Timestamp, unplanned: &[usize], (deliveries, jobs): (usize, usize), leases: usize) -> Op {
-        let lease = self.below(leases);
+    fn deliver(&self) -> Op {
+        let request = u64::try_from(self.below(8)).unwrap();
+        Op::Deliver { app: self.app(), body: self.0.next_u64() % 60, request: self.maybe(40, request) }
+    }
+
+    fn next(
+        &self,
+        step: usize,
+        now: Timestamp,
+        unplanned: &[usize],
+        (deliveries, jobs): (usize, usize),
+        leases: usize,
+    ) -> Op {
+        // Mostly one of the newest: many of the older are lost.
+        let newest = leases.saturating_sub(1 + self.below(2));
+        let lease = self.maybe(70, newest).unwrap_or_else(|| self.below(leases));
         match self.below(100) {
-            0..8 => Op::Pass(self.pick(&[SECOND / 1000, SECOND, 10 * SECOND, LEASE, HOUR, 5 * HOUR])),
-            8 => Op::Pass(self.pick(&[DAY, DAY + SECOND, 6 * DAY])),
+            // For a while nothing is planned.
+            34..48 if step % 100 >= 70 => self.deliver(),
+            0..8 => Op::Pass(self.pick(&[SECOND / 1000, SECOND, SECOND, 10 * SECOND, LEASE])),
+            8 => Op::Pass(self.pick(&[HOUR, HOUR, 5 * HOUR, DAY, DAY + SECOND, 6 * DAY])),
             9..11 => Op::Reopen,
-            11..34 => {
-                let request = u64::try_from(self.below(8)).unwrap();
-                Op::Deliver { app: self.app(), body: self.0.next_u64() % 60, request: self.maybe(40, request) }
-            }
+            11..34 => self.deliver(),
             34..48 => {
                 let mut chosen: Vec<usize> = unplanned.iter().take(1 + self.below(3)).copied().collect();
                 chosen.extend(self.maybe(4, self.below(deliveries)));
@@ -216,9 +229,11 @@ impl Generator {
                 lease: self.pick(&[SECOND, LEASE, LEASE, HOUR]),
             },
             62..70 if leases > 0 => Op::Start { lease },
-            70..77 if leases > 0 => {
-                Op::Intend { lease, per_hour: self.pick(&[1, 2, 9]), per_day: self.pick(&[None, Some(1), Some(3)]) }
-            }
+            70..77 if leases > 0 => Op::Intend {
+                lease,
+                per_hour: self.pick(&[1, 1, 2, 9]),
+                per_day: self.pick(&[None, None, Some(1), Some(2)]),
+            },
             77..87 if leases > 0 => {
                 Op::Settle { lease, outcome: self.outcome(now), calls: self.below(4), unit: self.0.unit() }
             }
@@ -411,7 +426,7 @@ pub(crate) async fn run<H: Harness>(seed: u64, steps: usize) -> Result<CameUp, S
     let mut now = START;
     for step in 0..steps {
         let unplanned = model.unplanned().await;
-        let op = generator.next(now, &unplanned, model.names.len(), model.leases.len());
+        let op = generator.next(step, now, &unplanned, model.names.len(), model.leases.len());
         if let Op::Pass(time) = op {
             now = now.plus(time);
         }
