@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use super::endpoint::Endpoint;
 use super::errors::{Failure, classify};
-use super::http::{Answer, Http, TlsError};
 use super::limits::{Limits, Turn};
 use super::port::{Assistant, Meeting, Page, Scheduler, Status, User, UserPage, Zoom, ZoomError};
 use super::settings::{Settings, SettingsError};
 use super::stats::ZoomStats;
 use super::token::{Credentials, Token, Tokens};
+use super::transport::{Answer, Http, TlsError};
 use super::{answers, paths};
 use crate::account::{Account, UserKey};
 use crate::audit::Call;
@@ -179,15 +179,18 @@ impl Handle {
             let failure = self.account.failure(request.endpoint, &answer);
             let now = self.account.shared.clock.now();
             let token_is_why = match &failure {
-                Failure::Token(_) => true,
+                Failure::Token { .. } => true,
                 Failure::Scopes(_) => token.fetched_at.plus(SCOPES_SETTLE) <= now,
                 Failure::Limited(_) | Failure::Other(_) => false,
             };
+            let is_certain = is_second && matches!(failure, Failure::Token { is_sure: true, .. });
+            let error = ZoomError::from(failure);
             if token_is_why {
-                self.account.tokens.discard(&token).await;
+                let refused = if is_certain { Some(error.clone()) } else { None };
+                self.account.tokens.discard(&token, refused).await;
             }
             if !token_is_why || is_second {
-                return Err(failure.into());
+                return Err(error);
             }
             is_second = true;
         }
