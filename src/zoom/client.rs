@@ -174,6 +174,8 @@ impl Handle {
             self.account.turn(request.endpoint).await?;
             let answer = self.send(request, &token).await?;
             if answer.is_success() {
+                // Of a 429 the pause says enough, and one about a single user has headers of another bucket.
+                self.account.limits.told(&answer.headers, self.account.shared.clock.now());
                 return Ok(answer);
             }
             let failure = self.account.failure(request.endpoint, &answer);
@@ -217,9 +219,7 @@ impl Handle {
             call.status = status;
             call.millis = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
         }
-        let answer = answer?;
-        self.account.limits.told(&answer.headers, shared.clock.now());
-        Ok(answer)
+        answer
     }
 
     /// Notes a call before it is made, so that one that is cut off is not forgotten.

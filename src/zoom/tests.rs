@@ -497,7 +497,15 @@ async fn a_429_holds_back_everybody_in_the_category_until_then() {
 
 #[tokio::test]
 async fn a_limit_of_one_user_holds_back_nobody_else() {
-    let bench = Bench::new(|seen| if seen.uri.contains("meetings") { json(429, USER_DAY) } else { a_user() }).await;
+    let bench = Bench::new(|seen| {
+        if !seen.uri.contains("meetings") {
+            return a_user();
+        }
+        let headers =
+            [("x-ratelimit-type", "Daily-limit"), ("x-ratelimit-category", "Light"), ("x-ratelimit-remaining", "0")];
+        Reply::Now((StatusCode::TOO_MANY_REQUESTS, headers, USER_DAY).into_response())
+    })
+    .await;
     let handle = bench.zoom.handle();
     let error = handle.set_meeting(&intent(), MeetingId::from_number(1), MeetingSettings::default()).await.unwrap_err();
     assert!(matches!(error, ZoomError::Limited { until, .. } if until == NOON.next_utc_midnight()), "{error}");
