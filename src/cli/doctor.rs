@@ -88,7 +88,10 @@ pub(super) async fn run(context: &Context, json: bool, out: &mut Out) -> Result<
     match context.config() {
         Ok(config) => {
             let rules = config.rules.len();
-            report.ok("configuration", format!("{}: {} app(s), {rules} rule(s)", context.path().display(), config.apps.len()));
+            report.ok(
+                "configuration",
+                format!("{}: {} app(s), {rules} rule(s)", context.path().display(), config.apps.len()),
+            );
             here::permissions(&mut report, &config);
             there::all(&mut report, &config).await?;
             here::running(&mut report, context, &config).await;

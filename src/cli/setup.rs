@@ -107,7 +107,12 @@ fn collect(asked: Asked, out: &mut Out) -> Result<Answers, Failure> {
     let rules = if asked.rules.is_empty() { terminal.rules()? } else { asked.rules };
     let mode = match asked.mode {
         Some(mode) => mode,
-        None => terminal.choice("--mode", "observe (record what would be done) or enforce (do it)", "observe", &["observe", "enforce"])?,
+        None => terminal.choice(
+            "--mode",
+            "observe (record what would be done) or enforce (do it)",
+            "observe",
+            &["observe", "enforce"],
+        )?,
     };
     let plans = ["free", "pro", "business", "education", "enterprise", "partner"];
     let account = terminal.text("--account-id", "Account ID (App Credentials)", asked.account_id, |text| {
@@ -128,13 +133,30 @@ fn collect(asked: Asked, out: &mut Out) -> Result<Answers, Failure> {
     };
     let plan = match asked.plan {
         Some(plan) => plan,
-        None => terminal.choice("--plan", "plan of the account (free, pro, business, education, enterprise, partner)", "pro", &plans)?,
+        None => terminal.choice(
+            "--plan",
+            "plan of the account (free, pro, business, education, enterprise, partner)",
+            "pro",
+            &plans,
+        )?,
     };
     let question = "public URL, where Zoom will reach this service (https://…)";
     let public_url = terminal.text("--public-url", question, asked.public_url, ask::https)?;
     let public_url = public_url.trim_end_matches('/').to_owned();
     let kind = asked.kind;
-    Ok(Answers { kind, app, rules, mode, account, client_id, client_secret, webhook_secret, api_user, plan, public_url })
+    Ok(Answers {
+        kind,
+        app,
+        rules,
+        mode,
+        account,
+        client_id,
+        client_secret,
+        webhook_secret,
+        api_user,
+        plan,
+        public_url,
+    })
 }
 
 /// What will be written is read as the service will read it, before it is written.
@@ -162,7 +184,10 @@ fn instruct(path: &Path, answers: &Answers, out: &mut Out) -> Result<(), Failure
     for event in needs::events(&subjects) {
         out.line(format!("  {event}"))?;
     }
-    out.line(format!("\nWebhook URL (Event notification endpoint):\n  {}/webhooks/{}", answers.public_url, answers.app))?;
+    out.line(format!(
+        "\nWebhook URL (Event notification endpoint):\n  {}/webhooks/{}",
+        answers.public_url, answers.app
+    ))?;
     let config = if path == Path::new("config.toml") { String::new() } else { format!(" --config {}", path.display()) };
     let steps = [
         "marketplace.zoom.us → Develop → Build App → Server-to-Server OAuth App (as an admin whose role has these rights)",

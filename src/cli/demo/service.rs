@@ -67,7 +67,8 @@ impl Service {
     pub(super) fn start(&mut self) -> Result<(), Failure> {
         let log = File::options().create(true).append(true).open(self.log());
         let log = log.map_err(|error| failed("write the service's log", &error))?;
-        let child = this_binary(&self.config())?.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        let child =
+            this_binary(&self.config())?.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
         self.child = Some(child.map_err(|error| failed("start the service", &error))?);
         Ok(())
     }

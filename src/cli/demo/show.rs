@@ -84,7 +84,10 @@ impl<'o> Show<'o> {
     /// The whole show.
     pub(super) async fn play(&mut self) -> Result<(), Failure> {
         let (public, api) = (self.service.public, self.sim.api_url());
-        self.say("", &format!("a simulated Zoom account at {api}, and adjutant at http://{public}; nothing leaves this machine"))?;
+        self.say(
+            "",
+            &format!("a simulated Zoom account at {api}, and adjutant at http://{public}; nothing leaves this machine"),
+        )?;
         self.service.start()?;
         let told = self.comes_up().await;
         self.tell(told)?;
@@ -114,7 +117,10 @@ impl<'o> Show<'o> {
         if !good {
             return Err("the service did not start".to_owned());
         }
-        self.sim.validate(ACCOUNT).await.map_err(|error| format!("Zoom could not validate the webhook address: {error}"))?;
+        self.sim
+            .validate(ACCOUNT)
+            .await
+            .map_err(|error| format!("Zoom could not validate the webhook address: {error}"))?;
         Ok("the service runs, and Zoom validated its webhook address".to_owned())
     }
 
@@ -128,7 +134,8 @@ impl<'o> Show<'o> {
     }
 
     async fn waiting_and_released(&mut self) -> Result<(), Failure> {
-        let (invited, basic, stays) = ("ben.invited@school.example", "cleo.basic@school.example", "dora.basic@school.example");
+        let (invited, basic, stays) =
+            ("ben.invited@school.example", "cleo.basic@school.example", "dora.basic@school.example");
         let told = self.wait_for_their_turn(invited, basic, stays).await;
         self.tell(told)?;
         let told = async {
@@ -151,10 +158,8 @@ impl<'o> Show<'o> {
         self.create(NewUser::licensed(invited).invited())?;
         self.create(NewUser::basic(basic))?;
         self.create(NewUser::basic(stays))?;
-        self.until("three users wait", || async {
-            self.jobs("waiting").await.is_ok_and(|jobs| jobs.len() == 3)
-        })
-        .await?;
+        self.until("three users wait", || async { self.jobs("waiting").await.is_ok_and(|jobs| jobs.len() == 3) })
+            .await?;
         let attempts = self.jobs("waiting").await?.iter().filter_map(|job| job.get("attempts")?.as_u64()).sum::<u64>();
         if attempts != 0 {
             return Err(format!("waiting used {attempts} attempts"));
@@ -176,7 +181,9 @@ impl<'o> Show<'o> {
         let duplicates = self.entries().await?.iter().filter(|entry| text(entry, "code") == "duplicate").count();
         let writes = self.world().assistant_writes(ACCOUNT, email);
         if (duplicates, writes) != (2, 1) {
-            return Err(format!("one delivery sent three times: {duplicates} duplicates found, {writes} writes to Zoom"));
+            return Err(format!(
+                "one delivery sent three times: {duplicates} duplicates found, {writes} writes to Zoom"
+            ));
         }
         Ok(format!("one delivery about {email} arrived three times: stored three times, one job, one write to Zoom"))
     }
@@ -219,7 +226,9 @@ impl<'o> Show<'o> {
             return Err(format!("{email} took {writes} writes"));
         }
         let when = if before == 0 { "before it could act" } else { "while it acted" };
-        Ok(format!("the service was killed with SIGKILL right after its 200, {when}, and started again: done for {email}, once"))
+        Ok(format!(
+            "the service was killed with SIGKILL right after its 200, {when}, and started again: done for {email}, once"
+        ))
     }
 
     async fn meeting(&self) -> Told {
@@ -268,7 +277,10 @@ impl<'o> Show<'o> {
     pub(super) fn stay_open(&mut self) -> Result<(), Failure> {
         let config = self.service.config();
         let command = format!("adjutant --config {} audit tail", config.display());
-        self.say("", &format!("it keeps running, to look around with `{command}`; Ctrl-C ends it and removes its folder"))
+        self.say(
+            "",
+            &format!("it keeps running, to look around with `{command}`; Ctrl-C ends it and removes its folder"),
+        )
     }
 
     // What steps are made of.

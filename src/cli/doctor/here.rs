@@ -11,7 +11,8 @@ use crate::web::admin::view::{AppView, StatusView};
 
 pub(super) fn permissions(report: &mut Report, config: &Config) {
     const NAME: &str = "file permissions";
-    let files = config.secret_files.iter().chain(std::iter::once(&config.admin.token_file)).filter(|file| file.exists());
+    let files =
+        config.secret_files.iter().chain(std::iter::once(&config.admin.token_file)).filter(|file| file.exists());
     let mut open = Vec::new();
     let mut checked = 0_usize;
     for file in files {
@@ -24,7 +25,8 @@ pub(super) fn permissions(report: &mut Report, config: &Config) {
             Err(error) => open.push(format!("{} ({error})", file.display())),
         }
     }
-    if config.secrets_inline && std::fs::metadata(&config.path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0) {
+    if config.secrets_inline && std::fs::metadata(&config.path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
+    {
         open.push(format!("{}, which holds secrets", config.path.display()));
     }
     if open.is_empty() {
@@ -64,33 +66,34 @@ pub(super) async fn running(report: &mut Report, context: &Context, config: &Con
 
 fn verified(report: &mut Report, app: &AppView) {
     const NAME: &str = "last verified delivery";
-    match &app.verified_at {
-        Some(at) => report.ok(NAME, format!("app {}: {at}", app.name)),
-        None => {
-            let hint = "is the event subscription validated, saved and active? try `adjutant trigger user.created`";
-            report.warn(NAME, format!("app {}: none yet", app.name), hint);
-        }
+    if let Some(at) = &app.verified_at {
+        return report.ok(NAME, format!("app {}: {at}", app.name));
     }
+    let hint = "is the event subscription validated, saved and active? try `adjutant trigger user.created`";
+    report.warn(NAME, format!("app {}: none yet", app.name), hint);
 }
 
 fn validated(report: &mut Report, app: &AppView) {
     const NAME: &str = "last url validation";
-    match &app.validated_at {
-        Some(at) => report.ok(NAME, format!("app {}: {at}; Zoom asks again every 72 h", app.name)),
-        None => {
-            let hint = "press Validate beside the webhook URL in the Zoom Marketplace";
-            report.warn(NAME, format!("app {}: Zoom never validated the URL", app.name), hint);
-        }
+    if let Some(at) = &app.validated_at {
+        return report.ok(NAME, format!("app {}: {at}; Zoom asks again every 72 h", app.name));
     }
+    let hint = "press Validate beside the webhook URL in the Zoom Marketplace";
+    report.warn(NAME, format!("app {}: Zoom never validated the URL", app.name), hint);
 }
 
 fn store(report: &mut Report, status: &StatusView) {
     match &status.store.refusing {
         None => {
-            let found = format!("{} deliveries, index {} records behind", status.store.deliveries, status.store.index_lag);
+            let found =
+                format!("{} deliveries, index {} records behind", status.store.deliveries, status.store.index_lag);
             report.ok("store", found);
         }
-        Some(why) => report.fail("store", format!("deliveries are refused: {why}"), "mend the cause before Zoom gives up (85 min)"),
+        Some(why) => report.fail(
+            "store",
+            format!("deliveries are refused: {why}"),
+            "mend the cause before Zoom gives up (85 min)",
+        ),
     }
 }
 

@@ -47,7 +47,13 @@ impl<'o> Asker<'o> {
     }
 
     /// One of the words, or the default for an empty answer.
-    pub(super) fn choice(&mut self, flag: &str, question: &str, default: &str, words: &[&str]) -> Result<String, Failure> {
+    pub(super) fn choice(
+        &mut self,
+        flag: &str,
+        question: &str,
+        default: &str,
+        words: &[&str],
+    ) -> Result<String, Failure> {
         loop {
             let answer = self.line(flag, &format!("{question} [{default}]: "))?;
             if answer.is_empty() {

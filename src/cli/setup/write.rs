@@ -26,7 +26,8 @@ fn files(config: &Path) -> [PathBuf; 3] {
 pub(super) fn refuse_to_overwrite(config: &Path, force: bool) -> Result<(), Failure> {
     match files(config).iter().find(|file| !force && file.symlink_metadata().is_ok()) {
         Some(file) => {
-            let text = format!("{} is there already; nothing was written. give --force, or another --config", file.display());
+            let text =
+                format!("{} is there already; nothing was written. give --force, or another --config", file.display());
             Err(Failure::new(Exit::Failed, text))
         }
         None => Ok(()),
@@ -37,9 +38,11 @@ pub(super) fn refuse_to_overwrite(config: &Path, force: bool) -> Result<(), Fail
 pub(super) fn all(config: &Path, text: &str, answers: &Answers, force: bool) -> Result<(), Failure> {
     let [client, webhooks, config_file] = files(config);
     let secret = |secret: &secrecy::SecretString| format!("{}\n", secret.expose_secret());
-    for (file, text) in
-        [(client, secret(&answers.client_secret)), (webhooks, secret(&answers.webhook_secret)), (config_file, text.to_owned())]
-    {
+    for (file, text) in [
+        (client, secret(&answers.client_secret)),
+        (webhooks, secret(&answers.webhook_secret)),
+        (config_file, text.to_owned()),
+    ] {
         one(&file, &text, force).map_err(|error| {
             let exit = if error.kind() == std::io::ErrorKind::PermissionDenied { Exit::Denied } else { Exit::Io };
             Failure::new(exit, format!("cannot write {}: {error}", file.display()))
@@ -54,9 +57,10 @@ fn one(path: &Path, text: &str, force: bool) -> std::io::Result<()> {
     name.push(format!(".new-{}", std::process::id()));
     let aside = path.with_file_name(name);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| {
-        if force { std::fs::rename(&aside, path) } else { std::fs::hard_link(&aside, path) }
-    });
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| if force { std::fs::rename(&aside, path) } else { std::fs::hard_link(&aside, path) });
     if written.is_err() || !force {
         std::fs::remove_file(&aside)?;
     }
@@ -67,7 +71,8 @@ fn one(path: &Path, text: &str, force: bool) -> std::io::Result<()> {
 /// The configuration, with what the answers say and nothing that is a default.
 pub(super) fn config(answers: &Answers) -> String {
     let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
-    let mut text = String::from("# Written by `adjutant setup`. Every key that could stand here: config.toml of the package.\n\n");
+    let mut text =
+        String::from("# Written by `adjutant setup`. Every key that could stand here: config.toml of the package.\n\n");
     let mut put = |line: String| {
         // Writing to a text cannot fail.
         let _written = writeln!(text, "{line}");
