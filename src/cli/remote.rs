@@ -128,11 +128,20 @@ impl Remote {
     }
 }
 
-/// A client that goes nowhere but where it is sent: no proxy, no redirect.
+/// A client for plain HTTP to this machine.
 pub(super) fn client(patience: Duration) -> Result<reqwest::Client, Failure> {
+    client_for("http:", patience)
+}
+
+/// A client that goes nowhere but where it is sent: no redirect, and for plain HTTP no proxy and no root certificates,
+/// which a machine may not have.
+pub(super) fn client_for(url: &str, patience: Duration) -> Result<reqwest::Client, Failure> {
     // Fails where it is installed already, which is as well.
     let _installed = rustls::crypto::ring::default_provider().install_default();
-    let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(patience);
+    let mut builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(patience);
+    if url.starts_with("http:") {
+        builder = builder.no_proxy().tls_certs_only([]);
+    }
     builder.build().map_err(|error| Failure::new(Exit::Io, format!("cannot make an HTTP client: {error}")))
 }
 

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::out::Out;
-use super::remote::{client, reachable};
+use super::remote::{client_for, reachable};
 use super::{Context, Exit, Failure};
 use crate::chance::{Chance, SystemChance};
 use crate::clock::{Clock, SystemClock};
@@ -90,7 +90,7 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
     let at = SystemClock.now().as_secs();
     let signature = sign(secret.expose_secret(), at, body.as_bytes());
     let request_id = request_id();
-    let client = client(PATIENCE)?;
+    let client = client_for(&url, PATIENCE)?;
     let mut exit = Exit::Good;
     for _ in 0..asked.times {
         let request = client.post(&url).header("content-type", "application/json; charset=utf-8");

@@ -15,7 +15,7 @@ mod section;
 mod source;
 
 pub use apps::{App, AppSecrets};
-pub use parts::{Admin, Log, LogFormat, LogLevel, Network, Server, StoreSection, Zoom};
+pub use parts::{Admin, Log, LogFormat, LogLevel, Network, Server, StoreSection};
 pub use problem::{Invalid, Place, Problem};
 pub use source::{Effective, Env};
 
@@ -38,7 +38,7 @@ pub struct Config {
     pub server: Server,
     pub admin: Admin,
     pub store: StoreSection,
-    pub zoom: Zoom,
+    pub zoom: crate::zoom::Settings,
     pub worker: crate::worker::Settings,
     pub log: Log,
     pub apps: Vec<App>,

@@ -10,6 +10,7 @@ use crate::web::accept::AcceptSettings;
 use crate::web::webhook::ReceiverSettings;
 use crate::work::FactsSettings;
 use crate::worker::Settings;
+use crate::zoom;
 
 /// `[server]`: the public listener.
 #[derive(Debug, Clone)]
@@ -41,13 +42,6 @@ pub struct StoreSection {
     /// The folder of journal and index.
     pub folder: PathBuf,
     pub dedupe: Duration,
-}
-
-/// `[zoom]`.
-#[derive(Debug, Clone)]
-pub struct Zoom {
-    pub api_url: String,
-    pub oauth_url: String,
 }
 
 /// `[log]`.
@@ -196,15 +190,31 @@ pub(super) fn store(mut section: Section<'_, '_>, server: &Server) -> StoreSecti
     store
 }
 
-pub(super) fn zoom(mut section: Section<'_, '_>) -> Zoom {
-    let (api, oauth) = ("https://api.zoom.us/v2", "https://zoom.us/oauth");
+pub(super) fn zoom(mut section: Section<'_, '_>) -> zoom::Settings {
+    let zoom::Settings {
+        api_url: api,
+        oauth_url: oauth,
+        connect_timeout_secs: connect,
+        call_timeout_secs: call,
+        response_bytes_max: bytes,
+        rate_share_percent: share,
+        limit_wait_max_ms: wait,
+    } = zoom::Settings::default();
     let expected = |url: &str| format!("a URL, as in \"{url}\"; http:// only for this machine");
-    let zoom = Zoom {
-        api_url: section.parsed_or("api_url", (api, api.to_owned()), &expected(api), safe_url),
-        oauth_url: section.parsed_or("oauth_url", (oauth, oauth.to_owned()), &expected(oauth), safe_url),
+    let settings = zoom::Settings {
+        api_url: section.parsed_or("api_url", (&api, api.clone()), &expected(&api), safe_url),
+        oauth_url: section.parsed_or("oauth_url", (&oauth, oauth.clone()), &expected(&oauth), safe_url),
+        connect_timeout_secs: section.number("connect_timeout_secs", connect, 1..=60, "seconds"),
+        call_timeout_secs: section.number("call_timeout_secs", call, 1..=300, "seconds"),
+        response_bytes_max: section.number("response_bytes_max", bytes, 65_536..=1_073_741_824, "bytes"),
+        rate_share_percent: section.number("rate_share_percent", share, 1..=100, "percent"),
+        limit_wait_max_ms: section.number("limit_wait_max_ms", wait, 0..=60_000, "milliseconds"),
     };
+    if let Err(error) = settings.check() {
+        section.reading.problem(section.place.clone(), format!("[zoom] {error}"), "correct it");
+    }
     section.finish();
-    zoom
+    settings
 }
 
 /// A base URL: scheme, host and path, and nothing else.

@@ -11,6 +11,7 @@ mod app;
 mod config;
 mod contract;
 mod deploy;
+mod documents;
 mod hostile;
 mod process;
 mod receiver;

@@ -66,24 +66,20 @@ pub(super) async fn running(report: &mut Report, context: &Context, config: &Con
 
 fn verified(report: &mut Report, app: &AppView) {
     const NAME: &str = "last verified delivery";
-    match &app.verified_at {
-        Some(at) => report.ok(NAME, format!("app {}: {at}", app.name)),
-        None => {
-            let hint = "is the event subscription validated, saved and active? try `adjutant trigger user.created`";
-            report.warn(NAME, format!("app {}: none yet", app.name), hint);
-        }
+    if let Some(at) = &app.verified_at {
+        return report.ok(NAME, format!("app {}: {at}", app.name));
     }
+    let hint = "is the event subscription validated, saved and active? try `adjutant trigger user.created`";
+    report.warn(NAME, format!("app {}: none yet", app.name), hint);
 }
 
 fn validated(report: &mut Report, app: &AppView) {
     const NAME: &str = "last url validation";
-    match &app.validated_at {
-        Some(at) => report.ok(NAME, format!("app {}: {at}; Zoom asks again every 72 h", app.name)),
-        None => {
-            let hint = "press Validate beside the webhook URL in the Zoom Marketplace";
-            report.warn(NAME, format!("app {}: Zoom never validated the URL", app.name), hint);
-        }
+    if let Some(at) = &app.validated_at {
+        return report.ok(NAME, format!("app {}: {at}; Zoom asks again every 72 h", app.name));
     }
+    let hint = "press Validate beside the webhook URL in the Zoom Marketplace";
+    report.warn(NAME, format!("app {}: Zoom never validated the URL", app.name), hint);
 }
 
 fn store(report: &mut Report, status: &StatusView) {
