@@ -10,7 +10,8 @@ use serde::Deserialize;
 
 use crate::account::{Account, UserKey};
 use crate::clock::{Timestamp, lock};
-use crate::ids::{AccountId, Email, UserId};
+use crate::ids::{AccountId, Email, JobId, RuleName, UserId};
+use crate::job::Job;
 use crate::zoom::{Page, Status, User, Zoom, ZoomError};
 
 /// Pages that are read where Zoom does not state a total: 300 users each.
@@ -95,6 +96,15 @@ struct Known {
     ids: HashMap<UserId, UserKey>,
     reported: HashSet<UserKey>,
     active_users: Option<(Timestamp, u64)>,
+    put_off: HashMap<RuleName, PutOff>,
+}
+
+/// Jobs of a rule that is at its limit for this hour.
+#[derive(Debug, Default)]
+struct PutOff {
+    until: Timestamp,
+    notice: String,
+    jobs: HashSet<JobId>,
 }
 
 impl Known {
@@ -188,6 +198,36 @@ impl Facts {
         };
         self.with(account, |known| known.learn(&user, now, generation));
         Ok(user)
+    }
+
+    /// The job found its rule at its limit, until `until`.
+    pub fn put_off(&self, job: &Job, until: Timestamp, notice: &str) {
+        self.with(&job.account, |known| {
+            let rule = known.put_off.entry(job.rule.clone()).or_default();
+            (rule.until, rule.notice) = (until, notice.to_owned());
+            rule.jobs.insert(job.id);
+        });
+    }
+
+    /// Whether a job that wanted a change before would find its rule at its limit again: of thousands that are put off, all
+    /// wake when the next hour begins, and those that come too late need not ask Zoom for what they know.
+    pub fn is_put_off(&self, job: &Job, now: Timestamp) -> Option<(Timestamp, String)> {
+        self.with(&job.account, |known| {
+            let rule = known.put_off.get(&job.rule)?;
+            (now < rule.until && rule.jobs.contains(&job.id)).then(|| (rule.until, rule.notice.clone()))
+        })
+    }
+
+    /// The job may go on.
+    pub fn not_put_off(&self, job: &Job) {
+        self.with(&job.account, |known| {
+            if let Some(rule) = known.put_off.get_mut(&job.rule) {
+                rule.jobs.remove(&job.id);
+                if rule.jobs.is_empty() {
+                    known.put_off.remove(&job.rule);
+                }
+            }
+        });
     }
 
     /// How many active users the account has.

@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ASSISTANTS, Bench, WAITING_ROOM, account};
 use crate::clock::Clock;
-use crate::store::{DeliveryFilter, DeliveryStatus, Store};
+use crate::store::{DeliveryFilter, DeliveryStatus, Store, Verdict};
+use crate::worker::planner::guarded;
 use crate::worker::{Planner, Roster, Settings};
 use crate::zoom::Status;
 
@@ -76,6 +77,18 @@ async fn what_cannot_be_read_is_set_aside_and_holds_nothing_up() {
     bench.drain().await;
     assert_eq!(bench.statuses().await, ["parked unreadable", "parked unreadable", "work"]);
     assert_eq!(bench.zoom.changes(), 1);
+}
+
+#[tokio::test]
+async fn a_defect_in_planning_sets_one_delivery_aside() {
+    let bench = bench();
+    bench.user_event("user.created", "jill").await;
+    let delivery = bench.store.unplanned(1).await.unwrap().remove(0);
+    let (decision, note) = guarded(&delivery, || panic!("a defect"));
+    assert!(matches!(&decision.verdict, Verdict::Unreadable { why } if why.contains("panicked")));
+    assert!(note.is_none());
+    bench.store.record_plan(vec![decision], bench.clock.now()).await.unwrap();
+    assert_eq!(bench.statuses().await, ["parked unreadable"]);
 }
 
 #[tokio::test]

@@ -265,6 +265,24 @@ async fn the_hours_limit_puts_off_with_one_notice_and_the_next_hour_goes_on() {
 }
 
 #[tokio::test]
+async fn of_many_that_the_hours_limit_puts_off_few_ask_zoom_again_each_hour() {
+    let bench = Bench::new(&[&format!("{ASSISTANTS}\nmax_changes_per_hour = 2")]);
+    for n in 0..40 {
+        bench.zoom.put_user(&format!("u-{n}"), Status::Active, 2);
+        bench.user_event("user.created", &format!("u-{n}")).await;
+    }
+    bench.drain().await;
+    assert_eq!(bench.zoom.count("acme user u-"), 40);
+    for hour in 1..20 {
+        bench.advance(Duration::from_secs(3600)).await;
+        assert_eq!(bench.zoom.changes(), 2 + 2 * hour);
+    }
+    let asked = bench.zoom.count("acme user u-");
+    assert!(asked <= 40 + 19 * 6, "{asked}");
+    assert!(bench.jobs().await.iter().all(|job| job.attempts == 1));
+}
+
+#[tokio::test]
 async fn the_share_of_a_large_account_parks_everything_until_a_person_resumes() {
     for says_total in [true, false] {
         let bench = Bench::new(&[&format!("{ASSISTANTS}\nmax_changes_percent = 1")]);

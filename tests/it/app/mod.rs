@@ -165,9 +165,9 @@ impl TestApp {
         let (planner, runner) = (Planner::new(self.parts.clone()), Runner::new(self.parts.clone()));
         loop {
             self.deliver().await;
-            let planned = planner.plan_once().await.unwrap();
+            let deliveries = planner.plan_once().await.unwrap();
             let attempts = runner.run_due().await.unwrap();
-            if planned == 0 && attempts == 0 {
+            if deliveries == 0 && attempts == 0 {
                 return;
             }
         }
