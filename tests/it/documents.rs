@@ -31,7 +31,8 @@ fn every_command_that_a_document_names_is_there_with_its_flags() {
             if words.first() == Some(&"--config") {
                 words.drain(..2);
             }
-            let plain = |word: &&&str| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') && !word.starts_with('-');
+            let plain =
+                |word: &&&str| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') && !word.starts_with('-');
             let path: Vec<&str> = words.iter().take_while(plain).copied().take(2).collect();
             let flags: Vec<&str> = words.iter().copied().filter(|word| word.starts_with("--")).collect();
             let Some(first) = path.first() else { continue };
