@@ -150,7 +150,7 @@ impl Running {
         let (roster, watched) = watch::channel(Arc::new(Roster::new(config.accounts().cloned(), config.rules.clone())));
         let parts = Parts {
             store: Arc::clone(&store),
-            zooms: Arc::clone(&zooms) as Arc<dyn worker::ZoomFor>,
+            zooms: Arc::<Zooms>::clone(&zooms),
             roster: watched,
             clock: Arc::clone(&machine.clock),
             chance: Arc::clone(&machine.chance),

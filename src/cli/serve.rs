@@ -37,9 +37,8 @@ impl From<ServeError> for Failure {
     fn from(error: ServeError) -> Self {
         let exit = match &error {
             ServeError::Settings(_) | ServeError::Zoom(_) => Exit::Config,
-            ServeError::Listen { .. } | ServeError::Token { .. } => Exit::Io,
             ServeError::Store(StoreError::Damaged(_)) => Exit::Failed,
-            ServeError::Store(_) => Exit::Io,
+            ServeError::Listen { .. } | ServeError::Token { .. } | ServeError::Store(_) => Exit::Io,
         };
         Self::new(exit, error.to_string())
     }

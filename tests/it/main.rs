@@ -1,6 +1,7 @@
 //! The tests of the whole: real sockets, real files, the real binary where it counts.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::as_conversions,

@@ -78,7 +78,7 @@ impl<'o> Show<'o> {
             Err(text) => {
                 self.wrong = self.wrong.saturating_add(1);
                 let log = self.service.log();
-                self.say("WRONG", &format!("{text} (the service's log: {})", log.display()))
+                self.say("WRONG", &format!("{text}; the service's log: {}", log.display()))
             }
         }
     }
@@ -86,10 +86,8 @@ impl<'o> Show<'o> {
     /// The whole show.
     pub(super) async fn play(&mut self) -> Result<(), Failure> {
         let (public, api) = (self.service.public, self.sim.api_url());
-        self.say(
-            "",
-            &format!("a simulated Zoom account at {api}, and adjutant at http://{public}; nothing leaves this machine"),
-        )?;
+        self.say("", &format!("a simulated Zoom at {api}, adjutant at http://{public}; nothing leaves this machine"))?;
+        self.say("", &format!("rules: {API_USER} assists everyone; every meeting has its waiting room on"))?;
         self.service.start()?;
         let told = self.comes_up().await;
         self.tell(told)?;
@@ -127,30 +125,29 @@ impl<'o> Show<'o> {
     }
 
     async fn licensed(&self) -> Told {
-        let email = "ada.teacher@school.example";
+        let email = "ada@school.example";
         let watch = Stopwatch::start();
         self.create(NewUser::licensed(email))?;
         self.gets_assistant(email).await?;
         let took = watch.elapsed().as_millis();
-        Ok(format!("{email} was created, licensed: {API_USER} is now the assistant, read back, after {took} ms"))
+        Ok(format!("{email} was created: the API user was made their assistant and read back, in {took} ms"))
     }
 
     async fn waiting_and_released(&mut self) -> Result<(), Failure> {
-        let (invited, basic, stays) =
-            ("ben.invited@school.example", "cleo.basic@school.example", "dora.basic@school.example");
+        let (invited, basic, stays) = ("ben@school.example", "cleo@school.example", "dora@school.example");
         let told = self.wait_for_their_turn(invited, basic, stays).await;
         self.tell(told)?;
         let told = async {
             self.world().accept_invitation(ACCOUNT, invited).map_err(|error| error.to_string())?;
             self.gets_assistant(invited).await?;
-            Ok(format!("{invited} accepted the invitation: released, assistant added and read back"))
+            Ok(format!("{invited} accepted the invitation, which released the job: assistant added, read back"))
         };
         let told = told.await;
         self.tell(told)?;
         let told = async {
             self.world().set_licence(ACCOUNT, basic, 2).map_err(|error| error.to_string())?;
             self.gets_assistant(basic).await?;
-            Ok(format!("{basic} got a licence: released, assistant added and read back"))
+            Ok(format!("{basic} got a licence, which released the job: assistant added, read back"))
         };
         let told = told.await;
         self.tell(told)
@@ -166,14 +163,11 @@ impl<'o> Show<'o> {
         if attempts != 0 {
             return Err(format!("waiting used {attempts} attempts"));
         }
-        Ok(format!(
-            "{invited} is pending, {basic} and {stays} are Basic: they wait, with the reason and no attempt used; \
-             user.invitation_accepted and user.updated release them"
-        ))
+        Ok(format!("{invited} (invited), {basic} and {stays} (no licence) wait; no attempt is used"))
     }
 
     async fn duplicates(&self) -> Told {
-        let email = "eve.thrice@school.example";
+        let email = "eve@school.example";
         let body = self.silently_created(email)?;
         for _ in 0..3 {
             self.deliver(&body, SECRET).await?;
@@ -187,22 +181,22 @@ impl<'o> Show<'o> {
                 "one delivery sent three times: {duplicates} duplicates found, {writes} writes to Zoom"
             ));
         }
-        Ok(format!("one delivery about {email} arrived three times: stored three times, one job, one write to Zoom"))
+        Ok(format!("a delivery about {email} came three times: one job, one write to Zoom"))
     }
 
     async fn forged(&self) -> Told {
-        let email = "mallory.forged@school.example";
+        let email = "mallory@school.example";
         let body = self.silently_created(email)?;
         let status = self.post(&body, "a-secret-that-is-not-ours").await?;
         self.idle().await?;
         if status != 401 || !self.world().assistants(ACCOUNT, email).is_empty() {
             return Err(format!("a forged delivery was answered {status}"));
         }
-        Ok("a forged delivery was refused with 401, and nothing of it was stored".to_owned())
+        Ok("a forged delivery was refused with 401; nothing of it was stored".to_owned())
     }
 
     async fn limited(&self) -> Told {
-        let email = "finn.limited@school.example";
+        let email = "finn@school.example";
         let target = Target::api("POST", "/assistants");
         self.world().fault(Fault { target, times: 1, kind: FaultKind::TooMany(TooMany::PerSecond) });
         self.create(NewUser::licensed(email))?;
@@ -210,12 +204,12 @@ impl<'o> Show<'o> {
         self.idle().await?;
         let snoozed = self.entries().await?.iter().any(|entry| entry.code == "snoozed");
         let ok = snoozed && self.world().faults_left() == 0;
-        let told = format!("Zoom answered 429 for {email}: put off without using an attempt, then done");
+        let told = format!("Zoom answered 429 for {email}: put off, no attempt used, then done");
         if ok { Ok(told) } else { Err(format!("{email} has the assistant, but was not put off after a 429")) }
     }
 
     async fn killed(&mut self) -> Told {
-        let email = "gus.killed@school.example";
+        let email = "gus@school.example";
         let body = self.silently_created(email)?;
         self.deliver(&body, SECRET).await?;
         self.service.kill();
@@ -227,15 +221,13 @@ impl<'o> Show<'o> {
         if writes != 1 {
             return Err(format!("{email} took {writes} writes"));
         }
-        let when = if before == 0 { "before it could act" } else { "while it acted" };
-        Ok(format!(
-            "the service was killed with SIGKILL right after its 200, {when}, and started again: done for {email}, once"
-        ))
+        let when = if before == 0 { "before it acted" } else { "while it acted" };
+        Ok(format!("SIGKILL right after the 200 for {email}, {when}; started again: done, once"))
     }
 
     async fn meeting(&self) -> Told {
         let fields = json!({"topic": "Mathematics", "type": 2, "duration": 45, "settings": {"waiting_room": false}});
-        let meeting = self.world().create_meeting(ACCOUNT, "ada.teacher@school.example", &fields);
+        let meeting = self.world().create_meeting(ACCOUNT, "ada@school.example", &fields);
         let id = meeting.map_err(|error| error.to_string())?;
         let is_on = || {
             let settings = self.world().meeting(ACCOUNT, id).map(|meeting| meeting.settings);
@@ -248,14 +240,12 @@ impl<'o> Show<'o> {
         if writes != 1 {
             return Err(format!("meeting {id} took {writes} writes"));
         }
-        Ok(format!(
-            "meeting {id} was made with its waiting room off: switched on and read back; the event of that write changed nothing"
-        ))
+        Ok(format!("meeting {id} was made without a waiting room: switched on, read back, written once"))
     }
 
     async fn close(&mut self) -> Result<(), Failure> {
         let told = match self.service.command_is_good(&["audit", "verify"]) {
-            Ok(true) => Ok("the audit log verifies: every entry is in place and hashes to the root".to_owned()),
+            Ok(true) => Ok("the audit log verifies: no gap, and every entry hashes to the root".to_owned()),
             Ok(false) => Err("the audit log does not verify".to_owned()),
             Err(failure) => Err(failure.to_string()),
         };
@@ -263,7 +253,7 @@ impl<'o> Show<'o> {
         let store = self.status().await.map_err(|error| Failure::new(Exit::Failed, error))?.store;
         let steps = count(self.right, "step", "steps");
         let result = format!(
-            "{steps} right, {} wrong; {} done, {} waiting (dora.basic@school.example needs a licence), {} parked",
+            "{steps} right, {} wrong; {} done, {} waiting (for a licence), {} parked",
             self.wrong,
             count(store.done, "job", "jobs"),
             store.waiting,
