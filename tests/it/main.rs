@@ -7,6 +7,8 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod admin;
+mod cli;
 mod config;
 mod deploy;
 mod tree;
