@@ -292,3 +292,124 @@ fn doctor_numbers_its_checks_and_fails_where_one_fails() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stdout(&output).contains("0 ok, 0 to look at, 1 failed, 9 skipped"), "{}", stdout(&output));
 }
+
+/// What `doctor` says of each check against a simulated Zoom, for these scopes and this API user.
+fn examined(scopes: &[&str], api_user: adjutant::sim::NewUser) -> (Option<i32>, Vec<(String, String, String)>) {
+    use adjutant::{chance::SeededChance, clock::SystemClock, sim};
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let world = sim::World::new(std::sync::Arc::new(SystemClock), std::sync::Arc::new(SeededChance::new(1)));
+    world.add_account(sim::NewAccount::named("acc")).unwrap();
+    world.set_scopes("acc", scopes).unwrap();
+    let email = api_user.email.clone();
+    world.add_user("acc", api_user).unwrap();
+    let zoom = runtime.block_on(sim::Sim::start(world)).unwrap();
+    let config = format!(
+        r#"
+[zoom]
+api_url = "{}"
+oauth_url = "{}"
+[[app]]
+name = "main"
+kind = "server-to-server"
+client_id = "client-acc"
+client_secret_file = "client-secret"
+webhook_secrets_file = "webhook-secrets"
+[[app.account]]
+id = "acc"
+plan = "business"
+api_users = ["{email}"]
+[[rule]]
+name = "r"
+for = "user"
+ensure = {{ assistants = ["api-user"] }}
+"#,
+        zoom.api_url(),
+        zoom.oauth_url()
+    );
+    let folder = folder_with(&config);
+    for (file, text) in [("client-secret", "client-secret-acc"), ("webhook-secrets", "webhook-secret-of-the-test")] {
+        std::fs::write(folder.path().join(file), text).unwrap();
+        let owner_only = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(folder.path().join(file), owner_only).unwrap();
+    }
+    let output = run(folder.path(), &["doctor", "--json"]);
+    let report: serde_json::Value =
+        serde_json::from_str(&stdout(&output)).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let checks = report["checks"].as_array().unwrap().iter();
+    let rows = checks.map(|check| (text(&check["name"]), text(&check["verdict"]), text(&check["found"])));
+    (output.status.code(), rows.collect())
+}
+
+#[test]
+fn doctor_finds_what_is_missing_at_zoom_and_understands_both_kinds_of_scopes() {
+    use adjutant::sim::NewUser;
+    let classic = ["user:read:admin", "user:write:admin"];
+    let granular = [
+        "user:read:user:admin",
+        "user:read:list_users:admin",
+        "user:read:list_assistants:admin",
+        "user:read:list_schedulers:admin",
+        "user:write:assistant:admin",
+    ];
+    let api_user = || NewUser::licensed("api-user@example.com");
+    for (case, scopes, user, failing, words) in [
+        ("classic", &classic[..], api_user(), "", ""),
+        ("granular", &granular[..], api_user(), "", ""),
+        ("one short", &granular[..4], api_user(), "scopes", "user:write:assistant:admin (classic: user:write:admin)"),
+        ("a Basic API user", &classic[..], NewUser::basic("api-user@example.com"), "API user", "no licence"),
+        ("a pending API user", &classic[..], api_user().invited(), "API user", "pending"),
+    ] {
+        let (code, checks) = examined(scopes, user);
+        let find = |name: &str| checks.iter().find(|(had, ..)| had == name).unwrap();
+        for name in ["configuration", "file permissions", "token", "scopes", "API user", "clock"] {
+            let expected = if name == failing { "fail" } else { "ok" };
+            assert_eq!(find(name).1, expected, "{case}: {checks:#?}");
+        }
+        assert_eq!(code, Some(i32::from(!failing.is_empty())), "{case}: {checks:#?}");
+        assert!(failing.is_empty() || find(failing).2.contains(words), "{case}: {checks:#?}");
+    }
+}
+
+#[test]
+fn trigger_posts_what_the_receiver_verifies_and_stores() {
+    use adjutant::store::{DeliveryFilter, Limits, MemoryStore, Store as _};
+    use adjutant::{clock::SystemClock, config, web::webhook};
+    use std::sync::Arc;
+    let folder = folder_with(GOOD);
+    let read = config::load(&folder.path().join("config.toml"), &config::Env::default()).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let store = MemoryStore::new(Limits::default());
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let url = format!("http://{}/webhooks/main", listener.local_addr().unwrap());
+    let apps = read.apps.iter().map(config::App::for_receiver).collect();
+    let opened = webhook::Receiver::open(apps, Arc::new(store.clone()), Arc::new(SystemClock), read.server.receiver);
+    let receiver = runtime.block_on(opened).unwrap();
+    runtime.spawn(async move { axum::serve(listener, receiver.router()).await });
+    for event in ["user.created", "user.updated", "user.deleted", "meeting.created", "meeting.updated", "meeting.ended"]
+    {
+        let output = run(folder.path(), &["trigger", event, "--url", &url, "--user", "jill@example.com"]);
+        assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
+        assert!(stdout(&output).contains("200 stored"), "{}", stdout(&output));
+    }
+    let output = run(folder.path(), &["trigger", "user.created", "--times", "3", "--json", "--url", &url]);
+    assert_eq!(stdout(&output).lines().count(), 3);
+    let output = run(folder.path(), &["trigger", "endpoint.url_validation", "--url", &url]);
+    assert!(stdout(&output).contains("encryptedToken"), "{}", stdout(&output));
+    std::fs::write(folder.path().join("wrong"), "another-secret-of-the-test").unwrap();
+    let output = run(folder.path(), &["trigger", "user.created", "--url", &url, "--secret-file", "wrong"]);
+    assert_eq!(output.status.code(), Some(1));
+    let output = run(folder.path(), &["trigger", "user.created", "--url", &url, "--app", "other"]);
+    assert_eq!(
+        (output.status.code(), stderr(&output)),
+        (Some(2), "error: no app is named \"other\". the configuration has main\n".into())
+    );
+    let stored =
+        runtime.block_on(store.deliveries(DeliveryFilter { limit: 100, ..DeliveryFilter::default() })).unwrap();
+    assert_eq!(stored.len(), 9);
+    let planned = runtime.block_on(store.unplanned(100)).unwrap();
+    for delivery in planned {
+        let event = adjutant::event::wire::parse(delivery.verified.as_ref().unwrap());
+        assert!(event.is_ok(), "{event:?}");
+    }
+}
