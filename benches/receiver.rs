@@ -194,8 +194,7 @@ async fn drive(load: &Arc<Load>, address: std::net::SocketAddr, limit: Limit) ->
         let (load, next) = (Arc::clone(load), Arc::clone(&next));
         tasks.push(tokio::spawn(async move {
             let (mut request, signature_at, number_at) = load.request();
-            let mut stream = TcpStream::connect(address).await.unwrap();
-            stream.set_nodelay(true).unwrap();
+            let mut stream = connect(address).await;
             let mut answer = [0; 1024];
             let mut latencies = Vec::new();
             loop {
@@ -220,6 +219,10 @@ async fn drive(load: &Arc<Load>, address: std::net::SocketAddr, limit: Limit) ->
                 let ok = answer.starts_with(b"HTTP/1.1 200");
                 assert!(ok, "not a 200: {}", String::from_utf8_lossy(&answer[..got]));
                 latencies.push(sent.elapsed().as_micros() as u32);
+                // adjutant ends a connection after so many requests; a proxy would open another, too.
+                if answer[..got].windows(17).any(|line| line.eq_ignore_ascii_case(b"connection: close")) {
+                    stream = connect(address).await;
+                }
             }
         }));
     }
@@ -230,6 +233,12 @@ async fn drive(load: &Arc<Load>, address: std::net::SocketAddr, limit: Limit) ->
     let took = start.elapsed();
     latencies.sort_unstable();
     Run { requests: latencies.len(), took, latencies }
+}
+
+async fn connect(address: std::net::SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
 }
 
 /// A server process, ended when it is dropped.

@@ -3,7 +3,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::Router;
@@ -75,7 +74,6 @@ impl Remote {
             apps: Vec::new(),
             stats: Arc::new(NoStats),
             actor: "command line, offline".to_owned(),
-            requests: AtomicU64::default(),
         });
         Ok(Self::Stopped { router: api(Arc::clone(&state)), state })
     }

@@ -138,7 +138,7 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> C
     let admin = parts::admin(Section::top(reading, "admin"));
     let store = parts::store(Section::top(reading, "store"), &server);
     let zoom = parts::zoom(Section::top(reading, "zoom"));
-    let worker = parts::worker(Section::top(reading, "worker"), server.drain);
+    let worker = parts::worker(Section::top(reading, "worker"), server.drain, zoom.call_longest());
     let log = parts::log(Section::top(reading, "log"));
     let apps = apps::apps(reading);
     let rules = apps::rules(reading);

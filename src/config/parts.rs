@@ -238,7 +238,7 @@ fn safe_url(text: &str) -> Option<String> {
     (uri.scheme_str() == Some("https") || here).then_some(url)
 }
 
-pub(super) fn worker(mut section: Section<'_, '_>, drain: Duration) -> Settings {
+pub(super) fn worker(mut section: Section<'_, '_>, drain: Duration, call_longest: Duration) -> Settings {
     let default = Settings::default();
     let cache = default.cache;
     let settings = Settings {
@@ -259,8 +259,8 @@ pub(super) fn worker(mut section: Section<'_, '_>, drain: Duration) -> Settings 
             ),
         },
     };
-    if let Err(error) = settings.check() {
-        section.reading.problem(section.place.clone(), format!("[worker] {error}"), "change one of the two");
+    if let Err(error) = settings.check(call_longest) {
+        section.reading.problem(section.place.clone(), format!("[worker] {error}"), "change it, or what it must fit");
     }
     section.finish();
     settings

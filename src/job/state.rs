@@ -225,7 +225,7 @@ mod tests {
             subject: Subject::User { id: Some(UserId::parse("u1").unwrap()), email: None },
             delivery: DeliveryId::from_number(1),
         };
-        Job { state, attempts, again, ..new.into_job(JobId::from_number(1), Timestamp::EPOCH) }
+        Job { attempts, again, state, ..new.into_job(JobId::from_number(1), Timestamp::EPOCH) }
     }
 
     fn states() -> Vec<JobState> {

@@ -187,3 +187,6 @@ fn ensure(kind: SubjectKind, subject: &Subject, rules: &[Rule]) -> Vec<Step> {
     let about = rules.iter().filter(|rule| rule.subject == kind);
     about.map(|rule| Step::Ensure { rule: rule.name.clone(), subject: subject.clone() }).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,14 +3,15 @@
 //! A cache and no truth: it can be dropped at any time, and what it says is as old as its settings allow.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::account::{Account, UserKey};
 use crate::clock::{Timestamp, lock};
-use crate::ids::{AccountId, Email, UserId};
+use crate::ids::{AccountId, Email, JobId, RuleName, UserId};
+use crate::job::Job;
 use crate::zoom::{Page, Status, User, Zoom, ZoomError};
 
 /// Pages that are read where Zoom does not state a total: 300 users each.
@@ -87,12 +88,23 @@ pub struct Facts {
 
 #[derive(Debug, Default)]
 struct Known {
+    /// Held while Zoom is asked, so that of many jobs that miss the same fact one asks.
+    asking: Arc<tokio::sync::Mutex<()>>,
     /// Grows whenever something is forgotten, so that an answer that was asked for before is not kept.
     generation: u64,
     api_users: HashMap<UserKey, (Timestamp, ApiUser)>,
     ids: HashMap<UserId, UserKey>,
     reported: HashSet<UserKey>,
     active_users: Option<(Timestamp, u64)>,
+    put_off: HashMap<RuleName, PutOff>,
+}
+
+/// Jobs of a rule that is at its limit for this hour.
+#[derive(Debug, Default)]
+struct PutOff {
+    until: Timestamp,
+    notice: String,
+    jobs: HashSet<JobId>,
 }
 
 impl Known {
@@ -166,13 +178,19 @@ impl Facts {
         now: Timestamp,
     ) -> Result<ApiUser, ZoomError> {
         let trusted = Duration::from_secs(self.settings.api_user_secs.into());
-        let (generation, cached) = self.with(account, |known| {
+        let look = |known: &mut Known| {
             let cached = known.api_users.get(key).filter(|(at, _)| now < at.plus(trusted));
             (known.generation, cached.map(|(_, user)| user.clone()))
-        });
-        if let Some(user) = cached {
+        };
+        if let (_, Some(user)) = self.with(account, look) {
             return Ok(user);
         }
+        let asking = self.with(account, |known| Arc::clone(&known.asking));
+        let _asking = asking.lock().await;
+        let generation = match self.with(account, look) {
+            (_, Some(user)) => return Ok(user),
+            (generation, None) => generation,
+        };
         let user = match zoom.user(key).await {
             Ok(user) => ApiUser::found(key, user),
             Err(ZoomError::NotFound(_)) => ApiUser::missing(key),
@@ -182,11 +200,46 @@ impl Facts {
         Ok(user)
     }
 
+    /// The job found its rule at its limit, until `until`.
+    pub fn put_off(&self, job: &Job, until: Timestamp, notice: &str) {
+        self.with(&job.account, |known| {
+            let rule = known.put_off.entry(job.rule.clone()).or_default();
+            (rule.until, rule.notice) = (until, notice.to_owned());
+            rule.jobs.insert(job.id);
+        });
+    }
+
+    /// Whether a job that wanted a change before would find its rule at its limit again: of thousands that are put off, all
+    /// wake when the next hour begins, and those that come too late need not ask Zoom for what they know.
+    pub fn is_put_off(&self, job: &Job, now: Timestamp) -> Option<(Timestamp, String)> {
+        self.with(&job.account, |known| {
+            let rule = known.put_off.get(&job.rule)?;
+            (now < rule.until && rule.jobs.contains(&job.id)).then(|| (rule.until, rule.notice.clone()))
+        })
+    }
+
+    /// The job may go on.
+    pub fn not_put_off(&self, job: &Job) {
+        self.with(&job.account, |known| {
+            if let Some(rule) = known.put_off.get_mut(&job.rule) {
+                rule.jobs.remove(&job.id);
+                if rule.jobs.is_empty() {
+                    known.put_off.remove(&job.rule);
+                }
+            }
+        });
+    }
+
     /// How many active users the account has.
     pub async fn active_users(&self, account: &AccountId, zoom: &dyn Zoom, now: Timestamp) -> Result<u64, ZoomError> {
         let trusted = Duration::from_secs(self.settings.account_size_secs.into());
-        let cached = self.with(account, |known| known.active_users.filter(|(at, _)| now < at.plus(trusted)));
-        if let Some((_, count)) = cached {
+        let look = |known: &mut Known| known.active_users.filter(|(at, _)| now < at.plus(trusted));
+        if let Some((_, count)) = self.with(account, look) {
+            return Ok(count);
+        }
+        let asking = self.with(account, |known| Arc::clone(&known.asking));
+        let _asking = asking.lock().await;
+        if let Some((_, count)) = self.with(account, look) {
             return Ok(count);
         }
         let first = zoom.users(Status::Active, Page { size: 1, token: None }).await?;

@@ -18,7 +18,7 @@ pub use facts::{ApiUser, Facts, FactsSettings};
 
 use crate::account::{Account, UserKey};
 use crate::audit::{Detail, Kind};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::ids::{Email, UserId};
 use crate::job::{Change, Effect, Intent, Job, Outcome, ParkCause, Snooze, Subject};
 use crate::rules::{Mode, Rule, SubjectKind};
@@ -32,7 +32,7 @@ const INEFFECTIVE_ATTEMPTS: u32 = 3;
 /// Below so many active users, a share of the account says nothing.
 const SHARE_FROM_USERS: u64 = 50;
 /// The shortest time that a rate limit puts a job off for: one that is over already must not spin.
-const SNOOZE_MIN: Duration = Duration::from_secs(1);
+const SNOOZE_MIN: Duration = Duration::from_millis(250);
 
 /// What all tasks share.
 #[derive(Debug, Clone)]
@@ -62,6 +62,9 @@ pub async fn run(
         Mode::Observe => Hand::Observe,
         Mode::Enforce => Hand::Enforce(guard),
     };
+    if let (Mode::Enforce, Some((at, why))) = (rule.mode, ctx.facts.is_put_off(job, ctx.clock.now())) {
+        return Ok(Outcome::Snooze(Snooze::Until { at, why }));
+    }
     let task = Task { job, rule, account, zoom, hand, ctx };
     let ended = match (&job.subject, rule.subject) {
         (Subject::User { id, email }, SubjectKind::User) => assistant::ensure(&task, id.as_ref(), email.as_ref()).await,
@@ -69,9 +72,16 @@ pub async fn run(
         // The rule of that name is about something else now.
         _ => Err(End::park(ParkCause::RuleGone)),
     };
+    if !matches!(&ended, Err(End::NextHour { .. })) {
+        ctx.facts.not_put_off(job);
+    }
     match ended {
         Ok(effect) => Ok(Outcome::Done(effect)),
         Err(End::Outcome(outcome)) => Ok(outcome),
+        Err(End::NextHour { at, notice }) => {
+            ctx.facts.put_off(job, at, &notice);
+            Ok(Outcome::Snooze(Snooze::Until { at, why: notice }))
+        }
         Err(End::Store(error)) => Err(error),
     }
 }
@@ -98,6 +108,11 @@ struct Task<'a> {
 #[derive(Debug)]
 enum End {
     Outcome(Outcome),
+    /// The rule is at its limit for this hour.
+    NextHour {
+        at: Timestamp,
+        notice: String,
+    },
     Store(StoreError),
 }
 
@@ -183,7 +198,7 @@ impl Task<'_> {
         let change = Change { what, max_per_hour: self.rule.max_changes_per_hour, max_per_day };
         match guard.intend(change).await? {
             Allowance::Granted(intent) => Ok(intent),
-            Allowance::NextHour { at, notice } => Err(End::Outcome(Outcome::Snooze(Snooze::Until { at, why: notice }))),
+            Allowance::NextHour { at, notice } => Err(End::NextHour { at, notice }),
             Allowance::OverShare => Err(End::park(ParkCause::OverShare { rule: self.rule.name.to_string() })),
         }
     }

@@ -12,8 +12,12 @@ mod roster;
 mod runner;
 mod settings;
 mod stats;
+#[cfg(test)]
+mod tests;
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -30,12 +34,19 @@ use crate::clock::Clock;
 use crate::ids::AccountId;
 use crate::store::{Store, StoreError};
 use crate::work::Facts;
-use crate::zoom::Zoom;
+use crate::zoom::{AccountClient, Zoom};
 
 /// Where a handle on Zoom comes from. Each attempt gets one of its own, so that its calls can be told from others'.
 pub trait ZoomFor: fmt::Debug + Send + Sync {
     /// None where the account is not held.
     fn zoom(&self, account: &AccountId) -> Option<Arc<dyn Zoom>>;
+}
+
+impl<S: BuildHasher + Send + Sync> ZoomFor for HashMap<AccountId, AccountClient, S> {
+    fn zoom(&self, account: &AccountId) -> Option<Arc<dyn Zoom>> {
+        let client = self.get(account)?;
+        Some(Arc::new(client.handle()))
+    }
 }
 
 /// What planner and runner work with.

@@ -104,9 +104,7 @@ impl Planner {
         }
         let (mut decisions, mut notes) = (Vec::with_capacity(count), Vec::new());
         for delivery in deliveries {
-            // The plan is pure, so that nothing is left half changed by a panic.
-            let planned = catch_unwind(AssertUnwindSafe(|| self.plan(&roster, &delivery)));
-            let (decision, note) = planned.unwrap_or_else(|_| (defect(&delivery), None));
+            let (decision, note) = guarded(&delivery, || self.plan(&roster, &delivery));
             self.count(&decision.verdict);
             decisions.push(decision);
             notes.extend(note);
@@ -225,8 +223,16 @@ fn whose<'a>(roster: &'a Roster, app: &AppName, event: &Event) -> Whose<'a> {
     }
 }
 
-fn defect(delivery: &StoredDelivery) -> Decision {
-    tracing::error!(delivery = %delivery.id, "planning it panicked; it is set aside");
-    let why = "a defect in adjutant: planning it panicked".to_owned();
-    Decision { delivery: delivery.id, account: None, event: String::new(), verdict: Verdict::Unreadable { why } }
+/// A defect that a delivery brings to light sets that one aside, and not the batch.
+pub(super) fn guarded(
+    delivery: &StoredDelivery,
+    plan: impl FnOnce() -> (Decision, Option<Note>),
+) -> (Decision, Option<Note>) {
+    // The plan is pure, so that nothing is left half changed by a panic.
+    catch_unwind(AssertUnwindSafe(plan)).unwrap_or_else(|_| {
+        tracing::error!(delivery = %delivery.id, "planning it panicked; it is set aside");
+        let why = "a defect in adjutant: planning it panicked".to_owned();
+        let verdict = Verdict::Unreadable { why };
+        (Decision { delivery: delivery.id, account: None, event: String::new(), verdict }, None)
+    })
 }

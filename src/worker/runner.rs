@@ -157,7 +157,7 @@ impl Runner {
     }
 
     /// One claimed job, from its start to its settling. An error means that the store can take nothing more.
-    async fn one(&self, leased: Leased, shutdown: &CancellationToken) -> Result<(), StoreError> {
+    pub(super) async fn one(&self, leased: Leased, shutdown: &CancellationToken) -> Result<(), StoreError> {
         let (parts, id) = (&self.parts, leased.job.id);
         if shutdown.is_cancelled() {
             parts.stats.count("given-back");

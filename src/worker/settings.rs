@@ -33,7 +33,7 @@ impl Default for Settings {
             workers: 8,
             per_account_max: 4,
             lease_secs: 120,
-            call_secs_max: 45,
+            call_secs_max: 60,
             drain_secs: 10,
             plan_batch_max: 512,
             cache: FactsSettings::default(),
@@ -49,21 +49,22 @@ pub enum SettingsError {
     PerAccount(u16, u16),
     #[error("lease_secs is {0}, expected at least twice call_secs_max ({1}) and at most 3600")]
     Lease(u32, u32),
-    #[error("call_secs_max is 0, expected 1 or more")]
-    Call,
+    #[error("call_secs_max is {0}, expected at least the {1} s that one call to Zoom may take by [zoom]")]
+    Call(u32, u64),
     #[error("plan_batch_max is {0}, expected 1 to 4096")]
     Batch(u16),
 }
 
 impl Settings {
-    /// Whether the numbers fit each other.
-    pub fn check(&self) -> Result<(), SettingsError> {
+    /// Whether the numbers fit each other, and the longest time of one call to Zoom.
+    pub fn check(&self, call_longest: Duration) -> Result<(), SettingsError> {
         if !(1..=256).contains(&self.workers) {
             Err(SettingsError::Workers(self.workers))
         } else if !(1..=self.workers).contains(&self.per_account_max) {
             Err(SettingsError::PerAccount(self.per_account_max, self.workers))
-        } else if self.call_secs_max == 0 {
-            Err(SettingsError::Call)
+        } else if self.call_max() < call_longest || self.call_secs_max == 0 {
+            let longest = call_longest.as_secs().saturating_add(u64::from(call_longest.subsec_nanos() > 0));
+            Err(SettingsError::Call(self.call_secs_max, longest.max(1)))
         } else if self.lease_secs < self.call_secs_max.saturating_mul(2) || self.lease_secs > 3600 {
             Err(SettingsError::Lease(self.lease_secs, self.call_secs_max))
         } else if !(1..=4096).contains(&self.plan_batch_max) {
@@ -92,13 +93,18 @@ mod tests {
 
     #[test]
     fn numbers_that_contradict_each_other_are_refused() {
-        let good = Settings::default();
-        assert_eq!(good.check(), Ok(()));
-        assert_eq!(Settings { workers: 0, ..good }.check(), Err(SettingsError::Workers(0)));
-        assert_eq!(Settings { per_account_max: 9, ..good }.check(), Err(SettingsError::PerAccount(9, 8)));
-        assert_eq!(Settings { lease_secs: 80, ..good }.check(), Err(SettingsError::Lease(80, 45)));
-        assert_eq!(Settings { call_secs_max: 0, ..good }.check(), Err(SettingsError::Call));
-        assert_eq!(Settings { plan_batch_max: 0, ..good }.check(), Err(SettingsError::Batch(0)));
+        let (good, longest) = (Settings::default(), crate::zoom::Settings::default().call_longest());
+        assert_eq!(good.check(longest), Ok(()));
+        for (bad, expected) in [
+            (Settings { workers: 0, ..good }, SettingsError::Workers(0)),
+            (Settings { per_account_max: 9, ..good }, SettingsError::PerAccount(9, 8)),
+            (Settings { lease_secs: 119, ..good }, SettingsError::Lease(119, 60)),
+            (Settings { call_secs_max: 42, ..good }, SettingsError::Call(42, 43)),
+            (Settings { plan_batch_max: 0, ..good }, SettingsError::Batch(0)),
+        ] {
+            assert_eq!(bad.check(longest), Err(expected));
+        }
+        assert_eq!(Settings { call_secs_max: 0, ..good }.check(Duration::ZERO), Err(SettingsError::Call(0, 1)));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use adjutant::account::AppKind;
@@ -65,7 +64,6 @@ fn served() -> Served {
         stats: Arc::new(Fixed),
         started_at: NOW,
         actor: "admin api".to_owned(),
-        requests: AtomicU64::default(),
     };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     runtime.spawn(async move {

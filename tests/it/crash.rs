@@ -9,8 +9,8 @@ use adjutant::clock::SystemClock;
 use adjutant::sim::{NewAccount, NewUser, Plan, Sim, World};
 use std::sync::Arc;
 
-use crate::support::service::{ACCOUNT, API_USER, Service};
-use crate::support::{long, seed};
+use crate::process::service::{ACCOUNT, API_USER, Service};
+use crate::process::{long, seed};
 
 /// Users whose creation is told to the service in one round.
 const USERS: usize = 16;

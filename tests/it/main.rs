@@ -8,7 +8,15 @@
 )]
 
 mod admin;
+mod app;
 mod cli;
 mod config;
+mod contract;
 mod deploy;
+mod documents;
+mod hostile;
+mod process;
+mod receiver;
+mod samples;
+mod support;
 mod tree;

@@ -8,7 +8,7 @@ use std::process::Command;
 const LEVELS: &[&[&str]] = &[
     &["main"],
     &["cli"],
-    &["app", "demo"],
+    &["app"],
     &["config", "sim"],
     &["web", "worker"],
     &["work"],

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -36,9 +36,12 @@ impl Hosts {
     }
 }
 
+/// The number of the next request, which is its id in the log.
+static REQUESTS: AtomicU64 = AtomicU64::new(1);
+
 /// Lets a request through that names us and holds the token. Every answer bears a request id, under which it is logged.
 pub(super) async fn guard(State(state): State<Arc<AdminState>>, request: Request, next: Next) -> Response {
-    let id = state.requests.fetch_add(1, Ordering::Relaxed);
+    let id = REQUESTS.fetch_add(1, Ordering::Relaxed);
     let method = request.method().clone();
     // The route, not the path: that may name an account.
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();

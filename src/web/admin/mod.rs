@@ -19,7 +19,6 @@ pub use view::Alarm;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -42,8 +41,6 @@ pub struct AdminState {
     pub started_at: Timestamp,
     /// Who moves jobs through this listener, for the audit log.
     pub actor: String,
-    /// The number of the next request, which is its id in the log.
-    pub requests: AtomicU64,
 }
 
 /// An app as the configuration has it, without its secrets.

@@ -138,8 +138,11 @@ max_changes_percent = 100
         let secs = i64::try_from(since_epoch().as_secs()).unwrap();
         let signature = adjutant::sim::sign(SECRET, secs, body.as_bytes());
         let (secs, id) = (secs.to_string(), "6009d653_d487_445d_8406_42b654974899");
-        let headers =
-            [("x-zm-signature", signature.as_str()), ("x-zm-request-timestamp", secs.as_str()), ("x-zm-request-id", id)];
+        let headers = [
+            ("x-zm-signature", signature.as_str()),
+            ("x-zm-request-timestamp", secs.as_str()),
+            ("x-zm-request-id", id),
+        ];
         Ok(http::request(self.public, "POST", "/webhooks/main", &headers, body.as_bytes())?.status)
     }
 
