@@ -247,7 +247,6 @@ struct Server {
     address: std::net::SocketAddr,
     admin: Option<(std::net::SocketAddr, String)>,
     /// Removed with the server.
-    #[expect(dead_code, reason = "kept for its drop")]
     folder: Option<tempfile::TempDir>,
 }
 
@@ -319,7 +318,8 @@ impl Server {
         let mut answer = String::new();
         std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
+        let status: serde_json::Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"));
+        status["store"].clone()
     }
 
     fn resident_bytes(&self) -> u64 {

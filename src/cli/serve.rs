@@ -1,19 +1,46 @@
 //! `adjutant serve`
 
+use std::sync::Arc;
+
 use super::{Context, Exit, Failure, logging};
+use crate::app::{self, Machine, ServeError, Signals};
+use crate::chance::SystemChance;
+use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::store::StoreError;
 
 pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
     let config = context.config()?;
     logging::start(config.log);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Io, format!("cannot start: {error}")))?;
-    runtime.block_on(serve(config)).map(|()| Exit::Good)
+    let served = runtime.block_on(serve(&config));
+    // What still runs after a second signal is not waited for.
+    runtime.shutdown_background();
+    served.map(|()| Exit::Good)
 }
 
-/// Runs until it is told to stop, and drains.
-#[expect(clippy::unused_async, reason = "what it calls is not there yet")]
-async fn serve(config: Config) -> Result<(), Failure> {
-    let text = format!("cannot serve {} yet: this build has no service", config.path.display());
-    Err(Failure::new(Exit::Failed, text))
+async fn serve(config: &Config) -> Result<(), Failure> {
+    let signals =
+        Signals::of_process().map_err(|error| Failure::new(Exit::Io, format!("cannot listen for signals: {error}")))?;
+    let machine = Machine { clock: Arc::new(SystemClock), chance: Arc::new(SystemChance) };
+    let store = Arc::new(crate::store::MemoryStore::default());
+    let ready = |public, admin| {
+        tracing::info!(%public, %admin, version = env!("CARGO_PKG_VERSION"), "ready: deliveries are taken");
+        // Only under systemd is there somebody to tell.
+        let _nobody = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    };
+    Ok(app::serve(config, store, machine, signals, ready).await?)
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        let exit = match &error {
+            ServeError::Settings(_) | ServeError::Zoom(_) => Exit::Config,
+            ServeError::Listen { .. } | ServeError::Token { .. } => Exit::Io,
+            ServeError::Store(StoreError::Damaged(_)) => Exit::Failed,
+            ServeError::Store(_) => Exit::Io,
+        };
+        Self::new(exit, error.to_string())
+    }
 }

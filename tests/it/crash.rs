@@ -78,7 +78,7 @@ fn load_and_kill(service: &mut Service, world: &World, kill: &Kill, round: usize
     if matches!(kill, Kill::At(..)) {
         // A place that only working comes to: let it work until it is dead, or has nothing left to do.
         while service.is_running() {
-            let Ok(status) = service.admin("GET", "/v1/status") else { continue };
+            let Ok(status) = service.status() else { continue };
             if ["unplanned", "due", "running", "index_lag"].iter().all(|key| status[*key] == 0) {
                 break;
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::super::out::{Out, count};
@@ -14,6 +15,7 @@ use super::service::{ACCOUNT, API_USER, SECRET, Service};
 use crate::chance::SystemChance;
 use crate::clock::{Clock as _, Stopwatch, SystemClock};
 use crate::sim::{Fault, FaultKind, NewAccount, NewUser, Sim, Subscription, Target, TooMany, World, sign};
+use crate::web::admin::view::{EntriesView, EntryView, JobView, StatusView};
 
 /// How long a step may take before it counts as gone wrong.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -160,7 +162,7 @@ impl<'o> Show<'o> {
         self.create(NewUser::basic(stays))?;
         self.until("three users wait", || async { self.jobs("waiting").await.is_ok_and(|jobs| jobs.len() == 3) })
             .await?;
-        let attempts = self.jobs("waiting").await?.iter().filter_map(|job| job.get("attempts")?.as_u64()).sum::<u64>();
+        let attempts: u32 = self.jobs("waiting").await?.iter().map(|job| job.attempts).sum();
         if attempts != 0 {
             return Err(format!("waiting used {attempts} attempts"));
         }
@@ -178,7 +180,7 @@ impl<'o> Show<'o> {
         }
         self.gets_assistant(email).await?;
         self.idle().await?;
-        let duplicates = self.entries().await?.iter().filter(|entry| text(entry, "code") == "duplicate").count();
+        let duplicates = self.entries().await?.iter().filter(|entry| entry.code == "duplicate").count();
         let writes = self.world().assistant_writes(ACCOUNT, email);
         if (duplicates, writes) != (2, 1) {
             return Err(format!(
@@ -206,7 +208,7 @@ impl<'o> Show<'o> {
         self.create(NewUser::licensed(email))?;
         self.gets_assistant(email).await?;
         self.idle().await?;
-        let snoozed = self.entries().await?.iter().any(|entry| text(entry, "code") == "snoozed");
+        let snoozed = self.entries().await?.iter().any(|entry| entry.code == "snoozed");
         let ok = snoozed && self.world().faults_left() == 0;
         let told = format!("Zoom answered 429 for {email}: put off without using an attempt, then done");
         if ok { Ok(told) } else { Err(format!("{email} has the assistant, but was not put off after a 429")) }
@@ -258,15 +260,14 @@ impl<'o> Show<'o> {
             Err(failure) => Err(failure.to_string()),
         };
         self.tell(told)?;
-        let status = self.status().await.unwrap_or_default();
-        let number = |key: &str| status.get(key).and_then(Value::as_u64).unwrap_or(0);
+        let store = self.status().await.map_err(|error| Failure::new(Exit::Failed, error))?.store;
         let steps = count(self.right, "step", "steps");
         let result = format!(
             "{steps} right, {} wrong; {} done, {} waiting (dora.basic@school.example needs a licence), {} parked",
             self.wrong,
-            count(number("done"), "job", "jobs"),
-            number("waiting"),
-            number("parked")
+            count(store.done, "job", "jobs"),
+            store.waiting,
+            store.parked
         );
         self.say("", &result)?;
         self.say("", "for your own account: adjutant setup")?;
@@ -333,7 +334,8 @@ impl<'o> Show<'o> {
     async fn idle(&self) -> Result<(), String> {
         let is_idle = || async {
             self.status().await.is_ok_and(|status| {
-                ["unplanned", "due", "running"].iter().all(|key| status.get(key).and_then(Value::as_u64) == Some(0))
+                let store = status.store;
+                (store.unplanned, store.due, store.running) == (0, 0, 0)
             })
         };
         self.until("nothing is left to do", is_idle).await
@@ -352,27 +354,22 @@ impl<'o> Show<'o> {
 
     // What the service says of itself.
 
-    async fn ask(&self, path: &str, query: &[(&str, String)]) -> Result<Value, String> {
+    async fn ask<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, String> {
         let token = self.service.token().ok_or("the service has no token yet")?;
         let remote = Remote::Running { client: self.client.clone(), address: self.service.admin, token };
         remote.get(path, query).await.map_err(|failure| failure.to_string())
     }
 
-    async fn status(&self) -> Result<Value, String> {
+    async fn status(&self) -> Result<StatusView, String> {
         self.ask("/v1/status", &[]).await
     }
 
-    async fn jobs(&self, state: &str) -> Result<Vec<Value>, String> {
-        let found = self.ask("/v1/jobs", &[("state", state.to_owned())]).await?;
-        Ok(found.get("jobs").and_then(Value::as_array).cloned().unwrap_or_default())
+    async fn jobs(&self, state: &str) -> Result<Vec<JobView>, String> {
+        self.ask("/v1/jobs", &[("state", state.to_owned())]).await
     }
 
-    async fn entries(&self) -> Result<Vec<Value>, String> {
-        let found = self.ask("/v1/audit", &[("limit", "1000".to_owned())]).await?;
-        Ok(found.get("entries").and_then(Value::as_array).cloned().unwrap_or_default())
+    async fn entries(&self) -> Result<Vec<EntryView>, String> {
+        let found: EntriesView = self.ask("/v1/audit", &[("limit", "1000".to_owned())]).await?;
+        Ok(found.entries)
     }
-}
-
-fn text<'v>(value: &'v Value, key: &str) -> &'v str {
-    value.get(key).and_then(Value::as_str).unwrap_or_default()
 }

@@ -155,11 +155,16 @@ max_changes_percent = 100
         Ok(serde_json::from_str(&answer.body)?)
     }
 
+    /// How its store is doing.
+    pub(crate) fn status(&self) -> io::Result<serde_json::Value> {
+        Ok(self.admin("GET", "/v1/status")?["store"].clone())
+    }
+
     /// Waits until nothing is left to plan and nothing is due or running.
     pub(crate) fn wait_until_idle(&mut self) {
         let given_up = since_epoch() + Duration::from_secs(300);
         loop {
-            let status = self.admin("GET", "/v1/status").unwrap();
+            let status = self.status().unwrap();
             let left: u64 = ["unplanned", "due", "running"].iter().map(|key| status[*key].as_u64().unwrap()).sum();
             if left == 0 {
                 return;
