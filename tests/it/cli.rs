@@ -413,3 +413,72 @@ fn trigger_posts_what_the_receiver_verifies_and_stores() {
         assert!(event.is_ok(), "{event:?}");
     }
 }
+
+/// The service, running on free ports until it is dropped.
+struct Running {
+    folder: tempfile::TempDir,
+    child: std::process::Child,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+fn serving() -> Running {
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (public, admin) = (free(), free());
+    let config = GOOD.replace("127.0.0.1:1\"", &format!("{}\"", admin.local_addr().unwrap()))
+        + "[[rule]]\nname = \"everyone\"\nfor = \"user\"\nensure = { assistants = [\"api-user\"] }\n"
+        + &format!("[server]\nlisten = \"{}\"\n", public.local_addr().unwrap())
+        + "[zoom]\napi_url = \"http://127.0.0.1:1/v2\"\noauth_url = \"http://127.0.0.1:1/oauth\"\n";
+    drop((public, admin));
+    let folder = folder_with(&config);
+    let child = adjutant(folder.path(), &["serve"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut running = Running { folder, child };
+    while run(running.folder.path(), &["attention"]).status.code() == Some(69) {
+        assert!(running.child.try_wait().unwrap().is_none(), "it ended");
+        std::thread::yield_now();
+    }
+    running
+}
+
+#[test]
+fn the_commands_ask_the_running_service_and_move_its_jobs() {
+    let running = serving();
+    let told = |words: &[&str], code: i32| -> String {
+        let output = run(running.folder.path(), words);
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {}{}", stdout(&output), stderr(&output));
+        stdout(&output) + &stderr(&output)
+    };
+    assert_eq!(told(&["attention"], 0), "nothing needs a person\n");
+    assert_eq!(told(&["jobs", "list"], 0), "JOB  STATE  AT  ACCOUNT  RULE  SUBJECT  CAUSE  WHY\n0 jobs\n");
+    assert!(told(&["trigger", "user.created", "--user", "abc"], 0).contains("200 stored"));
+    assert!(told(&["deliveries", "list"], 0).ends_with("\n1 delivery\n"));
+    assert!(told(&["deliveries", "show", "dlv_1"], 0).contains("\"event\": \"user.created\""));
+    while !told(&["jobs", "list", "--state", "due"], 0).contains("Connection refused") {
+        std::thread::yield_now();
+    }
+    assert!(told(&["jobs", "show", "job_1"], 0).contains("subject   user:abc\n"));
+    // Between two attempts: a job that runs cannot be set aside.
+    while run(running.folder.path(), &["jobs", "park", "job_1"]).status.code() != Some(0) {
+        std::thread::yield_now();
+    }
+    let attention = told(&["attention"], 0);
+    assert!(attention.contains("then: adjutant jobs retry --cause by-person --account AAAAAABBBB"), "{attention}");
+    let parked: serde_json::Value = serde_json::from_str(&told(&["attention", "--json"], 0)).unwrap();
+    assert_eq!(parked["parked"][0]["count"], 1);
+    assert_eq!(told(&["jobs", "retry", "--cause", "by-person"], 0), "1 job is tried again\n");
+    assert_eq!(told(&["jobs", "retry", "--cause", "nonsense"], 1), "0 jobs are tried again\n");
+    assert_eq!(told(&["jobs", "show", "job_99"], 1), "error: there is no job job_99\n");
+    assert_eq!(told(&["deliveries", "replay", "dlv_1"], 0), "dlv_1 is planned again\n");
+    let tail = told(&["audit", "tail", "-n", "1000"], 0);
+    assert!(tail.starts_with("     0  ") && tail.contains("  delivery   stored  dlv_1"), "{tail}");
+    assert!(told(&["audit", "verify"], 0).starts_with("the audit log is good: "));
+    assert!(told(&["audit", "show", "0"], 0).contains("\nleaf "), "entry 0");
+    assert!(told(&["audit", "show", "100000"], 1).starts_with("error: there is no entry 100000: the log has "));
+    std::fs::write(running.folder.path().join("admin.token"), "adj_another-token-that-is-not-it\n").unwrap();
+    assert!(told(&["jobs", "list"], 77).starts_with("error: the service refuses this: "));
+}
