@@ -16,6 +16,7 @@ use super::stats::ZoomStats;
 use super::token::{Credentials, Token, Tokens};
 use super::transport::{Answer, Http, TlsError};
 use super::{answers, paths};
+use crate::account::QuotaUse;
 use crate::account::{Account, UserKey};
 use crate::audit::Call;
 use crate::chance::Chance;
@@ -23,7 +24,6 @@ use crate::clock::{Clock, Stopwatch, lock};
 use crate::ids::{AccountId, MeetingId};
 use crate::job::Intent;
 use crate::rules::MeetingSettings;
-use crate::store::QuotaUse;
 
 /// The most rows of a page: the specification says 2000, accounts were seen to answer 300.
 const PAGE_SIZE_MAX: u32 = 300;

@@ -15,8 +15,8 @@ use http::HeaderMap;
 
 use super::port::Category;
 use crate::account::Plan;
+use crate::account::QuotaUse;
 use crate::clock::{Timestamp, lock};
-use crate::store::QuotaUse;
 
 /// Zoom's answers near midnight may tell of the day that ended.
 const DAY_SETTLES: Duration = Duration::from_secs(120);

@@ -86,9 +86,8 @@ fn the_image_copies_what_the_build_needs() {
             assert!(root.join(file).exists(), "{file} does not exist");
         }
     }
-    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
     for folder in ["src", "benches", "tests"] {
-        assert!(manifest.contains(&format!("{folder}/")), "{folder} is not part of the package");
+        assert!(root.join(folder).is_dir(), "there is no folder {folder}");
         assert!(dockerfile.contains(&format!("COPY {folder} {folder}")), "{folder} is not copied");
     }
     assert!(dockerfile.contains("USER adjutant"), "the image runs as root");
