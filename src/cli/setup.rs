@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::out::Out;
 use super::{Context, Exit, Failure, needs};
 use crate::config::{Env, parse};
-use crate::ids::{AccountId, AppName};
+use crate::ids::AppName;
 use crate::rules::SubjectKind;
 use ask::Asker;
 
@@ -103,45 +103,34 @@ pub(super) fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit
 
 fn collect(asked: Asked, out: &mut Out) -> Result<Answers, Failure> {
     let app = AppName::parse(&asked.app).map_err(|error| Failure::new(Exit::Usage, format!("--app: {error}")))?;
+    // All that was given is looked at before anything is asked.
+    let account = ask::given("--account-id", asked.account_id, ask::account)?;
+    let client_id = ask::given("--client-id", asked.client_id, ask::plain)?;
+    let api_user = ask::given("--api-user", asked.api_user, ask::user)?;
+    let public_url = ask::given("--public-url", asked.public_url, ask::https)?;
+    let client_secret = ask::given_secret("--client-secret-from", asked.client_secret_from.as_deref())?;
+    let webhook_secret = ask::given_secret("--webhook-secret-from", asked.webhook_secret_from.as_deref())?;
+
     let mut terminal = Asker::new(out);
     let rules = if asked.rules.is_empty() { terminal.rules()? } else { asked.rules };
-    let mode = match asked.mode {
-        Some(mode) => mode,
-        None => terminal.choice(
-            "--mode",
-            "observe (record what would be done) or enforce (do it)",
-            "observe",
-            &["observe", "enforce"],
-        )?,
-    };
-    let plans = ["free", "pro", "business", "education", "enterprise", "partner"];
-    let account = terminal.text("--account-id", "Account ID (App Credentials)", asked.account_id, |text| {
-        AccountId::parse(text).map(|_| ()).map_err(|error| error.to_string())
-    })?;
-    let client_id = terminal.text("--client-id", "Client ID (App Credentials)", asked.client_id, ask::plain)?;
-    let secret_file = asked.client_secret_from.as_deref();
-    let client_secret = terminal.secret("--client-secret-from", "Client Secret (App Credentials)", secret_file)?;
-    let secret_file = asked.webhook_secret_from.as_deref();
-    let webhook_secret = terminal.secret("--webhook-secret-from", "Secret Token (Feature)", secret_file)?;
+    let modes = "mode: observe (record what would be done) or enforce (do it)";
+    let mode = terminal.choice("--mode", modes, asked.mode, "observe", &["observe", "enforce"])?;
+    let account = terminal.text("--account-id", "Account ID (App Credentials)", account, ask::account)?;
+    let client_id = terminal.text("--client-id", "Client ID (App Credentials)", client_id, ask::plain)?;
+    let question = "Client Secret (App Credentials)";
+    let client_secret = terminal.secret("--client-secret-from", question, client_secret)?;
+    let webhook_secret = terminal.secret("--webhook-secret-from", "Secret Token (Feature)", webhook_secret)?;
     let api_user = if rules.contains(&RuleKind::Assistants) {
         let question = "API user: the licensed user that becomes everyone's assistant (email or id)";
-        Some(terminal.text("--api-user", question, asked.api_user, |text| {
-            text.parse::<crate::account::UserKey>().map(|_| ()).map_err(|error| error.to_string())
-        })?)
+        Some(terminal.text("--api-user", question, api_user, ask::user)?)
     } else {
-        asked.api_user
+        api_user
     };
-    let plan = match asked.plan {
-        Some(plan) => plan,
-        None => terminal.choice(
-            "--plan",
-            "plan of the account (free, pro, business, education, enterprise, partner)",
-            "pro",
-            &plans,
-        )?,
-    };
+    let plans = ["free", "pro", "business", "education", "enterprise", "partner"];
+    let question = format!("plan of the account ({})", plans.join(", "));
+    let plan = terminal.choice("--plan", &question, asked.plan, "pro", &plans)?;
     let question = "public URL, where Zoom will reach this service (https://…)";
-    let public_url = terminal.text("--public-url", question, asked.public_url, ask::https)?;
+    let public_url = terminal.text("--public-url", question, public_url, ask::https)?;
     let public_url = public_url.trim_end_matches('/').to_owned();
     let kind = asked.kind;
     Ok(Answers {

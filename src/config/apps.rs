@@ -13,7 +13,9 @@ use crate::account::{Account, AppKind, Plan, UserKey};
 use crate::event::signature::Secret;
 use crate::ids::{AccountId, AppName, Email, RuleName};
 use crate::rules::{Ensure, Grantee, MeetingSettings, Mode, Rule, SubjectKind};
+use crate::web::admin::AdminApp;
 use crate::web::webhook::ReceiverApp;
+use crate::zoom::Credentials;
 
 /// One `[[app]]`.
 #[derive(Debug, Clone)]
@@ -39,6 +41,17 @@ impl App {
     /// The app as the receiver knows it.
     pub fn for_receiver(&self) -> ReceiverApp {
         ReceiverApp { name: self.name.clone(), secrets: self.secrets.verifiers.clone() }
+    }
+
+    /// The app as the admin listener shows it.
+    pub fn for_admin(&self) -> AdminApp {
+        let accounts = self.accounts.iter().map(|account| account.id.clone()).collect();
+        AdminApp { name: self.name.clone(), kind: self.kind, accounts }
+    }
+
+    /// What the Zoom client gets tokens with.
+    pub fn credentials(&self) -> Credentials {
+        Credentials { client_id: self.client_id.clone(), client_secret: self.secrets.client.clone() }
     }
 }
 

@@ -260,7 +260,7 @@ pub(super) fn worker(mut section: Section<'_, '_>, drain: Duration, call_longest
         },
     };
     if let Err(error) = settings.check(call_longest) {
-        section.reading.problem(section.place.clone(), format!("[worker] {error}"), "change one of the two");
+        section.reading.problem(section.place.clone(), format!("[worker] {error}"), "change it, or what it must fit");
     }
     section.finish();
     settings

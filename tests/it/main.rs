@@ -8,7 +8,9 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod admin;
 mod app;
+mod cli;
 mod config;
 mod contract;
 mod deploy;

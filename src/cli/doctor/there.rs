@@ -14,7 +14,7 @@ use crate::chance::SystemChance;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::config::Config;
 use crate::rules::SubjectKind;
-use crate::zoom::{AccountClient, Credentials, Status, User, Zoom as _, ZoomClients, ZoomError};
+use crate::zoom::{AccountClient, Status, User, Zoom as _, ZoomClients, ZoomError};
 
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Beyond it the clock is worth a look.
@@ -33,8 +33,7 @@ pub(super) async fn all(report: &mut Report, config: &Config) -> Result<(), Fail
     let mut seen = Vec::new();
     for app in &config.apps {
         for account in &app.accounts {
-            let (client_id, client_secret) = (app.client_id.clone(), app.secrets.client.clone());
-            let client = clients.account(account, Credentials { client_id, client_secret });
+            let client = clients.account(account, app.credentials());
             let scopes = client.granted_scopes().await;
             seen.push(Seen { account, client, scopes });
         }

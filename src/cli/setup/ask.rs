@@ -8,6 +8,8 @@ use secrecy::SecretString;
 use super::super::out::Out;
 use super::super::{Exit, Failure};
 use super::RuleKind;
+use crate::account::UserKey;
+use crate::ids::AccountId;
 
 /// A good answer, or why it is none.
 type Check = Result<(), String>;
@@ -23,7 +25,7 @@ impl<'o> Asker<'o> {
         Self { out }
     }
 
-    /// An answer that `check` takes: the flag's, or asked for until it is good.
+    /// An answer that `check` takes: what was given, or asked for until it is good.
     pub(super) fn text(
         &mut self,
         flag: &str,
@@ -32,10 +34,7 @@ impl<'o> Asker<'o> {
         check: impl Fn(&str) -> Check,
     ) -> Result<String, Failure> {
         if let Some(given) = given {
-            return match check(&given) {
-                Ok(()) => Ok(given),
-                Err(why) => Err(Failure::new(Exit::Usage, format!("{flag}: {why}"))),
-            };
+            return Ok(given);
         }
         loop {
             let answer = self.line(flag, &format!("{question}: "))?;
@@ -46,14 +45,18 @@ impl<'o> Asker<'o> {
         }
     }
 
-    /// One of the words, or the default for an empty answer.
+    /// What was given, or one of the words, or the default for an empty answer.
     pub(super) fn choice(
         &mut self,
         flag: &str,
         question: &str,
+        given: Option<String>,
         default: &str,
         words: &[&str],
     ) -> Result<String, Failure> {
+        if let Some(given) = given {
+            return Ok(given);
+        }
         loop {
             let answer = self.line(flag, &format!("{question} [{default}]: "))?;
             if answer.is_empty() {
@@ -88,16 +91,15 @@ impl<'o> Asker<'o> {
         }
     }
 
-    /// A secret: the file's first line, or typed without being shown.
-    pub(super) fn secret(&mut self, flag: &str, question: &str, file: Option<&Path>) -> Result<SecretString, Failure> {
-        if let Some(file) = file {
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| Failure::new(Exit::Io, format!("{flag}: cannot read {}: {error}", file.display())))?;
-            let secret = text.lines().next().unwrap_or_default().trim();
-            return match good_secret(secret) {
-                Ok(()) => Ok(secret.into()),
-                Err(why) => Err(Failure::new(Exit::Usage, format!("{flag}: {}: {why}", file.display()))),
-            };
+    /// A secret: what was given, or typed without being shown.
+    pub(super) fn secret(
+        &mut self,
+        flag: &str,
+        question: &str,
+        given: Option<SecretString>,
+    ) -> Result<SecretString, Failure> {
+        if let Some(given) = given {
+            return Ok(given);
         }
         loop {
             let hidden = Hidden::start();
@@ -156,6 +158,38 @@ impl Drop for Hidden {
             let _gone = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, before);
         }
     }
+}
+
+/// What a flag gave, if it is good.
+pub(super) fn given(
+    flag: &str,
+    text: Option<String>,
+    check: impl Fn(&str) -> Check,
+) -> Result<Option<String>, Failure> {
+    match text.as_deref().map(check) {
+        Some(Err(why)) => Err(Failure::new(Exit::Usage, format!("{flag}: {why}"))),
+        _ => Ok(text),
+    }
+}
+
+/// The first line of the file that a flag named.
+pub(super) fn given_secret(flag: &str, file: Option<&Path>) -> Result<Option<SecretString>, Failure> {
+    let Some(file) = file else { return Ok(None) };
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::new(Exit::Io, format!("{flag}: cannot read {}: {error}", file.display())))?;
+    let secret = text.lines().next().unwrap_or_default().trim();
+    match good_secret(secret) {
+        Ok(()) => Ok(Some(secret.into())),
+        Err(why) => Err(Failure::new(Exit::Usage, format!("{flag}: {}: {why}", file.display()))),
+    }
+}
+
+pub(super) fn account(text: &str) -> Check {
+    AccountId::parse(text).map(|_| ()).map_err(|error| error.to_string())
+}
+
+pub(super) fn user(text: &str) -> Check {
+    text.parse::<UserKey>().map(|_| ()).map_err(|error| error.to_string())
 }
 
 fn good_secret(text: &str) -> Check {

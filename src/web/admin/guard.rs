@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -35,12 +36,22 @@ impl Hosts {
     }
 }
 
-/// Lets a request through that names us and holds the token.
+/// The number of the next request, which is its id in the log.
+static REQUESTS: AtomicU64 = AtomicU64::new(1);
+
+/// Lets a request through that names us and holds the token. Every answer bears a request id, under which it is logged.
 pub(super) async fn guard(State(state): State<Arc<AdminState>>, request: Request, next: Next) -> Response {
-    match check(&state, request.headers()) {
+    let id = REQUESTS.fetch_add(1, Ordering::Relaxed);
+    let method = request.method().clone();
+    // The route, not the path: that may name an account.
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let mut response = match check(&state, request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
-    }
+    };
+    tracing::debug!(request = id, %method, route, status = response.status().as_u16(), "admin request");
+    response.headers_mut().insert("x-request-id", HeaderValue::from(id));
+    response
 }
 
 fn check(state: &AdminState, headers: &HeaderMap) -> Result<(), ApiProblem> {

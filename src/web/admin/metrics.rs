@@ -38,6 +38,13 @@ impl Scrape {
         self.0.register(name, help, family);
     }
 
+    /// A figure that has no labels.
+    fn gauge(&mut self, name: &str, help: &str, value: u64) {
+        let gauge: Gauge = Gauge::default();
+        gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        self.0.register(name, help, gauge);
+    }
+
     fn text(&self) -> Result<String, ApiProblem> {
         let mut text = String::new();
         encode(&mut text, &self.0).map_err(|error| {
@@ -56,8 +63,9 @@ pub(super) async fn metrics(State(state): State<Arc<AdminState>>) -> Result<impl
     let (waiting, _cut) = waiting(&state).await?;
     let counts = state.stats.counts();
     let mut scrape = Scrape::default();
-    let accepted = [(Labels::new(), counts.accepted)];
-    scrape.counters("adjutant_deliveries_accepted", "Deliveries stored and answered 200", accepted);
+    let accepted: Counter = Counter::default();
+    accepted.inc_by(counts.accepted);
+    scrape.0.register("adjutant_deliveries_accepted", "Deliveries stored and answered 200", accepted);
     let refused = counts.refused.iter().map(|(kind, count)| (one("kind", kind), *count));
     scrape.counters("adjutant_deliveries_refused", "Requests refused, by kind", refused);
     let outcomes = counts.outcomes.iter().map(|(kind, count)| (one("outcome", kind), *count));
@@ -85,7 +93,9 @@ pub(super) async fn metrics(State(state): State<Arc<AdminState>>) -> Result<impl
         ("adjutant_process_resident_bytes", "Resident memory of the process", resident_bytes()),
     ];
     for (name, help, value) in plain {
-        scrape.gauges(name, help, value.map(|value| (Labels::new(), value)));
+        if let Some(value) = value {
+            scrape.gauge(name, help, value);
+        }
     }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], scrape.text()?))
