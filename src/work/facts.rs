@@ -104,7 +104,8 @@ struct Known {
 struct PutOff {
     until: Timestamp,
     notice: String,
-    jobs: HashSet<JobId>,
+    /// With the end of the hour in which each was last seen, so that jobs that were cancelled are forgotten.
+    jobs: HashMap<JobId, Timestamp>,
 }
 
 impl Known {
@@ -204,8 +205,12 @@ impl Facts {
     pub fn put_off(&self, job: &Job, until: Timestamp, notice: &str) {
         self.with(&job.account, |known| {
             let rule = known.put_off.entry(job.rule.clone()).or_default();
+            if rule.until != until {
+                let last = rule.until;
+                rule.jobs.retain(|_, seen| *seen >= last);
+            }
             (rule.until, rule.notice) = (until, notice.to_owned());
-            rule.jobs.insert(job.id);
+            rule.jobs.insert(job.id, until);
         });
     }
 
@@ -213,8 +218,9 @@ impl Facts {
     /// wake when the next hour begins, and those that come too late need not ask Zoom for what they know.
     pub fn is_put_off(&self, job: &Job, now: Timestamp) -> Option<(Timestamp, String)> {
         self.with(&job.account, |known| {
-            let rule = known.put_off.get(&job.rule)?;
-            (now < rule.until && rule.jobs.contains(&job.id)).then(|| (rule.until, rule.notice.clone()))
+            let rule = known.put_off.get_mut(&job.rule).filter(|rule| now < rule.until)?;
+            *rule.jobs.get_mut(&job.id)? = rule.until;
+            Some((rule.until, rule.notice.clone()))
         })
     }
 

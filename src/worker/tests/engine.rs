@@ -1,5 +1,6 @@
 //! How jobs are run, whatever their task.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -10,8 +11,9 @@ use super::{ASSISTANTS, Bench, WAITING_ROOM, account, in_a_line};
 use crate::clock::Clock;
 use crate::rules::MeetingSettings;
 use crate::store::{Claimable, Store, StoreError};
-use crate::worker::{Roster, Runner, Settings, run};
-use crate::zoom::{MeetingStatus, Status};
+use crate::worker::held::{Fenced, Held};
+use crate::worker::{Roster, Runner, Settings, ZoomFor, run};
+use crate::zoom::{MeetingStatus, Status, Zoom, ZoomError};
 
 fn bench() -> Bench {
     let bench = Bench::new(&[ASSISTANTS]);
@@ -120,6 +122,30 @@ async fn a_lease_is_renewed_for_as_long_as_its_job_runs() {
 }
 
 #[tokio::test]
+async fn no_call_starts_unless_the_lease_outlasts_it() {
+    let bench = bench();
+    bench.user_event("user.created", "jill").await;
+    bench.plan().await;
+    let mut leased = bench.store.claim(ONE, bench.clock.now()).await.unwrap().pop().unwrap();
+    bench.store.start(&mut leased, bench.clock.now()).await.unwrap();
+    let held = Held::new(leased, Arc::clone(&bench.parts.store), Arc::new(bench.clock.clone()), ONE.lease);
+    let zoom = bench.zoom.zoom(&account("acme", &[]).id).unwrap();
+    let fenced = Fenced { zoom: &*zoom, held: &held, call_max: Duration::from_secs(60) };
+    let jill = "jill".parse().unwrap();
+    // 50 s are left of the lease: it is renewed first, and lasts.
+    bench.clock.advance(Duration::from_secs(70));
+    fenced.user(&jill).await.unwrap();
+    bench.clock.advance(Duration::from_secs(119));
+    assert!(bench.store.claim(ONE, bench.clock.now()).await.unwrap().is_empty());
+    // It is over and another has the job: nothing is called any more.
+    bench.clock.advance(Duration::from_secs(1));
+    let other = bench.store.claim(ONE, bench.clock.now()).await.unwrap();
+    assert_eq!(other.len(), 1);
+    assert!(matches!(fenced.user(&jill).await, Err(ZoomError::Transient(_))));
+    assert_eq!(bench.zoom.log().len(), 1);
+}
+
+#[tokio::test]
 async fn whoever_lost_the_lease_stops_and_settles_nothing() {
     let bench = bench();
     let (shutdown, service) = stuck(&bench).await;
@@ -180,7 +206,7 @@ async fn what_outlasts_the_drain_is_abandoned_and_done_once_after_the_next_start
     service.await.unwrap().unwrap();
     assert_eq!((bench.parts.stats.get("abandoned"), bench.state().await.as_str()), (1, "running"));
     bench.store = bench.store.restart().unwrap();
-    bench.parts.store = std::sync::Arc::new(bench.store.clone());
+    bench.parts.store = Arc::new(bench.store.clone());
     bench.drain().await;
     assert_eq!(bench.state().await, "done changed: add assistant api@example.com");
     assert_eq!((bench.newest().await.attempts, bench.zoom.changes()), (2, 1));

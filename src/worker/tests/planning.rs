@@ -32,6 +32,19 @@ impl Bench {
     }
 }
 
+impl Bench {
+    /// Gives the planner, which runs beside, the time that it needs and not more.
+    async fn become_planned(&self, expected: &[&str]) {
+        for _ in 0..1000 {
+            if self.statuses().await == expected {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("{:?} did not become {expected:?}", self.statuses().await);
+    }
+}
+
 #[tokio::test]
 async fn one_event_delivered_three_times_is_one_job() {
     let bench = bench();
@@ -115,14 +128,10 @@ async fn what_waits_for_an_account_is_planned_when_the_account_is_added() {
     let (planner, token) = (Planner::new(bench.parts.clone()), shutdown.clone());
     let planning = tokio::spawn(async move { planner.run(&token).await });
     bench.user_event_of("other", "user.created", "jill").await;
-    while bench.statuses().await != ["parked unclaimed"] {
-        tokio::task::yield_now().await;
-    }
+    bench.become_planned(&["parked unclaimed"]).await;
     let accounts = ["acme", "other"].map(|id| account(id, &["api@example.com"]));
     bench.roster.send_replace(Roster::new(accounts, vec![super::rule(ASSISTANTS)]).into());
-    while bench.statuses().await != ["work"] {
-        tokio::task::yield_now().await;
-    }
+    bench.become_planned(&["work"]).await;
     shutdown.cancel();
     planning.await.unwrap().unwrap();
     bench.drain().await;
