@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use super::endpoint::Endpoint;
 use super::errors::{Failure, classify};
-use super::http::{Answer, Http, TlsError};
 use super::limits::{Limits, Turn};
 use super::port::{Assistant, Meeting, Page, Scheduler, Status, User, UserPage, Zoom, ZoomError};
 use super::settings::{Settings, SettingsError};
 use super::stats::ZoomStats;
 use super::token::{Credentials, Token, Tokens};
+use super::transport::{Answer, Http, TlsError};
 use super::{answers, paths};
 use crate::account::{Account, UserKey};
 use crate::audit::Call;
@@ -174,20 +174,25 @@ impl Handle {
             self.account.turn(request.endpoint).await?;
             let answer = self.send(request, &token).await?;
             if answer.is_success() {
+                // Of a 429 the pause says enough, and one about a single user has headers of another bucket.
+                self.account.limits.told(&answer.headers, self.account.shared.clock.now());
                 return Ok(answer);
             }
             let failure = self.account.failure(request.endpoint, &answer);
             let now = self.account.shared.clock.now();
             let token_is_why = match &failure {
-                Failure::Token(_) => true,
+                Failure::Token { .. } => true,
                 Failure::Scopes(_) => token.fetched_at.plus(SCOPES_SETTLE) <= now,
                 Failure::Limited(_) | Failure::Other(_) => false,
             };
+            let is_certain = is_second && matches!(failure, Failure::Token { is_sure: true, .. });
+            let error = ZoomError::from(failure);
             if token_is_why {
-                self.account.tokens.discard(&token).await;
+                let refused = if is_certain { Some(error.clone()) } else { None };
+                self.account.tokens.discard(&token, refused).await;
             }
             if !token_is_why || is_second {
-                return Err(failure.into());
+                return Err(error);
             }
             is_second = true;
         }
@@ -214,9 +219,7 @@ impl Handle {
             call.status = status;
             call.millis = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
         }
-        let answer = answer?;
-        self.account.limits.told(&answer.headers, shared.clock.now());
-        Ok(answer)
+        answer
     }
 
     /// Notes a call before it is made, so that one that is cut off is not forgotten.

@@ -106,17 +106,6 @@ impl Endpoint {
     }
 }
 
-impl Category {
-    /// As the audit log and the metrics write it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Light => "light",
-            Self::Medium => "medium",
-            Self::Heavy => "heavy",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -27,8 +27,11 @@ pub(super) struct Limited {
 /// Why a call failed, and what the client itself can do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The token is not taken: a new one may be.
-    Token(String),
+    /// The token is not taken: a new one may be. `is_sure` where Zoom's words are about the token and not about the call.
+    Token {
+        said: String,
+        is_sure: bool,
+    },
     /// The token lacks scopes: a new one has them if the app was given them since.
     Scopes(String),
     Limited(Limited),
@@ -38,7 +41,7 @@ pub(super) enum Failure {
 impl From<Failure> for ZoomError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Token(said) => Self::Credentials(format!(
+            Failure::Token { said, .. } => Self::Credentials(format!(
                 "a new token is refused as well ({said}); check that the app is activated and may act for this account"
             )),
             Failure::Scopes(scopes) => Self::ScopesMissing(scopes),
@@ -127,7 +130,8 @@ pub(super) fn classify(
         return Failure::Scopes(scopes(&said.message).unwrap_or_else(|| endpoint.scopes().granular.to_owned()));
     }
     if status == 401 || said.code == 124 {
-        return Failure::Token(said.shown());
+        let is_sure = said.code == 124 || words.any(&["access token"]);
+        return Failure::Token { said: said.shown(), is_sure };
     }
     if let Some(error) = by_words(endpoint, &said, &words) {
         return Failure::Other(error);
@@ -235,7 +239,7 @@ mod tests {
 
     fn class(failure: &Failure) -> Class {
         match failure {
-            Failure::Token(_) => Class::Token,
+            Failure::Token { .. } => Class::Token,
             Failure::Scopes(_) => Class::Scopes,
             Failure::Limited(_) => Class::Limited,
             Failure::Other(error) => match error {

@@ -254,10 +254,10 @@ mod tests {
         headers
     }
 
-    fn until(turn: Turn) -> Option<Timestamp> {
+    fn until(turn: &Turn) -> Option<Timestamp> {
         match turn {
             Turn::At(_) => None,
-            Turn::Limited { until, .. } => Some(until),
+            Turn::Limited { until, .. } => Some(*until),
         }
     }
 
@@ -299,7 +299,7 @@ mod tests {
         let limits = limits(Plan::Free);
         assert_eq!(limits.turn(Category::Medium, NOON, NOON), Turn::At(NOON));
         for _ in 0..5 {
-            assert_eq!(until(limits.turn(Category::Medium, NOON, NOON)), Some(NOON.plus(Duration::from_secs(1))));
+            assert_eq!(until(&limits.turn(Category::Medium, NOON, NOON)), Some(NOON.plus(Duration::from_secs(1))));
         }
         assert_eq!(limits.used_today(NOON), QuotaUse { medium: 1, ..QuotaUse::default() });
     }
@@ -311,7 +311,7 @@ mod tests {
         limits.seed_today(QuotaUse { light: 10, medium: 0, heavy: 0 }, NOON);
         assert_eq!(limits.turn(Category::Light, NOON, NOON), Turn::At(NOON));
         let later = NOON.plus(Duration::from_secs(60));
-        assert_eq!(until(limits.turn(Category::Light, later, later)), Some(NOON.next_utc_midnight()));
+        assert_eq!(until(&limits.turn(Category::Light, later, later)), Some(NOON.next_utc_midnight()));
         assert_eq!(limits.turn(Category::Medium, later, later), Turn::At(later), "another category has its own day");
         let midnight = NOON.next_utc_midnight();
         assert_eq!(limits.turn(Category::Light, midnight, midnight), Turn::At(midnight));
@@ -325,7 +325,7 @@ mod tests {
         assert_eq!(limits.turn(Category::Light, NOON, NOON), Turn::At(NOON));
         assert_eq!(limits.turn(Category::Light, NOON, NOON), Turn::At(NOON));
         let again = NOON.plus(TOLD_EMPTY);
-        assert_eq!(until(limits.turn(Category::Light, NOON, NOON)), Some(again));
+        assert_eq!(until(&limits.turn(Category::Light, NOON, NOON)), Some(again));
         assert_eq!(limits.turn(Category::Light, again, again), Turn::At(again), "it is tried again after a while");
     }
 

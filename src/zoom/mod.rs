@@ -9,7 +9,7 @@ mod answers;
 mod client;
 mod endpoint;
 mod errors;
-mod http;
+
 mod limits;
 mod observe;
 mod paths;
@@ -18,16 +18,17 @@ mod settings;
 mod stats;
 mod throttled;
 mod token;
+mod transport;
 
 #[cfg(test)]
 mod tests;
 
 pub use client::{AccountClient, ClientError, Handle, ZoomClients};
 pub use endpoint::{Endpoint, Scopes};
-pub use http::TlsError;
 pub use observe::Observed;
 pub use paths::{meeting_uuid, segment};
 pub use port::{Assistant, Category, Meeting, MeetingStatus, Page, Scheduler, Status, User, UserPage, Zoom, ZoomError};
 pub use settings::{Settings, SettingsError};
 pub use stats::{StatsNow, ZoomStats};
 pub use token::Credentials;
+pub use transport::TlsError;

@@ -26,6 +26,9 @@ pub fn meeting_uuid(uuid: &MeetingUuid) -> String {
 /// The address of `path` (escaped, with its query) below `base`. None where the address would not be what was meant: that
 /// is a defect here, and nothing may be sent.
 pub(super) fn below(base: &str, path: &str) -> Option<Url> {
+    if !path.starts_with('/') {
+        return None;
+    }
     let base = base.trim_end_matches('/');
     let url = Url::parse(&format!("{base}{path}")).ok()?;
     let start = Url::parse(base).ok()?;

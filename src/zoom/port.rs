@@ -17,6 +17,17 @@ pub enum Category {
     Heavy,
 }
 
+impl Category {
+    /// As the audit log and the metrics write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Light => "light",
+            Self::Medium => "medium",
+            Self::Heavy => "heavy",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     Active,

@@ -91,6 +91,8 @@ mod tests {
                           account. You may resume these requests at GMT 00:00:00.";
     const BUSY: &str = "Too many concurrent requests. A request to disassociate this user has already been made.";
 
+    type Row<'a> = (&'a str, &'a str, &'a [(&'static str, &'a str)], i64, bool);
+
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap())).collect()
     }
@@ -100,7 +102,6 @@ mod tests {
         const SECOND: i64 = 1000;
         let midnight = NOW.next_utc_midnight().as_millis() - NOW.as_millis();
         let at_three = "2026-11-20T15:00:00Z";
-        type Row<'a> = (&'a str, &'a str, &'a [(&'static str, &'a str)], i64, bool);
         let rows: &[Row<'_>] = &[
             ("per second", QPS, &[("x-ratelimit-type", "QPS")], 1500, true),
             ("per second, no headers", QPS, &[], 1500, true),

@@ -16,10 +16,10 @@ use tokio::sync::Mutex;
 
 use super::client::Shared;
 use super::errors::Said;
-use super::http::Answer;
 use super::port::ZoomError;
 use super::settings::API_URL;
 use super::throttled::retry_after;
+use super::transport::Answer;
 use crate::clock::Timestamp;
 use crate::ids::AccountId;
 
@@ -120,10 +120,14 @@ impl Tokens {
         }
     }
 
-    /// Zoom does not take this token any more. One that was fetched since stays.
-    pub(super) async fn discard(&self, token: &Arc<Token>) {
+    /// Zoom does not take this token any more. One that was fetched since stays. Where a new one is certain to be refused as
+    /// well, `refused` is what callers get for a while, so that many jobs do not fetch many tokens.
+    pub(super) async fn discard(&self, token: &Arc<Token>, refused: Option<ZoomError>) {
         let mut state = self.state.lock().await;
-        state.token.take_if(|held| Arc::ptr_eq(held, token));
+        if state.token.take_if(|held| Arc::ptr_eq(held, token)).is_some() {
+            let until = self.shared.clock.now().plus(REFUSED_HOLD);
+            state.failed = refused.map(|error| Failed { error, until });
+        }
     }
 
     async fn fetch(&self) -> Result<Token, ZoomError> {
