@@ -11,6 +11,8 @@ pub use backoff::{Backoff, BackoffError};
 pub use outcome::{Change, Effect, Intent, Outcome, ParkCause, Snooze, WaitReason};
 pub use state::{IllegalMove, Input, JobState, Lease, Settled};
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -30,14 +32,45 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// What orders and merges work: two jobs of one account with the same key never run at once. A user's id, else the
-    /// lower-cased email.
+    /// A short name for lists and logs: a user's id, else the lower-cased email. What orders and merges work is
+    /// [`Subject::is_same`].
     pub fn key(&self) -> String {
         match self {
             Self::User { id: Some(id), .. } => format!("user:{id}"),
             Self::User { id: None, email: Some(email) } => format!("email:{email}"),
             Self::User { id: None, email: None } => "user:".to_owned(),
             Self::Meeting { id } => format!("meeting:{id}"),
+        }
+    }
+
+    /// Whether both are about one user or meeting: work for them goes through one lane. One event knows a user by id,
+    /// another by email only, so either of the two is enough.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::User { id: a, email: x }, Self::User { id: b, email: y }) => {
+                (a.is_some() && a == b) || (x.is_some() && x == y)
+            }
+            (Self::Meeting { id: a }, Self::Meeting { id: b }) => a == b,
+            _ => false,
+        }
+    }
+
+    /// Takes over the id or email that it lacks from the same user seen elsewhere; what it has stays.
+    pub fn learn(&mut self, other: &Self) {
+        if let (Self::User { id, email }, Self::User { id: other_id, email: other_email }) = (self, other) {
+            *id = id.take().or_else(|| other_id.clone());
+            *email = email.take().or_else(|| other_email.clone());
+        }
+    }
+}
+
+/// The key, and the email where it is known as well: for the audit log.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.key())?;
+        match self {
+            Self::User { id: Some(_), email: Some(email) } => write!(f, " {email}"),
+            _ => Ok(()),
         }
     }
 }
@@ -55,8 +88,8 @@ pub struct Job {
     pub made_by: DeliveryId,
     /// The newest delivery that was merged into it.
     pub asked_by: DeliveryId,
-    /// Attempts started since it was made or last retried by a person, counted before the first call of each. A snooze
-    /// gives its attempt back.
+    /// Attempts started since it was made, last retried by a person, or put to work once more because somebody asked
+    /// while it ran; counted before the first call of each. A snooze gives its attempt back.
     pub attempts: u32,
     /// Somebody asked again while it ran: it runs once more when it ends.
     pub again: bool,
@@ -71,4 +104,23 @@ pub struct NewJob {
     pub rule: RuleName,
     pub subject: Subject,
     pub delivery: DeliveryId,
+}
+
+impl NewJob {
+    /// The job as it begins: due now.
+    pub fn into_job(self, id: JobId, at: Timestamp) -> Job {
+        Job {
+            id,
+            app: self.app,
+            account: self.account,
+            rule: self.rule,
+            subject: self.subject,
+            made_at: at,
+            made_by: self.delivery,
+            asked_by: self.delivery,
+            attempts: 0,
+            again: false,
+            state: JobState::Due { at, why: None },
+        }
+    }
 }

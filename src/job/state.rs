@@ -44,7 +44,7 @@ pub enum Input {
         at: Timestamp,
         to: Settled,
     },
-    /// The lease ended, or the process that held it did.
+    /// The lease ended, was given back, or the process that held it ended. An attempt that was counted stays counted.
     LeaseEnded {
         at: Timestamp,
     },
@@ -145,7 +145,11 @@ impl Job {
             (JobState::Running { lease }, Input::Settle { token, at, to }) if lease.token == token => {
                 self.settle(at, to);
             }
-            (JobState::Running { .. }, Input::LeaseEnded { at }) => self.state = due(at),
+            // The next run starts after whatever was asked meanwhile.
+            (JobState::Running { .. }, Input::LeaseEnded { at }) => {
+                self.again = false;
+                self.state = due(at);
+            }
             // Whoever asks while it runs may have seen something newer than what the run read.
             (JobState::Running { .. }, Input::Ask { by, .. }) => {
                 self.asked_by = by;
@@ -156,17 +160,20 @@ impl Job {
                 self.asked_by = by;
                 self.state = due(at);
             }
-            (JobState::Waiting { .. }, Input::Wake { at } | Input::Retry { at }) => self.state = due(at),
+            (JobState::Waiting { .. }, Input::Wake { at }) => self.state = due(at),
             (JobState::Due { .. } | JobState::Parked { .. }, Input::Ask { by, .. }) => self.asked_by = by,
             (JobState::Due { .. } | JobState::Parked { .. }, Input::Wake { .. }) => {}
-            (JobState::Due { .. } | JobState::Parked { .. }, Input::Retry { at }) => {
+            (JobState::Due { .. } | JobState::Waiting { .. } | JobState::Parked { .. }, Input::Retry { at }) => {
                 self.attempts = 0;
                 self.state = due(at);
             }
             (
                 JobState::Due { .. } | JobState::Running { .. } | JobState::Waiting { .. } | JobState::Parked { .. },
                 Input::Cancel { at, why },
-            ) => self.state = JobState::Cancelled { at, why },
+            ) => {
+                self.again = false;
+                self.state = JobState::Cancelled { at, why };
+            }
             (JobState::Due { .. } | JobState::Waiting { .. }, Input::Park { at, cause }) => {
                 self.state = JobState::Parked { at, cause };
             }

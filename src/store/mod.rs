@@ -5,8 +5,10 @@
 //! positions do not leak.
 
 pub mod journal;
+mod memory;
 mod port;
 
+pub use memory::{Limits, MemoryStore};
 pub use port::{
     Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased, Move,
     NewDelivery, Note, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError, StoredDelivery, TreeHead,

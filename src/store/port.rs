@@ -23,7 +23,7 @@ pub enum StoreError {
     /// Planner or index are too far behind to take more deliveries now.
     #[error("too far behind: {0}")]
     Behind(String),
-    /// The account has as many unfinished jobs or unplanned deliveries as it may.
+    /// The app has as many unfinished jobs and unplanned deliveries as it may.
     #[error("the backlog of the account is full")]
     Backlog,
     /// A write or sync failed. The store takes nothing more; the process must exit.
@@ -73,7 +73,7 @@ pub struct StoredDelivery {
     pub received_at: Timestamp,
     /// As Zoom sent it; none once it was pruned.
     pub verified: Option<Verified>,
-    /// An earlier delivery to the same app with the same body.
+    /// An earlier delivery to the same app with the same body (see [`Store::deliver`]); none once it is replayed.
     pub duplicate_of: Option<DeliveryId>,
     /// An earlier delivery with the same request id and another body: no duplicate, since the id is not signed.
     pub same_request_as: Option<DeliveryId>,
@@ -137,8 +137,8 @@ pub struct Claimable {
 pub enum Allowance {
     /// The intent is on disk and counts against the rule's limits.
     Granted(Intent),
-    /// The rule is at its limit for this hour. Nothing was written, except one notice an hour. `ahead` changes of the same
-    /// rule and account wait already.
+    /// The rule is at its limit for this hour. Nothing was written, except one notice an hour. `notice` says the limit and
+    /// how many jobs of the same rule and account wait already, for the reason of a snooze.
     NextHour { at: Timestamp, notice: String },
     /// The rule changed more than its share of the account. Nothing was written.
     OverShare,
@@ -276,32 +276,103 @@ pub struct TreeHead {
 }
 
 /// The store. See the module for what each method promises.
+///
+/// # What holds for every method
+/// - Time is an argument. `at` and `now` are "now"; the now of [`Store::deliver`] is `received_at`. "Within the window" of an
+///   earlier moment means `now.since(earlier) <= window`, so a clock that went back counts as no time passed.
+/// - An error means that nothing was written, for batches as well.
+/// - Listings with a limit of 0 are empty.
+/// - Entries follow each other in the order in which the methods below name them. Their codes are fixed; the wording of
+///   `detail.note` is free. An entry about a job carries the job's app, account, rule and id, and `detail.subject` is the
+///   subject as it prints. An entry about a delivery carries its app and id.
+///
+/// # Leases
+/// A claim is held while the job is `running` with the token of the lease. A lease is *over* from `until` on
+/// (`now >= until`), but stays held until a [`Store::claim`] ends it. A job whose lease ended, was given back, or was held
+/// when the process ended is `due` at the moment at which it was due before the claim; the attempts that were started stay
+/// counted and [`Job::again`] is cleared (the next run begins after whatever was asked). A start of the store ends all
+/// leases.
+///
+/// # Lanes
+/// Jobs of one account whose subjects are the same ([`crate::job::Subject::is_same`]: equal id or equal email, whatever
+/// the rule and app) share a lane. That relation is not transitive, so it is asked for each pair.
 #[async_trait::async_trait]
 pub trait Store: fmt::Debug + Send + Sync {
     /// Stores a delivery. Duplicates are stored too, and known as such from then on.
+    ///
+    /// - `duplicate_of` is the newest delivery of the same app and the same body that is itself no duplicate, if it is
+    ///   within the window. So a duplicate does not lengthen the window.
+    /// - `same_request_as` is the newest delivery of the same app with the same request id, if it is within the window and
+    ///   has another body.
+    /// - [`StoreError::Backlog`] where the app's unplanned deliveries and unfinished jobs together have reached the limit.
+    /// - Entry: [`Kind::Delivery`] `stored`, without account. `detail` is none, or a note where `same_request_as` is some.
+    /// - [`AppState::verified_at`] becomes `received_at` where that is newer.
     async fn deliver(&self, delivery: NewDelivery) -> Result<Receipt, StoreError>;
 
-    /// The oldest deliveries that were not planned yet.
+    /// The oldest deliveries that were not planned yet, by id.
     async fn unplanned(&self, limit: usize) -> Result<Vec<StoredDelivery>, StoreError>;
 
     /// Records decisions and what follows from them: jobs made, merged, woken, cancelled. `at` is now.
+    ///
+    /// Decisions are taken in order, the steps of each too. Where one delivery of the batch is unknown
+    /// ([`StoreError::NotFound`]), is not unplanned, comes twice, or asks for [`Verdict::Work`] without an account
+    /// ([`StoreError::Conflict`]), nothing of the batch is written.
+    ///
+    /// - `Ensure`: the oldest unfinished job of the same app, account and rule whose subject is the same is asked again
+    ///   ([`crate::job::Input::Ask`]) and learns the id or email that it lacks; else a job is made, due now.
+    /// - A `meaning` is remembered (by app and account, with `at`) when a decision with it made or merged a job. A later
+    ///   decision with it within the window is `repeated`: it makes no job, but merges, wakes and cancels as ever, and the
+    ///   moment that is remembered stays. For a replayed delivery it is not looked at, only remembered.
+    /// - `Wake` and `Cancel` go to all unfinished jobs of the decision's account whose subject is the same, whatever
+    ///   their app and rule.
+    /// - The delivery's status becomes `Planned` with the code, or `Parked` with `unreadable` or `unclaimed`. `jobs` are
+    ///   those made, merged, cancelled, and woken (moved from `waiting`, or marked [`Job::again`]), ascending, each once.
+    /// - Entries: [`Kind::Decision`] with `nothing`, `work`, `repeated`, `duplicate`, `unreadable` or `unclaimed` and the
+    ///   decision's account, with job and rule where `jobs` is exactly one; then [`Kind::Moved`] `cancelled` for each job
+    ///   that was cancelled, with the delivery.
     async fn record_plan(&self, decisions: Vec<Decision>, at: Timestamp) -> Result<(), StoreError>;
 
     /// Takes due jobs: in turn over accounts, in order within a subject, never two of one subject at once. Ends leases
-    /// that are over. Not written to disk on one machine: a start ends all leases.
+    /// that are over. Not written to disk on one machine: a start ends all leases. No entry.
+    ///
+    /// - A job may be taken when it is due (`at <= now`), no job of its lane runs, no older (smaller id) job of its lane
+    ///   is `due` (now or later), and fewer than `per_account_max` of its account's jobs run. Waiting and parked jobs hold
+    ///   nobody up.
+    /// - Turns: accounts in the order of their ids, from the first one after the account that was served last (by any
+    ///   claim since the start), and round again; at each turn the account's oldest job (smallest id) that may be taken.
     async fn claim(&self, wanted: Claimable, now: Timestamp) -> Result<Vec<Leased>, StoreError>;
 
-    /// Lengthens a lease; an error where it is not held any more.
+    /// Lengthens a lease; [`StoreError::Conflict`] where it is not held any more. A lease is never shortened: an earlier
+    /// `until` changes nothing.
     async fn renew(&self, leased: &mut Leased, until: Timestamp) -> Result<(), StoreError>;
 
-    /// Counts an attempt, before its first call.
+    /// Counts an attempt, before its first call. [`StoreError::Conflict`] where the lease is not held or is over, or an
+    /// attempt was started under it already. Entry: [`Kind::Attempt`] `started`.
     async fn start(&self, leased: &mut Leased, now: Timestamp) -> Result<(), StoreError>;
 
     /// Asks to change something: counts it against the rule's limits and puts the intent on disk.
+    /// [`StoreError::Conflict`] where the lease is not held or is over, or no attempt was started under it.
+    ///
+    /// Granted intents are counted by account and rule in UTC hours.
+    /// - The hour of `now` and the 23 before it have `max_per_day` or more together: [`Allowance::OverShare`], nothing is
+    ///   written. Looked at first.
+    /// - The hour of `now` has `max_per_hour` or more: [`Allowance::NextHour`] at the start of the next. The first time in
+    ///   that hour for that account and rule, also after a restart, an entry [`Kind::Attention`] `rule-limit` is written
+    ///   (app, account, rule; no job).
+    /// - Else entry [`Kind::Intent`] `granted`, with the change in the note.
     async fn intend(&self, leased: &Leased, change: Change, now: Timestamp) -> Result<Allowance, StoreError>;
 
     /// Records what an attempt came to and the calls that it made. `unit` is a random number in `0.0..1.0` for the jitter
-    /// of a retry. Gives the lease back.
+    /// of a retry. Gives the lease back. Returns the job as it is afterwards.
+    ///
+    /// - [`StoreError::Conflict`] where the lease is not held, or no attempt was started under it. A lease that is over but
+    ///   still held is good enough: the work was done.
+    /// - Where the job was cancelled while this lease was held, calls and outcome are recorded and the job stays cancelled.
+    /// - A retry without attempts left parks with [`crate::job::ParkCause::AttemptsUsedUp`].
+    /// - Entries: [`Kind::Call`] for each call, in order (code: the status in digits, or `no-answer`; `detail.call`), then
+    ///   [`Kind::Outcome`]: `changed`, `already-right`, `would-change`, `not-applicable`, `snoozed`, `waits`, `retries` or
+    ///   `parked`.
+    /// - Calls whose category is `light`, `medium` or `heavy` count into [`Store::quota_use`] for the UTC day of `now`.
     async fn settle(
         &self,
         leased: Leased,
@@ -311,13 +382,22 @@ pub trait Store: fmt::Debug + Send + Sync {
         unit: f64,
     ) -> Result<Job, StoreError>;
 
-    /// Gives jobs back untouched (shutdown before their attempt started).
+    /// Gives jobs back untouched (shutdown before their attempt started). [`StoreError::Conflict`] where the lease is not
+    /// held. No entry.
     async fn give_back(&self, leased: Leased, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Moves jobs for a person, named in `actor`; returns how many.
+    /// Moves jobs for a person, named in `actor`; returns how many. Entry for each, by id: [`Kind::Moved`] `retried` or
+    /// `parked`.
+    ///
+    /// `Retry` is for jobs that are due, waiting or parked, `Park` for those that are due or waiting. One job that is
+    /// unknown: [`StoreError::NotFound`]. Any job in another state: [`StoreError::Conflict`], and none is moved; so
+    /// `ParkedFor` with `Park` fails unless it finds none.
+    /// Retrying a job that is parked with `over-share` empties the count against `max_per_day` of its account and rule;
+    /// the count of the hour goes on.
     async fn move_jobs(&self, which: Selector, to: Move, actor: &str, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Cancels what is unfinished of an account, or of the rule named; returns how many.
+    /// Cancels what is unfinished of an account, or of the rule named, running jobs too; returns how many. Entry for each,
+    /// by id: [`Kind::Moved`] `cancelled`.
     async fn cancel_jobs(
         &self,
         account: &AccountId,
@@ -326,36 +406,45 @@ pub trait Store: fmt::Debug + Send + Sync {
         now: Timestamp,
     ) -> Result<u64, StoreError>;
 
-    /// Plans a delivery again, whatever was decided before.
+    /// Plans a delivery again, whatever was decided before: it is unplanned from now on, `replayed` for ever, and
+    /// `duplicate_of` reads as none. Also where it is unplanned already. [`StoreError::NotFound`] for an unknown delivery,
+    /// [`StoreError::Conflict`] where its body was pruned. Entry: [`Kind::Moved`] `replayed`.
     async fn replay(&self, delivery: DeliveryId, actor: &str, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Releases deliveries of the last 7 days that were set aside because `app` did not hold `account`; returns how many.
+    /// Releases deliveries of the last 7 days (`received_at`, inclusive) that were set aside because `app` did not hold
+    /// `account` (the one in [`Verdict::Unclaimed`]): they are unplanned again. Returns how many. Entry for each, by id:
+    /// [`Kind::Moved`] `released`, with the account.
     async fn release(&self, app: &AppName, account: &AccountId, now: Timestamp) -> Result<u64, StoreError>;
 
     /// Writes an audit entry about something that is no job.
     async fn note(&self, note: Note, at: Timestamp) -> Result<(), StoreError>;
 
-    /// Remembers that a url validation was answered for the app.
+    /// Remembers that a url validation was answered for the app; an older `at` than what is remembered changes nothing.
     async fn validated(&self, app: &AppName, at: Timestamp) -> Result<(), StoreError>;
 
-    /// Compares the app's webhook secrets (as a hash) with those of the last start, and remembers a change.
+    /// Compares the app's webhook secrets (as a hash) with those of the last start, and remembers a change. Returns the
+    /// state afterwards. The first look at an app is no change: `secrets_changed_at` stays none.
     async fn secrets_seen(&self, app: &AppName, secrets: [u8; 16], at: Timestamp) -> Result<AppState, StoreError>;
 
+    /// All none for an app that was never seen.
     async fn app_state(&self, app: &AppName) -> Result<AppState, StoreError>;
 
     /// The calls of the UTC day of `at` that this store knows of, by account.
     async fn quota_use(&self, account: &AccountId, at: Timestamp) -> Result<QuotaUse, StoreError>;
 
+    /// None also for a job that finished so long ago that it is not kept any more: the store keeps a number of finished
+    /// jobs, those that finished last.
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError>;
 
-    /// Newest first.
+    /// Newest first. Conditions that are given must all hold.
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError>;
 
+    /// By cause, then account. The longest parked is the one with the smallest `at`, then id.
     async fn parked(&self) -> Result<Vec<ParkedGroup>, StoreError>;
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<(StoredDelivery, DeliveryStatus)>, StoreError>;
 
-    /// Newest first.
+    /// Newest first. Conditions that are given must all hold.
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliverySummary>, StoreError>;
 
     /// Entries from index `from` on, in order. Fewer than `limit` only at the end.
@@ -363,15 +452,20 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     async fn tree_head(&self) -> Result<TreeHead, StoreError>;
 
+    /// `done` and `cancelled` count all that ever were, also those that are not kept any more; the other counts are of now.
     async fn status(&self) -> Result<Status, StoreError>;
 
-    /// When the next job that is put off becomes due, if any.
+    /// The first moment after the `now` of the newest claim (since the start) at which a job becomes due or a lease is over,
+    /// if any. What is due already is left out: a claim has just had it, or something that holds it up will end and
+    /// [`Store::changed`] says so. So claim until it brings fewer than it was asked for, then wait for the first of both.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Ends when there may be something new to plan or to claim. Ask for it *before* looking, so that nothing that comes
-    /// in between is missed.
+    /// in between is missed. Changes with every delivery, plan, settle, return of a lease, move, cancellation, replay and
+    /// release, after the write, and when the store is closed.
     fn changed(&self) -> tokio::sync::watch::Receiver<u64>;
 
-    /// Writes what is in memory, closes cleanly. Later calls fail with [`StoreError::Closed`].
+    /// Writes what is in memory, closes cleanly. Later calls of any method, reads too, fail with [`StoreError::Closed`];
+    /// closing again is no error.
     async fn close(&self) -> Result<(), StoreError>;
 }

@@ -1,0 +1,90 @@
+//! The audit log: entries in order, and the tree over them.
+
+use serde::Serialize;
+
+use crate::audit::tree::{Frontier, leaf_hash};
+use crate::audit::{Detail, Entry, Kind};
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
+use crate::job::Job;
+use crate::store::port::TreeHead;
+
+/// An entry before it has its place. Its postcard bytes, after the index, are the leaf's data.
+#[derive(Debug, Serialize)]
+pub(super) struct Line {
+    at: Timestamp,
+    kind: Kind,
+    app: Option<AppName>,
+    account: Option<AccountId>,
+    delivery: Option<DeliveryId>,
+    job: Option<JobId>,
+    rule: Option<RuleName>,
+    code: String,
+    detail: Option<Detail>,
+}
+
+impl Line {
+    pub(super) fn new(at: Timestamp, kind: Kind, code: impl Into<String>) -> Self {
+        let code = code.into();
+        Self { at, kind, app: None, account: None, delivery: None, job: None, rule: None, code, detail: None }
+    }
+
+    pub(super) fn of_app(mut self, app: Option<AppName>, account: Option<AccountId>) -> Self {
+        (self.app, self.account) = (app, account);
+        self
+    }
+
+    pub(super) fn of_delivery(mut self, delivery: DeliveryId) -> Self {
+        self.delivery = Some(delivery);
+        self
+    }
+
+    pub(super) fn of_rule(mut self, rule: RuleName) -> Self {
+        self.rule = Some(rule);
+        self
+    }
+
+    /// App, account, rule, id and subject of the job.
+    pub(super) fn of_job(mut self, job: &Job) -> Self {
+        self.job = Some(job.id);
+        self.rule = Some(job.rule.clone());
+        let detail = self.detail.get_or_insert_default();
+        detail.subject = Some(job.subject.to_string());
+        self.of_app(Some(job.app.clone()), Some(job.account.clone()))
+    }
+
+    pub(super) fn saying(mut self, note: impl Into<String>) -> Self {
+        self.detail.get_or_insert_default().note = note.into();
+        self
+    }
+
+    pub(super) fn with(mut self, detail: Detail) -> Self {
+        self.detail = Some(detail);
+        self
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    entries: Vec<Entry>,
+    tree: Frontier,
+}
+
+impl Log {
+    pub(super) fn add(&mut self, line: Line) {
+        // Encoding plain data into memory has nothing that could fail.
+        let data = postcard::to_stdvec(&(self.tree.size(), &line)).unwrap_or_default();
+        let leaf = leaf_hash(&data);
+        let index = self.tree.push(leaf);
+        let Line { at, kind, app, account, delivery, job, rule, code, detail } = line;
+        self.entries.push(Entry { index, at, kind, app, account, delivery, job, rule, code, detail, leaf });
+    }
+
+    pub(super) fn entries(&self, from: u64, limit: usize) -> Vec<Entry> {
+        self.entries.iter().filter(|entry| entry.index >= from).take(limit).cloned().collect()
+    }
+
+    pub(super) fn head(&self) -> TreeHead {
+        TreeHead { size: self.tree.size(), root: self.tree.root() }
+    }
+}

@@ -1,0 +1,201 @@
+//! From deliveries to jobs.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::log::Line;
+use super::world::{Fate, World};
+use crate::audit::Kind;
+use crate::clock::Timestamp;
+use crate::event::Meaning;
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
+use crate::job::{Input, Job, JobState, NewJob, Subject};
+use crate::rules::Step;
+use crate::store::port::{Decision, StoreError, StoredDelivery, Verdict};
+
+const RELEASED_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// What the steps of one decision did.
+#[derive(Default)]
+struct Done {
+    /// Made, merged, woken, cancelled.
+    touched: BTreeSet<JobId>,
+    made_or_merged: bool,
+    cancelled: Vec<Job>,
+}
+
+/// What is known while the steps of one decision are taken.
+struct Planning {
+    delivery: DeliveryId,
+    app: AppName,
+    account: AccountId,
+    /// Whether jobs may be made: not where the event's meaning was seen before.
+    fresh: bool,
+    at: Timestamp,
+}
+
+impl World {
+    pub(super) fn unplanned(&self, limit: usize) -> Vec<StoredDelivery> {
+        let unplanned = self.deliveries.iter().filter(|(_, kept)| kept.fate == Fate::Unplanned);
+        unplanned.take(limit).map(|(id, kept)| kept.stored(*id)).collect()
+    }
+
+    pub(super) fn record_plan(&mut self, decisions: Vec<Decision>, at: Timestamp) -> Result<(), StoreError> {
+        let mut seen = BTreeSet::new();
+        for decision in &decisions {
+            self.check(decision)?;
+            if !seen.insert(decision.delivery) {
+                return Err(StoreError::Conflict(format!("{} is decided on twice", decision.delivery)));
+            }
+        }
+        for decision in decisions {
+            self.decide(decision, at);
+        }
+        Ok(())
+    }
+
+    fn check(&self, decision: &Decision) -> Result<(), StoreError> {
+        let id = decision.delivery;
+        let kept = self.deliveries.get(&id).ok_or_else(|| StoreError::NotFound(format!("delivery {id}")))?;
+        if kept.fate != Fate::Unplanned {
+            return Err(StoreError::Conflict(format!("{id} is planned already")));
+        }
+        if matches!(decision.verdict, Verdict::Work { .. }) && decision.account.is_none() {
+            return Err(StoreError::Conflict(format!("{id} asks for work without an account")));
+        }
+        Ok(())
+    }
+
+    fn decide(&mut self, decision: Decision, at: Timestamp) {
+        let Decision { delivery, account, event, verdict } = decision;
+        let Some(kept) = self.deliveries.get(&delivery) else { return };
+        let (app, replayed) = (kept.app.clone(), kept.replayed);
+        let mut done = Done::default();
+        let (code, note, parked) = match verdict {
+            Verdict::Nothing => ("nothing", event, None),
+            Verdict::Duplicate { of } => ("duplicate", format!("{event}: the same as {of}"), None),
+            Verdict::Unreadable { why } => ("unreadable", why, Some(Fate::Unreadable)),
+            Verdict::Unclaimed { account } => {
+                let named = account.as_ref().map_or("no account", AccountId::as_str);
+                ("unclaimed", format!("{event}: for {named}"), Some(Fate::Unclaimed(account)))
+            }
+            Verdict::Work { meaning, steps } => match &account {
+                Some(account) => {
+                    let (app, account) = (app.clone(), account.clone());
+                    let fresh = replayed || !self.was_seen(&app, &account, meaning, at);
+                    let planning = Planning { delivery, app, account, fresh, at };
+                    for step in steps {
+                        self.take(&planning, step, &mut done);
+                    }
+                    if done.made_or_merged {
+                        self.remember(&planning, meaning);
+                    }
+                    (if fresh { "work" } else { "repeated" }, event, None)
+                }
+                None => return,
+            },
+        };
+        let jobs: Vec<JobId> = done.touched.into_iter().collect();
+        let mut line = Line::new(at, Kind::Decision, code).saying(note);
+        if let [only] = *jobs
+            && let Some(job) = self.jobs.get(&only).or_else(|| done.cancelled.iter().find(|job| job.id == only))
+        {
+            line = line.of_job(job);
+        }
+        self.log.add(line.of_delivery(delivery).of_app(Some(app), account));
+        for job in done.cancelled {
+            self.log.add(Line::new(at, Kind::Moved, "cancelled").of_job(&job).of_delivery(delivery));
+        }
+        if let Some(kept) = self.deliveries.get_mut(&delivery) {
+            kept.fate = parked.unwrap_or_else(|| Fate::Planned { code: code.to_owned(), jobs });
+        }
+    }
+
+    fn was_seen(&self, app: &AppName, account: &AccountId, meaning: Option<Meaning>, at: Timestamp) -> bool {
+        let key = meaning.map(|meaning| (app.clone(), account.clone(), meaning));
+        key.and_then(|key| self.meanings.get(&key)).is_some_and(|seen_at| self.within_window(*seen_at, at))
+    }
+
+    /// Remembers a meaning from now on, unless it is remembered.
+    fn remember(&mut self, planning: &Planning, meaning: Option<Meaning>) {
+        let Planning { app, account, at, .. } = planning;
+        if let Some(meaning) = meaning
+            && !self.was_seen(app, account, Some(meaning), *at)
+        {
+            self.meanings.insert((app.clone(), account.clone(), meaning), *at);
+        }
+    }
+
+    fn take(&mut self, planning: &Planning, step: Step, done: &mut Done) {
+        let at = planning.at;
+        match step {
+            Step::Ensure { rule, subject } => self.ensure(planning, rule, subject, done),
+            Step::Wake { subject } => {
+                for before in self.unfinished_about(&planning.account, &subject) {
+                    let waits = matches!(before.state, JobState::Waiting { .. });
+                    let runs = matches!(before.state, JobState::Running { .. }) && !before.again;
+                    if self.apply(before.id, Input::Wake { at }) && (waits || runs) {
+                        done.touched.insert(before.id);
+                    }
+                }
+            }
+            Step::Cancel { subject, why } => {
+                for job in self.unfinished_about(&planning.account, &subject) {
+                    if self.apply(job.id, Input::Cancel { at, why: why.clone() }) {
+                        done.touched.insert(job.id);
+                        done.cancelled.push(job);
+                    }
+                }
+            }
+        }
+    }
+
+    fn ensure(&mut self, planning: &Planning, rule: RuleName, subject: Subject, done: &mut Done) {
+        let Planning { delivery, at, .. } = *planning;
+        let (app, account) = (planning.app.clone(), planning.account.clone());
+        let mut same = self.unfinished_about(&account, &subject).into_iter();
+        if let Some(job) = same.find(|job| job.app == app && job.rule == rule) {
+            self.apply(job.id, Input::Ask { at, by: delivery });
+            if let Some(job) = self.jobs.get_mut(&job.id) {
+                job.subject.learn(&subject);
+            }
+            done.touched.insert(job.id);
+            done.made_or_merged = true;
+        } else if planning.fresh {
+            self.jobs_made += 1;
+            let id = JobId::from_number(self.jobs_made);
+            self.jobs.insert(id, NewJob { app, account, rule, subject, delivery }.into_job(id, at));
+            done.touched.insert(id);
+            done.made_or_merged = true;
+        }
+    }
+
+    /// By id.
+    fn unfinished_about(&self, account: &AccountId, subject: &Subject) -> Vec<Job> {
+        let about = self.unfinished().filter(|job| job.account == *account && job.subject.is_same(subject));
+        about.cloned().collect()
+    }
+
+    pub(super) fn replay(&mut self, id: DeliveryId, actor: &str, now: Timestamp) -> Result<(), StoreError> {
+        let kept = self.deliveries.get_mut(&id).ok_or_else(|| StoreError::NotFound(format!("delivery {id}")))?;
+        kept.replayed = true;
+        kept.fate = Fate::Unplanned;
+        let line = Line::new(now, Kind::Moved, "replayed").of_delivery(id).of_app(Some(kept.app.clone()), None);
+        self.log.add(line.saying(format!("by {actor}")));
+        Ok(())
+    }
+
+    pub(super) fn release(&mut self, app: &AppName, account: &AccountId, now: Timestamp) -> u64 {
+        let waits_for = Fate::Unclaimed(Some(account.clone()));
+        let mut released = 0;
+        for (id, kept) in &mut self.deliveries {
+            if kept.app == *app && kept.fate == waits_for && now.since(kept.received_at) <= RELEASED_FOR {
+                kept.fate = Fate::Unplanned;
+                released += 1;
+                let line = Line::new(now, Kind::Moved, "released").of_delivery(*id);
+                self.log.add(line.of_app(Some(app.clone()), Some(account.clone())));
+            }
+        }
+        released
+    }
+}

@@ -1,0 +1,111 @@
+//! What is asked without changing anything.
+
+use std::collections::BTreeMap;
+
+use super::world::{Fate, World};
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, AppName, DeliveryId, JobId};
+use crate::job::{Job, JobState};
+use crate::store::port::{
+    AppState, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, ParkedGroup, QuotaUse, Status, StoredDelivery,
+};
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+impl World {
+    pub(super) fn app_state(&self, app: &AppName) -> AppState {
+        self.apps.get(app).copied().unwrap_or_default()
+    }
+
+    pub(super) fn quota_use(&self, account: &AccountId, at: Timestamp) -> QuotaUse {
+        self.quotas.get(&(account.clone(), at.utc_day())).copied().unwrap_or_default()
+    }
+
+    pub(super) fn job(&self, id: JobId) -> Option<Job> {
+        self.jobs.get(&id).cloned()
+    }
+
+    pub(super) fn list_jobs(&self, filter: &JobFilter) -> Vec<Job> {
+        let matches = |job: &&Job| {
+            let parked_for = match &job.state {
+                JobState::Parked { cause, .. } => Some(cause.code()),
+                _ => None,
+            };
+            filter.state.as_ref().is_none_or(|state| job.state.name() == state)
+                && filter.account.as_ref().is_none_or(|account| job.account == *account)
+                && filter.cause.as_ref().is_none_or(|cause| parked_for == Some(cause))
+                && filter.before.is_none_or(|before| job.id < before)
+        };
+        self.jobs.values().rev().filter(matches).take(filter.limit).cloned().collect()
+    }
+
+    pub(super) fn parked(&self) -> Vec<ParkedGroup> {
+        let mut groups: BTreeMap<(&str, &AccountId), Vec<(Timestamp, JobId)>> = BTreeMap::new();
+        for job in self.jobs.values() {
+            if let JobState::Parked { at, cause } = &job.state {
+                groups.entry((cause.code(), &job.account)).or_default().push((*at, job.id));
+            }
+        }
+        let one = |((cause, account), jobs): ((&str, &AccountId), Vec<(Timestamp, JobId)>)| {
+            let (since, example) = *jobs.iter().min()?;
+            Some(ParkedGroup {
+                cause: cause.to_owned(),
+                account: account.clone(),
+                count: count(jobs.len()),
+                example,
+                since,
+            })
+        };
+        groups.into_iter().filter_map(one).collect()
+    }
+
+    pub(super) fn delivery(&self, id: DeliveryId) -> Option<(StoredDelivery, DeliveryStatus)> {
+        self.deliveries.get(&id).map(|kept| (kept.stored(id), kept.status()))
+    }
+
+    pub(super) fn list_deliveries(&self, filter: &DeliveryFilter) -> Vec<DeliverySummary> {
+        let matching = self.deliveries.iter().rev().filter(|(id, kept)| {
+            filter.app.as_ref().is_none_or(|app| kept.app == *app)
+                && (!filter.parked || kept.is_parked())
+                && filter.before.is_none_or(|before| **id < before)
+        });
+        let summary = |(id, kept): (&DeliveryId, &super::world::Kept)| DeliverySummary {
+            id: *id,
+            app: kept.app.clone(),
+            received_at: kept.received_at,
+            bytes: count(kept.verified.body().len()),
+            status: kept.status(),
+        };
+        matching.take(filter.limit).map(summary).collect()
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let jobs = |state: &str| count(self.jobs.values().filter(|job| job.state.name() == state).count());
+        Status {
+            deliveries: count(self.deliveries.len()),
+            unplanned: count(self.deliveries.values().filter(|kept| kept.fate == Fate::Unplanned).count()),
+            parked_deliveries: count(self.deliveries.values().filter(|kept| kept.is_parked()).count()),
+            due: jobs("due"),
+            running: jobs("running"),
+            waiting: jobs("waiting"),
+            parked: jobs("parked"),
+            done: self.done,
+            cancelled: self.cancelled,
+            index_lag: 0,
+            disk_free_bytes: None,
+            refusing: None,
+        }
+    }
+
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        let moment = |job: &Job| match &job.state {
+            JobState::Due { at, .. } => Some(*at),
+            JobState::Running { lease } => Some(lease.until),
+            _ => None,
+        };
+        let moments = self.jobs.values().filter_map(moment);
+        moments.filter(|at| self.claimed_at.is_none_or(|claimed_at| *at > claimed_at)).min()
+    }
+}
