@@ -20,7 +20,8 @@ fn what_was_appended_is_read_back_by_number_and_by_scan_across_segments() {
         model.extend(batch);
         assert_eq!(reader.next_number(), numbers.end);
     }
-    assert!(reader.segments().len() > 16, "so many that not all files are kept open");
+    let kept_open = reader.shared.segments().iter().filter(|segment| segment.file.is_some()).count();
+    assert_eq!((kept_open, reader.segments().len() > 16), (16, true));
     assert_eq!(payloads(&reader), model);
     for (number, payload) in (1..).zip(&model) {
         assert_eq!(&reader.read(number).unwrap().unwrap().payload, payload);
@@ -159,6 +160,20 @@ fn damage_to_the_last_batch_only_looks_torn_and_drops_all_of_that_batch() {
     assert_eq!(recovery.torn.len(), 1);
     assert_eq!(recovery.torn[0].bytes, 32 + 2 * 64..32 + 5 * 64);
     assert_eq!(payloads(&journal.reader()), vec![vec![1; 40]; 2]);
+}
+
+#[test]
+fn what_a_refused_batch_left_behind_does_not_pass_for_the_rest_of_another() {
+    // The same segment id on both disks, so the checksums of one hold on the other.
+    let (refused, files) = (SimFiles::new(1), SimFiles::new(1));
+    append(&mut open(&refused).0, &[vec![1; 40], vec![2; 40], vec![3; 40]]);
+    append(&mut open(&files).0, &[vec![4; 40]]);
+    let path = "journal/00000000000000000001.seg";
+    let left = refused.content(path).unwrap();
+    assert!(files.scribble(path, 32 + 64, &left[32 + 64..32 + 3 * 64]));
+    let (journal, recovery) = open(&files);
+    assert_eq!(payloads(&journal.reader()), [[4; 40]]);
+    assert_eq!((recovery.next_number, recovery.damage.len(), recovery.torn.len()), (2, 0, 1));
 }
 
 #[test]
