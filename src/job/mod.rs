@@ -124,3 +124,32 @@ impl NewJob {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(id: Option<&str>, email: Option<&str>) -> Subject {
+        Subject::User { id: id.map(|id| UserId::parse(id).unwrap()), email: email.map(|e| Email::parse(e).unwrap()) }
+    }
+
+    #[test]
+    fn a_user_is_the_same_by_id_or_by_email() {
+        let both = user(Some("u1"), Some("jill@example.com"));
+        assert!(both.is_same(&user(Some("u1"), None)));
+        assert!(both.is_same(&user(None, Some("Jill@Example.com"))));
+        assert!(both.is_same(&user(Some("u1"), Some("new@example.com"))));
+        assert!(!both.is_same(&user(Some("u2"), None)));
+        assert!(!user(Some("u1"), None).is_same(&user(None, Some("jill@example.com"))));
+        assert!(!user(None, None).is_same(&user(None, None)), "nothing known is nobody");
+        assert!(!both.is_same(&Subject::Meeting { id: MeetingId::from_number(1) }));
+    }
+
+    #[test]
+    fn a_subject_learns_what_it_lacks_and_keeps_what_it_has() {
+        let mut subject = user(None, Some("jill@example.com"));
+        subject.learn(&user(Some("u1"), Some("other@example.com")));
+        assert_eq!(subject, user(Some("u1"), Some("jill@example.com")));
+        assert_eq!(subject.to_string(), "user:u1 jill@example.com");
+    }
+}

@@ -204,3 +204,170 @@ impl Job {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ids::{AccountId, AppName, JobId, RuleName, UserId};
+    use crate::job::{NewJob, Subject};
+
+    const TOKEN: u64 = 7;
+    const NOW: Timestamp = Timestamp::from_secs(100);
+    const LATER: Timestamp = Timestamp::from_secs(200);
+
+    fn job(state: JobState, attempts: u32, again: bool) -> Job {
+        let new = NewJob {
+            app: AppName::parse("main").unwrap(),
+            account: AccountId::parse("acc").unwrap(),
+            rule: RuleName::parse("rule").unwrap(),
+            subject: Subject::User { id: Some(UserId::parse("u1").unwrap()), email: None },
+            delivery: DeliveryId::from_number(1),
+        };
+        Job { attempts, again, state, ..new.into_job(JobId::from_number(1), Timestamp::EPOCH) }
+    }
+
+    fn states() -> Vec<JobState> {
+        vec![
+            JobState::Due { at: NOW, why: Some("put off".to_owned()) },
+            JobState::Running { lease: Lease { token: TOKEN, until: LATER } },
+            JobState::Waiting { since: NOW, reason: WaitReason::UserPending },
+            JobState::Parked { at: NOW, cause: ParkCause::NotFound },
+            JobState::Done { at: NOW, effect: Effect::AlreadyRight },
+            JobState::Cancelled { at: NOW, why: "gone".to_owned() },
+        ]
+    }
+
+    fn settle(token: u64, to: Settled) -> Input {
+        Input::Settle { token, at: LATER, to }
+    }
+
+    fn inputs() -> Vec<(&'static str, Input)> {
+        vec![
+            ("claim", Input::Claim(Lease { token: 9, until: LATER })),
+            ("start", Input::Start { token: TOKEN }),
+            ("start, other lease", Input::Start { token: 8 }),
+            ("done", settle(TOKEN, Settled::Done(Effect::AlreadyRight))),
+            ("snoozed", settle(TOKEN, Settled::Snoozed { until: LATER, why: "429".to_owned() })),
+            ("waits", settle(TOKEN, Settled::Waits(WaitReason::UserUnlicensed))),
+            ("retries", settle(TOKEN, Settled::Retries { at: LATER, error: "503".to_owned() })),
+            ("parks", settle(TOKEN, Settled::Parks(ParkCause::AssistantsFull))),
+            ("done, other lease", settle(8, Settled::Done(Effect::AlreadyRight))),
+            ("lease ended", Input::LeaseEnded { at: LATER }),
+            ("ask", Input::Ask { at: LATER, by: DeliveryId::from_number(2) }),
+            ("wake", Input::Wake { at: LATER }),
+            ("cancel", Input::Cancel { at: LATER, why: "deleted".to_owned() }),
+            ("retry", Input::Retry { at: LATER }),
+            ("park", Input::Park { at: LATER, cause: ParkCause::ByPerson }),
+        ]
+    }
+
+    /// Columns: due, running, waiting, parked, done, cancelled. A cell is the state afterwards with what changed beside it
+    /// (attempts from 3, `again`, asked by the second delivery), `=` where nothing changes, `-` where the move is illegal.
+    const TABLE: &[(&str, [&str; 6])] = &[
+        ("claim", ["running", "-", "-", "-", "-", "-"]),
+        ("start", ["-", "running 4", "-", "-", "-", "-"]),
+        ("start, other lease", ["-", "-", "-", "-", "-", "-"]),
+        ("done", ["-", "done", "-", "-", "-", "-"]),
+        ("snoozed", ["-", "due 2", "-", "-", "-", "-"]),
+        ("waits", ["-", "waiting 2", "-", "-", "-", "-"]),
+        ("retries", ["-", "due", "-", "-", "-", "-"]),
+        ("parks", ["-", "parked", "-", "-", "-", "-"]),
+        ("done, other lease", ["-", "-", "-", "-", "-", "-"]),
+        ("lease ended", ["-", "due", "-", "-", "-", "-"]),
+        ("ask", ["due asked", "running again asked", "due asked", "parked asked", "-", "-"]),
+        ("wake", ["=", "running again", "due", "=", "-", "-"]),
+        ("cancel", ["cancelled", "cancelled", "cancelled", "cancelled", "-", "-"]),
+        ("retry", ["due 0", "-", "due 0", "due 0", "-", "-"]),
+        ("park", ["parked", "-", "parked", "-", "-", "-"]),
+    ];
+
+    fn cell(before: &Job, after: &Job) -> String {
+        if before == after {
+            return "=".to_owned();
+        }
+        let mut cell = after.state.name().to_owned();
+        if after.attempts != before.attempts {
+            cell = format!("{cell} {}", after.attempts);
+        }
+        if after.again {
+            cell += " again";
+        }
+        if after.asked_by != before.asked_by {
+            cell += " asked";
+        }
+        cell
+    }
+
+    #[test]
+    fn every_state_takes_or_refuses_every_input_as_the_table_says() {
+        let inputs = inputs();
+        assert_eq!(inputs.len(), TABLE.len());
+        for ((name, input), (row, cells)) in inputs.into_iter().zip(TABLE) {
+            assert_eq!(&name, row);
+            for (state, expected) in states().into_iter().zip(cells) {
+                let before = job(state, 3, false);
+                let mut after = before.clone();
+                match after.apply(input.clone()) {
+                    Ok(()) => assert_eq!(&cell(&before, &after), expected, "{name} when {}", before.state.name()),
+                    Err(illegal) => {
+                        assert_eq!(*expected, "-", "{name} when {}", before.state.name());
+                        assert_eq!(illegal, IllegalMove { from: before.state.name(), input: input.name() });
+                        assert_eq!(after, before, "an illegal move changed the job");
+                    }
+                }
+            }
+        }
+    }
+
+    /// What comes of a run during which somebody asked again.
+    #[test]
+    fn a_run_that_was_asked_again_goes_on_only_where_its_result_may_be_old_news() {
+        for (name, expected) in
+            [("done", "due 0"), ("waits", "due 0"), ("snoozed", "due 2"), ("retries", "due"), ("parks", "parked")]
+        {
+            let before = job(states()[1].clone(), 3, true);
+            let mut after = before.clone();
+            after.apply(inputs().into_iter().find(|(input, _)| *input == name).unwrap().1).unwrap();
+            assert_eq!(cell(&before, &after), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_reads_as_a_sentence() {
+        let refused = job(states()[4].clone(), 0, false).apply(Input::Retry { at: NOW }).unwrap_err();
+        assert_eq!(refused.to_string(), "a job that is done cannot take retry");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_a_job_stays_sound(steps in proptest::collection::vec(0_usize..16, 0..60)) {
+            let mut job = job(JobState::Due { at: NOW, why: None }, 0, false);
+            let (mut started, mut token) = (0_u32, TOKEN);
+            for step in steps {
+                let before = job.clone();
+                let inputs = inputs();
+                // The claim of the table has another token than its settles: here the next claim takes theirs.
+                let input = match inputs.get(step) {
+                    Some((_, Input::Claim(_))) | None => Input::Claim(Lease { token: TOKEN, until: LATER }),
+                    Some((_, input)) => input.clone(),
+                };
+                let (taken, name) = (job.apply(input.clone()), input.name());
+                if taken.is_err() || before.state.is_finished() {
+                    prop_assert!(taken.is_err(), "{} was taken when finished", name);
+                    prop_assert_eq!(&job, &before);
+                }
+                if let JobState::Running { lease } = before.state {
+                    token = lease.token;
+                }
+                if let Input::Start { token: by } | Input::Settle { token: by, .. } = input {
+                    prop_assert!(taken.is_err() || by == token, "{} went through with another token", name);
+                }
+                started += u32::from(taken.is_ok() && matches!(input, Input::Start { .. }));
+                prop_assert!(job.attempts <= started, "more attempts than were started");
+                prop_assert!(!job.again || matches!(job.state, JobState::Running { .. }), "{} again", job.state.name());
+            }
+        }
+    }
+}

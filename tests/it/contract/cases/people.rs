@@ -1,0 +1,180 @@
+//! What people do to jobs, and what they are shown.
+
+use adjutant::audit::Kind;
+use adjutant::ids::JobId;
+use adjutant::job::{Effect, JobState, Outcome, ParkCause, Snooze, WaitReason};
+use adjutant::store::{JobFilter, Move, ParkedGroup, Selector, StoreError};
+
+use crate::contract::Harness;
+use crate::contract::kit::{HOUR, Kit, SECOND, account, assert_conflict, changed, ensure, put_off, rule, user, work};
+
+impl<H: Harness> Kit<H> {
+    async fn move_to(&self, which: Selector, to: Move) -> Result<u64, StoreError> {
+        self.store.move_jobs(which, to, "jill", self.now).await
+    }
+
+    async fn parked_job(&mut self, of: &str, subject: &str, cause: ParkCause) -> JobId {
+        self.ask_for(of, user(subject)).await;
+        self.run(Outcome::Park(cause)).await.id
+    }
+}
+
+fn parked_for(cause: &str, of: Option<&str>) -> Selector {
+    Selector::ParkedFor { cause: cause.to_owned(), account: of.map(account) }
+}
+
+pub(crate) async fn a_person_retries_a_parked_job_with_all_its_attempts<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let job = kit.parked_job("acc", "u1", ParkCause::NotFound).await;
+    assert_eq!(kit.job(job).await.attempts, 1);
+    let size = kit.log_size().await;
+    assert_eq!(kit.move_to(Selector::Job(job), Move::Retry).await.unwrap(), 1);
+    let after = kit.job(job).await;
+    assert_eq!((after.attempts, after.state), (0, JobState::Due { at: kit.now, why: None }));
+    let entry = kit.store.entries(size, 9).await.unwrap().remove(0);
+    assert_eq!((entry.kind, entry.code.as_str(), entry.job), (Kind::Moved, "retried", Some(job)));
+    assert!(entry.detail.unwrap().note.contains("jill"));
+}
+
+pub(crate) async fn a_person_hurries_what_is_put_off_or_waits<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let put_off_job = kit.ask(user("u1")).await;
+    kit.run(put_off(kit.now.plus(HOUR))).await;
+    let waiting = kit.ask(user("u2")).await;
+    kit.run(Outcome::Snooze(Snooze::ForEvent(WaitReason::UserPending))).await;
+    for job in [put_off_job, waiting] {
+        kit.move_to(Selector::Job(job), Move::Retry).await.unwrap();
+    }
+    assert_eq!(kit.claim(9).await.len(), 2);
+}
+
+pub(crate) async fn all_jobs_parked_for_one_cause_are_retried_together<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let mine = kit.parked_job("acc", "u1", ParkCause::NotFound).await;
+    let also = kit.parked_job("acc", "u2", ParkCause::NotFound).await;
+    let other_cause = kit.parked_job("acc", "u3", ParkCause::AssistantsFull).await;
+    let elsewhere = kit.parked_job("bcc", "u1", ParkCause::NotFound).await;
+    assert_eq!(kit.move_to(parked_for("not-found", Some("acc")), Move::Retry).await.unwrap(), 2);
+    assert_eq!((kit.state(mine).await, kit.state(also).await), ("due", "due"));
+    assert_eq!((kit.state(other_cause).await, kit.state(elsewhere).await), ("parked", "parked"));
+    assert_eq!(kit.move_to(parked_for("not-found", None), Move::Retry).await.unwrap(), 1);
+    assert_eq!(kit.move_to(parked_for("no-such-cause", None), Move::Retry).await.unwrap(), 0);
+    assert_eq!(kit.count(Kind::Moved, "retried").await, 3);
+}
+
+pub(crate) async fn a_person_sets_jobs_aside<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let due = kit.ask(user("u1")).await;
+    kit.move_to(Selector::Job(due), Move::Park).await.unwrap();
+    let cause = ParkCause::ByPerson;
+    assert_eq!(kit.job(due).await.state, JobState::Parked { at: kit.now, cause });
+    assert!(kit.claim(9).await.is_empty());
+    assert_eq!(kit.count(Kind::Moved, "parked").await, 1);
+}
+
+pub(crate) async fn a_move_that_the_state_does_not_allow_moves_none<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let parked = kit.parked_job("acc", "u1", ParkCause::NotFound).await;
+    let done = kit.ask(user("u2")).await;
+    kit.run(changed()).await;
+    let running = kit.ask(user("u3")).await;
+    let _held = kit.claim_one().await;
+    let size = kit.log_size().await;
+    for (which, to) in [
+        (Selector::Job(done), Move::Retry),
+        (Selector::Job(done), Move::Park),
+        (Selector::Job(running), Move::Retry),
+        (Selector::Job(running), Move::Park),
+        (Selector::Job(parked), Move::Park),
+        (parked_for("not-found", None), Move::Park),
+    ] {
+        assert_conflict(kit.move_to(which, to).await);
+    }
+    let unknown = kit.move_to(Selector::Job(JobId::from_number(u64::MAX)), Move::Retry).await;
+    assert!(matches!(unknown, Err(StoreError::NotFound(_))), "{unknown:?}");
+    assert_eq!(kit.log_size().await, size);
+}
+
+pub(crate) async fn all_unfinished_work_of_an_account_or_rule_is_cancelled<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let done = kit.ask(user("u0")).await;
+    kit.run(changed()).await;
+    let parked = kit.parked_job("acc", "u1", ParkCause::NotFound).await;
+    let (_, tidy) = kit.event(work(vec![ensure("tidy", user("u2"))])).await;
+    let running = kit.started().await;
+    let elsewhere = kit.ask_for("bcc", user("u1")).await;
+    let acc = account("acc");
+    assert_eq!(kit.store.cancel_jobs(&acc, Some(&rule("tidy")), "rule gone", kit.now).await.unwrap(), 1);
+    assert_eq!(kit.job(tidy[0]).await.state, JobState::Cancelled { at: kit.now, why: "rule gone".to_owned() });
+    assert_eq!(kit.state(parked).await, "parked");
+    assert_eq!(kit.store.cancel_jobs(&acc, None, "gone", kit.now).await.unwrap(), 1);
+    assert_eq!(kit.store.cancel_jobs(&acc, None, "gone", kit.now).await.unwrap(), 0);
+    assert_eq!((kit.state(parked).await, kit.state(done).await), ("cancelled", "done"));
+    assert_eq!(kit.state(elsewhere).await, "due");
+    assert_eq!(kit.count(Kind::Moved, "cancelled").await, 2);
+    assert_conflict(kit.store.renew(&mut { running }, kit.now.plus(HOUR)).await);
+}
+
+pub(crate) async fn jobs_are_listed_newest_first_in_pages_and_by_every_filter<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let parked = kit.parked_job("acc", "u1", ParkCause::NotFound).await;
+    let full = kit.parked_job("bcc", "u1", ParkCause::AssistantsFull).await;
+    let due = [kit.ask(user("u2")).await, kit.ask(user("u3")).await];
+    let list = async |filter: JobFilter| -> Vec<_> {
+        kit.store.jobs(filter).await.unwrap().into_iter().map(|job| job.id).collect()
+    };
+    let all = JobFilter { limit: 9, ..JobFilter::default() };
+    assert_eq!(list(all.clone()).await, [due[1], due[0], full, parked]);
+    assert_eq!(list(JobFilter { limit: 2, before: Some(due[1]), ..all.clone() }).await, [due[0], full]);
+    assert_eq!(list(JobFilter { state: Some("parked".to_owned()), ..all.clone() }).await, [full, parked]);
+    assert_eq!(list(JobFilter { cause: Some("not-found".to_owned()), ..all.clone() }).await, [parked]);
+    assert_eq!(list(JobFilter { account: Some(account("acc")), ..all.clone() }).await, [due[1], due[0], parked]);
+    let state = Some("due".to_owned());
+    assert_eq!(list(JobFilter { state, account: Some(account("bcc")), ..all.clone() }).await, []);
+    assert_eq!(list(JobFilter { state: Some("no-such-state".to_owned()), ..all.clone() }).await, []);
+    assert_eq!(list(JobFilter { limit: 0, ..all }).await, []);
+}
+
+pub(crate) async fn parked_work_of_one_cause_is_one_item_with_a_count<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    assert!(kit.store.parked().await.unwrap().is_empty());
+    let since = kit.now;
+    let example = kit.parked_job("acc", "u1", ParkCause::ScopesMissing { scopes: "a".to_owned() }).await;
+    kit.pass(SECOND);
+    kit.parked_job("acc", "u2", ParkCause::ScopesMissing { scopes: "b".to_owned() }).await;
+    let other = kit.parked_job("bcc", "u1", ParkCause::ScopesMissing { scopes: "a".to_owned() }).await;
+    let full = kit.parked_job("acc", "u3", ParkCause::AssistantsFull).await;
+    let group = |cause: &str, of: &str, count, example, since| ParkedGroup {
+        cause: cause.to_owned(),
+        account: account(of),
+        count,
+        example,
+        since,
+    };
+    assert_eq!(
+        kit.store.parked().await.unwrap(),
+        [
+            group("assistants-full", "acc", 1, full, kit.now),
+            group("scopes-missing", "acc", 2, example, since),
+            group("scopes-missing", "bcc", 1, other, kit.now),
+        ]
+    );
+}
+
+pub(crate) async fn the_status_counts_what_is_there<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    kit.parked_job("acc", "u1", ParkCause::NotFound).await;
+    kit.ask(user("u2")).await;
+    kit.run(Outcome::Done(Effect::AlreadyRight)).await;
+    kit.ask(user("u3")).await;
+    kit.run(Outcome::Snooze(Snooze::ForEvent(WaitReason::UserPending))).await;
+    kit.ask(user("u4")).await;
+    let _held = kit.claim_one().await;
+    kit.ask(user("u5")).await;
+    kit.deliver().await;
+    let status = kit.store.status().await.unwrap();
+    assert_eq!((status.deliveries, status.unplanned, status.parked_deliveries), (6, 1, 0));
+    assert_eq!((status.due, status.running, status.waiting), (1, 1, 1));
+    assert_eq!((status.parked, status.done, status.cancelled), (1, 1, 0));
+    assert_eq!(status.refusing, None);
+}

@@ -1,0 +1,207 @@
+//! The audit log, what is remembered of apps, and the life of the store.
+
+use std::collections::BTreeSet;
+
+use adjutant::audit::tree::Frontier;
+use adjutant::audit::{Detail, Kind};
+use adjutant::job::{Outcome, ParkCause, Snooze, WaitReason};
+use adjutant::store::{AppState, Claimable, DeliveryFilter, JobFilter, Move, Note, Selector, StoreError, Verdict};
+
+use crate::contract::Harness;
+use crate::contract::kit::{
+    HOUR, Kit, LEASE, Names, SECOND, account, app, call, change, changed, ensure, meant, put_off, user, work,
+};
+
+/// A bit of everything.
+async fn some_history<H: Harness>() -> Kit<H> {
+    let mut kit = Kit::<H>::new().await;
+    for (n, outcome) in [
+        changed(),
+        Outcome::Retry { error: "503".to_owned() },
+        Outcome::Snooze(Snooze::ForEvent(WaitReason::UserPending)),
+        Outcome::Park(ParkCause::NotFound),
+        put_off(kit.now.plus(2 * HOUR)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        kit.event(meant(1, vec![ensure("assist", user(&format!("u{n}")))])).await;
+        kit.event(work(vec![ensure("assist", user(&format!("u{n}")))])).await;
+        let leased = kit.started().await;
+        let _granted = kit.intend(&leased, change(3, None)).await;
+        kit.store.settle(leased, outcome, vec![call("light", Some(200))], kit.now, 0.5).await.unwrap();
+        kit.pass(SECOND / 10);
+    }
+    let delivery = kit.deliver().await;
+    kit.plan(delivery, Verdict::Unreadable { why: "no JSON".to_owned() }).await;
+    kit.deliver().await;
+    kit.store.validated(&app("main"), kit.now).await.unwrap();
+    kit.pass(HOUR);
+    kit
+}
+
+pub(crate) async fn entries_have_no_gaps_and_their_leaves_make_the_tree_head<H: Harness>() {
+    let mut kit = some_history::<H>().await;
+    for _ in 0..2 {
+        let entries = kit.entries().await;
+        let mut tree = Frontier::default();
+        for (place, entry) in entries.iter().enumerate() {
+            assert_eq!(entry.index, u64::try_from(place).unwrap());
+            assert_eq!(tree.push(entry.leaf), entry.index);
+        }
+        let head = kit.store.tree_head().await.unwrap();
+        assert_eq!((head.size, head.root), (tree.size(), tree.root()));
+        let leaves: BTreeSet<_> = entries.iter().map(|entry| entry.leaf).collect();
+        assert_eq!(leaves.len(), entries.len(), "two entries have one leaf");
+        kit.restart().await;
+        kit.deliver().await;
+    }
+}
+
+pub(crate) async fn an_empty_log_has_the_root_of_the_empty_tree<H: Harness>() {
+    let kit = Kit::<H>::new().await;
+    let head = kit.store.tree_head().await.unwrap();
+    assert_eq!((head.size, head.root), (0, Frontier::default().root()));
+    assert!(kit.entries().await.is_empty());
+}
+
+pub(crate) async fn entries_are_read_in_pages<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    for _ in 0..5 {
+        kit.deliver().await;
+    }
+    let page = async |from, limit| -> Vec<u64> {
+        kit.store.entries(from, limit).await.unwrap().into_iter().map(|entry| entry.index).collect()
+    };
+    assert_eq!(page(0, 2).await, [0, 1]);
+    assert_eq!(page(2, 9).await, [2, 3, 4]);
+    assert_eq!(page(5, 9).await, []);
+    assert_eq!(page(u64::MAX, 9).await, []);
+    assert_eq!(page(0, 0).await, []);
+}
+
+pub(crate) async fn an_entry_never_changes<H: Harness>() {
+    let mut kit = some_history::<H>().await;
+    let before = kit.entries().await;
+    let parked = Selector::ParkedFor { cause: "not-found".to_owned(), account: None };
+    kit.store.move_jobs(parked, Move::Retry, "jill", kit.now).await.unwrap();
+    kit.store.cancel_jobs(&account("acc"), None, "gone", kit.now).await.unwrap();
+    kit.restart().await;
+    assert_eq!(kit.entries().await[..before.len()], before);
+}
+
+pub(crate) async fn a_note_is_an_entry_as_it_was_given<H: Harness>() {
+    let kit = Kit::<H>::new().await;
+    let detail = Detail { subject: Some("user:u1".to_owned()), ..Detail::note("the API user is gone") };
+    let note = Note {
+        kind: Kind::Attention,
+        app: Some(app("main")),
+        account: Some(account("acc")),
+        code: "api-user-gone".to_owned(),
+        detail: detail.clone(),
+    };
+    kit.store.note(note, kit.now).await.unwrap();
+    let nobodys =
+        Note { kind: Kind::Service, app: None, account: None, code: "started".to_owned(), detail: Detail::default() };
+    kit.store.note(nobodys, kit.now).await.unwrap();
+    let entries = kit.entries().await;
+    let entry = &entries[0];
+    assert_eq!((entry.kind, entry.code.as_str(), entry.at), (Kind::Attention, "api-user-gone", kit.now));
+    assert_eq!((entry.app.clone(), entry.account.clone()), (Some(app("main")), Some(account("acc"))));
+    assert_eq!((entry.delivery, entry.job, &entry.rule, &entry.detail), (None, None, &None, &Some(detail)));
+    assert_eq!((entries[1].kind, &entries[1].app, &entries[1].account), (Kind::Service, &None, &None));
+}
+
+pub(crate) async fn a_change_of_the_webhook_secrets_is_remembered<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let main = app("main");
+    let first = kit.store.secrets_seen(&main, [1; 16], kit.now).await.unwrap();
+    assert_eq!((first.secrets, first.secrets_changed_at), (Some([1; 16]), None), "the first look is no change");
+    kit.pass(HOUR);
+    let same = kit.store.secrets_seen(&main, [1; 16], kit.now).await.unwrap();
+    assert_eq!(same, first);
+    let other = kit.store.secrets_seen(&main, [2; 16], kit.now).await.unwrap();
+    assert_eq!((other.secrets, other.secrets_changed_at), (Some([2; 16]), Some(kit.now)));
+    kit.restart().await;
+    kit.pass(HOUR);
+    assert_eq!(kit.store.secrets_seen(&main, [2; 16], kit.now).await.unwrap(), other);
+    assert_eq!(kit.store.app_state(&app("other")).await.unwrap(), AppState::default());
+}
+
+pub(crate) async fn an_answered_validation_is_remembered<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let main = app("main");
+    kit.store.validated(&main, kit.now).await.unwrap();
+    kit.store.validated(&main, kit.now.minus(HOUR)).await.unwrap();
+    kit.restart().await;
+    let state = kit.store.app_state(&main).await.unwrap();
+    assert_eq!((state.validated_at, state.verified_at), (Some(kit.now), None));
+}
+
+pub(crate) async fn a_restart_changes_nothing_that_can_be_seen<H: Harness>() {
+    let mut kit = some_history::<H>().await;
+    let mut names = Names::default();
+    names.learn(&*kit.store).await;
+    let before = names.dump(&*kit.store, kit.now, 0).await;
+    for _ in 0..2 {
+        kit.restart().await;
+        assert_eq!(names.dump(&*kit.store, kit.now, 0).await, before);
+    }
+}
+
+pub(crate) async fn ids_and_tokens_are_not_used_twice_over_a_restart<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let (delivery, job) = (kit.deliver().await, kit.ask(user("u1")).await);
+    kit.run(changed()).await;
+    kit.restart().await;
+    assert!(kit.deliver().await > delivery);
+    assert!(kit.ask(user("u1")).await > job);
+}
+
+pub(crate) async fn a_closed_store_says_so_whatever_it_is_asked<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let id = kit.deliver().await;
+    let job = kit.ask(user("u1")).await;
+    kit.ask(user("u2")).await;
+    let mut leased = kit.claim(9).await;
+    kit.store.start(&mut leased[1], kit.now).await.unwrap();
+    let (mut first, second) = (leased.remove(0), leased.remove(0));
+    let (store, now) = (&kit.store, kit.now);
+    store.close().await.unwrap();
+    store.close().await.expect("closing again is no error");
+    let (main, acc) = (app("main"), account("acc"));
+    let claimable = Claimable { jobs_max: 1, per_account_max: 1, lease: LEASE };
+    let note = Note { kind: Kind::Service, app: None, account: None, code: "x".to_owned(), detail: Detail::default() };
+    let answers: Vec<(&str, Option<StoreError>)> = vec![
+        ("deliver", kit.try_deliver("main", "x", None).await.err()),
+        ("unplanned", store.unplanned(1).await.err()),
+        ("record_plan", store.record_plan(vec![Kit::<H>::decision(id, "acc", Verdict::Nothing)], now).await.err()),
+        ("claim", store.claim(claimable, now).await.err()),
+        ("renew", store.renew(&mut first, now.plus(HOUR)).await.err()),
+        ("start", store.start(&mut first, now).await.err()),
+        ("intend", store.intend(&second, change(1, None), now).await.err()),
+        ("settle", store.settle(second, changed(), Vec::new(), now, 0.5).await.err()),
+        ("give_back", store.give_back(first, now).await.err()),
+        ("move_jobs", store.move_jobs(Selector::Job(job), Move::Park, "jill", now).await.err()),
+        ("cancel_jobs", store.cancel_jobs(&acc, None, "x", now).await.err()),
+        ("replay", store.replay(id, "jill", now).await.err()),
+        ("release", store.release(&main, &acc, now).await.err()),
+        ("note", store.note(note, now).await.err()),
+        ("validated", store.validated(&main, now).await.err()),
+        ("secrets_seen", store.secrets_seen(&main, [0; 16], now).await.err()),
+        ("app_state", store.app_state(&main).await.err()),
+        ("quota_use", store.quota_use(&acc, now).await.err()),
+        ("job", store.job(job).await.err()),
+        ("jobs", store.jobs(JobFilter { limit: 1, ..JobFilter::default() }).await.err()),
+        ("parked", store.parked().await.err()),
+        ("delivery", store.delivery(id).await.err()),
+        ("deliveries", store.deliveries(DeliveryFilter { limit: 1, ..DeliveryFilter::default() }).await.err()),
+        ("entries", store.entries(0, 1).await.err()),
+        ("tree_head", store.tree_head().await.err()),
+        ("status", store.status().await.err()),
+        ("next_due", store.next_due().await.err()),
+    ];
+    for (name, answer) in answers {
+        assert!(matches!(answer, Some(StoreError::Closed)), "{name} of a closed store: {answer:?}");
+    }
+}

@@ -1,0 +1,253 @@
+//! The null control of [`super::model`]: stores with one fault each, which the comparison must find.
+
+use std::sync::Arc;
+
+use adjutant::audit::{Call, Entry};
+use adjutant::clock::Timestamp;
+use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
+use adjutant::job::{Change, Job, Outcome, Snooze};
+use adjutant::rules::Step;
+use adjutant::store::{
+    Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased,
+    Limits, MemoryStore, Move, NewDelivery, Note, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError,
+    StoredDelivery, TreeHead, Verdict,
+};
+use async_trait::async_trait;
+
+use super::{Harness, model};
+
+const FORGETS_ALL_AT_A_RESTART: u8 = 0;
+const KEEPS_LEASES_AT_A_RESTART: u8 = 1;
+const IGNORES_MEANINGS: u8 = 2;
+const LOSES_A_WAKE: u8 = 3;
+const RUNS_ONE_TOO_MANY: u8 = 4;
+const SETTLES_WITH_ITS_OWN_JITTER: u8 = 5;
+const LOSES_CALLS: u8 = 6;
+const TAKES_A_SNOOZE_FOR_A_RETRY: u8 = 7;
+const GRANTS_ONE_MORE_AN_HOUR: u8 = 8;
+const LOSES_THE_LAST_OF_A_PLAN: u8 = 9;
+const CORRECT: u8 = 10;
+
+#[derive(Debug)]
+struct WrongHarness<const FAULT: u8> {
+    limits: Limits,
+    store: MemoryStore,
+}
+
+#[async_trait]
+impl<const FAULT: u8> Harness for WrongHarness<FAULT> {
+    async fn new(limits: Limits) -> Self {
+        Self { store: MemoryStore::new(limits.clone()), limits }
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(Wrong::<FAULT>(self.store.clone()))
+    }
+
+    async fn reopen(&mut self) -> Arc<dyn Store> {
+        self.store = match FAULT {
+            FORGETS_ALL_AT_A_RESTART => MemoryStore::new(self.limits.clone()),
+            KEEPS_LEASES_AT_A_RESTART => self.store.clone(),
+            _ => self.store.restart().unwrap(),
+        };
+        self.open().await
+    }
+}
+
+#[derive(Debug)]
+struct Wrong<const FAULT: u8>(MemoryStore);
+
+fn without_wakes(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Work { meaning, mut steps } => {
+            steps.retain(|step| !matches!(step, Step::Wake { .. }));
+            Verdict::Work { meaning, steps }
+        }
+        other => other,
+    }
+}
+
+#[async_trait]
+impl<const FAULT: u8> Store for Wrong<FAULT> {
+    async fn deliver(&self, delivery: NewDelivery) -> Result<Receipt, StoreError> {
+        self.0.deliver(delivery).await
+    }
+
+    async fn unplanned(&self, limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
+        self.0.unplanned(limit).await
+    }
+
+    async fn record_plan(&self, mut decisions: Vec<Decision>, at: Timestamp) -> Result<(), StoreError> {
+        for decision in &mut decisions {
+            match &mut decision.verdict {
+                Verdict::Work { meaning, .. } if FAULT == IGNORES_MEANINGS => *meaning = None,
+                verdict if FAULT == LOSES_A_WAKE => *verdict = without_wakes(verdict.clone()),
+                _ => {}
+            }
+        }
+        if FAULT == LOSES_THE_LAST_OF_A_PLAN && decisions.len() > 1 {
+            decisions.pop();
+        }
+        self.0.record_plan(decisions, at).await
+    }
+
+    async fn claim(&self, mut wanted: Claimable, now: Timestamp) -> Result<Vec<Leased>, StoreError> {
+        wanted.per_account_max += usize::from(FAULT == RUNS_ONE_TOO_MANY);
+        self.0.claim(wanted, now).await
+    }
+
+    async fn renew(&self, leased: &mut Leased, until: Timestamp) -> Result<(), StoreError> {
+        self.0.renew(leased, until).await
+    }
+
+    async fn start(&self, leased: &mut Leased, now: Timestamp) -> Result<(), StoreError> {
+        self.0.start(leased, now).await
+    }
+
+    async fn intend(&self, leased: &Leased, mut change: Change, now: Timestamp) -> Result<Allowance, StoreError> {
+        change.max_per_hour += u32::from(FAULT == GRANTS_ONE_MORE_AN_HOUR);
+        self.0.intend(leased, change, now).await
+    }
+
+    async fn settle(
+        &self,
+        leased: Leased,
+        mut outcome: Outcome,
+        mut calls: Vec<Call>,
+        now: Timestamp,
+        mut unit: f64,
+    ) -> Result<Job, StoreError> {
+        match (FAULT, &outcome) {
+            (TAKES_A_SNOOZE_FOR_A_RETRY, Outcome::Snooze(Snooze::Until { .. })) => {
+                outcome = Outcome::Retry { error: "later".to_owned() };
+            }
+            (SETTLES_WITH_ITS_OWN_JITTER, _) => unit = 0.5,
+            (LOSES_CALLS, _) => calls.truncate(2),
+            _ => {}
+        }
+        self.0.settle(leased, outcome, calls, now, unit).await
+    }
+
+    async fn give_back(&self, leased: Leased, now: Timestamp) -> Result<(), StoreError> {
+        self.0.give_back(leased, now).await
+    }
+
+    async fn move_jobs(&self, which: Selector, to: Move, actor: &str, now: Timestamp) -> Result<u64, StoreError> {
+        self.0.move_jobs(which, to, actor, now).await
+    }
+
+    async fn cancel_jobs(
+        &self,
+        account: &AccountId,
+        rule: Option<&RuleName>,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.0.cancel_jobs(account, rule, why, now).await
+    }
+
+    async fn replay(&self, delivery: DeliveryId, actor: &str, now: Timestamp) -> Result<(), StoreError> {
+        self.0.replay(delivery, actor, now).await
+    }
+
+    async fn release(&self, app: &AppName, account: &AccountId, now: Timestamp) -> Result<u64, StoreError> {
+        self.0.release(app, account, now).await
+    }
+
+    async fn note(&self, note: Note, at: Timestamp) -> Result<(), StoreError> {
+        self.0.note(note, at).await
+    }
+
+    async fn validated(&self, app: &AppName, at: Timestamp) -> Result<(), StoreError> {
+        self.0.validated(app, at).await
+    }
+
+    async fn secrets_seen(&self, app: &AppName, secrets: [u8; 16], at: Timestamp) -> Result<AppState, StoreError> {
+        self.0.secrets_seen(app, secrets, at).await
+    }
+
+    async fn app_state(&self, app: &AppName) -> Result<AppState, StoreError> {
+        self.0.app_state(app).await
+    }
+
+    async fn quota_use(&self, account: &AccountId, at: Timestamp) -> Result<QuotaUse, StoreError> {
+        self.0.quota_use(account, at).await
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        self.0.job(id).await
+    }
+
+    async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError> {
+        self.0.jobs(filter).await
+    }
+
+    async fn parked(&self) -> Result<Vec<ParkedGroup>, StoreError> {
+        self.0.parked().await
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<(StoredDelivery, DeliveryStatus)>, StoreError> {
+        self.0.delivery(id).await
+    }
+
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliverySummary>, StoreError> {
+        self.0.deliveries(filter).await
+    }
+
+    async fn entries(&self, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.0.entries(from, limit).await
+    }
+
+    async fn tree_head(&self) -> Result<TreeHead, StoreError> {
+        self.0.tree_head().await
+    }
+
+    async fn status(&self) -> Result<Status, StoreError> {
+        self.0.status().await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.0.next_due().await
+    }
+
+    fn changed(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.0.changed()
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.0.close().await
+    }
+}
+
+/// Within how many seeds the fault shows.
+async fn is_found<const FAULT: u8>() -> bool {
+    for seed in 0..6 {
+        if model::run::<WrongHarness<FAULT>>(seed, 300).await.is_err() {
+            return true;
+        }
+    }
+    false
+}
+
+#[tokio::test]
+async fn the_comparison_finds_every_fault() {
+    let found = [
+        ("forgets all at a restart", is_found::<FORGETS_ALL_AT_A_RESTART>().await),
+        ("keeps leases at a restart", is_found::<KEEPS_LEASES_AT_A_RESTART>().await),
+        ("ignores meanings", is_found::<IGNORES_MEANINGS>().await),
+        ("loses a wake", is_found::<LOSES_A_WAKE>().await),
+        ("runs one too many", is_found::<RUNS_ONE_TOO_MANY>().await),
+        ("settles with its own jitter", is_found::<SETTLES_WITH_ITS_OWN_JITTER>().await),
+        ("loses calls", is_found::<LOSES_CALLS>().await),
+        ("takes a snooze for a retry", is_found::<TAKES_A_SNOOZE_FOR_A_RETRY>().await),
+        ("grants one more an hour", is_found::<GRANTS_ONE_MORE_AN_HOUR>().await),
+        ("loses the last of a plan", is_found::<LOSES_THE_LAST_OF_A_PLAN>().await),
+    ];
+    let missed: Vec<&str> = found.iter().filter(|(_, found)| !found).map(|(fault, _)| *fault).collect();
+    assert!(missed.is_empty(), "the comparison did not notice a store that {missed:?}");
+}
+
+#[tokio::test]
+async fn the_comparison_has_nothing_to_say_of_a_store_that_is_right() {
+    assert!(!is_found::<CORRECT>().await);
+}
