@@ -84,6 +84,11 @@ impl LocalStore {
         self.core().failure.subscribe()
     }
 
+    /// Ends as if the process had been killed: nothing more is written, and handles are of no use. For tests. Blocks.
+    pub fn abandon(&self) {
+        self.running.abandon();
+    }
+
     /// One unit after which whoever waits for a change looks again.
     async fn write<T>(
         &self,

@@ -121,8 +121,18 @@ impl Running {
     }
 }
 
+impl Running {
+    /// As if the process had been killed.
+    pub(super) fn abandon(&self) {
+        if self.end(Phase::Abandoned).is_some() {
+            self.core.index.set(None);
+            lock(&self.folder).take();
+        }
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
-        self.end(Phase::Abandoned);
+        self.abandon();
     }
 }

@@ -92,7 +92,6 @@ impl State {
         }
         self.take_in(number, id, app, new.received_at, new.body, new.request, duplicate_of.is_none());
         self.spill();
-        self.end_unit();
         Ok(DeliveryId::from_number(id))
     }
 
