@@ -2,7 +2,13 @@
 //!
 //! 64 tasks deliver distinct bodies of 1 KiB; first alone, then with a planner that decides each to nothing.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::as_conversions, clippy::cast_precision_loss, reason = "a bench")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "a bench"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
