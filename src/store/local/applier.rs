@@ -81,10 +81,7 @@ fn take_in(core: &Arc<Core>, place: &IndexPlace, group: ToApply) {
 /// Makes the index from the journal while the store runs. Where that fails, the store goes on without.
 fn build_anew(core: &Arc<Core>, place: &IndexPlace) {
     core.index.set(None);
-    let generations = {
-        let mut guarded = lock(&core.guarded);
-        guarded.state.dedupe.spilled_numbers()
-    };
+    let generations = lock(&core.guarded).state.dedupe.spilled_numbers();
     match build(place, core.settings.index_cache_bytes, &core.reader, &generations, &mut |_, _| {}) {
         Ok(index) => {
             let filters = generations.iter().filter_map(|number| Some((*number, index.filter(*number).ok()??)));
@@ -174,7 +171,7 @@ impl Feeding<'_> {
                         received_at: delivery.tail.received_at,
                         original: delivery.head.duplicate_of.is_none(),
                     };
-                    self.open.entry(generation).or_insert_with(|| Generation::new(generation)).add(id, seen);
+                    self.open.entry(generation).or_insert_with(|| Generation::new(generation, number)).add(id, seen);
                     if id.is_multiple_of(GENERATION)
                         && let Some(whole) = self.open.remove(&generation)
                     {

@@ -12,7 +12,7 @@ use super::index::IndexCell;
 use super::keys::{Keys, Owner};
 use super::state::State;
 use crate::audit::tree::Frontier;
-use crate::clock::{Clock, Timestamp, lock};
+use crate::clock::{Clock, lock};
 use crate::ids::AccountId;
 use crate::store::journal::files::{Files, is_full};
 use crate::store::journal::{Pruner, Reader};
@@ -249,9 +249,5 @@ impl Core {
 
     pub(super) fn synced_next(&self) -> u64 {
         lock(&self.synced).next
-    }
-
-    pub(super) fn now(&self) -> Timestamp {
-        self.clock.now()
     }
 }

@@ -77,50 +77,83 @@ impl Table {
     }
 }
 
+/// [`Seen`] in 40 bytes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Packed {
+    body: Fingerprint,
+    request: Fingerprint,
+    /// Milliseconds × 8, and the three bits below.
+    at: i64,
+}
+
+impl Packed {
+    const PRESENT: i64 = 1;
+    const HAS_REQUEST: i64 = 2;
+    const ORIGINAL: i64 = 4;
+
+    fn of(seen: Seen) -> Self {
+        let mut at = seen.received_at.as_millis().saturating_mul(8) | Self::PRESENT;
+        at |= if seen.request.is_some() { Self::HAS_REQUEST } else { 0 };
+        at |= if seen.original { Self::ORIGINAL } else { 0 };
+        Self { body: seen.body, request: seen.request.unwrap_or_default(), at }
+    }
+
+    const fn has(&self, bit: i64) -> bool {
+        self.at & bit != 0
+    }
+
+    fn request(&self) -> Option<Fingerprint> {
+        self.has(Self::HAS_REQUEST).then_some(self.request)
+    }
+
+    fn seen(&self) -> Option<Seen> {
+        let received_at = Timestamp::from_millis(self.at >> 3);
+        let (body, request, original) = (self.body, self.request(), self.has(Self::ORIGINAL));
+        self.has(Self::PRESENT).then_some(Seen { body, request, received_at, original })
+    }
+}
+
 /// Deliveries that follow each other.
 #[derive(Debug, Clone)]
 pub(super) struct Generation {
     pub(super) number: u64,
-    seen: Vec<Option<Seen>>,
+    /// The record of its first delivery.
+    pub(super) first_record: u64,
+    seen: Vec<Packed>,
     bodies: Table,
     requests: Table,
     pub(super) newest_at: Timestamp,
 }
 
 impl Generation {
-    pub(super) fn new(number: u64) -> Self {
+    pub(super) fn new(number: u64, first_record: u64) -> Self {
         let (bodies, requests) = (Table::default(), Table::default());
-        Self { number, seen: Vec::new(), bodies, requests, newest_at: Timestamp::from_millis(i64::MIN) }
+        let newest_at = Timestamp::from_millis(i64::MIN);
+        Self { number, first_record, seen: Vec::new(), bodies, requests, newest_at }
     }
 
     fn first(&self) -> u64 {
         self.number.saturating_mul(GENERATION).saturating_add(1)
     }
 
-    fn at(&self, place: u32) -> Option<&Seen> {
-        self.seen.get(usize::try_from(place).ok()?)?.as_ref()
+    fn at(&self, place: u32) -> Option<&Packed> {
+        self.seen.get(usize::try_from(place).ok()?)
     }
 
     pub(super) fn add(&mut self, delivery: u64, seen: Seen) {
         let place = delivery.saturating_sub(self.first());
         let Ok(short) = u32::try_from(place) else { return };
         // Numbers that are missing were damaged, and that was accepted.
-        self.seen.resize(narrow(place), None);
-        self.seen.push(Some(seen));
+        self.seen.resize(narrow(place), Packed::default());
+        self.seen.push(Packed::of(seen));
         self.newest_at = self.newest_at.max(seen.received_at);
         let Self { seen: all, bodies, requests, .. } = self;
-        let same = |pick: fn(&Seen) -> Option<Fingerprint>, print: Fingerprint| {
-            let all = &*all;
-            move |at: u32| {
-                let other = usize::try_from(at).ok().and_then(|at| all.get(at)?.as_ref());
-                other.and_then(pick) == Some(print)
-            }
-        };
+        let at = |place: u32| usize::try_from(place).ok().and_then(|place| all.get(place));
         if seen.original {
-            bodies.set(&seen.body, short, same(|seen| Some(seen.body), seen.body));
+            bodies.set(&seen.body, short, |place| at(place).is_some_and(|other| other.body == seen.body));
         }
         if let Some(request) = seen.request {
-            requests.set(&request, short, same(|seen| seen.request, request));
+            requests.set(&request, short, |place| at(place).and_then(Packed::request) == Some(request));
         }
     }
 
@@ -132,12 +165,12 @@ impl Generation {
 
     /// The newest with this request id.
     pub(super) fn request(&self, print: &Fingerprint) -> Option<Before> {
-        let place = self.requests.get(print, |at| self.at(at).is_some_and(|seen| seen.request == Some(*print)))?;
+        let place = self.requests.get(print, |at| self.at(at).and_then(Packed::request) == Some(*print))?;
         self.before(place)
     }
 
     fn before(&self, place: u32) -> Option<Before> {
-        let seen = *self.at(place)?;
+        let seen = self.at(place)?.seen()?;
         Some(Before { delivery: self.first().saturating_add(u64::from(place)), seen })
     }
 
@@ -152,21 +185,6 @@ impl Generation {
         let mut all: Vec<_> = befores.filter_map(|before| Some((before.seen.print(what)?, before))).collect();
         all.sort_unstable_by_key(|(print, _)| *print);
         all
-    }
-
-    pub(super) fn frozen(&self) -> (u64, &[Option<Seen>]) {
-        (self.number, &self.seen)
-    }
-
-    pub(super) fn thaw(number: u64, seen: Vec<Option<Seen>>) -> Self {
-        let mut generation = Self::new(number);
-        let first = generation.first();
-        for (place, seen) in (0_u64..).zip(seen) {
-            if let Some(seen) = seen {
-                generation.add(first.saturating_add(place), seen);
-            }
-        }
-        generation
     }
 }
 
@@ -196,7 +214,7 @@ impl Bloom {
 
     pub(super) fn of(generation: &Generation) -> Self {
         let mut bloom = Self(vec![0; narrow(Self::BITS / 64)]);
-        for seen in generation.seen.iter().flatten() {
+        for seen in generation.seen.iter().filter_map(Packed::seen) {
             bloom.add(&seen.body);
             if let Some(request) = &seen.request {
                 bloom.add(request);
@@ -240,6 +258,7 @@ impl Bloom {
 #[derive(Debug, Clone)]
 pub(super) struct Spilled {
     pub(super) number: u64,
+    pub(super) first_record: u64,
     pub(super) newest_at: Timestamp,
     /// None until the index was opened.
     pub(super) bloom: Option<Arc<Bloom>>,
@@ -259,13 +278,13 @@ pub(super) struct Dedupe {
 }
 
 impl Dedupe {
-    pub(super) fn add(&mut self, delivery: u64, seen: Seen) {
+    pub(super) fn add(&mut self, delivery: u64, record: u64, seen: Seen) {
         let number = generation_of(delivery);
         if self.generations.back().is_none_or(|newest| newest.number != number) {
-            self.generations.push_back(Arc::new(Generation::new(number)));
+            self.generations.push_back(Arc::new(Generation::new(number, record)));
         }
         if let Some(newest) = self.generations.back_mut() {
-            // Copies it where a snapshot still has it.
+            // Nobody else has the one that grows.
             Arc::make_mut(newest).add(delivery, seen);
         }
     }
@@ -321,7 +340,8 @@ impl Dedupe {
         if let Some(at) = self.spilling.iter().position(|generation| generation.number == number)
             && let Some(generation) = self.spilling.remove(at)
         {
-            self.spilled.push_back(Spilled { number, newest_at: generation.newest_at, bloom: Some(bloom) });
+            let Generation { first_record, newest_at, .. } = *generation;
+            self.spilled.push_back(Spilled { number, first_record, newest_at, bloom: Some(bloom) });
         } else if let Some(spilled) = self.spilled.iter_mut().find(|spilled| spilled.number == number) {
             spilled.bloom = Some(bloom);
         }
@@ -343,17 +363,47 @@ impl Dedupe {
         expired
     }
 
-    /// For a snapshot: those that are spilled by number, the others whole.
-    pub(super) fn freeze(&self) -> (Vec<(u64, Timestamp)>, Vec<Arc<Generation>>) {
-        let spilled = self.spilled.iter().map(|spilled| (spilled.number, spilled.newest_at)).collect();
-        (spilled, self.spilling.iter().chain(&self.generations).cloned().collect())
+    /// For a snapshot: the generations that are spilled, and where those that are held begin. What is in them comes from
+    /// the journal again.
+    pub(super) fn freeze(&self) -> Frozen {
+        let spilled = self.spilled.iter().map(|spilled| (spilled.number, spilled.first_record, spilled.newest_at));
+        let held = self.spilling.iter().chain(&self.generations);
+        let held = held.map(|generation| (generation.number, generation.first_record));
+        Frozen { spilled: spilled.collect(), held: held.collect() }
     }
 
-    pub(super) fn thaw(spilled: Vec<(u64, Timestamp)>, generations: Vec<Generation>) -> Self {
-        let spilled =
-            spilled.into_iter().map(|(number, newest_at)| Spilled { number, newest_at, bloom: None }).collect();
-        Self { spilled, spilling: VecDeque::new(), generations: generations.into_iter().map(Arc::new).collect() }
+    /// The generations that are held are empty yet: see [`refill`](Self::refill).
+    pub(super) fn thaw(frozen: Frozen) -> Self {
+        let spilled = |(number, first_record, newest_at)| Spilled { number, first_record, newest_at, bloom: None };
+        let held = frozen.held.into_iter().map(|(number, record)| Arc::new(Generation::new(number, record)));
+        Self {
+            generations: held.collect(),
+            spilling: VecDeque::new(),
+            spilled: frozen.spilled.into_iter().map(spilled).collect(),
+        }
     }
+
+    /// The first record of what is held.
+    pub(super) fn first_record(&self) -> Option<u64> {
+        self.generations.front().map(|oldest| oldest.first_record)
+    }
+
+    /// Puts a delivery of before the snapshot back to where it was held.
+    pub(super) fn refill(&mut self, delivery: u64, seen: Seen) {
+        let number = generation_of(delivery);
+        if let Some(held) = self.generations.iter_mut().find(|generation| generation.number == number) {
+            Arc::make_mut(held).add(delivery, seen);
+        }
+    }
+}
+
+/// See [`Dedupe::freeze`]. Part of the format of snapshots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Frozen {
+    /// Number, first record, `received_at` of the newest.
+    spilled: Vec<(u64, u64, Timestamp)>,
+    /// Number, first record.
+    held: Vec<(u64, u64)>,
 }
 
 #[cfg(test)]
@@ -380,7 +430,7 @@ mod tests {
         let mut dedupe = Dedupe::default();
         let total = GENERATION * 3 + 7;
         for n in 1..=total {
-            dedupe.add(n, Seen { received_at: Timestamp::EPOCH, ..seen(n, true) });
+            dedupe.add(n, n, Seen { received_at: Timestamp::EPOCH, ..seen(n, true) });
         }
         let none: Lookup<'_> = &|_, _, _| None;
         for n in [1, 2, GENERATION, GENERATION + 1, GENERATION * 3, total] {
@@ -407,7 +457,7 @@ mod tests {
 
     #[test]
     fn a_duplicate_does_not_lengthen_the_window_and_the_newest_original_counts() {
-        let mut generation = Generation::new(0);
+        let mut generation = Generation::new(0, 1);
         let at = |secs| Seen { received_at: Timestamp::from_secs(secs), ..seen(1, true) };
         generation.add(1, at(0));
         generation.add(2, Seen { original: false, ..at(10) });
@@ -421,18 +471,23 @@ mod tests {
     }
 
     #[test]
-    fn a_generation_thaws_as_it_was_and_its_filter_misses_nothing() {
-        let mut generation = Generation::new(2);
+    fn what_is_held_comes_back_from_the_records_and_a_filter_misses_nothing() {
+        let mut dedupe = Dedupe::default();
         let first = GENERATION * 2 + 1;
         for n in first..first + 1000 {
-            generation.add(n, seen(n, n % 3 != 0));
+            dedupe.add(n, n + 5, seen(n, n % 3 != 0));
         }
-        let (number, all) = generation.frozen();
-        let thawed = Generation::thaw(number, all.to_vec());
-        let bloom = Bloom::from_bytes(&Bloom::of(&generation).to_bytes()).unwrap();
+        let mut thawed = Dedupe::thaw(dedupe.freeze());
+        assert_eq!(thawed.first_record(), Some(first + 5));
         for n in first..first + 1000 {
-            assert_eq!(thawed.body(&print(n)), generation.body(&print(n)));
-            assert_eq!(thawed.request(&print(n + 1_000_000)), generation.request(&print(n + 1_000_000)));
+            thawed.refill(n, seen(n, n % 3 != 0));
+        }
+        let (before, after) = (&dedupe.generations[0], &thawed.generations[0]);
+        let bloom = Bloom::from_bytes(&Bloom::of(before).to_bytes()).unwrap();
+        for n in first..first + 1000 {
+            assert_eq!(after.body(&print(n)), before.body(&print(n)));
+            assert_eq!(after.body(&print(n)).is_some(), n % 3 != 0);
+            assert_eq!(after.request(&print(n + 1_000_000)), before.request(&print(n + 1_000_000)));
             assert!(bloom.may_have(&print(n)));
         }
         let wrong = (0..10_000).filter(|n| bloom.may_have(&print(5_000_000 + n))).count();

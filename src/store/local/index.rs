@@ -307,11 +307,20 @@ impl Index {
         Ok(found.map(|(place, seen)| Before { delivery: first.saturating_add(u64::from(place)), seen }))
     }
 
-    /// Everything in it, for comparisons.
-    pub(super) fn dump(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Broken> {
+    /// A hash of everything in it but how far it goes.
+    pub(super) fn digest(&self) -> Result<[u8; 32], Broken> {
+        use sha2::Digest as _;
         guarded(|| {
-            let pairs = self.db.iter().map(|item| item.map(|(key, value)| (key.to_vec(), value.to_vec())));
-            pairs.collect::<sled::Result<Vec<_>>>().map_err(sled_error)
+            let mut hash = sha2::Sha256::new();
+            for item in self.db.iter() {
+                let (key, value) = item.map_err(sled_error)?;
+                if key != META {
+                    hash.update([u8::try_from(key.len()).unwrap_or(u8::MAX)]);
+                    hash.update(&key);
+                    hash.update(&value);
+                }
+            }
+            Ok(hash.finalize().into())
         })
     }
 

@@ -29,9 +29,11 @@ mod housekeeper;
 mod index;
 mod keys;
 mod lock;
+mod maintain;
 mod open;
 mod outbox;
 mod place;
+mod prune;
 mod reads;
 mod record;
 mod seal;
@@ -40,13 +42,17 @@ mod snapshot;
 mod state;
 mod store;
 mod threads;
+mod verify;
 mod writer;
 
 pub use index::IndexPlace;
 pub use keys::{KeyError, MasterKey};
+pub use maintain::{BackedUp, CopyError};
 pub use open::{OpenError, OpenProgress, OpenReport, Problems, Stage};
+pub use prune::Pruned;
 pub use settings::Settings;
 pub use store::LocalStore;
+pub use verify::{Finding, Verified, VerifyProgress};
 
 /// No machine that this runs on has more than 64 bits.
 fn wide(n: usize) -> u64 {

@@ -17,7 +17,7 @@ use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::store::journal::files::Files;
 use crate::store::journal::snapshot::{self, SnapshotError};
-use crate::store::journal::{self, Journal, Problem, ReadError, Reader};
+use crate::store::journal::{self, Journal, Problem, ReadError, Reader, Record};
 
 /// Folder of the journal.
 pub(super) const JOURNAL: &str = "journal";
@@ -161,6 +161,7 @@ pub(super) fn replay(
             Err(problem) => report.damaged_snapshots.push(problem),
         }
     }
+    refill(state, reader, accept_damage)?;
     let (from, next) = (state.next_record, reader.next_number());
     if from > next {
         let short = OpenError::JournalShort { snapshot: from.saturating_sub(1), journal: next.saturating_sub(1) };
@@ -170,17 +171,7 @@ pub(super) fn replay(
     }
     let total = next.saturating_sub(from);
     for found in reader.scan(from) {
-        let record = match found {
-            Ok(record) => record,
-            Err(ReadError::Damaged(_) | ReadError::Removed { .. }) if accept_damage => continue,
-            Err(ReadError::Damaged(gap)) => {
-                let what = journal::Fault::Unreadable { until: gap.until, missing: gap.missing };
-                let problem = Problem { file: gap.file, offset: gap.offset, what };
-                return Err(OpenError::Damaged(Problems(vec![problem])));
-            }
-            Err(ReadError::Removed { .. }) => return Err(OpenError::Record { number: from, why: "it was removed" }),
-            Err(ReadError::Io { source, .. }) => return Err(io_error("read the journal")(source)),
-        };
+        let Some(record) = readable(found, accept_damage)? else { continue };
         let number = record.number;
         let stored = Stored::decode(record.kind, record.version, &record.payload);
         let stored = stored.ok_or(OpenError::Record { number, why: "its kind or version is not known" })?;
@@ -194,6 +185,38 @@ pub(super) fn replay(
     }
     state.next_record = next.max(state.next_record);
     state.replayed_all();
+    Ok(())
+}
+
+/// A record; none where it is damaged and that was accepted.
+fn readable(found: Result<Record, ReadError>, accept_damage: bool) -> Result<Option<Record>, OpenError> {
+    match found {
+        Ok(record) => Ok(Some(record)),
+        Err(ReadError::Damaged(_) | ReadError::Removed { .. }) if accept_damage => Ok(None),
+        Err(ReadError::Damaged(gap)) => {
+            let what = journal::Fault::Unreadable { until: gap.until, missing: gap.missing };
+            let problem = Problem { file: gap.file, offset: gap.offset, what };
+            Err(OpenError::Damaged(Problems(vec![problem])))
+        }
+        Err(ReadError::Removed { first }) => {
+            Err(OpenError::Record { number: first, why: "those before it were removed" })
+        }
+        Err(ReadError::Io { source, .. }) => Err(io_error("read the journal")(source)),
+    }
+}
+
+/// Reads the fingerprints that were held when the snapshot was taken.
+fn refill(state: &mut State, reader: &Reader, accept_damage: bool) -> Result<(), OpenError> {
+    let Some(first) = state.dedupe.first_record() else { return Ok(()) };
+    for found in reader.scan(first) {
+        let Some(record) = readable(found, accept_damage)? else { continue };
+        if record.number >= state.next_record {
+            break;
+        }
+        if let Some(Stored::Delivery(delivery)) = Stored::decode(record.kind, record.version, &record.payload) {
+            state.refill(&delivery);
+        }
+    }
     Ok(())
 }
 

@@ -175,10 +175,6 @@ impl Outbox {
         self.batches.iter().all(|batch| batch.spans.is_empty())
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        self.batches.iter().map(Batch::bytes).sum()
-    }
-
     /// The next batch to write.
     pub(super) fn take(&mut self, tree: &Frontier) -> Option<Batch> {
         if self.is_empty() {

@@ -1,14 +1,14 @@
 //! Snapshots: the live state as of one record, so that a start need not read everything.
 //!
 //! What is in one is plain data, encoded as postcard behind a version, sealed as a whole with the store's key. The number
-//! of a snapshot is that of the first record that is *not* in it.
+//! of a snapshot is that of the first record that is *not* in it. Fingerprints of recent deliveries are not in it: they
+//! are many, and a start finds them in the records.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::dedupe::{Dedupe, Generation, Seen};
+use super::dedupe::{self, Dedupe};
 use super::keys::Keys;
 use super::seal::{Fingerprint, Purpose};
 use super::state::{Aside, Budget, FrozenApp, FrozenJobs, Jobs, Queued, State};
@@ -35,8 +35,7 @@ pub(super) struct Frozen {
     meanings: Vec<(Fingerprint, Timestamp)>,
     budgets: BTreeMap<(AccountId, RuleName), Budget>,
     quotas: BTreeMap<(AccountId, i64), QuotaUse>,
-    spilled: Vec<(u64, Timestamp)>,
-    generations: Vec<Arc<Generation>>,
+    dedupe: dedupe::Frozen,
 }
 
 /// The same as it is on disk, borrowed. Order of fields is the format.
@@ -58,8 +57,7 @@ struct Written<'a> {
     meanings: &'a [(Fingerprint, Timestamp)],
     budgets: &'a BTreeMap<(AccountId, RuleName), Budget>,
     quotas: &'a BTreeMap<(AccountId, i64), QuotaUse>,
-    spilled: &'a [(u64, Timestamp)],
-    generations: Vec<(u64, &'a [Option<Seen>])>,
+    dedupe: &'a dedupe::Frozen,
 }
 
 /// The same, read.
@@ -81,14 +79,12 @@ struct Read {
     meanings: Vec<(Fingerprint, Timestamp)>,
     budgets: BTreeMap<(AccountId, RuleName), Budget>,
     quotas: BTreeMap<(AccountId, i64), QuotaUse>,
-    spilled: Vec<(u64, Timestamp)>,
-    generations: Vec<(u64, Vec<Option<Seen>>)>,
+    dedupe: dedupe::Frozen,
 }
 
 impl State {
     pub(super) fn freeze(&self) -> Frozen {
         let meaning = |print: &Fingerprint| self.meanings.get(print).map(|at| (*print, *at));
-        let (spilled, generations) = self.dedupe.freeze();
         Frozen {
             next_record: self.next_record,
             tree: self.tree.clone(),
@@ -102,8 +98,7 @@ impl State {
             meanings: self.meaning_order.iter().filter_map(meaning).collect(),
             budgets: self.budgets.clone(),
             quotas: self.quotas.clone(),
-            spilled,
-            generations,
+            dedupe: self.dedupe.freeze(),
         }
     }
 
@@ -121,8 +116,7 @@ impl State {
         self.meanings = read.meanings.into_iter().collect::<HashMap<_, _>>();
         self.budgets = read.budgets;
         self.quotas = read.quotas;
-        let generations = read.generations.into_iter().map(|(number, seen)| Generation::thaw(number, seen));
-        self.dedupe = Dedupe::thaw(read.spilled, generations.collect());
+        self.dedupe = Dedupe::thaw(read.dedupe);
         self.thaw_apps(read.apps, read.unplanned);
     }
 
@@ -162,8 +156,7 @@ impl Frozen {
             meanings: &self.meanings,
             budgets: &self.budgets,
             quotas: &self.quotas,
-            spilled: &self.spilled,
-            generations: self.generations.iter().map(|generation| generation.frozen()).collect(),
+            dedupe: &self.dedupe,
         };
         let mut bytes = vec![VERSION];
         super::record::put(&written, &mut bytes);

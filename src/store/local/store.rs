@@ -75,13 +75,24 @@ impl LocalStore {
         Ok((Self { running: Arc::new(running) }, report))
     }
 
-    fn core(&self) -> &Arc<Core> {
+    pub(super) fn core(&self) -> &Arc<Core> {
         &self.running.core
     }
 
     /// Becomes the reason when the disk failed. The process must exit then.
     pub fn failure(&self) -> watch::Receiver<Option<String>> {
         self.core().failure.subscribe()
+    }
+
+    /// As [`Store::close`], where blocking does no harm.
+    pub fn close_now(&self) -> Result<(), StoreError> {
+        self.running.close()
+    }
+
+    /// A hash of all that is in the index, but for how far it goes: the same for the same journal, however the index
+    /// came to be. None where it is being built.
+    pub fn index_digest(&self) -> Option<[u8; 32]> {
+        self.core().index.ask(super::index::Index::digest)
     }
 
     /// Ends as if the process had been killed: nothing more is written, and handles are of no use. For tests. Blocks.

@@ -118,11 +118,18 @@ impl State {
     ) {
         self.deliveries = self.deliveries.max(id);
         self.newest_at = self.newest_at.max(received_at);
-        self.dedupe.add(id, Seen { body, request, received_at, original });
+        self.dedupe.add(id, record, Seen { body, request, received_at, original });
         self.queue(id, Queued { record, app, received_at });
         if let Some(app) = self.app_at(app) {
             app.state.verified_at = app.state.verified_at.max(Some(received_at));
         }
+    }
+
+    /// A delivery of before the snapshot: what is held to know it by is not in that.
+    pub(in crate::store::local) fn refill(&mut self, delivery: &Delivery) {
+        let Delivery { head, tail } = delivery;
+        let (body, request, received_at) = (tail.body_print, tail.request_print, tail.received_at);
+        self.dedupe.refill(head.id, Seen { body, request, received_at, original: head.duplicate_of.is_none() });
     }
 
     /// The same from its record.

@@ -63,7 +63,7 @@ pub(super) struct Aside {
     pub(super) record: u64,
     app: u32,
     received_at: Timestamp,
-    why: AsideFor,
+    pub(super) why: AsideFor,
 }
 
 /// What is known of an app.
