@@ -280,7 +280,8 @@ impl Server {
             .unwrap();
         let mut server = Self { child, address: listen, admin: None, folder: None };
         let deadline = Instant::now() + Duration::from_secs(20);
-        while std::net::TcpStream::connect(listen).is_err() {
+        // The token is there once everything is built; the listeners are bound before.
+        while !folder.path().join("admin.token").exists() || std::net::TcpStream::connect(listen).is_err() {
             let log = || std::fs::read_to_string(folder.path().join("log")).unwrap();
             assert!(Instant::now() < deadline, "adjutant does not listen: {}", log());
             assert!(server.child.try_wait().unwrap().is_none(), "adjutant ended: {}", log());
