@@ -22,6 +22,9 @@ pub fn start(log: Log) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(false)
+        // It would be told on standard error, with a panic where that fails: a log that nobody reads any more, or a full
+        // disk, is no reason to stop receiving.
+        .log_internal_errors(false)
         .with_span_events(FmtSpan::NONE);
     let _already = match log.format {
         LogFormat::Text => builder.try_init(),
