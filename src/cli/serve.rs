@@ -11,7 +11,8 @@ use crate::store::StoreError;
 
 pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
     let config = context.config()?;
-    logging::start(config.log);
+    let log = logging::start(config.log);
+    let _log = log.map_err(|error| Failure::new(Exit::Io, format!("cannot start the log: {error}")))?;
     open_the_limits();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Io, format!("cannot start: {error}")))?;

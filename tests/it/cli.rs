@@ -448,6 +448,33 @@ fn neither_a_lost_log_nor_a_hangup_ends_the_service() {
     assert_eq!(running.child.wait().unwrap().code(), Some(0));
 }
 
+/// More is logged than a pipe holds, and its reader reads nothing.
+#[test]
+fn a_log_that_is_not_read_stops_neither_deliveries_nor_the_end() {
+    let mut running = serving_as(|folder| {
+        let mut command = adjutant(folder, &["serve"]);
+        command.env("ADJUTANT__LOG__LEVEL", "trace").stderr(Stdio::piped());
+        command
+    });
+    for user in 0..20 {
+        let user = format!("abc{user}");
+        let output = run(running.folder.path(), &["trigger", "user.created", "--user", &user]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    let token = std::fs::read_to_string(running.folder.path().join("admin.token")).unwrap();
+    let outline = std::fs::read_to_string(running.folder.path().join("config.toml")).unwrap();
+    let admin: std::net::SocketAddr =
+        outline.split("[admin]\nlisten = \"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
+    let authorization = format!("Bearer {}", token.trim());
+    for _ in 0..2_000 {
+        let headers = [("authorization", authorization.as_str())];
+        assert_eq!(crate::process::http::request(admin, "GET", "/v1/apps", &headers, b"").unwrap().status, 200);
+    }
+    let pid = rustix::process::Pid::from_child(&running.child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+}
+
 #[test]
 fn the_service_leaves_no_core_dump_and_takes_all_the_files_it_may() {
     let running = serving_as(|folder| {
