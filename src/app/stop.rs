@@ -1,4 +1,5 @@
-//! The two signals to stop: drain, then at once.
+//! The two signals to stop: drain, then at once. A terminal that is closed, or a script that asks for a reload, sends
+//! `SIGHUP`: that must not end a service that somebody relies on, so it is said in the log and nothing else.
 
 use tokio::sync::watch;
 
@@ -7,16 +8,21 @@ use tokio::sync::watch;
 pub struct Signals(watch::Receiver<u32>);
 
 impl Signals {
-    /// SIGTERM and SIGINT of this process.
+    /// SIGTERM and SIGINT of this process; SIGHUP is only logged.
     pub fn of_process() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut hangup = signal(SignalKind::hangup())?;
         let (tell, told) = watch::channel(0);
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     Some(()) = term.recv() => {}
                     Some(()) = int.recv() => {}
+                    Some(()) = hangup.recv() => {
+                        tracing::info!("SIGHUP changes nothing; restart the service to take in a changed configuration");
+                        continue;
+                    }
                     else => return,
                 }
                 tell.send_modify(|count: &mut u32| *count = count.saturating_add(1));

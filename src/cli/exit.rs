@@ -78,7 +78,7 @@ impl Failure {
         let lead = if self.text.starts_with("error: ") { "" } else { "error: " };
         if !self.text.is_empty() {
             // Where standard error is closed, the exit code is all that is left to say it with.
-            let _closed = writeln!(std::io::stderr().lock(), "{lead}{}", self.text);
+            let _closed = writeln!(std::io::stderr().lock(), "{lead}{}", super::out::clean(&self.text));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Standard output: the one way to it. A closed pipe ends the command quietly; control characters, which come from names
-//! that strangers chose, never reach a terminal.
+//! Standard output: the one way to it. A closed pipe ends the command quietly; control characters, and those that make a
+//! terminal write from right to left, never reach it: they come from names that strangers chose.
 
 use std::io::{ErrorKind, Write};
 
@@ -15,9 +15,7 @@ impl Out {
     }
 
     pub(super) fn line(&mut self, line: impl AsRef<str>) -> Result<(), Failure> {
-        let clean: String =
-            line.as_ref().chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect();
-        writeln!(self.0, "{clean}").map_err(|error| failed(&error))
+        writeln!(self.0, "{}", clean(line.as_ref())).map_err(|error| failed(&error))
     }
 
     /// Text without the end of a line, shown at once: a question.
@@ -57,7 +55,8 @@ impl Out {
         let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, value) in fields {
             if let Some(value) = value {
-                self.line(format!("{name:width$}  {value}"))?;
+                // A line of its own would look like another field.
+                self.line(format!("{name:width$}  {}", value.replace('\n', " ")))?;
             }
         }
         Ok(())
@@ -66,6 +65,15 @@ impl Out {
     pub(super) fn flush(&mut self) -> Result<(), Failure> {
         self.0.flush().map_err(|error| failed(&error))
     }
+}
+
+/// A text as a terminal may be given it, over as many lines as it has.
+pub(super) fn clean(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if steers(c) && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
 fn failed(error: &std::io::Error) -> Failure {

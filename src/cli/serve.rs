@@ -12,13 +12,27 @@ use crate::store::local::OpenReport;
 
 pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
     let config = context.config()?;
-    logging::start(config.log);
+    let log = logging::start(config.log);
+    let _log = log.map_err(|error| Failure::new(Exit::Io, format!("cannot start the log: {error}")))?;
+    open_the_limits();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Io, format!("cannot start: {error}")))?;
     let served = runtime.block_on(serve(&config));
     // What still runs after a second signal is not waited for.
     runtime.shutdown_background();
     served.map(|()| Exit::Good)
+}
+
+/// As many file descriptors as this process may have, which by default are far more than it has; and no core dump, since
+/// one would hold all secrets.
+fn open_the_limits() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    // Where the system says no, there are fewer connections: see the accept loop.
+    let _as_before = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {
+        tracing::warn!(%error, "failed to forbid core dumps, which would hold secrets");
+    }
 }
 
 async fn serve(config: &Config) -> Result<(), Failure> {

@@ -61,6 +61,9 @@ impl Config {
     }
 }
 
+/// Far more than any configuration needs.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -96,7 +99,8 @@ pub fn load_outline(path: &Path, env: &Env) -> Result<Outline, ConfigError> {
 }
 
 fn text_of(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.display().to_string(), error })
+    source::read_small(path, FILE_BYTES_MAX)
+        .map_err(|error| ConfigError::Unreadable { path: path.display().to_string(), error })
 }
 
 /// As [`load`], for a text that was read already; `path` says where relative paths start.
@@ -110,7 +114,7 @@ fn read(path: &Path, text: &str, env: &Env, with_secrets: bool) -> Result<Config
         // What follows the first slip of syntax is mostly its echo.
         let problems = errors.iter().take(1).map(|error| Problem {
             place: error.span().map_or(Place::Whole, Place::File),
-            what: "this is not TOML".to_owned(),
+            what: problem::NOT_TOML.to_owned(),
             help: error.message().trim_end().to_owned(),
         });
         return Err(Invalid::new(path.to_owned(), text.to_owned(), problems.collect()));
@@ -135,7 +139,7 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> C
         }
     }
     let server = parts::server(Section::top(reading, "server"));
-    let admin = parts::admin(Section::top(reading, "admin"));
+    let admin = parts::admin(Section::top(reading, "admin"), &server);
     let store = parts::store(Section::top(reading, "store"), &server);
     let zoom = parts::zoom(Section::top(reading, "zoom"));
     let worker = parts::worker(Section::top(reading, "worker"), server.drain, zoom.call_longest());

@@ -148,7 +148,7 @@ fn accept(section: &mut Section<'_, '_>) -> AcceptSettings {
     }
 }
 
-pub(super) fn admin(mut section: Section<'_, '_>) -> Admin {
+pub(super) fn admin(mut section: Section<'_, '_>, server: &Server) -> Admin {
     let file = "the path of a file, relative to this configuration";
     let default = "admin.token";
     let name = section.parsed_or("token_file", (default, default.to_owned()), file, |text| {
@@ -160,8 +160,20 @@ pub(super) fn admin(mut section: Section<'_, '_>) -> Admin {
         token_file: section.reading.file(&name),
         hosts: section.list("hosts", hosts, host),
     };
+    if overlap(admin.listen, server.listen) {
+        let place = section.in_file("listen").map_or(section.place.clone(), |value| Place::File(value.span()));
+        let what = format!("[admin] listen is {}, and [server] listen is {}", admin.listen, server.listen);
+        section.reading.problem(place, what, "expected another port: operators must not be reached where Zoom is");
+    }
     section.finish();
     admin
+}
+
+/// Whether both cannot be listened on. Port 0 is any free one.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let all = one.ip().is_unspecified() || other.ip().is_unspecified();
+    let same = one.ip() == other.ip() || (all && one.is_ipv4() == other.is_ipv4());
+    same && one.port() == other.port() && one.port() != 0
 }
 
 fn host(text: &str) -> Option<String> {

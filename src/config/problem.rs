@@ -62,11 +62,10 @@ impl fmt::Display for Invalid {
             write!(f, "error: {}", problem.what)?;
             match &problem.place {
                 Place::File(span) => {
-                    let spot = Spot::of(&self.text, span);
-                    let (line, column) = (spot.line, spot.column);
+                    let Spot { line, column, shown } = Spot::of(&self.text, problem, span);
                     let gutter = " ".repeat(line.to_string().len());
-                    write!(f, "\n{gutter}--> {path}:{line}:{column}\n{gutter} |\n{line} | {}\n", spot.shown)?;
-                    let caret = format!("{}{}", " ".repeat(column.saturating_sub(1)), "^".repeat(spot.width));
+                    write!(f, "\n{gutter}--> {path}:{line}:{column}\n{gutter} |\n{line} | {}\n", shown.text)?;
+                    let caret = format!("{}{}", " ".repeat(shown.before_caret), "^".repeat(shown.width));
                     write!(f, "{gutter} | {caret} {}", problem.help)?;
                 }
                 Place::Env(name) => write!(f, "\n--> environment variable {name}\n = {}", problem.help)?,
@@ -77,43 +76,121 @@ impl fmt::Display for Invalid {
     }
 }
 
+/// What is said of a text that does not parse.
+pub(super) const NOT_TOML: &str = "this is not TOML";
+
 /// A span as a person counts it: from 1, in characters.
-struct Spot<'a> {
+struct Spot {
     line: usize,
     column: usize,
-    width: usize,
-    shown: std::borrow::Cow<'a, str>,
+    shown: Shown,
 }
 
-impl<'a> Spot<'a> {
-    fn of(text: &'a str, span: &Range<usize>) -> Self {
+impl Spot {
+    fn of(text: &str, problem: &Problem, span: &Range<usize>) -> Self {
         let start = span.start.min(text.len());
         let before = text.get(..start).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |at| at.saturating_add(1));
-        let whole = text.get(line_start..).unwrap_or_default().lines().next().unwrap_or_default();
+        let (above, whole) = (text.get(..line_start), text.get(line_start..));
+        let whole = whole.unwrap_or_default().lines().next().unwrap_or_default();
         let line = before.matches('\n').count().saturating_add(1);
         let column = text.get(line_start..start).unwrap_or_default().chars().count().saturating_add(1);
-        let shown = mask(before.get(..line_start).unwrap_or_default(), whole);
-        let end = span.end.min(line_start.saturating_add(whole.len())).max(start);
-        let spanned = text.get(start..end).unwrap_or_default().chars().count();
-        let room = shown.chars().count().saturating_sub(column.saturating_sub(1));
-        Self { line, column, width: spanned.min(room).max(1), shown }
+        let spot = start.saturating_sub(line_start)..span.end.max(start).saturating_sub(line_start);
+        let shown = shown(above.unwrap_or_default(), whole, &spot, problem.what == NOT_TOML);
+        Self { line, column, shown }
     }
 }
 
-/// A line as it may be shown: a secret's value is left out.
-fn mask<'a>(before: &str, line: &'a str) -> std::borrow::Cow<'a, str> {
-    let names_secret = |text: &str| {
-        let key = text.split(['=', '#']).next().unwrap_or_default().trim();
-        key.contains("secret") && !key.ends_with("_file") && !key.contains('[')
-    };
-    let key = match line.split_once('=') {
-        Some((key, _)) if names_secret(line) => return format!("{key}= …").into(),
-        // A line without a key goes on with the value of the last key.
-        None if !line.trim_start().starts_with('[') => before.lines().rev().find(|line| line.contains('=')),
-        _ => None,
-    };
-    if key.is_some_and(names_secret) { "…".into() } else { line.into() }
+/// A line as it may be shown, and where in it the caret goes, in characters.
+#[derive(Debug, PartialEq, Eq)]
+struct Shown {
+    text: String,
+    before_caret: usize,
+    width: usize,
+}
+
+impl Shown {
+    fn cut(kept: &str, spot: &Range<usize>) -> Self {
+        let text = format!("{kept}…");
+        let chars = |bytes: usize| kept.get(..bytes).unwrap_or(kept).chars().count();
+        let (before_caret, end) = (chars(spot.start), chars(spot.end));
+        Self { text, before_caret, width: end.saturating_sub(before_caret).max(1) }
+    }
+}
+
+/// A line without whatever could be a secret: it may stand under a key that is misspelt, within an inline table, or in a
+/// line that does not parse. So of a line that is no TOML only the key is shown, and of another the texts are left out, but
+/// for the one that is told to be wrong where nothing there is called a secret. Comments are left out, too.
+fn shown(above: &str, line: &str, spot: &Range<usize>, broken: bool) -> Shown {
+    let names_secret =
+        |text: &str| text.replace("secret_file", "").replace("secrets_file", "").to_lowercase().contains("secret");
+    let within_text = above.matches("\"\"\"").count() % 2 == 1 || above.matches("'''").count() % 2 == 1;
+    if within_text {
+        return Shown::cut("", spot);
+    }
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || "_-. \t".contains(c);
+    let key = line.split_once('=').map(|(key, _)| key).filter(|key| key.chars().all(is_bare));
+    let value_at = key.map_or(0, |key| key.len().saturating_add(1));
+    let space = line.get(value_at..).unwrap_or_default().chars().take_while(|c| c.is_whitespace()).count();
+    let kept = line.get(..value_at.saturating_add(space)).unwrap_or_default();
+    let is_header = line.trim_start().starts_with('[') && !line.contains(['"', '\'', '=']);
+    match key {
+        Some(key) if broken || names_secret(key) => Shown::cut(kept, spot),
+        None if is_header => without_texts(line, spot, false),
+        // It goes on with the value of the last key.
+        None if above.lines().rev().find(|line| line.contains('=')).is_some_and(names_secret) => Shown::cut("", spot),
+        None if broken => {
+            let word = line.find(|c| !is_bare(c) || c == ' ').unwrap_or(line.len());
+            let kept = line.get(..word).unwrap_or_default();
+            if word == line.len() { without_texts(line, spot, true) } else { Shown::cut(&format!("{kept} "), spot) }
+        }
+        Some(_) | None => without_texts(line, spot, names_secret(line)),
+    }
+}
+
+/// The line without its comment and without its texts, but for one that is the whole spot, unless all are to go.
+fn without_texts(line: &str, spot: &Range<usize>, all: bool) -> Shown {
+    let (mut text, mut chars) = (String::new(), line.char_indices());
+    let (mut before_caret, mut end) = (None, None);
+    while let Some((at, c)) = chars.next() {
+        if at >= spot.start {
+            before_caret.get_or_insert(text.chars().count());
+        }
+        if at >= spot.end {
+            end.get_or_insert(text.chars().count());
+        }
+        if c == '#' {
+            break;
+        }
+        text.push(c);
+        if !matches!(c, '"' | '\'') {
+            continue;
+        }
+        let mut escaped = false;
+        let close = chars.clone().find(|(_, inner)| {
+            let closes = *inner == c && !escaped;
+            escaped = *inner == '\\' && c == '"' && !escaped;
+            closes
+        });
+        let after = close.map_or(line.len(), |(close, _)| close.saturating_add(1));
+        let whole = line.get(at..after).unwrap_or_default();
+        if !all && *spot == (at..after) {
+            text.push_str(whole.get(1..).unwrap_or_default());
+        } else {
+            text.push('…');
+            if close.is_some() {
+                text.push(c);
+            }
+        }
+        while chars.clone().next().is_some_and(|(at, _)| at < after) {
+            chars.next();
+        }
+    }
+    let text = text.trim_end().to_owned();
+    let count = text.chars().count();
+    let before_caret = before_caret.unwrap_or(count);
+    let width = end.unwrap_or(count).min(count).saturating_sub(before_caret).max(1);
+    Shown { text, before_caret, width }
 }
 
 /// The name of `known` that somebody who wrote `word` probably meant.
@@ -152,9 +229,38 @@ mod tests {
 
     #[test]
     fn a_secret_is_left_out_of_a_quoted_line() {
-        assert_eq!(mask("", "client_secret = \"abc"), "client_secret = …");
-        assert_eq!(mask("webhook_secrets = [\n", "  \"abc\","), "…");
-        assert_eq!(mask("", "client_secret_file = \"abc\""), "client_secret_file = \"abc\"");
-        assert_eq!(mask("client_secret = \"abc\"\n", "[[app.account]]"), "[[app.account]]");
+        // What is above, the line, the part of it that is wrong, whether it is no TOML, what is shown.
+        let table = [
+            ("", r#"client_secret = "abc"#, "abc", true, "client_secret = …"),
+            ("", r#"client_secret "abc""#, "\"", true, "client_secret …"),
+            ("webhook_secrets = [\n", r#"  "abc==","#, "\"abc==\"", false, "…"),
+            ("webhook_secrets = [\n", r#"  "abc=="#, "=", true, "…"),
+            ("client_secret = \"\"\"\n", "abc=1", "1", true, "…"),
+            ("", r#"client_secert = "abc""#, "client_secert", false, r#"client_secert = "…""#),
+            ("", "client_secert = abc", "abc", true, "client_secert = …"),
+            (
+                "",
+                r#"app = [{ client_secret = "abc", knd = 'x' }]"#,
+                "knd",
+                false,
+                r#"app = [{ client_secret = "…", knd = '…' }]"#,
+            ),
+            ("", r#"app = [{ client_secret = "abc" }]"#, "\"abc\"", false, r#"app = [{ client_secret = "…" }]"#),
+            ("", r#"client_secret_file = "abc""#, "\"abc\"", false, r#"client_secret_file = "abc""#),
+            ("", r#"plan = "b\"c" # was "abc""#, r#""b\"c""#, false, r#"plan = "b\"c""#),
+            ("client_secret = \"abc\"\n", "[[app.account]]", "[[app.account]]", false, "[[app.account]]"),
+        ];
+        for (above, line, wrong, broken, expected) in table {
+            let start = line.find(wrong).unwrap();
+            let found = shown(above, line, &(start..start + wrong.len()), broken);
+            assert_eq!(found.text, expected, "{above}{line}");
+        }
+    }
+
+    #[test]
+    fn the_caret_is_below_what_is_wrong_also_behind_what_is_left_out() {
+        let line = r#"app = [{ id = "abcdefgh", knd = 1 }]"#;
+        let found = shown("", line, &(26..29), false);
+        assert_eq!((found.text.as_str(), found.before_caret, found.width), (r#"app = [{ id = "…", knd = 1 }]"#, 19, 3));
     }
 }

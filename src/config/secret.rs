@@ -5,7 +5,7 @@ use toml::de::DeValue;
 
 use super::problem::Place;
 use super::section::{Section, quoted};
-use super::source::Found;
+use super::source::{Found, read_small};
 
 /// Fewer bytes than this are no secret.
 const BYTES_MIN: usize = 16;
@@ -134,13 +134,7 @@ fn from_file(section: &Section<'_, '_>, key: &str, found: &Found<'_>, list: bool
     }
     let path = section.reading.file(name);
     section.reading.secret_files.borrow_mut().push(path.clone());
-    let text = std::fs::metadata(&path).and_then(|meta| {
-        if meta.len() > FILE_BYTES_MAX {
-            return Err(std::io::Error::other(format!("it is larger than {FILE_BYTES_MAX} bytes")));
-        }
-        std::fs::read_to_string(&path)
-    });
-    match text {
+    match read_small(&path, FILE_BYTES_MAX) {
         Ok(text) if list => {
             Some(text.lines().map(str::trim).filter(|l| !l.is_empty()).map(SecretString::from).collect())
         }

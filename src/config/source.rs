@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
@@ -14,6 +15,8 @@ use super::problem::{Place, Problem};
 pub struct Env {
     /// The variables that begin with `ADJUTANT__`.
     vars: BTreeMap<String, String>,
+    /// Those among them that are no text.
+    no_text: Vec<String>,
     /// `$CREDENTIALS_DIRECTORY`, where systemd puts what `LoadCredential=` names.
     credentials: Option<PathBuf>,
 }
@@ -30,7 +33,23 @@ pub(super) const PREFIX: &str = "ADJUTANT__";
 impl Env {
     /// The environment of this process.
     pub fn of_process() -> Self {
-        Self::from_vars(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))))
+        Self::from_os_vars(std::env::vars_os())
+    }
+
+    /// As the system has them. One of ours that is no text is a mistake, not one less.
+    pub fn from_os_vars(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let mut no_text = Vec::new();
+        let vars = vars.into_iter().filter_map(|(name, value)| {
+            if let (Some(name), Some(value)) = (name.to_str(), value.to_str()) {
+                return Some((name.to_owned(), value.to_owned()));
+            }
+            no_text.push(name.to_string_lossy().into_owned());
+            None
+        });
+        let mut env = Self::from_vars(vars);
+        no_text.retain(|name| name.starts_with(PREFIX));
+        env.no_text = no_text;
+        env
     }
 
     pub fn from_vars(vars: impl IntoIterator<Item = (String, String)>) -> Self {
@@ -44,6 +63,17 @@ impl Env {
         }
         env
     }
+}
+
+/// Reads a file that is small, whatever its path turns out to be: a device never ends, and says that it is empty.
+pub(super) fn read_small(path: &Path, bytes_max: u64) -> std::io::Result<String> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    let read = std::fs::File::open(path)?.take(bytes_max.saturating_add(1)).read_to_string(&mut text)?;
+    if u64::try_from(read).unwrap_or(u64::MAX) > bytes_max {
+        return Err(std::io::Error::other(format!("it is larger than {bytes_max} bytes")));
+    }
+    Ok(text)
 }
 
 /// A value with its origin.
@@ -146,6 +176,9 @@ impl<'t> Reading<'t> {
     /// Ends the reading: variables that no key asked for are mistakes.
     pub(super) fn finish(self) -> (Vec<Problem>, Vec<Effective>) {
         let asked = self.asked.take();
+        for name in &self.env.no_text {
+            self.problem(Place::Env(name.clone()), "its name or its value is not UTF-8", "expected a text");
+        }
         for name in self.env.vars.keys().filter(|name| !asked.contains(name)) {
             let help = super::problem::nearest(name, asked.iter().map(String::as_str)).map_or_else(
                 || {

@@ -4,8 +4,9 @@
 //! - a header comes within its deadline, from its first byte (or from the accept), and so does a body; a connection that
 //!   asks nothing is closed;
 //! - there is room for a new connection as long as one of those that are open is not being answered: the one that has been
-//!   quiet the longest is closed for it;
-//! - running out of file descriptors is survived, and makes room in the same way;
+//!   quiet the longest is closed for it, and where none is quiet the one whose body has been on its way the longest;
+//! - connections leave file descriptors to the rest of the process; running out of them all the same is survived, and makes
+//!   room in the same way;
 //! - when told to stop it takes no more connections, finishes what is in flight, and ends at the caller's deadline.
 //!
 //! Deliberately does not know what is served, and speaks no TLS: that is the proxy's.
@@ -136,8 +137,11 @@ impl Acceptor {
         // The deadline of a header is the connection's own; see there.
         http.timer(TokioTimer::new()).header_read_timeout(None);
         http.max_header_size(header_bytes_max).max_buf_size(header_bytes_max.saturating_add(32_768));
-        let room =
-            usize::try_from(self.settings.connections_max).unwrap_or(usize::MAX).clamp(1, Semaphore::MAX_PERMITS);
+        let wanted = usize::try_from(self.settings.connections_max).unwrap_or(usize::MAX);
+        let room = wanted.min(descriptors_for_one_listener()).clamp(1, Semaphore::MAX_PERMITS);
+        if room < wanted {
+            tracing::warn!(wanted, room, "fewer connections than connections_max: raise LimitNOFILE");
+        }
         let floor = Floor(Arc::new(Connections { open: Mutex::default(), stats: Arc::clone(&self.stats) }));
         let permits = Arc::new(Semaphore::new(room));
         let mut stop = std::pin::pin!(stop);
@@ -186,6 +190,19 @@ impl Acceptor {
     }
 }
 
+/// For this long a body may be on its way and its connection is not closed for another. Zoom waits 3 seconds for an answer.
+const BODY_UNTOUCHED: Duration = Duration::from_secs(1);
+
+/// File descriptors that are left to the store, to calls to Zoom and to the runtime.
+const DESCRIPTORS_OF_OTHERS: u64 = 128;
+
+/// There are two listeners, and either may be full.
+fn descriptors_for_one_listener() -> usize {
+    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let room = most.map_or(u64::MAX, |most| (most.saturating_sub(DESCRIPTORS_OF_OTHERS) / 2).max(16));
+    usize::try_from(room).unwrap_or(usize::MAX)
+}
+
 /// Takes the next connection, whatever goes wrong.
 async fn accept(listener: &TcpListener, connections: &Connections, grumbled: &mut Option<Instant>) -> TcpStream {
     loop {
@@ -206,8 +223,8 @@ async fn accept(listener: &TcpListener, connections: &Connections, grumbled: &mu
             tracing::error!(%error, open = connections.count(), "failed to accept a connection; raise LimitNOFILE?");
         }
         // Out of file descriptors or memory: the connection stays in the kernel's queue. Make room and try again.
-        connections.evict(1);
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        connections.evict(connections.len() / 8 + 1);
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
@@ -251,8 +268,12 @@ impl Connections {
         Place { connections: Arc::clone(self), number, conn }
     }
 
+    fn len(&self) -> usize {
+        lock(&self.open).conns.len()
+    }
+
     fn count(&self) -> u64 {
-        u64::try_from(lock(&self.open).conns.len()).unwrap_or(u64::MAX)
+        u64::try_from(self.len()).unwrap_or(u64::MAX)
     }
 
     fn tell_all(&self, order: Order) {
@@ -261,15 +282,22 @@ impl Connections {
         }
     }
 
-    /// Closes those that have been quiet the longest, `wanted` at most.
+    /// Closes those that have been quiet the longest, `wanted` at most, and after them those that keep us waiting for a
+    /// body: whoever sends one in earnest sends it at once.
     fn evict(&self, wanted: usize) {
+        let now = Instant::now();
         let mut quiet: Vec<_> = {
             let open = lock(&self.open);
-            let quiet = open.conns.values().filter(|conn| conn.phase() != Phase::Busy);
-            quiet.map(|conn| (conn.since(), Arc::clone(conn))).collect()
+            let spare = open.conns.values().filter_map(|conn| match conn.phase() {
+                Phase::Busy => None,
+                Phase::Body if now.saturating_duration_since(conn.since()) < BODY_UNTOUCHED => None,
+                Phase::Body => Some((true, conn.since(), Arc::clone(conn))),
+                Phase::Fresh | Phase::Head | Phase::Idle => Some((false, conn.since(), Arc::clone(conn))),
+            });
+            spare.collect()
         };
-        quiet.sort_unstable_by_key(|(since, _)| *since);
-        for (_, conn) in quiet.into_iter().take(wanted) {
+        quiet.sort_unstable_by_key(|(has_body, since, _)| (*has_body, *since));
+        for (_, _, conn) in quiet.into_iter().take(wanted) {
             conn.tell(Order::Close);
             self.stats.evicted.fetch_add(1, Ordering::Relaxed);
         }

@@ -13,6 +13,7 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep};
 
 use super::RefusalKind;
+use super::connection::Conn;
 
 /// A request body that fails when it has not all come by the deadline. The timer is only made when a body is waited for.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(super) struct Deadlined {
     body: Incoming,
     deadline: Instant,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Is told when the body is over.
+    conn: Arc<Conn>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -27,8 +30,14 @@ pub(super) struct Deadlined {
 pub(super) struct TooSlow;
 
 impl Deadlined {
-    pub(super) fn new(body: Incoming, deadline: Instant) -> Self {
-        Self { body, deadline, timer: None }
+    pub(super) fn new(body: Incoming, deadline: Instant, conn: Arc<Conn>) -> Self {
+        Self { body, deadline, timer: None, conn }
+    }
+}
+
+impl Drop for Deadlined {
+    fn drop(&mut self) {
+        self.conn.body_over();
     }
 }
 

@@ -36,8 +36,10 @@ pub(super) enum Phase {
     Fresh,
     /// The first bytes of a request are here.
     Head,
-    /// A request is being read or answered.
+    /// A request is being answered.
     Busy,
+    /// A request's body is on its way.
+    Body,
     /// The last request was answered.
     Idle,
 }
@@ -99,7 +101,8 @@ impl Conn {
             0 => Phase::Fresh,
             1 => Phase::Head,
             2 => Phase::Busy,
-            _ => Phase::Idle,
+            3 => Phase::Idle,
+            _ => Phase::Body,
         }
     }
 
@@ -109,6 +112,7 @@ impl Conn {
             Phase::Head => 1,
             Phase::Busy => 2,
             Phase::Idle => 3,
+            Phase::Body => 4,
         };
         self.since.store(millis(self.opened.elapsed()), Ordering::Relaxed);
         self.phase.store(code, Ordering::Relaxed);
@@ -123,13 +127,18 @@ impl Conn {
             // The deadline still runs from the accept.
             Phase::Fresh => self.phase.store(1, Ordering::Relaxed),
             Phase::Idle => self.enter(Phase::Head),
-            Phase::Head | Phase::Busy => {}
+            Phase::Head | Phase::Busy | Phase::Body => {}
         }
     }
 
+    /// The body is here, or nobody wants it. When the phase began stays the same: it is one request.
+    pub(super) fn body_over(&self) {
+        let _other_phase = self.phase.compare_exchange(4, 2, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     /// Whether it is used up after one more request.
-    fn request_came(&self, settings: &AcceptSettings) -> bool {
-        self.enter(Phase::Busy);
+    fn request_came(&self, has_body: bool, settings: &AcceptSettings) -> bool {
+        self.enter(if has_body { Phase::Body } else { Phase::Busy });
         let requests = self.requests.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let age = Duration::from_secs(u64::from(settings.keep_alive_secs));
         requests >= settings.keep_alive_requests_max || self.opened.elapsed() >= age
@@ -142,7 +151,8 @@ impl Conn {
         let due = match self.phase() {
             Phase::Fresh | Phase::Head => Some(self.since() + header),
             Phase::Idle => Some(self.since() + idle),
-            Phase::Busy => None,
+            // The body has a deadline of its own, after which it is answered.
+            Phase::Busy | Phase::Body => None,
         };
         // A phase that begins after we looked is not due before this.
         let soonest = Instant::now() + header.min(idle);
@@ -205,9 +215,9 @@ async fn answer(
     conn: &Arc<Conn>,
     settings: &AcceptSettings,
 ) -> Result<http::Response<Body>, std::convert::Infallible> {
-    let used_up = conn.request_came(settings);
+    let used_up = conn.request_came(!request.body().is_end_stream(), settings);
     let deadline = conn.since() + Duration::from_secs(u64::from(settings.body_secs));
-    let request = request.map(|body| Deadlined::new(body, deadline));
+    let request = request.map(|body| Deadlined::new(body, deadline, Arc::clone(conn)));
     // A router is always ready.
     let mut response = router.clone().call(request).await?;
     if used_up {

@@ -103,6 +103,17 @@ fn a_failure_says_what_where_and_what_to_do() {
 }
 
 #[test]
+fn what_a_terminal_would_obey_does_not_reach_it() {
+    let folder = folder_with(&GOOD.replace("\nkind", "\n\u{9b}31mkind"));
+    let output = adjutant(folder.path(), &["check-config"]).env("ADJUTANT__\u{1b}[31m\u{202e}X", "1").output().unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    assert!(!stderr(&output).contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{:?}", stderr(&output));
+    let folder = folder_with(GOOD);
+    let output = adjutant(folder.path(), &["check-config"]).env("ADJUTANT__\u{1b}[31m\u{202e}X", "1").output().unwrap();
+    assert!(stderr(&output).contains("ADJUTANT__\u{fffd}[31m\u{fffd}X"), "{:?}", stderr(&output));
+}
+
+#[test]
 fn the_configuration_is_named_by_flag_or_environment() {
     let (good, elsewhere) = (folder_with(GOOD), tempfile::tempdir().unwrap());
     let path = good.path().join("config.toml");
@@ -414,6 +425,96 @@ fn trigger_posts_what_the_receiver_verifies_and_stores() {
     }
 }
 
+/// The service with its log to a pipe that nobody reads any more.
+#[test]
+fn neither_a_lost_log_nor_a_hangup_ends_the_service() {
+    let mut running = serving_as(|folder| {
+        let mut command = adjutant(folder, &["serve"]);
+        command.stderr(Stdio::piped());
+        command
+    });
+    drop(running.child.stderr.take());
+    let pid = rustix::process::Pid::from_child(&running.child);
+    let signal = |signal| rustix::process::kill_process(pid, signal).unwrap();
+    signal(rustix::process::Signal::HUP);
+    // A refusal in the grace, a stored delivery, an attempt: all of them are logged.
+    let output = run(running.folder.path(), &["trigger", "user.created", "--user", "abc"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    while !stdout(&run(running.folder.path(), &["jobs", "list"])).contains("Connection refused") {
+        assert!(running.child.try_wait().unwrap().is_none(), "it ended");
+        std::thread::yield_now();
+    }
+    signal(rustix::process::Signal::TERM);
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+}
+
+/// More is logged than a pipe holds, and its reader reads nothing.
+#[test]
+fn a_log_that_is_not_read_stops_neither_deliveries_nor_the_end() {
+    let mut running = serving_as(|folder| {
+        let mut command = adjutant(folder, &["serve"]);
+        command.env("ADJUTANT__LOG__LEVEL", "trace").stderr(Stdio::piped());
+        command
+    });
+    for user in 0..20 {
+        let user = format!("abc{user}");
+        let output = run(running.folder.path(), &["trigger", "user.created", "--user", &user]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    let token = std::fs::read_to_string(running.folder.path().join("admin.token")).unwrap();
+    let outline = std::fs::read_to_string(running.folder.path().join("config.toml")).unwrap();
+    let admin: std::net::SocketAddr =
+        outline.split("[admin]\nlisten = \"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
+    let authorization = format!("Bearer {}", token.trim());
+    for _ in 0..2_000 {
+        let headers = [("authorization", authorization.as_str())];
+        assert_eq!(crate::process::http::request(admin, "GET", "/v1/apps", &headers, b"").unwrap().status, 200);
+    }
+    let pid = rustix::process::Pid::from_child(&running.child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_service_leaves_no_core_dump_and_takes_all_the_files_it_may() {
+    let running = serving_as(|folder| {
+        let mut command = Command::new("sh");
+        let script = "ulimit -S -n 200; ulimit -c unlimited 2>/dev/null; exec \"$0\" serve";
+        command.args(["-c", script, env!("CARGO_BIN_EXE_adjutant")]).current_dir(folder).stderr(Stdio::null());
+        command
+    });
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", running.child.id())).unwrap();
+    let of = |name: &str| -> Vec<&str> {
+        let line = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().take(2).collect()
+    };
+    assert_eq!(of("Max core file size"), ["0", "0"]);
+    let files = of("Max open files");
+    assert_eq!(files[0], files[1]);
+}
+
+#[test]
+fn what_ends_the_demo_ends_its_service_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = adjutant(folder.path(), &["demo"])
+        .env("TMPDIR", folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    let mut lines = std::io::BufReader::new(demo.stdout.take().unwrap());
+    while !first.contains("the service runs") {
+        assert!(std::io::BufRead::read_line(&mut lines, &mut first).unwrap() > 0, "{first}");
+    }
+    let pid = rustix::process::Pid::from_child(&demo);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(demo.wait().unwrap().code(), Some(1), "it was not over");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "its folder stayed behind");
+    let address = first.split("adjutant at http://").nth(1).and_then(|rest| rest.split(';').next()).unwrap();
+    assert!(std::net::TcpStream::connect(address).is_err(), "its service stayed behind");
+}
+
 /// The service, running on free ports until it is dropped.
 struct Running {
     folder: tempfile::TempDir,
@@ -428,6 +529,14 @@ impl Drop for Running {
 }
 
 fn serving() -> Running {
+    serving_as(|folder| {
+        let mut command = adjutant(folder, &["serve"]);
+        command.stderr(Stdio::null());
+        command
+    })
+}
+
+fn serving_as(command: impl FnOnce(&Path) -> Command) -> Running {
     let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let (public, admin) = (free(), free());
     let config = GOOD.replace("127.0.0.1:1\"", &format!("{}\"", admin.local_addr().unwrap()))
@@ -436,7 +545,7 @@ fn serving() -> Running {
         + "[zoom]\napi_url = \"http://127.0.0.1:1/v2\"\noauth_url = \"http://127.0.0.1:1/oauth\"\n";
     drop((public, admin));
     let folder = folder_with(&config);
-    let child = adjutant(folder.path(), &["serve"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let child = command(folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
     let mut running = Running { folder, child };
     while run(running.folder.path(), &["attention"]).status.code() == Some(69) {
         assert!(running.child.try_wait().unwrap().is_none(), "it ended");

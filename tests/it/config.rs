@@ -139,6 +139,7 @@ fn bad_configurations() -> Vec<Case> {
         ("a section that is no table", with("server = 3\n"), vec!["1:10: [server] is 3. expected a table, headed [server]".into()]),
         ("an address without a port", with("[server]\nlisten = \"127.0.0.1\"\n"), vec!["2:10: [server] listen is \"127.0.0.1\". expected an address and a port, as in \"127.0.0.1:8080\"".into()]),
         ("a number for an address", with("[admin]\nlisten = 8081\n"), vec!["2:10: [admin] listen is 8081. expected an address and a port, as in \"127.0.0.1:8081\"".into()]),
+        ("one address for both listeners", with("[server]\nlisten = \"0.0.0.0:8081\"\n[admin]\nlisten = \"127.0.0.1:8081\"\n"), vec!["4:10: [admin] listen is 127.0.0.1:8081, and [server] listen is 0.0.0.0:8081. expected another port: operators must not be reached where Zoom is".into()]),
         ("a number out of range", with("[server]\nbody_secs = 0\n"), vec!["2:13: [server] body_secs is 0. expected a whole number of seconds from 1 to 60".into()]),
         ("a text for a number", with("[server]\nbody_secs = \"10s\"\n"), vec!["2:13: [server] body_secs is \"10s\". expected a whole number of seconds from 1 to 60".into()]),
         ("a number below zero", with("[server]\nconnections_max = -1\n"), vec!["2:19: [server] connections_max is -1. expected a whole number of connections from 16 to 1000000".into()]),
@@ -208,8 +209,8 @@ fn bad_configurations_are_told_with_place_and_expectation() {
 #[test]
 fn a_mistake_is_shown_with_its_line_and_a_caret() {
     let error = read(&format!("\n[server]\n  listn = \"127.0.0.1:1\"\n{GOOD}"), &[]).unwrap_err();
-    let expected = "error: [server] has no key listn\n --> config.toml:3:3\n  |\n3 |   listn = \"127.0.0.1:1\"\n  |   ^^^^^ did you \
-                    mean listen?";
+    let expected = "error: [server] has no key listn\n --> config.toml:3:3\n  |\n3 |   listn = \"…\"\n  |   ^^^^^ did you mean \
+                    listen?";
     assert_eq!(error.to_string(), expected);
 }
 
@@ -228,8 +229,21 @@ fn all_mistakes_are_told_in_the_order_of_the_file() {
 #[test]
 fn no_message_and_no_debug_shows_a_secret() {
     let short = GOOD.replace("client-secret-of-the-test", "hunter2").replace("webhook-secret-of-the-test", "hunter2");
-    let broken = GOOD.replace("client-secret-of-the-test\"", "hunter2");
-    for text in [short, broken] {
+    let change = |from: &str, to: &str| GOOD.replace(from, to);
+    let lines = "[\n  \"hunter2==\",\n  \"hunter2==\n]";
+    let broken = [
+        change("client-secret-of-the-test\"", "hunter2"),
+        change("= \"client-secret-of-the-test\"", "\"hunter2\""),
+        change("client_secret = \"client-secret-of-the-test\"", "client_secert = \"hunter2\""),
+        change("client_secret = \"client-secret-of-the-test\"", "client_secert = hunter2"),
+        change("webhook_secrets = ", "webhook_secrtes = ").replace("webhook-secret-of-the-test", "hunter2"),
+        change("\"client-secret-of-the-test\"", "\"\"\"\nhunter2=\nhunter2\u{1}\"\"\""),
+        change("[\"webhook-secret-of-the-test\"]", lines),
+        change("kind =", "knd = 5 # the old secret is hunter2\nkind ="),
+        "app = [{ name = \"main\", client_secret = \"hunter2\", knd = \"x\" }]\n".to_owned(),
+        format!("[zoom]\ntoken = \"hunter2\"\n{GOOD}"),
+    ];
+    for text in broken.into_iter().chain([short]) {
         let error = read(&text, &[]).unwrap_err();
         assert!(!error.to_string().contains("hunter2"), "{error}");
     }
@@ -237,6 +251,28 @@ fn no_message_and_no_debug_shows_a_secret() {
     for secret in ["client-secret-of-the-test", "webhook-secret-of-the-test"] {
         assert!(!format!("{config:?}").contains(secret), "{config:?}");
     }
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_a_mistake() {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt as _;
+    let wrong = (OsString::from("ADJUTANT__SERVER__LISTEN"), OsString::from_vec(vec![0xff]));
+    let foreign = (OsString::from("LS_COLORS"), OsString::from_vec(vec![0xff]));
+    let error = parse(Path::new("config.toml"), GOOD, &Env::from_os_vars([wrong, foreign])).unwrap_err();
+    assert_eq!(told(&error), ["ADJUTANT__SERVER__LISTEN: its name or its value is not UTF-8. expected a text"]);
+}
+
+#[test]
+fn a_file_that_never_ends_is_refused() {
+    let zero = Path::new("/dev/zero");
+    let error = adjutant::config::load(zero, &env(&[])).unwrap_err().to_string();
+    assert!(error.contains("larger than 1048576 bytes"), "{error}");
+    let text = GOOD.replace("client_secret = \"client-secret-of-the-test\"", "client_secret_file = \"/dev/zero\"");
+    let error = read(&text, &[]).unwrap_err().to_string();
+    assert!(error.contains("larger than 65536 bytes"), "{error}");
+    let error = adjutant::web::admin::token::read(zero).unwrap_err().to_string();
+    assert!(error.contains("it holds no token"), "{error}");
 }
 
 #[test]

@@ -229,6 +229,27 @@ async fn a_connection_in_the_middle_of_a_request_is_not_closed_for_another() {
     assert_eq!(waiting.answer().await.unwrap().status, 200, "the idle one makes room by now");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_keep_their_bodies_back_make_room_for_one_that_does_not() {
+    let accept = AcceptSettings { connections_max: 4, body_secs: 60, ..AcceptSettings::default() };
+    let service = Service::with(Recorder::proven(), ReceiverSettings::default(), accept).await;
+    let request = signed("{}");
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        let mut client = service.connect().await;
+        client.write(&request.clone().header("expect", "100-continue").head()).await;
+        assert_eq!(client.answer().await.unwrap().status, 100);
+        slow.push(client);
+    }
+    let begun = Instant::now();
+    assert_eq!(service.send(&request.bytes()).await.status, 200);
+    assert!(begun.elapsed() < Duration::from_secs(3), "Zoom does not wait {:?}", begun.elapsed());
+    assert_eq!(slow.remove(0).closed().await, "");
+    let mut last = slow.pop().unwrap();
+    last.write(b"{}").await;
+    assert_eq!(last.answer().await.unwrap().status, 200, "only as many were closed as had to be");
+}
+
 #[tokio::test]
 async fn pipelined_requests_are_answered_in_turn_and_nothing_after_a_bad_one() {
     let service = Service::start().await;

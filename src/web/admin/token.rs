@@ -3,8 +3,8 @@
 //! Its file is made on the first start, mode 0600, and holds the token for the command line on this machine. The service
 //! keeps only its SHA-256, and compares hashes in constant time. To change it, delete the file and restart.
 
-use std::fs::OpenOptions;
-use std::io::{Error, ErrorKind, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{Error, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -19,6 +19,7 @@ use crate::chance::{Chance, bytes};
 /// What tells a token of ours from another's in a leaked text.
 const PREFIX: &str = "adj_";
 const CHARS_MIN: usize = 20;
+const FILE_BYTES_MAX: u64 = 4_096;
 
 /// The hash of a token: enough to know it when it comes.
 #[derive(Clone, Copy)]
@@ -52,7 +53,9 @@ pub fn read_or_create(path: &Path, chance: &dyn Chance) -> std::io::Result<Secre
 
 /// Reads the token.
 pub fn read(path: &Path) -> std::io::Result<SecretString> {
-    let text = std::fs::read_to_string(path)?;
+    let mut text = String::new();
+    // A path that leads to a device never ends.
+    File::open(path)?.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
     let token = text.trim();
     let plain = token.bytes().all(|b| b.is_ascii_graphic());
     if token.len() < CHARS_MIN || !plain {
