@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::core::Core;
-use super::record::{Blob, Delivery, Line, Said, Stored, StoredBody, StoredEntry};
+use super::record::{self, Blob, Delivery, Line, Said, Stored, StoredBody, StoredEntry};
 use super::seal::Purpose;
 use super::state::Where;
 use super::wide;
@@ -121,13 +121,16 @@ impl Core {
         let start = start.unwrap_or(FIRST_NUMBER).max(self.reader.first_number());
         for found in self.reader.scan(start) {
             let record = found.map_err(|error| damaged(&error))?;
-            if let Some(Stored::Delivery(delivery)) = Stored::decode(record.kind, record.version, &record.payload) {
-                if delivery.head.id == id {
-                    return Ok(Some(Found { record: record.number, delivery: *delivery }));
+            // Most of what is on the way need not be read whole.
+            let at = (record.kind == record::DELIVERY).then(|| Delivery::peek_id(&record.payload)).flatten();
+            match at {
+                Some(at) if at == id => {
+                    let not_one = || StoreError::Damaged(format!("record {} is no delivery", record.number));
+                    let delivery = Delivery::decode(&record.payload).ok_or_else(not_one)?;
+                    return Ok(Some(Found { record: record.number, delivery }));
                 }
-                if delivery.head.id > id {
-                    break;
-                }
+                Some(at) if at > id => break,
+                _ => {}
             }
         }
         Ok(None)
@@ -232,15 +235,16 @@ impl Core {
         let Some(Found { record, .. }) = self.locate(start)? else { return Ok(piece) };
         for found in self.reader.scan(record) {
             let record = found.map_err(|error| damaged(&error))?;
-            if let Some(Stored::Delivery(delivery)) = Stored::decode(record.kind, record.version, &record.payload) {
-                if delivery.head.id >= end {
-                    break;
-                }
-                let last = delivery.head.id.saturating_add(1) == end;
-                piece.push(*delivery);
-                if last {
-                    break;
-                }
+            if record.kind != record::DELIVERY {
+                continue;
+            }
+            let Some(delivery) = Delivery::decode(&record.payload) else { continue };
+            let id = delivery.head.id;
+            if id < end {
+                piece.push(delivery);
+            }
+            if id.saturating_add(1) >= end {
+                break;
             }
         }
         Ok(piece)

@@ -297,6 +297,11 @@ impl Delivery {
         postcard::from_bytes(payload).ok()
     }
 
+    /// The number alone: the first thing in the payload.
+    pub(super) fn peek_id(payload: &[u8]) -> Option<u64> {
+        postcard::take_from_bytes(payload).ok().map(|(id, _)| id)
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         put(self, &mut bytes);

@@ -1,6 +1,13 @@
 //! The store on one machine: the contract, and what a disk, a power cut and damage can do to it.
 
+mod canary;
+mod copies;
+mod damage;
+mod disk;
+mod index;
 mod kit;
+mod power;
+mod pruning;
 
 use std::sync::Arc;
 

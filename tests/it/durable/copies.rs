@@ -1,0 +1,69 @@
+//! Backups, and what is restored from them.
+
+use adjutant::store::local::{CopyError, MasterKey, OpenError};
+use adjutant::store::{Limits, LocalStore, Store};
+
+use super::kit::{Folder, MASTER, answers, assert_same, fill, open_at, settings};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_of_a_store_in_use_restores_to_the_same_answers() {
+    let folder = Folder::new();
+    let (store, _) = folder.try_open(settings(Limits::default())).unwrap();
+    fill(&store, "some", 60).await;
+    let before = answers(&store).await;
+    let (copy, restored) = (folder.path().with_extension("copy"), folder.path().with_extension("restored"));
+    let busy = tokio::spawn({
+        let store = store.clone();
+        async move { fill(&store, "meanwhile", 30).await }
+    });
+    let backup = store.backup(&copy, |_, _| {}).await.unwrap();
+    busy.await.unwrap();
+    assert!(backup.records > 200 && backup.up_to_record == backup.records, "{backup:?}");
+    assert!(matches!(store.backup(&copy, |_, _| {}).await, Err(CopyError::NotEmpty(_))));
+    let verified = LocalStore::verify_folder(&copy, &settings(Limits::default()), &MasterKey::Bytes(MASTER), &mut |_, _| {});
+    assert_eq!(verified.unwrap().findings, Vec::new());
+    LocalStore::restore(&copy, &restored).unwrap();
+    assert!(matches!(LocalStore::restore(&copy, &restored), Err(CopyError::NotEmpty(_))));
+    let (back, report) = open_at(&restored, settings(Limits::default())).unwrap();
+    assert!(report.clean, "{report:?}");
+    // All of before is there; what came meanwhile may be.
+    let after = answers(&back).await;
+    let lost: Vec<&String> = before.iter().rev().skip(2).filter(|line| !after.contains(line)).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+    fill(&back, "afterwards", 3).await;
+    assert!(back.verify(|_, _| {}).await.unwrap().findings.is_empty());
+}
+
+#[tokio::test]
+async fn a_backup_of_a_store_at_rest_is_the_same_store() {
+    let folder = Folder::new();
+    let (store, _) = folder.try_open(settings(Limits::default())).unwrap();
+    fill(&store, "some", 30).await;
+    let (before, copy) = (answers(&store).await, folder.path().with_extension("copy"));
+    store.backup(&copy, |_, _| {}).await.unwrap();
+    store.close().await.unwrap();
+    let (back, _) = open_at(&copy, settings(Limits::default())).unwrap();
+    assert_same(&before, &answers(&back).await);
+}
+
+#[tokio::test]
+async fn a_damaged_backup_is_not_restored() {
+    let folder = Folder::new();
+    let (store, _) = folder.try_open(settings(Limits::default())).unwrap();
+    fill(&store, "some", 30).await;
+    let copy = folder.path().with_extension("copy");
+    store.backup(&copy, |_, _| {}).await.unwrap();
+    let segment = super::damage::first_segment(&copy);
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[5000] ^= 4;
+    std::fs::write(&segment, bytes).unwrap();
+    let restored = folder.path().with_extension("restored");
+    let refused = LocalStore::restore(&copy, &restored);
+    assert!(matches!(refused, Err(CopyError::Damaged(_))), "{refused:?}");
+    assert!(!restored.exists() || std::fs::read_dir(&restored).unwrap().next().is_none());
+    std::fs::remove_file(copy.join("format")).unwrap();
+    assert!(matches!(LocalStore::restore(&copy, &restored), Err(CopyError::NoStore(_))));
+    let other = MasterKey::Bytes([1; 32]);
+    let wrong = LocalStore::verify_folder(&folder.path(), &settings(Limits::default()), &other, &mut |_, _| {});
+    assert!(matches!(wrong, Err(OpenError::InUse(_))), "{wrong:?}");
+}
