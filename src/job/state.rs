@@ -156,11 +156,15 @@ impl Job {
                 self.again = true;
             }
             (JobState::Running { .. }, Input::Wake { .. }) => self.again = true,
+            // What went wrong before the wait says nothing of what is there after it.
             (JobState::Waiting { .. }, Input::Ask { at, by }) => {
-                self.asked_by = by;
+                (self.asked_by, self.attempts) = (by, 0);
                 self.state = due(at);
             }
-            (JobState::Waiting { .. }, Input::Wake { at }) => self.state = due(at),
+            (JobState::Waiting { .. }, Input::Wake { at }) => {
+                self.attempts = 0;
+                self.state = due(at);
+            }
             (JobState::Due { .. } | JobState::Parked { .. }, Input::Ask { by, .. }) => self.asked_by = by,
             (JobState::Due { .. } | JobState::Parked { .. }, Input::Wake { .. }) => {}
             (JobState::Due { .. } | JobState::Waiting { .. } | JobState::Parked { .. }, Input::Retry { at }) => {
@@ -276,8 +280,8 @@ mod tests {
         ("parks", ["-", "parked", "-", "-", "-", "-"]),
         ("done, other lease", ["-", "-", "-", "-", "-", "-"]),
         ("lease ended", ["-", "due", "-", "-", "-", "-"]),
-        ("ask", ["due asked", "running again asked", "due asked", "parked asked", "-", "-"]),
-        ("wake", ["=", "running again", "due", "=", "-", "-"]),
+        ("ask", ["due asked", "running again asked", "due 0 asked", "parked asked", "-", "-"]),
+        ("wake", ["=", "running again", "due 0", "=", "-", "-"]),
         ("cancel", ["cancelled", "cancelled", "cancelled", "cancelled", "-", "-"]),
         ("retry", ["due 0", "-", "due 0", "due 0", "-", "-"]),
         ("park", ["parked", "-", "parked", "-", "-", "-"]),
