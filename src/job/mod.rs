@@ -93,7 +93,7 @@ pub struct Job {
     pub made_by: DeliveryId,
     /// The newest delivery that was merged into it.
     pub asked_by: DeliveryId,
-    /// Attempts started since it was made, last retried by a person, released from waiting, or put to work once more
+    /// Attempts started since it was made, last retried by a person, released by an event, or put to work once more
     /// because somebody asked while it ran; counted before the first call of each. A snooze gives its attempt back.
     pub attempts: u32,
     /// Somebody asked again while it ran: it runs once more when it ends.

@@ -197,6 +197,18 @@ async fn a_rate_limit_puts_a_job_off_until_it_is_over_and_uses_no_attempt() {
 }
 
 #[tokio::test]
+async fn a_user_whom_zoom_did_not_show_is_looked_for_again_when_an_event_tells_of_them() {
+    let bench = Bench::new(&[ASSISTANTS]);
+    let job = bench.create("jill").await;
+    assert_eq!(in_a_line(&job.state), "parked not-found");
+    bench.zoom.put_user("jill", Status::Active, 2);
+    bench.user_event("user.invitation_accepted", "jill").await;
+    bench.drain().await;
+    assert_eq!(bench.state().await, "done changed: add assistant api@example.com");
+    assert_eq!((bench.jobs().await.len(), bench.newest().await.attempts), (1, 1));
+}
+
+#[tokio::test]
 async fn a_user_whom_zoom_does_not_show_yet_is_looked_for_again() {
     let bench = bench();
     bench.zoom.trouble("user", 3, Trouble::Fail(ZoomError::NotFound(String::new())));
