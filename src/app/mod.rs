@@ -58,10 +58,11 @@ pub struct Machine {
 }
 
 /// Serves until the signals say to stop, then drains and closes the store. `ready` is told the two addresses once
-/// deliveries are taken.
+/// deliveries are taken. `failure` becomes the reason when the disk failed.
 pub async fn serve(
     config: &Config,
     store: Arc<dyn Store>,
+    mut failure: watch::Receiver<Option<String>>,
     machine: Machine,
     signals: Signals,
     ready: impl FnOnce(SocketAddr, SocketAddr) + Send,
@@ -104,6 +105,11 @@ pub async fn serve(
     let by_signal = tokio::select! {
         () = signals.first() => true,
         () = failed.cancelled() => false,
+        Ok(why) = failure.wait_for(Option::is_some) => {
+            // Nothing can be finished any more: whoever waits for an answer gets none, and Zoom asks again.
+            let why = why.clone().unwrap_or_default();
+            return Err(StoreError::Failed(why).into());
+        }
     };
     tracing::info!("stopping: taking nothing new, finishing what runs");
     stop.cancel();

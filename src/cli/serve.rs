@@ -8,6 +8,7 @@ use crate::chance::SystemChance;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::store::StoreError;
+use crate::store::local::OpenReport;
 
 pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
     let config = context.config()?;
@@ -24,13 +25,30 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let signals =
         Signals::of_process().map_err(|error| Failure::new(Exit::Io, format!("cannot listen for signals: {error}")))?;
     let machine = Machine { clock: Arc::new(SystemClock), chance: Arc::new(SystemChance) };
-    let store = Arc::new(crate::store::MemoryStore::default());
+    let (store, report) = super::store::open_local(config.store.clone()).await?;
+    told(&report);
+    let failure = store.failure();
     let ready = |public, admin| {
         tracing::info!(%public, %admin, version = env!("CARGO_PKG_VERSION"), "ready: deliveries are taken");
         // Only under systemd is there somebody to tell.
         let _nobody = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     };
-    Ok(app::serve(config, store, machine, signals, ready).await?)
+    Ok(app::serve(config, Arc::new(store), failure, machine, signals, ready).await?)
+}
+
+/// What opening the store found, for the log.
+fn told(report: &OpenReport) {
+    let OpenReport { clean, torn_bytes, replayed, rebuilt_index, damaged_snapshots, damage } = report;
+    tracing::info!(clean, torn_bytes, replayed, "the store is open");
+    if let Some(why) = rebuilt_index {
+        tracing::warn!(%why, "the index was built anew");
+    }
+    for problem in damaged_snapshots {
+        tracing::warn!(%problem, "a snapshot is damaged; what it held was read from elsewhere");
+    }
+    for problem in damage {
+        tracing::error!(%problem, "damage was accepted");
+    }
 }
 
 impl From<ServeError> for Failure {

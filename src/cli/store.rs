@@ -1,14 +1,18 @@
-//! `adjutant store`
+//! `adjutant store`, and how the command line opens a store.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::out::Out;
 use super::{Context, Exit, Failure};
-use crate::config::Outline;
+use crate::chance::SystemChance;
+use crate::clock::SystemClock;
+use crate::config::{Outline, StoreSection};
 use crate::store::Store;
+use crate::store::local::{LocalStore, MasterKey, OpenError, OpenReport, Stage};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Asked {
@@ -41,8 +45,76 @@ pub(super) async fn run(context: &Context, asked: Asked, _out: &mut Out) -> Resu
 }
 
 /// Opens the store of a stopped service.
-#[expect(clippy::unused_async, reason = "what it calls is not there yet")]
 pub(super) async fn open(outline: &Outline) -> Result<Arc<dyn Store>, Failure> {
-    let folder = outline.store.folder.display();
-    Err(Failure::new(Exit::Failed, format!("cannot open {folder} yet: this build has no store on disk")))
+    let folder = &outline.store.folder;
+    if !folder.exists() {
+        let text =
+            format!("there is no store at {}: the service was never started with this configuration", folder.display());
+        return Err(Failure::new(Exit::Failed, text));
+    }
+    let (store, _report) = open_local(outline.store.clone()).await?;
+    Ok(Arc::new(store))
+}
+
+/// Opens the store, with a progress bar on a terminal where it takes long.
+pub(super) async fn open_local(section: StoreSection) -> Result<(LocalStore, OpenReport), Failure> {
+    let opened = tokio::task::spawn_blocking(move || {
+        let StoreSection { folder, master_key_file, settings } = section;
+        let mut shown = None;
+        let mut progress = |stage: Stage, done: u64, of: u64| shown.get_or_insert_with(bar).tell(stage, done, of);
+        let (clock, chance) = (Arc::new(SystemClock), Arc::new(SystemChance));
+        LocalStore::open(&folder, settings, MasterKey::File(master_key_file), clock, chance, &mut progress)
+            .map_err(|error| Failure::from((folder, error)))
+    });
+    opened.await.map_err(|error| Failure::new(Exit::Io, format!("cannot open the store: {error}")))?
+}
+
+/// What opening tells people: a bar, which hides itself where there is no terminal.
+struct Bar(ProgressBar, Option<Stage>);
+
+fn bar() -> Bar {
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {human_pos} of {human_len} records, {eta} left") {
+        bar.set_style(style);
+    }
+    Bar(bar, None)
+}
+
+impl Bar {
+    fn tell(&mut self, stage: Stage, done: u64, of: u64) {
+        if self.1 != Some(stage) {
+            self.1 = Some(stage);
+            self.0.set_message(match stage {
+                Stage::Replaying => "reading the journal",
+                Stage::Indexing => "building the index",
+            });
+        }
+        self.0.set_length(of);
+        self.0.set_position(done);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl From<(PathBuf, OpenError)> for Failure {
+    fn from((folder, error): (PathBuf, OpenError)) -> Self {
+        let place = folder.display();
+        match error {
+            OpenError::InUse(_) => Self::new(
+                Exit::Held,
+                format!("another process holds the store at {place}. stop it, or ask it without --offline"),
+            ),
+            error @ (OpenError::Damaged(_) | OpenError::JournalShort { .. } | OpenError::Record { .. }) => {
+                Self::new(Exit::Failed, format!("the store at {place}: {error}. `adjutant store verify` says more"))
+            }
+            error => {
+                let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+                Self::new(Exit::Io, format!("the store at {place}: {error}{source}"))
+            }
+        }
+    }
 }

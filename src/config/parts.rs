@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::problem::Place;
 use super::section::Section;
+use crate::store::{Limits, journal, local};
 use crate::web::accept::AcceptSettings;
 use crate::web::webhook::ReceiverSettings;
 use crate::work::FactsSettings;
@@ -41,7 +42,9 @@ pub struct Admin {
 pub struct StoreSection {
     /// The folder of journal and index.
     pub folder: PathBuf,
-    pub dedupe: Duration,
+    /// The key that seals all others; made on the first start, mode 0600.
+    pub master_key_file: PathBuf,
+    pub settings: local::Settings,
 }
 
 /// `[log]`.
@@ -185,9 +188,61 @@ pub(super) fn store(mut section: Section<'_, '_>, server: &Server) -> StoreSecti
         let help = "expected dedupe_hours to be longer: else a delivery could be replayed after it was forgotten";
         section.reading.problem(place, what, help);
     }
-    let store = StoreSection { folder: section.reading.folder.join(folder), dedupe };
+    let file = "the path of a file, relative to this configuration, or credential:NAME";
+    let key = section.parsed_or("master_key_file", ("master.key", "master.key".to_owned()), file, |text| {
+        (!text.trim().is_empty()).then(|| text.to_owned())
+    });
+    let master_key_file = section.reading.file(&key);
+    let settings = store_settings(&mut section, dedupe);
+    let store = StoreSection { folder: section.reading.folder.join(folder), master_key_file, settings };
     section.finish();
     store
+}
+
+fn store_settings(section: &mut Section<'_, '_>, dedupe: Duration) -> local::Settings {
+    let default = local::Settings::default();
+    local::Settings {
+        limits: Limits {
+            dedupe_window: dedupe,
+            backlog_max: section.number("backlog_max", default.limits.backlog_max, 1_000..=10_000_000, "items"),
+            ..default.limits
+        },
+        journal: journal::Settings {
+            segment_bytes: section.number(
+                "segment_bytes",
+                default.journal.segment_bytes,
+                4_194_304..=1_073_741_824,
+                "bytes",
+            ) & !7,
+        },
+        disk_reserve_bytes: section.number(
+            "disk_reserve_bytes",
+            default.disk_reserve_bytes,
+            0..=1_099_511_627_776,
+            "bytes",
+        ),
+        unplanned_max: section.number("unplanned_max", default.unplanned_max, 1_000..=10_000_000, "deliveries"),
+        index_lag_max: section.number("index_lag_max", default.index_lag_max, 1_000..=100_000_000, "records"),
+        dedupe_memory_max: section.number(
+            "dedupe_memory_max",
+            default.dedupe_memory_max,
+            65_536..=100_000_000,
+            "deliveries",
+        ),
+        snapshot_every_bytes: section.number(
+            "snapshot_every_bytes",
+            default.snapshot_every_bytes,
+            1_048_576..=1_099_511_627_776,
+            "bytes",
+        ),
+        index_cache_bytes: section.number(
+            "index_cache_bytes",
+            default.index_cache_bytes,
+            1_048_576..=17_179_869_184,
+            "bytes",
+        ),
+        accept_damage: default.accept_damage,
+    }
 }
 
 pub(super) fn zoom(mut section: Section<'_, '_>) -> zoom::Settings {

@@ -5,9 +5,11 @@
 //! positions do not leak.
 
 pub mod journal;
+pub mod local;
 mod memory;
 mod port;
 
+pub use local::LocalStore;
 pub use memory::{Limits, MemoryStore};
 pub use port::{
     Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased, Move,

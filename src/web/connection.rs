@@ -139,19 +139,14 @@ impl Conn {
     fn deadlines(&self, settings: &AcceptSettings) -> (Option<Instant>, Instant) {
         let header = Duration::from_secs(u64::from(settings.header_secs));
         let idle = Duration::from_secs(u64::from(settings.idle_secs));
-        // A head that begins after we looked is not due before this.
-        let soonest = Instant::now() + header;
-        match self.phase() {
-            Phase::Fresh | Phase::Head => {
-                let due = self.since() + header;
-                (Some(due), due)
-            }
-            Phase::Idle => {
-                let due = self.since() + idle;
-                (Some(due), due.min(soonest))
-            }
-            Phase::Busy => (None, soonest),
-        }
+        let due = match self.phase() {
+            Phase::Fresh | Phase::Head => Some(self.since() + header),
+            Phase::Idle => Some(self.since() + idle),
+            Phase::Busy => None,
+        };
+        // A phase that begins after we looked is not due before this.
+        let soonest = Instant::now() + header.min(idle);
+        (due, due.map_or(soonest, |due| due.min(soonest)))
     }
 }
 

@@ -152,12 +152,7 @@ impl Planner {
         }
         let note = account.and_then(|account| self.attention(account, &event));
         let steps = rules::plan(&event, roster.rules());
-        let verdict = if steps.is_empty() {
-            Verdict::Nothing
-        } else {
-            // A person who asks for it again means it, although the same was meant before.
-            Verdict::Work { meaning: event.meaning.filter(|_| !delivery.replayed), steps }
-        };
+        let verdict = if steps.is_empty() { Verdict::Nothing } else { Verdict::Work { meaning: event.meaning, steps } };
         (decide(id, event.name, verdict), note)
     }
 

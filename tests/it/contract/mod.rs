@@ -1,9 +1,9 @@
 //! The contract of the store's port, one sentence a case, run for every implementation; and random operation sequences
 //! against the model in memory ([`model`]).
 
-mod cases;
-mod kit;
-mod model;
+pub(crate) mod cases;
+pub(crate) mod kit;
+pub(crate) mod model;
 mod wrong;
 
 use std::sync::Arc;
@@ -58,5 +58,7 @@ macro_rules! contract {
         }
     };
 }
+
+pub(crate) use contract;
 
 contract!(memory, crate::contract::MemoryHarness);

@@ -1,0 +1,200 @@
+//! The applier: the one thread that writes the index, behind the journal.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use super::core::Core;
+use super::dedupe::{GENERATION, Generation, Seen, generation_of};
+use super::index::{Applied, Broken, Index, IndexPlace};
+use super::outbox::IndexOp;
+use super::record::{Change, Stored};
+use super::state::{DELIVERIES_A_MARK, ENTRIES_A_MARK};
+use super::wide;
+use crate::clock::lock;
+use crate::store::journal::Reader;
+
+/// So many operations go into one batch, or somewhat more.
+const OPS: usize = 8192;
+/// Records that are read between two steps of a progress bar.
+const RECORDS: u64 = 4096;
+/// How often it looks whether somebody found the index broken, while nothing comes.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// What a batch of the journal means for the index.
+#[derive(Debug)]
+pub(super) struct ToApply {
+    pub(super) ops: Vec<IndexOp>,
+    /// One past its last record.
+    pub(super) next: u64,
+    pub(super) crc: u32,
+}
+
+/// Until the writer is gone.
+pub(super) fn run(core: &Arc<Core>, place: &IndexPlace, incoming: &Receiver<ToApply>) {
+    loop {
+        let first = match incoming.recv_timeout(LOOK_EVERY) {
+            Ok(first) => Some(first),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        if core.index.take_broken() {
+            build_anew(core, place);
+        }
+        let Some(mut group) = first else { continue };
+        while group.ops.len() < OPS
+            && let Ok(more) = incoming.try_recv()
+        {
+            group.ops.extend(more.ops);
+            (group.next, group.crc) = (more.next, more.crc);
+        }
+        take_in(core, place, group);
+    }
+}
+
+fn take_in(core: &Arc<Core>, place: &IndexPlace, group: ToApply) {
+    let (count, next) = (wide(group.ops.len()), group.next);
+    let spills = group.ops.iter().any(|op| matches!(op, IndexOp::Spill(_)));
+    let applied = core.index.get().map(|index| index.apply(group.ops, Applied::new(next, group.crc)));
+    match applied {
+        Some(Ok(filters)) => {
+            if spills {
+                let mut guarded = lock(&core.guarded);
+                for (generation, filter) in filters {
+                    guarded.state.dedupe.spilled(generation, filter);
+                }
+            }
+        }
+        Some(Err(Broken(why))) => {
+            core.index.found_broken(&why);
+            core.index.take_broken();
+            build_anew(core, place);
+        }
+        None => build_anew(core, place),
+    }
+    core.index.waiting.fetch_sub(count, Ordering::Relaxed);
+    core.applied.send_replace(next);
+}
+
+/// Makes the index from the journal while the store runs. Where that fails, the store goes on without.
+fn build_anew(core: &Arc<Core>, place: &IndexPlace) {
+    core.index.set(None);
+    let generations = lock(&core.guarded).state.dedupe.spilled_numbers();
+    match build(place, core.settings.index_cache_bytes, &core.reader, &generations, &mut |_, _| {}) {
+        Ok(index) => {
+            let filters = generations.iter().filter_map(|number| Some((*number, index.filter(*number).ok()??)));
+            let filters: Vec<_> = filters.collect();
+            let mut guarded = lock(&core.guarded);
+            for (number, filter) in filters {
+                guarded.state.dedupe.spilled(number, Arc::new(filter));
+            }
+            drop(guarded);
+            core.index.set(Some(Arc::new(index)));
+        }
+        Err(Broken(why)) => tracing::error!(why, "the index cannot be built; listings of old deliveries fail"),
+    }
+}
+
+/// Tells how far a rebuild is: records done, of how many.
+pub(super) type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+
+/// An index made from the whole journal.
+pub(super) fn build(
+    place: &IndexPlace,
+    cache_bytes: u64,
+    reader: &Reader,
+    generations: &[u64],
+    progress: Progress<'_>,
+) -> Result<Index, Broken> {
+    Index::remove(place).map_err(|error| Broken(format!("cannot be removed: {error}")))?;
+    let index = Index::open(place, cache_bytes)?;
+    feed(&index, reader, reader.first_number(), generations, progress)?;
+    Ok(index)
+}
+
+/// Takes in all records from a number on, up to the last that is synced. Generations that are asked for must begin there.
+pub(super) fn feed(
+    index: &Index,
+    reader: &Reader,
+    from: u64,
+    generations: &[u64],
+    progress: Progress<'_>,
+) -> Result<(), Broken> {
+    let total = reader.next_number().saturating_sub(from);
+    let mut feeding = Feeding { ops: Vec::new(), wanted: generations, open: BTreeMap::new() };
+    let mut last = Applied::new(from, 0);
+    for found in reader.scan(from) {
+        // What is damaged was told when the journal was opened.
+        let Ok(record) = found else { continue };
+        if let Some(stored) = Stored::decode(record.kind, record.version, &record.payload) {
+            feeding.take(record.number, stored);
+        }
+        last = Applied::new(record.number.saturating_add(1), crc32c::crc32c(&record.payload));
+        let done = last.next.saturating_sub(from);
+        if feeding.ops.len() >= OPS || done.is_multiple_of(RECORDS) {
+            index.apply(std::mem::take(&mut feeding.ops), last)?;
+            progress(done.min(total), total);
+        }
+    }
+    for (_, generation) in std::mem::take(&mut feeding.open) {
+        feeding.ops.push(IndexOp::Spill(Arc::new(generation)));
+    }
+    if last.next > from || !feeding.ops.is_empty() {
+        index.apply(feeding.ops, last)?;
+    }
+    progress(total, total);
+    Ok(())
+}
+
+struct Feeding<'a> {
+    ops: Vec<IndexOp>,
+    wanted: &'a [u64],
+    open: BTreeMap<u64, Generation>,
+}
+
+impl Feeding<'_> {
+    fn take(&mut self, number: u64, stored: Stored) {
+        match stored {
+            Stored::Delivery(delivery) => {
+                let id = delivery.head.id;
+                if id.is_multiple_of(DELIVERIES_A_MARK) || id == 1 {
+                    self.ops.push(IndexOp::Delivery { id, record: number });
+                }
+                self.mark_entries(number, delivery.head.index, 1);
+                let generation = generation_of(id);
+                if self.wanted.contains(&generation) {
+                    let seen = Seen {
+                        body: delivery.tail.body_print,
+                        request: delivery.tail.request_print,
+                        received_at: delivery.tail.received_at,
+                        original: delivery.head.duplicate_of.is_none(),
+                    };
+                    self.open.entry(generation).or_insert_with(|| Generation::new(generation, number)).add(id, seen);
+                    if id.is_multiple_of(GENERATION)
+                        && let Some(whole) = self.open.remove(&generation)
+                    {
+                        self.ops.push(IndexOp::Spill(Arc::new(whole)));
+                    }
+                }
+            }
+            Stored::Changes(changes) => {
+                self.mark_entries(number, changes.first_index, wide(changes.entries.len()));
+                for change in changes.changes {
+                    if let Change::Planned { delivery, decided, jobs } = change {
+                        self.ops.push(IndexOp::Decided { delivery, decided, jobs });
+                    }
+                }
+            }
+        }
+    }
+
+    fn mark_entries(&mut self, record: u64, first: u64, count: u64) {
+        let mut index = first.next_multiple_of(ENTRIES_A_MARK);
+        while index < first.saturating_add(count) {
+            self.ops.push(IndexOp::Entry { index, record });
+            index = index.saturating_add(ENTRIES_A_MARK);
+        }
+    }
+}

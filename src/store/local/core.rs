@@ -1,0 +1,253 @@
+//! What all handles and threads of a store share.
+
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use tokio::sync::{oneshot, watch};
+
+use super::Settings;
+use super::index::IndexCell;
+use super::keys::{Keys, Owner};
+use super::state::State;
+use crate::audit::tree::Frontier;
+use crate::clock::{Clock, lock};
+use crate::ids::AccountId;
+use crate::store::journal::files::{Files, is_full};
+use crate::store::journal::{Pruner, Reader};
+use crate::store::port::StoreError;
+
+/// How often the free space is asked for, in milliseconds.
+const SPACE_EVERY_MILLIS: i64 = 1000;
+
+/// Whether the store takes anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    /// Writes what was taken, takes nothing more.
+    Closing,
+    /// The handles are gone without a close: as if the process had been killed.
+    Abandoned,
+    Closed,
+    Failed(String),
+}
+
+/// What the lock guards.
+#[derive(Debug)]
+pub(super) struct Guarded {
+    pub(super) state: State,
+    pub(super) phase: Phase,
+    /// The writer waits for something to write.
+    pub(super) writer_idle: bool,
+}
+
+/// What is on disk.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Synced {
+    /// One past the last record.
+    pub(super) next: u64,
+    pub(super) tree: Frontier,
+}
+
+pub(super) struct Core {
+    pub(super) guarded: Mutex<Guarded>,
+    /// Something to write, or another phase.
+    pub(super) wake: Condvar,
+    pub(super) synced: Mutex<Synced>,
+    /// One past the last record that the index took in.
+    pub(super) applied: watch::Sender<u64>,
+    pub(super) changed: watch::Sender<u64>,
+    pub(super) failure: watch::Sender<Option<String>>,
+    /// The writer waits for room on the disk.
+    pub(super) stalled: AtomicBool,
+    free_bytes: AtomicU64,
+    free_asked_at: AtomicI64,
+    pub(super) settings: Settings,
+    pub(super) files: Arc<dyn Files>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) keys: Arc<Keys>,
+    pub(super) index: Arc<IndexCell>,
+    pub(super) reader: Reader,
+    pub(super) pruner: Pruner,
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
+/// Parts of a core that come from opening.
+pub(super) struct Parts {
+    pub(super) state: State,
+    pub(super) settings: Settings,
+    pub(super) files: Arc<dyn Files>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) keys: Arc<Keys>,
+    pub(super) index: Arc<IndexCell>,
+    pub(super) reader: Reader,
+    pub(super) pruner: Pruner,
+}
+
+impl Core {
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { state, settings, files, clock, keys, index, reader, pruner } = parts;
+        let synced = Synced { next: state.next_record, tree: state.tree.clone() };
+        Self {
+            applied: watch::Sender::new(synced.next),
+            guarded: Mutex::new(Guarded { state, phase: Phase::Open, writer_idle: false }),
+            wake: Condvar::new(),
+            synced: Mutex::new(synced),
+            changed: watch::Sender::new(0),
+            failure: watch::Sender::new(None),
+            stalled: AtomicBool::new(false),
+            free_bytes: AtomicU64::new(u64::MAX),
+            free_asked_at: AtomicI64::new(i64::MIN),
+            settings,
+            files,
+            clock,
+            keys,
+            index,
+            reader,
+            pruner,
+        }
+    }
+
+    /// The lock, where the store is open.
+    pub(super) fn open(&self) -> Result<MutexGuard<'_, Guarded>, StoreError> {
+        let guarded = lock(&self.guarded);
+        match &guarded.phase {
+            Phase::Open => Ok(guarded),
+            Phase::Failed(why) => Err(StoreError::Failed(why.clone())),
+            Phase::Closing | Phase::Abandoned | Phase::Closed => Err(StoreError::Closed),
+        }
+    }
+
+    /// Looks at the state.
+    pub(super) fn read<T>(&self, what: impl FnOnce(&State) -> T) -> Result<T, StoreError> {
+        self.open().map(|guarded| what(&guarded.state))
+    }
+
+    /// Changes what is in memory only.
+    pub(super) fn touch<T>(&self, what: impl FnOnce(&mut State) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.open().and_then(|mut guarded| what(&mut guarded.state))
+    }
+
+    /// Does one unit, and returns what it came to when it is on disk.
+    pub(super) async fn write<T>(
+        &self,
+        what: impl FnOnce(&mut State) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let (done, written) = self.begin(false, what)?;
+        if let Some(written) = written {
+            // The writer ends without a word only when the store does.
+            written.await.unwrap_or(Err(StoreError::Closed))?;
+        }
+        Ok(done)
+    }
+
+    /// Does one unit; the receiver ends when that is on disk, and there is none where nothing was to be written.
+    #[expect(clippy::type_complexity, reason = "a result with what to wait for")]
+    pub(super) fn begin<T>(
+        &self,
+        impatient: bool,
+        what: impl FnOnce(&mut State) -> Result<T, StoreError>,
+    ) -> Result<(T, Option<oneshot::Receiver<Result<(), StoreError>>>), StoreError> {
+        let mut guarded = self.open()?;
+        let done = what(&mut guarded.state)?;
+        let wrote = guarded.state.end_unit();
+        let written = if wrote { guarded.state.outbox.wait(impatient) } else { None };
+        if wrote && guarded.writer_idle {
+            self.wake.notify_all();
+        }
+        Ok((done, written))
+    }
+
+    /// Whoever waits for a change looks again.
+    pub(super) fn bump(&self) {
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Nothing is taken or acknowledged any more.
+    pub(super) fn fail(&self, why: &str) {
+        let mut guarded = lock(&self.guarded);
+        if !matches!(guarded.phase, Phase::Failed(_)) {
+            tracing::error!(why, "the disk failed: nothing is acknowledged any more, the process must exit");
+            guarded.phase = Phase::Failed(why.to_owned());
+        }
+        guarded.state.outbox.end_all(&Err(StoreError::Failed(why.to_owned())));
+        drop(guarded);
+        self.wake.notify_all();
+        self.failure.send_replace(Some(why.to_owned()));
+        self.bump();
+    }
+
+    /// Free space on the disk, asked for once a second at most.
+    pub(super) fn free_bytes(&self) -> u64 {
+        let now = self.clock.now().as_millis();
+        let asked_at = self.free_asked_at.load(Ordering::Relaxed);
+        let due = now < asked_at || now.saturating_sub(asked_at) >= SPACE_EVERY_MILLIS;
+        if due && self.free_asked_at.compare_exchange(asked_at, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            // Where it cannot be told, the write itself will.
+            let free = self.files.free_space().unwrap_or(u64::MAX);
+            self.free_bytes.store(free, Ordering::Relaxed);
+        }
+        self.free_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Why no delivery is taken now, if so.
+    pub(super) fn refusal(&self, unplanned: u64) -> Option<StoreError> {
+        if self.stalled.load(Ordering::Relaxed) || self.free_bytes() < self.settings.disk_reserve_bytes {
+            return Some(StoreError::Full);
+        }
+        if unplanned >= self.settings.unplanned_max {
+            return Some(StoreError::Behind(format!("{unplanned} deliveries wait to be planned")));
+        }
+        let waiting = self.index.waiting.load(Ordering::Relaxed);
+        if waiting >= self.settings.index_lag_max {
+            return Some(StoreError::Behind(format!("the index has {waiting} steps to take in")));
+        }
+        None
+    }
+
+    /// Makes the keys of these owners, where they are missing, before anything is sealed with them.
+    pub(super) async fn ensure_keys(self: &Arc<Self>, owners: Vec<Owner>) -> Result<(), StoreError> {
+        if owners.iter().all(|owner| self.keys.of(owner).is_some()) {
+            return Ok(());
+        }
+        drop(self.open()?);
+        let keys = Arc::clone(&self.keys);
+        let made = self.apart(move || keys.ensure(&owners)).await?;
+        made.map_err(|error| self.key_trouble(&error))
+    }
+
+    fn key_trouble(&self, error: &io::Error) -> StoreError {
+        if is_full(error) {
+            return StoreError::Full;
+        }
+        let why = format!("failed to write the key file: {error}");
+        self.fail(&why);
+        StoreError::Failed(why)
+    }
+
+    pub(super) async fn ensure_account_key(self: &Arc<Self>, account: &AccountId) -> Result<(), StoreError> {
+        if self.keys.of(&Owner::Account(account.clone())).is_some() {
+            return Ok(());
+        }
+        self.ensure_keys(vec![Owner::Account(account.clone())]).await
+    }
+
+    /// Runs something that blocks on a thread that may.
+    pub(super) async fn apart<T: Send + 'static>(
+        &self,
+        what: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let done = tokio::task::spawn_blocking(what).await;
+        done.map_err(|error| StoreError::Failed(format!("a reading task ended: {error}")))
+    }
+
+    pub(super) fn synced_next(&self) -> u64 {
+        lock(&self.synced).next
+    }
+}

@@ -1,0 +1,496 @@
+//! Which bodies and request ids came before: keyed fingerprints, by generation of 65,536 deliveries.
+//!
+//! Generations follow from the numbers of deliveries, so they are the same however the store came to know them. The newest
+//! are held here, as tables; older ones that still count are spilled to the index, and a Bloom filter here says when to
+//! look there. What is decided is written into the delivery, so a replay never looks.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::seal::Fingerprint;
+use super::{narrow, wide};
+use crate::clock::Timestamp;
+
+/// Deliveries of one generation.
+pub(super) const GENERATION: u64 = 1 << 16;
+/// Slots of a table: half of them stay empty.
+const SLOTS: u64 = GENERATION * 2;
+
+/// Which generation a delivery is of. Deliveries are numbered from 1.
+pub(super) const fn generation_of(delivery: u64) -> u64 {
+    delivery.saturating_sub(1) / GENERATION
+}
+
+/// What is known of one delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Seen {
+    pub(super) body: Fingerprint,
+    pub(super) request: Option<Fingerprint>,
+    pub(super) received_at: Timestamp,
+    /// No duplicate itself.
+    pub(super) original: bool,
+}
+
+/// A delivery that came before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Before {
+    pub(super) delivery: u64,
+    pub(super) seen: Seen,
+}
+
+fn low(print: &Fingerprint) -> u64 {
+    print.first_chunk().map_or(0, |low| u64::from_le_bytes(*low))
+}
+
+/// A table from fingerprint to place: fingerprints are keyed, so their bits are as good as random.
+#[derive(Debug, Clone, Default)]
+struct Table(Vec<u32>);
+
+impl Table {
+    /// The slot of the thing that `is_it` finds, or the empty one where it belongs.
+    fn slot(&self, print: &Fingerprint, is_it: impl Fn(u32) -> bool) -> usize {
+        let mut at = low(print) % SLOTS;
+        loop {
+            let slot = narrow(at);
+            match self.0.get(slot) {
+                Some(place) if *place != 0 && !is_it(*place - 1) => at = (at + 1) % SLOTS,
+                _ => return slot,
+            }
+        }
+    }
+
+    fn get(&self, print: &Fingerprint, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        self.0.get(self.slot(print, is_it)).and_then(|place| place.checked_sub(1))
+    }
+
+    fn set(&mut self, print: &Fingerprint, place: u32, is_it: impl Fn(u32) -> bool) {
+        if self.0.is_empty() {
+            self.0 = vec![0; narrow(SLOTS)];
+        }
+        let slot = self.slot(print, is_it);
+        if let Some(to) = self.0.get_mut(slot) {
+            *to = place.saturating_add(1);
+        }
+    }
+}
+
+/// [`Seen`] in 40 bytes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Packed {
+    body: Fingerprint,
+    request: Fingerprint,
+    /// Milliseconds × 8, and the three bits below.
+    at: i64,
+}
+
+impl Packed {
+    const PRESENT: i64 = 1;
+    const HAS_REQUEST: i64 = 2;
+    const ORIGINAL: i64 = 4;
+
+    fn of(seen: Seen) -> Self {
+        let mut at = seen.received_at.as_millis().saturating_mul(8) | Self::PRESENT;
+        at |= if seen.request.is_some() { Self::HAS_REQUEST } else { 0 };
+        at |= if seen.original { Self::ORIGINAL } else { 0 };
+        Self { body: seen.body, request: seen.request.unwrap_or_default(), at }
+    }
+
+    const fn has(&self, bit: i64) -> bool {
+        self.at & bit != 0
+    }
+
+    fn request(&self) -> Option<Fingerprint> {
+        self.has(Self::HAS_REQUEST).then_some(self.request)
+    }
+
+    fn seen(&self) -> Option<Seen> {
+        let received_at = Timestamp::from_millis(self.at >> 3);
+        let (body, request, original) = (self.body, self.request(), self.has(Self::ORIGINAL));
+        self.has(Self::PRESENT).then_some(Seen { body, request, received_at, original })
+    }
+}
+
+/// Deliveries that follow each other.
+#[derive(Debug, Clone)]
+pub(super) struct Generation {
+    pub(super) number: u64,
+    /// The record of its first delivery.
+    pub(super) first_record: u64,
+    seen: Vec<Packed>,
+    bodies: Table,
+    requests: Table,
+    pub(super) newest_at: Timestamp,
+}
+
+impl Generation {
+    pub(super) fn new(number: u64, first_record: u64) -> Self {
+        let (bodies, requests) = (Table::default(), Table::default());
+        let newest_at = Timestamp::from_millis(i64::MIN);
+        Self { number, first_record, seen: Vec::new(), bodies, requests, newest_at }
+    }
+
+    fn first(&self) -> u64 {
+        self.number.saturating_mul(GENERATION).saturating_add(1)
+    }
+
+    fn at(&self, place: u32) -> Option<&Packed> {
+        self.seen.get(usize::try_from(place).ok()?)
+    }
+
+    pub(super) fn add(&mut self, delivery: u64, seen: Seen) {
+        let place = delivery.saturating_sub(self.first());
+        let Ok(short) = u32::try_from(place) else { return };
+        // Numbers that are missing were damaged, and that was accepted.
+        self.seen.resize(narrow(place), Packed::default());
+        self.seen.push(Packed::of(seen));
+        self.newest_at = self.newest_at.max(seen.received_at);
+        let Self { seen: all, bodies, requests, .. } = self;
+        let at = |place: u32| usize::try_from(place).ok().and_then(|place| all.get(place));
+        if seen.original {
+            bodies.set(&seen.body, short, |place| at(place).is_some_and(|other| other.body == seen.body));
+        }
+        if let Some(request) = seen.request {
+            requests.set(&request, short, |place| at(place).and_then(Packed::request) == Some(request));
+        }
+    }
+
+    /// The newest original with this body.
+    pub(super) fn body(&self, print: &Fingerprint) -> Option<Before> {
+        let place = self.bodies.get(print, |at| self.at(at).is_some_and(|seen| seen.body == *print))?;
+        self.before(place)
+    }
+
+    /// The newest with this request id.
+    pub(super) fn request(&self, print: &Fingerprint) -> Option<Before> {
+        let place = self.requests.get(print, |at| self.at(at).and_then(Packed::request) == Some(*print))?;
+        self.before(place)
+    }
+
+    fn before(&self, place: u32) -> Option<Before> {
+        let seen = self.at(place)?.seen()?;
+        Some(Before { delivery: self.first().saturating_add(u64::from(place)), seen })
+    }
+
+    /// All that can be found by body, or by request id: for the index.
+    pub(super) fn findable(&self, what: Looked) -> Vec<(Fingerprint, Before)> {
+        let table = match what {
+            Looked::Body => &self.bodies,
+            Looked::Request => &self.requests,
+        };
+        let places = table.0.iter().filter_map(|place| place.checked_sub(1));
+        let befores = places.filter_map(|place| self.before(place));
+        let mut all: Vec<_> = befores.filter_map(|before| Some((before.seen.print(what)?, before))).collect();
+        all.sort_unstable_by_key(|(print, _)| *print);
+        all
+    }
+}
+
+impl Seen {
+    fn print(&self, what: Looked) -> Option<Fingerprint> {
+        match what {
+            Looked::Body => Some(self.body),
+            Looked::Request => self.request,
+        }
+    }
+}
+
+/// By what something is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Looked {
+    Body,
+    Request,
+}
+
+/// Says of a fingerprint that it is not in a generation, or may be: 1 % of the time it may and is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Bloom(Vec<u64>);
+
+impl Bloom {
+    const HASHES: u64 = 7;
+    const BITS: u64 = GENERATION * 2 * 10;
+
+    pub(super) fn of(generation: &Generation) -> Self {
+        let mut bloom = Self(vec![0; narrow(Self::BITS / 64)]);
+        for seen in generation.seen.iter().filter_map(Packed::seen) {
+            bloom.add(&seen.body);
+            if let Some(request) = &seen.request {
+                bloom.add(request);
+            }
+        }
+        bloom
+    }
+
+    fn bits(print: &Fingerprint) -> impl Iterator<Item = (usize, u64)> {
+        let both = u128::from_le_bytes(*print);
+        let (a, b) = (low(print), u64::try_from(both >> 64).unwrap_or(0) | 1);
+        (0..Self::HASHES).map(move |n| {
+            let bit = a.wrapping_add(b.wrapping_mul(n)) % Self::BITS;
+            (narrow(bit / 64), 1 << (bit % 64))
+        })
+    }
+
+    fn add(&mut self, print: &Fingerprint) {
+        for (word, bit) in Self::bits(print) {
+            if let Some(word) = self.0.get_mut(word) {
+                *word |= bit;
+            }
+        }
+    }
+
+    pub(super) fn may_have(&self, print: &Fingerprint) -> bool {
+        Self::bits(print).all(|(word, bit)| self.0.get(word).is_some_and(|word| word & bit != 0))
+    }
+
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let words: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        (wide(words.len()) == Self::BITS / 64).then_some(Self(words))
+    }
+}
+
+/// A generation that is in the index.
+#[derive(Debug, Clone)]
+pub(super) struct Spilled {
+    pub(super) number: u64,
+    pub(super) first_record: u64,
+    pub(super) newest_at: Timestamp,
+    /// None until the index was opened.
+    pub(super) bloom: Option<Arc<Bloom>>,
+}
+
+/// Looks up what was spilled.
+pub(super) type Lookup<'a> = &'a dyn Fn(u64, Looked, &Fingerprint) -> Option<Before>;
+
+/// All that is known.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Dedupe {
+    /// Newest last; the last one still grows.
+    generations: VecDeque<Arc<Generation>>,
+    /// Given to the index, and kept until that has them.
+    spilling: VecDeque<Arc<Generation>>,
+    spilled: VecDeque<Spilled>,
+}
+
+impl Dedupe {
+    pub(super) fn add(&mut self, delivery: u64, record: u64, seen: Seen) {
+        let number = generation_of(delivery);
+        if self.generations.back().is_none_or(|newest| newest.number != number) {
+            self.generations.push_back(Arc::new(Generation::new(number, record)));
+        }
+        if let Some(newest) = self.generations.back_mut() {
+            // Nobody else has the one that grows.
+            Arc::make_mut(newest).add(delivery, seen);
+        }
+    }
+
+    fn find(&self, what: Looked, print: &Fingerprint, lookup: Lookup<'_>) -> Option<Before> {
+        let held = self.generations.iter().rev().chain(self.spilling.iter().rev());
+        let mut found = held.filter_map(|generation| match what {
+            Looked::Body => generation.body(print),
+            Looked::Request => generation.request(print),
+        });
+        found.next().or_else(|| {
+            let may = |spilled: &&Spilled| spilled.bloom.as_ref().is_none_or(|bloom| bloom.may_have(print));
+            self.spilled.iter().rev().filter(may).find_map(|spilled| lookup(spilled.number, what, print))
+        })
+    }
+
+    /// `duplicate_of` and `same_request_as` of a delivery that comes now.
+    pub(super) fn look(
+        &self,
+        body: &Fingerprint,
+        request: Option<&Fingerprint>,
+        now: Timestamp,
+        window: Duration,
+        lookup: Lookup<'_>,
+    ) -> (Option<u64>, Option<u64>) {
+        let within = |before: &Before| now.since(before.seen.received_at) <= window;
+        let duplicate = self.find(Looked::Body, body, lookup).filter(within);
+        let request = request.and_then(|request| self.find(Looked::Request, request, lookup));
+        let request = request.filter(|before| within(before) && before.seen.body != *body);
+        (duplicate.map(|before| before.delivery), request.map(|before| before.delivery))
+    }
+
+    /// Where more than `deliveries_max` are held: takes the oldest whole generation out, to be spilled, or drops it where
+    /// it counts no more. To be asked again until none comes.
+    pub(super) fn overflow(
+        &mut self,
+        deliveries_max: u64,
+        now: Timestamp,
+        window: Duration,
+    ) -> Option<Arc<Generation>> {
+        while wide(self.generations.len()) > (deliveries_max / GENERATION).max(1) {
+            let oldest = self.generations.pop_front()?;
+            if now.since(oldest.newest_at) <= window {
+                self.spilling.push_back(Arc::clone(&oldest));
+                return Some(oldest);
+            }
+        }
+        None
+    }
+
+    /// The index has it.
+    pub(super) fn spilled(&mut self, number: u64, bloom: Arc<Bloom>) {
+        if let Some(at) = self.spilling.iter().position(|generation| generation.number == number)
+            && let Some(generation) = self.spilling.remove(at)
+        {
+            let Generation { first_record, newest_at, .. } = *generation;
+            self.spilled.push_back(Spilled { number, first_record, newest_at, bloom: Some(bloom) });
+        } else if let Some(spilled) = self.spilled.iter_mut().find(|spilled| spilled.number == number) {
+            spilled.bloom = Some(bloom);
+        }
+    }
+
+    /// What the index must have, or is about to have.
+    pub(super) fn spilled_numbers(&self) -> Vec<u64> {
+        let spilling = self.spilling.iter().map(|generation| generation.number);
+        self.spilled.iter().map(|spilled| spilled.number).chain(spilling).collect()
+    }
+
+    /// Forgets spilled generations that count no more; returns the first that the index must keep, if any was forgotten.
+    pub(super) fn expire(&mut self, now: Timestamp, window: Duration) -> Option<u64> {
+        let mut expired = None;
+        while let Some(oldest) = self.spilled.front().filter(|oldest| now.since(oldest.newest_at) > window) {
+            expired = Some(oldest.number.saturating_add(1));
+            self.spilled.pop_front();
+        }
+        expired
+    }
+
+    /// For a snapshot: the generations that are spilled, and where those that are held begin. What is in them comes from
+    /// the journal again.
+    pub(super) fn freeze(&self) -> Frozen {
+        let spilled = self.spilled.iter().map(|spilled| (spilled.number, spilled.first_record, spilled.newest_at));
+        let held = self.spilling.iter().chain(&self.generations);
+        let held = held.map(|generation| (generation.number, generation.first_record));
+        Frozen { spilled: spilled.collect(), held: held.collect() }
+    }
+
+    /// The generations that are held are empty yet: see [`refill`](Self::refill).
+    pub(super) fn thaw(frozen: Frozen) -> Self {
+        let spilled = |(number, first_record, newest_at)| Spilled { number, first_record, newest_at, bloom: None };
+        let held = frozen.held.into_iter().map(|(number, record)| Arc::new(Generation::new(number, record)));
+        Self {
+            generations: held.collect(),
+            spilling: VecDeque::new(),
+            spilled: frozen.spilled.into_iter().map(spilled).collect(),
+        }
+    }
+
+    /// The first record of what is held.
+    pub(super) fn first_record(&self) -> Option<u64> {
+        self.generations.front().map(|oldest| oldest.first_record)
+    }
+
+    /// Puts a delivery of before the snapshot back to where it was held.
+    pub(super) fn refill(&mut self, delivery: u64, seen: Seen) {
+        let number = generation_of(delivery);
+        if let Some(held) = self.generations.iter_mut().find(|generation| generation.number == number) {
+            Arc::make_mut(held).add(delivery, seen);
+        }
+    }
+}
+
+/// See [`Dedupe::freeze`]. Part of the format of snapshots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Frozen {
+    /// Number, first record, `received_at` of the newest.
+    spilled: Vec<(u64, u64, Timestamp)>,
+    /// Number, first record.
+    held: Vec<(u64, u64)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn print(n: u64) -> Fingerprint {
+        let mut print = [0; 16];
+        // Spread like keyed hashes.
+        print[..8].copy_from_slice(&n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes());
+        print[8..].copy_from_slice(&n.wrapping_mul(0xBF58_476D_1CE4_E5B9).to_le_bytes());
+        print
+    }
+
+    fn seen(n: u64, original: bool) -> Seen {
+        let received_at = Timestamp::from_secs(i64::try_from(n).unwrap());
+        Seen { body: print(n), request: Some(print(n + 1_000_000)), received_at, original }
+    }
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    #[test]
+    fn a_body_is_known_again_in_every_generation_and_after_a_spill() {
+        let mut dedupe = Dedupe::default();
+        let total = GENERATION * 3 + 7;
+        for n in 1..=total {
+            dedupe.add(n, n, Seen { received_at: Timestamp::EPOCH, ..seen(n, true) });
+        }
+        let none: Lookup<'_> = &|_, _, _| None;
+        for n in [1, 2, GENERATION, GENERATION + 1, GENERATION * 3, total] {
+            let (duplicate, request) = dedupe.look(&print(n), Some(&print(n + 1_000_000)), Timestamp::EPOCH, DAY, none);
+            assert_eq!((duplicate, request), (Some(n), None), "the same body under the same id");
+            let (duplicate, request) =
+                dedupe.look(&print(9_999_999), Some(&print(n + 1_000_000)), Timestamp::EPOCH, DAY, none);
+            assert_eq!((duplicate, request), (None, Some(n)));
+        }
+        let oldest = dedupe.overflow(GENERATION * 3, Timestamp::EPOCH, DAY).unwrap();
+        assert_eq!(oldest.number, 0);
+        assert!(dedupe.overflow(GENERATION * 3, Timestamp::EPOCH, DAY).is_none());
+        assert_eq!(dedupe.look(&print(5), None, Timestamp::EPOCH, DAY, none).0, Some(5), "while it is being spilled");
+        dedupe.spilled(0, Arc::new(Bloom::of(&oldest)));
+        assert_eq!(dedupe.look(&print(5), None, Timestamp::EPOCH, DAY, none).0, None);
+        let index: Lookup<'_> = &|number, what, print| {
+            assert_eq!((number, what), (0, Looked::Body));
+            oldest.body(print)
+        };
+        assert_eq!(dedupe.look(&print(5), None, Timestamp::EPOCH, DAY, index).0, Some(5));
+        assert_eq!(dedupe.expire(Timestamp::from_secs(86_400), DAY), None);
+        assert_eq!(dedupe.expire(Timestamp::from_secs(86_401), DAY), Some(1));
+    }
+
+    #[test]
+    fn a_duplicate_does_not_lengthen_the_window_and_the_newest_original_counts() {
+        let mut generation = Generation::new(0, 1);
+        let at = |secs| Seen { received_at: Timestamp::from_secs(secs), ..seen(1, true) };
+        generation.add(1, at(0));
+        generation.add(2, Seen { original: false, ..at(10) });
+        assert_eq!(generation.body(&print(1)).unwrap().delivery, 1);
+        assert_eq!(generation.request(&print(1_000_001)).unwrap().delivery, 2, "of request ids the newest counts");
+        generation.add(3, at(100_000));
+        assert_eq!(generation.body(&print(1)).unwrap().delivery, 3);
+        let findable = generation.findable(Looked::Body);
+        assert_eq!(findable.len(), 1);
+        assert_eq!(findable[0].1.delivery, 3);
+    }
+
+    #[test]
+    fn what_is_held_comes_back_from_the_records_and_a_filter_misses_nothing() {
+        let mut dedupe = Dedupe::default();
+        let first = GENERATION * 2 + 1;
+        for n in first..first + 1000 {
+            dedupe.add(n, n + 5, seen(n, n % 3 != 0));
+        }
+        let mut thawed = Dedupe::thaw(dedupe.freeze());
+        assert_eq!(thawed.first_record(), Some(first + 5));
+        for n in first..first + 1000 {
+            thawed.refill(n, seen(n, n % 3 != 0));
+        }
+        let (before, after) = (&dedupe.generations[0], &thawed.generations[0]);
+        let bloom = Bloom::from_bytes(&Bloom::of(before).to_bytes()).unwrap();
+        for n in first..first + 1000 {
+            assert_eq!(after.body(&print(n)), before.body(&print(n)));
+            assert_eq!(after.body(&print(n)).is_some(), n % 3 != 0);
+            assert_eq!(after.request(&print(n + 1_000_000)), before.request(&print(n + 1_000_000)));
+            assert!(bloom.may_have(&print(n)));
+        }
+        let wrong = (0..10_000).filter(|n| bloom.may_have(&print(5_000_000 + n))).count();
+        assert!(wrong < 300, "{wrong} of 10,000");
+    }
+}

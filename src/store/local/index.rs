@@ -1,0 +1,404 @@
+//! The index: what is derived from the journal, so that it need not be read from the start. In sled, and never trusted.
+//!
+//! It holds where some deliveries and entries are, what was decided about deliveries, spilled generations of
+//! fingerprints, and the record up to which it goes, in the same batch. All of it can be deleted at any time. Decisions
+//! of the store never depend on it, but for duplicates of spilled generations, and in doubt an event is planned.
+//!
+//! Rules: one thread writes, one batch for a group of records, few keys in rising order, small values, no flush while it
+//! runs. Every value ends in a checksum over key and value. Whatever sled panics at is an error here.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::dedupe::{Before, Bloom, GENERATION, Generation, Looked, Seen};
+use super::outbox::IndexOp;
+use super::record::{self, Decided};
+use super::seal::Fingerprint;
+use super::state::{DELIVERIES_A_MARK, ENTRIES_A_MARK};
+use super::wide;
+
+/// Deliveries whose decisions are in one value.
+const PACK: u64 = 64;
+/// Fingerprints in one value.
+const BLOCK: usize = 64;
+const SEGMENT_BYTES: usize = 8 << 20;
+const VERSION: u32 = 1;
+const META: &[u8] = b"m";
+/// So many keys are compared with point reads when it is opened; of a larger index, as many of each end.
+const CHECKED: usize = 100_000;
+
+/// Where the index is.
+#[derive(Debug, Clone)]
+pub enum IndexPlace {
+    /// A folder that is the index's alone.
+    Folder(PathBuf),
+    /// A folder of the system's choice, removed at the end.
+    Temporary,
+}
+
+/// The index cannot be used: it is to be made anew.
+#[derive(Debug, thiserror::Error)]
+#[error("the index is unusable: {0}")]
+pub(super) struct Broken(pub(super) String);
+
+/// Up to where the index goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Applied {
+    version: u32,
+    /// One past the last record that is in.
+    pub(super) next: u64,
+    /// Checksum of that record, to know the journal by.
+    pub(super) crc: u32,
+}
+
+impl Applied {
+    pub(super) const fn new(next: u64, crc: u32) -> Self {
+        Self { version: VERSION, next, crc }
+    }
+}
+
+/// What was decided, of some deliveries that follow each other: by place.
+type Pack = Vec<(u8, Decided, Vec<u64>)>;
+
+#[derive(Debug)]
+pub(super) struct Index {
+    db: sled::Db,
+    /// The pack that was written last, to add to it without reading.
+    newest: std::sync::Mutex<Option<(u64, Pack)>>,
+}
+
+fn guarded<T>(what: impl FnOnce() -> Result<T, Broken>) -> Result<T, Broken> {
+    catch_unwind(AssertUnwindSafe(what)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Err(Broken(text.unwrap_or_else(|| "it panicked".to_owned())))
+    })
+}
+
+fn sled_error(error: sled::Error) -> Broken {
+    Broken(error.to_string())
+}
+
+fn key(prefix: u8, number: u64) -> Vec<u8> {
+    let mut key = vec![prefix];
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+fn checked(key: &[u8], mut value: Vec<u8>) -> Vec<u8> {
+    let crc = crc32c::crc32c_append(crc32c::crc32c(key), &value);
+    value.extend_from_slice(&crc.to_le_bytes());
+    value
+}
+
+fn check<'a>(key: &[u8], stored: &'a [u8]) -> Result<&'a [u8], Broken> {
+    let (value, crc) = stored.split_last_chunk::<4>().ok_or_else(|| Broken("a value is too short".to_owned()))?;
+    let good = crc32c::crc32c_append(crc32c::crc32c(key), value) == u32::from_le_bytes(*crc);
+    if good { Ok(value) } else { Err(Broken("a value is damaged".to_owned())) }
+}
+
+fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Broken> {
+    postcard::from_bytes(bytes).map_err(|_| Broken("a value cannot be read".to_owned()))
+}
+
+fn block_prefix(generation: u64, what: Looked) -> Vec<u8> {
+    let mut prefix = key(b'g', generation);
+    prefix.push(match what {
+        Looked::Body => b'b',
+        Looked::Request => b'r',
+    });
+    prefix
+}
+
+fn bloom_key(generation: u64) -> Vec<u8> {
+    let mut key = key(b'g', generation);
+    key.push(b'z');
+    key
+}
+
+impl Index {
+    pub(super) fn open(place: &IndexPlace, cache_bytes: u64) -> Result<Self, Broken> {
+        let config = sled::Config::new()
+            .cache_capacity(cache_bytes)
+            .segment_size(SEGMENT_BYTES)
+            .flush_every_ms(None)
+            .print_profile_on_drop(false);
+        let config = match place {
+            IndexPlace::Folder(path) => config.path(path),
+            IndexPlace::Temporary => config.temporary(true),
+        };
+        let db = guarded(|| config.open().map_err(sled_error))?;
+        Ok(Self { db, newest: std::sync::Mutex::new(None) })
+    }
+
+    /// Removes all of it.
+    pub(super) fn remove(place: &IndexPlace) -> std::io::Result<()> {
+        match place {
+            IndexPlace::Folder(path) if path.symlink_metadata().is_ok_and(|meta| !meta.is_dir()) => {
+                std::fs::remove_file(path)
+            }
+            IndexPlace::Folder(path) if path.exists() => std::fs::remove_dir_all(path),
+            _ => Ok(()),
+        }
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, Broken> {
+        guarded(|| {
+            let stored = self.db.get(key).map_err(sled_error)?;
+            stored.map(|stored| check(key, &stored).map(sled::IVec::from)).transpose()
+        })
+    }
+
+    /// Up to where it goes; none where it is empty.
+    pub(super) fn applied(&self) -> Result<Option<Applied>, Broken> {
+        let Some(meta) = self.get(META)? else { return Ok(None) };
+        let applied: Applied = decode(&meta)?;
+        if applied.version == VERSION { Ok(Some(applied)) } else { Err(Broken("it is of another version".to_owned())) }
+    }
+
+    /// Compares a scan with point reads, and checks every value on the way.
+    pub(super) fn check(&self) -> Result<(), Broken> {
+        guarded(|| {
+            let one = |item: sled::Result<(sled::IVec, sled::IVec)>| {
+                let (key, stored) = item.map_err(sled_error)?;
+                check(&key, &stored)?;
+                let read = self.db.get(&key).map_err(sled_error)?;
+                if read.as_ref() == Some(&stored) {
+                    Ok(key)
+                } else {
+                    Err(Broken("a scan disagrees with a read".to_owned()))
+                }
+            };
+            let mut last = None;
+            for item in self.db.iter().take(CHECKED) {
+                let key = one(item)?;
+                if last.replace(key.clone()).is_some_and(|last| last >= key) {
+                    return Err(Broken("its keys are not in order".to_owned()));
+                }
+            }
+            for item in self.db.iter().rev().take(CHECKED) {
+                one(item)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes in what some records say. Returns the filters of the generations that it took.
+    pub(super) fn apply(&self, ops: Vec<IndexOp>, applied: Applied) -> Result<Vec<(u64, Arc<Bloom>)>, Broken> {
+        let mut batch = sled::Batch::default();
+        let mut filters = Vec::new();
+        let mut newest = crate::clock::lock(&self.newest);
+        let mut packs: BTreeMap<u64, Pack> = newest.take().into_iter().collect();
+        let write = |batch: &mut sled::Batch, key: Vec<u8>, value: Vec<u8>| {
+            let value = checked(&key, value);
+            batch.insert(key, value);
+        };
+        for op in ops {
+            match op {
+                IndexOp::Delivery { id, record } => {
+                    write(&mut batch, key(b'd', id / DELIVERIES_A_MARK), record.to_le_bytes().to_vec());
+                }
+                IndexOp::Entry { index, record } => {
+                    write(&mut batch, key(b'e', index / ENTRIES_A_MARK), record.to_le_bytes().to_vec());
+                }
+                IndexOp::Decided { delivery, decided, jobs } => {
+                    let pack = match packs.entry(delivery / PACK) {
+                        Entry::Occupied(held) => held.into_mut(),
+                        Entry::Vacant(free) => {
+                            let held = self.pack(*free.key())?;
+                            free.insert(held)
+                        }
+                    };
+                    let place = u8::try_from(delivery % PACK).unwrap_or(0);
+                    pack.retain(|(other, _, _)| *other != place);
+                    pack.push((place, decided, jobs));
+                }
+                IndexOp::Spill(generation) => {
+                    let bloom = Arc::new(Bloom::of(&generation));
+                    write(&mut batch, bloom_key(generation.number), bloom.to_bytes());
+                    for what in [Looked::Body, Looked::Request] {
+                        put_blocks(&generation, what, |key, value| write(&mut batch, key, value));
+                    }
+                    filters.push((generation.number, bloom));
+                }
+                IndexOp::DropBefore(first) => self.drop_before(first)?,
+            }
+        }
+        for (number, pack) in &packs {
+            let mut value = Vec::new();
+            record::put(pack, &mut value);
+            write(&mut batch, key(b'p', *number), value);
+        }
+        write(&mut batch, META.to_vec(), postcard::to_stdvec(&applied).unwrap_or_default());
+        self.db_apply(batch)?;
+        *newest = packs.pop_last();
+        Ok(filters)
+    }
+
+    fn db_apply(&self, batch: sled::Batch) -> Result<(), Broken> {
+        guarded(|| self.db.apply_batch(batch).map_err(sled_error))
+    }
+
+    fn pack(&self, number: u64) -> Result<Pack, Broken> {
+        self.get(&key(b'p', number))?.map_or_else(|| Ok(Pack::new()), |value| decode(&value))
+    }
+
+    fn drop_before(&self, first: u64) -> Result<(), Broken> {
+        guarded(|| {
+            for item in self.db.range(key(b'g', 0)..key(b'g', first)) {
+                let (key, _) = item.map_err(sled_error)?;
+                self.db.remove(key).map_err(sled_error)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn mark(&self, prefix: u8, number: u64) -> Result<Option<u64>, Broken> {
+        guarded(|| {
+            let last = self.db.range(key(prefix, 0)..=key(prefix, number)).next_back();
+            let Some((key, stored)) = last.transpose().map_err(sled_error)? else { return Ok(None) };
+            let value = check(&key, &stored)?;
+            Ok(value.first_chunk().map(|record| u64::from_le_bytes(*record)))
+        })
+    }
+
+    /// A record at or before the one of a delivery.
+    pub(super) fn before_delivery(&self, id: u64) -> Result<Option<u64>, Broken> {
+        self.mark(b'd', id / DELIVERIES_A_MARK)
+    }
+
+    /// A record at or before the one of an entry.
+    pub(super) fn before_entry(&self, index: u64) -> Result<Option<u64>, Broken> {
+        self.mark(b'e', index / ENTRIES_A_MARK)
+    }
+
+    /// What was decided about a delivery last.
+    pub(super) fn decided(&self, delivery: u64) -> Result<Option<(Decided, Vec<u64>)>, Broken> {
+        let mut pack = self.pack(delivery / PACK)?.into_iter();
+        let found = pack.find(|(place, _, _)| u64::from(*place) == delivery % PACK);
+        Ok(found.map(|(_, decided, jobs)| (decided, jobs)))
+    }
+
+    pub(super) fn filter(&self, generation: u64) -> Result<Option<Bloom>, Broken> {
+        let value = self.get(&bloom_key(generation))?;
+        Ok(value.and_then(|value| Bloom::from_bytes(&value)))
+    }
+
+    fn lookup(&self, generation: u64, what: Looked, print: &Fingerprint) -> Result<Option<Before>, Broken> {
+        let prefix = block_prefix(generation, what);
+        let mut last = prefix.clone();
+        last.extend_from_slice(print);
+        let block = guarded(|| {
+            let found = self.db.range(prefix.clone()..=last).next_back().transpose().map_err(sled_error)?;
+            found.map(|(key, stored)| check(&key, &stored).map(<[u8]>::to_vec)).transpose()
+        })?;
+        let Some(block) = block else { return Ok(None) };
+        let all: Vec<(u32, Seen)> = decode(&block)?;
+        let of = |seen: &Seen| match what {
+            Looked::Body => Some(seen.body),
+            Looked::Request => seen.request,
+        };
+        let found = all.into_iter().find(|(_, seen)| of(seen) == Some(*print));
+        let first = generation.saturating_mul(GENERATION).saturating_add(1);
+        Ok(found.map(|(place, seen)| Before { delivery: first.saturating_add(u64::from(place)), seen }))
+    }
+
+    /// A hash of everything in it but how far it goes.
+    pub(super) fn digest(&self) -> Result<[u8; 32], Broken> {
+        use sha2::Digest as _;
+        guarded(|| {
+            let mut hash = sha2::Sha256::new();
+            for item in self.db.iter() {
+                let (key, value) = item.map_err(sled_error)?;
+                if key != META {
+                    hash.update([u8::try_from(key.len()).unwrap_or(u8::MAX)]);
+                    hash.update(&key);
+                    hash.update(&value);
+                }
+            }
+            Ok(hash.finalize().into())
+        })
+    }
+
+    /// Lets sled write what it holds. What it does not get to comes from the journal again.
+    pub(super) fn flush(&self) {
+        let _flushed = guarded(|| self.db.flush().map_err(sled_error));
+    }
+}
+
+fn put_blocks(generation: &Generation, what: Looked, mut put: impl FnMut(Vec<u8>, Vec<u8>)) {
+    let first = generation.number.saturating_mul(GENERATION).saturating_add(1);
+    let all = generation.findable(what);
+    for block in all.chunks(BLOCK) {
+        let Some((print, _)) = block.first() else { continue };
+        let mut key = block_prefix(generation.number, what);
+        key.extend_from_slice(print);
+        let place = |before: &Before| u32::try_from(before.delivery.saturating_sub(first)).unwrap_or(u32::MAX);
+        let seen: Vec<(u32, Seen)> = block.iter().map(|(_, before)| (place(before), before.seen)).collect();
+        let mut value = Vec::new();
+        record::put(&seen, &mut value);
+        put(key, value);
+    }
+}
+
+/// The index as the rest of the store has it: there, or being made.
+#[derive(Debug, Default)]
+pub(super) struct IndexCell {
+    index: RwLock<Option<Arc<Index>>>,
+    /// Set by whoever found it broken: makes the applier build it anew.
+    broken: std::sync::atomic::AtomicBool,
+    /// Operations that wait for the applier.
+    pub(super) waiting: AtomicU64,
+}
+
+impl IndexCell {
+    pub(super) fn set(&self, index: Option<Arc<Index>>) {
+        *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
+    }
+
+    pub(super) fn get(&self) -> Option<Arc<Index>> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks the index; none where it is not there or turns out to be broken.
+    pub(super) fn ask<T>(&self, what: impl FnOnce(&Index) -> Result<T, Broken>) -> Option<T> {
+        match what(self.get()?.as_ref()) {
+            Ok(answer) => Some(answer),
+            Err(Broken(why)) => {
+                self.found_broken(&why);
+                None
+            }
+        }
+    }
+
+    pub(super) fn found_broken(&self, why: &str) {
+        if !self.broken.swap(true, Ordering::AcqRel) {
+            tracing::warn!(why, "the index is unusable and will be built anew");
+        }
+    }
+
+    /// Whether it is to be built anew; whoever asks does so.
+    pub(super) fn take_broken(&self) -> bool {
+        self.broken.swap(false, Ordering::AcqRel)
+    }
+
+    pub(super) fn lookup(&self, generation: u64, what: Looked, print: &Fingerprint) -> Option<Before> {
+        self.ask(|index| index.lookup(generation, what, print)).flatten()
+    }
+
+    pub(super) fn note_waiting(&self, ops: usize) {
+        self.waiting.fetch_add(wide(ops), Ordering::Relaxed);
+    }
+}
+
+/// Whether there is anything in the folder.
+pub(super) fn is_there(place: &IndexPlace) -> bool {
+    match place {
+        IndexPlace::Folder(path) => Path::new(path).exists(),
+        IndexPlace::Temporary => false,
+    }
+}

@@ -1,0 +1,268 @@
+//! The key file: the keys that seal everything else, themselves sealed by the master key.
+//!
+//! One key of the store (snapshots, fingerprints), one for each app (bodies, before anybody has parsed whose they are),
+//! one for each account (jobs, entries). A key is on disk before it is used. The file is replaced as a whole.
+//!
+//! # File `keys`
+//! ```text
+//!    0  magic            8 bytes  "ADJKEYS\0"
+//!    8  format version   u16      1, little-endian
+//!   10  crc32c           u32      over what follows
+//!   14  sealed blob: postcard of [(key id u32, owner, 32 bytes)]
+//! ```
+//! The checksum tells a damaged file from a wrong master key.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use serde::{Deserialize, Serialize};
+
+use super::place;
+use super::seal::{self, Key, Prints, Purpose};
+use crate::chance::{self, Chance};
+use crate::clock::lock;
+use crate::ids::{AccountId, AppName};
+use crate::store::journal::files::Files;
+
+const FILE: &str = "keys";
+const MAGIC: &[u8; 8] = b"ADJKEYS\0";
+const VERSION: u16 = 1;
+
+/// Whose data a key seals. Part of the format on disk: add at the end only.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) enum Owner {
+    Store,
+    App(AppName),
+    Account(AccountId),
+}
+
+/// Where the master key is.
+#[derive(Clone)]
+pub enum MasterKey {
+    Bytes([u8; 32]),
+    /// 64 hexadecimal digits. Made, readable by its owner only, when the store is made; never again.
+    File(PathBuf),
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(_) => f.write_str("Bytes(…)"),
+            Self::File(path) => write!(f, "File({})", path.display()),
+        }
+    }
+}
+
+/// Why there are no keys.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    #[error(
+        "the file with the master key, {}, is missing: without it nothing of the store can be read; put it back",
+        .0.display()
+    )]
+    MasterMissing(PathBuf),
+    #[error("{}: expected 64 hexadecimal digits", .0.display())]
+    MasterMalformed(PathBuf),
+    #[error("the master key is not the one that this store was made with")]
+    MasterWrong,
+    #[error("the key file of the store, keys, is missing: put it back from a backup")]
+    Missing,
+    #[error("the key file of the store, keys, is damaged: put it back from a backup")]
+    Damaged,
+    #[error("the key file has format version {found}, this program knows {known}: use a newer one")]
+    Newer { found: u16, known: u16 },
+    #[error("failed to {doing}")]
+    Io { doing: &'static str, source: io::Error },
+}
+
+fn io_error(doing: &'static str) -> impl Fn(io::Error) -> KeyError {
+    move |source| KeyError::Io { doing, source }
+}
+
+impl MasterKey {
+    pub(super) fn load(&self, may_make: bool, chance: &dyn Chance) -> Result<[u8; 32], KeyError> {
+        let path = match self {
+            Self::Bytes(bytes) => return Ok(*bytes),
+            Self::File(path) => path,
+        };
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                let mut bytes = [0; 32];
+                let decoded = hex::decode_to_slice(text.trim(), &mut bytes);
+                decoded.map(|()| bytes).map_err(|_| KeyError::MasterMalformed(path.clone()))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && may_make => {
+                let bytes = chance::bytes(chance);
+                write_secret(path, &hex::encode(bytes)).map_err(io_error("write the master key"))?;
+                Ok(bytes)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(KeyError::MasterMissing(path.clone())),
+            Err(error) => Err(io_error("read the master key")(error)),
+        }
+    }
+}
+
+/// A new file that only its owner can read, on disk when this returns.
+fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".tmp");
+    let _from_an_interrupted_start = std::fs::remove_file(&aside);
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
+    file.write_all(format!("{text}\n").as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&aside, path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(folder)?.sync_all()
+}
+
+#[derive(Debug, Default)]
+struct Ring {
+    by_owner: HashMap<Owner, Arc<Key>>,
+    by_id: HashMap<u32, Arc<Key>>,
+}
+
+impl Ring {
+    fn add(&mut self, owner: Owner, key: Key) {
+        let key = Arc::new(key);
+        self.by_id.insert(key.id(), Arc::clone(&key));
+        self.by_owner.insert(owner, key);
+    }
+}
+
+/// All keys of a store.
+#[derive(Debug)]
+pub(super) struct Keys {
+    files: Arc<dyn Files>,
+    chance: Arc<dyn Chance>,
+    master: Key,
+    ring: RwLock<Ring>,
+    /// Held while keys are added.
+    adding: Mutex<()>,
+    store: Arc<Key>,
+    prints: Prints,
+}
+
+impl Keys {
+    /// Reads the key file, or makes it where `may_make`.
+    pub(super) fn open(
+        files: Arc<dyn Files>,
+        chance: Arc<dyn Chance>,
+        master: [u8; 32],
+        may_make: bool,
+    ) -> Result<Self, KeyError> {
+        let master = Key::new(0, master);
+        let found = place::read(files.as_ref(), FILE).map_err(io_error("read the key file"))?;
+        let mut ring = Ring::default();
+        match found {
+            Some(bytes) => {
+                for (id, owner, bytes) in decode(&master, &bytes)? {
+                    ring.add(owner, Key::new(id, bytes));
+                }
+            }
+            None if may_make => {
+                ring.add(Owner::Store, Key::new(1, chance::bytes(chance.as_ref())));
+                let bytes = encode(&master, &ring, chance.as_ref());
+                place::replace(files.as_ref(), FILE, &bytes).map_err(io_error("write the key file"))?;
+            }
+            None => return Err(KeyError::Missing),
+        }
+        let store = ring.by_owner.get(&Owner::Store).cloned().ok_or(KeyError::Damaged)?;
+        // A key of its own for fingerprints, derived, so that it never meets the cipher.
+        let derived = Prints::new(store.bytes());
+        let mut print_key = [0; 32];
+        for (half, to) in (0_u8..).zip(print_key.chunks_mut(16)) {
+            to.copy_from_slice(&derived.of(0, &[&[half]]));
+        }
+        let prints = Prints::new(&print_key);
+        Ok(Self { files, chance, master, ring: RwLock::new(ring), adding: Mutex::new(()), store, prints })
+    }
+
+    pub(super) const fn prints(&self) -> &Prints {
+        &self.prints
+    }
+
+    pub(super) fn store(&self) -> &Key {
+        &self.store
+    }
+
+    pub(super) fn chance(&self) -> &dyn Chance {
+        self.chance.as_ref()
+    }
+
+    /// The key of an owner, where there is one already.
+    pub(super) fn of(&self, owner: &Owner) -> Option<Arc<Key>> {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner).by_owner.get(owner).cloned()
+    }
+
+    /// Makes the keys that are missing, on disk when this returns. Writes and syncs a file: not for an async task.
+    pub(super) fn ensure(&self, owners: &[Owner]) -> io::Result<()> {
+        let _one_at_a_time = lock(&self.adding);
+        let missing: Vec<&Owner> = owners.iter().filter(|owner| self.of(owner).is_none()).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let mut grown = Ring::default();
+        {
+            let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+            grown.by_owner.clone_from(&ring.by_owner);
+            grown.by_id.clone_from(&ring.by_id);
+        }
+        let mut id = grown.by_id.keys().max().copied().unwrap_or(0);
+        for owner in missing {
+            if !grown.by_owner.contains_key(owner) {
+                id = id.saturating_add(1);
+                grown.add(owner.clone(), Key::new(id, chance::bytes(self.chance.as_ref())));
+            }
+        }
+        place::replace(self.files.as_ref(), FILE, &encode(&self.master, &grown, self.chance.as_ref()))?;
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = grown;
+        Ok(())
+    }
+
+    /// Opens a blob with the key that it names. None where that key is gone, or the blob is not as it was sealed.
+    pub(super) fn open_blob(&self, purpose: Purpose, blob: &[u8]) -> Option<Vec<u8>> {
+        let id = seal::key_id(blob)?;
+        let key = self.ring.read().unwrap_or_else(PoisonError::into_inner).by_id.get(&id).cloned()?;
+        key.open(purpose, blob)
+    }
+
+    /// The key file's bytes, for a backup.
+    pub(super) fn file_bytes(&self) -> io::Result<Vec<u8>> {
+        let _still = lock(&self.adding);
+        place::read(self.files.as_ref(), FILE)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+fn encode(master: &Key, ring: &Ring, chance: &dyn Chance) -> Vec<u8> {
+    let mut keys: Vec<(u32, &Owner, &[u8; 32])> =
+        ring.by_owner.iter().map(|(owner, key)| (key.id(), owner, key.bytes())).collect();
+    keys.sort_unstable_by_key(|(id, _, _)| *id);
+    // Encoding plain data into memory has nothing that could fail.
+    let plain = postcard::to_stdvec(&keys).unwrap_or_default();
+    let sealed = master.seal(Purpose::Keys, &[&plain], chance);
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend_from_slice(&VERSION.to_le_bytes());
+    bytes.extend_from_slice(&crc32c::crc32c(&sealed).to_le_bytes());
+    bytes.extend_from_slice(&sealed);
+    bytes
+}
+
+fn decode(master: &Key, bytes: &[u8]) -> Result<Vec<(u32, Owner, [u8; 32])>, KeyError> {
+    let rest = bytes.strip_prefix(MAGIC).ok_or(KeyError::Damaged)?;
+    let (version, rest) = rest.split_first_chunk::<2>().ok_or(KeyError::Damaged)?;
+    let found = u16::from_le_bytes(*version);
+    if found > VERSION {
+        return Err(KeyError::Newer { found, known: VERSION });
+    }
+    let (crc, sealed) = rest.split_first_chunk::<4>().ok_or(KeyError::Damaged)?;
+    if u32::from_le_bytes(*crc) != crc32c::crc32c(sealed) {
+        return Err(KeyError::Damaged);
+    }
+    let plain = master.open(Purpose::Keys, sealed).ok_or(KeyError::MasterWrong)?;
+    postcard::from_bytes(&plain).map_err(|_| KeyError::Damaged)
+}

@@ -1,0 +1,255 @@
+//! What is done to whole stores: verify, back up, restore, build the index anew.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::core::Core;
+use super::housekeeper::{SNAPSHOTS, with_source};
+use super::keys::MasterKey;
+use super::open::{self, JOURNAL, OpenError, OpenProgress, OpenReport, Problems};
+use super::verify::{self, Verified, VerifyProgress};
+use super::{LocalStore, Settings, format, lock, place};
+use crate::chance::{Chance, SystemChance};
+use crate::clock::Clock;
+use crate::store::journal::files::{Files, RealFiles};
+use crate::store::journal::{self, AppendError, Fault, Journal, Problem, Record, RecordRef, snapshot};
+use crate::store::port::StoreError;
+
+/// Bytes of records that become one batch of a backup, or somewhat more.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// What a backup holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackedUp {
+    pub folder: PathBuf,
+    /// Everything up to this record.
+    pub up_to_record: u64,
+    pub deliveries: u64,
+    pub records: u64,
+}
+
+/// Why there is no backup, or nothing was restored.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    #[error("{} is not empty", .0.display())]
+    NotEmpty(PathBuf),
+    #[error("{} is no store: it has no file `format`", .0.display())]
+    NoStore(PathBuf),
+    #[error("what is to be copied is damaged: {0}")]
+    Damaged(Problems),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("failed to {doing}")]
+    Io { doing: &'static str, source: io::Error },
+    #[error("failed to write the copy: {0}")]
+    Write(String),
+}
+
+fn io_error(doing: &'static str) -> impl Fn(io::Error) -> CopyError {
+    move |source| CopyError::Io { doing, source }
+}
+
+/// Makes a folder, or takes an empty one.
+fn empty_folder(folder: &Path) -> Result<Arc<dyn Files>, CopyError> {
+    std::fs::create_dir_all(folder).map_err(io_error("make the folder"))?;
+    let mut inside = std::fs::read_dir(folder).map_err(io_error("look into the folder"))?;
+    if inside.next().is_some() {
+        return Err(CopyError::NotEmpty(folder.to_owned()));
+    }
+    let files: Arc<dyn Files> = Arc::new(RealFiles::new(folder));
+    for dir in [place::ROOT, JOURNAL, SNAPSHOTS] {
+        files.make_dir(dir).map_err(io_error("make the folder"))?;
+    }
+    Ok(files)
+}
+
+impl Core {
+    /// Copies all that is on disk now, while the store goes on. Blocks.
+    pub(super) fn backup(&self, to: &Path, progress: VerifyProgress<'_>) -> Result<BackedUp, CopyError> {
+        drop(self.open()?);
+        let next = self.synced_next();
+        let files = empty_folder(to)?;
+        // Keys are made before their first use, so these open all records up to now.
+        let records = self.copy_records(&files, next, progress)?;
+        let keys = self.keys.file_bytes().map_err(io_error("read the key file"))?;
+        place::replace(files.as_ref(), "keys", &keys).map_err(io_error("write the key file"))?;
+        for number in snapshot::numbers(self.files.as_ref(), SNAPSHOTS).map_err(OpenError::from)? {
+            let read = snapshot::read(self.files.as_ref(), SNAPSHOTS, number).map_err(OpenError::from)?;
+            if let (Ok(bytes), true) = (read, number <= next) {
+                let written = snapshot::write(files.as_ref(), SNAPSHOTS, number, &bytes);
+                written.map_err(|error| CopyError::Write(with_source(&error)))?;
+                break;
+            }
+        }
+        format::write(files.as_ref()).map_err(io_error("write the format version"))?;
+        let deliveries = self.read(|state| state.deliveries)?;
+        let up_to_record = next.saturating_sub(1);
+        Ok(BackedUp { folder: to.to_owned(), up_to_record, deliveries, records })
+    }
+
+    fn copy_records(&self, files: &Arc<dyn Files>, next: u64, progress: VerifyProgress<'_>) -> Result<u64, CopyError> {
+        let chance: Arc<dyn Chance> = Arc::new(SystemChance);
+        let opened = Journal::open(Arc::clone(files), JOURNAL, journal::Settings::default(), chance);
+        let (mut copy, _) = opened.map_err(OpenError::from)?;
+        let mut batch: Vec<Record> = Vec::new();
+        let mut bytes = 0_usize;
+        for found in self.reader.scan(self.reader.first_number()) {
+            let record = found.map_err(|error| StoreError::Damaged(with_source(&error)))?;
+            if record.number >= next {
+                break;
+            }
+            if record.number != copy.next_number().saturating_add(super::wide(batch.len())) {
+                let missing = copy.next_number()..record.number;
+                let what = Fault::Missing { missing: Some(missing) };
+                return Err(CopyError::Damaged(Problems(vec![Problem { file: JOURNAL.to_owned(), offset: 0, what }])));
+            }
+            bytes = bytes.saturating_add(record.payload.len());
+            let whole = record.last_of_batch;
+            batch.push(record);
+            if whole && bytes >= BATCH_BYTES {
+                append(&mut copy, &batch)?;
+                progress(copy.next_number(), next);
+                batch.clear();
+                bytes = 0;
+            }
+        }
+        append(&mut copy, &batch)?;
+        let records = copy.next_number().saturating_sub(journal::FIRST_NUMBER);
+        copy.close().map_err(|error| write_error(&error))?;
+        progress(next, next);
+        Ok(records)
+    }
+}
+
+fn append(copy: &mut Journal, batch: &[Record]) -> Result<(), CopyError> {
+    let refs: Vec<RecordRef<'_>> = batch
+        .iter()
+        .map(|record| RecordRef { kind: record.kind, version: record.version, payload: &record.payload })
+        .collect();
+    copy.append(&refs).map(drop).map_err(|error| write_error(&error))
+}
+
+fn write_error(error: &AppendError) -> CopyError {
+    CopyError::Write(with_source(error))
+}
+
+fn held(folder: &Path) -> Result<lock::FolderLock, OpenError> {
+    let io = |source| OpenError::Io { doing: "lock the store", source };
+    lock::take(folder).map_err(io)?.ok_or_else(|| OpenError::InUse(folder.to_owned()))
+}
+
+impl LocalStore {
+    /// Verifies the store while it is in use.
+    pub async fn verify(&self, mut progress: impl FnMut(u64, u64) + Send + 'static) -> Result<Verified, StoreError> {
+        self.core().reading(move |core| core.verify(&mut progress)).await
+    }
+
+    /// Stubs the bodies of deliveries that came before a moment.
+    pub async fn prune(
+        &self,
+        before: crate::clock::Timestamp,
+        mut progress: impl FnMut(u64, u64) + Send + 'static,
+    ) -> Result<super::Pruned, StoreError> {
+        self.core().reading(move |core| core.prune(before, &mut progress)).await
+    }
+
+    /// Copies the store as it is on disk now into an empty folder, while it is in use. The copy's keys are still sealed
+    /// with the master key, which is not in it; what is forgotten later stays in the copy.
+    pub async fn backup(
+        &self,
+        to: &Path,
+        mut progress: impl FnMut(u64, u64) + Send + 'static,
+    ) -> Result<BackedUp, CopyError> {
+        let (core, to) = (Arc::clone(self.core()), to.to_owned());
+        self.core().apart(move || core.backup(&to, &mut progress)).await?
+    }
+
+    /// Verifies the store in a folder that no process uses. Only the end that an unclean stop left is mended, as a start
+    /// would.
+    pub fn verify_folder(
+        folder: &Path,
+        settings: &Settings,
+        master: &MasterKey,
+        progress: VerifyProgress<'_>,
+    ) -> Result<Verified, OpenError> {
+        let _held = held(folder)?;
+        let files: Arc<dyn Files> = Arc::new(RealFiles::new(folder));
+        let chance: Arc<dyn Chance> = Arc::new(SystemChance);
+        let keys = Arc::new(open::found(&files, master, &chance, false)?);
+        let bytes = journal::verify_folder(files.as_ref(), JOURNAL)?;
+        let (journal, _) = Journal::open(Arc::clone(&files), JOURNAL, settings.journal, chance)?;
+        let verified = verify::verify(&journal.reader(), bytes, files.as_ref(), &keys, progress);
+        // So that the next start finds it as this one did.
+        let _closed = journal.close();
+        Ok(verified)
+    }
+
+    /// Copies a store that no process uses, mostly a backup, into an empty folder. What is damaged is refused.
+    pub fn restore(from: &Path, to: &Path) -> Result<(), CopyError> {
+        let source = RealFiles::new(from);
+        match format::read(&source).map_err(io_error("read the format version"))? {
+            format::Found::Version(format::VERSION) => {}
+            format::Found::Version(found) => {
+                return Err(OpenError::Newer { found, known: format::VERSION }.into());
+            }
+            format::Found::Nothing | format::Found::Garbled => return Err(CopyError::NoStore(from.to_owned())),
+        }
+        let _held = held(from)?;
+        let report = journal::verify_folder(&source, JOURNAL).map_err(OpenError::from)?;
+        let damage = report.problems.into_iter().filter(|problem| !matches!(problem.what, Fault::Torn { .. }));
+        let damage: Vec<Problem> = damage.collect();
+        if !damage.is_empty() {
+            return Err(CopyError::Damaged(Problems(damage)));
+        }
+        let files = empty_folder(to)?;
+        for dir in [JOURNAL, SNAPSHOTS] {
+            for name in source.list(dir).map_err(io_error("look into the backup"))? {
+                if !name.ends_with(".tmp") {
+                    copy_file(&from.join(dir).join(&name), &to.join(dir).join(&name))
+                        .map_err(io_error("copy a file"))?;
+                }
+            }
+            files.sync_dir(dir).map_err(io_error("sync a folder"))?;
+        }
+        for name in ["keys", "format"] {
+            let bytes = place::read(&source, name).map_err(io_error("read the backup"))?;
+            let bytes = bytes.ok_or_else(|| CopyError::NoStore(from.to_owned()))?;
+            place::replace(files.as_ref(), name, &bytes).map_err(io_error("write a file"))?;
+        }
+        Ok(())
+    }
+
+    /// Builds the index of a store that no process uses anew.
+    pub fn rebuild(
+        folder: &Path,
+        settings: Settings,
+        master: MasterKey,
+        clock: Arc<dyn Clock>,
+        progress: OpenProgress<'_>,
+    ) -> Result<OpenReport, OpenError> {
+        {
+            let _held = held(folder)?;
+            let index = folder.join("index");
+            match std::fs::remove_dir_all(&index) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(OpenError::Io { doing: "remove the index", source: error });
+                }
+                _ => {}
+            }
+        }
+        let (store, report) = Self::open(folder, settings, master, clock, Arc::new(SystemChance), progress)?;
+        let closed = store.close_now();
+        closed.map_err(|error| OpenError::Io { doing: "close the store", source: io::Error::other(error) })?;
+        Ok(report)
+    }
+}
+
+fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
+    let mut source = std::fs::File::open(from)?;
+    let mut copy = std::fs::OpenOptions::new().write(true).create_new(true).open(to)?;
+    io::copy(&mut source, &mut copy)?;
+    copy.sync_all()
+}

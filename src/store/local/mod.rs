@@ -1,0 +1,64 @@
+//! The store on one machine: a journal that is the truth, the live state in memory, and an index that can be deleted.
+//!
+//! **For**: one process on one disk. **Guarantees**: what a method returned `Ok` for outlasts kill, power cut, full disk
+//! and failed syncs; no body, and nothing that may name a person, is on disk in plain. **Does not know** HTTP, rules, or
+//! what is in a body.
+//!
+//! # The folder
+//! - `format`: the version of this layout. Newer ones are refused. Written last when a store is made.
+//! - `lock`: one process at a time.
+//! - `keys`: the keys that seal everything, sealed with the master key ([`keys`]).
+//! - `journal/`: all records ([`record`]), in the order in which they became true.
+//! - `snapshots/`: the live state as of some record ([`snapshot`]); two are kept.
+//! - `index/`: [`index`]; may be deleted at any time.
+//!
+//! # A write
+//! [`core`] takes the lock on the [`state`]; the method checks, changes the state, and leaves records in the [`outbox`];
+//! the lock is free again. The [`writer`] takes everything that waits, writes it with one write and one sync, tells
+//! everybody, and hands what the index needs to the [`applier`]. What costs time for a delivery (hashes, sealing) is done
+//! before the lock.
+//!
+//! # A start
+//! [`open`]: format, keys, journal (which mends its end), newest good snapshot, later records, index.
+
+mod applier;
+mod core;
+mod dedupe;
+mod format;
+mod housekeeper;
+mod index;
+mod keys;
+mod lock;
+mod maintain;
+mod open;
+mod outbox;
+mod place;
+mod prune;
+mod reads;
+mod record;
+mod seal;
+mod settings;
+mod snapshot;
+mod state;
+mod store;
+mod threads;
+mod verify;
+mod writer;
+
+pub use index::IndexPlace;
+pub use keys::{KeyError, MasterKey};
+pub use maintain::{BackedUp, CopyError};
+pub use open::{OpenError, OpenProgress, OpenReport, Problems, Stage};
+pub use prune::Pruned;
+pub use settings::Settings;
+pub use store::LocalStore;
+pub use verify::{Finding, Verified, VerifyProgress};
+
+/// No machine that this runs on has more than 64 bits.
+fn wide(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+fn narrow(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,95 @@
+//! Pruning: bodies of old deliveries become stubs. Their entries, fingerprints and decisions stay, and every leaf holds.
+
+use std::time::Duration;
+
+use super::core::Core;
+use super::housekeeper::with_source;
+use super::record::{self, AsideFor, Delivery, StoredBody};
+use crate::clock::Timestamp;
+use crate::store::journal::{PruneError, Record, Rewrite, SegmentInfo};
+use crate::store::port::StoreError;
+
+/// What waits for its account keeps its body as long as it can be released.
+const RELEASED_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// What was pruned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pruned {
+    pub bodies: u64,
+    pub segments: u64,
+    /// What the files take less on disk.
+    pub bytes: u64,
+}
+
+impl Core {
+    /// Stubs the bodies of deliveries that came before a moment, in segments that are not written to any more. Blocks.
+    pub(super) fn prune(&self, before: Timestamp, progress: &mut dyn FnMut(u64, u64)) -> Result<Pruned, StoreError> {
+        drop(self.open()?);
+        let sealed: Vec<SegmentInfo> = self.reader.segments().into_iter().filter(|segment| segment.sealed).collect();
+        let mut pruned = Pruned::default();
+        for (done, segment) in (1_u64..).zip(&sealed) {
+            drop(self.open()?);
+            if !self.begins_before(segment, before) {
+                break;
+            }
+            let rewritten = self.pruner.rewrite_segment(segment.first, |record| self.pruned(record, before));
+            let rewritten = rewritten.map_err(|error| self.prune_trouble(&error))?;
+            if rewritten.replaced > 0 {
+                pruned.bodies += rewritten.replaced;
+                pruned.segments += 1;
+                pruned.bytes += rewritten.bytes_before.saturating_sub(rewritten.bytes_after);
+            }
+            progress(done, super::wide(sealed.len()));
+        }
+        // A writer that waits for room may find some.
+        self.wake.notify_all();
+        Ok(pruned)
+    }
+
+    /// Deliveries come in the order of time, but for a clock that was set back.
+    fn begins_before(&self, segment: &SegmentInfo, before: Timestamp) -> bool {
+        let records = self
+            .reader
+            .scan(segment.first)
+            .take_while(|record| matches!(record, Ok(record) if record.number < segment.next));
+        let mut deliveries = records.flatten().filter(|record| record.kind == record::DELIVERY);
+        let first = deliveries.find_map(|record| Delivery::decode(&record.payload));
+        first.is_some_and(|delivery| delivery.tail.received_at < before)
+    }
+
+    fn pruned(&self, record: &Record, before: Timestamp) -> Rewrite {
+        if record.kind != record::DELIVERY || record.version != record::VERSION {
+            return Rewrite::Keep;
+        }
+        let Some(mut delivery) = Delivery::decode(&record.payload) else { return Rewrite::Keep };
+        if delivery.is_pruned() || delivery.tail.received_at >= before || self.is_wanted(&delivery) {
+            return Rewrite::Keep;
+        }
+        delivery.tail.body = StoredBody::Stub(delivery.commitment());
+        Rewrite::Replace { kind: record::DELIVERY, version: record::VERSION, payload: delivery.encode() }
+    }
+
+    /// Whether somebody may still have to read the body.
+    fn is_wanted(&self, delivery: &Delivery) -> bool {
+        let id = delivery.head.id;
+        let released_until = delivery.tail.received_at.plus(RELEASED_FOR);
+        let now = self.clock.now();
+        let wanted = self.read(|state| {
+            let waits = state.aside.get(&id).is_some_and(|aside| matches!(aside.why, AsideFor::Unclaimed(_)));
+            state.unplanned.contains_key(&id) || (waits && now <= released_until)
+        });
+        // Closed meanwhile: nothing more is pruned.
+        wanted.unwrap_or(true)
+    }
+
+    fn prune_trouble(&self, error: &PruneError) -> StoreError {
+        match error {
+            PruneError::Full(_) => StoreError::Full,
+            PruneError::Failed(_) | PruneError::Poisoned => {
+                self.fail(&with_source(error));
+                StoreError::Failed(with_source(error))
+            }
+            _ => StoreError::Damaged(with_source(error)),
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Reading back: deliveries and entries from the journal, with the index to find them.
+
+use std::sync::Arc;
+
+use super::core::Core;
+use super::record::{Blob, Delivery, Line, Said, Stored, StoredBody, StoredEntry};
+use super::seal::Purpose;
+use super::state::Where;
+use super::wide;
+use crate::audit::{Detail, Entry};
+use crate::event::signature::Verified;
+use crate::ids::{DeliveryId, JobId};
+use crate::store::journal::{FIRST_NUMBER, ReadError};
+use crate::store::port::{DeliveryFilter, DeliveryStatus, DeliverySummary, StoreError, StoredDelivery};
+
+/// A scan that would step over more records than this begins anew.
+const STEP_OVER_MAX: u64 = 256;
+/// How long a listing waits for the index to catch up.
+const INDEX_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
+
+fn damaged(error: &ReadError) -> StoreError {
+    StoreError::Damaged(super::housekeeper::with_source(error))
+}
+
+/// A delivery as it is found.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) record: u64,
+    pub(super) delivery: Delivery,
+}
+
+impl Core {
+    /// What is in a record; none where it is not synced yet.
+    fn record(&self, number: u64) -> Result<Option<Stored>, StoreError> {
+        let Some(record) = self.reader.read(number).map_err(|error| damaged(&error))? else { return Ok(None) };
+        let stored = Stored::decode(record.kind, record.version, &record.payload);
+        stored.map(Some).ok_or_else(|| StoreError::Damaged(format!("record {number} cannot be understood")))
+    }
+
+    fn delivery_at(&self, record: u64) -> Result<Option<Found>, StoreError> {
+        match self.record(record)? {
+            Some(Stored::Delivery(delivery)) => Ok(Some(Found { record, delivery: *delivery })),
+            Some(Stored::Changes(_)) => Err(StoreError::Damaged(format!("record {record} is no delivery"))),
+            None => Ok(None),
+        }
+    }
+
+    /// A delivery as it was stored.
+    pub(super) fn stored(&self, delivery: Delivery, replayed: bool) -> Result<StoredDelivery, StoreError> {
+        let Delivery { head, tail } = delivery;
+        let id = DeliveryId::from_number(head.id);
+        let verified = match &tail.body {
+            StoredBody::Stub(_) => None,
+            StoredBody::Sealed(Blob(sealed)) => {
+                let plain = self.keys.open_blob(Purpose::Body, sealed);
+                let opened = plain.and_then(|plain| {
+                    let (request_id, rest) = postcard::take_from_bytes::<Option<String>>(&plain).ok()?;
+                    let start = plain.len().checked_sub(rest.len())?;
+                    let body = bytes::Bytes::from(plain).slice(start..);
+                    Some(Verified::reread(body, tail.signed_at_secs, request_id))
+                });
+                let opened = opened.ok_or_else(|| StoreError::Damaged(format!("the body of {id} does not open")));
+                Some(opened?)
+            }
+        };
+        let duplicate_of = if replayed { None } else { head.duplicate_of.map(DeliveryId::from_number) };
+        Ok(StoredDelivery {
+            id,
+            app: tail.app,
+            received_at: tail.received_at,
+            verified,
+            duplicate_of,
+            same_request_as: head.same_request_as.map(DeliveryId::from_number),
+            replayed,
+        })
+    }
+
+    pub(super) fn unplanned(&self, limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
+        let wanted: Vec<(u64, bool)> = self.read(|state| {
+            let oldest = state.unplanned.iter().take(limit);
+            oldest.map(|(id, queued)| (queued.record, state.replayed.contains(id))).collect()
+        })?;
+        let mut found = Vec::with_capacity(wanted.len());
+        let mut scan = None;
+        for (record, replayed) in wanted {
+            let read = self.next_of(&mut scan, record)?;
+            // Not synced yet: nothing after it is either, but what a person replayed.
+            if let Some(delivery) = read {
+                found.push(self.stored(delivery, replayed)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The delivery in a record, by going on with a scan where that is near.
+    fn next_of(
+        &self,
+        scan: &mut Option<crate::store::journal::Scan>,
+        record: u64,
+    ) -> Result<Option<Delivery>, StoreError> {
+        let near = |at: u64| at <= record && record.saturating_sub(at) <= STEP_OVER_MAX;
+        let going_on = scan.take().filter(|scan| near(scan.position()));
+        let mut going = going_on.unwrap_or_else(|| self.reader.scan(record));
+        while let Some(next) = going.next() {
+            let next = next.map_err(|error| damaged(&error))?;
+            if next.number == record {
+                *scan = Some(going);
+                let not_one = || StoreError::Damaged(format!("record {record} is no delivery"));
+                return Delivery::decode(&next.payload).map(Some).ok_or_else(not_one);
+            }
+            if next.number > record {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Finds a delivery of which only the number is known. Reads files.
+    fn locate(&self, id: u64) -> Result<Option<Found>, StoreError> {
+        let start = self.index.ask(|index| index.before_delivery(id)).flatten();
+        let start = start.unwrap_or(FIRST_NUMBER).max(self.reader.first_number());
+        for found in self.reader.scan(start) {
+            let record = found.map_err(|error| damaged(&error))?;
+            if let Some(Stored::Delivery(delivery)) = Stored::decode(record.kind, record.version, &record.payload) {
+                if delivery.head.id == id {
+                    return Ok(Some(Found { record: record.number, delivery: *delivery }));
+                }
+                if delivery.head.id > id {
+                    break;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// A delivery and where it stands. Reads files.
+    pub(super) fn find(&self, id: DeliveryId) -> Result<Option<(Found, Where, bool)>, StoreError> {
+        let (place, replayed) =
+            self.read(|state| (state.whereabouts(id.number()), state.replayed.contains(&id.number())))?;
+        let found = match place {
+            Where::Unknown => None,
+            Where::Unplanned { record } | Where::Aside { record, .. } => self.delivery_at(record)?,
+            Where::Planned => self.locate(id.number())?,
+        };
+        Ok(found.map(|found| (found, place, replayed)))
+    }
+
+    /// Waits until the index has taken in all that is on disk now.
+    pub(super) async fn index_caught_up(&self) -> Result<(), StoreError> {
+        let target = self.synced_next();
+        let mut applied = self.applied.subscribe();
+        let caught_up = applied.wait_for(|next| *next >= target);
+        match tokio::time::timeout(INDEX_WAIT, caught_up).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(StoreError::Behind("the index is being built".to_owned())),
+        }
+    }
+
+    fn status_of(&self, id: u64, place: Where) -> DeliveryStatus {
+        match place {
+            Where::Aside { cause, .. } => DeliveryStatus::Parked { cause: cause.to_owned() },
+            Where::Unplanned { .. } | Where::Unknown => DeliveryStatus::Unplanned,
+            Where::Planned => match self.index.ask(|index| index.decided(id)).flatten() {
+                Some((decided, jobs)) => DeliveryStatus::Planned {
+                    code: decided.code().to_owned(),
+                    jobs: jobs.into_iter().map(JobId::from_number).collect(),
+                },
+                // Its decision is not on disk yet.
+                None => DeliveryStatus::Unplanned,
+            },
+        }
+    }
+
+    pub(super) fn delivery(&self, id: DeliveryId) -> Result<Option<(StoredDelivery, DeliveryStatus)>, StoreError> {
+        let Some((found, place, replayed)) = self.find(id)? else { return Ok(None) };
+        let status = self.status_of(id.number(), place);
+        Ok(Some((self.stored(found.delivery, replayed)?, status)))
+    }
+
+    fn summary(&self, delivery: Delivery, place: Where) -> DeliverySummary {
+        let Delivery { head, tail } = delivery;
+        DeliverySummary {
+            id: DeliveryId::from_number(head.id),
+            app: tail.app,
+            received_at: tail.received_at,
+            bytes: tail.body_bytes,
+            status: self.status_of(head.id, place),
+        }
+    }
+
+    pub(super) fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<DeliverySummary>, StoreError> {
+        let is_meant = |delivery: &Delivery| filter.app.as_ref().is_none_or(|app| delivery.tail.app == *app);
+        let before = filter.before.map_or(u64::MAX, DeliveryId::number);
+        let mut found = Vec::new();
+        if filter.parked {
+            let parked: Vec<(u64, Where)> = self.read(|state| {
+                let parked = state.aside.range(..before).rev();
+                parked.map(|(id, _)| (*id, state.whereabouts(*id))).collect()
+            })?;
+            for (_, place) in parked {
+                if found.len() >= filter.limit {
+                    break;
+                }
+                if let Where::Aside { record, .. } = place
+                    && let Some(Found { delivery, .. }) = self.delivery_at(record)?
+                    && is_meant(&delivery)
+                {
+                    found.push(self.summary(delivery, place));
+                }
+            }
+            return Ok(found);
+        }
+        // Backwards in pieces of which each is read forwards.
+        let mut end = before.min(self.read(|state| state.deliveries)?.saturating_add(1));
+        let piece = wide(filter.limit).clamp(64, 1024);
+        while end > 1 && found.len() < filter.limit {
+            let start = end.saturating_sub(piece).max(1);
+            let mut some = self.piece(start, end)?;
+            some.retain(|delivery| is_meant(delivery));
+            for delivery in some.into_iter().rev().take(filter.limit.saturating_sub(found.len())) {
+                let place = self.read(|state| state.whereabouts(delivery.head.id))?;
+                found.push(self.summary(delivery, place));
+            }
+            end = start;
+        }
+        Ok(found)
+    }
+
+    /// The deliveries from one number up to before another.
+    fn piece(&self, start: u64, end: u64) -> Result<Vec<Delivery>, StoreError> {
+        let mut piece = Vec::new();
+        let Some(Found { record, .. }) = self.locate(start)? else { return Ok(piece) };
+        for found in self.reader.scan(record) {
+            let record = found.map_err(|error| damaged(&error))?;
+            if let Some(Stored::Delivery(delivery)) = Stored::decode(record.kind, record.version, &record.payload) {
+                if delivery.head.id >= end {
+                    break;
+                }
+                let last = delivery.head.id.saturating_add(1) == end;
+                piece.push(*delivery);
+                if last {
+                    break;
+                }
+            }
+        }
+        Ok(piece)
+    }
+
+    pub(super) fn entries(&self, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let mut found = Vec::new();
+        if limit == 0 {
+            return Ok(found);
+        }
+        let start = self.index.ask(|index| index.before_entry(from)).flatten();
+        let start = start.unwrap_or(FIRST_NUMBER).max(self.reader.first_number());
+        for read in self.reader.scan(start) {
+            let record = read.map_err(|error| damaged(&error))?;
+            match Stored::decode(record.kind, record.version, &record.payload) {
+                Some(Stored::Delivery(delivery)) => {
+                    if delivery.head.index >= from {
+                        found.push(self.delivery_entry(&delivery));
+                    }
+                }
+                Some(Stored::Changes(changes)) => {
+                    for (index, entry) in (changes.first_index..).zip(changes.entries) {
+                        if index >= from && found.len() < limit {
+                            found.push(self.entry(index, entry));
+                        }
+                    }
+                }
+                None => return Err(StoreError::Damaged(format!("record {} cannot be understood", record.number))),
+            }
+            if found.len() >= limit {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    fn delivery_entry(&self, delivery: &Delivery) -> Entry {
+        let said = delivery.said();
+        let app = Some(delivery.tail.app.clone());
+        Entry {
+            index: delivery.head.index,
+            at: delivery.tail.received_at,
+            kind: crate::audit::Kind::Delivery,
+            app,
+            account: None,
+            delivery: Some(DeliveryId::from_number(delivery.head.id)),
+            job: None,
+            rule: None,
+            code: "stored".to_owned(),
+            detail: self.detail(&said),
+            leaf: delivery.head.leaf,
+        }
+    }
+
+    fn entry(&self, index: u64, entry: StoredEntry) -> Entry {
+        let StoredEntry { leaf, line, .. } = entry;
+        let detail = self.detail(&line.said);
+        let Line { at, kind, app, account, delivery, job, rule, code, .. } = line;
+        Entry { index, at, kind, app, account, delivery, job, rule, code, detail, leaf }
+    }
+
+    /// None where its key is gone: it was forgotten.
+    fn detail(&self, said: &Said) -> Option<Detail> {
+        match said {
+            Said::Nothing => None,
+            Said::Plain(note) => Some(Detail::note(note.clone())),
+            Said::Sealed(Blob(sealed)) => {
+                let plain = self.keys.open_blob(Purpose::Detail, sealed)?;
+                postcard::from_bytes(&plain).ok()
+            }
+        }
+    }
+
+    /// The same on a thread that may block.
+    pub(super) async fn reading<T: Send + 'static>(
+        self: &Arc<Self>,
+        what: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        drop(self.open()?);
+        let core = Arc::clone(self);
+        self.apart(move || what(&core)).await?
+    }
+}

@@ -1,0 +1,372 @@
+//! What is in the journal: two kinds of records, each with a version, as postcard.
+//!
+//! - [`DELIVERY`]: one delivery with its entry. Written by hand in two pieces (the second is made before the delivery has
+//!   its number), read as one [`Delivery`].
+//! - [`CHANGES`]: entries and changes of the live state, of one atomic unit or of a part of one.
+//!
+//! Records say what *became* true (a job as it is now), not what was asked: old records read the same however the rules of
+//! the state machine change. Order of fields and variants is the format: add at the end, with a new version and a fixture.
+//!
+//! # The leaf of an entry
+//! `SHA-256(0x00 ‖ version of the line (1 byte) ‖ postcard of the line)`. The line of a delivery commits to the SHA-256 of
+//! the sealed body and its length, so the body can go without breaking the leaf. The nonce in every sealed part is its salt.
+
+use serde::{Deserialize, Serialize};
+
+use super::seal::Fingerprint;
+use crate::audit::Kind;
+use crate::audit::tree::{Hash, leaf_hash};
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
+use crate::store::port::{AppState, QuotaUse};
+
+pub(super) const DELIVERY: u8 = 1;
+pub(super) const CHANGES: u8 = 2;
+/// The version of both kinds that is written.
+pub(super) const VERSION: u8 = 1;
+const LINE_VERSION: u8 = 1;
+
+/// Bytes, as one piece.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Blob(pub(super) Vec<u8>);
+
+impl Serialize for Blob {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Blob;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Blob, E> {
+                Ok(Blob(bytes.to_vec()))
+            }
+        }
+        from.deserialize_bytes(Visitor)
+    }
+}
+
+/// Adds the postcard of a thing.
+pub(super) fn put<T: Serialize + ?Sized>(thing: &T, to: &mut Vec<u8>) {
+    // Encoding plain data into memory has nothing that could fail.
+    let _encoded = postcard::to_io(thing, to);
+}
+
+/// The detail of an entry, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Said {
+    Nothing,
+    /// A note that can name nobody.
+    Plain(String),
+    /// A sealed [`crate::audit::Detail`].
+    Sealed(Blob),
+}
+
+/// Of a sealed body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Commitment {
+    /// SHA-256 of the sealed bytes.
+    pub(super) hash: Hash,
+    /// How many those are.
+    pub(super) bytes: u64,
+}
+
+/// An entry, as it is stored: what its leaf commits to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct Line {
+    pub(super) at: Timestamp,
+    pub(super) kind: Kind,
+    pub(super) app: Option<AppName>,
+    pub(super) account: Option<AccountId>,
+    pub(super) delivery: Option<DeliveryId>,
+    pub(super) job: Option<JobId>,
+    pub(super) rule: Option<RuleName>,
+    pub(super) code: String,
+    pub(super) said: Said,
+    pub(super) body: Option<Commitment>,
+}
+
+/// The same, borrowed, to write it without copies.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct LineRef<'a> {
+    pub(super) at: Timestamp,
+    pub(super) kind: Kind,
+    pub(super) app: Option<&'a str>,
+    pub(super) account: Option<&'a str>,
+    pub(super) delivery: Option<DeliveryId>,
+    pub(super) job: Option<JobId>,
+    pub(super) rule: Option<&'a str>,
+    pub(super) code: &'a str,
+    pub(super) said: &'a Said,
+    pub(super) body: Option<Commitment>,
+}
+
+impl<'a> LineRef<'a> {
+    pub(super) const fn new(at: Timestamp, kind: Kind, code: &'a str, said: &'a Said) -> Self {
+        Self { at, kind, app: None, account: None, delivery: None, job: None, rule: None, code, said, body: None }
+    }
+
+    /// Adds what the leaf is the hash of.
+    pub(super) fn put(&self, to: &mut Vec<u8>) {
+        to.push(LINE_VERSION);
+        put(self, to);
+    }
+}
+
+impl Line {
+    pub(super) fn as_ref(&self) -> LineRef<'_> {
+        LineRef {
+            at: self.at,
+            kind: self.kind,
+            app: self.app.as_ref().map(AppName::as_str),
+            account: self.account.as_ref().map(AccountId::as_str),
+            delivery: self.delivery,
+            job: self.job,
+            rule: self.rule.as_ref().map(RuleName::as_str),
+            code: &self.code,
+            said: &self.said,
+            body: self.body,
+        }
+    }
+}
+
+/// An entry in a [`CHANGES`] record.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct StoredEntry {
+    pub(super) leaf: Hash,
+    pub(super) line_version: u8,
+    pub(super) line: Line,
+}
+
+/// The leaf of a line.
+pub(super) fn leaf_of(line: &LineRef<'_>) -> Hash {
+    let mut data = Vec::with_capacity(128);
+    line.put(&mut data);
+    leaf_hash(&data)
+}
+
+/// What was decided about a delivery. Part of the format on disk: add at the end only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Decided {
+    Nothing,
+    Work,
+    Repeated,
+    Duplicate,
+}
+
+impl Decided {
+    pub(super) const fn code(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Work => "work",
+            Self::Repeated => "repeated",
+            Self::Duplicate => "duplicate",
+        }
+    }
+}
+
+/// Why a delivery was set aside. Part of the format on disk: add at the end only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum AsideFor {
+    Unreadable,
+    /// The body named this account.
+    Unclaimed(Option<AccountId>),
+}
+
+impl AsideFor {
+    pub(super) const fn cause(&self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::Unclaimed(_) => "unclaimed",
+        }
+    }
+}
+
+/// What became true. Part of the format on disk: add at the end only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Change {
+    Planned {
+        delivery: u64,
+        decided: Decided,
+        jobs: Vec<u64>,
+    },
+    SetAside {
+        delivery: u64,
+        why: AsideFor,
+    },
+    /// To be planned (again). `record` is where the delivery is.
+    Unplanned {
+        delivery: u64,
+        record: u64,
+        app: AppName,
+        received_at: Timestamp,
+        replayed: bool,
+    },
+    /// A job as it is now; no lease outlasts the process, so none is in it.
+    Job {
+        id: u64,
+        sealed: Blob,
+    },
+    /// A job was made or merged for an event with this meaning.
+    Meaning {
+        print: Fingerprint,
+        at: Timestamp,
+    },
+    Intended {
+        account: AccountId,
+        rule: RuleName,
+        hour: i64,
+    },
+    Noticed {
+        account: AccountId,
+        rule: RuleName,
+        hour: i64,
+    },
+    /// A person resumed the rule.
+    ShareCleared {
+        account: AccountId,
+        rule: RuleName,
+    },
+    Called {
+        account: AccountId,
+        day: i64,
+        calls: QuotaUse,
+    },
+    App {
+        app: AppName,
+        state: AppState,
+    },
+}
+
+/// The payload of a [`CHANGES`] record.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct Changes {
+    /// The index of the first entry.
+    pub(super) first_index: u64,
+    pub(super) entries: Vec<StoredEntry>,
+    pub(super) changes: Vec<Change>,
+}
+
+/// A body on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum StoredBody {
+    /// Sealed: postcard of the request id, then the raw body.
+    Sealed(Blob),
+    Stub(Commitment),
+}
+
+/// The payload of a [`DELIVERY`] record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Delivery {
+    pub(super) head: Head,
+    pub(super) tail: Tail,
+}
+
+/// What the store adds when it numbers a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Head {
+    pub(super) id: u64,
+    /// Of its entry.
+    pub(super) index: u64,
+    pub(super) leaf: Hash,
+    pub(super) duplicate_of: Option<u64>,
+    pub(super) same_request_as: Option<u64>,
+}
+
+/// What is known of a delivery before it is numbered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Tail {
+    pub(super) app: AppName,
+    pub(super) received_at: Timestamp,
+    pub(super) signed_at_secs: i64,
+    /// Of the raw body.
+    pub(super) body_bytes: u64,
+    pub(super) body_print: Fingerprint,
+    pub(super) request_print: Option<Fingerprint>,
+    pub(super) body: StoredBody,
+}
+
+impl Delivery {
+    pub(super) fn decode(payload: &[u8]) -> Option<Self> {
+        postcard::from_bytes(payload).ok()
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        put(self, &mut bytes);
+        bytes
+    }
+
+    pub(super) const fn is_pruned(&self) -> bool {
+        matches!(self.tail.body, StoredBody::Stub(_))
+    }
+
+    pub(super) fn commitment(&self) -> Commitment {
+        match &self.tail.body {
+            StoredBody::Sealed(Blob(sealed)) => commitment(sealed),
+            StoredBody::Stub(commitment) => *commitment,
+        }
+    }
+
+    pub(super) fn said(&self) -> Said {
+        said_of_delivery(self.head.same_request_as)
+    }
+
+    /// The line of its entry, which is not stored beside it.
+    pub(super) fn line<'a>(&'a self, said: &'a Said) -> LineRef<'a> {
+        let (id, app) = (self.head.id, self.tail.app.as_str());
+        line_of_delivery(id, app, self.tail.received_at, said, self.commitment())
+    }
+}
+
+pub(super) fn commitment(sealed: &[u8]) -> Commitment {
+    use sha2::Digest as _;
+    Commitment { hash: sha2::Sha256::digest(sealed).into(), bytes: super::wide(sealed.len()) }
+}
+
+/// Part of the leaf, so part of the format.
+pub(super) fn said_of_delivery(same_request_as: Option<u64>) -> Said {
+    same_request_as.map_or(Said::Nothing, |other| {
+        let other = DeliveryId::from_number(other);
+        Said::Plain(format!("the request id came before with another body, as {other}"))
+    })
+}
+
+pub(super) const fn line_of_delivery<'a>(
+    id: u64,
+    app: &'a str,
+    received_at: Timestamp,
+    said: &'a Said,
+    body: Commitment,
+) -> LineRef<'a> {
+    LineRef {
+        app: Some(app),
+        delivery: Some(DeliveryId::from_number(id)),
+        body: Some(body),
+        ..LineRef::new(received_at, Kind::Delivery, "stored", said)
+    }
+}
+
+/// A record, read.
+#[derive(Debug)]
+pub(super) enum Stored {
+    Delivery(Box<Delivery>),
+    Changes(Changes),
+}
+
+impl Stored {
+    /// None for what this program does not know.
+    pub(super) fn decode(kind: u8, version: u8, payload: &[u8]) -> Option<Self> {
+        match (kind, version) {
+            (DELIVERY, VERSION) => Delivery::decode(payload).map(|delivery| Self::Delivery(Box::new(delivery))),
+            (CHANGES, VERSION) => postcard::from_bytes(payload).ok().map(Self::Changes),
+            _ => None,
+        }
+    }
+}

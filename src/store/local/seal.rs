@@ -1,0 +1,171 @@
+//! Sealing: nothing that may name a person, and no body, is on disk in plain.
+//!
+//! A sealed blob is `key id (u32) | nonce (24 bytes) | ciphertext and tag` of XChaCha20-Poly1305, with what it is for as
+//! associated data. It names its key, so keys for smaller circles (one user) can come later without a new format.
+
+use std::fmt;
+
+use chacha20poly1305::aead::{AeadInOut, KeyInit};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use crate::chance::{self, Chance};
+
+const ID_BYTES: usize = 4;
+const NONCE_BYTES: usize = 24;
+/// How much longer a blob is than what is in it.
+pub(super) const OVERHEAD_BYTES: usize = ID_BYTES + NONCE_BYTES + 16;
+
+/// What a blob is for. A blob of one purpose does not open as another. Part of the format on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Body,
+    Detail,
+    Job,
+    Snapshot,
+    Keys,
+}
+
+impl Purpose {
+    const fn code(self) -> [u8; 1] {
+        match self {
+            Self::Body => [1],
+            Self::Detail => [2],
+            Self::Job => [3],
+            Self::Snapshot => [4],
+            Self::Keys => [5],
+        }
+    }
+}
+
+/// A key with its number.
+pub(super) struct Key {
+    id: u32,
+    bytes: [u8; 32],
+    cipher: XChaCha20Poly1305,
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({}, …)", self.id)
+    }
+}
+
+impl Key {
+    pub(super) fn new(id: u32, bytes: [u8; 32]) -> Self {
+        Self { id, bytes, cipher: XChaCha20Poly1305::new(&bytes.into()) }
+    }
+
+    pub(super) const fn id(&self) -> u32 {
+        self.id
+    }
+
+    pub(super) const fn bytes(&self) -> &[u8; 32] {
+        &self.bytes
+    }
+
+    /// Seals `parts`, one after the other.
+    pub(super) fn seal(&self, purpose: Purpose, parts: &[&[u8]], chance: &dyn Chance) -> Vec<u8> {
+        let plain: usize = parts.iter().map(|part| part.len()).sum();
+        let mut blob = Vec::with_capacity(plain.saturating_add(OVERHEAD_BYTES));
+        let nonce: [u8; NONCE_BYTES] = chance::bytes(chance);
+        blob.extend_from_slice(&self.id.to_le_bytes());
+        blob.extend_from_slice(&nonce);
+        for part in parts {
+            blob.extend_from_slice(part);
+        }
+        let (_, text) = blob.split_at_mut(ID_BYTES + NONCE_BYTES);
+        // Refused only for more than 256 GiB. An empty tag would then never open.
+        let sealed = self.cipher.encrypt_inout_detached(&XNonce::from(nonce), &purpose.code(), text.into());
+        if let Ok(tag) = sealed {
+            blob.extend_from_slice(&tag);
+        }
+        blob
+    }
+
+    /// None where the blob is not as it was sealed, or for something else.
+    pub(super) fn open(&self, purpose: Purpose, blob: &[u8]) -> Option<Vec<u8>> {
+        let (head, text) = blob.split_at_checked(ID_BYTES + NONCE_BYTES)?;
+        let nonce: [u8; NONCE_BYTES] = head.get(ID_BYTES..)?.try_into().ok()?;
+        let mut plain = text.to_vec();
+        self.cipher.decrypt_in_place(&XNonce::from(nonce), &purpose.code(), &mut plain).ok()?;
+        Some(plain)
+    }
+}
+
+/// The key that a blob names.
+pub(super) fn key_id(blob: &[u8]) -> Option<u32> {
+    blob.first_chunk::<ID_BYTES>().map(|id| u32::from_le_bytes(*id))
+}
+
+/// 16 bytes that say whether two things are the same, and nothing to who has not the key.
+pub(super) type Fingerprint = [u8; 16];
+
+/// Makes fingerprints.
+#[derive(Clone)]
+pub(super) struct Prints(Hmac<Sha256>);
+
+impl fmt::Debug for Prints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Prints(…)")
+    }
+}
+
+impl Prints {
+    pub(super) fn new(key: &[u8; 32]) -> Self {
+        // HMAC itself fills up a key with zeroes.
+        let mut block = [0; 64];
+        for (to, from) in block.iter_mut().zip(key) {
+            *to = *from;
+        }
+        Self(<Hmac<Sha256> as KeyInit>::new(&block.into()))
+    }
+
+    /// Of a thing with parts; `domain` keeps different kinds of things apart. No part but the last may be empty or hold a
+    /// zero byte, so that no two lists of parts read the same.
+    pub(super) fn of(&self, domain: u8, parts: &[&[u8]]) -> Fingerprint {
+        let mut mac = self.0.clone();
+        mac.update(&[domain]);
+        for part in parts {
+            mac.update(part);
+            mac.update(&[0]);
+        }
+        let whole = mac.finalize().into_bytes();
+        whole.first_chunk::<16>().copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chance::SeededChance;
+
+    #[test]
+    fn a_blob_opens_with_its_key_and_for_its_purpose_only() {
+        let chance = SeededChance::new(1);
+        let (key, other) = (Key::new(1, [1; 32]), Key::new(1, [2; 32]));
+        let blob = key.seal(Purpose::Body, &[b"hello ", b"there"], &chance);
+        assert_eq!(blob.len(), 11 + OVERHEAD_BYTES);
+        assert_eq!(key_id(&blob), Some(1));
+        assert_eq!(key.open(Purpose::Body, &blob).unwrap(), b"hello there");
+        assert!(key.open(Purpose::Detail, &blob).is_none());
+        assert!(other.open(Purpose::Body, &blob).is_none());
+        for at in 4..blob.len() {
+            let mut changed = blob.clone();
+            changed[at] ^= 1;
+            assert!(key.open(Purpose::Body, &changed).is_none(), "byte {at}");
+        }
+        assert!(key.open(Purpose::Body, &blob[..20]).is_none());
+    }
+
+    #[test]
+    fn a_fingerprint_depends_on_key_domain_and_parts() {
+        let prints = Prints::new(&[7; 32]);
+        let one = prints.of(1, &[b"main", b"body"]);
+        assert_eq!(one, prints.of(1, &[b"main", b"body"]));
+        assert_ne!(one, prints.of(2, &[b"main", b"body"]));
+        assert_ne!(one, prints.of(1, &[b"mainb", b"ody"]));
+        assert_ne!(one, Prints::new(&[8; 32]).of(1, &[b"main", b"body"]));
+    }
+}

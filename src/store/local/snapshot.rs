@@ -1,0 +1,165 @@
+//! Snapshots: the live state as of one record, so that a start need not read everything.
+//!
+//! What is in one is plain data, encoded as postcard behind a version, sealed as a whole with the store's key. The number
+//! of a snapshot is that of the first record that is *not* in it. Fingerprints of recent deliveries are not in it: they
+//! are many, and a start finds them in the records.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::dedupe::{self, Dedupe};
+use super::keys::Keys;
+use super::seal::{Fingerprint, Purpose};
+use super::state::{Aside, Budget, FrozenApp, FrozenJobs, Jobs, Queued, State};
+use crate::audit::tree::Frontier;
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, RuleName};
+use crate::job::Job;
+use crate::store::port::QuotaUse;
+
+const VERSION: u8 = 1;
+
+/// A copy of the state that shares what is large.
+#[derive(Debug)]
+pub(super) struct Frozen {
+    pub(super) next_record: u64,
+    tree: Frontier,
+    deliveries: u64,
+    newest_at: Timestamp,
+    unplanned: BTreeMap<u64, Queued>,
+    aside: BTreeMap<u64, Aside>,
+    replayed: BTreeSet<u64>,
+    apps: Vec<FrozenApp>,
+    jobs: FrozenJobs,
+    meanings: Vec<(Fingerprint, Timestamp)>,
+    budgets: BTreeMap<(AccountId, RuleName), Budget>,
+    quotas: BTreeMap<(AccountId, i64), QuotaUse>,
+    dedupe: dedupe::Frozen,
+}
+
+/// The same as it is on disk, borrowed. Order of fields is the format.
+#[derive(Serialize)]
+struct Written<'a> {
+    next_record: u64,
+    tree: &'a Frontier,
+    deliveries: u64,
+    newest_at: Timestamp,
+    unplanned: &'a BTreeMap<u64, Queued>,
+    aside: &'a BTreeMap<u64, Aside>,
+    replayed: &'a BTreeSet<u64>,
+    apps: &'a [FrozenApp],
+    unfinished: Vec<&'a Job>,
+    finished: Vec<&'a Job>,
+    jobs_made: u64,
+    jobs_done: u64,
+    jobs_cancelled: u64,
+    meanings: &'a [(Fingerprint, Timestamp)],
+    budgets: &'a BTreeMap<(AccountId, RuleName), Budget>,
+    quotas: &'a BTreeMap<(AccountId, i64), QuotaUse>,
+    dedupe: &'a dedupe::Frozen,
+}
+
+/// The same, read.
+#[derive(Deserialize)]
+struct Read {
+    next_record: u64,
+    tree: Frontier,
+    deliveries: u64,
+    newest_at: Timestamp,
+    unplanned: BTreeMap<u64, Queued>,
+    aside: BTreeMap<u64, Aside>,
+    replayed: BTreeSet<u64>,
+    apps: Vec<FrozenApp>,
+    unfinished: Vec<Job>,
+    finished: Vec<Job>,
+    jobs_made: u64,
+    jobs_done: u64,
+    jobs_cancelled: u64,
+    meanings: Vec<(Fingerprint, Timestamp)>,
+    budgets: BTreeMap<(AccountId, RuleName), Budget>,
+    quotas: BTreeMap<(AccountId, i64), QuotaUse>,
+    dedupe: dedupe::Frozen,
+}
+
+impl State {
+    pub(super) fn freeze(&self) -> Frozen {
+        let meaning = |print: &Fingerprint| self.meanings.get(print).map(|at| (*print, *at));
+        Frozen {
+            next_record: self.next_record,
+            tree: self.tree.clone(),
+            deliveries: self.deliveries,
+            newest_at: self.newest_at,
+            unplanned: self.unplanned.clone(),
+            aside: self.aside.clone(),
+            replayed: self.replayed.clone(),
+            apps: self.freeze_apps(),
+            jobs: self.jobs.freeze(),
+            meanings: self.meaning_order.iter().filter_map(meaning).collect(),
+            budgets: self.budgets.clone(),
+            quotas: self.quotas.clone(),
+            dedupe: self.dedupe.freeze(),
+        }
+    }
+
+    /// Becomes what a snapshot says.
+    fn thaw(&mut self, read: Read) {
+        self.next_record = read.next_record;
+        self.tree = read.tree;
+        self.deliveries = read.deliveries;
+        self.newest_at = read.newest_at;
+        self.replayed = read.replayed;
+        self.aside = read.aside;
+        let counts = (read.jobs_done, read.jobs_cancelled);
+        self.jobs = Jobs::thaw(read.unfinished, read.finished, read.jobs_made, counts);
+        self.meaning_order = read.meanings.iter().map(|(print, _)| *print).collect::<VecDeque<_>>();
+        self.meanings = read.meanings.into_iter().collect::<HashMap<_, _>>();
+        self.budgets = read.budgets;
+        self.quotas = read.quotas;
+        self.dedupe = Dedupe::thaw(read.dedupe);
+        self.thaw_apps(read.apps, read.unplanned);
+    }
+
+    /// Reads a snapshot; false where it is not one that this program wrote.
+    pub(super) fn read_snapshot(&mut self, number: u64, sealed: &[u8]) -> bool {
+        let plain = self.keys.open_blob(Purpose::Snapshot, sealed);
+        let read = plain.as_deref().and_then(|plain| match plain.split_first() {
+            Some((&VERSION, rest)) => postcard::from_bytes::<Read>(rest).ok(),
+            _ => None,
+        });
+        let read = read.filter(|read| read.next_record == number);
+        read.map(|read| self.thaw(read)).is_some()
+    }
+}
+
+impl Frozen {
+    /// Encoded and sealed.
+    pub(super) fn seal(&self, keys: &Keys) -> Vec<u8> {
+        keys.store().seal(Purpose::Snapshot, &[&self.encode()], keys.chance())
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let written = Written {
+            next_record: self.next_record,
+            tree: &self.tree,
+            deliveries: self.deliveries,
+            newest_at: self.newest_at,
+            unplanned: &self.unplanned,
+            aside: &self.aside,
+            replayed: &self.replayed,
+            apps: &self.apps,
+            unfinished: self.jobs.unfinished.iter().map(AsRef::as_ref).collect(),
+            finished: self.jobs.finished.iter().map(AsRef::as_ref).collect(),
+            jobs_made: self.jobs.made,
+            jobs_done: self.jobs.done,
+            jobs_cancelled: self.jobs.cancelled,
+            meanings: &self.meanings,
+            budgets: &self.budgets,
+            quotas: &self.quotas,
+            dedupe: &self.dedupe,
+        };
+        let mut bytes = vec![VERSION];
+        super::record::put(&written, &mut bytes);
+        bytes
+    }
+}

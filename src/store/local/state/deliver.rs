@@ -1,0 +1,143 @@
+//! A delivery comes in.
+
+use super::{DELIVERIES_A_MARK, Queued, State};
+use crate::clock::Timestamp;
+use crate::ids::{AppName, DeliveryId};
+use crate::store::local::dedupe::Seen;
+use crate::store::local::keys::{Keys, Owner};
+use crate::store::local::outbox::IndexOp;
+use crate::store::local::record::{
+    self, Blob, Commitment, Delivery, Head, LineRef, StoredBody, Tail, commitment, line_of_delivery, said_of_delivery,
+};
+use crate::store::local::seal::{Fingerprint, Key, Purpose};
+use crate::store::local::wide;
+use crate::store::port::{NewDelivery, StoreError};
+
+/// What fingerprints are of.
+const BODY: u8 = 1;
+const REQUEST: u8 = 2;
+pub(in crate::store::local) const MEANING: u8 = 3;
+
+/// A delivery with all that costs time done: hashed, sealed, encoded. Made outside the lock.
+#[derive(Debug)]
+pub(in crate::store::local) struct Prepared {
+    app: AppName,
+    received_at: Timestamp,
+    body: Fingerprint,
+    request: Option<Fingerprint>,
+    commitment: Commitment,
+    tail: Vec<u8>,
+}
+
+impl Prepared {
+    /// `key` is the app's.
+    pub(in crate::store::local) fn new(delivery: NewDelivery, keys: &Keys, key: &Key) -> Self {
+        let NewDelivery { app, received_at, verified } = delivery;
+        let (name, raw) = (app.as_str().as_bytes(), verified.body());
+        let body = keys.prints().of(BODY, &[name, raw]);
+        let request = verified.request_id().map(|id| keys.prints().of(REQUEST, &[name, id.as_bytes()]));
+        let mut id = Vec::new();
+        record::put(&verified.request_id(), &mut id);
+        let sealed = key.seal(Purpose::Body, &[&id, raw], keys.chance());
+        let commitment = commitment(&sealed);
+        let tail = Tail {
+            app,
+            received_at,
+            signed_at_secs: verified.signed_at_secs(),
+            body_bytes: wide(raw.len()),
+            body_print: body,
+            request_print: request,
+            body: StoredBody::Sealed(Blob(sealed)),
+        };
+        let mut encoded = Vec::with_capacity(raw.len().saturating_add(160));
+        record::put(&tail, &mut encoded);
+        Self { app: tail.app, received_at, body, request, commitment, tail: encoded }
+    }
+
+    /// Of its record, nearly.
+    pub(in crate::store::local) const fn bytes(&self) -> u64 {
+        self.commitment.bytes
+    }
+
+    pub(in crate::store::local) fn owner(app: &AppName) -> Owner {
+        Owner::App(app.clone())
+    }
+}
+
+impl State {
+    pub(in crate::store::local) fn deliver(&mut self, new: &Prepared) -> Result<DeliveryId, StoreError> {
+        let app = self.app_number(&new.app);
+        let backlog = self.app_at(app).map_or(0, |app| app.unplanned.saturating_add(app.unfinished));
+        if backlog >= self.limits.backlog_max {
+            return Err(StoreError::Backlog);
+        }
+        let (index, window) = (std::sync::Arc::clone(&self.index), self.limits.dedupe_window);
+        let lookup = |generation, what, print: &Fingerprint| Self::lookup(&index, generation, what, print);
+        let (duplicate_of, same_request_as) =
+            self.dedupe.look(&new.body, new.request.as_ref(), new.received_at, window, &lookup);
+        let id = self.deliveries.saturating_add(1);
+        let said = said_of_delivery(same_request_as);
+        let line = line_of_delivery(id, new.app.as_str(), new.received_at, &said, new.commitment);
+        let (leaf, entry) = self.add_leaf(&line);
+        let head = Head { id, index: entry, leaf, duplicate_of, same_request_as };
+        let number = self.next_record;
+        self.outbox.push(number, record::DELIVERY, record::VERSION, |to| {
+            record::put(&head, to);
+            to.extend_from_slice(&new.tail);
+        });
+        self.outbox.count_delivery();
+        self.next_record += 1;
+        if id.is_multiple_of(DELIVERIES_A_MARK) || id == 1 {
+            self.outbox.op(number, IndexOp::Delivery { id, record: number });
+        }
+        self.take_in(number, id, app, new.received_at, new.body, new.request, duplicate_of.is_none());
+        self.spill();
+        Ok(DeliveryId::from_number(id))
+    }
+
+    fn add_leaf(&mut self, line: &LineRef<'_>) -> (crate::audit::tree::Hash, u64) {
+        self.scratch.clear();
+        line.put(&mut self.scratch);
+        let leaf = crate::audit::tree::leaf_hash(&self.scratch);
+        let index = self.tree.push(leaf);
+        self.mark_entry(index);
+        (leaf, index)
+    }
+
+    /// What a delivery changes, when it comes and when it is replayed.
+    #[expect(clippy::too_many_arguments, reason = "the parts of a delivery, from two kinds of source")]
+    fn take_in(
+        &mut self,
+        record: u64,
+        id: u64,
+        app: u32,
+        received_at: Timestamp,
+        body: Fingerprint,
+        request: Option<Fingerprint>,
+        original: bool,
+    ) {
+        self.deliveries = self.deliveries.max(id);
+        self.newest_at = self.newest_at.max(received_at);
+        self.dedupe.add(id, record, Seen { body, request, received_at, original });
+        self.queue(id, Queued { record, app, received_at });
+        if let Some(app) = self.app_at(app) {
+            app.state.verified_at = app.state.verified_at.max(Some(received_at));
+        }
+    }
+
+    /// A delivery of before the snapshot: what is held to know it by is not in that.
+    pub(in crate::store::local) fn refill(&mut self, delivery: &Delivery) {
+        let Delivery { head, tail } = delivery;
+        let (body, request, received_at) = (tail.body_print, tail.request_print, tail.received_at);
+        self.dedupe.refill(head.id, Seen { body, request, received_at, original: head.duplicate_of.is_none() });
+    }
+
+    /// The same from its record.
+    pub(super) fn replay_delivery(&mut self, record: u64, delivery: &Delivery) {
+        let (head, tail) = (&delivery.head, &delivery.tail);
+        let app = self.app_number(&tail.app);
+        self.tree.push(head.leaf);
+        let original = head.duplicate_of.is_none();
+        self.take_in(record, head.id, app, tail.received_at, tail.body_print, tail.request_print, original);
+    }
+}

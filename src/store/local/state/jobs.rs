@@ -1,0 +1,327 @@
+//! Jobs, and the ways to find one: by due time, by turn, by lane, by rule.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, JobId, RuleName};
+use crate::job::{Input, Job, JobState, Subject};
+use crate::store::local::wide;
+
+/// A claim of a running job, or of one that was cancelled while it ran. In memory only: a start ends all.
+#[derive(Debug, Clone)]
+pub(super) struct Claim {
+    pub(super) job: JobId,
+    pub(super) started: bool,
+    /// When the job was due before it was claimed.
+    pub(super) was_due_at: Timestamp,
+}
+
+/// What runs and what is ready in one account.
+#[derive(Debug, Default)]
+struct Turns {
+    /// Due jobs whose time has come, by some claim.
+    ready: BTreeSet<JobId>,
+    running: usize,
+}
+
+/// All jobs that are kept.
+#[derive(Debug, Default)]
+pub(in crate::store::local) struct Jobs {
+    all: BTreeMap<JobId, Arc<Job>>,
+    pub(super) made: u64,
+    /// Finished jobs in the order in which they finished.
+    finished: VecDeque<JobId>,
+    pub(super) done: u64,
+    pub(super) cancelled: u64,
+    /// Of due jobs.
+    due: BTreeSet<(Timestamp, JobId)>,
+    /// Of running jobs: when their lease is over.
+    leases: BTreeSet<(Timestamp, JobId)>,
+    waiting: u64,
+    pub(super) parked: BTreeSet<JobId>,
+    turns: BTreeMap<AccountId, Turns>,
+    /// Unfinished jobs by what their subject is known by.
+    lanes: HashMap<(AccountId, String), Vec<JobId>>,
+    due_by_rule: HashMap<(AccountId, RuleName), u64>,
+    pub(super) claims: HashMap<u64, Claim>,
+    tokens: u64,
+    /// The account that was served last.
+    pub(super) served: Option<AccountId>,
+    /// The `now` of the newest claim.
+    pub(super) claimed_at: Option<Timestamp>,
+}
+
+/// What a subject is known by: any of these is enough to be the same.
+fn known_by(subject: &Subject) -> Vec<String> {
+    match subject {
+        Subject::User { id, email } => {
+            let (id, email) = (id.as_ref().map(|id| format!("u{id}")), email.as_ref().map(|email| format!("e{email}")));
+            id.into_iter().chain(email).collect()
+        }
+        Subject::Meeting { id } => vec![format!("m{id}")],
+    }
+}
+
+impl Jobs {
+    pub(in crate::store::local) fn get(&self, id: JobId) -> Option<&Arc<Job>> {
+        self.all.get(&id)
+    }
+
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Job>> {
+        self.all.values()
+    }
+
+    pub(super) fn before(&self, id: Option<JobId>) -> impl Iterator<Item = &Arc<Job>> {
+        let end = id.map_or(Bound::Unbounded, Bound::Excluded);
+        self.all.range((Bound::Unbounded, end)).rev().map(|(_, job)| job)
+    }
+
+    pub(super) fn next_id(&mut self) -> JobId {
+        self.made = self.made.saturating_add(1);
+        JobId::from_number(self.made)
+    }
+
+    /// Puts a job in place of what it was. Finished ones beyond `finished_max` are forgotten, oldest first.
+    pub(super) fn put(&mut self, job: Job, finished_max: usize) {
+        let id = job.id;
+        self.made = self.made.max(id.number());
+        if let Some(before) = self.all.remove(&id) {
+            self.forget(&before);
+            if before.state.is_finished() {
+                self.finished.retain(|finished| *finished != id);
+            }
+        }
+        match job.state {
+            JobState::Done { .. } => self.done = self.done.saturating_add(1),
+            JobState::Cancelled { .. } => self.cancelled = self.cancelled.saturating_add(1),
+            _ => {}
+        }
+        self.place(Arc::new(job));
+        while self.finished.len() > finished_max {
+            if let Some(oldest) = self.finished.pop_front() {
+                self.all.remove(&oldest);
+            }
+        }
+    }
+
+    /// Puts a job into all that it can be found by.
+    fn place(&mut self, job: Arc<Job>) {
+        let id = job.id;
+        match &job.state {
+            JobState::Due { at, .. } => {
+                self.due.insert((*at, id));
+                *self.due_by_rule.entry((job.account.clone(), job.rule.clone())).or_default() += 1;
+                if self.claimed_at.is_some_and(|claimed_at| *at <= claimed_at) {
+                    self.ready(&job.account, id);
+                }
+            }
+            JobState::Running { lease } => {
+                self.leases.insert((lease.until, id));
+                self.turns.entry(job.account.clone()).or_default().running += 1;
+            }
+            JobState::Waiting { .. } => self.waiting += 1,
+            JobState::Parked { .. } => {
+                self.parked.insert(id);
+            }
+            JobState::Done { .. } | JobState::Cancelled { .. } => self.finished.push_back(id),
+        }
+        if !job.state.is_finished() {
+            for key in known_by(&job.subject) {
+                let lane = self.lanes.entry((job.account.clone(), key)).or_default();
+                let at = lane.partition_point(|other| *other < id);
+                lane.insert(at, id);
+            }
+        }
+        self.all.insert(id, job);
+    }
+
+    /// Takes a job out of all that it can be found by.
+    fn forget(&mut self, job: &Job) {
+        let id = job.id;
+        match &job.state {
+            JobState::Due { at, .. } => {
+                self.due.remove(&(*at, id));
+                let key = (job.account.clone(), job.rule.clone());
+                if let Some(count) = self.due_by_rule.get_mut(&key) {
+                    *count = count.saturating_sub(1);
+                    if *count == 0 {
+                        self.due_by_rule.remove(&key);
+                    }
+                }
+                self.turns.get_mut(&job.account).map(|turns| turns.ready.remove(&id));
+                self.tidy(&job.account);
+            }
+            JobState::Running { lease } => {
+                self.leases.remove(&(lease.until, id));
+                if let Some(turns) = self.turns.get_mut(&job.account) {
+                    turns.running = turns.running.saturating_sub(1);
+                }
+                self.tidy(&job.account);
+            }
+            JobState::Waiting { .. } => self.waiting = self.waiting.saturating_sub(1),
+            JobState::Parked { .. } => drop(self.parked.remove(&id)),
+            JobState::Done { .. } | JobState::Cancelled { .. } => return,
+        }
+        for key in known_by(&job.subject) {
+            let key = (job.account.clone(), key);
+            if let Some(lane) = self.lanes.get_mut(&key) {
+                lane.retain(|other| *other != id);
+                if lane.is_empty() {
+                    self.lanes.remove(&key);
+                }
+            }
+        }
+    }
+
+    fn ready(&mut self, account: &AccountId, id: JobId) {
+        if let Some(turns) = self.turns.get_mut(account) {
+            turns.ready.insert(id);
+        } else {
+            self.turns.insert(account.clone(), Turns { ready: BTreeSet::from([id]), running: 0 });
+        }
+    }
+
+    fn tidy(&mut self, account: &AccountId) {
+        if self.turns.get(account).is_some_and(|turns| turns.ready.is_empty() && turns.running == 0) {
+            self.turns.remove(account);
+        }
+    }
+
+    /// Unfinished jobs of the account about the same subject, by id.
+    pub(super) fn about(&self, account: &AccountId, subject: &Subject) -> Vec<Arc<Job>> {
+        let mut ids = BTreeSet::new();
+        for key in known_by(subject) {
+            if let Some(lane) = self.lanes.get(&(account.clone(), key)) {
+                ids.extend(lane);
+            }
+        }
+        let jobs = ids.into_iter().filter_map(|id| self.get(id));
+        jobs.filter(|job| job.subject.is_same(subject)).cloned().collect()
+    }
+
+    /// Takes the time to be `now`: leases that are over, by job.
+    pub(super) fn over(&self, now: Timestamp) -> Vec<JobId> {
+        self.leases.iter().take_while(|(until, _)| *until <= now).map(|(_, id)| *id).collect()
+    }
+
+    /// What became due since the claim before.
+    pub(super) fn ripen(&mut self, now: Timestamp) {
+        let from = self.claimed_at.filter(|before| *before <= now);
+        self.claimed_at = Some(now);
+        let start = from.map_or(Bound::Unbounded, |from| Bound::Included((from, JobId::from_number(0))));
+        let end = Bound::Included((now, JobId::from_number(u64::MAX)));
+        let ripe: Vec<JobId> = self.due.range((start, end)).map(|(_, id)| *id).collect();
+        for id in ripe {
+            if let Some(account) = self.get(id).map(|job| job.account.clone()) {
+                self.ready(&account, id);
+            }
+        }
+    }
+
+    /// The oldest job that may be taken, of the account whose turn it is.
+    pub(super) fn next_to_take(&self, per_account_max: usize, now: Timestamp) -> Option<JobId> {
+        let after = self.served.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut turns = self.turns.range::<AccountId, _>((after, Bound::Unbounded)).chain(&self.turns);
+        turns.find_map(|(_, turns)| {
+            if turns.running >= per_account_max {
+                return None;
+            }
+            turns.ready.iter().copied().find(|id| self.may_be_taken(*id, now))
+        })
+    }
+
+    fn may_be_taken(&self, id: JobId, now: Timestamp) -> bool {
+        let Some(job) = self.get(id) else { return false };
+        if !matches!(job.state, JobState::Due { at, .. } if at <= now) {
+            return false;
+        }
+        self.about(&job.account, &job.subject).iter().all(|other| match other.state {
+            JobState::Running { .. } => false,
+            JobState::Due { .. } => other.id >= id,
+            _ => true,
+        })
+    }
+
+    pub(super) fn next_token(&mut self) -> u64 {
+        self.tokens = self.tokens.saturating_add(1);
+        self.tokens
+    }
+
+    /// How many jobs of a rule and account are due, now or later.
+    pub(super) fn due_of(&self, account: &AccountId, rule: &RuleName) -> u64 {
+        self.due_by_rule.get(&(account.clone(), rule.clone())).copied().unwrap_or(0)
+    }
+
+    /// The first moment after the newest claim at which something becomes due or a lease is over.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        let last = JobId::from_number(u64::MAX);
+        let start = self.claimed_at.map_or(Bound::Unbounded, |at| Bound::Excluded((at, last)));
+        let first = |set: &BTreeSet<(Timestamp, JobId)>| set.range((start, Bound::Unbounded)).next().map(|(at, _)| *at);
+        [first(&self.due), first(&self.leases)].into_iter().flatten().min()
+    }
+
+    /// The job as a start would find it.
+    pub(super) fn without_lease(&self, job: &Job) -> Job {
+        let mut job = job.clone();
+        if let JobState::Running { lease } = job.state {
+            let at = self.claims.get(&lease.token).map_or(Timestamp::EPOCH, |claim| claim.was_due_at);
+            // Legal for every running job.
+            let _ended = job.apply(Input::LeaseEnded { at });
+        }
+        job
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            due: wide(self.due.len()),
+            running: wide(self.leases.len()),
+            waiting: self.waiting,
+            parked: wide(self.parked.len()),
+        }
+    }
+
+    /// For a snapshot: all jobs as a start would find them, the finished ones in their order, and the counters.
+    pub(in crate::store::local) fn freeze(&self) -> FrozenJobs {
+        let lasting = |job: &Arc<Job>| match job.state {
+            JobState::Running { .. } => Arc::new(self.without_lease(job)),
+            _ => Arc::clone(job),
+        };
+        let unfinished = self.all.values().filter(|job| !job.state.is_finished()).map(lasting).collect();
+        let finished = self.finished.iter().filter_map(|id| self.get(*id).cloned()).collect();
+        FrozenJobs { unfinished, finished, made: self.made, done: self.done, cancelled: self.cancelled }
+    }
+
+    pub(in crate::store::local) fn thaw(
+        unfinished: Vec<Job>,
+        finished: Vec<Job>,
+        made: u64,
+        counts: (u64, u64),
+    ) -> Self {
+        let mut jobs = Self::default();
+        for job in unfinished.into_iter().chain(finished) {
+            jobs.place(Arc::new(job));
+        }
+        (jobs.made, (jobs.done, jobs.cancelled)) = (made, counts);
+        jobs
+    }
+}
+
+/// How many jobs are in each unfinished state.
+pub(super) struct Counts {
+    pub(super) due: u64,
+    pub(super) running: u64,
+    pub(super) waiting: u64,
+    pub(super) parked: u64,
+}
+
+/// See [`Jobs::freeze`].
+#[derive(Debug)]
+pub(in crate::store::local) struct FrozenJobs {
+    pub(in crate::store::local) unfinished: Vec<Arc<Job>>,
+    pub(in crate::store::local) finished: Vec<Arc<Job>>,
+    pub(in crate::store::local) made: u64,
+    pub(in crate::store::local) done: u64,
+    pub(in crate::store::local) cancelled: u64,
+}

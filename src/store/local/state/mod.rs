@@ -1,0 +1,432 @@
+//! The live state: everything that decisions need, in memory, and only what follows from the records.
+//!
+//! One lock guards it. Whoever changes something does so under the lock, and with it adds the record that says so to the
+//! [`Outbox`]; the writer makes it durable, and only then is anybody told. So the order of the lock is the order of the
+//! journal, and a decision sees all that were made before, also those on their way to the disk: harmless, because nothing
+//! is acknowledged, and nothing is done at Zoom, that was not written *after* them.
+//!
+//! What a record changes is done in [`apply`](State::apply) alone, by the one who makes the record and by a replay.
+
+mod deliver;
+mod jobs;
+mod people;
+mod plan;
+mod read;
+mod work;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::dedupe::{Before, Dedupe, Looked};
+use super::index::IndexCell;
+use super::keys::{Keys, Owner};
+use super::outbox::{IndexOp, Outbox};
+use super::record::{self, AsideFor, Blob, Change, LineRef, Said};
+use super::seal::{Fingerprint, Purpose};
+use super::{Settings, narrow, wide};
+use crate::audit::Detail;
+use crate::audit::tree::{Frontier, leaf_hash};
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, AppName, RuleName};
+use crate::job::Job;
+use crate::store::memory::Limits;
+use crate::store::port::{AppState, QuotaUse};
+
+pub(super) use deliver::Prepared;
+pub(super) use jobs::{FrozenJobs, Jobs};
+pub(super) use read::Where;
+
+/// A record that is as long as this ends, and the unit goes on in another.
+const RECORD_BYTES_MAX: u64 = 1 << 20;
+/// A batch that is as long as this is written before the next unit.
+const BATCH_BYTES_MAX: u64 = 8 << 20;
+/// Marks for reading: one for so many entries.
+pub(super) const ENTRIES_A_MARK: u64 = 256;
+/// Marks for reading: one for so many deliveries.
+pub(super) const DELIVERIES_A_MARK: u64 = 64;
+/// Hours of counted changes that are kept: the last 24 count, and a clock may be set back.
+const HOURS_KEPT: i64 = 48;
+
+/// Where a delivery is that has still to be planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Queued {
+    pub(super) record: u64,
+    app: u32,
+    received_at: Timestamp,
+}
+
+/// A delivery that was set aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Aside {
+    pub(super) record: u64,
+    app: u32,
+    received_at: Timestamp,
+    pub(super) why: AsideFor,
+}
+
+/// What is known of an app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct App {
+    pub(super) name: AppName,
+    pub(super) state: AppState,
+    unplanned: u64,
+    unfinished: u64,
+}
+
+/// An app in a snapshot; what it counts follows from the rest.
+pub(super) type FrozenApp = (AppName, AppState);
+
+/// Intents of one account and rule, by UTC hour.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Budget {
+    /// Against the limit of the hour.
+    pub(super) hours: BTreeMap<i64, u32>,
+    /// Against the limit of 24 hours: emptied when a person resumes the rule.
+    pub(super) share: BTreeMap<i64, u32>,
+    /// The hour of the last notice.
+    pub(super) noticed: Option<i64>,
+}
+
+/// A unit in the making.
+#[derive(Debug, Default)]
+struct Draft {
+    first_index: u64,
+    entries: Vec<u8>,
+    entry_count: u64,
+    changes: Vec<u8>,
+    change_count: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) limits: Limits,
+    pub(super) dedupe_memory_max: u64,
+    pub(super) keys: Arc<Keys>,
+    pub(super) index: Arc<IndexCell>,
+    record_bytes: usize,
+    /// The number of the next record.
+    pub(super) next_record: u64,
+    pub(super) tree: Frontier,
+    /// The number of the newest delivery.
+    pub(super) deliveries: u64,
+    pub(super) unplanned: BTreeMap<u64, Queued>,
+    pub(super) aside: BTreeMap<u64, Aside>,
+    /// Deliveries that a person had planned again, for ever.
+    pub(super) replayed: BTreeSet<u64>,
+    pub(super) apps: Vec<App>,
+    pub(super) jobs: Jobs,
+    pub(super) meanings: HashMap<Fingerprint, Timestamp>,
+    /// The same, in the order in which they came.
+    pub(super) meaning_order: VecDeque<Fingerprint>,
+    pub(super) budgets: BTreeMap<(AccountId, RuleName), Budget>,
+    pub(super) quotas: BTreeMap<(AccountId, i64), QuotaUse>,
+    pub(super) dedupe: Dedupe,
+    pub(super) outbox: Outbox,
+    draft: Draft,
+    scratch: Vec<u8>,
+    /// The `received_at` of the newest delivery.
+    pub(super) newest_at: Timestamp,
+    /// The first record of the unit in the making.
+    unit_start: u64,
+}
+
+impl State {
+    pub(super) fn new(settings: &Settings, keys: Arc<Keys>, index: Arc<IndexCell>) -> Self {
+        let segment_bytes = settings.journal.segment_bytes;
+        Self {
+            limits: settings.limits.clone(),
+            dedupe_memory_max: settings.dedupe_memory_max,
+            keys,
+            index,
+            record_bytes: narrow(RECORD_BYTES_MAX.min(segment_bytes / 16)),
+            next_record: crate::store::journal::FIRST_NUMBER,
+            tree: Frontier::default(),
+            deliveries: 0,
+            unplanned: BTreeMap::new(),
+            aside: BTreeMap::new(),
+            replayed: BTreeSet::new(),
+            apps: Vec::new(),
+            jobs: Jobs::default(),
+            meanings: HashMap::new(),
+            meaning_order: VecDeque::new(),
+            budgets: BTreeMap::new(),
+            quotas: BTreeMap::new(),
+            dedupe: Dedupe::default(),
+            outbox: Outbox::new(narrow(BATCH_BYTES_MAX.min(segment_bytes / 4))),
+            draft: Draft::default(),
+            scratch: Vec::new(),
+            newest_at: Timestamp::EPOCH,
+            unit_start: crate::store::journal::FIRST_NUMBER,
+        }
+    }
+
+    /// The number of an app; apps are few and never forgotten.
+    fn app_number(&mut self, name: &AppName) -> u32 {
+        let at = self.apps.iter().position(|app| app.name == *name).unwrap_or_else(|| {
+            self.apps.push(App { name: name.clone(), state: AppState::default(), unplanned: 0, unfinished: 0 });
+            self.apps.len() - 1
+        });
+        u32::try_from(at).unwrap_or(u32::MAX)
+    }
+
+    fn app_at(&mut self, number: u32) -> Option<&mut App> {
+        self.apps.get_mut(usize::try_from(number).ok()?)
+    }
+
+    pub(super) fn app(&self, name: &AppName) -> Option<&App> {
+        self.apps.iter().find(|app| app.name == *name)
+    }
+
+    pub(super) fn freeze_apps(&self) -> Vec<FrozenApp> {
+        self.apps.iter().map(|app| (app.name.clone(), app.state)).collect()
+    }
+
+    pub(super) fn thaw_apps(&mut self, apps: Vec<FrozenApp>, unplanned: BTreeMap<u64, Queued>) {
+        let app = |(name, state)| App { name, state, unplanned: 0, unfinished: 0 };
+        self.apps = apps.into_iter().map(app).collect();
+        for (delivery, queued) in unplanned {
+            self.queue(delivery, queued);
+        }
+        let unfinished: Vec<AppName> =
+            self.jobs.iter().filter(|job| !job.state.is_finished()).map(|job| job.app.clone()).collect();
+        for name in unfinished {
+            let number = self.app_number(&name);
+            if let Some(app) = self.app_at(number) {
+                app.unfinished += 1;
+            }
+        }
+        self.unit_start = self.next_record;
+    }
+
+    fn queue(&mut self, delivery: u64, queued: Queued) {
+        if self.unplanned.insert(delivery, queued).is_none()
+            && let Some(app) = self.app_at(queued.app)
+        {
+            app.unplanned += 1;
+        }
+    }
+
+    fn unqueue(&mut self, delivery: u64) -> Option<Queued> {
+        let queued = self.unplanned.remove(&delivery)?;
+        if let Some(app) = self.app_at(queued.app) {
+            app.unplanned = app.unplanned.saturating_sub(1);
+        }
+        Some(queued)
+    }
+
+    /// What a change does to the state, when it is made and when it is replayed.
+    pub(super) fn apply(&mut self, change: Change) {
+        match change {
+            Change::Planned { delivery, .. } => drop(self.unqueue(delivery)),
+            Change::SetAside { delivery, why } => {
+                if let Some(Queued { record, app, received_at }) = self.unqueue(delivery) {
+                    self.aside.insert(delivery, Aside { record, app, received_at, why });
+                }
+            }
+            Change::Unplanned { delivery, record, app, received_at, replayed } => {
+                self.aside.remove(&delivery);
+                let app = self.app_number(&app);
+                self.queue(delivery, Queued { record, app, received_at });
+                if replayed {
+                    self.replayed.insert(delivery);
+                }
+            }
+            Change::Job { sealed: Blob(sealed), .. } => {
+                let plain = self.keys.open_blob(Purpose::Job, &sealed);
+                if let Some(job) = plain.and_then(|plain| postcard::from_bytes::<Job>(&plain).ok()) {
+                    self.keep(job);
+                }
+            }
+            Change::Meaning { print, at } => self.keep_meaning(print, at),
+            Change::Intended { account, rule, hour } => {
+                let budget = self.budgets.entry((account, rule)).or_default();
+                *budget.hours.entry(hour).or_default() += 1;
+                *budget.share.entry(hour).or_default() += 1;
+                budget.hours.retain(|kept, _| *kept > hour.saturating_sub(HOURS_KEPT));
+                budget.share.retain(|kept, _| *kept > hour.saturating_sub(HOURS_KEPT));
+            }
+            Change::Noticed { account, rule, hour } => {
+                self.budgets.entry((account, rule)).or_default().noticed = Some(hour);
+            }
+            Change::ShareCleared { account, rule } => self.budgets.entry((account, rule)).or_default().share.clear(),
+            Change::Called { account, day, calls } => {
+                self.quotas.retain(|(_, kept), _| *kept >= day.saturating_sub(2));
+                let used = self.quotas.entry((account, day)).or_default();
+                used.light = used.light.saturating_add(calls.light);
+                used.medium = used.medium.saturating_add(calls.medium);
+                used.heavy = used.heavy.saturating_add(calls.heavy);
+            }
+            Change::App { app, state } => {
+                let number = self.app_number(&app);
+                if let Some(app) = self.app_at(number) {
+                    app.state = state;
+                }
+            }
+        }
+    }
+
+    /// The state after a record. False where its entries do not follow those before, unless that is accepted: then what
+    /// is missing leaves empty places, so that the numbers stay.
+    pub(super) fn replay_record(&mut self, number: u64, stored: record::Stored, accept_gaps: bool) -> bool {
+        let first = match &stored {
+            record::Stored::Delivery(delivery) => delivery.head.index,
+            record::Stored::Changes(changes) => changes.first_index,
+        };
+        while accept_gaps && self.tree.size() < first {
+            self.tree.push([0; 32]);
+        }
+        if self.tree.size() != first {
+            return false;
+        }
+        match stored {
+            record::Stored::Delivery(delivery) => self.replay_delivery(number, &delivery),
+            record::Stored::Changes(changes) => {
+                for entry in &changes.entries {
+                    self.tree.push(entry.leaf);
+                }
+                for change in changes.changes {
+                    self.apply(change);
+                }
+            }
+        }
+        self.next_record = number.saturating_add(1);
+        true
+    }
+
+    /// From here on units are made.
+    pub(super) fn replayed_all(&mut self) {
+        self.unit_start = self.next_record;
+    }
+
+    /// Puts a job in place of what it was, and keeps the count of its app.
+    fn keep(&mut self, job: Job) {
+        let number = self.app_number(&job.app);
+        let unfinished = u64::from(!job.state.is_finished());
+        let before = u64::from(self.jobs.get(job.id).is_some_and(|job| !job.state.is_finished()));
+        self.jobs.put(job, self.limits.finished_max);
+        if let Some(app) = self.app_at(number) {
+            app.unfinished = app.unfinished.saturating_add(unfinished).saturating_sub(before);
+        }
+    }
+
+    fn keep_meaning(&mut self, print: Fingerprint, at: Timestamp) {
+        if self.meanings.insert(print, at).is_none() {
+            self.meaning_order.push_back(print);
+        }
+        // Beyond the limit the oldest goes: its event would be planned again, which is harmless.
+        while let Some(oldest) = self.meaning_order.front() {
+            let seen_at = self.meanings.get(oldest).copied().unwrap_or(Timestamp::MAX);
+            let over = at.since(seen_at) > self.limits.dedupe_window.saturating_mul(2);
+            if !over && wide(self.meanings.len()) <= self.dedupe_memory_max {
+                break;
+            }
+            if let Some(oldest) = self.meaning_order.pop_front() {
+                self.meanings.remove(&oldest);
+            }
+        }
+    }
+
+    /// Makes a change and writes it down.
+    fn change(&mut self, change: Change) {
+        record::put(&change, &mut self.draft.changes);
+        self.draft.change_count += 1;
+        self.apply(change);
+        self.end_record_if_long();
+    }
+
+    /// Makes a job what it is now, and writes it down.
+    fn change_job(&mut self, job: Job) {
+        let lasting = self.jobs.without_lease(&job);
+        self.scratch.clear();
+        record::put(&lasting, &mut self.scratch);
+        let sealed = Blob(self.seal_for(Some(&job.account), Purpose::Job, &self.scratch));
+        record::put(&Change::Job { id: job.id.number(), sealed }, &mut self.draft.changes);
+        self.draft.change_count += 1;
+        self.keep(job);
+        self.end_record_if_long();
+    }
+
+    /// With the account's key where there is one; the caller has seen to it that there is.
+    fn seal_for(&self, account: Option<&AccountId>, purpose: Purpose, plain: &[u8]) -> Vec<u8> {
+        let own = account.and_then(|account| self.keys.of(&Owner::Account(account.clone())));
+        let key = own.as_deref().unwrap_or_else(|| self.keys.store());
+        key.seal(purpose, &[plain], self.keys.chance())
+    }
+
+    fn sealed_detail(&mut self, account: Option<&AccountId>, detail: &Detail) -> Said {
+        self.scratch.clear();
+        record::put(detail, &mut self.scratch);
+        Said::Sealed(Blob(self.seal_for(account, Purpose::Detail, &self.scratch)))
+    }
+
+    /// Adds an entry to the log.
+    fn enter(&mut self, line: &LineRef<'_>) {
+        self.scratch.clear();
+        line.put(&mut self.scratch);
+        let leaf = leaf_hash(&self.scratch);
+        let index = self.tree.push(leaf);
+        if self.draft.entry_count == 0 {
+            self.draft.first_index = index;
+        }
+        self.draft.entry_count += 1;
+        self.draft.entries.extend_from_slice(&leaf);
+        self.draft.entries.extend_from_slice(&self.scratch);
+        self.mark_entry(index);
+    }
+
+    fn mark_entry(&mut self, index: u64) {
+        if index.is_multiple_of(ENTRIES_A_MARK) {
+            self.outbox.op(self.next_record, IndexOp::Entry { index, record: self.next_record });
+        }
+    }
+
+    fn end_record_if_long(&mut self) {
+        if self.draft.entries.len() + self.draft.changes.len() >= self.record_bytes {
+            self.end_record();
+        }
+    }
+
+    fn end_record(&mut self) {
+        let Self { draft, tree, outbox, .. } = self;
+        if draft.entry_count == 0 && draft.change_count == 0 {
+            return;
+        }
+        let first_index = if draft.entry_count == 0 { tree.size() } else { draft.first_index };
+        outbox.push(self.next_record, record::CHANGES, record::VERSION, |to| {
+            record::put(&first_index, to);
+            record::put(&draft.entry_count, to);
+            to.extend_from_slice(&draft.entries);
+            record::put(&draft.change_count, to);
+            to.extend_from_slice(&draft.changes);
+        });
+        self.next_record += 1;
+        draft.entries.clear();
+        draft.changes.clear();
+        (draft.entry_count, draft.change_count) = (0, 0);
+    }
+
+    /// The unit is whole. Whether anything was to be written.
+    pub(super) fn end_unit(&mut self) -> bool {
+        self.end_record();
+        self.outbox.end_unit(self.next_record, &self.tree);
+        std::mem::replace(&mut self.unit_start, self.next_record) != self.next_record
+    }
+
+    /// What was spilled, from the index; nothing where that is not there.
+    fn lookup(index: &IndexCell, generation: u64, what: Looked, print: &Fingerprint) -> Option<Before> {
+        index.lookup(generation, what, print)
+    }
+
+    /// Takes in what the index has spilled, and gives it more where there is more.
+    fn spill(&mut self) {
+        let (now, window) = (self.newest_at, self.limits.dedupe_window);
+        while let Some(generation) = self.dedupe.overflow(self.dedupe_memory_max, now, window) {
+            self.outbox.op(self.next_record, IndexOp::Spill(generation));
+        }
+        if let Some(first) = self.dedupe.expire(now, window) {
+            self.outbox.op(self.next_record, IndexOp::DropBefore(first));
+        }
+    }
+}

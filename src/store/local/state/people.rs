@@ -1,0 +1,118 @@
+//! What people do, and what is remembered of apps.
+
+use std::sync::Arc;
+
+use super::State;
+use crate::audit::Kind;
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, AppName, RuleName};
+use crate::job::{Input, Job, JobState, ParkCause};
+use crate::store::local::record::{Change, LineRef};
+use crate::store::local::wide;
+use crate::store::port::{AppState, Move, Note, Selector, StoreError};
+
+/// So many jobs can be moved or cancelled at once: all of them become durable together.
+const AT_ONCE_MAX: usize = 50_000;
+
+fn few_enough(jobs: &[Arc<Job>]) -> Result<(), StoreError> {
+    if jobs.len() <= AT_ONCE_MAX {
+        return Ok(());
+    }
+    let count = jobs.len();
+    Err(StoreError::Conflict(format!("{count} jobs are more than the {AT_ONCE_MAX} that can be moved at once")))
+}
+
+impl State {
+    pub(in crate::store::local) fn move_jobs(
+        &mut self,
+        which: &Selector,
+        to: Move,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let selected: Vec<Arc<Job>> = match which {
+            Selector::Job(id) => {
+                let job = self.jobs.get(*id).ok_or_else(|| StoreError::NotFound(format!("job {id}")))?;
+                vec![Arc::clone(job)]
+            }
+            Selector::ParkedFor { cause, account } => {
+                let is_meant = |job: &&Arc<Job>| {
+                    matches!(&job.state, JobState::Parked { cause: parked, .. } if parked.code() == cause)
+                        && account.as_ref().is_none_or(|account| job.account == *account)
+                };
+                self.jobs.parked.iter().filter_map(|id| self.jobs.get(*id)).filter(is_meant).cloned().collect()
+            }
+        };
+        let (code, input) = match to {
+            Move::Retry => ("retried", Input::Retry { at: now }),
+            Move::Park => ("parked", Input::Park { at: now, cause: ParkCause::ByPerson }),
+        };
+        few_enough(&selected)?;
+        for job in &selected {
+            let tried = Job::clone(job).apply(input.clone());
+            tried.map_err(|illegal| StoreError::Conflict(format!("{}: {illegal}", job.id)))?;
+        }
+        for job in &selected {
+            if matches!(job.state, JobState::Parked { cause: ParkCause::OverShare { .. }, .. }) {
+                self.change(Change::ShareCleared { account: job.account.clone(), rule: job.rule.clone() });
+            }
+            self.move_on(job, input.clone());
+            self.enter_job(now, code, job, Kind::Moved, None, (format!("by {actor}"), None));
+        }
+        Ok(wide(selected.len()))
+    }
+
+    pub(in crate::store::local) fn cancel_jobs(
+        &mut self,
+        account: &AccountId,
+        rule: Option<&RuleName>,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let is_meant = |job: &&Arc<Job>| {
+            !job.state.is_finished() && job.account == *account && rule.is_none_or(|rule| job.rule == *rule)
+        };
+        let meant: Vec<Arc<Job>> = self.jobs.iter().filter(is_meant).cloned().collect();
+        few_enough(&meant)?;
+        for job in &meant {
+            self.move_on(job, Input::Cancel { at: now, why: why.to_owned() });
+            self.enter_job(now, "cancelled", job, Kind::Moved, None, (why.to_owned(), None));
+        }
+        Ok(wide(meant.len()))
+    }
+
+    pub(in crate::store::local) fn note(&mut self, note: &Note, at: Timestamp) {
+        let said = self.sealed_detail(note.account.as_ref(), &note.detail);
+        self.enter(&LineRef {
+            app: note.app.as_ref().map(AppName::as_str),
+            account: note.account.as_ref().map(AccountId::as_str),
+            ..LineRef::new(at, note.kind, &note.code, &said)
+        });
+    }
+
+    pub(in crate::store::local) fn validated(&mut self, app: &AppName, at: Timestamp) {
+        let before = self.app_state(app);
+        let state = AppState { validated_at: before.validated_at.max(Some(at)), ..before };
+        if state != before {
+            self.change(Change::App { app: app.clone(), state });
+        }
+    }
+
+    pub(in crate::store::local) fn secrets_seen(
+        &mut self,
+        app: &AppName,
+        secrets: [u8; 16],
+        at: Timestamp,
+    ) -> AppState {
+        let before = self.app_state(app);
+        let mut state = before;
+        if before.secrets.is_some_and(|seen| seen != secrets) {
+            state.secrets_changed_at = Some(at);
+        }
+        state.secrets = Some(secrets);
+        if state != before {
+            self.change(Change::App { app: app.clone(), state });
+        }
+        state
+    }
+}

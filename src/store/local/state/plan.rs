@@ -1,0 +1,313 @@
+//! From deliveries to jobs.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::deliver::MEANING;
+use super::{Aside, State};
+use crate::audit::{Call, Detail, Kind};
+use crate::clock::Timestamp;
+use crate::event::Meaning;
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
+use crate::job::{Input, Job, JobState, NewJob, Subject};
+use crate::rules::Step;
+use crate::store::local::outbox::IndexOp;
+use crate::store::local::record::{AsideFor, Change, Decided, LineRef, Said};
+use crate::store::local::seal::Fingerprint;
+use crate::store::port::{Decision, StoreError, Verdict};
+
+const RELEASED_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// What the steps of one decision did.
+#[derive(Default)]
+struct Done {
+    /// Made, merged, woken, cancelled.
+    touched: BTreeSet<JobId>,
+    made_or_merged: bool,
+    cancelled: Vec<Arc<Job>>,
+}
+
+/// What is known while the steps of one decision are taken.
+struct Planning {
+    delivery: DeliveryId,
+    app: AppName,
+    account: AccountId,
+    /// Whether jobs may be made: not where the event's meaning was seen before.
+    fresh: bool,
+    at: Timestamp,
+}
+
+/// What becomes of a delivery.
+enum Fate {
+    Planned(Decided),
+    Aside(AsideFor),
+}
+
+/// Whether a name of an event is one that Zoom could give: it goes into the log as it is.
+fn is_plain(event: &str) -> bool {
+    event.len() <= 64 && event.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_'))
+}
+
+impl State {
+    pub(in crate::store::local) fn record_plan(
+        &mut self,
+        decisions: Vec<Decision>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut seen: Vec<u64> = decisions.iter().map(|decision| decision.delivery.number()).collect();
+        seen.sort_unstable();
+        if let Some(twice) = seen.windows(2).find_map(|pair| (pair.first() == pair.last()).then(|| pair.first())) {
+            let twice = DeliveryId::from_number(twice.copied().unwrap_or(0));
+            return Err(StoreError::Conflict(format!("{twice} is decided on twice")));
+        }
+        for decision in &decisions {
+            self.check(decision)?;
+        }
+        for decision in decisions {
+            self.decide(decision, at);
+        }
+        Ok(())
+    }
+
+    fn check(&self, decision: &Decision) -> Result<(), StoreError> {
+        let id = decision.delivery;
+        if !self.unplanned.contains_key(&id.number()) {
+            return Err(if (1..=self.deliveries).contains(&id.number()) {
+                StoreError::Conflict(format!("{id} is planned already"))
+            } else {
+                StoreError::NotFound(format!("delivery {id}"))
+            });
+        }
+        if matches!(decision.verdict, Verdict::Work { .. }) && decision.account.is_none() {
+            return Err(StoreError::Conflict(format!("{id} asks for work without an account")));
+        }
+        Ok(())
+    }
+
+    fn decide(&mut self, decision: Decision, at: Timestamp) {
+        let Decision { delivery, account, event, verdict } = decision;
+        let Some(queued) = self.unplanned.get(&delivery.number()).copied() else { return };
+        let Some(app) = self.app_at(queued.app).map(|app| app.name.clone()) else { return };
+        let mut done = Done::default();
+        let (code, said, fate) = match verdict {
+            Verdict::Nothing => {
+                let said = self.said_of(account.as_ref(), event.clone(), is_plain(&event));
+                (Decided::Nothing.code(), said, Fate::Planned(Decided::Nothing))
+            }
+            Verdict::Duplicate { of } => {
+                let plain = is_plain(&event);
+                let said = self.said_of(account.as_ref(), format!("{event}: the same as {of}"), plain);
+                (Decided::Duplicate.code(), said, Fate::Planned(Decided::Duplicate))
+            }
+            Verdict::Unreadable { why } => {
+                ("unreadable", self.said_of(account.as_ref(), why, false), Fate::Aside(AsideFor::Unreadable))
+            }
+            Verdict::Unclaimed { account: named } => {
+                let note = format!("{event}: for {}", named.as_ref().map_or("no account", AccountId::as_str));
+                let said = self.said_of(account.as_ref(), note, false);
+                ("unclaimed", said, Fate::Aside(AsideFor::Unclaimed(named)))
+            }
+            Verdict::Work { meaning, steps } => {
+                let Some(account) = account.clone() else { return };
+                let decided = self.work(delivery, &app, &account, meaning, steps, at, &mut done);
+                let said = match self.only_job(&done) {
+                    Some(job) => self.sealed_detail(Some(&account), &detail_of(&job, event, None)),
+                    None => self.said_of(Some(&account), event.clone(), is_plain(&event)),
+                };
+                (decided.code(), said, Fate::Planned(decided))
+            }
+        };
+        let only = self.only_job(&done);
+        self.enter(&LineRef {
+            app: Some(app.as_str()),
+            account: account.as_ref().map(AccountId::as_str),
+            delivery: Some(delivery),
+            job: only.as_ref().map(|job| job.id),
+            rule: only.as_ref().map(|job| job.rule.as_str()),
+            ..LineRef::new(at, Kind::Decision, code, &said)
+        });
+        for job in std::mem::take(&mut done.cancelled) {
+            self.enter_job(at, "cancelled", &job, Kind::Moved, Some(delivery), (String::new(), None));
+        }
+        let jobs: Vec<u64> = done.touched.into_iter().map(JobId::number).collect();
+        self.settle_fate(delivery.number(), fate, jobs);
+    }
+
+    fn settle_fate(&mut self, delivery: u64, fate: Fate, jobs: Vec<u64>) {
+        match fate {
+            Fate::Planned(decided) => {
+                let op = IndexOp::Decided { delivery, decided, jobs: jobs.clone() };
+                self.outbox.op(self.next_record, op);
+                self.change(Change::Planned { delivery, decided, jobs });
+            }
+            Fate::Aside(why) => self.change(Change::SetAside { delivery, why }),
+        }
+    }
+
+    fn said_of(&mut self, account: Option<&AccountId>, note: String, plain: bool) -> Said {
+        if plain { Said::Plain(note) } else { self.sealed_detail(account, &Detail::note(note)) }
+    }
+
+    fn only_job(&self, done: &Done) -> Option<Arc<Job>> {
+        let mut touched = done.touched.iter();
+        let (Some(only), None) = (touched.next(), touched.next()) else { return None };
+        self.jobs.get(*only).cloned().or_else(|| done.cancelled.iter().find(|job| job.id == *only).cloned())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one decision")]
+    fn work(
+        &mut self,
+        delivery: DeliveryId,
+        app: &AppName,
+        account: &AccountId,
+        meaning: Option<Meaning>,
+        steps: Vec<Step>,
+        at: Timestamp,
+        done: &mut Done,
+    ) -> Decided {
+        let print = meaning.map(|meaning| {
+            let parts = [app.as_str().as_bytes(), account.as_str().as_bytes(), &meaning.0];
+            self.keys.prints().of(MEANING, &parts)
+        });
+        let replayed = self.replayed.contains(&delivery.number());
+        let seen = print.is_some_and(|print| self.was_seen(&print, at));
+        let fresh = replayed || !seen;
+        let planning = Planning { delivery, app: app.clone(), account: account.clone(), fresh, at };
+        for step in steps {
+            self.take(&planning, step, done);
+        }
+        if let (Some(print), true, false) = (print, done.made_or_merged, seen) {
+            self.change(Change::Meaning { print, at });
+        }
+        if fresh { Decided::Work } else { Decided::Repeated }
+    }
+
+    fn was_seen(&self, print: &Fingerprint, at: Timestamp) -> bool {
+        self.meanings.get(print).is_some_and(|seen_at| at.since(*seen_at) <= self.limits.dedupe_window)
+    }
+
+    /// Moves a job on where its state allows it. Whether it moved.
+    pub(super) fn move_on(&mut self, job: &Arc<Job>, input: Input) -> bool {
+        let mut moved = Job::clone(job);
+        if moved.apply(input).is_err() {
+            return false;
+        }
+        self.change_job(moved);
+        true
+    }
+
+    fn take(&mut self, planning: &Planning, step: Step, done: &mut Done) {
+        let at = planning.at;
+        match step {
+            Step::Ensure { rule, subject } => self.ensure(planning, rule, subject, done),
+            Step::Wake { subject } => {
+                for job in self.jobs.about(&planning.account, &subject) {
+                    let waits = matches!(job.state, JobState::Waiting { .. });
+                    let runs = matches!(job.state, JobState::Running { .. }) && !job.again;
+                    if (waits || runs) && self.move_on(&job, Input::Wake { at }) {
+                        done.touched.insert(job.id);
+                    }
+                }
+            }
+            Step::Cancel { subject, why } => {
+                for job in self.jobs.about(&planning.account, &subject) {
+                    if self.move_on(&job, Input::Cancel { at, why: why.clone() }) {
+                        done.touched.insert(job.id);
+                        done.cancelled.push(job);
+                    }
+                }
+            }
+        }
+    }
+
+    fn ensure(&mut self, planning: &Planning, rule: RuleName, subject: Subject, done: &mut Done) {
+        let Planning { delivery, at, .. } = *planning;
+        let mut same = self.jobs.about(&planning.account, &subject).into_iter();
+        if let Some(job) = same.find(|job| job.app == planning.app && job.rule == rule) {
+            let mut asked = Job::clone(&job);
+            // Legal for every unfinished job.
+            let _asked = asked.apply(Input::Ask { at, by: delivery });
+            asked.subject.learn(&subject);
+            self.change_job(asked);
+            done.touched.insert(job.id);
+            done.made_or_merged = true;
+        } else if planning.fresh {
+            let id = self.jobs.next_id();
+            let (app, account) = (planning.app.clone(), planning.account.clone());
+            self.change_job(NewJob { app, account, rule, subject, delivery }.into_job(id, at));
+            done.touched.insert(id);
+            done.made_or_merged = true;
+        }
+    }
+
+    /// Adds an entry about a job, with a note and a call.
+    pub(super) fn enter_job(
+        &mut self,
+        at: Timestamp,
+        code: &str,
+        job: &Job,
+        kind: Kind,
+        delivery: Option<DeliveryId>,
+        (note, call): (String, Option<Call>),
+    ) {
+        let said = self.sealed_detail(Some(&job.account), &detail_of(job, note, call));
+        self.enter(&LineRef {
+            app: Some(job.app.as_str()),
+            account: Some(job.account.as_str()),
+            delivery,
+            job: Some(job.id),
+            rule: Some(job.rule.as_str()),
+            ..LineRef::new(at, kind, code, &said)
+        });
+    }
+
+    /// Plans a delivery again, which is in the record `place` and came at its time.
+    pub(in crate::store::local) fn replay(
+        &mut self,
+        delivery: u64,
+        app: AppName,
+        place: (u64, Timestamp),
+        by: (&str, Timestamp),
+    ) {
+        let ((record, received_at), (actor, now)) = (place, by);
+        let said = self.sealed_detail(None, &Detail::note(format!("by {actor}")));
+        self.enter(&LineRef {
+            app: Some(app.as_str()),
+            delivery: Some(DeliveryId::from_number(delivery)),
+            ..LineRef::new(now, Kind::Moved, "replayed", &said)
+        });
+        self.change(Change::Unplanned { delivery, record, app, received_at, replayed: true });
+    }
+
+    pub(in crate::store::local) fn release(&mut self, app: &AppName, account: &AccountId, now: Timestamp) -> u64 {
+        let Some(number) = self.apps.iter().position(|known| known.name == *app) else { return 0 };
+        let is_meant = |aside: &Aside| {
+            usize::try_from(aside.app).is_ok_and(|of| of == number)
+                && matches!(&aside.why, AsideFor::Unclaimed(Some(named)) if named == account)
+                && now.since(aside.received_at) <= RELEASED_FOR
+        };
+        let meant: Vec<(u64, u64, Timestamp)> = self
+            .aside
+            .iter()
+            .filter(|(_, aside)| is_meant(aside))
+            .map(|(id, aside)| (*id, aside.record, aside.received_at))
+            .collect();
+        let mut released = 0;
+        for (delivery, record, received_at) in meant {
+            released += 1;
+            self.enter(&LineRef {
+                app: Some(app.as_str()),
+                account: Some(account.as_str()),
+                delivery: Some(DeliveryId::from_number(delivery)),
+                ..LineRef::new(now, Kind::Moved, "released", &Said::Nothing)
+            });
+            self.change(Change::Unplanned { delivery, record, app: app.clone(), received_at, replayed: false });
+        }
+        released
+    }
+}
+
+fn detail_of(job: &Job, note: String, call: Option<Call>) -> Detail {
+    Detail { subject: Some(job.subject.to_string()), note, call }
+}

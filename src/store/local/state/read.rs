@@ -1,0 +1,99 @@
+//! What is asked without changing anything.
+
+use std::collections::BTreeMap;
+
+use super::State;
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, AppName, JobId};
+use crate::job::{Job, JobState};
+use crate::store::local::wide;
+use crate::store::port::{AppState, JobFilter, ParkedGroup, QuotaUse, Status};
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store::local) enum Where {
+    Unplanned {
+        record: u64,
+    },
+    Aside {
+        record: u64,
+        cause: &'static str,
+    },
+    /// The index knows what was decided.
+    Planned,
+    Unknown,
+}
+
+impl State {
+    pub(in crate::store::local) fn whereabouts(&self, delivery: u64) -> Where {
+        if let Some(queued) = self.unplanned.get(&delivery) {
+            Where::Unplanned { record: queued.record }
+        } else if let Some(aside) = self.aside.get(&delivery) {
+            Where::Aside { record: aside.record, cause: aside.why.cause() }
+        } else if (1..=self.deliveries).contains(&delivery) {
+            Where::Planned
+        } else {
+            Where::Unknown
+        }
+    }
+
+    pub(in crate::store::local) fn app_state(&self, app: &AppName) -> AppState {
+        self.app(app).map(|app| app.state).unwrap_or_default()
+    }
+
+    pub(in crate::store::local) fn quota_use(&self, account: &AccountId, at: Timestamp) -> QuotaUse {
+        self.quotas.get(&(account.clone(), at.utc_day())).copied().unwrap_or_default()
+    }
+
+    pub(in crate::store::local) fn list_jobs(&self, filter: &JobFilter) -> Vec<Job> {
+        let matches = |job: &&std::sync::Arc<Job>| {
+            let parked_for = match &job.state {
+                JobState::Parked { cause, .. } => Some(cause.code()),
+                _ => None,
+            };
+            filter.state.as_ref().is_none_or(|state| job.state.name() == state)
+                && filter.account.as_ref().is_none_or(|account| job.account == *account)
+                && filter.cause.as_ref().is_none_or(|cause| parked_for == Some(cause))
+        };
+        self.jobs.before(filter.before).filter(matches).take(filter.limit).map(|job| Job::clone(job)).collect()
+    }
+
+    pub(in crate::store::local) fn parked(&self) -> Vec<ParkedGroup> {
+        let mut groups: BTreeMap<(&str, &AccountId), (u64, Timestamp, JobId)> = BTreeMap::new();
+        for job in self.jobs.parked.iter().filter_map(|id| self.jobs.get(*id)) {
+            if let JobState::Parked { at, cause } = &job.state {
+                let group = groups.entry((cause.code(), &job.account)).or_insert((0, *at, job.id));
+                group.0 += 1;
+                (group.1, group.2) = (group.1, group.2).min((*at, job.id));
+            }
+        }
+        let one = |((cause, account), (count, since, example)): ((&str, &AccountId), _)| ParkedGroup {
+            cause: cause.to_owned(),
+            account: account.clone(),
+            count,
+            example,
+            since,
+        };
+        groups.into_iter().map(one).collect()
+    }
+
+    pub(in crate::store::local) fn status(&self) -> Status {
+        let counts = self.jobs.counts();
+        Status {
+            deliveries: self.deliveries,
+            unplanned: wide(self.unplanned.len()),
+            parked_deliveries: wide(self.aside.len()),
+            due: counts.due,
+            running: counts.running,
+            waiting: counts.waiting,
+            parked: counts.parked,
+            done: self.jobs.done,
+            cancelled: self.jobs.cancelled,
+            ..Status::default()
+        }
+    }
+
+    pub(in crate::store::local) fn next_due(&self) -> Option<Timestamp> {
+        self.jobs.next_due()
+    }
+}

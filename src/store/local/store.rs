@@ -1,0 +1,318 @@
+//! The store itself: the port's methods, each one step over the [`state`](super::state).
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use super::Settings;
+use super::core::Core;
+use super::index::IndexPlace;
+use super::keys::MasterKey;
+use super::open::{self, OpenError, OpenProgress, OpenReport, Opening};
+use super::state::Prepared;
+use super::threads::Running;
+use crate::audit::{Call, Entry};
+use crate::chance::Chance;
+use crate::clock::{Clock, Timestamp, lock};
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
+use crate::job::{Change, Job, Outcome};
+use crate::store::journal::files::{Files, RealFiles};
+use crate::store::port::{
+    Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased, Move,
+    NewDelivery, Note, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError, StoredDelivery, TreeHead,
+};
+
+/// The durable store of one machine. Clones are handles to the same store.
+#[derive(Debug, Clone)]
+pub struct LocalStore {
+    running: Arc<Running>,
+}
+
+impl LocalStore {
+    /// Opens the store in a folder, which is made where it is missing. Blocks; not for an async task.
+    pub fn open(
+        folder: &Path,
+        settings: Settings,
+        master: MasterKey,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn Chance>,
+        progress: OpenProgress<'_>,
+    ) -> Result<(Self, OpenReport), OpenError> {
+        let io = |source| OpenError::Io { doing: "make the folder of the store", source };
+        std::fs::create_dir_all(folder).map_err(io)?;
+        let io = |source| OpenError::Io { doing: "lock the store", source };
+        let held = super::lock::take(folder).map_err(io)?.ok_or_else(|| OpenError::InUse(folder.to_owned()))?;
+        let files: Arc<dyn Files> = Arc::new(RealFiles::new(folder));
+        let index = IndexPlace::Folder(folder.join("index"));
+        Self::start(Opening { settings, files, index, master, clock, chance }, Some(held), progress)
+    }
+
+    /// The same over any files, for simulations. Nothing keeps a second process out.
+    pub fn open_on(
+        files: Arc<dyn Files>,
+        index: IndexPlace,
+        settings: Settings,
+        master: MasterKey,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn Chance>,
+    ) -> Result<(Self, OpenReport), OpenError> {
+        let opening = Opening { settings, files, index, master, clock, chance };
+        Self::start(opening, None, &mut |_, _, _| {})
+    }
+
+    fn start(
+        opening: Opening,
+        held: Option<super::lock::FolderLock>,
+        progress: OpenProgress<'_>,
+    ) -> Result<(Self, OpenReport), OpenError> {
+        let (core, journal, place, report) = open::open(opening, progress)?;
+        // Much to replay once is much to replay again: as if it had just been written.
+        let replayed_bytes = report.replayed.saturating_mul(1024);
+        let running = Running::start(core, journal, place, replayed_bytes, held);
+        let running = running.map_err(|source| OpenError::Io { doing: "start the threads of the store", source })?;
+        Ok((Self { running: Arc::new(running) }, report))
+    }
+
+    pub(super) fn core(&self) -> &Arc<Core> {
+        &self.running.core
+    }
+
+    /// Becomes the reason when the disk failed. The process must exit then.
+    pub fn failure(&self) -> watch::Receiver<Option<String>> {
+        self.core().failure.subscribe()
+    }
+
+    /// As [`Store::close`], where blocking does no harm.
+    pub fn close_now(&self) -> Result<(), StoreError> {
+        self.running.close()
+    }
+
+    /// A hash of all that is in the index, but for how far it goes: the same for the same journal, however the index
+    /// came to be. None where it is being built.
+    pub fn index_digest(&self) -> Option<[u8; 32]> {
+        self.core().index.ask(super::index::Index::digest)
+    }
+
+    /// Ends as if the process had been killed: nothing more is written, and handles are of no use. For tests. Blocks.
+    pub fn abandon(&self) {
+        self.running.abandon();
+    }
+
+    /// One unit after which whoever waits for a change looks again.
+    async fn write<T>(
+        &self,
+        what: impl FnOnce(&mut super::state::State) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let done = self.core().write(what).await?;
+        self.core().bump();
+        Ok(done)
+    }
+}
+
+#[async_trait]
+impl Store for LocalStore {
+    async fn deliver(&self, delivery: NewDelivery) -> Result<Receipt, StoreError> {
+        let core = self.core();
+        let owner = Prepared::owner(&delivery.app);
+        if let Some(refusal) = core.refusal(0) {
+            drop(core.open()?);
+            return Err(refusal);
+        }
+        if core.keys.of(&owner).is_none() {
+            core.ensure_keys(vec![owner.clone()]).await?;
+        }
+        let Some(key) = core.keys.of(&owner) else { return Err(StoreError::Damaged("a key is missing".to_owned())) };
+        let prepared = Prepared::new(delivery, &core.keys, &key);
+        if prepared.bytes() > core.settings.journal.segment_bytes / 2 {
+            return Err(StoreError::Conflict("the body is too long".to_owned()));
+        }
+        let (id, written) = core.begin(true, |state| {
+            if let Some(refusal) = core.refusal(super::wide(state.unplanned.len())) {
+                return Err(refusal);
+            }
+            state.deliver(&prepared)
+        })?;
+        drop(prepared);
+        if let Some(written) = written {
+            written.await.unwrap_or(Err(StoreError::Closed))?;
+        }
+        Ok(Receipt::new(id))
+    }
+
+    async fn unplanned(&self, limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
+        self.core().unplanned(limit)
+    }
+
+    async fn record_plan(&self, decisions: Vec<Decision>, at: Timestamp) -> Result<(), StoreError> {
+        let mut last = None;
+        for account in decisions.iter().filter_map(|decision| decision.account.as_ref()) {
+            // Mostly the same account again and again.
+            if last != Some(account) {
+                self.core().ensure_account_key(account).await?;
+                last = Some(account);
+            }
+        }
+        self.write(|state| state.record_plan(decisions, at)).await
+    }
+
+    async fn claim(&self, wanted: Claimable, now: Timestamp) -> Result<Vec<Leased>, StoreError> {
+        self.core().touch(|state| Ok(state.claim(wanted, now)))
+    }
+
+    async fn renew(&self, leased: &mut Leased, until: Timestamp) -> Result<(), StoreError> {
+        self.core().touch(|state| state.renew(leased, until))
+    }
+
+    async fn start(&self, leased: &mut Leased, now: Timestamp) -> Result<(), StoreError> {
+        leased.job = self.core().write(|state| state.start(leased, now)).await?;
+        Ok(())
+    }
+
+    async fn intend(&self, leased: &Leased, change: Change, now: Timestamp) -> Result<Allowance, StoreError> {
+        self.core().write(|state| state.intend(leased, &change, now)).await
+    }
+
+    async fn settle(
+        &self,
+        leased: Leased,
+        outcome: Outcome,
+        calls: Vec<Call>,
+        now: Timestamp,
+        unit: f64,
+    ) -> Result<Job, StoreError> {
+        self.write(|state| state.settle(&leased, outcome, calls, now, unit)).await
+    }
+
+    async fn give_back(&self, leased: Leased, _now: Timestamp) -> Result<(), StoreError> {
+        self.core().touch(|state| state.give_back(&leased))?;
+        self.core().bump();
+        Ok(())
+    }
+
+    async fn move_jobs(&self, which: Selector, to: Move, actor: &str, now: Timestamp) -> Result<u64, StoreError> {
+        self.write(|state| state.move_jobs(&which, to, actor, now)).await
+    }
+
+    async fn cancel_jobs(
+        &self,
+        account: &AccountId,
+        rule: Option<&RuleName>,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.write(|state| state.cancel_jobs(account, rule, why, now)).await
+    }
+
+    async fn replay(&self, delivery: DeliveryId, actor: &str, now: Timestamp) -> Result<(), StoreError> {
+        let found = self.core().reading(move |core| core.find(delivery)).await?;
+        let Some((found, _, _)) = found else { return Err(StoreError::NotFound(format!("delivery {delivery}"))) };
+        if found.delivery.is_pruned() {
+            return Err(StoreError::Conflict(format!("the body of {delivery} was pruned")));
+        }
+        let place = (found.record, found.delivery.tail.received_at);
+        let app = found.delivery.tail.app;
+        self.write(|state| {
+            state.replay(delivery.number(), app, place, (actor, now));
+            Ok(())
+        })
+        .await
+    }
+
+    async fn release(&self, app: &AppName, account: &AccountId, now: Timestamp) -> Result<u64, StoreError> {
+        self.write(|state| Ok(state.release(app, account, now))).await
+    }
+
+    async fn note(&self, note: Note, at: Timestamp) -> Result<(), StoreError> {
+        if let Some(account) = &note.account {
+            self.core().ensure_account_key(account).await?;
+        }
+        self.core()
+            .write(|state| {
+                state.note(&note, at);
+                Ok(())
+            })
+            .await
+    }
+
+    async fn validated(&self, app: &AppName, at: Timestamp) -> Result<(), StoreError> {
+        self.core()
+            .write(|state| {
+                state.validated(app, at);
+                Ok(())
+            })
+            .await
+    }
+
+    async fn secrets_seen(&self, app: &AppName, secrets: [u8; 16], at: Timestamp) -> Result<AppState, StoreError> {
+        self.core().write(|state| Ok(state.secrets_seen(app, secrets, at))).await
+    }
+
+    async fn app_state(&self, app: &AppName) -> Result<AppState, StoreError> {
+        self.core().read(|state| state.app_state(app))
+    }
+
+    async fn quota_use(&self, account: &AccountId, at: Timestamp) -> Result<QuotaUse, StoreError> {
+        self.core().read(|state| state.quota_use(account, at))
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        self.core().read(|state| state.jobs.get(id).map(|job| Job::clone(job)))
+    }
+
+    async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError> {
+        self.core().read(|state| state.list_jobs(&filter))
+    }
+
+    async fn parked(&self) -> Result<Vec<ParkedGroup>, StoreError> {
+        self.core().read(super::state::State::parked)
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<(StoredDelivery, DeliveryStatus)>, StoreError> {
+        drop(self.core().open()?);
+        self.core().index_caught_up().await?;
+        self.core().reading(move |core| core.delivery(id)).await
+    }
+
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliverySummary>, StoreError> {
+        drop(self.core().open()?);
+        self.core().index_caught_up().await?;
+        self.core().reading(move |core| core.deliveries(&filter)).await
+    }
+
+    async fn entries(&self, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.core().reading(move |core| core.entries(from, limit)).await
+    }
+
+    async fn tree_head(&self) -> Result<TreeHead, StoreError> {
+        drop(self.core().open()?);
+        let synced = lock(&self.core().synced);
+        Ok(TreeHead { size: synced.tree.size(), root: synced.tree.root() })
+    }
+
+    async fn status(&self) -> Result<Status, StoreError> {
+        let core = self.core();
+        let status = core.read(super::state::State::status)?;
+        let applied = *core.applied.borrow();
+        Ok(Status {
+            index_lag: core.synced_next().saturating_sub(applied),
+            disk_free_bytes: Some(core.free_bytes()),
+            refusing: core.refusal(status.unplanned).map(|refusal| refusal.to_string()),
+            ..status
+        })
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.core().read(super::state::State::next_due)
+    }
+
+    fn changed(&self) -> watch::Receiver<u64> {
+        self.core().changed.subscribe()
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        let running = Arc::clone(&self.running);
+        self.core().apart(move || running.close()).await?
+    }
+}

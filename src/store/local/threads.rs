@@ -1,0 +1,138 @@
+//! The threads of a store: started when it is open, joined when it is closed or the last handle goes.
+
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use super::applier;
+use super::core::{Core, Phase};
+use super::housekeeper::{self, Spares};
+use super::index::IndexPlace;
+use super::lock::FolderLock;
+use super::writer::{Ended, Writer};
+use crate::clock::lock;
+use crate::store::journal::Journal;
+use crate::store::journal::snapshot::SnapshotError;
+use crate::store::port::StoreError;
+
+/// What is held open together: dropped when the last handle is.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) core: Arc<Core>,
+    threads: Mutex<Option<Threads>>,
+    folder: Mutex<Option<FolderLock>>,
+}
+
+#[derive(Debug)]
+struct Threads {
+    writer: JoinHandle<Ended>,
+    others: Vec<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ended").field("whole", &self.whole).finish_non_exhaustive()
+    }
+}
+
+fn start<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static) -> std::io::Result<JoinHandle<T>> {
+    thread::Builder::new().name(format!("store-{name}")).spawn(run)
+}
+
+impl Running {
+    pub(super) fn start(
+        core: Core,
+        journal: Journal,
+        place: IndexPlace,
+        replayed_bytes: u64,
+        folder: Option<FolderLock>,
+    ) -> std::io::Result<Self> {
+        let core = Arc::new(core);
+        let ((to_apply, incoming), (chores, to_do)) = (channel(), channel());
+        let ((wanted, to_make), (made_here, made)) = (channel(), channel());
+        let spares = Spares { wanted, made, asked: false };
+        let since_snapshot = replayed_bytes;
+        let writer = Writer { core: Arc::clone(&core), journal, applier: to_apply, chores, spares, since_snapshot };
+        let (applying, keeping) = (Arc::clone(&core), Arc::clone(&core));
+        let others = vec![
+            start("index", move || applier::run(&applying, &place, &incoming))?,
+            start("snapshots", move || housekeeper::run(&keeping, &to_do))?,
+            start("segments", move || housekeeper::make_spares(&to_make, &made_here))?,
+        ];
+        let writer = start("writer", move || writer.run())?;
+        let threads = Mutex::new(Some(Threads { writer, others }));
+        Ok(Self { core, threads, folder: Mutex::new(folder) })
+    }
+
+    /// Ends the threads. None where somebody else did.
+    fn end(&self, phase: Phase) -> Option<Option<Ended>> {
+        {
+            let mut guarded = lock(&self.core.guarded);
+            if guarded.phase == Phase::Open {
+                guarded.phase = phase;
+            }
+        }
+        self.core.wake.notify_all();
+        let threads = lock(&self.threads).take()?;
+        // The writer's ends of the channels go with it, and the other threads after them.
+        let ended = threads.writer.join().ok();
+        for other in threads.others {
+            // A thread that panicked has nothing more to say.
+            let _ended = other.join();
+        }
+        Some(ended)
+    }
+
+    /// Writes what is in memory and closes. Blocks.
+    pub(super) fn close(&self) -> Result<(), StoreError> {
+        let Some(ended) = self.end(Phase::Closing) else { return Ok(()) };
+        let core = &self.core;
+        let (frozen, failed) = {
+            let mut guarded = lock(&core.guarded);
+            let failed = match &guarded.phase {
+                Phase::Failed(why) => Some(why.clone()),
+                _ => None,
+            };
+            guarded.phase = Phase::Closed;
+            (guarded.state.freeze(), failed)
+        };
+        let closed = match (failed, ended) {
+            (Some(why), _) => Err(StoreError::Failed(why)),
+            (None, Some(Ended { journal, whole: true })) => self.finish(journal, &frozen),
+            (None, Some(_)) => Err(StoreError::Full),
+            (None, None) => Err(StoreError::Failed("the writer panicked".to_owned())),
+        };
+        if let Some(index) = core.index.get() {
+            index.flush();
+        }
+        core.index.set(None);
+        lock(&self.folder).take();
+        core.bump();
+        closed
+    }
+
+    fn finish(&self, journal: Journal, frozen: &super::snapshot::Frozen) -> Result<(), StoreError> {
+        match housekeeper::write_snapshot(&self.core, frozen) {
+            // Without room for it the next start reads more of the journal.
+            Ok(()) | Err(SnapshotError::Full(_)) => {}
+            Err(error) => return Err(StoreError::Failed(housekeeper::with_source(&error))),
+        }
+        journal.close().map_err(|error| StoreError::Failed(housekeeper::with_source(&error)))
+    }
+}
+
+impl Running {
+    /// As if the process had been killed.
+    pub(super) fn abandon(&self) {
+        if self.end(Phase::Abandoned).is_some() {
+            self.core.index.set(None);
+            lock(&self.folder).take();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.abandon();
+    }
+}

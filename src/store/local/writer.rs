@@ -1,0 +1,173 @@
+//! The writer: the one thread that owns the journal. One write and one sync for everybody who waits.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Sender, TryRecvError};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use super::applier::ToApply;
+use super::core::{Core, Phase};
+use super::housekeeper::{Chore, Spares};
+use super::outbox::Batch;
+use super::snapshot::Frozen;
+use super::wide;
+use crate::clock::lock;
+use crate::store::journal::{AppendError, Journal};
+use crate::store::port::StoreError;
+
+/// How long the writer waits for room on the disk: doubled from the first to the last.
+const ROOM_WAIT_MIN: Duration = Duration::from_millis(10);
+const ROOM_WAIT_MAX: Duration = Duration::from_secs(1);
+
+pub(super) struct Writer {
+    pub(super) core: Arc<Core>,
+    pub(super) journal: Journal,
+    pub(super) applier: Sender<ToApply>,
+    pub(super) chores: Sender<Chore>,
+    pub(super) spares: Spares,
+    /// Bytes since the last snapshot.
+    pub(super) since_snapshot: u64,
+}
+
+/// What is left when the writer ends.
+pub(super) struct Ended {
+    pub(super) journal: Journal,
+    /// Everything that was taken is on disk.
+    pub(super) whole: bool,
+}
+
+impl Writer {
+    /// Until the store is closed, abandoned or failed.
+    pub(super) fn run(mut self) -> Ended {
+        loop {
+            let Some((batch, frozen)) = self.next() else {
+                let whole = lock(&self.core.guarded).phase == Phase::Closing;
+                return Ended { journal: self.journal, whole };
+            };
+            if !self.write(batch, frozen) {
+                return Ended { journal: self.journal, whole: false };
+            }
+            self.tend_spares();
+        }
+    }
+
+    /// Waits for something to write.
+    fn next(&mut self) -> Option<(Batch, Option<Frozen>)> {
+        let core = Arc::clone(&self.core);
+        let mut guarded = lock(&core.guarded);
+        loop {
+            if matches!(guarded.phase, Phase::Abandoned | Phase::Failed(_) | Phase::Closed) {
+                guarded.state.outbox.end_all(&Err(StoreError::Closed));
+                return None;
+            }
+            let state = &mut guarded.state;
+            if let Some(batch) = state.outbox.take(&state.tree) {
+                // Now the state is as of the last record of the batch, and cheap to copy.
+                let due = self.since_snapshot >= core.settings.snapshot_every_bytes && state.outbox.is_empty();
+                let frozen = due.then(|| state.freeze());
+                return Some((batch, frozen));
+            }
+            if guarded.phase == Phase::Closing {
+                return None;
+            }
+            guarded.writer_idle = true;
+            guarded = core.wake.wait(guarded).unwrap_or_else(PoisonError::into_inner);
+            guarded.writer_idle = false;
+        }
+    }
+
+    /// Makes a batch durable and tells everybody. False where the writer ends.
+    fn write(&mut self, mut batch: Batch, frozen: Option<Frozen>) -> bool {
+        let mut wait = ROOM_WAIT_MIN;
+        loop {
+            match self.journal.append(&batch.records()) {
+                Ok(numbers) if numbers.start == batch.first => break,
+                Ok(numbers) => {
+                    let why = format!("the journal gave number {} where {} was due", numbers.start, batch.first);
+                    return self.fail(&mut batch, &why);
+                }
+                Err(AppendError::Full { .. }) => {
+                    if !self.wait_for_room(&mut batch, wait) {
+                        batch.done(&Err(StoreError::Full));
+                        return false;
+                    }
+                    wait = wait.saturating_mul(2).min(ROOM_WAIT_MAX);
+                }
+                Err(error) => {
+                    let source = std::error::Error::source(&error).map(|source| format!(": {source}"));
+                    return self.fail(&mut batch, &format!("{error}{}", source.unwrap_or_default()));
+                }
+            }
+        }
+        if self.core.stalled.swap(false, Ordering::Relaxed) {
+            tracing::info!("there is room on the disk again");
+        }
+        self.tell(batch, frozen);
+        true
+    }
+
+    fn tell(&mut self, mut batch: Batch, frozen: Option<Frozen>) {
+        let core = &self.core;
+        let next = batch.next();
+        {
+            let mut synced = lock(&core.synced);
+            synced.next = next;
+            std::mem::swap(&mut synced.tree, &mut batch.tree);
+        }
+        batch.done(&Ok(()));
+        if batch.deliveries > 0 {
+            core.bump();
+        }
+        let ops = std::mem::take(&mut batch.ops);
+        core.index.note_waiting(ops.len());
+        // Gone only when the store ends.
+        let _gone = self.applier.send(ToApply { ops, next, crc: batch.last_crc() });
+        self.since_snapshot = self.since_snapshot.saturating_add(wide(batch.bytes()));
+        if let Some(frozen) = frozen {
+            self.since_snapshot = 0;
+            let _gone = self.chores.send(Chore::Snapshot(Box::new(frozen)));
+        }
+        lock(&core.guarded).state.outbox.give_back(batch);
+    }
+
+    /// Waits a little for room on the disk. False where the store ends meanwhile.
+    fn wait_for_room(&self, batch: &mut Batch, wait: Duration) -> bool {
+        let core = &self.core;
+        if !core.stalled.swap(true, Ordering::Relaxed) {
+            tracing::error!("the disk is full: deliveries are refused until there is room");
+        }
+        batch.turn_away();
+        let mut guarded = lock(&core.guarded);
+        guarded.state.outbox.turn_away();
+        if guarded.phase != Phase::Open {
+            guarded.state.outbox.end_all(&Err(StoreError::Full));
+            return false;
+        }
+        let (guarded, _timed_out) = core.wake.wait_timeout(guarded, wait).unwrap_or_else(PoisonError::into_inner);
+        drop(guarded);
+        true
+    }
+
+    fn fail(&self, batch: &mut Batch, why: &str) -> bool {
+        self.core.fail(why);
+        batch.done(&Err(StoreError::Failed(why.to_owned())));
+        false
+    }
+
+    /// Has the next segment made by the thread that has time, and takes it when it is there.
+    fn tend_spares(&mut self) {
+        match self.spares.made.try_recv() {
+            Ok(spare) => {
+                self.spares.asked = false;
+                if let Some(spare) = spare {
+                    self.journal.put_spare(spare);
+                }
+            }
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => {}
+        }
+        if !self.spares.asked && self.journal.wants_spare() {
+            self.spares.asked = true;
+            let _gone = self.spares.wanted.send(self.journal.spare_maker());
+        }
+    }
+}
