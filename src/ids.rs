@@ -100,9 +100,10 @@ text_id!(
     AccountId, "account id", "1 to 128 printable ASCII characters", is_opaque, str::to_owned
 );
 text_id!(
-    /// Zoom's id of a user. Case counts. `me`, in any case, is refused: in a path it would mean whoever holds the token.
+    /// Zoom's id of a user. Case counts. `me` is refused, however it is written: in a path it would mean whoever holds the
+    /// token.
     UserId, "user id", "1 to 128 printable ASCII characters without @, and not me, . or ..",
-    |t| is_opaque(t) && !t.contains('@') && !t.eq_ignore_ascii_case("me") && !matches!(t, "." | ".."), str::to_owned
+    |t| is_opaque(t) && !t.contains('@') && !matches!(t, "." | "..") && !t.eq_ignore_ascii_case("me"), str::to_owned
 );
 text_id!(
     /// An email address, kept in lower case: Zoom compares without case.

@@ -20,9 +20,9 @@ pub(super) async fn ensure(task: &Task<'_>, id: Option<&UserId>, email: Option<&
     let user = task.user(&asked).await?;
     applies(task, &user, email).await?;
     eligible(&user)?;
-    let of = user.id.map_or(asked, UserKey::Id);
+    let of = user.id.clone().map_or(asked, UserKey::Id);
     let there = task.zoom.assistants(&of).await.map_err(|error| task.failed(error))?;
-    let missing = missing(task, &there).await?;
+    let missing = missing(task, &user, &there).await?;
     let (usable, unusable): (Vec<_>, Vec<_>) = missing.into_iter().partition(|api| api.unusable.is_none());
     let room = ASSISTANTS_MAX.saturating_sub(there.len());
     let fitting = usable.get(..room).unwrap_or(&usable);
@@ -31,9 +31,7 @@ pub(super) async fn ensure(task: &Task<'_>, id: Option<&UserId>, email: Option<&
         _ if fitting.is_empty() => Effect::AlreadyRight,
         Hand::Observe => Effect::WouldChange { what },
         Hand::Enforce(guard) => {
-            for api in fitting {
-                grant(task, guard, &of, api).await?;
-            }
+            grant(task, guard, &of, fitting).await?;
             read_back(task, &of, fitting).await?;
             Effect::Changed { what }
         }
@@ -56,12 +54,19 @@ async fn applies(task: &Task<'_>, user: &User, told: Option<&Email>) -> Ended<()
         // An event about an API user brought us here, and it may be the one that makes it unusable.
         task.ctx.facts.saw_api_user(&task.account.id, &key, user.clone(), task.ctx.clock.now());
         task.api_user(&key).await?;
-        return Err(End::not_applicable("the user is an API user itself"));
+        return Err(an_api_user());
+    }
+    if email.is_none() && !task.rule.except.is_empty() {
+        return Err(End::retry("Zoom does not say the user's email, and the rule excepts some users"));
     }
     if task.is_excepted(email) {
         return Err(End::not_applicable("the user is excepted by the rule"));
     }
     Ok(())
+}
+
+fn an_api_user() -> End {
+    End::not_applicable("the user is an API user itself")
 }
 
 /// Active and Licensed or On-prem, or what the user waits for.
@@ -76,7 +81,7 @@ fn eligible(user: &User) -> Ended<()> {
 }
 
 /// The API users that are not among these assistants, as Zoom knows them.
-async fn missing(task: &Task<'_>, there: &[Assistant]) -> Ended<Vec<ApiUser>> {
+async fn missing(task: &Task<'_>, of: &User, there: &[Assistant]) -> Ended<Vec<ApiUser>> {
     if task.account.api_users.is_empty() {
         let detail = "the account has no API user configured".to_owned();
         return Err(End::park(ParkCause::ApiUserUnusable { detail }));
@@ -86,6 +91,10 @@ async fn missing(task: &Task<'_>, there: &[Assistant]) -> Ended<Vec<ApiUser>> {
         // The list may name an assistant by id alone, and the configuration by email alone.
         if !there.iter().any(|one| is_key(key, one.id.as_ref(), one.email.as_ref())) {
             let api = task.api_user(key).await?;
+            // The configuration may name it otherwise than the event.
+            if api.is(of.id.as_ref(), of.email.as_ref()) {
+                return Err(an_api_user());
+            }
             if !contains(there, &api) && !missing.iter().any(|other: &ApiUser| other.is(api.id.as_ref(), None)) {
                 missing.push(api);
             }
@@ -108,14 +117,20 @@ fn unusable_end(apis: &[ApiUser]) -> End {
     End::park(ParkCause::ApiUserUnusable { detail: each.collect::<Vec<_>>().join("; ") })
 }
 
-async fn grant(task: &Task<'_>, guard: &dyn Guard, of: &UserKey, api: &ApiUser) -> Ended<()> {
-    let intent = task.intend(guard, format!("add assistant {}", api.key)).await?;
-    match task.zoom.add_assistant(&intent, of, &api.key).await {
-        // What was granted meanwhile is read back like what we granted.
-        Ok(()) | Err(ZoomError::AlreadyGranted) => Ok(()),
-        Err(error @ (ZoomError::Unlicensed(_) | ZoomError::NotFound(_))) => Err(blame(task, of, api, error).await?),
-        Err(error) => Err(task.failed(error)),
+/// One intent for all of them: to the rule's limits, a user is one change.
+async fn grant(task: &Task<'_>, guard: &dyn Guard, of: &UserKey, apis: &[ApiUser]) -> Ended<()> {
+    let intent = task.intend(guard, in_words(apis)).await?;
+    for api in apis {
+        match task.zoom.add_assistant(&intent, of, &api.key).await {
+            // What was granted meanwhile is read back like what we granted.
+            Ok(()) | Err(ZoomError::AlreadyGranted) => {}
+            Err(error @ (ZoomError::Unlicensed(_) | ZoomError::NotFound(_))) => {
+                return Err(blame(task, of, api, error).await?);
+            }
+            Err(error) => return Err(task.failed(error)),
+        }
     }
+    Ok(())
 }
 
 /// Zoom does not say which of the two users it means, so both are read.

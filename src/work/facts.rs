@@ -154,14 +154,15 @@ impl Facts {
         });
     }
 
-    /// Whether somebody was told already that this API user is unusable, and it was not seen usable since.
-    pub fn is_reported(&self, account: &AccountId, key: &UserKey) -> bool {
-        self.with(account, |known| known.reported.contains(key))
+    /// Somebody is told that this API user is unusable: once is enough until it is seen usable again. False where it was
+    /// told already, also by a job that found it at the same time.
+    pub fn set_reported(&self, account: &AccountId, key: &UserKey) -> bool {
+        self.with(account, |known| known.reported.insert(key.clone()))
     }
 
-    /// Somebody was told: once is enough until the user is seen usable again.
-    pub fn set_reported(&self, account: &AccountId, key: &UserKey) {
-        self.with(account, |known| known.reported.insert(key.clone()));
+    /// It could not be told after all.
+    pub fn not_reported(&self, account: &AccountId, key: &UserKey) {
+        self.with(account, |known| known.reported.remove(key));
     }
 
     /// Takes in what was just read of an API user for another reason.
@@ -269,4 +270,21 @@ async fn count_pages(zoom: &dyn Zoom) -> Result<u64, ZoomError> {
         }
     }
     Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_who_find_an_api_user_unusable_one_tells() {
+        let (facts, account) = (Facts::default(), AccountId::parse("acme").unwrap());
+        let key: UserKey = "api@example.com".parse().unwrap();
+        assert_eq!([(); 3].map(|()| facts.set_reported(&account, &key)), [true, false, false]);
+        facts.not_reported(&account, &key);
+        assert!(facts.set_reported(&account, &key));
+        let well = User { id: None, email: None, kind: Some(2), status: Status::Active };
+        facts.saw_api_user(&account, &key, well, Timestamp::EPOCH);
+        assert!(facts.set_reported(&account, &key), "it was well in between");
+    }
 }

@@ -222,11 +222,11 @@ impl Task<'_> {
         let found = facts.api_user(&self.account.id, key, self.zoom, now).await;
         let found = found.map_err(|error| self.failed(error))?;
         if let Some(why) = &found.unusable
-            && !facts.is_reported(&self.account.id, key)
+            && facts.set_reported(&self.account.id, key)
         {
             let note = api_user_gone(self.account, key, found.id.as_ref(), why);
-            self.ctx.store.note(note, now).await?;
-            facts.set_reported(&self.account.id, key);
+            let told = self.ctx.store.note(note, now).await;
+            told.inspect_err(|_| facts.not_reported(&self.account.id, key))?;
         }
         Ok(found)
     }

@@ -10,10 +10,10 @@ use crate::audit::Call;
 use crate::clock::Clock;
 use crate::ids::MeetingId;
 use crate::job::{Change, Intent};
-use crate::rules::MeetingSettings;
+use crate::rules::{MeetingSettings, Mode};
 use crate::store::{Allowance, Leased, Store, StoreError};
 use crate::work::Guard;
-use crate::zoom::{Assistant, Meeting, Page, Scheduler, Status, User, UserPage, Zoom, ZoomError};
+use crate::zoom::{Assistant, Meeting, Observed, Page, Scheduler, Status, User, UserPage, Zoom, ZoomError};
 
 /// The job that runs, shared between its task (which asks for intents) and the renewal of its lease.
 #[derive(Debug)]
@@ -73,7 +73,15 @@ pub(super) struct Fenced<'a> {
     pub(super) call_max: Duration,
 }
 
-impl Fenced<'_> {
+impl<'a> Fenced<'a> {
+    /// What a rule of this mode may do: one that observes cannot change anything, whatever its task tries.
+    pub(super) fn of(self, mode: Mode) -> Box<dyn Zoom + 'a> {
+        match mode {
+            Mode::Observe => Box::new(Observed::new(self)),
+            Mode::Enforce => Box::new(self),
+        }
+    }
+
     async fn zoom(&self) -> Result<&dyn Zoom, ZoomError> {
         match self.held.outlast(self.call_max).await {
             Ok(()) => Ok(self.zoom),

@@ -23,6 +23,9 @@ use crate::zoom::Zoom;
 
 /// How long to wait before trying again where the store has no space, or takes nothing for another reason that passes.
 const STORE_WAIT: Duration = Duration::from_secs(1);
+/// Attempts after which a job is not run any more. Those that fail end sooner, by the backoff; beyond it come only those
+/// during which the process ended, and the job may be why.
+const ATTEMPTS_MAX: u32 = 24;
 
 #[derive(Debug, Clone)]
 pub struct Runner {
@@ -212,6 +215,10 @@ impl Runner {
 
     /// What an attempt needs, or why there can be none.
     fn equip<'r>(&self, roster: &'r Roster, job: &Job) -> Result<(&'r Rule, &'r Account, Arc<dyn Zoom>), ParkCause> {
+        if job.attempts > ATTEMPTS_MAX {
+            let error = "the process ended, or the lease, while it ran".to_owned();
+            return Err(ParkCause::AttemptsUsedUp { error });
+        }
         let rule = roster.rule(&job.rule).ok_or(ParkCause::RuleGone)?;
         let account = roster.account(&job.app, &job.account);
         let zoom = account.and_then(|account| self.parts.zooms.zoom(&account.id));
@@ -233,7 +240,8 @@ impl Runner {
         let ctx =
             Ctx { store: Arc::clone(&parts.store), clock: Arc::clone(&parts.clock), facts: Arc::clone(&parts.facts) };
         let fenced = Fenced { zoom, held, call_max: parts.settings.call_max() };
-        caught(work::run(job, rule, account, &fenced, held, &ctx)).await.unwrap_or_else(|message| {
+        let zoom = fenced.of(rule.mode);
+        caught(work::run(job, rule, account, &*zoom, held, &ctx)).await.unwrap_or_else(|message| {
             tracing::error!(job = %job.id, "the job panicked; it is parked");
             Ok(Outcome::Park(ParkCause::Panicked { message }))
         })

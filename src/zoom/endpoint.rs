@@ -97,6 +97,10 @@ impl Endpoint {
         matches!(self, Self::AddAssistant | Self::UpdateMeeting)
     }
 
+    pub(super) const fn is_about_meeting(self) -> bool {
+        matches!(self, Self::GetMeeting | Self::UpdateMeeting)
+    }
+
     /// The path of one call, with `id` escaped so that it is one segment whatever it holds.
     pub(super) fn path(self, id: &str) -> String {
         match self.template().split_once("{id}") {

@@ -136,13 +136,12 @@ pub(super) fn classify(
     if let Some(error) = by_words(endpoint, &said, &words) {
         return Failure::Other(error);
     }
-    Failure::Other(by_code(status, said))
+    Failure::Other(by_code(endpoint, status, said))
 }
 
 /// What words decide, whatever the code.
 fn by_words(endpoint: Endpoint, said: &Said, words: &Words) -> Option<ZoomError> {
     let message = || said.message.clone();
-    let about_meeting = matches!(endpoint, Endpoint::GetMeeting | Endpoint::UpdateMeeting);
     if endpoint == Endpoint::AddAssistant {
         if words.any(&["already"]) && words.any(&["scheduling privilege", "assistant", "granted"]) {
             return Some(ZoomError::AlreadyGranted);
@@ -156,6 +155,11 @@ fn by_words(endpoint: Endpoint, said: &Said, words: &Words) -> Option<ZoomError>
             return Some(ZoomError::Full(message()));
         }
     }
+    if endpoint.is_about_meeting() {
+        // What a host lacks is for a person: no event about a meeting tells when it is there.
+        let started = words.any(&["in progress", "have started", "has started", "already started"]);
+        return started.then_some(ZoomError::InProgress);
+    }
     if words.any(&["licensed user", "on-prem user", "must be licensed", "not licensed", "not a licensed"]) {
         return Some(ZoomError::Unlicensed(message()));
     }
@@ -166,18 +170,15 @@ fn by_words(endpoint: Endpoint, said: &Said, words: &Words) -> Option<ZoomError>
     if words.any(&["pending user", "user is pending", "user is in pending"]) {
         return Some(ZoomError::Pending(message()));
     }
-    if about_meeting && words.any(&["in progress", "have started", "has started", "already started"]) {
-        return Some(ZoomError::InProgress);
-    }
     None
 }
 
 /// What the code decides, where words did not.
-fn by_code(status: u16, said: Said) -> ZoomError {
+fn by_code(endpoint: Endpoint, status: u16, said: Said) -> ZoomError {
     let locked = said.message.to_lowercase().contains("locked");
     match (status, said.code) {
         (_, 1001 | 1010 | 1120 | 3001) => ZoomError::NotFound(said.message),
-        (_, 1000) if !locked => ZoomError::Pending(said.message),
+        (_, 1000) if !locked && !endpoint.is_about_meeting() => ZoomError::Pending(said.message),
         (_, 3002) => ZoomError::InProgress,
         // "This API endpoint is not recognized": nothing is missing but the path.
         (404, 2300) => ZoomError::Refused { status, code: said.code, message: said.message },
@@ -352,6 +353,15 @@ mod tests {
             "You cannot update or delete meetings that have started using this method.",
             Class::InProgress,
         ),
+        (
+            "unlicensed host",
+            MEET,
+            400,
+            200,
+            "The user must either be a Licensed user or an On-prem user : abc.",
+            Class::Refused,
+        ),
+        ("pending host", MEET, 400, 1000, "Can not access pending user settings.", Class::Refused),
         ("meeting gone", MEET, 404, 3001, "Meeting does not exist: 123.", Class::NotFound),
         ("meeting expired", MEET, 404, 3001, "The meeting with this 123 is not found or has expired.", Class::NotFound),
         ("meeting gone as 400", MEET, 400, 3001, "Meeting 123 is not found or has expired.", Class::NotFound),

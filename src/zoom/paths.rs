@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_user_that_would_mean_another_path_is_no_user() {
-        for bad in ["me", ".", "..", "a b", ""] {
+        for bad in ["me", "Me", ".", "..", "a b", ""] {
             assert!(UserId::parse(bad).is_err(), "{bad}");
         }
     }

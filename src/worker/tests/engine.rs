@@ -9,8 +9,10 @@ use tokio_util::sync::CancellationToken;
 use super::fake::Trouble;
 use super::{ASSISTANTS, Bench, WAITING_ROOM, account, in_a_line};
 use crate::clock::Clock;
-use crate::rules::MeetingSettings;
-use crate::store::{Claimable, Store, StoreError};
+use crate::job::Change;
+use crate::rules::{MeetingSettings, Mode};
+use crate::store::{Allowance, Claimable, Store, StoreError};
+use crate::work::Guard;
 use crate::worker::held::{Fenced, Held};
 use crate::worker::{Roster, Runner, Settings, ZoomFor, run};
 use crate::zoom::{MeetingStatus, Status, Zoom, ZoomError};
@@ -210,6 +212,42 @@ async fn what_outlasts_the_drain_is_abandoned_and_done_once_after_the_next_start
     bench.drain().await;
     assert_eq!(bench.state().await, "done changed: add assistant api@example.com");
     assert_eq!((bench.newest().await.attempts, bench.zoom.changes()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_job_with_which_the_process_ends_again_and_again_is_given_to_a_person() {
+    let mut bench = bench();
+    bench.user_event("user.created", "jill").await;
+    bench.plan().await;
+    for _ in 0..24 {
+        let mut leased = bench.store.claim(ONE, bench.clock.now()).await.unwrap().pop().unwrap();
+        bench.store.start(&mut leased, bench.clock.now()).await.unwrap();
+        bench.store = bench.store.restart().unwrap();
+    }
+    bench.parts.store = Arc::new(bench.store.clone());
+    bench.drain().await;
+    assert_eq!((bench.state().await.as_str(), bench.zoom.log().len()), ("parked attempts-used-up", 0));
+}
+
+#[tokio::test]
+async fn where_a_rule_observes_even_an_intent_changes_nothing() {
+    let bench = bench();
+    bench.user_event("user.created", "jill").await;
+    bench.plan().await;
+    let mut leased = bench.store.claim(ONE, bench.clock.now()).await.unwrap().pop().unwrap();
+    bench.store.start(&mut leased, bench.clock.now()).await.unwrap();
+    let held = Held::new(leased, Arc::clone(&bench.parts.store), Arc::new(bench.clock.clone()), ONE.lease);
+    let zoom = bench.zoom.zoom(&account("acme", &[]).id).unwrap();
+    let (jill, api) = ("jill".parse().unwrap(), "api".parse().unwrap());
+    for (mode, changes) in [(Mode::Observe, 0), (Mode::Enforce, 1)] {
+        let change = Change { what: "add assistant api".to_owned(), max_per_hour: 9, max_per_day: None };
+        let Allowance::Granted(intent) = held.intend(change).await.unwrap() else { panic!("not granted") };
+        let fenced = Fenced { zoom: &*zoom, held: &held, call_max: Duration::from_secs(60) };
+        let zoom = fenced.of(mode);
+        zoom.user(&jill).await.unwrap();
+        let tried = zoom.add_assistant(&intent, &jill, &api).await;
+        assert_eq!((tried.is_ok(), bench.zoom.changes()), (changes == 1, changes), "{mode:?}");
+    }
 }
 
 #[tokio::test]

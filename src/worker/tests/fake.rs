@@ -33,6 +33,8 @@ struct State {
     meetings: HashMap<MeetingId, Meeting>,
     active_users: u64,
     says_no_total: bool,
+    /// A user who is asked for by id is shown without email.
+    hides_emails: bool,
     /// Call, how often, what.
     troubles: Vec<(&'static str, u32, Trouble)>,
     /// As in `acme add_assistant u-1 api@example.com`.
@@ -81,6 +83,10 @@ impl FakeZoom {
 
     pub(super) fn set_active_users(&self, count: u64, says_total: bool) {
         self.with(|state| (state.active_users, state.says_no_total) = (count, !says_total));
+    }
+
+    pub(super) fn hide_emails(&self) {
+        self.with(|state| state.hides_emails = true);
     }
 
     pub(super) fn trouble(&self, call: &'static str, times: u32, trouble: Trouble) {
@@ -207,7 +213,10 @@ impl Drop for Leave<'_> {
 impl Zoom for Handle {
     async fn user(&self, user: &UserKey) -> Result<User, ZoomError> {
         let act = |state: &mut State| {
-            state.find(user).cloned().ok_or_else(|| ZoomError::NotFound(format!("User does not exist: {user}.")))
+            let found = state.find(user).cloned();
+            let found = found.ok_or_else(|| ZoomError::NotFound(format!("User does not exist: {user}.")))?;
+            let is_hidden = state.hides_emails && matches!(user, UserKey::Id(_));
+            Ok(User { email: found.email.filter(|_| !is_hidden), ..found })
         };
         self.call("user", user.as_str(), None, act).await
     }

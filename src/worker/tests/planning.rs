@@ -82,6 +82,22 @@ async fn events_that_overtake_each_other_are_one_job_that_reads_the_newest_state
 }
 
 #[tokio::test]
+async fn a_user_made_anew_under_the_address_of_one_who_left_is_somebody_else() {
+    let bench = bench();
+    bench.zoom.put_user("jill", Status::Pending, 2);
+    bench.create("jill").await;
+    bench.zoom.put_user("jill-2", Status::Active, 2);
+    let anew = json!({ "id": "jill-2", "email": "jill@example.com" });
+    bench.deliver(&bench.event("acme", "user.created", &anew)).await;
+    // What Zoom tells late of the one who left says nothing of the other.
+    bench.user_event("user.deleted", "jill").await;
+    bench.drain().await;
+    assert_eq!(bench.zoom.assistants_of("jill-2"), ["api@example.com"]);
+    let states: Vec<_> = bench.jobs().await.iter().map(|job| super::in_a_line(&job.state)).collect();
+    assert_eq!(states, ["done changed: add assistant api@example.com", "cancelled user.deleted"]);
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_is_set_aside_and_holds_nothing_up() {
     let bench = bench();
     bench.deliver(&json!(["no", "event"])).await;

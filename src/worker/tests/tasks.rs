@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::fake::{Trouble, email, uid};
 use super::{ASSISTANTS, Bench, START, WAITING_ROOM, account, in_a_line};
 use crate::clock::Clock;
@@ -33,7 +35,7 @@ async fn a_licensed_user_gets_the_whole_pool_of_api_users_and_it_is_read_back() 
     assert_eq!(in_a_line(&job.state), "done changed: add assistant api@example.com, api-2");
     assert_eq!(bench.zoom.assistants_of("jill"), ["api@example.com", "api-2@example.com"]);
     assert_eq!(bench.zoom.log().last().unwrap(), "acme assistants jill");
-    assert_eq!(bench.entries("granted").await.len(), 2);
+    assert_eq!(bench.entries("granted").await.len(), 1, "to change one user is one change");
 }
 
 #[tokio::test]
@@ -96,6 +98,33 @@ async fn who_is_excepted_or_an_api_user_is_never_granted_anything() {
     let job = bench.create("api").await;
     assert_eq!(in_a_line(&job.state), "done not-applicable: the user is an API user itself");
     assert_eq!(bench.zoom.changes(), 0);
+}
+
+#[tokio::test]
+async fn whoever_might_be_excepted_is_granted_nothing_before_it_is_known() {
+    let bench = bench();
+    bench.zoom.hide_emails();
+    bench.deliver(&bench.event("acme", "user.created", &json!({ "id": "jill" }))).await;
+    bench.drain().await;
+    assert_eq!((bench.state().await.as_str(), bench.zoom.changes()), ("due", 0));
+    // The event may say what Zoom does not.
+    bench.user_event("user.updated", "joan").await;
+    bench.zoom.put_user("joan", Status::Active, 2);
+    bench.drain().await;
+    assert_eq!(bench.state().await, "done changed: add assistant api@example.com");
+}
+
+#[tokio::test]
+async fn an_api_user_that_is_known_by_another_name_is_not_granted_to_itself() {
+    for mode in ["enforce", "observe"] {
+        let rule = ASSISTANTS.replace("enforce", mode).replace("except = [\"Boss@Example.com\"]", "");
+        let bench = Bench::new(&[&rule]);
+        bench.zoom.hide_emails();
+        bench.deliver(&bench.event("acme", "user.updated", &json!({ "id": "api" }))).await;
+        bench.drain().await;
+        assert_eq!(bench.state().await, "done not-applicable: the user is an API user itself");
+        assert_eq!(bench.zoom.count("add_assistant"), 0);
+    }
 }
 
 #[tokio::test]
@@ -165,6 +194,18 @@ async fn a_rate_limit_puts_a_job_off_until_it_is_over_and_uses_no_attempt() {
     bench.exhaust().await;
     assert_eq!(bench.state().await, "done changed: add assistant api@example.com");
     assert!(bench.clock.now() >= until.plus(Duration::from_secs(9)));
+}
+
+#[tokio::test]
+async fn a_user_whom_zoom_did_not_show_is_looked_for_again_when_an_event_tells_of_them() {
+    let bench = Bench::new(&[ASSISTANTS]);
+    let job = bench.create("jill").await;
+    assert_eq!(in_a_line(&job.state), "parked not-found");
+    bench.zoom.put_user("jill", Status::Active, 2);
+    bench.user_event("user.invitation_accepted", "jill").await;
+    bench.drain().await;
+    assert_eq!(bench.state().await, "done changed: add assistant api@example.com");
+    assert_eq!((bench.jobs().await.len(), bench.newest().await.attempts), (1, 1));
 }
 
 #[tokio::test]
@@ -301,6 +342,21 @@ async fn the_share_of_a_large_account_parks_everything_until_a_person_resumes() 
         assert!(ids.iter().all(|id| bench.zoom.assistants_of(id).len() == 1));
         assert_eq!(bench.zoom.count("users"), if says_total { 1 } else { 3 }, "the size is asked for once an hour");
     }
+}
+
+#[tokio::test]
+async fn the_limits_count_users_and_not_the_api_users_that_each_of_them_gets() {
+    let accounts = vec![account("acme", &["api@example.com", "api-2@example.com"])];
+    let bench = Bench::with(accounts, &[&format!("{ASSISTANTS}\nmax_changes_percent = 1")], Settings::default());
+    bench.zoom.put_user("api-2", Status::Active, 2);
+    bench.zoom.set_active_users(399, true);
+    for id in ["u-1", "u-2", "u-3", "u-4"] {
+        bench.zoom.put_user(id, Status::Active, 2);
+        bench.user_event("user.created", id).await;
+    }
+    bench.drain().await;
+    assert_eq!(bench.zoom.changes(), 6, "two for each of 1 % of 399");
+    assert_eq!(bench.store.parked().await.unwrap()[0].count, 1);
 }
 
 #[tokio::test]
