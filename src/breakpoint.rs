@@ -43,6 +43,18 @@ pub fn reached(name: &'static str) {
     }
 }
 
+/// Whether a test asks for a store that is wrong on purpose (`ADJUTANT_FAULT=name`), to see that it would be noticed.
+#[cfg(debug_assertions)]
+pub fn is_faulty(name: &str) -> bool {
+    std::env::var("ADJUTANT_FAULT").is_ok_and(|asked| asked == name)
+}
+
+/// Never, in a build without debug assertions.
+#[cfg(not(debug_assertions))]
+pub const fn is_faulty(_name: &str) -> bool {
+    false
+}
+
 /// Nothing, in a build without debug assertions.
 #[cfg(not(debug_assertions))]
 pub const fn reached(_name: &'static str) {}

@@ -242,7 +242,9 @@ impl Handle {
 
     /// The status says that it was done; whether it was, reading back shows. So the body does not matter.
     async fn change(&self, _intent: &Intent, request: Request) -> Result<(), ZoomError> {
-        self.call(request).await.map(drop)
+        self.call(request).await?;
+        crate::breakpoint::reached("zoom-changed");
+        Ok(())
     }
 }
 

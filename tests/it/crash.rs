@@ -41,9 +41,11 @@ async fn zoom() -> (Sim, World) {
     (sim, world)
 }
 
+/// Long, so that a round fills a segment now and then, and has a snapshot due.
 fn user_created(id: &str, email: &str) -> String {
+    let filler = "x".repeat(100_000);
     format!(
-        r#"{{"event":"user.created","event_ts":1700000000000,"payload":{{"account_id":"{ACCOUNT}","operator":"admin@school.example","operator_id":"op","creation_type":"create","object":{{"id":"{id}","first_name":"A","last_name":"B","email":"{email}","type":2}}}}}}"#
+        r#"{{"filler":"{filler}","event":"user.created","event_ts":1700000000000,"payload":{{"account_id":"{ACCOUNT}","operator":"admin@school.example","operator_id":"op","creation_type":"create","object":{{"id":"{id}","first_name":"A","last_name":"B","email":"{email}","type":2}}}}}}"#
     )
 }
 
@@ -142,7 +144,7 @@ fn what_was_acknowledged_before_a_sigkill_has_its_effect_once() {
     }
     println!("{acknowledged} deliveries acknowledged, {killed_by_itself} kills while starting");
     assert!(acknowledged > rounds, "too little was acknowledged to prove anything: {acknowledged}");
-    let (code, out, err) = service.command(&["--offline", "audit", "verify"]);
+    let (code, out, err) = service.command(&["audit", "verify", "--offline"]);
     assert_eq!(code, 0, "the audit log does not verify: {out}{err}");
 }
 

@@ -76,6 +76,7 @@ fn take_in(core: &Arc<Core>, place: &IndexPlace, group: ToApply) {
     }
     core.index.waiting.fetch_sub(count, Ordering::Relaxed);
     core.applied.send_replace(next);
+    crate::breakpoint::reached("index-applied");
 }
 
 /// Makes the index from the journal while the store runs. Where that fails, the store goes on without.

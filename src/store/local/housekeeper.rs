@@ -29,7 +29,10 @@ pub(super) struct Spares {
 pub(super) fn run(core: &Arc<Core>, chores: &Receiver<Chore>) {
     while let Ok(Chore::Snapshot(frozen)) = chores.recv() {
         match write_snapshot(core, &frozen) {
-            Ok(()) => tracing::debug!(record = frozen.next_record, "wrote a snapshot"),
+            Ok(()) => {
+                crate::breakpoint::reached("snapshot-written");
+                tracing::debug!(record = frozen.next_record, "wrote a snapshot");
+            }
             // The next one is tried when it is due.
             Err(SnapshotError::Full(_)) => tracing::warn!("no room on the disk for a snapshot"),
             Err(error) => core.fail(&with_source(&error)),

@@ -14,6 +14,7 @@ use super::open::{self, OpenError, OpenProgress, OpenReport, Opening};
 use super::state::Prepared;
 use super::threads::Running;
 use crate::audit::{Call, Entry};
+use crate::breakpoint;
 use crate::chance::Chance;
 use crate::clock::{Clock, Timestamp, lock};
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
@@ -135,9 +136,10 @@ impl Store for LocalStore {
             state.deliver(&prepared)
         })?;
         drop(prepared);
-        if let Some(written) = written {
+        if let Some(written) = written.filter(|_| !breakpoint::is_faulty("acknowledge-early")) {
             written.await.unwrap_or(Err(StoreError::Closed))?;
         }
+        breakpoint::reached("delivery-acknowledged");
         Ok(Receipt::new(id))
     }
 
@@ -154,7 +156,9 @@ impl Store for LocalStore {
                 last = Some(account);
             }
         }
-        self.write(|state| state.record_plan(decisions, at)).await
+        self.write(|state| state.record_plan(decisions, at)).await?;
+        breakpoint::reached("plan-recorded");
+        Ok(())
     }
 
     async fn claim(&self, wanted: Claimable, now: Timestamp) -> Result<Vec<Leased>, StoreError> {
@@ -167,11 +171,14 @@ impl Store for LocalStore {
 
     async fn start(&self, leased: &mut Leased, now: Timestamp) -> Result<(), StoreError> {
         leased.job = self.core().write(|state| state.start(leased, now)).await?;
+        breakpoint::reached("attempt-started");
         Ok(())
     }
 
     async fn intend(&self, leased: &Leased, change: Change, now: Timestamp) -> Result<Allowance, StoreError> {
-        self.core().write(|state| state.intend(leased, &change, now)).await
+        let allowance = self.core().write(|state| state.intend(leased, &change, now)).await?;
+        breakpoint::reached("intent-recorded");
+        Ok(allowance)
     }
 
     async fn settle(
@@ -182,7 +189,9 @@ impl Store for LocalStore {
         now: Timestamp,
         unit: f64,
     ) -> Result<Job, StoreError> {
-        self.write(|state| state.settle(&leased, outcome, calls, now, unit)).await
+        let job = self.write(|state| state.settle(&leased, outcome, calls, now, unit)).await?;
+        breakpoint::reached("job-settled");
+        Ok(job)
     }
 
     async fn give_back(&self, leased: Leased, _now: Timestamp) -> Result<(), StoreError> {

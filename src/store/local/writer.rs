@@ -11,6 +11,7 @@ use super::housekeeper::{Chore, Spares};
 use super::outbox::Batch;
 use super::snapshot::Frozen;
 use super::wide;
+use crate::breakpoint;
 use crate::clock::lock;
 use crate::store::journal::{AppendError, Journal};
 use crate::store::port::StoreError;
@@ -79,6 +80,7 @@ impl Writer {
     /// Makes a batch durable and tells everybody. False where the writer ends.
     fn write(&mut self, mut batch: Batch, frozen: Option<Frozen>) -> bool {
         let mut wait = ROOM_WAIT_MIN;
+        breakpoint::reached("journal-before-write");
         loop {
             match self.journal.append(&batch.records()) {
                 Ok(numbers) if numbers.start == batch.first => break,
@@ -99,6 +101,7 @@ impl Writer {
                 }
             }
         }
+        breakpoint::reached("journal-after-sync");
         if self.core.stalled.swap(false, Ordering::Relaxed) {
             tracing::info!("there is room on the disk again");
         }

@@ -39,6 +39,10 @@ impl Service {
 listen = "{public}"
 [admin]
 listen = "{admin}"
+[store]
+segment_bytes = 4194304
+snapshot_every_bytes = 1048576
+disk_reserve_bytes = 0
 [zoom]
 api_url = "{api_url}"
 oauth_url = "{oauth_url}"
