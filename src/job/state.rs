@@ -161,13 +161,10 @@ impl Job {
                 (self.asked_by, self.attempts) = (by, 0);
                 self.state = due(at);
             }
-            (JobState::Waiting { .. }, Input::Wake { at }) => {
-                self.attempts = 0;
-                self.state = due(at);
-            }
             (JobState::Due { .. } | JobState::Parked { .. }, Input::Ask { by, .. }) => self.asked_by = by,
             (JobState::Due { .. } | JobState::Parked { .. }, Input::Wake { .. }) => {}
-            (JobState::Due { .. } | JobState::Waiting { .. } | JobState::Parked { .. }, Input::Retry { at }) => {
+            (JobState::Waiting { .. }, Input::Wake { at })
+            | (JobState::Due { .. } | JobState::Waiting { .. } | JobState::Parked { .. }, Input::Retry { at }) => {
                 self.attempts = 0;
                 self.state = due(at);
             }
