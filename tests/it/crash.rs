@@ -153,8 +153,8 @@ fn a_store_that_acknowledges_before_the_sync_is_caught() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (sim, world) = runtime.block_on(zoom());
     let mut service = Service::new(&sim.api_url(), &sim.oauth_url());
-    let kill = Kill::At("journal-before-write", 4);
-    assert!(service.start(&[("ADJUTANT_BREAK_AT", "journal-before-write:4"), ("ADJUTANT_FAULT", "acknowledge-early")]));
+    let kill = Kill::AfterAcknowledged(8);
+    assert!(service.start(&[("ADJUTANT_FAULT", "acknowledge-early")]));
     let done = load_and_kill(&mut service, &world, &kill, 0);
     assert!(service.start(&[]), "{}", service.log());
     service.wait_until_idle();
