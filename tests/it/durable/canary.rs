@@ -68,10 +68,19 @@ async fn plant(store: &LocalStore) {
     assert!(settled.is_some());
     store.record_plan(vec![decision(second, work(vec![ensure("assist", who())]))], START).await.unwrap();
     work_one(store, Outcome::Park(ParkCause::Refused { status: 400, code: 1, message: text.clone() })).await.unwrap();
-    let call = Call { method: "GET".into(), path: format!("/users/{EMAIL}"), category: "light".into(), status: None, millis: 1 };
+    let call = Call {
+        method: "GET".into(),
+        path: format!("/users/{EMAIL}"),
+        category: "light".into(),
+        status: None,
+        millis: 1,
+    };
     let detail = Detail { subject: Some(EMAIL.to_owned()), note: text, call: Some(call) };
     let app = AppName::parse("main").unwrap();
-    store.note(Note { kind: Kind::Refusal, app: Some(app), account: None, code: "refused".into(), detail }, START).await.unwrap();
+    store
+        .note(Note { kind: Kind::Refusal, app: Some(app), account: None, code: "refused".into(), detail }, START)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -20,7 +20,8 @@ async fn a_backup_of_a_store_in_use_restores_to_the_same_answers() {
     busy.await.unwrap();
     assert!(backup.records > 200 && backup.up_to_record == backup.records, "{backup:?}");
     assert!(matches!(store.backup(&copy, |_, _| {}).await, Err(CopyError::NotEmpty(_))));
-    let verified = LocalStore::verify_folder(&copy, &settings(Limits::default()), &MasterKey::Bytes(MASTER), &mut |_, _| {});
+    let verified =
+        LocalStore::verify_folder(&copy, &settings(Limits::default()), &MasterKey::Bytes(MASTER), &mut |_, _| {});
     assert_eq!(verified.unwrap().findings, Vec::new());
     LocalStore::restore(&copy, &restored).unwrap();
     assert!(matches!(LocalStore::restore(&copy, &restored), Err(CopyError::NotEmpty(_))));

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use adjutant::chance::SystemChance;
 use adjutant::clock::{Clock, ManualClock};
-use adjutant::store::journal;
-use adjutant::store::journal::simulated::SimFiles;
-use adjutant::store::local::{IndexPlace, MasterKey, OpenError, OpenReport, Settings};
 use adjutant::event::signature::Verified;
 use adjutant::ids::DeliveryId;
 use adjutant::job::Outcome;
+use adjutant::store::journal;
+use adjutant::store::journal::simulated::SimFiles;
+use adjutant::store::local::{IndexPlace, MasterKey, OpenError, OpenReport, Settings};
 use adjutant::store::{
     Claimable, Decision, DeliveryFilter, JobFilter, Limits, LocalStore, NewDelivery, Store, StoreError, Verdict,
 };

@@ -21,7 +21,8 @@ struct Acknowledged {
 }
 
 async fn one_step(store: &LocalStore, task: u64, n: u64, known: &Mutex<Acknowledged>) -> Result<(), StoreError> {
-    let body = format!("{{\"task\":{task},\"n\":{n},\"p\":\"{}\"}}", "p".repeat(usize::try_from(n * 37 % 900).unwrap()));
+    let body =
+        format!("{{\"task\":{task},\"n\":{n},\"p\":\"{}\"}}", "p".repeat(usize::try_from(n * 37 % 900).unwrap()));
     let id = deliver(store, &body).await?;
     known.lock().unwrap().bodies.insert(id, body);
     let who = user_with_email(&format!("u{task}-{n}"), &format!("u{task}-{n}@example.com"));
