@@ -79,3 +79,11 @@ pub struct Account {
     /// The only users that are ever granted scheduling privilege.
     pub api_users: Vec<UserKey>,
 }
+
+/// Calls made for one account in one UTC day, by rate-limit category.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct QuotaUse {
+    pub light: u64,
+    pub medium: u64,
+    pub heavy: u64,
+}

@@ -100,9 +100,10 @@ text_id!(
     AccountId, "account id", "1 to 128 printable ASCII characters", is_opaque, str::to_owned
 );
 text_id!(
-    /// Zoom's id of a user. Case counts. `me` is refused: in a path it would mean whoever holds the token.
+    /// Zoom's id of a user. Case counts. `me` is refused, however it is written: in a path it would mean whoever holds the
+    /// token.
     UserId, "user id", "1 to 128 printable ASCII characters without @, and not me, . or ..",
-    |t| is_opaque(t) && !t.contains('@') && !matches!(t, "me" | "." | ".."), str::to_owned
+    |t| is_opaque(t) && !t.contains('@') && !matches!(t, "." | "..") && !t.eq_ignore_ascii_case("me"), str::to_owned
 );
 text_id!(
     /// An email address, kept in lower case: Zoom compares without case.
@@ -199,6 +200,14 @@ mod tests {
         assert_eq!(Email::parse("Jill@Example.COM").unwrap(), Email::parse("jill@example.com").unwrap());
         assert!(Email::parse("jill").is_err());
         assert!(Email::parse("@example.com").is_err());
+    }
+
+    #[test]
+    fn a_user_id_is_never_whoever_holds_the_token() {
+        assert!(UserId::parse("KDcuGIm1QgePTO8WbOqwIQ").is_ok());
+        for bad in ["me", "ME", "Me", ".", "..", "a@b", ""] {
+            assert!(UserId::parse(bad).is_err(), "{bad:?} was taken");
+        }
     }
 
     #[test]

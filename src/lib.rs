@@ -2,13 +2,20 @@
 #![doc = include_str!("README.md")]
 
 pub mod account;
+pub mod app;
 pub mod audit;
+pub mod breakpoint;
 pub mod chance;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod event;
 pub mod ids;
 pub mod job;
 pub mod rules;
 pub mod sim;
 pub mod store;
+pub mod web;
+pub mod work;
+pub mod worker;
 pub mod zoom;

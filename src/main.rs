@@ -1,1 +1,5 @@
-fn main() {}
+//! The program `adjutant`. See the library for what it does.
+
+fn main() -> std::process::ExitCode {
+    adjutant::cli::main()
+}

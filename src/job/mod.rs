@@ -44,11 +44,16 @@ impl Subject {
     }
 
     /// Whether both are about one user or meeting: work for them goes through one lane. One event knows a user by id,
-    /// another by email only, so either of the two is enough.
+    /// another by email only, so the email is enough where one of the ids is not known. Where both are known they decide:
+    /// whoever is made anew under the address of somebody who left is another user.
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::User { id: a, email: x }, Self::User { id: b, email: y }) => {
-                (a.is_some() && a == b) || (x.is_some() && x == y)
+                if a.is_some() && b.is_some() {
+                    a == b
+                } else {
+                    x.is_some() && x == y
+                }
             }
             (Self::Meeting { id: a }, Self::Meeting { id: b }) => a == b,
             _ => false,
@@ -88,8 +93,8 @@ pub struct Job {
     pub made_by: DeliveryId,
     /// The newest delivery that was merged into it.
     pub asked_by: DeliveryId,
-    /// Attempts started since it was made, last retried by a person, or put to work once more because somebody asked
-    /// while it ran; counted before the first call of each. A snooze gives its attempt back.
+    /// Attempts started since it was made, last retried by a person, released by an event, or put to work once more
+    /// because somebody asked while it ran; counted before the first call of each. A snooze gives its attempt back.
     pub attempts: u32,
     /// Somebody asked again while it ran: it runs once more when it ends.
     pub again: bool,
@@ -140,6 +145,7 @@ mod tests {
         assert!(both.is_same(&user(None, Some("Jill@Example.com"))));
         assert!(both.is_same(&user(Some("u1"), Some("new@example.com"))));
         assert!(!both.is_same(&user(Some("u2"), None)));
+        assert!(!both.is_same(&user(Some("u2"), Some("jill@example.com"))), "another has the address now");
         assert!(!user(Some("u1"), None).is_same(&user(None, Some("jill@example.com"))));
         assert!(!user(None, None).is_same(&user(None, None)), "nothing known is nobody");
         assert!(!both.is_same(&Subject::Meeting { id: MeetingId::from_number(1) }));

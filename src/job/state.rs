@@ -22,7 +22,7 @@ pub enum JobState {
     Running { lease: Lease },
     /// An event about its subject makes it due; so does a person.
     Waiting { since: Timestamp, reason: WaitReason },
-    /// A person retries it.
+    /// A person retries it. One that was not found is made due by an event about its subject as well: it is there now.
     Parked { at: Timestamp, cause: ParkCause },
     /// Nobody: it is finished.
     Done { at: Timestamp, effect: Effect },
@@ -156,11 +156,15 @@ impl Job {
                 self.again = true;
             }
             (JobState::Running { .. }, Input::Wake { .. }) => self.again = true,
-            (JobState::Waiting { .. }, Input::Ask { at, by }) => {
-                self.asked_by = by;
+            // What went wrong before says nothing of what is there now.
+            (JobState::Waiting { .. } | JobState::Parked { cause: ParkCause::NotFound, .. }, Input::Ask { at, by }) => {
+                (self.asked_by, self.attempts) = (by, 0);
                 self.state = due(at);
             }
-            (JobState::Waiting { .. }, Input::Wake { at }) => self.state = due(at),
+            (JobState::Waiting { .. }, Input::Wake { at }) => {
+                self.attempts = 0;
+                self.state = due(at);
+            }
             (JobState::Due { .. } | JobState::Parked { .. }, Input::Ask { by, .. }) => self.asked_by = by,
             (JobState::Due { .. } | JobState::Parked { .. }, Input::Wake { .. }) => {}
             (JobState::Due { .. } | JobState::Waiting { .. } | JobState::Parked { .. }, Input::Retry { at }) => {
@@ -233,7 +237,7 @@ mod tests {
             JobState::Due { at: NOW, why: Some("put off".to_owned()) },
             JobState::Running { lease: Lease { token: TOKEN, until: LATER } },
             JobState::Waiting { since: NOW, reason: WaitReason::UserPending },
-            JobState::Parked { at: NOW, cause: ParkCause::NotFound },
+            JobState::Parked { at: NOW, cause: ParkCause::AssistantsFull },
             JobState::Done { at: NOW, effect: Effect::AlreadyRight },
             JobState::Cancelled { at: NOW, why: "gone".to_owned() },
         ]
@@ -276,8 +280,8 @@ mod tests {
         ("parks", ["-", "parked", "-", "-", "-", "-"]),
         ("done, other lease", ["-", "-", "-", "-", "-", "-"]),
         ("lease ended", ["-", "due", "-", "-", "-", "-"]),
-        ("ask", ["due asked", "running again asked", "due asked", "parked asked", "-", "-"]),
-        ("wake", ["=", "running again", "due", "=", "-", "-"]),
+        ("ask", ["due asked", "running again asked", "due 0 asked", "parked asked", "-", "-"]),
+        ("wake", ["=", "running again", "due 0", "=", "-", "-"]),
         ("cancel", ["cancelled", "cancelled", "cancelled", "cancelled", "-", "-"]),
         ("retry", ["due 0", "-", "due 0", "due 0", "-", "-"]),
         ("park", ["parked", "-", "parked", "-", "-", "-"]),
@@ -332,6 +336,14 @@ mod tests {
             after.apply(inputs().into_iter().find(|(input, _)| *input == name).unwrap().1).unwrap();
             assert_eq!(cell(&before, &after), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn what_was_not_found_is_looked_for_again_when_an_event_tells_of_it() {
+        let before = job(JobState::Parked { at: NOW, cause: ParkCause::NotFound }, 5, false);
+        let mut after = before.clone();
+        after.apply(Input::Ask { at: LATER, by: DeliveryId::from_number(2) }).unwrap();
+        assert_eq!(cell(&before, &after), "due 0 asked");
     }
 
     #[test]

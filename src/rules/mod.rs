@@ -3,6 +3,8 @@
 //! A rule is desired state about a subject. An event only says *which* subject to look at; what is wrong with it, the
 //! worker finds out at Zoom. So a lost, repeated or overtaken event can never make a wrong change.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, MeetingChange, What};
@@ -83,6 +85,33 @@ pub struct MeetingSettings {
     pub join_before_host: Option<bool>,
 }
 
+impl MeetingSettings {
+    /// Those of these settings that are named and not as `actual` has them.
+    #[must_use]
+    pub fn differing_from(self, actual: Self) -> Self {
+        let differing = |wanted: Option<bool>, is: Option<bool>| wanted.filter(|_| wanted != is);
+        Self {
+            waiting_room: differing(self.waiting_room, actual.waiting_room),
+            join_before_host: differing(self.join_before_host, actual.join_before_host),
+        }
+    }
+}
+
+/// As in `waiting_room on, join_before_host off`.
+impl fmt::Display for MeetingSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = [("waiting_room", self.waiting_room), ("join_before_host", self.join_before_host)];
+        let mut between = "";
+        for (name, value) in named {
+            if let Some(value) = value {
+                write!(f, "{between}{name} {}", if value { "on" } else { "off" })?;
+                between = ", ";
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Why a rule makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
@@ -158,3 +187,6 @@ fn ensure(kind: SubjectKind, subject: &Subject, rules: &[Rule]) -> Vec<Step> {
     let about = rules.iter().filter(|rule| rule.subject == kind);
     about.map(|rule| Step::Ensure { rule: rule.name.clone(), subject: subject.clone() }).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::account::QuotaUse;
 use crate::audit::tree::Hash;
 use crate::audit::{Call, Detail, Entry, Kind};
 use crate::clock::Timestamp;
@@ -238,14 +239,6 @@ pub struct AppState {
     pub secrets: Option<[u8; 16]>,
     /// When that hash last changed.
     pub secrets_changed_at: Option<Timestamp>,
-}
-
-/// Calls made for one account in one UTC day, by rate-limit category.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct QuotaUse {
-    pub light: u64,
-    pub medium: u64,
-    pub heavy: u64,
 }
 
 /// How the store is doing.

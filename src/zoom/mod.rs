@@ -1,5 +1,34 @@
 //! The only place that knows the REST API of Zoom.
+//!
+//! [`ZoomClients`] is made once; it gives an [`AccountClient`] per app and account, and that a [`Handle`] per attempt, which
+//! is a [`Zoom`]. A handle waits for its turn under the limits that all handles of the account share, sends, and turns
+//! whatever comes back into a value or into a [`ZoomError`] that carries a decision. It does not repeat calls, save once
+//! with a new token: trying again is the worker's.
 
+mod answers;
+mod client;
+mod endpoint;
+mod errors;
+
+mod limits;
+mod observe;
+mod paths;
 mod port;
+mod settings;
+mod stats;
+mod throttled;
+mod token;
+mod transport;
 
+#[cfg(test)]
+mod tests;
+
+pub use client::{AccountClient, ClientError, Handle, ZoomClients};
+pub use endpoint::{Endpoint, Scopes};
+pub use observe::Observed;
+pub use paths::{meeting_uuid, segment};
 pub use port::{Assistant, Category, Meeting, MeetingStatus, Page, Scheduler, Status, User, UserPage, Zoom, ZoomError};
+pub use settings::{Settings, SettingsError};
+pub use stats::{StatsNow, ZoomStats};
+pub use token::Credentials;
+pub use transport::TlsError;

@@ -17,6 +17,17 @@ pub enum Category {
     Heavy,
 }
 
+impl Category {
+    /// As the audit log and the metrics write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Light => "light",
+            Self::Medium => "medium",
+            Self::Heavy => "heavy",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     Active,
@@ -123,12 +134,28 @@ pub enum ZoomError {
     /// The user is pending, so that nothing can be set.
     #[error("the user is pending: {0}")]
     Pending(String),
-    /// Refused for good.
+    /// Refused for good. Status 0 means that it was refused here, before any call.
     #[error("Zoom refuses it: {status}, code {code}, {message}")]
     Refused { status: u16, code: i64, message: String },
     /// The answer is not what Zoom documents.
     #[error("Zoom's answer cannot be understood: {0}")]
     Unreadable(String),
+}
+
+impl ZoomError {
+    /// What a change comes to where Zoom is only looked at: no call was made.
+    pub fn read_only() -> Self {
+        Self::unsent("a change was asked for where Zoom is only looked at")
+    }
+
+    pub fn is_read_only(&self) -> bool {
+        *self == Self::read_only()
+    }
+
+    /// Refused here, for good: no call was made.
+    pub(in crate::zoom) fn unsent(why: &str) -> Self {
+        Self::Refused { status: 0, code: 0, message: format!("not sent: {why}") }
+    }
 }
 
 /// Zoom, as one account sees it. Calls wait for their turn under the account's rate limits, for a short while at most.

@@ -1,6 +1,25 @@
-//! The tests of the whole.
+//! The tests of the whole: real sockets, real files, the real binary where it counts.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "a test stops at the first surprise"
+)]
 
-#[cfg(test)]
+mod admin;
+mod app;
+mod cli;
+mod config;
 mod contract;
-#[cfg(test)]
+mod crash;
+mod deploy;
+mod documents;
 mod durable;
+mod hostile;
+mod process;
+mod receiver;
+mod samples;
+mod support;
+mod tree;

@@ -1,0 +1,42 @@
+//! What the running parts counted, as the admin listener shows it.
+
+use std::sync::Arc;
+
+use super::zooms::Zooms;
+use crate::web::admin::{Alarm, Counts, Stats};
+use crate::web::webhook::Receiver;
+use crate::worker;
+
+#[derive(Debug)]
+pub(super) struct Counted {
+    pub(super) receiver: Arc<Receiver>,
+    pub(super) jobs: Arc<worker::Stats>,
+    pub(super) zooms: Arc<Zooms>,
+}
+
+impl Stats for Counted {
+    fn counts(&self) -> Counts {
+        let received = self.receiver.stats();
+        Counts {
+            accepted: received.accepted(),
+            refused: received.refusals().into_iter().map(|(kind, count)| (kind.code(), count)).collect(),
+            outcomes: self.jobs.snapshot(),
+            zoom_calls: self.zooms.calls(),
+            alarms: self.clock_alarm().into_iter().collect(),
+        }
+    }
+}
+
+impl Counted {
+    fn clock_alarm(&self) -> Option<Alarm> {
+        let (at, skew_secs) = self.receiver.stats().clock_alarm()?;
+        Some(Alarm {
+            code: "clock".to_owned(),
+            what: format!(
+                "at {at} a good signature was {skew_secs} s away from this machine's clock; it was answered 503"
+            ),
+            advice: "check this machine's clock (`timedatectl`); if it is right, somebody repeats old requests"
+                .to_owned(),
+        })
+    }
+}

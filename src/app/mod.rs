@@ -1,0 +1,200 @@
+//! Puts the parts together, runs them, and takes them apart again.
+//!
+//! **Start**: the store opens (and says what it found), the listeners are bound, the receiver learns which secrets are new,
+//! then everything runs and the service manager is told so. **Stop** has two stages. At the first signal nothing new is
+//! taken: the listeners finish what is in flight, running jobs get the time of the drain, the store closes cleanly. A
+//! second signal ends the process where it stands, which is safe at any moment, since nothing is acknowledged that is not
+//! on disk. **Failure**: when the disk fails, everything stops at once and nothing more is acknowledged.
+
+mod counts;
+mod house;
+mod stop;
+mod zooms;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::chance::Chance;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::store::{Store, StoreError};
+use crate::web::accept::Acceptor;
+use crate::web::admin::{self, AdminApp, AdminState, Hosts, TokenHash};
+use crate::web::webhook::Receiver;
+use crate::work::Facts;
+use crate::worker::{self, Parts, Roster};
+use counts::Counted;
+use zooms::Zooms;
+
+pub use stop::Signals;
+
+/// Why the service did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error(
+        "cannot listen at [{section}] listen = \"{address}\": {source}. choose another address, or stop who holds it"
+    )]
+    Listen { section: &'static str, address: SocketAddr, source: std::io::Error },
+    #[error("cannot read or make the admin token {path}: {source}")]
+    Token { path: String, source: std::io::Error },
+    #[error("cannot set up the client for Zoom: {0}")]
+    Zoom(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the configuration makes no sense: {0}")]
+    Settings(String),
+}
+
+/// The machine: where time and randomness come from.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    pub clock: Arc<dyn Clock>,
+    pub chance: Arc<dyn Chance>,
+}
+
+/// Serves until the signals say to stop, then drains and closes the store. `ready` is told the two addresses once
+/// deliveries are taken. `failure` becomes the reason when the disk failed.
+pub async fn serve(
+    config: &Config,
+    store: Arc<dyn Store>,
+    mut failure: watch::Receiver<Option<String>>,
+    machine: Machine,
+    signals: Signals,
+    ready: impl FnOnce(SocketAddr, SocketAddr) + Send,
+) -> Result<(), ServeError> {
+    let public = listen("server", config.server.listen).await?;
+    let private = listen("admin", config.admin.listen).await?;
+    let addresses = (local(&public, config.server.listen), local(&private, config.admin.listen));
+    let running = Running::build(config, Arc::clone(&store), &machine).await?;
+    let drain = config.server.drain;
+    let (stop, failed) = (CancellationToken::new(), CancellationToken::new());
+    let mut tasks = JoinSet::new();
+    {
+        let (acceptor, router, stop) =
+            (Acceptor::new(config.server.accept.clone()), running.receiver.router(), stop.clone());
+        tasks.spawn(async move {
+            acceptor.serve(public, router, stop.cancelled_owned(), drain).await;
+        });
+    }
+    {
+        let (acceptor, router, stop) =
+            (Acceptor::new(config.server.accept.clone()), running.admin_router(), stop.clone());
+        tasks.spawn(async move {
+            acceptor.serve(private, router, stop.cancelled_owned(), drain).await;
+        });
+    }
+    {
+        let (parts, stop, failed) = (running.parts.clone(), stop.clone(), failed.clone());
+        tasks.spawn(async move {
+            if let Err(error) = worker::run(&parts, &stop).await {
+                tracing::error!(%error, "the store takes nothing more; stopping");
+                failed.cancel();
+            }
+        });
+    }
+    {
+        let (house, stop) = (running.house(), stop.clone());
+        tasks.spawn(async move { house.keep(&stop).await });
+    }
+    ready(addresses.0, addresses.1);
+    let by_signal = tokio::select! {
+        () = signals.first() => true,
+        () = failed.cancelled() => false,
+        Ok(why) = failure.wait_for(Option::is_some) => {
+            // Nothing can be finished any more: whoever waits for an answer gets none, and Zoom asks again.
+            let why = why.clone().unwrap_or_default();
+            return Err(StoreError::Failed(why).into());
+        }
+    };
+    tracing::info!("stopping: taking nothing new, finishing what runs");
+    stop.cancel();
+    let drained = async {
+        while tasks.join_next().await.is_some() {}
+        store.close().await
+    };
+    tokio::select! {
+        closed = drained => if by_signal { Ok(closed?) } else { closed.and(Err(StoreError::Failed("see the log".to_owned())))? },
+        () = signals.second() => {
+            tracing::warn!("a second signal: stopping at once");
+            Ok(())
+        }
+    }
+}
+
+async fn listen(section: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { section, address, source })
+}
+
+fn local(listener: &TcpListener, otherwise: SocketAddr) -> SocketAddr {
+    listener.local_addr().unwrap_or(otherwise)
+}
+
+/// What runs.
+struct Running {
+    receiver: Arc<Receiver>,
+    parts: Parts,
+    admin: Arc<AdminState>,
+    machine: Machine,
+    /// Keeps the roster's channel open; a reload would send a new one.
+    _roster: watch::Sender<Arc<Roster>>,
+}
+
+impl Running {
+    async fn build(config: &Config, store: Arc<dyn Store>, machine: &Machine) -> Result<Self, ServeError> {
+        let path = &config.admin.token_file;
+        let token = admin::token::read_or_create(path, &*machine.chance)
+            .map_err(|source| ServeError::Token { path: path.display().to_string(), source })?;
+        let zooms = Arc::new(Zooms::build(config, &*store, machine).await?);
+        let apps = config.apps.iter().map(crate::config::App::for_receiver).collect();
+        let clock = Arc::clone(&machine.clock);
+        let receiver = Receiver::open(apps, Arc::clone(&store), clock, config.server.receiver.clone()).await?;
+        let (roster, watched) = watch::channel(Arc::new(Roster::new(config.accounts().cloned(), config.rules.clone())));
+        let parts = Parts {
+            store: Arc::clone(&store),
+            zooms: Arc::<Zooms>::clone(&zooms),
+            roster: watched,
+            clock: Arc::clone(&machine.clock),
+            chance: Arc::clone(&machine.chance),
+            facts: Arc::new(Facts::new(config.worker.cache)),
+            stats: Arc::default(),
+            settings: config.worker,
+        };
+        let counted = Counted { receiver: Arc::clone(&receiver), jobs: Arc::clone(&parts.stats), zooms };
+        let admin = Arc::new(AdminState {
+            store,
+            clock: Arc::clone(&machine.clock),
+            token: TokenHash::of(&token),
+            hosts: Hosts::new(config.admin.listen, &config.admin.hosts),
+            apps: config.apps.iter().map(shown).collect(),
+            stats: Arc::new(counted),
+            started_at: machine.clock.now(),
+            actor: "admin token".to_owned(),
+        });
+        Ok(Self { receiver, parts, admin, machine: machine.clone(), _roster: roster })
+    }
+
+    fn admin_router(&self) -> axum::Router {
+        admin::router(Arc::clone(&self.admin))
+    }
+
+    fn house(&self) -> house::House {
+        house::House {
+            receiver: Arc::clone(&self.receiver),
+            store: Arc::clone(&self.parts.store),
+            clock: Arc::clone(&self.machine.clock),
+        }
+    }
+}
+
+fn shown(app: &crate::config::App) -> AdminApp {
+    AdminApp {
+        name: app.name.clone(),
+        kind: app.kind,
+        accounts: app.accounts.iter().map(|account| account.id.clone()).collect(),
+    }
+}

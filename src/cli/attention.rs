@@ -1,0 +1,65 @@
+//! `adjutant attention`: what is stuck, and what to do.
+
+use clap::Args;
+
+use super::out::{Out, count};
+use super::remote::{Remote, Where};
+use super::{Context, Exit, Failure};
+use crate::web::admin::view::AttentionView;
+
+#[derive(Debug, Args)]
+pub(super) struct Asked {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Where,
+}
+
+pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
+    let remote = Remote::open(context, asked.place).await?;
+    let found: AttentionView = remote.get("/v1/attention", &[]).await?;
+    remote.close().await?;
+    if asked.json {
+        out.json(&found)?;
+        return Ok(Exit::Good);
+    }
+    tell(&found, out)?;
+    Ok(Exit::Good)
+}
+
+fn tell(found: &AttentionView, out: &mut Out) -> Result<(), Failure> {
+    for alarm in &found.alarms {
+        out.line(format!("ALARM  {}: {}", alarm.code, alarm.what))?;
+        out.line(format!("       to do: {}", alarm.advice))?;
+    }
+    for group in &found.parked {
+        let jobs = count(group.count, "job", "jobs");
+        let why = group.why.clone().unwrap_or_default();
+        out.line(format!(
+            "PARKED  {jobs} of account {} since {}: {} ({why})",
+            group.account, group.since, group.cause
+        ))?;
+        if let Some(advice) = &group.advice {
+            out.line(format!("        to do: {advice}"))?;
+        }
+        let (cause, account) = (&group.cause, &group.account);
+        out.line(format!(
+            "        then: adjutant jobs retry --cause {cause} --account {account}   (one of them: {})",
+            group.example
+        ))?;
+    }
+    if found.parked_deliveries > 0 {
+        let deliveries = count(found.parked_deliveries, "delivery is", "deliveries are");
+        out.line(format!("PARKED  {deliveries} set aside: adjutant deliveries list --parked"))?;
+    }
+    for waiting in &found.waiting {
+        let least = if found.waiting_cut { "at least " } else { "" };
+        let jobs = count(waiting.count, "job waits", "jobs wait");
+        out.line(format!("waiting  {least}{jobs}: {}", waiting.meaning))?;
+    }
+    if found.alarms.is_empty() && found.parked.is_empty() && found.parked_deliveries == 0 {
+        out.line("nothing needs a person")?;
+    }
+    Ok(())
+}

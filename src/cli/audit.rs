@@ -1,0 +1,219 @@
+//! `adjutant audit`
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::out::{Out, count};
+use super::remote::{Remote, Where};
+use super::{Context, Exit, Failure};
+use crate::audit::tree::{Frontier, Hash};
+use crate::clock::{Clock, SystemClock};
+use crate::web::admin::view::{EntriesView, EntryView, HeadView};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Asked {
+    /// Print the newest entries, the oldest of them first
+    Tail(Tail),
+    /// Show one entry
+    Show(Show),
+    /// Check that the entries are without gaps and hash to the head of the log
+    Verify(Verify),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Tail {
+    /// How many, 1000 at most
+    #[arg(short = 'n', long, default_value_t = 20)]
+    lines: u64,
+    /// Go on printing entries as they come
+    #[arg(short, long, conflicts_with = "offline")]
+    follow: bool,
+    /// Print JSON, one entry a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Where,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    /// Its place in the log, from 0
+    index: u64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Where,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Where,
+}
+
+/// How often a follower looks for more.
+const PAUSE: Duration = Duration::from_millis(500);
+const PAGE: u64 = 1_000;
+
+pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
+    match asked {
+        Asked::Tail(asked) => {
+            let remote = Remote::open(context, asked.place).await?;
+            tail(&remote, &asked, out).await?;
+            remote.close().await?;
+            Ok(Exit::Good)
+        }
+        Asked::Show(asked) => {
+            let remote = Remote::open(context, asked.place).await?;
+            let entry = one(&remote, asked.index).await?;
+            remote.close().await?;
+            show(&entry, asked.json, out)
+        }
+        Asked::Verify(asked) => {
+            let remote = Remote::open(context, asked.place).await?;
+            let found = verify(&remote).await?;
+            remote.close().await?;
+            found.tell(asked.json, out)
+        }
+    }
+}
+
+async fn tail(remote: &Remote, asked: &Tail, out: &mut Out) -> Result<(), Failure> {
+    let query = [("last", asked.lines.to_string()), ("limit", asked.lines.clamp(1, PAGE).to_string())];
+    let mut page: EntriesView = remote.get("/v1/audit", &query).await?;
+    if asked.lines == 0 {
+        page.entries.clear();
+    }
+    loop {
+        for entry in &page.entries {
+            if asked.json { out.json_line(entry)? } else { out.line(line(entry))? }
+        }
+        if !asked.follow {
+            return Ok(());
+        }
+        out.flush()?;
+        if page.entries.is_empty() {
+            SystemClock.sleep_until(SystemClock.now().plus(PAUSE)).await;
+        }
+        page = remote.get("/v1/audit", &[("after", page.next)]).await?;
+    }
+}
+
+fn line(entry: &EntryView) -> String {
+    let mut line = format!("{:>6}  {}  {:<9}  {}", entry.index, entry.at, entry.kind, entry.code);
+    let parts = [&entry.delivery, &entry.job, &entry.rule, &entry.subject, &entry.note];
+    for part in parts.into_iter().flatten() {
+        line.push_str("  ");
+        line.push_str(part);
+    }
+    if let Some(call) = &entry.call {
+        line.push_str("  ");
+        line.push_str(&call_in_words(call));
+    }
+    line.replace('\n', " ")
+}
+
+fn call_in_words(call: &crate::audit::Call) -> String {
+    let status = call.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+    format!("{} {} → {status} in {} ms", call.method, call.path, call.millis)
+}
+
+async fn one(remote: &Remote, index: u64) -> Result<EntryView, Failure> {
+    let head: HeadView = remote.get("/v1/audit/head", &[]).await?;
+    let none = || {
+        let size = count(head.size, "entry", "entries");
+        Failure::new(Exit::Failed, format!("there is no entry {index}: the log has {size}, counted from 0"))
+    };
+    let last = head.size.checked_sub(index).filter(|last| *last > 0).ok_or_else(none)?;
+    // The log may grow between the two questions, so that the last of them begin a little later.
+    let query = [("last", last.saturating_add(PAGE / 2).to_string()), ("limit", PAGE.to_string())];
+    let page: EntriesView = remote.get("/v1/audit", &query).await?;
+    page.entries.into_iter().find(|entry| entry.index == index).ok_or_else(none)
+}
+
+fn show(entry: &EntryView, json: bool, out: &mut Out) -> Result<Exit, Failure> {
+    if json {
+        out.json(entry)?;
+        return Ok(Exit::Good);
+    }
+    let some = |text: &String| Some(text.clone());
+    out.fields(&[
+        ("entry", Some(entry.index.to_string())),
+        ("at", some(&entry.at)),
+        ("kind", some(&entry.kind)),
+        ("code", some(&entry.code)),
+        ("app", entry.app.clone()),
+        ("account", entry.account.clone()),
+        ("delivery", entry.delivery.clone()),
+        ("job", entry.job.clone()),
+        ("rule", entry.rule.clone()),
+        ("subject", entry.subject.clone()),
+        ("note", entry.note.clone()),
+        ("call", entry.call.as_ref().map(call_in_words)),
+        ("leaf", some(&entry.leaf)),
+    ])?;
+    Ok(Exit::Good)
+}
+
+/// What checking the log came to.
+#[derive(Debug, serde::Serialize)]
+struct Verified {
+    good: bool,
+    entries: u64,
+    root: String,
+    fault: Option<String>,
+}
+
+impl Verified {
+    fn tell(&self, json: bool, out: &mut Out) -> Result<Exit, Failure> {
+        if json {
+            out.json(self)?;
+        }
+        match &self.fault {
+            None if json => {}
+            None => out.line(format!(
+                "the audit log is good: {}, root {}",
+                count(self.entries, "entry", "entries"),
+                self.root
+            ))?,
+            Some(fault) => return Err(Failure::new(Exit::Failed, format!("the audit log does not verify: {fault}"))),
+        }
+        Ok(Exit::Good)
+    }
+}
+
+async fn verify(remote: &Remote) -> Result<Verified, Failure> {
+    let HeadView { size, root } = remote.get("/v1/audit/head", &[]).await?;
+    let mut tree = Frontier::default();
+    let mut query = vec![("limit", PAGE.to_string())];
+    let bad = |fault: String| Verified { good: false, entries: size, root: root.clone(), fault: Some(fault) };
+    while tree.size() < size {
+        let page: EntriesView = remote.get("/v1/audit", &query).await?;
+        if page.entries.is_empty() {
+            return Ok(bad(format!("the head counts {size} entries, and the log ends after {}", tree.size())));
+        }
+        // Entries beyond the head came while we read.
+        for entry in page.entries.iter().filter(|entry| entry.index < size) {
+            if entry.index != tree.size() {
+                return Ok(bad(format!("entry {} follows where {} is due", entry.index, tree.size())));
+            }
+            let mut leaf = Hash::default();
+            if hex::decode_to_slice(&entry.leaf, &mut leaf).is_err() {
+                return Ok(bad(format!("entry {} has no leaf hash", entry.index)));
+            }
+            tree.push(leaf);
+        }
+        query = vec![("limit", PAGE.to_string()), ("after", page.next)];
+    }
+    if hex::encode(tree.root()) == root {
+        Ok(Verified { good: true, entries: size, root, fault: None })
+    } else {
+        let found = hex::encode(tree.root());
+        Ok(bad(format!("its {size} entries hash to {found}, and its head says {root}")))
+    }
+}

@@ -1,0 +1,151 @@
+//! The service of the demo: this binary, on a temporary folder and free ports.
+
+use std::fs::File;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use secrecy::SecretString;
+
+use super::super::{Exit, Failure};
+use crate::chance::{Chance as _, SystemChance};
+
+pub(super) const ACCOUNT: &str = "demo-account";
+pub(super) const API_USER: &str = "api-user@school.example";
+pub(super) const SECRET: &str = "webhook-secret-of-the-demo";
+
+/// The process and its folder; both are gone when it is dropped.
+#[derive(Debug)]
+pub(super) struct Service {
+    folder: PathBuf,
+    pub(super) public: SocketAddr,
+    pub(super) admin: SocketAddr,
+    child: Option<Child>,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.kill();
+        // What cannot be removed is in the folder for temporary files, and goes with it.
+        let _left = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn failed(what: &str, error: &io::Error) -> Failure {
+    Failure::new(Exit::Io, format!("cannot {what}: {error}"))
+}
+
+impl Service {
+    /// A folder with a configuration for the Zoom at these addresses. Nothing is started.
+    pub(super) fn prepare(api_url: &str, oauth_url: &str) -> Result<Self, Failure> {
+        let folder = std::env::temp_dir().join(format!("adjutant-demo-{:016x}", SystemChance.next_u64()));
+        std::fs::create_dir(&folder).map_err(|error| failed("make a temporary folder", &error))?;
+        let (public, admin) = free_ports().map_err(|error| failed("find free ports", &error))?;
+        let service = Self { folder, public, admin, child: None };
+        let text = configuration(public, admin, api_url, oauth_url);
+        std::fs::write(service.config(), text).map_err(|error| failed("write the demo's configuration", &error))?;
+        Ok(service)
+    }
+
+    pub(super) fn config(&self) -> PathBuf {
+        self.folder.join("config.toml")
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+
+    pub(super) fn token_file(&self) -> PathBuf {
+        self.folder.join("admin.token")
+    }
+
+    pub(super) fn token(&self) -> Option<SecretString> {
+        crate::web::admin::token::read(&self.token_file()).ok()
+    }
+
+    pub(super) fn start(&mut self) -> Result<(), Failure> {
+        let log = File::options().create(true).append(true).open(self.log());
+        let log = log.map_err(|error| failed("write the service's log", &error))?;
+        let child =
+            this_binary(&self.config())?.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        self.child = Some(child.map_err(|error| failed("start the service", &error))?);
+        Ok(())
+    }
+
+    /// `SIGKILL`: no time for anything.
+    pub(super) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _gone = child.kill();
+            let _status = child.wait();
+        }
+    }
+
+    /// Whether it ended by itself.
+    pub(super) fn has_ended(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| !matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Runs another command of this binary on the same configuration; whether it ended with 0.
+    pub(super) fn command_is_good(&self, words: &[&str]) -> Result<bool, Failure> {
+        let output = this_binary(&self.config())?.args(words).stdin(Stdio::null()).output();
+        output.map(|output| output.status.success()).map_err(|error| failed("run a command", &error))
+    }
+}
+
+/// This binary on that configuration, whatever the environment says of another.
+fn this_binary(config: &Path) -> Result<Command, Failure> {
+    let binary = std::env::current_exe().map_err(|error| failed("find this binary", &error))?;
+    let mut command = Command::new(binary);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ADJUTANT_")) {
+        command.env_remove(name);
+    }
+    command.arg("--config").arg(config);
+    Ok(command)
+}
+
+fn free_ports() -> io::Result<(SocketAddr, SocketAddr)> {
+    let (one, two) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
+    Ok((one.local_addr()?, two.local_addr()?))
+}
+
+fn configuration(public: SocketAddr, admin: SocketAddr, api_url: &str, oauth_url: &str) -> String {
+    format!(
+        r#"# Written by `adjutant demo`. For your own account: `adjutant setup`.
+[server]
+listen = "{public}"
+secret_grace_minutes = 0    # so that a forged delivery is answered 401 at once
+
+[admin]
+listen = "{admin}"
+
+[zoom]                      # the simulated one
+api_url = "{api_url}"
+oauth_url = "{oauth_url}"
+
+[[app]]
+name = "main"
+kind = "server-to-server"
+client_id = "client-{ACCOUNT}"
+client_secret = "client-secret-{ACCOUNT}"
+webhook_secrets = ["{SECRET}"]
+
+[[app.account]]
+id = "{ACCOUNT}"
+plan = "business"
+api_users = ["{API_USER}"]
+
+[[rule]]
+name = "api-user-assists-everyone"
+for = "user"
+ensure = {{ assistants = ["api-user"] }}
+mode = "enforce"
+
+[[rule]]
+name = "waiting-room"
+for = "meeting"
+ensure = {{ settings = {{ waiting_room = true }} }}
+mode = "enforce"
+"#
+    )
+}

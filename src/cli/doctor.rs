@@ -1,0 +1,126 @@
+//! `adjutant doctor`: is everything in place? Numbered checks, each with what to do where it is not.
+//!
+//! It changes nothing, at Zoom or here. What depends on something that failed is skipped, and says so.
+
+mod here;
+mod there;
+
+use serde::Serialize;
+
+use super::out::Out;
+use super::{Context, Exit, Failure};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Ok,
+    Warn,
+    Fail,
+    Skipped,
+}
+
+impl Verdict {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail => "FAIL",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Check {
+    number: usize,
+    name: &'static str,
+    verdict: Verdict,
+    /// What was found, or why it was skipped.
+    found: String,
+    /// What to do.
+    hint: Option<String>,
+}
+
+/// Checks as they are made.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    checks: Vec<Check>,
+}
+
+impl Report {
+    fn add(&mut self, name: &'static str, verdict: Verdict, found: impl Into<String>, hint: Option<&str>) {
+        let number = self.checks.len().saturating_add(1);
+        self.checks.push(Check { number, name, verdict, found: found.into(), hint: hint.map(str::to_owned) });
+    }
+
+    fn ok(&mut self, name: &'static str, found: impl Into<String>) {
+        self.add(name, Verdict::Ok, found, None);
+    }
+
+    fn warn(&mut self, name: &'static str, found: impl Into<String>, hint: &str) {
+        self.add(name, Verdict::Warn, found, Some(hint));
+    }
+
+    fn fail(&mut self, name: &'static str, found: impl Into<String>, hint: &str) {
+        self.add(name, Verdict::Fail, found, Some(hint));
+    }
+
+    fn skip(&mut self, name: &'static str, why: impl Into<String>) {
+        self.add(name, Verdict::Skipped, why, None);
+    }
+}
+
+const NAMES: [&str; 10] = [
+    "configuration",
+    "file permissions",
+    "token",
+    "scopes",
+    "API user",
+    "clock",
+    "last verified delivery",
+    "last url validation",
+    "store",
+    "disk",
+];
+
+pub(super) async fn run(context: &Context, json: bool, out: &mut Out) -> Result<Exit, Failure> {
+    let mut report = Report::default();
+    match context.config() {
+        Ok(config) => {
+            let rules = config.rules.len();
+            report.ok(
+                "configuration",
+                format!("{}: {} app(s), {rules} rule(s)", context.path().display(), config.apps.len()),
+            );
+            here::permissions(&mut report, &config);
+            there::all(&mut report, &config).await?;
+            here::running(&mut report, context, &config).await;
+            here::disk(&mut report, &config);
+        }
+        Err(failure) => {
+            report.fail("configuration", failure.to_string(), "correct it; `adjutant check-config` says the same");
+            NAMES.iter().skip(1).for_each(|name| report.skip(name, "there is no configuration to check with"));
+        }
+    }
+    let failed = report.checks.iter().any(|check| check.verdict == Verdict::Fail);
+    if json {
+        out.json(&report)?;
+    } else {
+        tell(&report, out)?;
+    }
+    Ok(if failed { Exit::Failed } else { Exit::Good })
+}
+
+fn tell(report: &Report, out: &mut Out) -> Result<(), Failure> {
+    for Check { number, name, verdict, found, hint } in &report.checks {
+        let found = found.replace('\n', "\n                                     ");
+        out.line(format!("{number:>2}  {:<7}  {name:<22}  {found}", verdict.word()))?;
+        if let Some(hint) = hint {
+            out.line(format!("{:37}to do: {hint}", ""))?;
+        }
+    }
+    let count = |verdict| report.checks.iter().filter(|check| check.verdict == verdict).count();
+    let (ok, warn) = (count(Verdict::Ok), count(Verdict::Warn));
+    let (fail, skipped) = (count(Verdict::Fail), count(Verdict::Skipped));
+    out.line(format!("{ok} ok, {warn} to look at, {fail} failed, {skipped} skipped"))
+}

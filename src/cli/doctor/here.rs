@@ -1,0 +1,133 @@
+//! Checks on this machine: files, the running service, store, disk.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::super::remote::Remote;
+use super::super::{Context, Failure};
+use super::Report;
+use crate::config::{Config, Outline};
+use crate::web::admin::view::{AppView, StatusView};
+
+pub(super) fn permissions(report: &mut Report, config: &Config) {
+    const NAME: &str = "file permissions";
+    let files =
+        config.secret_files.iter().chain(std::iter::once(&config.admin.token_file)).filter(|file| file.exists());
+    let mut open = Vec::new();
+    let mut checked = 0_usize;
+    for file in files {
+        checked = checked.saturating_add(1);
+        match std::fs::metadata(file).map(|meta| meta.permissions().mode() & 0o077) {
+            Ok(0) => {}
+            // systemd's own folder of credentials is closed as a whole.
+            Ok(_) if std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|folder| file.starts_with(folder)) => {}
+            Ok(bits) => open.push(format!("{} (others have {bits:03o})", file.display())),
+            Err(error) => open.push(format!("{} ({error})", file.display())),
+        }
+    }
+    if config.secrets_inline && std::fs::metadata(&config.path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
+    {
+        open.push(format!("{}, which holds secrets", config.path.display()));
+    }
+    if open.is_empty() {
+        report.ok(NAME, format!("{checked} file(s) with secrets are for their owner only"));
+    } else {
+        report.fail(NAME, format!("others may read {}", open.join(", ")), "chmod 600 these files");
+    }
+}
+
+/// What the running service knows: deliveries, validations, store.
+pub(super) async fn running(report: &mut Report, context: &Context, config: &Config) {
+    let asked = async {
+        let outline: Outline = context.outline()?;
+        let remote = Remote::running(&outline)?;
+        let apps: Vec<AppView> = remote.get("/v1/apps", &[]).await?;
+        let status: StatusView = remote.get("/v1/status", &[]).await?;
+        Ok::<_, Failure>((apps, status))
+    };
+    match asked.await {
+        Ok((apps, status)) => {
+            for app in &apps {
+                verified(report, app);
+            }
+            for app in &apps {
+                validated(report, app);
+            }
+            store(report, &status);
+        }
+        Err(failure) => {
+            let why = format!("the service was not asked: {failure}");
+            report.skip("last verified delivery", why.clone());
+            report.skip("last url validation", why);
+            stopped_store(report, &config.store.folder);
+        }
+    }
+}
+
+fn verified(report: &mut Report, app: &AppView) {
+    const NAME: &str = "last verified delivery";
+    if let Some(at) = &app.verified_at {
+        return report.ok(NAME, format!("app {}: {at}", app.name));
+    }
+    let hint = "is the event subscription validated, saved and active? try `adjutant trigger user.created`";
+    report.warn(NAME, format!("app {}: none yet", app.name), hint);
+}
+
+fn validated(report: &mut Report, app: &AppView) {
+    const NAME: &str = "last url validation";
+    if let Some(at) = &app.validated_at {
+        return report.ok(NAME, format!("app {}: {at}; Zoom asks again every 72 h", app.name));
+    }
+    let hint = "press Validate beside the webhook URL in the Zoom Marketplace";
+    report.warn(NAME, format!("app {}: Zoom never validated the URL", app.name), hint);
+}
+
+fn store(report: &mut Report, status: &StatusView) {
+    match &status.store.refusing {
+        None => {
+            let found =
+                format!("{} deliveries, index {} records behind", status.store.deliveries, status.store.index_lag);
+            report.ok("store", found);
+        }
+        Some(why) => report.fail(
+            "store",
+            format!("deliveries are refused: {why}"),
+            "mend the cause before Zoom gives up (85 min)",
+        ),
+    }
+}
+
+fn stopped_store(report: &mut Report, folder: &Path) {
+    if folder.is_dir() {
+        report.skip("store", "the service is stopped; `adjutant store verify` reads all of it");
+    } else {
+        report.skip("store", format!("{} is not there yet: the first start makes it", folder.display()));
+    }
+}
+
+const WARN_BYTES: u64 = 2 << 30;
+const FAIL_BYTES: u64 = 256 << 20;
+
+pub(super) fn disk(report: &mut Report, config: &Config) {
+    const NAME: &str = "disk";
+    let folder = &config.store.folder;
+    let Some(there) = folder.ancestors().find(|folder| folder.exists() && !folder.as_os_str().is_empty()) else {
+        report.skip(NAME, format!("neither {} nor a folder above it is there", folder.display()));
+        return;
+    };
+    match rustix::fs::statvfs(there) {
+        Err(error) => report.fail(NAME, format!("{}: {error}", there.display()), "check [store] url"),
+        Ok(disk) => {
+            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+            let found = format!("{} MiB free at {}", free >> 20, there.display());
+            let hint = "make room: with a full disk deliveries are refused";
+            if free < FAIL_BYTES {
+                report.fail(NAME, found, hint);
+            } else if free < WARN_BYTES {
+                report.warn(NAME, found, hint);
+            } else {
+                report.ok(NAME, found);
+            }
+        }
+    }
+}

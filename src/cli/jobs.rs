@@ -1,0 +1,167 @@
+//! `adjutant jobs`
+
+use clap::{ArgGroup, Args, Subcommand};
+
+use super::out::{Out, count};
+use super::remote::{Remote, Where, segment};
+use super::{Context, Exit, Failure};
+use crate::web::admin::view::{JobView, MovedView};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Asked {
+    /// List jobs, the newest first
+    List(List),
+    /// Show one job
+    Show(One),
+    /// Try a job again now, with all attempts; or all that are parked for one cause
+    Retry(Retry),
+    /// Set a job aside until somebody retries it
+    Park(One),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Only jobs in this state
+    #[arg(long, value_parser = ["due", "running", "waiting", "parked", "done", "cancelled"])]
+    state: Option<String>,
+    /// Only jobs of this account
+    #[arg(long)]
+    account: Option<String>,
+    /// Only jobs parked for this cause
+    #[arg(long)]
+    cause: Option<String>,
+    /// Only jobs before this one
+    #[arg(long, value_name = "JOB")]
+    before: Option<String>,
+    /// How many, 1000 at most
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Where,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct One {
+    /// As the list prints it: `job_42`
+    job: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Where,
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true).args(["job", "cause"]))]
+pub(super) struct Retry {
+    /// As the list prints it: `job_42`
+    job: Option<String>,
+    /// All jobs that are parked for this cause, as the list prints it
+    #[arg(long)]
+    cause: Option<String>,
+    /// With --cause: only jobs of this account
+    #[arg(long, requires = "cause")]
+    account: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Where,
+}
+
+pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
+    match asked {
+        Asked::List(asked) => list(context, asked, out).await,
+        Asked::Show(asked) => {
+            let remote = Remote::open(context, asked.place).await?;
+            let job: JobView = remote.get(&format!("/v1/jobs/{}", segment(&asked.job)), &[]).await?;
+            remote.close().await?;
+            show(&job, asked.json, out)
+        }
+        Asked::Retry(asked) => {
+            let remote = Remote::open(context, asked.place).await?;
+            let moved: MovedView = match (asked.job, asked.cause) {
+                (Some(job), _) => remote.post(&format!("/v1/jobs/{}/retry", segment(&job)), &[]).await?,
+                (None, cause) => {
+                    let query = [("cause", cause), ("account", asked.account)];
+                    let query: Vec<_> = query.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+                    remote.post("/v1/jobs/retry", &query).await?
+                }
+            };
+            remote.close().await?;
+            tell(&moved, asked.json, "tried again", out)
+        }
+        Asked::Park(asked) => {
+            let remote = Remote::open(context, asked.place).await?;
+            let moved: MovedView = remote.post(&format!("/v1/jobs/{}/park", segment(&asked.job)), &[]).await?;
+            remote.close().await?;
+            tell(&moved, asked.json, "set aside", out)
+        }
+    }
+}
+
+async fn list(context: &Context, asked: List, out: &mut Out) -> Result<Exit, Failure> {
+    let remote = Remote::open(context, asked.place).await?;
+    let filters =
+        [("state", asked.state), ("account", asked.account), ("cause", asked.cause), ("before", asked.before)];
+    let mut query: Vec<_> = filters.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+    query.push(("limit", asked.limit.to_string()));
+    let jobs: Vec<JobView> = remote.get("/v1/jobs", &query).await?;
+    remote.close().await?;
+    if asked.json {
+        out.json(&jobs)?;
+        return Ok(Exit::Good);
+    }
+    let rows: Vec<Vec<String>> = jobs
+        .iter()
+        .map(|job| {
+            let (cause, why) = (job.cause.clone().unwrap_or_default(), job.why.clone().unwrap_or_default());
+            let cells = [&job.id, &job.state, &job.at, &job.account, &job.rule, &job.subject, &cause, &why];
+            cells.map(Clone::clone).to_vec()
+        })
+        .collect();
+    out.table(&["JOB", "STATE", "AT", "ACCOUNT", "RULE", "SUBJECT", "CAUSE", "WHY"], &rows)?;
+    out.line(count(jobs.len(), "job", "jobs"))?;
+    if let Some(last) = jobs.last().filter(|_| jobs.len() == asked.limit) {
+        out.line(format!("older ones: adjutant jobs list --before {}", last.id))?;
+    }
+    Ok(Exit::Good)
+}
+
+fn show(job: &JobView, json: bool, out: &mut Out) -> Result<Exit, Failure> {
+    if json {
+        out.json(job)?;
+        return Ok(Exit::Good);
+    }
+    let some = |text: &String| Some(text.clone());
+    out.fields(&[
+        ("job", some(&job.id)),
+        ("state", some(&job.state)),
+        ("at", some(&job.at)),
+        ("why", job.why.clone()),
+        ("cause", job.cause.clone()),
+        ("to do", job.advice.clone()),
+        ("rule", some(&job.rule)),
+        ("subject", some(&job.subject)),
+        ("account", some(&job.account)),
+        ("app", some(&job.app)),
+        ("attempts", Some(job.attempts.to_string())),
+        ("made at", some(&job.made_at)),
+        ("made by", some(&job.made_by)),
+        ("asked by", some(&job.asked_by)),
+    ])?;
+    Ok(Exit::Good)
+}
+
+fn tell(moved: &MovedView, json: bool, verb: &str, out: &mut Out) -> Result<Exit, Failure> {
+    if json {
+        out.json(moved)?;
+    } else {
+        let were = if moved.moved == 1 { "is" } else { "are" };
+        out.line(format!("{} {were} {verb}", count(moved.moved, "job", "jobs")))?;
+    }
+    Ok(if moved.moved == 0 { Exit::Failed } else { Exit::Good })
+}

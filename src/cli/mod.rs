@@ -1,0 +1,155 @@
+//! The command line: one file a command.
+//!
+//! Commands about a running service ask its admin listener, whose address and token come from the same configuration; with
+//! `--offline` they open the folder of a stopped one. Everything is written through [`out::Out`], which takes a closed pipe
+//! as the end of the work, and every failure says what is wrong, where, and what to do, and ends with a code of [`Exit`].
+
+mod attention;
+mod audit;
+mod check_config;
+mod deliveries;
+mod demo;
+mod doctor;
+mod exit;
+mod jobs;
+pub mod logging;
+mod needs;
+mod out;
+mod remote;
+mod serve;
+mod setup;
+mod show_config;
+mod store;
+mod trigger;
+
+pub use exit::{Exit, Failure};
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Config, ConfigError, Env, Outline};
+use out::Out;
+
+/// Keeps Zoom accounts the way their admins asked for: webhooks in, rules enforced, every step on record.
+#[derive(Debug, Parser)]
+#[command(name = "adjutant", version, after_help = exit::HELP, max_term_width = 110)]
+struct Cli {
+    /// The configuration
+    #[arg(long, global = true, value_name = "PATH", env = "ADJUTANT_CONFIG", default_value = "config.toml")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service until SIGTERM or Ctrl-C
+    Serve,
+    /// Watch the service at work on a simulated Zoom account; nothing leaves this machine
+    Demo(demo::Asked),
+    /// Ask for what a configuration needs, write it, and say what to click in the Zoom Marketplace
+    Setup(Box<setup::Asked>),
+    /// Read the configuration and say what is wrong with it
+    CheckConfig,
+    /// Print the configuration that is in force, and where each value comes from; secrets are masked
+    Config(JsonOnly),
+    /// Check configuration, Zoom's side, clock, store and disk, one by one
+    Doctor(JsonOnly),
+    /// Sign a realistic delivery and post it to the running service
+    Trigger(trigger::Asked),
+    /// Work: what is due, waiting, parked, done
+    #[command(subcommand)]
+    Jobs(jobs::Asked),
+    /// Webhook requests that were stored
+    #[command(subcommand)]
+    Deliveries(deliveries::Asked),
+    /// The log of every event, decision and change
+    #[command(subcommand)]
+    Audit(audit::Asked),
+    /// What is stuck, and what to do
+    Attention(attention::Asked),
+    /// The store on disk
+    #[command(subcommand)]
+    Store(store::Asked),
+}
+
+#[derive(Debug, Args)]
+struct JsonOnly {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What commands share.
+struct Context {
+    config: PathBuf,
+    env: Env,
+}
+
+impl Context {
+    /// The whole configuration, secrets included.
+    fn config(&self) -> Result<Config, Failure> {
+        Ok(config::load(&self.config, &self.env)?)
+    }
+
+    /// What is needed to reach the service.
+    fn outline(&self) -> Result<Outline, Failure> {
+        Ok(config::load_outline(&self.config, &self.env)?)
+    }
+
+    fn path(&self) -> &Path {
+        &self.config
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::new(Exit::Config, error.to_string())
+    }
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    let mut out = Out::stdout();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => {
+            // Help and version are no failures. A pipe that was closed meanwhile is nobody's loss.
+            let _closed = told.print();
+            return if told.use_stderr() { Exit::Usage } else { Exit::Good }.into();
+        }
+    };
+    let context = Context { config: cli.config, env: Env::of_process() };
+    match run(&context, cli.command, &mut out).and_then(|exit| out.flush().map(|()| exit)) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.tell();
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(context: &Context, command: Command, out: &mut Out) -> Result<Exit, Failure> {
+    match command {
+        Command::Serve => serve::run(context),
+        Command::Demo(asked) => demo::run(&asked, out),
+        Command::Setup(asked) => setup::run(context, *asked, out),
+        Command::CheckConfig => check_config::run(context, out),
+        Command::Config(asked) => show_config::run(context, asked.json, out),
+        Command::Doctor(asked) => wait(doctor::run(context, asked.json, out)),
+        Command::Trigger(asked) => wait(trigger::run(context, asked, out)),
+        Command::Jobs(asked) => wait(jobs::run(context, asked, out)),
+        Command::Deliveries(asked) => wait(deliveries::run(context, asked, out)),
+        Command::Audit(asked) => wait(audit::run(context, asked, out)),
+        Command::Attention(asked) => wait(attention::run(context, asked, out)),
+        Command::Store(asked) => wait(store::run(context, asked, out)),
+    }
+}
+
+/// Runs a command that waits for others, on this thread.
+fn wait(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::new(Exit::Io, format!("cannot start: {error}")))?.block_on(command)
+}

@@ -1,0 +1,90 @@
+//! Standard output: the one way to it. A closed pipe ends the command quietly; control characters, and those that make a
+//! terminal write from right to left, never reach it: they come from names that strangers chose.
+
+use std::io::{ErrorKind, Write};
+
+use serde::Serialize;
+
+use super::{Exit, Failure};
+
+pub(super) struct Out(Box<dyn Write>);
+
+impl Out {
+    pub(super) fn stdout() -> Self {
+        Self(Box::new(std::io::BufWriter::new(std::io::stdout())))
+    }
+
+    pub(super) fn line(&mut self, line: impl AsRef<str>) -> Result<(), Failure> {
+        writeln!(self.0, "{}", clean(line.as_ref())).map_err(|error| failed(&error))
+    }
+
+    /// Text without the end of a line, shown at once: a question.
+    pub(super) fn ask(&mut self, text: &str) -> Result<(), Failure> {
+        write!(self.0, "{text}").map_err(|error| failed(&error))?;
+        self.flush()
+    }
+
+    /// One value as JSON, over several lines.
+    pub(super) fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(value);
+        self.line(text.map_err(|error| Failure::new(Exit::Io, format!("cannot write JSON: {error}")))?)
+    }
+
+    /// One value as JSON, on one line.
+    pub(super) fn json_line(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string(value);
+        self.line(text.map_err(|error| Failure::new(Exit::Io, format!("cannot write JSON: {error}")))?)
+    }
+
+    /// Rows under a head, in columns.
+    pub(super) fn table(&mut self, head: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
+        let head: Vec<String> = head.iter().map(|&title| title.to_owned()).collect();
+        let all: Vec<&Vec<String>> = std::iter::once(&head).chain(rows).collect();
+        let width_of =
+            |column: usize| all.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+        let widths: Vec<usize> = (0..head.len()).map(|column| width_of(column).unwrap_or(0)).collect();
+        for row in all {
+            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{:width$}", cell.replace('\n', " ")));
+            self.line(cells.collect::<Vec<_>>().join("  ").trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// What a command prints of one thing: names and values, those that are none left out.
+    pub(super) fn fields(&mut self, fields: &[(&str, Option<String>)]) -> Result<(), Failure> {
+        let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        for (name, value) in fields {
+            if let Some(value) = value {
+                // A line of its own would look like another field.
+                self.line(format!("{name:width$}  {}", value.replace('\n', " ")))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn flush(&mut self) -> Result<(), Failure> {
+        self.0.flush().map_err(|error| failed(&error))
+    }
+}
+
+/// A text as a terminal may be given it, over as many lines as it has.
+pub(super) fn clean(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if steers(c) && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+fn failed(error: &std::io::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::BrokenPipe => Failure::nobody_reads(),
+        _ => Failure::new(Exit::Io, format!("cannot write to standard output: {error}")),
+    }
+}
+
+/// A number of things, with its unit: `1 job`, `2 jobs`.
+pub(super) fn count(number: impl TryInto<u64>, one: &str, many: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    format!("{number} {}", if number == 1 { one } else { many })
+}

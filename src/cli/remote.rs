@@ -1,0 +1,191 @@
+//! The service, as commands ask it: through the admin listener, or, while it is stopped, in the folder of its store. Both
+//! give the same answers, because both go through the same routes.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use clap::Args;
+use http::{Method, Request, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use tower::ServiceExt as _;
+
+use super::{Context, Exit, Failure};
+use crate::clock::{Clock, SystemClock};
+use crate::config::Outline;
+use crate::web::admin::{AdminState, ApiProblem, Hosts, NoStats, TokenHash, api, token};
+
+/// Where to look.
+#[derive(Debug, Args, Clone, Copy)]
+pub(super) struct Where {
+    /// Open the store's folder instead of asking the running service, which must be stopped
+    #[arg(long)]
+    pub(super) offline: bool,
+}
+
+pub(super) enum Remote {
+    Running { client: reqwest::Client, address: SocketAddr, token: SecretString },
+    Stopped { router: Router, state: Arc<AdminState> },
+}
+
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Remote {
+    pub(super) async fn open(context: &Context, place: Where) -> Result<Self, Failure> {
+        let outline = context.outline()?;
+        if place.offline { Self::stopped(&outline).await } else { Self::running(&outline) }
+    }
+
+    pub(super) fn running(outline: &Outline) -> Result<Self, Failure> {
+        let file = &outline.admin.token_file;
+        let token = token::read(file).map_err(|error| {
+            let shown = file.display();
+            match error.kind() {
+                std::io::ErrorKind::NotFound => Failure::new(
+                    Exit::Unreachable,
+                    format!(
+                        "there is no admin token at {shown}: the service was never started with this configuration. \
+                         start it with `adjutant serve`, or look at a stopped one with --offline"
+                    ),
+                ),
+                std::io::ErrorKind::PermissionDenied => Failure::new(
+                    Exit::Denied,
+                    format!("cannot read the admin token {shown}: {error}. run this as the user that runs the service"),
+                ),
+                _ => Failure::new(Exit::Io, format!("cannot read the admin token {shown}: {error}")),
+            }
+        })?;
+        Ok(Self::Running { client: client(PATIENCE)?, address: reachable(outline.admin.listen), token })
+    }
+
+    async fn stopped(outline: &Outline) -> Result<Self, Failure> {
+        let store = super::store::open(outline).await?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let state = Arc::new(AdminState {
+            store,
+            started_at: clock.now(),
+            clock,
+            token: TokenHash::of(&"offline".into()),
+            hosts: Hosts::new(outline.admin.listen, &[]),
+            apps: Vec::new(),
+            stats: Arc::new(NoStats),
+            actor: "command line, offline".to_owned(),
+        });
+        Ok(Self::Stopped { router: api(Arc::clone(&state)), state })
+    }
+
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, Failure> {
+        self.call(Method::GET, path, query).await
+    }
+
+    pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, Failure> {
+        self.call(Method::POST, path, query).await
+    }
+
+    /// Lets go of the store, if it was opened.
+    pub(super) async fn close(self) -> Result<(), Failure> {
+        match self {
+            Self::Running { .. } => Ok(()),
+            Self::Stopped { state, .. } => {
+                state.store.close().await.map_err(|error| Failure::new(Exit::Io, format!("closing the store: {error}")))
+            }
+        }
+    }
+
+    async fn call<T: DeserializeOwned>(&self, how: Method, path: &str, query: &[(&str, String)]) -> Result<T, Failure> {
+        let target = target(path, query);
+        let (status, body) = match self {
+            Self::Running { client, address, token } => {
+                let request =
+                    client.request(how, format!("http://{address}{target}")).bearer_auth(token.expose_secret());
+                let answer = request.send().await.map_err(|error| unreachable(*address, &error))?;
+                let status = answer.status();
+                (status, answer.bytes().await.map_err(|error| unreachable(*address, &error))?)
+            }
+            Self::Stopped { router, .. } => {
+                let request = Request::builder().method(how).uri(target).body(Body::empty());
+                let request = request.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+                let answer = router.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
+                let status = answer.status();
+                let body = axum::body::to_bytes(answer.into_body(), ANSWER_BYTES_MAX).await;
+                (status, body.map_err(|error| Failure::new(Exit::Io, error.to_string()))?)
+            }
+        };
+        if status.is_success() {
+            serde_json::from_slice(&body).map_err(|error| {
+                Failure::new(
+                    Exit::Io,
+                    format!("the service's answer cannot be understood: {error}. is it another version?"),
+                )
+            })
+        } else {
+            Err(refused(status, &body))
+        }
+    }
+}
+
+/// A client for plain HTTP to this machine.
+pub(super) fn client(patience: Duration) -> Result<reqwest::Client, Failure> {
+    client_for("http:", patience)
+}
+
+/// A client that goes nowhere but where it is sent: no redirect, and for plain HTTP no proxy and no root certificates,
+/// which a machine may not have.
+pub(super) fn client_for(url: &str, patience: Duration) -> Result<reqwest::Client, Failure> {
+    // Fails where it is installed already, which is as well.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(patience);
+    if url.starts_with("http:") {
+        builder = builder.no_proxy().tls_certs_only([]);
+    }
+    builder.build().map_err(|error| Failure::new(Exit::Io, format!("cannot make an HTTP client: {error}")))
+}
+
+/// Where a listener is reached from this machine.
+pub(super) const fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+fn target(path: &str, query: &[(&str, String)]) -> String {
+    let escape =
+        |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let pairs: Vec<String> = query.iter().map(|(key, value)| format!("{key}={}", escape(value))).collect();
+    if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
+}
+
+/// An id as a path segment.
+pub(super) fn segment(id: &str) -> String {
+    percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC).to_string().replace("%5F", "_")
+}
+
+fn unreachable(address: SocketAddr, error: &reqwest::Error) -> Failure {
+    let mut why: &dyn std::error::Error = error;
+    while let Some(source) = why.source() {
+        why = source;
+    }
+    let text = format!(
+        "the service does not answer at {address}: {why}. start it with `adjutant serve`, check [admin] listen, or look at \
+         a stopped one with --offline"
+    );
+    Failure::new(Exit::Unreachable, text)
+}
+
+fn refused(status: StatusCode, body: &[u8]) -> Failure {
+    let detail =
+        serde_json::from_slice::<ApiProblem>(body).map_or_else(|_| status.to_string(), |problem| problem.detail);
+    match status.as_u16() {
+        401 | 403 | 421 => Failure::new(Exit::Denied, format!("the service refuses this: {detail}")),
+        400 => Failure::new(Exit::Usage, detail),
+        404 | 409 => Failure::new(Exit::Failed, detail),
+        _ => Failure::new(Exit::Unreachable, format!("the service cannot do this now: {detail}")),
+    }
+}

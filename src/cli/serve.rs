@@ -1,0 +1,77 @@
+//! `adjutant serve`
+
+use std::sync::Arc;
+
+use super::{Context, Exit, Failure, logging};
+use crate::app::{self, Machine, ServeError, Signals};
+use crate::chance::SystemChance;
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::store::StoreError;
+use crate::store::local::OpenReport;
+
+pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
+    let config = context.config()?;
+    let log = logging::start(config.log);
+    let _log = log.map_err(|error| Failure::new(Exit::Io, format!("cannot start the log: {error}")))?;
+    open_the_limits();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Io, format!("cannot start: {error}")))?;
+    let served = runtime.block_on(serve(&config));
+    // What still runs after a second signal is not waited for.
+    runtime.shutdown_background();
+    served.map(|()| Exit::Good)
+}
+
+/// As many file descriptors as this process may have, which by default are far more than it has; and no core dump, since
+/// one would hold all secrets.
+fn open_the_limits() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    // Where the system says no, there are fewer connections: see the accept loop.
+    let _as_before = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {
+        tracing::warn!(%error, "failed to forbid core dumps, which would hold secrets");
+    }
+}
+
+async fn serve(config: &Config) -> Result<(), Failure> {
+    let signals =
+        Signals::of_process().map_err(|error| Failure::new(Exit::Io, format!("cannot listen for signals: {error}")))?;
+    let machine = Machine { clock: Arc::new(SystemClock), chance: Arc::new(SystemChance) };
+    let (store, report) = super::store::open_local(config.store.clone()).await?;
+    told(&report);
+    let failure = store.failure();
+    let ready = |public, admin| {
+        tracing::info!(%public, %admin, version = env!("CARGO_PKG_VERSION"), "ready: deliveries are taken");
+        // Only under systemd is there somebody to tell.
+        let _nobody = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    };
+    Ok(app::serve(config, Arc::new(store), failure, machine, signals, ready).await?)
+}
+
+/// What opening the store found, for the log.
+fn told(report: &OpenReport) {
+    let OpenReport { clean, torn_bytes, replayed, rebuilt_index, damaged_snapshots, damage } = report;
+    tracing::info!(clean, torn_bytes, replayed, "the store is open");
+    if let Some(why) = rebuilt_index {
+        tracing::warn!(%why, "the index was built anew");
+    }
+    for problem in damaged_snapshots {
+        tracing::warn!(%problem, "a snapshot is damaged; what it held was read from elsewhere");
+    }
+    for problem in damage {
+        tracing::error!(%problem, "damage was accepted");
+    }
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        let exit = match &error {
+            ServeError::Settings(_) | ServeError::Zoom(_) => Exit::Config,
+            ServeError::Store(StoreError::Damaged(_)) => Exit::Failed,
+            ServeError::Listen { .. } | ServeError::Token { .. } | ServeError::Store(_) => Exit::Io,
+        };
+        Self::new(exit, error.to_string())
+    }
+}

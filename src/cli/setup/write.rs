@@ -1,0 +1,103 @@
+//! The files that a setup leaves behind.
+
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use secrecy::ExposeSecret;
+
+use super::super::{Exit, Failure};
+use super::{Answers, RuleKind};
+
+const CLIENT_SECRET: &str = "client-secret";
+const WEBHOOK_SECRETS: &str = "webhook-secrets";
+
+fn folder(config: &Path) -> &Path {
+    config.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn files(config: &Path) -> [PathBuf; 3] {
+    [folder(config).join(CLIENT_SECRET), folder(config).join(WEBHOOK_SECRETS), config.to_owned()]
+}
+
+/// Asked before anything else, so that nobody answers ten questions in vain.
+pub(super) fn refuse_to_overwrite(config: &Path, force: bool) -> Result<(), Failure> {
+    match files(config).iter().find(|file| !force && file.symlink_metadata().is_ok()) {
+        Some(file) => {
+            let text =
+                format!("{} is there already; nothing was written. give --force, or another --config", file.display());
+            Err(Failure::new(Exit::Failed, text))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Writes all, the configuration last: it is not there before what it names is.
+pub(super) fn all(config: &Path, text: &str, answers: &Answers, force: bool) -> Result<(), Failure> {
+    let [client, webhooks, config_file] = files(config);
+    let secret = |secret: &secrecy::SecretString| format!("{}\n", secret.expose_secret());
+    for (file, text) in [
+        (client, secret(&answers.client_secret)),
+        (webhooks, secret(&answers.webhook_secret)),
+        (config_file, text.to_owned()),
+    ] {
+        one(&file, &text, force).map_err(|error| {
+            let exit = if error.kind() == std::io::ErrorKind::PermissionDenied { Exit::Denied } else { Exit::Io };
+            Failure::new(exit, format!("cannot write {}: {error}", file.display()))
+        })?;
+    }
+    Ok(())
+}
+
+/// Written aside, synced and put in place: there is never half a file.
+fn one(path: &Path, text: &str, force: bool) -> std::io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".new-{}", std::process::id()));
+    let aside = path.with_file_name(name);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| if force { std::fs::rename(&aside, path) } else { std::fs::hard_link(&aside, path) });
+    if written.is_err() || !force {
+        std::fs::remove_file(&aside)?;
+    }
+    written?;
+    File::open(folder(path))?.sync_all()
+}
+
+/// The configuration, with what the answers say and nothing that is a default.
+pub(super) fn config(answers: &Answers) -> String {
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let mut text =
+        String::from("# Written by `adjutant setup`. Every key that could stand here: config.toml of the package.\n\n");
+    let mut put = |line: String| {
+        // Writing to a text cannot fail.
+        let _written = writeln!(text, "{line}");
+    };
+    put("[server]".to_owned());
+    put(format!("public_url = {}", quoted(&answers.public_url)));
+    put("\n[[app]]".to_owned());
+    put(format!("name = {}", quoted(answers.app.as_str())));
+    put(format!("kind = {}", quoted(&answers.kind)));
+    put(format!("client_id = {}", quoted(&answers.client_id)));
+    put(format!("client_secret_file = {}", quoted(CLIENT_SECRET)));
+    put(format!("webhook_secrets_file = {}         # one a line", quoted(WEBHOOK_SECRETS)));
+    put("\n[[app.account]]".to_owned());
+    put(format!("id = {}", quoted(&answers.account)));
+    put(format!("plan = {}", quoted(&answers.plan)));
+    if let Some(user) = &answers.api_user {
+        put(format!("api_users = [{}]", quoted(user)));
+    }
+    for rule in &answers.rules {
+        let (name, subject, ensure) = match rule {
+            RuleKind::Assistants => ("api-user-assists-everyone", "user", "{ assistants = [\"api-user\"] }"),
+            RuleKind::WaitingRoom => ("waiting-room", "meeting", "{ settings = { waiting_room = true } }"),
+        };
+        put(format!("\n[[rule]]\nname = {}\nfor = {}\nensure = {ensure}", quoted(name), quoted(subject)));
+        put(format!("mode = {}   # observe: record what it would do; enforce: do it", quoted(&answers.mode)));
+    }
+    text
+}

@@ -1,0 +1,248 @@
+//! `adjutant trigger`: a delivery as Zoom would send it, signed with the app's own secret and posted to the running service.
+//!
+//! What it says need not have happened at Zoom. That is safe: an event only names a subject, and the worker reads what is
+//! true at Zoom before it changes anything.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::out::Out;
+use super::remote::{client_for, reachable};
+use super::{Context, Exit, Failure};
+use crate::chance::{Chance, SystemChance};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{App, Config};
+use crate::sim::sign;
+
+const EVENTS: [&str; 13] = [
+    "user.created",
+    "user.activated",
+    "user.invitation_accepted",
+    "user.updated",
+    "user.deactivated",
+    "user.deleted",
+    "user.disassociated",
+    "meeting.created",
+    "meeting.updated",
+    "meeting.started",
+    "meeting.ended",
+    "meeting.deleted",
+    "endpoint.url_validation",
+];
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Args)]
+pub(super) struct Asked {
+    /// What happened
+    #[arg(value_parser = EVENTS)]
+    event: String,
+    /// The user, by id or email; for meetings, the host
+    #[arg(long, default_value = "jchill@example.com")]
+    user: String,
+    /// The meeting's number
+    #[arg(long, default_value_t = 1_234_567_890)]
+    meeting: u64,
+    /// The app that Zoom would send it to; the first of the configuration if not given
+    #[arg(long)]
+    app: Option<String>,
+    /// The account that it happened in; the app's first if not given
+    #[arg(long)]
+    account: Option<String>,
+    /// Where to post it; the running service if not given
+    #[arg(long)]
+    url: Option<String>,
+    /// A file with the webhook secret, in place of the configuration's first
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// How often to send the same request, as Zoom does when it is in doubt
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
+    times: u16,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What came of it.
+#[derive(Debug, serde::Serialize)]
+struct Answered {
+    event: String,
+    url: String,
+    request_id: String,
+    status: u16,
+    body: String,
+}
+
+pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
+    let config = context.config()?;
+    let app = app(&config, asked.app.as_deref())?;
+    let account = asked.account.clone().or_else(|| app.accounts.first().map(|account| account.id.to_string()));
+    let url = asked
+        .url
+        .clone()
+        .unwrap_or_else(|| format!("http://{}/webhooks/{}", reachable(config.server.listen), app.name));
+    let secret = secret(app, asked.secret_file.as_deref())?;
+    let body = body(&asked, &account.unwrap_or_default()).to_string();
+    let at = SystemClock.now().as_secs();
+    let signature = sign(secret.expose_secret(), at, body.as_bytes());
+    let request_id = request_id();
+    let client = client_for(&url, PATIENCE)?;
+    let mut exit = Exit::Good;
+    for _ in 0..asked.times {
+        let request = client.post(&url).header("content-type", "application/json; charset=utf-8");
+        let request = request.header("user-agent", "Zoom Marketplace/1.0a").header("x-zm-request-id", &request_id);
+        let request = request.header("x-zm-request-timestamp", at.to_string()).header("x-zm-signature", &signature);
+        let answer = request.body(body.clone()).send().await.map_err(|error| unreachable(&url, &error))?;
+        let status = answer.status();
+        let body = answer.text().await.map_err(|error| unreachable(&url, &error))?;
+        if !status.is_success() {
+            exit = Exit::Failed;
+        }
+        let (event, url, request_id) = (asked.event.clone(), url.clone(), request_id.clone());
+        tell(&Answered { event, url, request_id, status: status.as_u16(), body }, asked.json, out)?;
+    }
+    if exit == Exit::Good && !asked.json && asked.event != "endpoint.url_validation" {
+        out.line("next: adjutant deliveries list, adjutant jobs list, adjutant audit tail --follow")?;
+    }
+    Ok(exit)
+}
+
+fn tell(answered: &Answered, json: bool, out: &mut Out) -> Result<(), Failure> {
+    if json {
+        return out.json_line(answered);
+    }
+    let Answered { event, url, request_id, status, body } = answered;
+    let meaning = match status {
+        200 if event == "endpoint.url_validation" => "answered",
+        200 => "stored",
+        401 => "refused: the signature does not fit. is the webhook secret the one of this app?",
+        404 => "refused: the service has no such app. is it running with this configuration?",
+        503 => {
+            "refused for now: `adjutant attention` says why. while an app was never verified, a bad signature is, too"
+        }
+        _ => "refused",
+    };
+    out.line(format!("{event} → {url}: {status} {meaning} (request {request_id})"))?;
+    if event == "endpoint.url_validation" && *status == 200 {
+        out.line(body)?;
+    }
+    Ok(())
+}
+
+fn app<'c>(config: &'c Config, name: Option<&str>) -> Result<&'c App, Failure> {
+    let found = match name {
+        Some(name) => config.apps.iter().find(|app| app.name.as_str() == name),
+        None => config.apps.first(),
+    };
+    found.ok_or_else(|| {
+        let names: Vec<&str> = config.apps.iter().map(|app| app.name.as_str()).collect();
+        let name = name.unwrap_or_default();
+        Failure::new(Exit::Usage, format!("no app is named {name:?}. the configuration has {}", names.join(", ")))
+    })
+}
+
+fn secret(app: &App, file: Option<&Path>) -> Result<SecretString, Failure> {
+    if let Some(file) = file {
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            let exit = if error.kind() == std::io::ErrorKind::PermissionDenied { Exit::Denied } else { Exit::Io };
+            Failure::new(exit, format!("cannot read {}: {error}", file.display()))
+        })?;
+        let first = text.lines().map(str::trim).find(|line| !line.is_empty());
+        let none = || Failure::new(Exit::Usage, format!("{} holds no secret", file.display()));
+        return first.map(SecretString::from).ok_or_else(none);
+    }
+    let none = || Failure::new(Exit::Config, format!("[[app]] {} has no webhook secret", app.name));
+    app.secrets.webhook.first().cloned().ok_or_else(none)
+}
+
+/// As Zoom's: `6009d653_d487_445d_8406_42b654974899`.
+fn request_id() -> String {
+    let (a, b) = (SystemChance.next_u64(), SystemChance.next_u64());
+    let hex = format!("{a:016x}{b:016x}");
+    let mut rest = hex.as_str();
+    let mut parts = Vec::new();
+    for len in [8, 4, 4, 4, 12] {
+        let (part, after) = rest.split_at_checked(len).unwrap_or((rest, ""));
+        parts.push(part);
+        rest = after;
+    }
+    parts.join("_")
+}
+
+/// The body, in the shape of Zoom's samples.
+fn body(asked: &Asked, account: &str) -> Value {
+    let at = SystemClock.now().as_millis();
+    let event = asked.event.as_str();
+    if event == "endpoint.url_validation" {
+        return json!({ "payload": { "plainToken": "qgg8vlvZRS6UYooatFL8Aw" }, "event_ts": at, "event": event });
+    }
+    let object = if event.starts_with("user.") { user(asked) } else { meeting(asked) };
+    let mut payload = json!({
+        "account_id": account, "operator": "admin@example.com", "operator_id": "z8yCxjabcdEFGHfp8uQ", "object": object,
+    });
+    let more = match event {
+        "user.created" => Some(("creation_type", json!("create"))),
+        "user.updated" => Some(("time_stamp", json!(at))),
+        "meeting.created" | "meeting.deleted" => Some(("operation", json!("single"))),
+        "meeting.updated" => Some(("scope", json!("single"))),
+        _ => None,
+    };
+    if let (Some(payload), Some((key, value))) = (payload.as_object_mut(), more) {
+        payload.insert(key.to_owned(), value);
+    }
+    // Nobody operates these.
+    if let (Some(payload), true) =
+        (payload.as_object_mut(), matches!(event, "user.invitation_accepted" | "meeting.started" | "meeting.ended"))
+    {
+        payload.retain(|key, _| !key.starts_with("operator"));
+    }
+    json!({ "event": event, "event_ts": at, "payload": payload })
+}
+
+fn user(asked: &Asked) -> Value {
+    let (id, email) = by_key(&asked.user);
+    let mut user = json!({ "first_name": "Jill", "last_name": "Chill", "type": 2 });
+    if let Some(user) = user.as_object_mut() {
+        for (key, value) in [("id", id), ("email", email)] {
+            if let Some(value) = value {
+                user.insert(key.to_owned(), value.into());
+            }
+        }
+    }
+    user
+}
+
+fn meeting(asked: &Asked) -> Value {
+    let (host, _) = by_key(&asked.user);
+    let host = host.unwrap_or_else(|| "x1yCzABCDEfg23HiJKl4mN".to_owned());
+    let number = asked.meeting;
+    // Zoom's own habit: text in what is about a running meeting, a number elsewhere.
+    let id = if matches!(asked.event.as_str(), "meeting.started" | "meeting.ended") {
+        json!(number.to_string())
+    } else {
+        json!(number)
+    };
+    json!({
+        "uuid": "4444AAAiAAAAAiAiAiiAii==", "id": id, "host_id": host, "topic": "My Meeting", "type": 2,
+        "duration": 60, "timezone": "UTC",
+    })
+}
+
+/// An id or an email, whichever it is.
+fn by_key(user: &str) -> (Option<String>, Option<String>) {
+    if user.contains('@') { (None, Some(user.to_owned())) } else { (Some(user.to_owned()), None) }
+}
+
+fn unreachable(url: &str, error: &reqwest::Error) -> Failure {
+    let mut why: &dyn std::error::Error = error;
+    while let Some(source) = why.source() {
+        why = source;
+    }
+    let text =
+        format!("nobody answers at {url}: {why}. start the service with `adjutant serve`, or name another --url");
+    Failure::new(Exit::Unreachable, text)
+}

@@ -1,0 +1,290 @@
+//! `[[app]]`, `[[app.account]]` and `[[rule]]`.
+
+use std::fmt;
+
+use secrecy::SecretString;
+use toml::de::DeTable;
+
+use super::problem::{Place, nearest};
+use super::secret::{is_placeholder, many, one};
+use super::section::{Section, tables_of};
+use super::source::{PREFIX, Reading};
+use crate::account::{Account, AppKind, Plan, UserKey};
+use crate::event::signature::Secret;
+use crate::ids::{AccountId, AppName, Email, RuleName};
+use crate::rules::{Ensure, Grantee, MeetingSettings, Mode, Rule, SubjectKind};
+use crate::web::admin::AdminApp;
+use crate::web::webhook::ReceiverApp;
+use crate::zoom::Credentials;
+
+/// One `[[app]]`.
+#[derive(Debug, Clone)]
+pub struct App {
+    pub name: AppName,
+    pub kind: AppKind,
+    pub client_id: String,
+    pub secrets: AppSecrets,
+    pub accounts: Vec<Account>,
+}
+
+/// What Zoom and the app alone know.
+#[derive(Clone)]
+pub struct AppSecrets {
+    pub client: SecretString,
+    /// One or more: any of them verifies, so that a secret can be rotated.
+    pub webhook: Vec<SecretString>,
+    /// The same, ready to verify with.
+    verifiers: Vec<Secret>,
+}
+
+impl App {
+    /// The app as the receiver knows it.
+    pub fn for_receiver(&self) -> ReceiverApp {
+        ReceiverApp { name: self.name.clone(), secrets: self.secrets.verifiers.clone() }
+    }
+
+    /// The app as the admin listener shows it.
+    pub fn for_admin(&self) -> AdminApp {
+        let accounts = self.accounts.iter().map(|account| account.id.clone()).collect();
+        AdminApp { name: self.name.clone(), kind: self.kind, accounts }
+    }
+
+    /// What the Zoom client gets tokens with.
+    pub fn credentials(&self) -> Credentials {
+        Credentials { client_id: self.client_id.clone(), client_secret: self.secrets.client.clone() }
+    }
+}
+
+impl fmt::Debug for AppSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AppSecrets(client, {} for webhooks)", self.webhook.len())
+    }
+}
+
+/// With the place of each, for checks over several.
+type Placed<T> = Vec<(T, Place)>;
+
+const NAME: &str = "1 to 32 of a-z, 0-9 and -";
+
+/// The name of a section in a list, which is also how variables speak of it.
+fn named<'t, 'r>(
+    reading: &'r Reading<'t>,
+    list: &str,
+    (table, place): (&'t DeTable<'t>, Place),
+    seen: &mut Vec<String>,
+) -> Option<Section<'t, 'r>> {
+    let title = format!("[[{list}]]");
+    let Some(name) = table.get("name") else {
+        reading.problem(place, format!("{title} has no name"), format!("add name = \"…\": {NAME}"));
+        return None;
+    };
+    let at = Place::File(name.span());
+    let Some(text) = name.get_ref().as_str().filter(|text| AppName::parse(text).is_ok()) else {
+        reading.problem(at, format!("{title} has a name that cannot be taken"), format!("expected {NAME}"));
+        return None;
+    };
+    if seen.iter().any(|other| other == text) {
+        reading.problem(at, format!("two {title} are named {text:?}"), "expected each name once");
+    }
+    seen.push(text.to_owned());
+    reading.record(&format!("[[{list}]] {text}"), "name", Some(format!("{text:?}")), "file");
+    let vars = format!("{PREFIX}{}__{}__", list.to_uppercase(), variable(text));
+    let mut section = Section::new(reading, format!("[[{list}]] {text}"), vars, Some(table), place);
+    section.knows("name");
+    Some(section)
+}
+
+/// A name as it is written in a variable.
+fn variable(name: &str) -> String {
+    name.to_uppercase().replace('-', "_")
+}
+
+/// Variables about an app or a rule that is not in the file are mistakes: a name cannot be made by misspelling one.
+fn check_variables(reading: &Reading<'_>, list: &str, seen: &[String]) {
+    let prefix = format!("{PREFIX}{}__", list.to_uppercase());
+    for (variable_name, rest) in reading.vars_after(&prefix) {
+        let name = rest.split("__").next().unwrap_or_default();
+        if seen.iter().all(|known| variable(known) != name) {
+            let known = seen.iter().map(String::as_str);
+            let name = name.to_lowercase().replace('_', "-");
+            let help = nearest(&name, known).map_or_else(
+                || format!("add [[{list}]] with name = {name:?} to the file"),
+                |near| format!("did you mean {prefix}{}__…?", variable(near)),
+            );
+            let _known = reading.var(&variable_name);
+            reading.problem(Place::Env(variable_name), format!("no [[{list}]] is named {name:?}"), help);
+        }
+    }
+}
+
+pub(super) fn apps(reading: &Reading<'_>) -> Placed<App> {
+    let mut seen = Vec::new();
+    let tables = reading.root.get("app").map(|value| tables_of(reading, value, "app")).unwrap_or_default();
+    if tables.is_empty() {
+        let help = "add [[app]] with name, kind, client_id, client_secret_file, webhook_secrets_file and [[app.account]], \
+                    or run `adjutant setup`";
+        reading.problem(Place::Whole, "the configuration has no [[app]]", help);
+    }
+    let apps = tables.into_iter().filter_map(|table| {
+        let place = table.1.clone();
+        app(named(reading, "app", table, &mut seen)?).map(|app| (app, place))
+    });
+    let apps = apps.collect();
+    check_variables(reading, "app", &seen);
+    apps
+}
+
+fn app(mut section: Section<'_, '_>) -> Option<App> {
+    let name = section.in_file("name").and_then(|name| name.get_ref().as_str()).and_then(|n| AppName::parse(n).ok());
+    let kinds = "\"server-to-server\"";
+    let kind = section.required("kind", kinds, |text| (text == "server-to-server").then_some(AppKind::ServerToServer));
+    let client_id = section.required("client_id", "the client id of the app in the Zoom Marketplace", filled);
+    let client = one(&mut section, "client_secret", "client_secret_file");
+    let webhook = many(&mut section, "webhook_secrets", "webhook_secrets_file");
+    // What is no secret was noted when it was read.
+    let verifiers = webhook.iter().filter_map(|secret| Secret::new(secret).ok()).collect();
+    let accounts = name.as_ref().map(|name| accounts(&mut section, name)).unwrap_or_default();
+    section.finish();
+    Some(App {
+        name: name?,
+        kind: kind?,
+        client_id: client_id?,
+        secrets: AppSecrets { client: client?, webhook, verifiers },
+        accounts,
+    })
+}
+
+fn filled(text: &str) -> Option<String> {
+    let printable = text.chars().all(|c| c.is_ascii_graphic());
+    (printable && !is_placeholder(text)).then(|| text.to_owned())
+}
+
+fn accounts(section: &mut Section<'_, '_>, app: &AppName) -> Vec<Account> {
+    let tables = section.tables("account");
+    let alone = tables.len() <= 1;
+    let vars = format!("{}ACCOUNT__", section.vars);
+    let title = format!("{} [[app.account]]", section.title);
+    // Variables speak of an app's only account; several have no names to tell them apart by.
+    let mut parts: Vec<_> = tables.into_iter().map(|(table, place)| (Some(table), place)).collect();
+    if parts.is_empty() {
+        if !section.reading.has_vars(&vars) {
+            section.missing("[[app.account]]", "add [[app.account]] with id = \"…\", the account id of the app's page");
+            return Vec::new();
+        }
+        parts.push((None, section.place.clone()));
+    }
+    let accounts = parts.into_iter().filter_map(|(table, place)| {
+        let vars = if alone { vars.clone() } else { String::new() };
+        account(Section::new(section.reading, title.clone(), vars, table, place), app)
+    });
+    accounts.collect()
+}
+
+fn account(mut section: Section<'_, '_>, app: &AppName) -> Option<Account> {
+    let id = section.required("id", "the account id of the app's page in the Zoom Marketplace", |text| {
+        AccountId::parse(&filled(text)?).ok()
+    });
+    let plans = "\"free\", \"pro\" or \"business\" (also for education, enterprise and partner)";
+    let plan = section.parsed_or("plan", ("pro", Plan::Pro), plans, plan);
+    let users = "users by email or id, as in [\"api-user@example.com\"]";
+    let api_users = section.list("api_users", users, |text| filled(text)?.parse::<UserKey>().ok());
+    section.finish();
+    Some(Account { id: id?, app: app.clone(), plan, api_users })
+}
+
+/// Zoom's names of plans, as far as they decide rate limits.
+pub(super) fn plan(text: &str) -> Option<Plan> {
+    match text {
+        "free" => Some(Plan::Free),
+        "pro" => Some(Plan::Pro),
+        "business" | "education" | "enterprise" | "partner" => Some(Plan::Business),
+        _ => None,
+    }
+}
+
+pub(super) fn rules(reading: &Reading<'_>) -> Placed<Rule> {
+    let mut seen = Vec::new();
+    let tables = reading.root.get("rule").map(|value| tables_of(reading, value, "rule")).unwrap_or_default();
+    let rules = tables.into_iter().filter_map(|table| {
+        let place = table.1.clone();
+        let rule = rule(named(reading, "rule", table, &mut seen)?)?;
+        match rule.check() {
+            Ok(()) => Some((rule, place)),
+            Err(error) => {
+                reading.problem(place, error.to_string(), "change the rule");
+                None
+            }
+        }
+    });
+    let rules = rules.collect();
+    check_variables(reading, "rule", &seen);
+    rules
+}
+
+fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
+    let name = section.in_file("name").and_then(|name| name.get_ref().as_str()).and_then(|n| RuleName::parse(n).ok());
+    let subject = section.required("for", "\"user\" or \"meeting\"", |text| match text {
+        "user" => Some(SubjectKind::User),
+        "meeting" => Some(SubjectKind::Meeting),
+        _ => None,
+    });
+    let modes = "\"observe\" or \"enforce\"";
+    let mode = section.parsed_or("mode", ("observe", Mode::Observe), modes, |text| match text {
+        "observe" => Some(Mode::Observe),
+        "enforce" => Some(Mode::Enforce),
+        _ => None,
+    });
+    let except = section.list("except", "emails, as in [\"jill@example.com\"]", |text| Email::parse(text).ok());
+    let max_changes_per_hour = section.number("max_changes_per_hour", 500, 1..=1_000_000, "changes");
+    let max_changes_percent = section.number("max_changes_percent", 20, 1..=100, "percent");
+    let ensure = section.inner("ensure").map(ensure);
+    if ensure.is_none() {
+        let forms = "{ assistants = [\"api-user\"] } or { settings = { waiting_room = true } }";
+        section.missing("ensure", &format!("add ensure = {forms}"));
+    }
+    section.finish();
+    Some(Rule {
+        name: name?,
+        subject: subject?,
+        ensure: ensure?,
+        mode,
+        except,
+        max_changes_per_hour,
+        max_changes_percent,
+    })
+}
+
+fn ensure(mut section: Section<'_, '_>) -> Ensure {
+    let only = "\"api-user\": only the account's configured API users are ever granted";
+    let assistants = section.list("assistants", only, |text| (text == "api-user").then_some(Grantee::ApiUser));
+    let settings = section.inner("settings").map(|mut inner| {
+        let settings = MeetingSettings {
+            waiting_room: inner.flag("waiting_room"),
+            join_before_host: inner.flag("join_before_host"),
+        };
+        inner.finish();
+        settings
+    });
+    section.finish();
+    Ensure { assistants, settings }
+}
+
+/// What one app or rule alone cannot know.
+pub(super) fn check_together(reading: &Reading<'_>, apps: &Placed<App>, rules: &Placed<Rule>) {
+    let grants = rules.iter().find(|(rule, _)| !rule.ensure.assistants.is_empty());
+    let mut taken: Vec<(&AccountId, &AppName)> = Vec::new();
+    for (app, place) in apps {
+        for account in &app.accounts {
+            if let Some((id, holder)) = taken.iter().find(|(id, _)| **id == account.id) {
+                let what = format!("account {id} is held by [[app]] {holder} and by [[app]] {}", app.name);
+                reading.problem(place.clone(), what, "expected each account under one app only");
+            }
+            taken.push((&account.id, &app.name));
+            if let Some((rule, _)) = grants.filter(|_| account.api_users.is_empty()) {
+                let what = format!("[[app]] {}: account {} has no api_users", app.name, account.id);
+                let help = format!("add api_users = [\"…\"]: [[rule]] {} makes them everyone's assistant", rule.name);
+                reading.problem(place.clone(), what, help);
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The configuration: one file, overlaid by the environment, read once and whole.
+//!
+//! [`load`] gives a [`Config`] that is complete and consistent, or everything that is wrong with it, each mistake with its
+//! file, line, column and what was expected. Bad input changes nothing. What every key means is written in `config.toml`,
+//! which equals the built-in defaults.
+//!
+//! Text becomes a tree with positions (`source`), the tree becomes typed values (`section`, `secret`), and the values
+//! become the parts' own settings (`parts`, `apps`). Nothing here opens a socket or looks at a clock.
+
+mod apps;
+mod parts;
+mod problem;
+mod secret;
+mod section;
+mod source;
+
+pub use apps::{App, AppSecrets};
+pub use parts::{Admin, Log, LogFormat, LogLevel, Network, Server, StoreSection};
+pub use problem::{Invalid, Place, Problem};
+pub use source::{Effective, Env};
+
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use crate::account::Account;
+use crate::ids::AppName;
+use crate::rules::Rule;
+use section::{Section, unknown};
+use source::Reading;
+
+/// The whole configuration, checked. Its secrets are not in its `Debug`.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file that it was read from.
+    pub path: PathBuf,
+    pub server: Server,
+    pub admin: Admin,
+    pub store: StoreSection,
+    pub zoom: crate::zoom::Settings,
+    pub worker: crate::worker::Settings,
+    pub log: Log,
+    pub apps: Vec<App>,
+    pub rules: Vec<Rule>,
+    /// The files of secrets that were read.
+    pub secret_files: Vec<PathBuf>,
+    /// Whether the file itself holds a secret.
+    pub secrets_inline: bool,
+    /// Every key as it is in force, with where it comes from; secrets masked.
+    pub effective: Vec<Effective>,
+}
+
+impl Config {
+    pub fn app(&self, name: &AppName) -> Option<&App> {
+        self.apps.iter().find(|app| app.name == *name)
+    }
+
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.apps.iter().flat_map(|app| app.accounts.iter())
+    }
+}
+
+/// Far more than any configuration needs.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error(
+        "cannot read {path}: {error}. name the file with --config or ADJUTANT_CONFIG, or write one with `adjutant setup`"
+    )]
+    Unreadable { path: String, error: std::io::Error },
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+}
+
+/// Reads and checks the file and the environment.
+pub fn load(path: &Path, env: &Env) -> Result<Config, ConfigError> {
+    Ok(parse(path, &text_of(path)?, env)?)
+}
+
+/// What the command line needs to reach the running service, or the folder of a stopped one. No file of secrets is read
+/// for it: whoever may hold the admin token need not be allowed to read those.
+#[derive(Debug, Clone)]
+pub struct Outline {
+    pub path: PathBuf,
+    pub server: Server,
+    pub admin: Admin,
+    pub store: StoreSection,
+    /// As in [`Config::effective`].
+    pub effective: Vec<Effective>,
+}
+
+/// As [`load`], but reads no file of secrets.
+pub fn load_outline(path: &Path, env: &Env) -> Result<Outline, ConfigError> {
+    let Config { path, server, admin, store, effective, .. } = read(path, &text_of(path)?, env, false)?;
+    Ok(Outline { path, server, admin, store, effective })
+}
+
+fn text_of(path: &Path) -> Result<String, ConfigError> {
+    source::read_small(path, FILE_BYTES_MAX)
+        .map_err(|error| ConfigError::Unreadable { path: path.display().to_string(), error })
+}
+
+/// As [`load`], for a text that was read already; `path` says where relative paths start.
+pub fn parse(path: &Path, text: &str, env: &Env) -> Result<Config, Invalid> {
+    read(path, text, env, true)
+}
+
+fn read(path: &Path, text: &str, env: &Env, with_secrets: bool) -> Result<Config, Invalid> {
+    let (root, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        // What follows the first slip of syntax is mostly its echo.
+        let problems = errors.iter().take(1).map(|error| Problem {
+            place: error.span().map_or(Place::Whole, Place::File),
+            what: problem::NOT_TOML.to_owned(),
+            help: error.message().trim_end().to_owned(),
+        });
+        return Err(Invalid::new(path.to_owned(), text.to_owned(), problems.collect()));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let reading = Reading::new(root.get_ref(), env, folder, with_secrets);
+    let config = resolve(path, &reading, &root);
+    let (problems, effective) = reading.finish();
+    if problems.is_empty() {
+        Ok(Config { effective, ..config })
+    } else {
+        Err(Invalid::new(path.to_owned(), text.to_owned(), problems))
+    }
+}
+
+const SECTIONS: [&str; 8] = ["server", "admin", "store", "zoom", "worker", "log", "app", "rule"];
+
+fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> Config {
+    for (key, _) in root.get_ref() {
+        if !SECTIONS.contains(&key.get_ref().as_ref()) {
+            unknown(reading, "the configuration", key, &SECTIONS);
+        }
+    }
+    let server = parts::server(Section::top(reading, "server"));
+    let admin = parts::admin(Section::top(reading, "admin"), &server);
+    let store = parts::store(Section::top(reading, "store"), &server);
+    let zoom = parts::zoom(Section::top(reading, "zoom"));
+    let worker = parts::worker(Section::top(reading, "worker"), server.drain, zoom.call_longest());
+    let log = parts::log(Section::top(reading, "log"));
+    let apps = apps::apps(reading);
+    let rules = apps::rules(reading);
+    apps::check_together(reading, &apps, &rules);
+    Config {
+        path: path.to_owned(),
+        server,
+        admin,
+        store,
+        zoom,
+        worker,
+        log,
+        apps: apps.into_iter().map(|(app, _)| app).collect(),
+        rules: rules.into_iter().map(|(rule, _)| rule).collect(),
+        secret_files: reading.secret_files.take(),
+        secrets_inline: reading.secrets_inline.get(),
+        effective: Vec::new(),
+    }
+}

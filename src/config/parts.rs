@@ -1,0 +1,382 @@
+//! The sections that there is one of.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::problem::Place;
+use super::section::Section;
+use crate::store::{Limits, journal, local};
+use crate::web::accept::AcceptSettings;
+use crate::web::webhook::ReceiverSettings;
+use crate::work::FactsSettings;
+use crate::worker::Settings;
+use crate::zoom;
+
+/// `[server]`: the public listener.
+#[derive(Debug, Clone)]
+pub struct Server {
+    pub listen: SocketAddr,
+    /// Where Zoom reaches the public listener, without a slash at the end.
+    pub public_url: Option<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    pub receiver: ReceiverSettings,
+    pub accept: AcceptSettings,
+    /// How long requests and attempts may take to end after SIGTERM.
+    pub drain: Duration,
+}
+
+/// `[admin]`: the listener for operators.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    pub listen: SocketAddr,
+    /// The token of the command line; created on the first start, mode 0600.
+    pub token_file: PathBuf,
+    /// Host names under which the listener is reached, beside loopback names and `listen`.
+    pub hosts: Vec<String>,
+}
+
+/// `[store]`.
+#[derive(Debug, Clone)]
+pub struct StoreSection {
+    /// The folder of journal and index.
+    pub folder: PathBuf,
+    /// The key that seals all others; made on the first start, mode 0600.
+    pub master_key_file: PathBuf,
+    pub settings: local::Settings,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: LogLevel,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// An address, or all addresses that begin like one: `10.0.0.0/8`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    base: IpAddr,
+    bits: u32,
+}
+
+impl Network {
+    pub fn parse(text: &str) -> Option<Self> {
+        let (base, bits) = text.split_once('/').map_or((text, None), |(base, bits)| (base, Some(bits)));
+        let base: IpAddr = base.parse().ok()?;
+        let most = if base.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Some(most), |bits| bits.parse().ok())?;
+        (bits <= most).then_some(Self { base, bits })
+    }
+
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let mask = |most: u32| u128::MAX.checked_shl(most.saturating_sub(self.bits)).unwrap_or(0);
+        match (self.base, address.to_canonical()) {
+            (IpAddr::V4(base), IpAddr::V4(other)) => {
+                (u128::from(base.to_bits()) ^ u128::from(other.to_bits())) & mask(32) == 0
+            }
+            (IpAddr::V6(base), IpAddr::V6(other)) => (base.to_bits() ^ other.to_bits()) & mask(128) == 0,
+            _ => false,
+        }
+    }
+}
+
+pub(super) fn server(mut section: Section<'_, '_>) -> Server {
+    let url = "where Zoom reaches this service, as in \"https://zoom-hooks.example.com\"";
+    let networks = "addresses or networks, as in [\"127.0.0.1\", \"10.0.0.0/8\"]";
+    let server = Server {
+        listen: section.address("listen", "127.0.0.1:8080"),
+        public_url: section.optional("public_url", url, |text| base_url(text).filter(|url| !is_placeholder_url(url))),
+        trusted_proxies: section.list("trusted_proxies", networks, Network::parse),
+        receiver: receiver(&mut section),
+        accept: accept(&mut section),
+        drain: section.secs("drain_secs", Duration::from_secs(10), 0..=300),
+    };
+    section.finish();
+    server
+}
+
+fn receiver(section: &mut Section<'_, '_>) -> ReceiverSettings {
+    let default = ReceiverSettings::default();
+    ReceiverSettings {
+        body_bytes_max: section.number("body_bytes_max", default.body_bytes_max, 1_024..=16_777_216, "bytes"),
+        bodies_bytes_max: section.number(
+            "bodies_bytes_max",
+            default.bodies_bytes_max,
+            1_048_576..=4_294_967_296,
+            "bytes",
+        ),
+        window_past_secs: section.number("window_past_secs", default.window_past_secs, 60..=86_400, "seconds"),
+        window_future_secs: section.number("window_future_secs", default.window_future_secs, 1..=3_600, "seconds"),
+        secret_grace_minutes: section.number(
+            "secret_grace_minutes",
+            default.secret_grace_minutes,
+            0..=10_080,
+            "minutes",
+        ),
+        retry_after_secs: section.number("retry_after_secs", default.retry_after_secs, 1..=3_600, "seconds"),
+    }
+}
+
+fn accept(section: &mut Section<'_, '_>) -> AcceptSettings {
+    let default = AcceptSettings::default();
+    let requests = default.keep_alive_requests_max;
+    AcceptSettings {
+        connections_max: section.number("connections_max", default.connections_max, 16..=1_000_000, "connections"),
+        header_secs: section.number("header_secs", default.header_secs, 1..=60, "seconds"),
+        body_secs: section.number("body_secs", default.body_secs, 1..=60, "seconds"),
+        idle_secs: section.number("idle_secs", default.idle_secs, 1..=3_600, "seconds"),
+        keep_alive_requests_max: section.number("keep_alive_requests_max", requests, 1..=1_000_000, "requests"),
+        keep_alive_secs: section.number("keep_alive_secs", default.keep_alive_secs, 1..=86_400, "seconds"),
+        header_bytes_max: section.number("header_bytes_max", default.header_bytes_max, 8_192..=1_048_576, "bytes"),
+    }
+}
+
+pub(super) fn admin(mut section: Section<'_, '_>, server: &Server) -> Admin {
+    let file = "the path of a file, relative to this configuration";
+    let default = "admin.token";
+    let name = section.parsed_or("token_file", (default, default.to_owned()), file, |text| {
+        (!text.trim().is_empty()).then(|| text.to_owned())
+    });
+    let hosts = "host names without a port, as in [\"adjutant.internal\"]";
+    let admin = Admin {
+        listen: section.address("listen", "127.0.0.1:8081"),
+        token_file: section.reading.file(&name),
+        hosts: section.list("hosts", hosts, host),
+    };
+    if overlap(admin.listen, server.listen) {
+        let place = section.in_file("listen").map_or(section.place.clone(), |value| Place::File(value.span()));
+        let what = format!("[admin] listen is {}, and [server] listen is {}", admin.listen, server.listen);
+        section.reading.problem(place, what, "expected another port: operators must not be reached where Zoom is");
+    }
+    section.finish();
+    admin
+}
+
+/// Whether both cannot be listened on. Port 0 is any free one.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let all = one.ip().is_unspecified() || other.ip().is_unspecified();
+    let same = one.ip() == other.ip() || (all && one.is_ipv4() == other.is_ipv4());
+    same && one.port() == other.port() && one.port() != 0
+}
+
+fn host(text: &str) -> Option<String> {
+    let valid = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));
+    valid.then(|| text.to_ascii_lowercase())
+}
+
+pub(super) fn store(mut section: Section<'_, '_>, server: &Server) -> StoreSection {
+    let default = ("sled:data", "data".to_owned());
+    let folder = section.parsed_or("url", default, "\"sled:FOLDER\", relative to this configuration", |text| {
+        text.strip_prefix("sled:").filter(|folder| !folder.is_empty()).map(str::to_owned)
+    });
+    let hours = section.number("dedupe_hours", 72_u64, 1..=720, "hours");
+    let dedupe = Duration::from_secs(hours.saturating_mul(3_600));
+    let (past, future) = (u64::from(server.receiver.window_past_secs), u64::from(server.receiver.window_future_secs));
+    let window = Duration::from_secs(past.saturating_add(future));
+    if dedupe <= window {
+        let place = section.in_file("dedupe_hours").map_or(section.place.clone(), |value| Place::File(value.span()));
+        let what = format!(
+            "[store] dedupe_hours is {hours}, which is {} s, and the window of accepted signatures is {} s (past {past} s + future {future} s)",
+            dedupe.as_secs(),
+            window.as_secs(),
+        );
+        let help = "expected dedupe_hours to be longer: else a delivery could be replayed after it was forgotten";
+        section.reading.problem(place, what, help);
+    }
+    let file = "the path of a file, relative to this configuration, or credential:NAME";
+    let key = section.parsed_or("master_key_file", ("master.key", "master.key".to_owned()), file, |text| {
+        (!text.trim().is_empty()).then(|| text.to_owned())
+    });
+    let master_key_file = section.reading.file(&key);
+    let settings = store_settings(&mut section, dedupe);
+    let store = StoreSection { folder: section.reading.folder.join(folder), master_key_file, settings };
+    section.finish();
+    store
+}
+
+fn store_settings(section: &mut Section<'_, '_>, dedupe: Duration) -> local::Settings {
+    let default = local::Settings::default();
+    local::Settings {
+        limits: Limits {
+            dedupe_window: dedupe,
+            backlog_max: section.number("backlog_max", default.limits.backlog_max, 1_000..=10_000_000, "items"),
+            ..default.limits
+        },
+        journal: journal::Settings {
+            segment_bytes: section.number(
+                "segment_bytes",
+                default.journal.segment_bytes,
+                4_194_304..=1_073_741_824,
+                "bytes",
+            ) & !7,
+        },
+        disk_reserve_bytes: section.number(
+            "disk_reserve_bytes",
+            default.disk_reserve_bytes,
+            0..=1_099_511_627_776,
+            "bytes",
+        ),
+        unplanned_max: section.number("unplanned_max", default.unplanned_max, 1_000..=10_000_000, "deliveries"),
+        index_lag_max: section.number("index_lag_max", default.index_lag_max, 1_000..=100_000_000, "records"),
+        dedupe_memory_max: section.number(
+            "dedupe_memory_max",
+            default.dedupe_memory_max,
+            65_536..=100_000_000,
+            "deliveries",
+        ),
+        snapshot_every_bytes: section.number(
+            "snapshot_every_bytes",
+            default.snapshot_every_bytes,
+            1_048_576..=1_099_511_627_776,
+            "bytes",
+        ),
+        index_cache_bytes: section.number(
+            "index_cache_bytes",
+            default.index_cache_bytes,
+            1_048_576..=17_179_869_184,
+            "bytes",
+        ),
+        accept_damage: default.accept_damage,
+    }
+}
+
+pub(super) fn zoom(mut section: Section<'_, '_>) -> zoom::Settings {
+    let zoom::Settings {
+        api_url: api,
+        oauth_url: oauth,
+        connect_timeout_secs: connect,
+        call_timeout_secs: call,
+        response_bytes_max: bytes,
+        rate_share_percent: share,
+        limit_wait_max_ms: wait,
+    } = zoom::Settings::default();
+    let expected = |url: &str| format!("a URL, as in \"{url}\"; http:// only for this machine");
+    let settings = zoom::Settings {
+        api_url: section.parsed_or("api_url", (&api, api.clone()), &expected(&api), safe_url),
+        oauth_url: section.parsed_or("oauth_url", (&oauth, oauth.clone()), &expected(&oauth), safe_url),
+        connect_timeout_secs: section.number("connect_timeout_secs", connect, 1..=60, "seconds"),
+        call_timeout_secs: section.number("call_timeout_secs", call, 1..=300, "seconds"),
+        response_bytes_max: section.number("response_bytes_max", bytes, 65_536..=1_073_741_824, "bytes"),
+        rate_share_percent: section.number("rate_share_percent", share, 1..=100, "percent"),
+        limit_wait_max_ms: section.number("limit_wait_max_ms", wait, 0..=60_000, "milliseconds"),
+    };
+    if let Err(error) = settings.check() {
+        section.reading.problem(section.place.clone(), format!("[zoom] {error}"), "correct it");
+    }
+    section.finish();
+    settings
+}
+
+/// A base URL: scheme, host and path, and nothing else.
+fn base_url(text: &str) -> Option<String> {
+    let uri: http::Uri = text.parse().ok()?;
+    let web = matches!(uri.scheme_str(), Some("http" | "https"));
+    let plain = uri.query().is_none() && !text.contains(['#', '@']) && uri.host().is_some_and(|host| !host.is_empty());
+    (web && plain).then(|| text.trim_end_matches('/').to_owned())
+}
+
+fn is_placeholder_url(url: &str) -> bool {
+    url.split_once("://").is_none_or(|(_, host)| super::secret::is_placeholder(host))
+}
+
+/// Tokens go there: in plain to this machine only.
+fn safe_url(text: &str) -> Option<String> {
+    let url = base_url(text)?;
+    let uri: http::Uri = url.parse().ok()?;
+    let host = uri.host()?.trim_matches(['[', ']']);
+    let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    (uri.scheme_str() == Some("https") || here).then_some(url)
+}
+
+pub(super) fn worker(mut section: Section<'_, '_>, drain: Duration, call_longest: Duration) -> Settings {
+    let default = Settings::default();
+    let cache = default.cache;
+    let settings = Settings {
+        workers: section.number("workers", default.workers, 1..=256, "jobs"),
+        per_account_max: section.number("per_account_max", default.per_account_max, 1..=256, "jobs"),
+        lease_secs: section.number("lease_secs", default.lease_secs, 2..=3_600, "seconds"),
+        call_secs_max: section.number("call_secs_max", default.call_secs_max, 1..=1_800, "seconds"),
+        // One number for both: what is left of the listeners' time would be of no use to jobs.
+        drain_secs: u32::try_from(drain.as_secs()).unwrap_or(u32::MAX),
+        plan_batch_max: section.number("plan_batch_max", default.plan_batch_max, 1..=4_096, "deliveries"),
+        cache: FactsSettings {
+            api_user_secs: section.number("api_user_cache_secs", cache.api_user_secs, 0..=86_400, "seconds"),
+            account_size_secs: section.number(
+                "account_size_cache_secs",
+                cache.account_size_secs,
+                0..=86_400,
+                "seconds",
+            ),
+        },
+    };
+    if let Err(error) = settings.check(call_longest) {
+        section.reading.problem(section.place.clone(), format!("[worker] {error}"), "change it, or what it must fit");
+    }
+    section.finish();
+    settings
+}
+
+pub(super) fn log(mut section: Section<'_, '_>) -> Log {
+    let format = section.parsed_or("format", ("text", LogFormat::Text), "\"text\" or \"json\"", |text| match text {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    });
+    let levels = "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"";
+    let level = section.parsed_or("level", ("info", LogLevel::Info), levels, |text| match text {
+        "error" => Some(LogLevel::Error),
+        "warn" => Some(LogLevel::Warn),
+        "info" => Some(LogLevel::Info),
+        "debug" => Some(LogLevel::Debug),
+        "trace" => Some(LogLevel::Trace),
+        _ => None,
+    });
+    section.finish();
+    Log { format, level }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_holds_the_addresses_that_begin_like_it() {
+        let holds = |network: &str, address: &str| Network::parse(network).unwrap().contains(address.parse().unwrap());
+        assert!(holds("10.0.0.0/8", "10.200.3.4"));
+        assert!(!holds("10.0.0.0/8", "11.0.0.1"));
+        assert!(holds("127.0.0.1", "127.0.0.1"));
+        assert!(holds("127.0.0.1", "::ffff:127.0.0.1"));
+        assert!(!holds("127.0.0.1", "127.0.0.2"));
+        assert!(holds("0.0.0.0/0", "8.8.8.8"));
+        assert!(holds("fd00::/8", "fd12::1"));
+        assert!(!holds("fd00::/8", "10.0.0.1"));
+        assert_eq!(Network::parse("10.0.0.0/33"), None);
+        assert_eq!(Network::parse("somewhere"), None);
+    }
+
+    #[test]
+    fn a_token_never_goes_in_plain_to_another_machine() {
+        assert_eq!(safe_url("http://127.0.0.1:9/v2/"), Some("http://127.0.0.1:9/v2".to_owned()));
+        assert_eq!(safe_url("http://[::1]:9"), Some("http://[::1]:9".to_owned()));
+        assert_eq!(safe_url("http://api.zoom.us/v2"), None);
+        assert_eq!(safe_url("https://user@api.zoom.us/v2"), None);
+        assert_eq!(safe_url("api.zoom.us"), None);
+    }
+}

@@ -1,0 +1,266 @@
+//! What is wrong with a configuration, and where: file, line and column with a caret, or the environment variable.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// Where a value, or its absence, is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Bytes of the file.
+    File(Range<usize>),
+    /// An environment variable.
+    Env(String),
+    /// The configuration as a whole.
+    Whole,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub place: Place,
+    /// What is wrong, without a full stop. Never holds a secret.
+    pub what: String,
+    /// What was expected, or what to do.
+    pub help: String,
+}
+
+/// All that is wrong with a configuration. Its text never holds a secret: the lines that it quotes are masked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid {
+    path: PathBuf,
+    text: String,
+    problems: Vec<Problem>,
+}
+
+impl Invalid {
+    pub(super) fn new(path: PathBuf, text: String, mut problems: Vec<Problem>) -> Self {
+        // In the order of the file; the environment and the whole after it.
+        problems.sort_by_key(|problem| match &problem.place {
+            Place::File(span) => (0, span.start),
+            Place::Env(_) => (1, 0),
+            Place::Whole => (2, 0),
+        });
+        problems.dedup();
+        Self { path, text, problems }
+    }
+
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        for (n, problem) in self.problems.iter().enumerate() {
+            if n > 0 {
+                f.write_str("\n\n")?;
+            }
+            write!(f, "error: {}", problem.what)?;
+            match &problem.place {
+                Place::File(span) => {
+                    let Spot { line, column, shown } = Spot::of(&self.text, problem, span);
+                    let gutter = " ".repeat(line.to_string().len());
+                    write!(f, "\n{gutter}--> {path}:{line}:{column}\n{gutter} |\n{line} | {}\n", shown.text)?;
+                    let caret = format!("{}{}", " ".repeat(shown.before_caret), "^".repeat(shown.width));
+                    write!(f, "{gutter} | {caret} {}", problem.help)?;
+                }
+                Place::Env(name) => write!(f, "\n--> environment variable {name}\n = {}", problem.help)?,
+                Place::Whole => write!(f, "\n--> {path}\n = {}", problem.help)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is said of a text that does not parse.
+pub(super) const NOT_TOML: &str = "this is not TOML";
+
+/// A span as a person counts it: from 1, in characters.
+struct Spot {
+    line: usize,
+    column: usize,
+    shown: Shown,
+}
+
+impl Spot {
+    fn of(text: &str, problem: &Problem, span: &Range<usize>) -> Self {
+        let start = span.start.min(text.len());
+        let before = text.get(..start).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |at| at.saturating_add(1));
+        let (above, whole) = (text.get(..line_start), text.get(line_start..));
+        let whole = whole.unwrap_or_default().lines().next().unwrap_or_default();
+        let line = before.matches('\n').count().saturating_add(1);
+        let column = text.get(line_start..start).unwrap_or_default().chars().count().saturating_add(1);
+        let spot = start.saturating_sub(line_start)..span.end.max(start).saturating_sub(line_start);
+        let shown = shown(above.unwrap_or_default(), whole, &spot, problem.what == NOT_TOML);
+        Self { line, column, shown }
+    }
+}
+
+/// A line as it may be shown, and where in it the caret goes, in characters.
+#[derive(Debug, PartialEq, Eq)]
+struct Shown {
+    text: String,
+    before_caret: usize,
+    width: usize,
+}
+
+impl Shown {
+    fn cut(kept: &str, spot: &Range<usize>) -> Self {
+        let text = format!("{kept}…");
+        let chars = |bytes: usize| kept.get(..bytes).unwrap_or(kept).chars().count();
+        let (before_caret, end) = (chars(spot.start), chars(spot.end));
+        Self { text, before_caret, width: end.saturating_sub(before_caret).max(1) }
+    }
+}
+
+/// A line without whatever could be a secret: it may stand under a key that is misspelt, within an inline table, or in a
+/// line that does not parse. So of a line that is no TOML only the key is shown, and of another the texts are left out, but
+/// for the one that is told to be wrong where nothing there is called a secret. Comments are left out, too.
+fn shown(above: &str, line: &str, spot: &Range<usize>, broken: bool) -> Shown {
+    let names_secret =
+        |text: &str| text.replace("secret_file", "").replace("secrets_file", "").to_lowercase().contains("secret");
+    let within_text = above.matches("\"\"\"").count() % 2 == 1 || above.matches("'''").count() % 2 == 1;
+    if within_text {
+        return Shown::cut("", spot);
+    }
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || "_-. \t".contains(c);
+    let key = line.split_once('=').map(|(key, _)| key).filter(|key| key.chars().all(is_bare));
+    let value_at = key.map_or(0, |key| key.len().saturating_add(1));
+    let space = line.get(value_at..).unwrap_or_default().chars().take_while(|c| c.is_whitespace()).count();
+    let kept = line.get(..value_at.saturating_add(space)).unwrap_or_default();
+    let is_header = line.trim_start().starts_with('[') && !line.contains(['"', '\'', '=']);
+    match key {
+        Some(key) if broken || names_secret(key) => Shown::cut(kept, spot),
+        None if is_header => without_texts(line, spot, false),
+        // It goes on with the value of the last key.
+        None if above.lines().rev().find(|line| line.contains('=')).is_some_and(names_secret) => Shown::cut("", spot),
+        None if broken => {
+            let word = line.find(|c| !is_bare(c) || c == ' ').unwrap_or(line.len());
+            let kept = line.get(..word).unwrap_or_default();
+            if word == line.len() { without_texts(line, spot, true) } else { Shown::cut(&format!("{kept} "), spot) }
+        }
+        Some(_) | None => without_texts(line, spot, names_secret(line)),
+    }
+}
+
+/// The line without its comment and without its texts, but for one that is the whole spot, unless all are to go.
+fn without_texts(line: &str, spot: &Range<usize>, all: bool) -> Shown {
+    let (mut text, mut chars) = (String::new(), line.char_indices());
+    let (mut before_caret, mut end) = (None, None);
+    while let Some((at, c)) = chars.next() {
+        if at >= spot.start {
+            before_caret.get_or_insert(text.chars().count());
+        }
+        if at >= spot.end {
+            end.get_or_insert(text.chars().count());
+        }
+        if c == '#' {
+            break;
+        }
+        text.push(c);
+        if !matches!(c, '"' | '\'') {
+            continue;
+        }
+        let mut escaped = false;
+        let close = chars.clone().find(|(_, inner)| {
+            let closes = *inner == c && !escaped;
+            escaped = *inner == '\\' && c == '"' && !escaped;
+            closes
+        });
+        let after = close.map_or(line.len(), |(close, _)| close.saturating_add(1));
+        let whole = line.get(at..after).unwrap_or_default();
+        if !all && *spot == (at..after) {
+            text.push_str(whole.get(1..).unwrap_or_default());
+        } else {
+            text.push('…');
+            if close.is_some() {
+                text.push(c);
+            }
+        }
+        while chars.clone().next().is_some_and(|(at, _)| at < after) {
+            chars.next();
+        }
+    }
+    let text = text.trim_end().to_owned();
+    let count = text.chars().count();
+    let before_caret = before_caret.unwrap_or(count);
+    let width = end.unwrap_or(count).min(count).saturating_sub(before_caret).max(1);
+    Shown { text, before_caret, width }
+}
+
+/// The name of `known` that somebody who wrote `word` probably meant.
+pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = known.into_iter().map(|name| (distance(&word.to_lowercase(), &name.to_lowercase()), name));
+    let best = scored.min_by_key(|(distance, _)| *distance)?;
+    (best.0 <= word.chars().count().div_ceil(3).max(1)).then_some(best.1)
+}
+
+/// The number of letters to insert, drop or change (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, letter) in a.chars().enumerate() {
+        let mut next = vec![i.saturating_add(1)];
+        for (other, (above_left, above)) in b.iter().zip(row.iter().zip(row.iter().skip(1))) {
+            let left = next.last().copied().unwrap_or(0);
+            let change = above_left.saturating_add(usize::from(*other != letter));
+            next.push(change.min(above.saturating_add(1)).min(left.saturating_add(1)));
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_one_that_a_slip_of_the_finger_explains() {
+        assert_eq!(nearest("listn", ["url", "listen"]), Some("listen"));
+        assert_eq!(nearest("LISTEN", ["url", "listen"]), Some("listen"));
+        assert_eq!(nearest("colour", ["url", "listen"]), None);
+    }
+
+    #[test]
+    fn a_secret_is_left_out_of_a_quoted_line() {
+        // What is above, the line, the part of it that is wrong, whether it is no TOML, what is shown.
+        let table = [
+            ("", r#"client_secret = "abc"#, "abc", true, "client_secret = …"),
+            ("", r#"client_secret "abc""#, "\"", true, "client_secret …"),
+            ("webhook_secrets = [\n", r#"  "abc==","#, "\"abc==\"", false, "…"),
+            ("webhook_secrets = [\n", r#"  "abc=="#, "=", true, "…"),
+            ("client_secret = \"\"\"\n", "abc=1", "1", true, "…"),
+            ("", r#"client_secert = "abc""#, "client_secert", false, r#"client_secert = "…""#),
+            ("", "client_secert = abc", "abc", true, "client_secert = …"),
+            (
+                "",
+                r#"app = [{ client_secret = "abc", knd = 'x' }]"#,
+                "knd",
+                false,
+                r#"app = [{ client_secret = "…", knd = '…' }]"#,
+            ),
+            ("", r#"app = [{ client_secret = "abc" }]"#, "\"abc\"", false, r#"app = [{ client_secret = "…" }]"#),
+            ("", r#"client_secret_file = "abc""#, "\"abc\"", false, r#"client_secret_file = "abc""#),
+            ("", r#"plan = "b\"c" # was "abc""#, r#""b\"c""#, false, r#"plan = "b\"c""#),
+            ("client_secret = \"abc\"\n", "[[app.account]]", "[[app.account]]", false, "[[app.account]]"),
+        ];
+        for (above, line, wrong, broken, expected) in table {
+            let start = line.find(wrong).unwrap();
+            let found = shown(above, line, &(start..start + wrong.len()), broken);
+            assert_eq!(found.text, expected, "{above}{line}");
+        }
+    }
+
+    #[test]
+    fn the_caret_is_below_what_is_wrong_also_behind_what_is_left_out() {
+        let line = r#"app = [{ id = "abcdefgh", knd = 1 }]"#;
+        let found = shown("", line, &(26..29), false);
+        assert_eq!((found.text.as_str(), found.before_caret, found.width), (r#"app = [{ id = "…", knd = 1 }]"#, 19, 3));
+    }
+}

@@ -1,0 +1,127 @@
+use super::*;
+use crate::event::{MeetingRef, UserChange, UserRef};
+use crate::ids::{MeetingId, UserId};
+
+const GOOD: &str = r#"
+name = "assist"
+for = "user"
+ensure = { assistants = ["api-user"] }
+"#;
+
+fn rule(text: &str) -> Rule {
+    toml::from_str(text).unwrap()
+}
+
+fn meeting_rule() -> Rule {
+    rule("name = \"waiting-room\"\nfor = \"meeting\"\nensure = { settings = { waiting_room = true } }")
+}
+
+fn event(name: &str, what: What) -> Event {
+    Event { name: name.to_owned(), account: None, at: None, meaning: None, what }
+}
+
+fn user(change: UserChange) -> Event {
+    let user = UserRef { id: Some(UserId::parse("jill").unwrap()), email: None };
+    event("user.something", What::User { change, user })
+}
+
+fn meeting(change: MeetingChange) -> Event {
+    let meeting = MeetingRef { id: MeetingId::from_number(1), uuid: None, host: None };
+    event("meeting.something", What::Meeting { change, meeting })
+}
+
+#[test]
+fn a_rule_observes_and_is_limited_unless_it_says_otherwise() {
+    let rule = rule(GOOD);
+    assert_eq!(rule.check(), Ok(()));
+    assert_eq!((rule.mode, rule.max_changes_per_hour, rule.max_changes_percent), (Mode::Observe, 500, 20));
+    assert!(rule.except.is_empty());
+}
+
+#[test]
+fn a_rule_that_makes_no_sense_is_refused_in_words() {
+    let cases = [
+        (GOOD.replace("[\"api-user\"]", "[]"), "needs ensure = { assistants = [\"api-user\"] }"),
+        (GOOD.replace("\"user\"", "\"meeting\""), "ensure.assistants does not belong to for = \"meeting\""),
+        (
+            GOOD.replace("assistants = [\"api-user\"]", "settings = { waiting_room = true }"),
+            "ensure.settings does not belong to for = \"user\"",
+        ),
+        ("name = \"a\"\nfor = \"meeting\"\nensure = { settings = {} }".to_owned(), "needs ensure = { settings"),
+        ("name = \"a\"\nfor = \"meeting\"\nensure = {}".to_owned(), "needs ensure = { settings"),
+        (format!("{GOOD}max_changes_percent = 0"), "max_changes_percent is 0"),
+        (format!("{GOOD}max_changes_percent = 101"), "max_changes_percent is 101"),
+        (format!("{GOOD}max_changes_per_hour = 0"), "max_changes_per_hour is 0"),
+    ];
+    for (text, expected) in cases {
+        let error = rule(&text).check().unwrap_err().to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}
+
+#[test]
+fn an_unknown_key_or_word_is_refused() {
+    for text in [
+        format!("{GOOD}limit = 1"),
+        GOOD.replace("api-user", "everybody"),
+        GOOD.replace("\"user\"", "\"group\""),
+        format!("{GOOD}mode = \"force\""),
+        format!("{GOOD}except = [\"no address\"]"),
+        "name = \"a\"\nfor = \"meeting\"\nensure = { settings = { waiting_rooom = true } }".to_owned(),
+    ] {
+        assert!(toml::from_str::<Rule>(&text).is_err(), "{text} was taken");
+    }
+}
+
+#[test]
+fn each_change_asks_for_its_step() {
+    let rules = [rule(GOOD), meeting_rule()];
+    let steps = |event: &Event| -> Vec<String> {
+        let word = |step: Step| match step {
+            Step::Ensure { rule, subject } => format!("ensure {rule} {}", subject.key()),
+            Step::Wake { subject } => format!("wake {}", subject.key()),
+            Step::Cancel { subject, why } => format!("cancel {} {why}", subject.key()),
+        };
+        plan(event, &rules).into_iter().map(word).collect()
+    };
+    for change in [UserChange::Created, UserChange::Activated, UserChange::InvitationAccepted, UserChange::Updated] {
+        assert_eq!(steps(&user(change)), ["ensure assist user:jill"], "{change:?}");
+    }
+    for change in [UserChange::Deleted, UserChange::Deactivated, UserChange::Disassociated] {
+        assert_eq!(steps(&user(change)), ["cancel user:jill user.something"], "{change:?}");
+    }
+    for change in [MeetingChange::Created, MeetingChange::Updated] {
+        assert_eq!(steps(&meeting(change)), ["ensure waiting-room meeting:1"], "{change:?}");
+    }
+    assert_eq!(steps(&meeting(MeetingChange::Started)), [""; 0]);
+    assert_eq!(steps(&meeting(MeetingChange::Ended)), ["wake meeting:1"]);
+    assert_eq!(steps(&meeting(MeetingChange::Deleted)), ["cancel meeting:1 meeting.something"]);
+    for what in [What::Other, What::AppDeauthorized] {
+        assert_eq!(steps(&event("something", what)), [""; 0]);
+    }
+}
+
+#[test]
+fn every_rule_about_the_subject_is_asked_for_in_the_order_of_the_configuration() {
+    let second = rule(&GOOD.replace("assist\"", "assist-too\""));
+    let steps = plan(&user(UserChange::Created), &[rule(GOOD), meeting_rule(), second]);
+    let names: Vec<_> = steps
+        .iter()
+        .map(|step| match step {
+            Step::Ensure { rule, .. } => rule.as_str(),
+            _ => "",
+        })
+        .collect();
+    assert_eq!(names, ["assist", "assist-too"]);
+}
+
+#[test]
+fn settings_differ_only_where_they_are_named() {
+    let named = |waiting_room, join_before_host| MeetingSettings { waiting_room, join_before_host };
+    let wanted = named(Some(true), None);
+    assert_eq!(wanted.differing_from(named(Some(true), Some(true))), named(None, None));
+    assert_eq!(wanted.differing_from(named(Some(false), Some(true))), wanted);
+    assert_eq!(wanted.differing_from(named(None, None)), wanted, "what Zoom does not state is not known to be right");
+    assert_eq!(named(Some(true), Some(false)).to_string(), "waiting_room on, join_before_host off");
+    assert_eq!(named(None, Some(true)).to_string(), "join_before_host on");
+}

@@ -1,0 +1,177 @@
+//! One Zoom account: its plan, its app, its people, its meetings, and what nobody knows about Zoom as switches.
+
+use std::collections::BTreeMap;
+
+use crate::chance::{Chance, bytes};
+
+use super::limit::{Limiter, Plan};
+use super::meeting::Meeting;
+use super::user::Users;
+
+/// How an account starts. The owner becomes its first user, licensed and active.
+#[derive(Debug, Clone)]
+pub struct NewAccount {
+    pub id: String,
+    pub plan: Plan,
+    /// The server-to-server app's credentials.
+    pub client_id: String,
+    pub client_secret: String,
+    /// Granted scopes: classic (`user:write:admin`) or granular (`user:write:assistant:admin`).
+    pub scopes: Vec<String>,
+    pub owner_email: String,
+}
+
+impl NewAccount {
+    /// A Business account with classic scopes for everything here, and credentials made from its id.
+    pub fn named(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            plan: Plan::Business,
+            client_id: format!("client-{id}"),
+            client_secret: format!("client-secret-{id}"),
+            scopes: ["user:read:admin", "user:write:admin", "meeting:read:admin", "meeting:write:admin"]
+                .map(str::to_owned)
+                .to_vec(),
+            owner_email: format!("owner@{}.example", id.to_lowercase()),
+        }
+    }
+}
+
+/// Where an account's events go. Overlapping subscriptions send an event once each \[DOC].
+#[derive(Debug, Clone)]
+pub struct Subscription {
+    /// Plain http on loopback; anything else is never sent to.
+    pub url: String,
+    /// The app's secret token.
+    pub secret: String,
+    /// Names of events; none means all.
+    pub events: Option<Vec<String>>,
+}
+
+impl Subscription {
+    pub fn to_all(url: impl Into<String>, secret: impl Into<String>) -> Self {
+        Self { url: url.into(), secret: secret.into(), events: None }
+    }
+
+    pub(crate) fn wants(&self, event: &str) -> bool {
+        self.events.as_ref().is_none_or(|events| events.iter().any(|name| name == event))
+    }
+}
+
+/// Which user counts where Zoom's documents do not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Principal {
+    /// The user in whose path the meeting was made.
+    PathUser,
+    /// The user who hosts it now.
+    Host,
+}
+
+/// What the facts leave open, or say twice and differently: each a switch, so that a test can try both.
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent open questions about Zoom")]
+pub struct Quirks {
+    /// Who must be an assistant of the new host for a move: the path user \[F 88501] or the current host \[C ithaca].
+    pub move_needs: Principal,
+    /// Whose 100 a day a PATCH is billed to: unknown after a move \[api.md §4].
+    pub update_bills: Principal,
+    /// The answer of a create with `schedule_for` names the path user as `host_id` \[C moodle].
+    pub create_answers_path_user: bool,
+    /// Whether a move alone emits `meeting.updated`: unknown \[api.md §8.11].
+    pub move_emits_update: bool,
+    /// Creates and updates of meetings are Heavy \[Z], against the spec's Medium and Light \[D].
+    pub meeting_writes_are_heavy: bool,
+    /// HTTP status of 4711: 400 or 401 \[M].
+    pub scopes_status: u16,
+    /// 300 classically, 2000 in the spec of 2025 \[D U]. Beyond it the request is refused \[I].
+    pub page_size_max: usize,
+    /// GET of a pending user by email may answer, or not \[F 98314].
+    pub pending_found_by_email: bool,
+    /// Users made with `create` are pending \[DOC]; since May 2026 they were seen active at once \[F 143729].
+    pub create_is_pending: bool,
+    /// Whether losing the licence or being deactivated keeps the assistants: unknown \[api.md §8.10].
+    pub unlicensed_keep_assistants: bool,
+    /// How many rows GET schedulers gives at most: no paging is documented, and the spec says maxItems 30 \[D U].
+    pub schedulers_max: Option<usize>,
+    /// `me` under a server-to-server token is the owner \[D], or answers 404 (false) \[Z "MUST NOT use"].
+    pub me_answers: bool,
+    /// Rate limits count (off for load tests).
+    pub limits: bool,
+}
+
+impl Default for Quirks {
+    fn default() -> Self {
+        Self {
+            move_needs: Principal::PathUser,
+            update_bills: Principal::PathUser,
+            create_answers_path_user: true,
+            move_emits_update: true,
+            meeting_writes_are_heavy: false,
+            scopes_status: 400,
+            page_size_max: 300,
+            pending_found_by_email: true,
+            create_is_pending: true,
+            unlicensed_keep_assistants: true,
+            schedulers_max: None,
+            me_answers: true,
+            limits: true,
+        }
+    }
+}
+
+/// One account of the world.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) id: String,
+    pub(crate) plan: Plan,
+    pub(crate) client_id: String,
+    pub(crate) client_secret: String,
+    pub(crate) scopes: Vec<String>,
+    /// False after the app was deactivated or deauthorised: its tokens stop.
+    pub(crate) app_active: bool,
+    /// The admin who acts, in webhooks, and `me`.
+    pub(crate) owner_id: String,
+    pub(crate) owner_email: String,
+    pub(crate) subscriptions: Vec<Subscription>,
+    pub(crate) users: Users,
+    pub(crate) meetings: BTreeMap<u64, Meeting>,
+    pub(crate) limiter: Limiter,
+    pub(crate) quirks: Quirks,
+}
+
+impl Account {
+    pub(crate) fn new(new: NewAccount, owner_id: String) -> Self {
+        Self {
+            id: new.id,
+            plan: new.plan,
+            client_id: new.client_id,
+            client_secret: new.client_secret,
+            scopes: new.scopes,
+            app_active: true,
+            owner_id,
+            owner_email: new.owner_email,
+            subscriptions: Vec::new(),
+            users: Users::default(),
+            meetings: BTreeMap::new(),
+            limiter: Limiter::default(),
+            quirks: Quirks::default(),
+        }
+    }
+}
+
+/// An id of the look that Zoom's have: 22 letters of URL-safe base64.
+pub(crate) fn fresh_id(chance: &dyn Chance) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes::<16>(chance))
+}
+
+/// A meeting's UUID: 16 bytes of plain base64, which may hold `/` and `+` \[DOC].
+pub(crate) fn fresh_uuid(chance: &dyn Chance) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(bytes::<16>(chance))
+}
+
+/// A number of that many digits.
+pub(crate) fn fresh_number(chance: &dyn Chance, from: u64, to: u64) -> u64 {
+    from + chance.next_u64() % (to - from)
+}

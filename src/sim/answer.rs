@@ -1,0 +1,176 @@
+//! What the simulated Zoom answers: statuses, bodies, and every error text it has.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::clock::Timestamp;
+
+use super::body::Object;
+
+/// One HTTP answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn json(status: u16, body: &Value) -> Self {
+        Self::text(status, body.to_string())
+    }
+
+    pub(crate) fn object(status: u16, body: Object) -> Self {
+        Self::text(status, body.finish())
+    }
+
+    pub(crate) fn text(status: u16, body: String) -> Self {
+        let headers = vec![("Content-Type", "application/json;charset=UTF-8".to_owned())];
+        Self { status, headers, body: body.into() }
+    }
+
+    pub(crate) fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Bytes::new() }
+    }
+
+    pub(crate) fn error(status: u16, code: u32, message: &str) -> Self {
+        Self::object(status, Object::new().put("code", code).put("message", message))
+    }
+
+    #[must_use]
+    pub(crate) fn with(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// One header's value, whatever the case of its name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(have, _)| have.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as JSON; null where it is none.
+    pub fn value(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+}
+
+/// `2018-10-31T04:32:37Z`, as Zoom prints moments.
+pub(crate) fn rfc3339(at: Timestamp) -> String {
+    jiff::Timestamp::from_second(at.as_secs()).map_or_else(|_| at.to_string(), |at| at.to_string())
+}
+
+/// Everything that Zoom refuses to do here, with the exact text of api.md §5.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// \[F 74432]
+    #[error("Invalid access token.")]
+    InvalidToken,
+    /// \[M]
+    #[error("Access token is expired.")]
+    ExpiredToken,
+    /// \[F 108207]; the HTTP status is \[M] and can be set.
+    #[error("Invalid access token, does not contain scopes:[{scopes}].")]
+    Scopes { scopes: String, status: u16 },
+    /// \[M]
+    #[error("This API endpoint is not recognized.")]
+    NoSuchEndpoint,
+    /// \[E22]
+    #[error("Current account must be paid account: {0}")]
+    FreeAccount(String),
+    /// \[E22]; of the user or of the assistant, by id or by email.
+    #[error("The user must either be a Licensed user or an On-prem user : {0}.")]
+    NotLicensed(String),
+    /// \[E22]
+    #[error("Can't assign scheduling privilege to yourself.")]
+    Yourself,
+    /// \[E22]
+    #[error("Can't find user {0}.")]
+    CannotFind(String),
+    /// \[E18]
+    #[error("User {0} doesn't belong to current account.")]
+    OtherAccount(String),
+    /// \[E22]
+    #[error("User {0} has already granted scheduling privilege.")]
+    AlreadyGranted(String),
+    /// \[E22] The field and its message are \[I].
+    #[error("Validation Failed.")]
+    Validation { field: &'static str, message: String },
+    /// \[E22]
+    #[error("Request Body should be a valid JSON object.")]
+    NotAnObject,
+    /// \[M]
+    #[error("The next page token is either invalid or has expired.")]
+    BadPageToken,
+    /// \[D U]
+    #[error("User does not exist: {0}.")]
+    NoSuchUser(String),
+    /// \[D MT]
+    #[error("Meeting does not exist: {0}.")]
+    NoSuchMeeting(String),
+    /// \[D MT]
+    #[error("The value that you entered in the schedule_for field is invalid. Enter a valid value and try again.")]
+    BadScheduleFor,
+    /// \[D MT]: no privilege, unlicensed, or the wrong creator.
+    #[error("You cannot schedule a meeting for {0}")]
+    CannotScheduleFor(String),
+    /// The code is \[D MT], the words are \[M].
+    #[error("Instant meetings do not support the schedule_for parameter.")]
+    InstantMeeting,
+    /// \[D MT]
+    #[error("Your user account is not allowed meeting hosting and scheduling capabilities.")]
+    MayNotHost,
+    /// The code is \[D MT], the words those of a published integration's documents \[C].
+    #[error("You cannot update or delete meetings that have started using this method")]
+    InProgress,
+    /// \[C] of moodle, and 409 of \[D U].
+    #[error("User already in the account: {0}")]
+    EmailTaken(String),
+    /// One user's 100 creates and updates a day \[F 18928].
+    #[error("{}", super::limit::TooMany::UserDaily.text())]
+    UserDaily,
+}
+
+impl Refusal {
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::InvalidToken | Self::ExpiredToken => 401,
+            Self::Scopes { status, .. } => *status,
+            Self::NoSuchEndpoint | Self::NoSuchUser(_) | Self::NoSuchMeeting(_) => 404,
+            Self::EmailTaken(_) => 409,
+            Self::UserDaily => 429,
+            _ => 400,
+        }
+    }
+
+    /// Code 200 stands for half a dozen failures, as at Zoom.
+    pub const fn code(&self) -> u32 {
+        match self {
+            Self::InvalidToken | Self::ExpiredToken => 124,
+            Self::Scopes { .. } => 4711,
+            Self::NoSuchEndpoint => 2300,
+            Self::FreeAccount(_)
+            | Self::NotLicensed(_)
+            | Self::Yourself
+            | Self::CannotFind(_)
+            | Self::OtherAccount(_)
+            | Self::AlreadyGranted(_) => 200,
+            Self::Validation { .. } | Self::NotAnObject | Self::BadPageToken | Self::BadScheduleFor => 300,
+            Self::NoSuchUser(_) => 1001,
+            Self::EmailTaken(_) => 1005,
+            Self::NoSuchMeeting(_) => 3001,
+            Self::CannotScheduleFor(_) | Self::InstantMeeting => 3000,
+            Self::InProgress => 3002,
+            Self::MayNotHost => 3161,
+            Self::UserDaily => 429,
+        }
+    }
+
+    pub(crate) fn answer(&self) -> Answer {
+        let body = Object::new().put("code", self.code()).put("message", self.to_string());
+        let body = match self {
+            Self::Validation { field, message } => body.put("errors", json!([{ "field": field, "message": message }])),
+            _ => body,
+        };
+        Answer::object(self.status(), body)
+    }
+}

@@ -1,0 +1,117 @@
+//! One request to the simulated Zoom, and the log of them all.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+
+use crate::clock::Timestamp;
+
+use super::answer::Refusal;
+
+/// An HTTP request, as far as the world looks at it.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    pub method: String,
+    /// As on the wire, with `/v2`, without the query.
+    pub path: String,
+    pub query: String,
+    pub authorization: Option<String>,
+    pub body: Bytes,
+}
+
+impl Request {
+    pub(crate) fn is_token(&self) -> bool {
+        self.path == "/oauth/token"
+    }
+
+    /// The parts of the path after `/v2`, each decoded once.
+    pub(crate) fn segments(&self) -> Vec<String> {
+        let path = self.path.strip_prefix("/v2/").unwrap_or(&self.path);
+        path.split('/').map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned()).collect()
+    }
+
+    pub(crate) fn decoded_path(&self) -> String {
+        format!("/{}", self.segments().join("/"))
+    }
+
+    /// One parameter of the query.
+    pub(crate) fn param(&self, name: &str) -> Option<String> {
+        form_value(&self.query, name)
+    }
+
+    pub(crate) fn object(&self) -> Result<Map<String, Value>, Refusal> {
+        serde_json::from_slice(&self.body).map_err(|_| Refusal::NotAnObject)
+    }
+}
+
+/// One value of a form or query.
+pub(crate) fn form_value(form: &str, name: &str) -> Option<String> {
+    let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+    form.split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(key, _)| decode(key) == name)
+        .map(|(_, value)| decode(value))
+}
+
+/// One line of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    pub at: Timestamp,
+    /// The account that the token belongs to.
+    pub account: Option<String>,
+    pub method: String,
+    /// Decoded, without `/v2` and without the query; `/oauth/token` for the token endpoint.
+    pub path: String,
+    pub query: String,
+    /// None where the connection was dropped.
+    pub status: Option<u16>,
+    /// Whether the world looked at the request at all, whatever it then answered: false where a fault came first.
+    pub acted: bool,
+}
+
+/// Every request, newest last.
+#[derive(Debug, Default)]
+pub(crate) struct CallLog {
+    calls: VecDeque<Call>,
+    total: u64,
+}
+
+impl CallLog {
+    /// So many are kept: a benchmark must not fill the memory.
+    const CALLS_MAX: usize = 200_000;
+
+    pub(crate) fn add(&mut self, call: Call) {
+        if self.calls.len() >= Self::CALLS_MAX {
+            self.calls.pop_front();
+        }
+        self.total += 1;
+        self.calls.push_back(call);
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.total
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Call> {
+        self.calls.iter()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.calls.clear();
+        self.total = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_decoded_part_by_part() {
+        let request = Request { path: "/v2/users/a%40x.example/assistants%2F1".to_owned(), ..Request::default() };
+        assert_eq!(request.segments(), ["users", "a@x.example", "assistants/1"]);
+        assert_eq!(form_value("a=1&b=x+y%26z", "b").as_deref(), Some("x y&z"));
+    }
+}

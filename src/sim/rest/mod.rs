@@ -1,0 +1,223 @@
+//! The REST API: the way of one request past token, scopes and limits to the operation that it names.
+
+mod assistants;
+mod meetings;
+mod page;
+pub(crate) mod token;
+mod users;
+
+use super::answer::{Answer, Refusal};
+use super::call::{Call, Request};
+use super::limit::{Category, Plan, TooMany};
+use super::world::{Act, State, World, WorldError};
+
+/// What a request asks for: the operations that adjutant uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Op {
+    ListUsers,
+    GetUser,
+    UpdateUser,
+    ListAssistants,
+    AddAssistants,
+    RemoveAssistants,
+    RemoveAssistant,
+    ListSchedulers,
+    RemoveSchedulers,
+    RemoveScheduler,
+    ListMeetings,
+    CreateMeeting,
+    GetMeeting,
+    UpdateMeeting,
+    DeleteMeeting,
+    SetMeetingStatus,
+}
+
+impl Op {
+    fn of(request: &Request) -> Option<Self> {
+        if !request.path.starts_with("/v2/") {
+            return None;
+        }
+        let segments = request.segments();
+        let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
+        Some(match (request.method.as_str(), parts.as_slice()) {
+            ("GET", ["users"]) => Self::ListUsers,
+            ("GET", ["users", _]) => Self::GetUser,
+            ("PATCH", ["users", _]) => Self::UpdateUser,
+            ("GET", ["users", _, "assistants"]) => Self::ListAssistants,
+            ("POST", ["users", _, "assistants"]) => Self::AddAssistants,
+            ("DELETE", ["users", _, "assistants"]) => Self::RemoveAssistants,
+            ("DELETE", ["users", _, "assistants", _]) => Self::RemoveAssistant,
+            ("GET", ["users", _, "schedulers"]) => Self::ListSchedulers,
+            ("DELETE", ["users", _, "schedulers"]) => Self::RemoveSchedulers,
+            ("DELETE", ["users", _, "schedulers", _]) => Self::RemoveScheduler,
+            ("GET", ["users", _, "meetings"]) => Self::ListMeetings,
+            ("POST", ["users", _, "meetings"]) => Self::CreateMeeting,
+            ("GET", ["meetings", _]) => Self::GetMeeting,
+            ("PATCH", ["meetings", _]) => Self::UpdateMeeting,
+            ("DELETE", ["meetings", _]) => Self::DeleteMeeting,
+            ("PUT", ["meetings", _, "status"]) => Self::SetMeetingStatus,
+            _ => return None,
+        })
+    }
+
+    /// Zoom's label \[D U/MT].
+    const fn category(self, meeting_writes_are_heavy: bool) -> Category {
+        match self {
+            Self::CreateMeeting | Self::UpdateMeeting if meeting_writes_are_heavy => Category::Heavy,
+            Self::ListUsers
+            | Self::ListAssistants
+            | Self::AddAssistants
+            | Self::ListSchedulers
+            | Self::ListMeetings
+            | Self::CreateMeeting => Category::Medium,
+            _ => Category::Light,
+        }
+    }
+
+    /// The granular scope, without `:admin` \[D U/MT].
+    const fn scope(self) -> &'static str {
+        match self {
+            Self::ListUsers => "user:read:list_users",
+            Self::GetUser => "user:read:user",
+            Self::UpdateUser => "user:update:user",
+            Self::ListAssistants => "user:read:list_assistants",
+            Self::AddAssistants => "user:write:assistant",
+            Self::RemoveAssistants | Self::RemoveAssistant => "user:delete:assistant",
+            Self::ListSchedulers => "user:read:list_schedulers",
+            Self::RemoveSchedulers | Self::RemoveScheduler => "user:delete:scheduler",
+            Self::ListMeetings => "meeting:read:list_meetings",
+            Self::CreateMeeting => "meeting:write:meeting",
+            Self::GetMeeting => "meeting:read:meeting",
+            Self::UpdateMeeting => "meeting:update:meeting",
+            Self::DeleteMeeting => "meeting:delete:meeting",
+            Self::SetMeetingStatus => "meeting:update:status",
+        }
+    }
+
+    /// A server-to-server token needs the `:admin` form, granular or classic; for users, classic write includes read \[D U].
+    fn allowed_by(self, scopes: &[String]) -> bool {
+        let granular = format!("{}:admin", self.scope());
+        let classic: &[&str] = match self {
+            Self::ListUsers | Self::GetUser | Self::ListAssistants | Self::ListSchedulers => {
+                &["user:read:admin", "user:write:admin"]
+            }
+            Self::UpdateUser
+            | Self::AddAssistants
+            | Self::RemoveAssistants
+            | Self::RemoveAssistant
+            | Self::RemoveSchedulers
+            | Self::RemoveScheduler => &["user:write:admin"],
+            Self::ListMeetings | Self::GetMeeting => &["meeting:read:admin"],
+            Self::CreateMeeting | Self::UpdateMeeting | Self::DeleteMeeting | Self::SetMeetingStatus => {
+                &["meeting:write:admin"]
+            }
+        };
+        scopes.iter().any(|scope| *scope == granular || classic.contains(&scope.as_str()))
+    }
+
+    fn run(self, act: &mut Act<'_>, request: &Request) -> Result<Answer, Refusal> {
+        let segments = request.segments();
+        let part = |place: usize| segments.get(place).cloned().unwrap_or_default();
+        let (subject, other) = (part(1), part(3));
+        // `me` is the owner [D], where it answers at all.
+        let subject =
+            if subject == "me" && act.account.quirks.me_answers { act.account.owner_id.clone() } else { subject };
+        match self {
+            Self::ListUsers => act.rest_list_users(request),
+            Self::GetUser => act.rest_get_user(&subject),
+            Self::UpdateUser => act.rest_update_user(&subject, request),
+            Self::ListAssistants => act.rest_list_assistants(&subject),
+            Self::AddAssistants => act.rest_add_assistants(&subject, request),
+            Self::RemoveAssistants => act.rest_remove_assistants(&subject, None),
+            Self::RemoveAssistant => act.rest_remove_assistants(&subject, Some(&other)),
+            Self::ListSchedulers => act.rest_list_schedulers(&subject),
+            Self::RemoveSchedulers => act.rest_remove_schedulers(&subject, None),
+            Self::RemoveScheduler => act.rest_remove_schedulers(&subject, Some(&other)),
+            Self::ListMeetings => act.rest_list_meetings(&subject, request),
+            Self::CreateMeeting => act.rest_create_meeting(&subject, request),
+            Self::GetMeeting => act.rest_get_meeting(&subject),
+            Self::UpdateMeeting => act.rest_update_meeting(&subject, request),
+            Self::DeleteMeeting => act.rest_delete_meeting(&subject),
+            Self::SetMeetingStatus => act.rest_set_meeting_status(&subject, request),
+        }
+    }
+}
+
+impl World {
+    /// Answers a request at once and logs it: the API without its network and without faults.
+    pub fn handle(&self, request: &Request) -> Answer {
+        let answer = self.answer(request);
+        self.log(request, Some(answer.status), true);
+        answer
+    }
+
+    /// Answers without logging.
+    pub(crate) fn answer(&self, request: &Request) -> Answer {
+        let now = self.now();
+        let answer = self.state(|state| {
+            if request.is_token() {
+                return state.give_token(request, self.chance(), now);
+            }
+            state.answer(self, request).unwrap_or_else(|refusal| refusal.answer())
+        });
+        self.woken().notify_one();
+        answer
+    }
+
+    pub(crate) fn log(&self, request: &Request, status: Option<u16>, acted: bool) {
+        let at = self.now();
+        let path = if request.is_token() { request.path.clone() } else { request.decoded_path() };
+        self.state(|state| {
+            let account = state.tokens.account_of(request).map(str::to_owned);
+            let (method, query) = (request.method.clone(), request.query.clone());
+            state.log.add(Call { at, account, method, path, query, status, acted });
+        });
+    }
+
+    /// A 429 as the account of this request would get it.
+    pub(crate) fn too_many(&self, kind: TooMany, request: &Request) -> Answer {
+        let now = self.now();
+        self.state(|state| {
+            let account = state.tokens.account_of(request).and_then(|id| state.accounts.get(id));
+            let plan = account.map_or(Plan::Business, |account| account.plan);
+            let heavy = account.is_some_and(|account| account.quirks.meeting_writes_are_heavy);
+            let category = Op::of(request).map_or(Category::Light, |op| op.category(heavy));
+            kind.answer(category, plan, now)
+        })
+    }
+}
+
+impl State {
+    /// Token first, then whether there is such a thing, scopes, limits, and the thing itself \[I for the order].
+    fn answer(&mut self, world: &World, request: &Request) -> Result<Answer, Refusal> {
+        let now = world.now();
+        let grant = self.tokens.check(request, now)?;
+        let account = self.accounts.get_mut(&grant.account).ok_or(Refusal::InvalidToken)?;
+        if !account.app_active {
+            return Err(Refusal::InvalidToken); // Tokens stop when the app is deactivated [D].
+        }
+        let op = Op::of(request).ok_or(Refusal::NoSuchEndpoint)?;
+        if !op.allowed_by(&grant.scopes) {
+            let scopes = format!("{0}, {0}:admin", op.scope());
+            return Err(Refusal::Scopes { scopes, status: account.quirks.scopes_status });
+        }
+        let (category, plan) = (op.category(account.quirks.meeting_writes_are_heavy), account.plan);
+        if account.quirks.limits
+            && let Err(kind) = account.limiter.take(category, plan, now)
+        {
+            return Ok(kind.answer(category, plan, now));
+        }
+        let ran: Result<_, WorldError> = self.act(&grant.account, world.chance(), now, |act| Ok(op.run(act, request)));
+        let answer = match ran {
+            Ok(Err(Refusal::UserDaily)) => return Ok(TooMany::UserDaily.answer(category, plan, now)),
+            Ok(Ok(answer)) => answer,
+            Ok(Err(refusal)) => refusal.answer(),
+            Err(_) => return Err(Refusal::InvalidToken),
+        };
+        let limiter = self.accounts.get(&grant.account).map(|account| &account.limiter);
+        Ok(match limiter {
+            Some(limiter) => limiter.describe(answer, category, plan),
+            None => answer,
+        })
+    }
+}

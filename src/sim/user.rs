@@ -1,0 +1,333 @@
+//! People of an account, and what an admin or the person does to them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Map, Value};
+
+use crate::clock::Timestamp;
+
+use super::account::{fresh_id, fresh_number};
+use super::answer::Refusal;
+use super::event;
+use super::limit::DayQuota;
+use super::world::{Act, WorldError};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserStatus {
+    Active,
+    Inactive,
+    /// Invited, and has not accepted.
+    Pending,
+}
+
+impl UserStatus {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Inactive => "inactive",
+            Self::Pending => "pending",
+        }
+    }
+}
+
+/// How a user was made \[DOC, the `creation_type` of `user.created`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CreationType {
+    /// A mail goes out, and the user is pending until it is answered.
+    Create,
+    AutoCreate,
+    CustCreate,
+    SsoCreate,
+}
+
+impl CreationType {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::AutoCreate => "autoCreate",
+            Self::CustCreate => "custCreate",
+            Self::SsoCreate => "ssoCreate",
+        }
+    }
+}
+
+/// A user to be.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    pub email: String,
+    pub first_name: String,
+    pub last_name: String,
+    /// 1 Basic, 2 Licensed, 3 On-prem (historic).
+    pub kind: i64,
+    pub creation: CreationType,
+}
+
+impl NewUser {
+    /// A Basic user, named after the address, created by single sign-on: active at once.
+    pub fn basic(email: &str) -> Self {
+        let name = email.split('@').next().unwrap_or(email);
+        let (first, last) = name.split_once('.').unwrap_or((name, "Example"));
+        Self {
+            email: email.to_owned(),
+            first_name: first.to_owned(),
+            last_name: last.to_owned(),
+            kind: 1,
+            creation: CreationType::SsoCreate,
+        }
+    }
+
+    pub fn licensed(email: &str) -> Self {
+        Self { kind: 2, ..Self::basic(email) }
+    }
+
+    /// By invitation: pending until it is accepted.
+    #[must_use]
+    pub fn invited(self) -> Self {
+        Self { creation: CreationType::Create, ..self }
+    }
+}
+
+/// Someone who may schedule for a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assistant {
+    pub id: String,
+    pub can_manage_host_private_event: bool,
+}
+
+/// One user.
+#[derive(Debug, Clone)]
+pub struct User {
+    pub id: String,
+    /// Lower case: Zoom compares without case \[C moodle #295].
+    pub email: String,
+    pub first_name: String,
+    pub last_name: String,
+    pub display_name: String,
+    /// Zoom's `type`.
+    pub kind: i64,
+    pub status: UserStatus,
+    pub creation: CreationType,
+    pub pmi: u64,
+    pub created_at: Timestamp,
+    pub assistants: Vec<Assistant>,
+    /// POST and DELETE requests on this user's assistants that the world looked at, refused ones too.
+    pub assistant_writes: u64,
+    /// Anything else that was patched.
+    pub fields: Map<String, Value>,
+    pub(crate) meeting_writes: DayQuota,
+}
+
+impl User {
+    /// Licensed or On-prem: both sides of the scheduling privilege must be \[D U].
+    pub const fn is_licensed(&self) -> bool {
+        matches!(self.kind, 2 | 3)
+    }
+
+    pub fn is_active(&self) -> bool {
+        self.status == UserStatus::Active
+    }
+
+    pub fn has_assistant(&self, id: &str) -> bool {
+        self.assistants.iter().any(|assistant| assistant.id == id)
+    }
+}
+
+/// All users of an account, in the order in which they came.
+#[derive(Debug, Default)]
+pub(crate) struct Users {
+    rows: BTreeMap<u64, User>,
+    ids: HashMap<String, u64>,
+    emails: HashMap<String, u64>,
+    next: u64,
+}
+
+impl Users {
+    /// By id, where case counts, or by email, where it does not.
+    pub(crate) fn find(&self, key: &str) -> Option<&User> {
+        self.rows.get(&self.place(key)?)
+    }
+
+    pub(crate) fn find_mut(&mut self, key: &str) -> Option<&mut User> {
+        let place = self.place(key)?;
+        self.rows.get_mut(&place)
+    }
+
+    fn place(&self, key: &str) -> Option<u64> {
+        if key.contains('@') { self.emails.get(&key.to_lowercase()) } else { self.ids.get(key) }.copied()
+    }
+
+    pub(crate) fn add(&mut self, user: User) {
+        self.next += 1;
+        self.ids.insert(user.id.clone(), self.next);
+        self.emails.insert(user.email.clone(), self.next);
+        self.rows.insert(self.next, user);
+    }
+
+    pub(crate) fn remove(&mut self, id: &str) -> Option<User> {
+        let user = self.rows.remove(&self.ids.remove(id)?)?;
+        self.emails.remove(&user.email);
+        // Whoever leaves assists nobody any more [I].
+        for other in self.rows.values_mut() {
+            other.assistants.retain(|assistant| assistant.id != id);
+        }
+        Some(user)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &User> {
+        self.rows.values()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut User> {
+        self.rows.values_mut()
+    }
+
+    /// Users after a place, with their places.
+    pub(crate) fn after(&self, place: u64) -> impl Iterator<Item = (u64, &User)> {
+        self.rows.range(place.saturating_add(1)..).map(|(place, user)| (*place, user))
+    }
+}
+
+/// A change of a user, key by key, as `user.updated` tells it.
+pub(crate) type Changes = Vec<(String, Value, Value)>;
+
+impl Act<'_> {
+    /// Adds the user, without an event.
+    pub(crate) fn add_user(&mut self, new: NewUser) -> Result<String, WorldError> {
+        let email = new.email.to_lowercase();
+        if self.homes.contains_key(&email) {
+            return Err(Refusal::EmailTaken(email).into());
+        }
+        self.homes.insert(email.clone(), self.account.id.clone());
+        let pending = new.creation == CreationType::Create && self.account.quirks.create_is_pending;
+        let id = fresh_id(self.chance);
+        self.account.users.add(User {
+            id: id.clone(),
+            email,
+            display_name: format!("{} {}", new.first_name, new.last_name),
+            first_name: new.first_name,
+            last_name: new.last_name,
+            kind: new.kind,
+            status: if pending { UserStatus::Pending } else { UserStatus::Active },
+            creation: new.creation,
+            pmi: fresh_number(self.chance, 1_000_000_000, 9_999_999_999),
+            created_at: self.now,
+            assistants: Vec::new(),
+            assistant_writes: 0,
+            fields: Map::new(),
+            meeting_writes: DayQuota::default(),
+        });
+        Ok(id)
+    }
+
+    /// `user.created` comes when the user is added, so before an invited one is active \[DOC, DED].
+    pub(crate) fn create_user(&mut self, new: NewUser) -> Result<String, WorldError> {
+        let creation = new.creation;
+        let id = self.add_user(new)?;
+        self.tell_of_user("user.created", &id, Some(creation))?;
+        Ok(id)
+    }
+
+    /// The event has no operator \[DOC].
+    pub(crate) fn accept_invitation(&mut self, key: &str) -> Result<(), WorldError> {
+        let user = self.user_mut(key)?;
+        if user.status != UserStatus::Pending {
+            return Err(WorldError::State("only a pending user can accept an invitation"));
+        }
+        user.status = UserStatus::Active;
+        let id = user.id.clone();
+        self.tell_of_user("user.invitation_accepted", &id, None)
+    }
+
+    /// Takes the licences away, as Zoom does \[D].
+    pub(crate) fn deactivate(&mut self, key: &str) -> Result<(), WorldError> {
+        let keep = self.account.quirks.unlicensed_keep_assistants;
+        let user = self.user_mut(key)?;
+        if user.status != UserStatus::Active {
+            return Err(WorldError::State("only an active user can be deactivated"));
+        }
+        (user.status, user.kind) = (UserStatus::Inactive, 1);
+        if !keep {
+            user.assistants.clear();
+        }
+        let id = user.id.clone();
+        self.tell_of_user("user.deactivated", &id, None)
+    }
+
+    /// `user.activated` is for those who were deactivated, not for the first time \[DOC].
+    pub(crate) fn activate(&mut self, key: &str) -> Result<(), WorldError> {
+        let user = self.user_mut(key)?;
+        if user.status != UserStatus::Inactive {
+            return Err(WorldError::State("only a deactivated user can be activated"));
+        }
+        user.status = UserStatus::Active;
+        let id = user.id.clone();
+        self.tell_of_user("user.activated", &id, None)
+    }
+
+    /// `permanently`: gone with all meetings; else only out of this account. A pending user can only be disassociated \[D].
+    pub(crate) fn remove_user(&mut self, key: &str, permanently: bool) -> Result<(), WorldError> {
+        let user = self.user_mut(key)?;
+        if permanently && user.status == UserStatus::Pending {
+            return Err(WorldError::State("a pending user can only be disassociated"));
+        }
+        let (id, email) = (user.id.clone(), user.email.clone());
+        self.tell_of_user(if permanently { "user.deleted" } else { "user.disassociated" }, &id, None)?;
+        self.account.users.remove(&id);
+        self.homes.remove(&email);
+        self.account.meetings.retain(|_, meeting| meeting.host_id != id);
+        Ok(())
+    }
+
+    /// Sets fields of a user, and tells of those that changed and of no others \[DOC].
+    pub(crate) fn update_user(&mut self, key: &str, wanted: &Map<String, Value>) -> Result<(), WorldError> {
+        let keep = self.account.quirks.unlicensed_keep_assistants;
+        let user = self.user_mut(key)?;
+        let mut changes = Changes::new();
+        for (name, new) in wanted {
+            let old = user.set(name, new);
+            if old != *new {
+                changes.push((name.clone(), old, new.clone()));
+            }
+        }
+        if !keep && !user.is_licensed() {
+            user.assistants.clear();
+        }
+        let id = user.id.clone();
+        if !changes.is_empty() {
+            let body = event::user_updated(self.account, &id, &changes, self.now);
+            self.emit("user.updated", body);
+        }
+        Ok(())
+    }
+
+    fn user_mut(&mut self, key: &str) -> Result<&mut User, WorldError> {
+        self.account.users.find_mut(key).ok_or_else(|| WorldError::NoUser(key.to_owned()))
+    }
+
+    fn tell_of_user(&mut self, name: &'static str, id: &str, made: Option<CreationType>) -> Result<(), WorldError> {
+        let user = self.account.users.find(id).ok_or_else(|| WorldError::NoUser(id.to_owned()))?;
+        let body = event::user(name, self.account, user, made, self.now);
+        self.emit(name, body);
+        Ok(())
+    }
+}
+
+impl User {
+    /// Sets a field under Zoom's name for it, and gives what it was.
+    fn set(&mut self, name: &str, value: &Value) -> Value {
+        let text = match name {
+            "type" => {
+                let old = Value::from(self.kind);
+                self.kind = value.as_i64().unwrap_or(self.kind);
+                return old;
+            }
+            "first_name" => &mut self.first_name,
+            "last_name" => &mut self.last_name,
+            "display_name" => &mut self.display_name,
+            _ => return self.fields.insert(name.to_owned(), value.clone()).unwrap_or(Value::Null),
+        };
+        let old = Value::from(text.as_str());
+        value.as_str().unwrap_or_default().clone_into(text);
+        old
+    }
+}

@@ -1,0 +1,110 @@
+//! `/metrics`, in the text format of `OpenMetrics`. Labels hold names of the configuration and codes, never ids or emails.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::AdminState;
+use super::problem::ApiProblem;
+use super::routes::waiting;
+
+type Labels = Vec<(&'static str, String)>;
+
+/// One scrape: all figures are read when they are asked for.
+#[derive(Default)]
+struct Scrape(Registry);
+
+impl Scrape {
+    fn gauges(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels, u64)>) {
+        let family = Family::<Labels, Gauge>::default();
+        for (labels, value) in values {
+            family.get_or_create(&labels).set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+        self.0.register(name, help, family);
+    }
+
+    fn counters(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels, u64)>) {
+        let family = Family::<Labels, Counter>::default();
+        for (labels, value) in values {
+            family.get_or_create(&labels).inc_by(value);
+        }
+        self.0.register(name, help, family);
+    }
+
+    /// A figure that has no labels.
+    fn gauge(&mut self, name: &str, help: &str, value: u64) {
+        let gauge: Gauge = Gauge::default();
+        gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        self.0.register(name, help, gauge);
+    }
+
+    fn text(&self) -> Result<String, ApiProblem> {
+        let mut text = String::new();
+        encode(&mut text, &self.0).map_err(|error| {
+            ApiProblem::new(http::StatusCode::INTERNAL_SERVER_ERROR, format!("cannot write the metrics: {error}"))
+        })?;
+        Ok(text)
+    }
+}
+
+fn one(label: &'static str, value: &impl ToString) -> Labels {
+    vec![(label, value.to_string())]
+}
+
+pub(super) async fn metrics(State(state): State<Arc<AdminState>>) -> Result<impl IntoResponse, ApiProblem> {
+    let status = state.store.status().await?;
+    let (waiting, _cut) = waiting(&state).await?;
+    let counts = state.stats.counts();
+    let mut scrape = Scrape::default();
+    let accepted: Counter = Counter::default();
+    accepted.inc_by(counts.accepted);
+    scrape.0.register("adjutant_deliveries_accepted", "Deliveries stored and answered 200", accepted);
+    let refused = counts.refused.iter().map(|(kind, count)| (one("kind", kind), *count));
+    scrape.counters("adjutant_deliveries_refused", "Requests refused, by kind", refused);
+    let outcomes = counts.outcomes.iter().map(|(kind, count)| (one("outcome", kind), *count));
+    scrape.counters("adjutant_outcomes", "Attempts ended, by what they came to", outcomes);
+    let calls = counts.zoom_calls.iter().map(|(class, count)| (one("status", class), *count));
+    scrape.counters("adjutant_zoom_calls", "Calls to Zoom, by class of status", calls);
+    let jobs = [
+        ("due", status.due),
+        ("running", status.running),
+        ("waiting", status.waiting),
+        ("parked", status.parked),
+        ("done", status.done),
+        ("cancelled", status.cancelled),
+    ];
+    scrape.gauges("adjutant_jobs", "Jobs, by state", jobs.map(|(state, count)| (one("state", &state), count)));
+    let reasons = waiting.iter().map(|(reason, count)| (one("reason", &reason.code()), *count));
+    scrape.gauges("adjutant_jobs_waiting", "Waiting jobs, by what they wait for", reasons);
+    let plain = [
+        ("adjutant_deliveries_stored", "Deliveries in the store", Some(status.deliveries)),
+        ("adjutant_deliveries_unplanned", "Deliveries not planned yet", Some(status.unplanned)),
+        ("adjutant_deliveries_parked", "Deliveries set aside", Some(status.parked_deliveries)),
+        ("adjutant_index_lag_records", "Journal records that the index has yet to take in", Some(status.index_lag)),
+        ("adjutant_store_free_bytes", "Free space where the store lives", status.disk_free_bytes),
+        ("adjutant_store_refusing", "1 while deliveries are refused", Some(u64::from(status.refusing.is_some()))),
+        ("adjutant_process_resident_bytes", "Resident memory of the process", resident_bytes()),
+    ];
+    for (name, help, value) in plain {
+        if let Some(value) = value {
+            scrape.gauge(name, help, value);
+        }
+    }
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], scrape.text()?))
+}
+
+/// None where the system does not say.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    kib.checked_mul(1_024)
+}

@@ -1,0 +1,109 @@
+//! The admin listener: what operators, their scripts and the command line ask for.
+//!
+//! Guarantees: but for `/livez` and `/readyz`, which say yes or no, nothing is answered without the bearer token, also on
+//! loopback; a request under a foreign host name is turned away first; a refused request changes nothing. It deliberately
+//! sends no CORS headers, and knows neither Zoom nor how the store keeps things.
+
+mod cursor;
+mod guard;
+mod metrics;
+mod problem;
+mod routes;
+pub mod token;
+pub mod view;
+
+pub use guard::Hosts;
+pub use problem::ApiProblem;
+pub use token::TokenHash;
+pub use view::Alarm;
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+
+use crate::account::AppKind;
+use crate::clock::{Clock, Timestamp};
+use crate::ids::{AccountId, AppName};
+use crate::store::Store;
+
+/// What the admin listener works with.
+#[derive(Debug)]
+pub struct AdminState {
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+    pub token: TokenHash,
+    pub hosts: Hosts,
+    pub apps: Vec<AdminApp>,
+    pub stats: Arc<dyn Stats>,
+    pub started_at: Timestamp,
+    /// Who moves jobs through this listener, for the audit log.
+    pub actor: String,
+}
+
+/// An app as the configuration has it, without its secrets.
+#[derive(Debug, Clone)]
+pub struct AdminApp {
+    pub name: AppName,
+    pub kind: AppKind,
+    pub accounts: Vec<AccountId>,
+}
+
+/// What the running parts have counted since the start.
+pub trait Stats: fmt::Debug + Send + Sync {
+    fn counts(&self) -> Counts;
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Counts {
+    /// Deliveries stored.
+    pub accepted: u64,
+    /// Requests refused, by [`RefusalKind::code`](crate::web::RefusalKind::code).
+    pub refused: Vec<(&'static str, u64)>,
+    /// By what an attempt came to: `done`, `snooze`, `retry`, `park`.
+    pub outcomes: Vec<(&'static str, u64)>,
+    /// By class: `2xx`, `4xx`, `429`, `5xx`, `none`.
+    pub zoom_calls: Vec<(&'static str, u64)>,
+    pub alarms: Vec<Alarm>,
+}
+
+/// Nothing runs, so nothing was counted: a store that is looked at while the service is stopped.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoStats;
+
+impl Stats for NoStats {
+    fn counts(&self) -> Counts {
+        Counts::default()
+    }
+}
+
+/// The listener's routes, guarded.
+pub fn router(state: Arc<AdminState>) -> Router {
+    let open = Router::new().route("/livez", get(routes::livez)).route("/readyz", get(routes::readyz));
+    let guarded = api(Arc::clone(&state)).layer(from_fn_with_state(Arc::clone(&state), guard::guard));
+    open.with_state(state).fallback_service(guarded)
+}
+
+/// The routes without the guard: for the command line on the folder of a stopped service.
+pub fn api(state: Arc<AdminState>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics::metrics))
+        .route("/v1/status", get(routes::status))
+        .route("/v1/jobs", get(routes::jobs))
+        .route("/v1/jobs/retry", post(routes::retry_cause))
+        .route("/v1/jobs/{id}", get(routes::job))
+        .route("/v1/jobs/{id}/retry", post(routes::retry))
+        .route("/v1/jobs/{id}/park", post(routes::park))
+        .route("/v1/deliveries", get(routes::deliveries))
+        .route("/v1/deliveries/{id}", get(routes::delivery))
+        .route("/v1/deliveries/{id}/replay", post(routes::replay))
+        .route("/v1/audit", get(routes::audit))
+        .route("/v1/audit/head", get(routes::audit_head))
+        .route("/v1/attention", get(routes::attention))
+        .route("/v1/apps", get(routes::apps))
+        .fallback(routes::nowhere)
+        .method_not_allowed_fallback(routes::wrong_method)
+        .with_state(state)
+}

@@ -1,0 +1,283 @@
+//! What each route does. Reads come from the store alone; moves go through it, so that they are on record.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use serde::Deserialize;
+
+use super::problem::ApiProblem;
+use super::view::{
+    Alarm, AppView, AttentionView, DeliveryView, EntriesView, HeadView, JobView, MovedView, ParkedView, RefusedView,
+    StatusView, WaitingView,
+};
+use super::{AdminState, cursor};
+use crate::ids::{AccountId, AppName, DeliveryId, JobId};
+use crate::job::{JobState, WaitReason};
+use crate::store::{DeliveryFilter, JobFilter, Move, Selector};
+
+/// Rows in one answer.
+const ROWS: usize = 100;
+const ROWS_MAX: usize = 1_000;
+/// Waiting jobs that are looked at to count them by reason.
+const WAITING_MAX: usize = 20_000;
+
+type Shared = State<Arc<AdminState>>;
+type Answer<T> = Result<Json<T>, ApiProblem>;
+/// A query string, whose mistakes are told as problems.
+type Asked<T> = Result<Query<T>, QueryRejection>;
+
+fn asked<T>(query: Asked<T>) -> Result<T, ApiProblem> {
+    match query {
+        Ok(Query(asked)) => Ok(asked),
+        Err(rejection) => Err(ApiProblem::bad_request(rejection.body_text())),
+    }
+}
+
+fn rows(limit: Option<usize>) -> Result<usize, ApiProblem> {
+    let limit = limit.unwrap_or(ROWS);
+    if (1..=ROWS_MAX).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(ApiProblem::bad_request(format!("limit is {limit}, expected 1 to {ROWS_MAX}")))
+    }
+}
+
+fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, ApiProblem>
+where
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error: T::Err| ApiProblem::bad_request(error.to_string()))
+}
+
+fn maybe<T: std::str::FromStr>(text: Option<&String>) -> Result<Option<T>, ApiProblem>
+where
+    T::Err: std::fmt::Display,
+{
+    text.map(|text| parsed(text)).transpose()
+}
+
+pub(super) async fn livez() -> &'static str {
+    "alive\n"
+}
+
+/// Says no more than yes or no: nobody has to show a token here.
+pub(super) async fn readyz(State(state): Shared) -> impl IntoResponse {
+    match state.store.status().await {
+        Ok(status) if status.refusing.is_none() => (StatusCode::OK, "ready\n"),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+    }
+}
+
+pub(super) async fn status(State(state): Shared) -> Answer<StatusView> {
+    let counts = state.stats.counts();
+    let refused = counts.refused.iter().filter(|(_, count)| *count > 0);
+    Ok(Json(StatusView {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_at: state.started_at.to_string(),
+        now: state.clock.now().to_string(),
+        store: state.store.status().await?.into(),
+        accepted: counts.accepted,
+        refused: refused.map(|(kind, count)| RefusedView { kind: (*kind).to_owned(), count: *count }).collect(),
+    }))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct JobsAsked {
+    state: Option<String>,
+    account: Option<String>,
+    cause: Option<String>,
+    before: Option<String>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn jobs(State(state): Shared, query: Asked<JobsAsked>) -> Answer<Vec<JobView>> {
+    const STATES: [&str; 6] = ["due", "running", "waiting", "parked", "done", "cancelled"];
+    let asked = asked(query)?;
+    if let Some(wrong) = asked.state.as_deref().filter(|state| !STATES.contains(state)) {
+        return Err(ApiProblem::bad_request(format!("state is {wrong:?}, expected one of {}", STATES.join(", "))));
+    }
+    let filter = JobFilter {
+        account: maybe(asked.account.as_ref())?,
+        before: maybe(asked.before.as_ref())?,
+        limit: rows(asked.limit)?,
+        state: asked.state,
+        cause: asked.cause,
+    };
+    Ok(Json(state.store.jobs(filter).await?.iter().map(JobView::from).collect()))
+}
+
+pub(super) async fn job(State(state): Shared, Path(id): Path<String>) -> Answer<JobView> {
+    let id: JobId = parsed(&id)?;
+    let job = state.store.job(id).await?.ok_or_else(|| ApiProblem::not_found(format!("job {id}")))?;
+    Ok(Json(JobView::from(&job)))
+}
+
+pub(super) async fn retry(State(state): Shared, Path(id): Path<String>) -> Answer<MovedView> {
+    move_jobs(&state, Selector::Job(parsed(&id)?), Move::Retry).await
+}
+
+pub(super) async fn park(State(state): Shared, Path(id): Path<String>) -> Answer<MovedView> {
+    move_jobs(&state, Selector::Job(parsed(&id)?), Move::Park).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CauseAsked {
+    cause: String,
+    account: Option<String>,
+}
+
+pub(super) async fn retry_cause(State(state): Shared, query: Asked<CauseAsked>) -> Answer<MovedView> {
+    let CauseAsked { cause, account } = asked(query)?;
+    let account: Option<AccountId> = maybe(account.as_ref())?;
+    move_jobs(&state, Selector::ParkedFor { cause, account }, Move::Retry).await
+}
+
+async fn move_jobs(state: &AdminState, which: Selector, to: Move) -> Answer<MovedView> {
+    let moved = state.store.move_jobs(which, to, &state.actor, state.clock.now()).await?;
+    Ok(Json(MovedView { moved }))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeliveriesAsked {
+    app: Option<String>,
+    #[serde(default)]
+    parked: bool,
+    before: Option<String>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn deliveries(State(state): Shared, query: Asked<DeliveriesAsked>) -> Answer<Vec<DeliveryView>> {
+    let asked = asked(query)?;
+    let filter = DeliveryFilter {
+        app: maybe::<AppName>(asked.app.as_ref())?,
+        parked: asked.parked,
+        before: maybe(asked.before.as_ref())?,
+        limit: rows(asked.limit)?,
+    };
+    Ok(Json(state.store.deliveries(filter).await?.iter().map(DeliveryView::from).collect()))
+}
+
+pub(super) async fn delivery(State(state): Shared, Path(id): Path<String>) -> Answer<DeliveryView> {
+    let id: DeliveryId = parsed(&id)?;
+    let found = state.store.delivery(id).await?;
+    let (delivery, status) = found.ok_or_else(|| ApiProblem::not_found(format!("delivery {id}")))?;
+    Ok(Json(DeliveryView::of(&delivery, &status)))
+}
+
+pub(super) async fn replay(State(state): Shared, Path(id): Path<String>) -> Answer<MovedView> {
+    let id: DeliveryId = parsed(&id)?;
+    state.store.replay(id, &state.actor, state.clock.now()).await?;
+    Ok(Json(MovedView { moved: 1 }))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuditAsked {
+    after: Option<String>,
+    limit: Option<usize>,
+    /// The newest so many, instead of `after`.
+    last: Option<u64>,
+}
+
+pub(super) async fn audit(State(state): Shared, query: Asked<AuditAsked>) -> Answer<EntriesView> {
+    let AuditAsked { after, limit, last } = asked(query)?;
+    let from = match (after, last) {
+        (Some(_), Some(_)) => return Err(ApiProblem::bad_request("give after or last, not both")),
+        (Some(after), None) => {
+            cursor::decode(&after).ok_or_else(|| ApiProblem::bad_request("after is no cursor of this log"))?
+        }
+        (None, Some(last)) => state.store.tree_head().await?.size.saturating_sub(last),
+        (None, None) => 0,
+    };
+    let entries = state.store.entries(from, rows(limit)?).await?;
+    let next = entries.last().map_or(from, |entry| entry.index.saturating_add(1));
+    Ok(Json(EntriesView { entries: entries.into_iter().map(Into::into).collect(), next: cursor::encode(next) }))
+}
+
+pub(super) async fn audit_head(State(state): Shared) -> Answer<HeadView> {
+    let head = state.store.tree_head().await?;
+    Ok(Json(HeadView { size: head.size, root: hex::encode(head.root) }))
+}
+
+pub(super) async fn attention(State(state): Shared) -> Answer<AttentionView> {
+    let status = state.store.status().await?;
+    let mut alarms = state.stats.counts().alarms;
+    if let Some(why) = &status.refusing {
+        alarms.insert(
+            0,
+            Alarm {
+                code: "refusing".to_owned(),
+                what: format!("deliveries are refused: {why}"),
+                advice: "Zoom sends each again after 5, 20 and 60 minutes, then never: mend the cause before"
+                    .to_owned(),
+            },
+        );
+    }
+    let mut parked = Vec::new();
+    for group in state.store.parked().await? {
+        let example = state.store.job(group.example).await?;
+        parked.push(ParkedView::new(&group, example.as_ref()));
+    }
+    let (waiting, waiting_cut) = waiting(&state).await?;
+    let waiting = waiting.into_iter().map(|(reason, count)| WaitingView {
+        reason: reason.code().to_owned(),
+        count,
+        meaning: reason.to_string(),
+    });
+    let (waiting, parked_deliveries) = (waiting.collect(), status.parked_deliveries);
+    Ok(Json(AttentionView { alarms, parked, parked_deliveries, waiting, waiting_cut }))
+}
+
+/// Waiting jobs by reason, and whether they were too many to look at.
+pub(super) async fn waiting(state: &AdminState) -> Result<(BTreeMap<WaitReason, u64>, bool), ApiProblem> {
+    let mut counts = BTreeMap::<WaitReason, u64>::new();
+    let mut before = None;
+    for _ in 0..WAITING_MAX / ROWS_MAX {
+        let filter = JobFilter { state: Some("waiting".to_owned()), before, limit: ROWS_MAX, ..JobFilter::default() };
+        let page = state.store.jobs(filter).await?;
+        for job in &page {
+            if let JobState::Waiting { reason, .. } = job.state {
+                let count = counts.entry(reason).or_default();
+                *count = count.saturating_add(1);
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() == ROWS_MAX => before = Some(last.id),
+            _ => return Ok((counts, false)),
+        }
+    }
+    Ok((counts, true))
+}
+
+pub(super) async fn apps(State(state): Shared) -> Answer<Vec<AppView>> {
+    let mut views = Vec::new();
+    for app in &state.apps {
+        let seen = state.store.app_state(&app.name).await?;
+        let text = |at: Option<crate::clock::Timestamp>| at.map(|at| at.to_string());
+        views.push(AppView {
+            name: app.name.to_string(),
+            kind: app.kind,
+            accounts: app.accounts.iter().map(ToString::to_string).collect(),
+            verified_at: text(seen.verified_at),
+            validated_at: text(seen.validated_at),
+            secrets_changed_at: text(seen.secrets_changed_at),
+        });
+    }
+    Ok(Json(views))
+}
+
+pub(super) async fn nowhere() -> ApiProblem {
+    ApiProblem::new(StatusCode::NOT_FOUND, "there is no such route")
+}
+
+pub(super) async fn wrong_method() -> ApiProblem {
+    ApiProblem::new(StatusCode::METHOD_NOT_ALLOWED, "this route takes another method")
+}

@@ -1,0 +1,352 @@
+//! What the admin API says: plain JSON with ids as text and times in RFC 3339. Scripts rely on these names.
+
+use serde::{Deserialize, Serialize};
+
+use crate::account::AppKind;
+use crate::audit::{Call, Entry};
+use crate::event::signature::Verified;
+use crate::job::{Effect, Job, JobState, ParkCause};
+use crate::store::{DeliveryStatus, DeliverySummary, ParkedGroup, StoredDelivery};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobView {
+    pub id: String,
+    pub app: String,
+    pub account: String,
+    pub rule: String,
+    pub subject: String,
+    /// `due`, `running`, `waiting`, `parked`, `done` or `cancelled`.
+    pub state: String,
+    /// When it becomes due, its lease ends, it began to wait, was parked or finished.
+    pub at: String,
+    /// Why it was put off, waits or is parked, or what it came to.
+    pub why: Option<String>,
+    /// The code that `retry --cause` takes, while it is parked; what it waits for, while it waits.
+    pub cause: Option<String>,
+    /// What a person can do.
+    pub advice: Option<String>,
+    pub attempts: u32,
+    pub made_at: String,
+    pub made_by: String,
+    pub asked_by: String,
+}
+
+impl From<&Job> for JobView {
+    fn from(job: &Job) -> Self {
+        let (at, why, cause, advice) = match &job.state {
+            JobState::Due { at, why } => (*at, why.clone(), None, None),
+            JobState::Running { lease } => (lease.until, None, None, None),
+            JobState::Waiting { since, reason } => (*since, Some(reason.to_string()), Some(reason.code()), None),
+            JobState::Parked { at, cause } => {
+                (*at, Some(cause.to_string()), Some(cause.code()), Some(cause.advice().to_owned()))
+            }
+            JobState::Done { at, effect } => (*at, Some(effect_in_words(effect)), None, None),
+            JobState::Cancelled { at, why } => (*at, Some(why.clone()), None, None),
+        };
+        Self {
+            id: job.id.to_string(),
+            app: job.app.to_string(),
+            account: job.account.to_string(),
+            rule: job.rule.to_string(),
+            subject: job.subject.key(),
+            state: job.state.name().to_owned(),
+            at: at.to_string(),
+            why,
+            cause: cause.map(str::to_owned),
+            advice,
+            attempts: job.attempts,
+            made_at: job.made_at.to_string(),
+            made_by: job.made_by.to_string(),
+            asked_by: job.asked_by.to_string(),
+        }
+    }
+}
+
+fn effect_in_words(effect: &Effect) -> String {
+    match effect {
+        Effect::Changed { what } => format!("changed: {what}"),
+        Effect::AlreadyRight => "already right".to_owned(),
+        Effect::WouldChange { what } => format!("would change: {what}"),
+        Effect::NotApplicable { why } => format!("not applicable: {why}"),
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryView {
+    pub id: String,
+    pub app: String,
+    pub received_at: String,
+    /// `unplanned`, `planned` or `parked`.
+    pub status: String,
+    /// What the planner decided, or why it is set aside.
+    pub code: Option<String>,
+    pub jobs: Vec<String>,
+    /// None once the body was pruned.
+    pub bytes: Option<u64>,
+    pub duplicate_of: Option<String>,
+    pub same_request_as: Option<String>,
+    /// The event's name. Only where one delivery is shown.
+    pub event: Option<String>,
+    /// The body with secrets taken out. Only where one delivery is shown; none where it is not JSON or was pruned.
+    pub body: Option<serde_json::Value>,
+}
+
+impl DeliveryView {
+    fn new(id: String, app: String, received_at: String, status: &DeliveryStatus) -> Self {
+        let (status, code, jobs) = match status {
+            DeliveryStatus::Unplanned => ("unplanned", None, Vec::new()),
+            DeliveryStatus::Planned { code, jobs } => {
+                ("planned", Some(code.clone()), jobs.iter().map(ToString::to_string).collect())
+            }
+            DeliveryStatus::Parked { cause } => ("parked", Some(cause.clone()), Vec::new()),
+        };
+        Self {
+            id,
+            app,
+            received_at,
+            status: status.to_owned(),
+            code,
+            jobs,
+            bytes: None,
+            duplicate_of: None,
+            same_request_as: None,
+            event: None,
+            body: None,
+        }
+    }
+
+    pub fn of(delivery: &StoredDelivery, status: &DeliveryStatus) -> Self {
+        let (id, app, at) = (delivery.id.to_string(), delivery.app.to_string(), delivery.received_at.to_string());
+        let body = delivery.verified.as_ref().map(Verified::body);
+        let mut json = body.and_then(|body| serde_json::from_slice::<serde_json::Value>(body).ok());
+        json.as_mut().into_iter().for_each(redact);
+        let event = json.as_ref().and_then(|json| json.get("event")?.as_str().map(str::to_owned));
+        Self {
+            bytes: body.and_then(|body| u64::try_from(body.len()).ok()),
+            duplicate_of: delivery.duplicate_of.map(|id| id.to_string()),
+            same_request_as: delivery.same_request_as.map(|id| id.to_string()),
+            event,
+            body: json,
+            ..Self::new(id, app, at, status)
+        }
+    }
+}
+
+impl From<&DeliverySummary> for DeliveryView {
+    fn from(row: &DeliverySummary) -> Self {
+        let view = Self::new(row.id.to_string(), row.app.to_string(), row.received_at.to_string(), &row.status);
+        Self { bytes: Some(row.bytes), ..view }
+    }
+}
+
+/// Takes out what opens a meeting or an account.
+fn redact(value: &mut serde_json::Value) {
+    const SECRET: [&str; 10] = [
+        "host_key",
+        "password",
+        "passcode",
+        "plainToken",
+        "token",
+        "download_token",
+        "start_url",
+        "join_url",
+        "h323_password",
+        "encrypted_password",
+    ];
+    match value {
+        serde_json::Value::Object(map) => {
+            for (key, value) in map {
+                if SECRET.contains(&key.as_str()) {
+                    *value = "***".into();
+                } else {
+                    redact(value);
+                }
+            }
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(redact),
+        _ => {}
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryView {
+    pub index: u64,
+    pub at: String,
+    pub kind: String,
+    pub code: String,
+    pub app: Option<String>,
+    pub account: Option<String>,
+    pub delivery: Option<String>,
+    pub job: Option<String>,
+    pub rule: Option<String>,
+    pub subject: Option<String>,
+    pub note: Option<String>,
+    pub call: Option<Call>,
+    /// The RFC 6962 leaf hash, in hex.
+    pub leaf: String,
+}
+
+impl From<Entry> for EntryView {
+    fn from(entry: Entry) -> Self {
+        let (subject, note, call) =
+            entry.detail.map_or((None, None, None), |detail| (detail.subject, Some(detail.note), detail.call));
+        Self {
+            index: entry.index,
+            at: entry.at.to_string(),
+            kind: entry.kind.code().to_owned(),
+            code: entry.code,
+            app: entry.app.map(|id| id.to_string()),
+            account: entry.account.map(|id| id.to_string()),
+            delivery: entry.delivery.map(|id| id.to_string()),
+            job: entry.job.map(|id| id.to_string()),
+            rule: entry.rule.map(|id| id.to_string()),
+            subject,
+            note: note.filter(|note| !note.is_empty()),
+            call,
+            leaf: hex::encode(entry.leaf),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntriesView {
+    pub entries: Vec<EntryView>,
+    /// Where to go on: give it as `after`. It stays the same where there is nothing new.
+    pub next: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeadView {
+    pub size: u64,
+    /// The RFC 6962 root, in hex.
+    pub root: String,
+}
+
+/// Parked jobs of one cause and account: one item for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParkedView {
+    pub cause: String,
+    pub account: String,
+    pub count: u64,
+    pub example: String,
+    pub since: String,
+    pub why: Option<String>,
+    pub advice: Option<String>,
+}
+
+impl ParkedView {
+    pub fn new(group: &ParkedGroup, example: Option<&Job>) -> Self {
+        let cause: Option<&ParkCause> = example.and_then(|job| match &job.state {
+            JobState::Parked { cause, .. } => Some(cause),
+            _ => None,
+        });
+        Self {
+            cause: group.cause.clone(),
+            account: group.account.to_string(),
+            count: group.count,
+            example: group.example.to_string(),
+            since: group.since.to_string(),
+            why: cause.map(ToString::to_string),
+            advice: cause.map(|cause| cause.advice().to_owned()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingView {
+    pub reason: String,
+    pub count: u64,
+    pub meaning: String,
+}
+
+/// Something that a person should know, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// Short and stable.
+    pub code: String,
+    pub what: String,
+    pub advice: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttentionView {
+    pub alarms: Vec<Alarm>,
+    pub parked: Vec<ParkedView>,
+    pub parked_deliveries: u64,
+    pub waiting: Vec<WaitingView>,
+    /// Whether the waiting jobs were too many to be counted to the end.
+    pub waiting_cut: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppView {
+    pub name: String,
+    pub kind: AppKind,
+    pub accounts: Vec<String>,
+    /// The newest delivery whose signature was good.
+    pub verified_at: Option<String>,
+    /// The newest answered `endpoint.url_validation`.
+    pub validated_at: Option<String>,
+    pub secrets_changed_at: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedView {
+    pub kind: String,
+    pub count: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusView {
+    pub version: String,
+    pub started_at: String,
+    pub now: String,
+    pub store: StoreView,
+    /// Deliveries stored since the start.
+    pub accepted: u64,
+    /// Requests refused since the start, by kind.
+    pub refused: Vec<RefusedView>,
+}
+
+/// As [`crate::store::Status`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreView {
+    pub deliveries: u64,
+    pub unplanned: u64,
+    pub parked_deliveries: u64,
+    pub due: u64,
+    pub running: u64,
+    pub waiting: u64,
+    pub parked: u64,
+    pub done: u64,
+    pub cancelled: u64,
+    pub index_lag: u64,
+    pub disk_free_bytes: Option<u64>,
+    pub refusing: Option<String>,
+}
+
+impl From<crate::store::Status> for StoreView {
+    fn from(status: crate::store::Status) -> Self {
+        let crate::store::Status { deliveries, unplanned, parked_deliveries, due, running, waiting, .. } = status;
+        let crate::store::Status { parked, done, cancelled, index_lag, disk_free_bytes, refusing, .. } = status;
+        Self {
+            deliveries,
+            unplanned,
+            parked_deliveries,
+            due,
+            running,
+            waiting,
+            parked,
+            done,
+            cancelled,
+            index_lag,
+            disk_free_bytes,
+            refusing,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MovedView {
+    pub moved: u64,
+}

@@ -1,0 +1,412 @@
+//! The receiver: `POST /webhooks/{app}`. Verifies, stores, answers; plans nothing.
+//!
+//! Guarantees:
+//! - 200 is made from a [`Receipt`], which a store gives only for what is on disk, or from the answer to a signed
+//!   `endpoint.url_validation`, and from nothing else;
+//! - nothing is parsed before its signature was verified, and nothing but a possible url validation before it is stored;
+//! - what Zoom would forget is refused only where it is no delivery at all: Zoom retries a 5xx (+5, +20, +60 minutes) and
+//!   forgets a 4xx, so a secret that is new or unproven, a wrong clock and a store that cannot take more are answered 503;
+//! - no answer tells a stranger why: bodies are empty.
+//!
+//! The order of checks: path (404), method (405), content encoding (415), declared size (413), headers (400), size while
+//! it is read (413), signature (401, or 503 within the grace), window (503), store (503). Headers are looked at before the
+//! body is read, so that nobody unsigned makes us keep one for nothing.
+//!
+//! Deliberately does not know what events mean, which accounts an app holds, or what a duplicate is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use super::body::{self, Room};
+use super::refusals::Refusals;
+use super::{OncePerMinute, RefusalKind};
+use crate::clock::{Clock, Timestamp};
+use crate::event::signature::{self, PlainToken, Refusal, Secret, Stamp, Verified, Window};
+use crate::event::{What, wire};
+use crate::ids::AppName;
+use crate::store::{AppState, NewDelivery, Receipt, Store, StoreError};
+
+/// `[receiver]` in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReceiverSettings {
+    /// The largest body that is taken, in bytes. A larger one is answered 413, and Zoom forgets it.
+    pub body_bytes_max: usize,
+    /// Memory for all bodies that come in more than one piece, in bytes. Beyond it 503.
+    pub bodies_bytes_max: usize,
+    /// How old the signed timestamp may be, in seconds. Zoom's last retry comes after 85 minutes.
+    pub window_past_secs: u32,
+    /// How far ahead of this machine's clock the signed timestamp may be, in seconds.
+    pub window_future_secs: u32,
+    /// For how long after a change of an app's secrets a bad signature is answered 503 instead of 401, in minutes.
+    pub secret_grace_minutes: u32,
+    /// What a 503 says in `Retry-After`, in seconds. Zoom keeps to its own schedule; proxies and tests look at it.
+    pub retry_after_secs: u32,
+}
+
+impl Default for ReceiverSettings {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 1 << 20,
+            bodies_bytes_max: 64 << 20,
+            window_past_secs: 7200,
+            window_future_secs: 300,
+            secret_grace_minutes: 120,
+            retry_after_secs: 60,
+        }
+    }
+}
+
+/// An app as the receiver knows it: its name in the path, and its webhook secrets, the newest first.
+#[derive(Debug, Clone)]
+pub struct ReceiverApp {
+    pub name: AppName,
+    pub secrets: Vec<Secret>,
+}
+
+/// Receives the webhooks of all apps.
+#[derive(Debug)]
+pub struct Receiver {
+    apps: BTreeMap<Box<str>, App>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    settings: ReceiverSettings,
+    window: Window,
+    retry_after: HeaderValue,
+    room: Room,
+    stats: ReceiverStats,
+}
+
+#[derive(Debug)]
+struct App {
+    name: AppName,
+    secrets: Vec<Secret>,
+    verified_at: Moment,
+    validated_at: Moment,
+    secrets_changed_at: Option<Timestamp>,
+}
+
+/// A moment that many write and read; none until the first.
+#[derive(Debug)]
+struct Moment(AtomicI64);
+
+impl Moment {
+    const NEVER: i64 = i64::MIN;
+
+    fn new(at: Option<Timestamp>) -> Self {
+        Self(AtomicI64::new(at.map_or(Self::NEVER, Timestamp::as_millis)))
+    }
+
+    fn set(&self, at: Timestamp) {
+        self.0.store(at.as_millis(), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Option<Timestamp> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|at| *at != Self::NEVER).map(Timestamp::from_millis)
+    }
+}
+
+/// What the receiver did since it started.
+#[derive(Debug)]
+pub struct ReceiverStats {
+    accepted: AtomicU64,
+    validated: AtomicU64,
+    bad_plain_tokens: AtomicU64,
+    last_skew_secs: AtomicI64,
+    clock_alarm_at: Moment,
+    refusals: Refusals,
+    clock_logged: OncePerMinute,
+    store_logged: OncePerMinute,
+}
+
+impl ReceiverStats {
+    fn new() -> Self {
+        Self {
+            accepted: AtomicU64::new(0),
+            validated: AtomicU64::new(0),
+            bad_plain_tokens: AtomicU64::new(0),
+            last_skew_secs: AtomicI64::new(0),
+            clock_alarm_at: Moment::new(None),
+            refusals: Refusals::default(),
+            clock_logged: OncePerMinute::default(),
+            store_logged: OncePerMinute::default(),
+        }
+    }
+
+    /// Deliveries that were stored, duplicates included: those are found when planning.
+    pub fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    /// Url validations that were answered.
+    pub fn validated(&self) -> u64 {
+        self.validated.load(Ordering::Relaxed)
+    }
+
+    /// Signed url validations whose token is not plain: stored as deliveries, never signed.
+    pub fn bad_plain_tokens(&self) -> u64 {
+        self.bad_plain_tokens.load(Ordering::Relaxed)
+    }
+
+    /// Every kind of refusal with its count since the start.
+    pub fn refusals(&self) -> Vec<(RefusalKind, u64)> {
+        self.refusals.totals()
+    }
+
+    /// When a good signature was last outside the window, and by how many seconds: our time less the signed one.
+    pub fn clock_alarm(&self) -> Option<(Timestamp, i64)> {
+        self.clock_alarm_at.get().map(|at| (at, self.last_skew_secs.load(Ordering::Relaxed)))
+    }
+}
+
+/// How the receiver sees one app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AppView {
+    /// The newest stored delivery.
+    pub verified_at: Option<Timestamp>,
+    /// The newest answered url validation.
+    pub validated_at: Option<Timestamp>,
+    /// A bad signature is answered 503 now.
+    pub in_grace: bool,
+}
+
+impl Receiver {
+    /// Tells the store which secrets are in use, and learns whether each app's are proven.
+    pub async fn open(
+        apps: Vec<ReceiverApp>,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        settings: ReceiverSettings,
+    ) -> Result<Arc<Self>, StoreError> {
+        let mut known = BTreeMap::new();
+        for ReceiverApp { name, secrets } in apps {
+            let state = store.secrets_seen(&name, signature::fingerprint(&secrets), clock.now()).await?;
+            known.insert(name.as_str().into(), App::new(name, secrets, state));
+        }
+        Ok(Arc::new(Self {
+            apps: known,
+            store,
+            clock,
+            window: Window { past: settings.window_past_secs, future: settings.window_future_secs },
+            retry_after: HeaderValue::from(settings.retry_after_secs),
+            room: Room::new(settings.bodies_bytes_max),
+            stats: ReceiverStats::new(),
+            settings,
+        }))
+    }
+
+    /// `POST /webhooks/{app}` and `GET /livez`; nothing else. To be merged with the other public routes, if any.
+    pub fn router(self: &Arc<Self>) -> Router {
+        Router::new()
+            .route("/webhooks/{app}", post(receive))
+            .route("/livez", get(|| async { StatusCode::OK }))
+            .method_not_allowed_fallback(wrong_method)
+            .fallback(unknown_path)
+            .with_state(Arc::clone(self))
+    }
+
+    pub const fn stats(&self) -> &ReceiverStats {
+        &self.stats
+    }
+
+    /// Takes the refusals that were counted since the last call: the start of the minute, the kind, how many.
+    pub fn drain_refusals(&self) -> Vec<(Timestamp, RefusalKind, u64)> {
+        self.stats.refusals.drain()
+    }
+
+    pub fn app(&self, name: &AppName) -> Option<AppView> {
+        let app = self.apps.get(name.as_str())?;
+        Some(AppView {
+            verified_at: app.verified_at.get(),
+            validated_at: app.validated_at.get(),
+            in_grace: self.in_grace(app, self.clock.now()),
+        })
+    }
+
+    async fn receive(&self, request: Request) -> Result<Accepted, RefusalKind> {
+        let (parts, body) = request.into_parts();
+        let app = parts.uri.path().strip_prefix("/webhooks/").and_then(|app| self.apps.get(app));
+        let app = app.ok_or(RefusalKind::UnknownApp)?;
+        if is_encoded(&parts.headers) {
+            return Err(RefusalKind::Encoding);
+        }
+        let declared = axum::body::HttpBody::size_hint(&body).lower();
+        if usize::try_from(declared).unwrap_or(usize::MAX) > self.settings.body_bytes_max {
+            return Err(RefusalKind::TooLarge);
+        }
+        let stamp = Stamp::read(&parts.headers).map_err(|_| RefusalKind::Malformed)?;
+        let (body, _share) = body::read(body, self.settings.body_bytes_max, &self.room).await?;
+        let now = self.clock.now();
+        let (verified, secret) = stamp
+            .verify(body, &app.secrets, now.as_secs(), self.window)
+            .map_err(|refusal| self.refused(app, refusal, now))?;
+        if let Some(answer) = self.url_validation(app, &verified, secret, now) {
+            return Ok(answer);
+        }
+        let delivery = NewDelivery { app: app.name.clone(), received_at: now, verified };
+        match self.store.deliver(delivery).await {
+            Ok(receipt) => {
+                app.verified_at.set(now);
+                self.stats.accepted.fetch_add(1, Ordering::Relaxed);
+                Ok(Accepted::Stored(receipt))
+            }
+            Err(error) => {
+                if self.stats.store_logged.pass(now) {
+                    tracing::error!(app = %app.name, %error, "failed to store deliveries; Zoom is told to try again");
+                }
+                Err(RefusalKind::Unstored)
+            }
+        }
+    }
+
+    fn refused(&self, app: &App, refusal: Refusal, now: Timestamp) -> RefusalKind {
+        match refusal {
+            Refusal::Malformed(_) => RefusalKind::Malformed,
+            Refusal::Signature if self.in_grace(app, now) => RefusalKind::SignatureInGrace,
+            Refusal::Signature => RefusalKind::Signature,
+            Refusal::Window { skew_secs } => {
+                self.stats.last_skew_secs.store(skew_secs, Ordering::Relaxed);
+                self.stats.clock_alarm_at.set(now);
+                if self.stats.clock_logged.pass(now) {
+                    tracing::warn!(app = %app.name, skew_secs, "a good signature is outside the window: check the clock");
+                }
+                RefusalKind::Window
+            }
+        }
+    }
+
+    /// Whether a bad signature may be our own fault: no delivery ever fitted the secrets, or they are new.
+    fn in_grace(&self, app: &App, now: Timestamp) -> bool {
+        let grace = Duration::from_secs(u64::from(self.settings.secret_grace_minutes) * 60);
+        app.secrets.is_empty()
+            || app.verified_at.get().is_none()
+            || app.secrets_changed_at.is_some_and(|changed| now < changed.plus(grace))
+    }
+
+    /// Answers a url validation. One whose token is not plain is left to be stored like any other delivery: it is signed,
+    /// so it is Zoom's, but what it asks for could be a forged signature.
+    fn url_validation(&self, app: &App, verified: &Verified, secret: &Secret, now: Timestamp) -> Option<Accepted> {
+        // A name written with JSON escapes slips through here, and is stored and not answered: safe.
+        if !std::str::from_utf8(verified.body()).is_ok_and(|body| body.contains(wire::URL_VALIDATION)) {
+            return None;
+        }
+        let What::UrlValidation { plain_token } = wire::parse(verified).ok()?.what else { return None };
+        let Ok(token) = PlainToken::parse(&plain_token) else {
+            self.stats.bad_plain_tokens.fetch_add(1, Ordering::Relaxed);
+            return None;
+        };
+        app.validated_at.set(now);
+        self.stats.validated.fetch_add(1, Ordering::Relaxed);
+        let (store, name) = (Arc::clone(&self.store), app.name.clone());
+        // Off the way of the answer: Zoom waits 3 seconds, and nothing depends on this note.
+        tokio::spawn(async move {
+            if let Err(error) = store.validated(&name, now).await {
+                tracing::warn!(app = %name, %error, "failed to note an answered url validation");
+            }
+        });
+        Some(Accepted::Validated(Answer::new(secret, &token)))
+    }
+}
+
+impl App {
+    fn new(name: AppName, secrets: Vec<Secret>, state: AppState) -> Self {
+        Self {
+            name,
+            secrets,
+            verified_at: Moment::new(state.verified_at),
+            validated_at: Moment::new(state.validated_at),
+            secrets_changed_at: state.secrets_changed_at,
+        }
+    }
+}
+
+/// What is answered 200, each with its proof.
+enum Accepted {
+    Stored(Receipt),
+    Validated(Answer),
+}
+
+/// The documented JSON of an answered url validation.
+struct Answer(String);
+
+impl Answer {
+    fn new(secret: &Secret, token: &PlainToken) -> Self {
+        // Neither alphabet has anything that JSON escapes.
+        let encrypted = signature::encrypted_token(secret, token);
+        Self(format!(r#"{{"plainToken":"{}","encryptedToken":"{encrypted}"}}"#, token.as_str()))
+    }
+}
+
+impl IntoResponse for Accepted {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Stored(_receipt) => StatusCode::OK.into_response(),
+            Self::Validated(Answer(json)) => {
+                let mut response = Response::new(Body::from(Bytes::from(json)));
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                response
+            }
+        }
+    }
+}
+
+async fn receive(State(receiver): State<Arc<Receiver>>, request: Request) -> Response {
+    match receiver.receive(request).await {
+        Ok(accepted) => accepted.into_response(),
+        Err(kind) => receiver.refuse(kind),
+    }
+}
+
+async fn wrong_method(State(receiver): State<Arc<Receiver>>) -> Response {
+    receiver.refuse(RefusalKind::Method)
+}
+
+async fn unknown_path(State(receiver): State<Arc<Receiver>>) -> Response {
+    receiver.refuse(RefusalKind::UnknownPath)
+}
+
+impl Receiver {
+    fn refuse(&self, kind: RefusalKind) -> Response {
+        self.stats.refusals.count(kind, self.clock.now());
+        let mut response = status(kind).into_response();
+        if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, self.retry_after.clone());
+        }
+        response
+    }
+}
+
+const fn status(kind: RefusalKind) -> StatusCode {
+    match kind {
+        RefusalKind::UnknownPath | RefusalKind::UnknownApp => StatusCode::NOT_FOUND,
+        RefusalKind::Method => StatusCode::METHOD_NOT_ALLOWED,
+        RefusalKind::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        RefusalKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        RefusalKind::Malformed | RefusalKind::BrokenBody => StatusCode::BAD_REQUEST,
+        RefusalKind::SlowBody => StatusCode::REQUEST_TIMEOUT,
+        RefusalKind::Signature => StatusCode::UNAUTHORIZED,
+        RefusalKind::Crowded | RefusalKind::SignatureInGrace | RefusalKind::Window | RefusalKind::Unstored => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    }
+}
+
+/// Any coding but `identity` and, for the transfer, plain chunks.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let other_than = |name, plain: &str| {
+        headers.get_all(name).iter().any(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(plain.as_bytes()))
+    };
+    other_than(CONTENT_ENCODING, "identity") || other_than(TRANSFER_ENCODING, "chunked")
+}

@@ -1,0 +1,290 @@
+//! What is worth remembering of an account between jobs: its API users and its size.
+//!
+//! A cache and no truth: it can be dropped at any time, and what it says is as old as its settings allow.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::account::{Account, UserKey};
+use crate::clock::{Timestamp, lock};
+use crate::ids::{AccountId, Email, JobId, RuleName, UserId};
+use crate::job::Job;
+use crate::zoom::{Page, Status, User, Zoom, ZoomError};
+
+/// Pages that are read where Zoom does not state a total: 300 users each.
+const COUNT_PAGES_MAX: u32 = 400;
+const COUNT_PAGE_SIZE: u32 = 300;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FactsSettings {
+    /// How long the state of an API user is trusted, in seconds. An event about the user ends that at once.
+    pub api_user_secs: u32,
+    /// How long the number of an account's active users is trusted, in seconds.
+    pub account_size_secs: u32,
+}
+
+impl Default for FactsSettings {
+    fn default() -> Self {
+        Self { api_user_secs: 60, account_size_secs: 3600 }
+    }
+}
+
+/// An API user, as Zoom knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiUser {
+    /// As it is configured: what is granted.
+    pub key: UserKey,
+    pub id: Option<UserId>,
+    pub email: Option<Email>,
+    /// Why it cannot be an assistant, if it cannot.
+    pub unusable: Option<String>,
+}
+
+impl ApiUser {
+    fn found(key: &UserKey, user: User) -> Self {
+        let unusable = match user.status {
+            Status::Inactive => Some("it is deactivated"),
+            Status::Pending => Some("its invitation was not accepted"),
+            Status::Unknown => Some("Zoom does not say that it is active"),
+            Status::Active if !user.is_licensed() => Some("it has no licence"),
+            Status::Active => None,
+        };
+        Self { key: key.clone(), id: user.id, email: user.email, unusable: unusable.map(str::to_owned) }
+    }
+
+    fn missing(key: &UserKey) -> Self {
+        let (id, email) = match key {
+            UserKey::Id(id) => (Some(id.clone()), None),
+            UserKey::Email(email) => (None, Some(email.clone())),
+        };
+        Self { key: key.clone(), id, email, unusable: Some("Zoom does not know it".to_owned()) }
+    }
+
+    /// Whether this is the user with that id or email.
+    pub fn is(&self, id: Option<&UserId>, email: Option<&Email>) -> bool {
+        is_key(&self.key, id, email)
+            || (self.id.is_some() && self.id.as_ref() == id)
+            || (self.email.is_some() && self.email.as_ref() == email)
+    }
+}
+
+/// Whether a user with that id or email is the one that the key names.
+pub(super) fn is_key(key: &UserKey, id: Option<&UserId>, email: Option<&Email>) -> bool {
+    match key {
+        UserKey::Id(key) => id == Some(key),
+        UserKey::Email(key) => email == Some(key),
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Facts {
+    settings: FactsSettings,
+    accounts: Mutex<HashMap<AccountId, Known>>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Held while Zoom is asked, so that of many jobs that miss the same fact one asks.
+    asking: Arc<tokio::sync::Mutex<()>>,
+    /// Grows whenever something is forgotten, so that an answer that was asked for before is not kept.
+    generation: u64,
+    api_users: HashMap<UserKey, (Timestamp, ApiUser)>,
+    ids: HashMap<UserId, UserKey>,
+    reported: HashSet<UserKey>,
+    active_users: Option<(Timestamp, u64)>,
+    put_off: HashMap<RuleName, PutOff>,
+}
+
+/// Jobs of a rule that is at its limit for this hour.
+#[derive(Debug, Default)]
+struct PutOff {
+    until: Timestamp,
+    notice: String,
+    /// With the end of the hour in which each was last seen, so that jobs that were cancelled are forgotten.
+    jobs: HashMap<JobId, Timestamp>,
+}
+
+impl Known {
+    /// Takes in what Zoom said of an API user when it was asked in this generation.
+    fn learn(&mut self, user: &ApiUser, now: Timestamp, generation: u64) {
+        if let Some(id) = &user.id {
+            self.ids.insert(id.clone(), user.key.clone());
+        }
+        if self.generation == generation {
+            if user.unusable.is_none() {
+                self.reported.remove(&user.key);
+            }
+            self.api_users.insert(user.key.clone(), (now, user.clone()));
+        }
+    }
+}
+
+impl Facts {
+    pub fn new(settings: FactsSettings) -> Self {
+        Self { settings, accounts: Mutex::default() }
+    }
+
+    fn with<T>(&self, account: &AccountId, look: impl FnOnce(&mut Known) -> T) -> T {
+        let mut accounts = lock(&self.accounts);
+        if let Some(known) = accounts.get_mut(account) {
+            return look(known);
+        }
+        look(accounts.entry(account.clone()).or_default())
+    }
+
+    /// The API user that has this id or email, as far as it is known without asking Zoom: the id of one that is configured
+    /// by email is learned when it is first read.
+    pub fn is_api_user(&self, account: &Account, id: Option<&UserId>, email: Option<&Email>) -> Option<UserKey> {
+        let configured = account.api_users.iter().find(|key| is_key(key, id, email));
+        configured.cloned().or_else(|| {
+            let learned = self.with(&account.id, |known| known.ids.get(id?).cloned());
+            learned.filter(|key| account.api_users.contains(key))
+        })
+    }
+
+    /// Ends the trust in what is known of an API user: an event says that it changed.
+    pub fn forget_api_user(&self, account: &AccountId, key: &UserKey) {
+        self.with(account, |known| {
+            known.generation = known.generation.wrapping_add(1);
+            known.api_users.remove(key);
+        });
+    }
+
+    /// Somebody is told that this API user is unusable: once is enough until it is seen usable again. False where it was
+    /// told already, also by a job that found it at the same time.
+    pub fn set_reported(&self, account: &AccountId, key: &UserKey) -> bool {
+        self.with(account, |known| known.reported.insert(key.clone()))
+    }
+
+    /// It could not be told after all.
+    pub fn not_reported(&self, account: &AccountId, key: &UserKey) {
+        self.with(account, |known| known.reported.remove(key));
+    }
+
+    /// Takes in what was just read of an API user for another reason.
+    pub fn saw_api_user(&self, account: &AccountId, key: &UserKey, user: User, now: Timestamp) {
+        let user = ApiUser::found(key, user);
+        self.with(account, |known| known.learn(&user, now, known.generation));
+    }
+
+    /// An API user by its key, read where it is not known freshly enough. One that Zoom does not know is unusable.
+    pub async fn api_user(
+        &self,
+        account: &AccountId,
+        key: &UserKey,
+        zoom: &dyn Zoom,
+        now: Timestamp,
+    ) -> Result<ApiUser, ZoomError> {
+        let trusted = Duration::from_secs(self.settings.api_user_secs.into());
+        let look = |known: &mut Known| {
+            let cached = known.api_users.get(key).filter(|(at, _)| now < at.plus(trusted));
+            (known.generation, cached.map(|(_, user)| user.clone()))
+        };
+        if let (_, Some(user)) = self.with(account, look) {
+            return Ok(user);
+        }
+        let asking = self.with(account, |known| Arc::clone(&known.asking));
+        let _asking = asking.lock().await;
+        let generation = match self.with(account, look) {
+            (_, Some(user)) => return Ok(user),
+            (generation, None) => generation,
+        };
+        let user = match zoom.user(key).await {
+            Ok(user) => ApiUser::found(key, user),
+            Err(ZoomError::NotFound(_)) => ApiUser::missing(key),
+            Err(error) => return Err(error),
+        };
+        self.with(account, |known| known.learn(&user, now, generation));
+        Ok(user)
+    }
+
+    /// The job found its rule at its limit, until `until`.
+    pub fn put_off(&self, job: &Job, until: Timestamp, notice: &str) {
+        self.with(&job.account, |known| {
+            let rule = known.put_off.entry(job.rule.clone()).or_default();
+            if rule.until != until {
+                let last = rule.until;
+                rule.jobs.retain(|_, seen| *seen >= last);
+            }
+            (rule.until, rule.notice) = (until, notice.to_owned());
+            rule.jobs.insert(job.id, until);
+        });
+    }
+
+    /// Whether a job that wanted a change before would find its rule at its limit again: of thousands that are put off, all
+    /// wake when the next hour begins, and those that come too late need not ask Zoom for what they know.
+    pub fn is_put_off(&self, job: &Job, now: Timestamp) -> Option<(Timestamp, String)> {
+        self.with(&job.account, |known| {
+            let rule = known.put_off.get_mut(&job.rule).filter(|rule| now < rule.until)?;
+            *rule.jobs.get_mut(&job.id)? = rule.until;
+            Some((rule.until, rule.notice.clone()))
+        })
+    }
+
+    /// The job may go on.
+    pub fn not_put_off(&self, job: &Job) {
+        self.with(&job.account, |known| {
+            if let Some(rule) = known.put_off.get_mut(&job.rule) {
+                rule.jobs.remove(&job.id);
+                if rule.jobs.is_empty() {
+                    known.put_off.remove(&job.rule);
+                }
+            }
+        });
+    }
+
+    /// How many active users the account has.
+    pub async fn active_users(&self, account: &AccountId, zoom: &dyn Zoom, now: Timestamp) -> Result<u64, ZoomError> {
+        let trusted = Duration::from_secs(self.settings.account_size_secs.into());
+        let look = |known: &mut Known| known.active_users.filter(|(at, _)| now < at.plus(trusted));
+        if let Some((_, count)) = self.with(account, look) {
+            return Ok(count);
+        }
+        let asking = self.with(account, |known| Arc::clone(&known.asking));
+        let _asking = asking.lock().await;
+        if let Some((_, count)) = self.with(account, look) {
+            return Ok(count);
+        }
+        let first = zoom.users(Status::Active, Page { size: 1, token: None }).await?;
+        let count = match first.total {
+            Some(total) => total,
+            None => count_pages(zoom).await?,
+        };
+        self.with(account, |known| known.active_users = Some((now, count)));
+        Ok(count)
+    }
+}
+
+async fn count_pages(zoom: &dyn Zoom) -> Result<u64, ZoomError> {
+    let (mut count, mut token) = (0_u64, None);
+    for _ in 0..COUNT_PAGES_MAX {
+        let page = zoom.users(Status::Active, Page { size: COUNT_PAGE_SIZE, token }).await?;
+        count = count.saturating_add(u64::try_from(page.users.len()).unwrap_or(u64::MAX));
+        token = page.next;
+        if token.is_none() {
+            break;
+        }
+    }
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_who_find_an_api_user_unusable_one_tells() {
+        let (facts, account) = (Facts::default(), AccountId::parse("acme").unwrap());
+        let key: UserKey = "api@example.com".parse().unwrap();
+        assert_eq!([(); 3].map(|()| facts.set_reported(&account, &key)), [true, false, false]);
+        facts.not_reported(&account, &key);
+        assert!(facts.set_reported(&account, &key));
+        let well = User { id: None, email: None, kind: Some(2), status: Status::Active };
+        facts.saw_api_user(&account, &key, well, Timestamp::EPOCH);
+        assert!(facts.set_reported(&account, &key), "it was well in between");
+    }
+}

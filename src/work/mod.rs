@@ -1,0 +1,246 @@
+//! How each task is done: read, compare, write only what differs, read it back.
+//!
+//! Guarantees: a task may run any number of times, be cut off anywhere and be run again; nothing is written that was right
+//! already; an effect is claimed only after it was read back. What changes Zoom needs an [`Intent`], and only the
+//! [`Guard`] of a rule that enforces gives one: a rule that observes has no guard, so for it no changing call compiles.
+//!
+//! Deliberately does not know leases, claims and timers: those are the worker's.
+
+mod assistant;
+mod facts;
+mod meeting;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use facts::{ApiUser, Facts, FactsSettings};
+
+use crate::account::{Account, UserKey};
+use crate::audit::{Detail, Kind};
+use crate::clock::{Clock, Timestamp};
+use crate::ids::{Email, UserId};
+use crate::job::{Change, Effect, Intent, Job, Outcome, ParkCause, Snooze, Subject};
+use crate::rules::{Mode, Rule, SubjectKind};
+use crate::store::{Allowance, Note, Store, StoreError};
+use crate::zoom::{User, Zoom, ZoomError};
+
+/// Attempts during which Zoom may not know a user or meeting yet that an event has just told of.
+const UNKNOWN_ATTEMPTS: u32 = 4;
+/// Attempts after which a write that Zoom confirmed and does not show is given to a person.
+const INEFFECTIVE_ATTEMPTS: u32 = 3;
+/// Below so many active users, a share of the account says nothing.
+const SHARE_FROM_USERS: u64 = 50;
+/// The shortest time that a rate limit puts a job off for: one that is over already must not spin.
+const SNOOZE_MIN: Duration = Duration::from_millis(250);
+
+/// What all tasks share.
+#[derive(Debug, Clone)]
+pub struct Ctx {
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+    pub facts: Arc<Facts>,
+}
+
+/// Where an intent is asked for: on behalf of the one job that runs.
+#[async_trait::async_trait]
+pub trait Guard: fmt::Debug + Send + Sync {
+    async fn intend(&self, change: Change) -> Result<Allowance, StoreError>;
+}
+
+/// Runs one attempt at `job`, whose rule is `rule`. An error means that the store did not take an intent, so that nothing
+/// was changed for it.
+pub async fn run(
+    job: &Job,
+    rule: &Rule,
+    account: &Account,
+    zoom: &dyn Zoom,
+    guard: &dyn Guard,
+    ctx: &Ctx,
+) -> Result<Outcome, StoreError> {
+    let hand = match rule.mode {
+        Mode::Observe => Hand::Observe,
+        Mode::Enforce => Hand::Enforce(guard),
+    };
+    if let (Mode::Enforce, Some((at, why))) = (rule.mode, ctx.facts.is_put_off(job, ctx.clock.now())) {
+        return Ok(Outcome::Snooze(Snooze::Until { at, why }));
+    }
+    let task = Task { job, rule, account, zoom, hand, ctx };
+    let ended = match (&job.subject, rule.subject) {
+        (Subject::User { id, email }, SubjectKind::User) => assistant::ensure(&task, id.as_ref(), email.as_ref()).await,
+        (Subject::Meeting { id }, SubjectKind::Meeting) => meeting::ensure(&task, *id).await,
+        // The rule of that name is about something else now.
+        _ => Err(End::park(ParkCause::RuleGone)),
+    };
+    if !matches!(&ended, Err(End::NextHour { .. })) {
+        ctx.facts.not_put_off(job);
+    }
+    match ended {
+        Ok(effect) => Ok(Outcome::Done(effect)),
+        Err(End::Outcome(outcome)) => Ok(outcome),
+        Err(End::NextHour { at, notice }) => {
+            ctx.facts.put_off(job, at, &notice);
+            Ok(Outcome::Snooze(Snooze::Until { at, why: notice }))
+        }
+        Err(End::Store(error)) => Err(error),
+    }
+}
+
+/// Whether a task may change something.
+#[derive(Debug, Clone, Copy)]
+enum Hand<'a> {
+    Observe,
+    Enforce(&'a dyn Guard),
+}
+
+/// One attempt.
+#[derive(Debug)]
+struct Task<'a> {
+    job: &'a Job,
+    rule: &'a Rule,
+    account: &'a Account,
+    zoom: &'a dyn Zoom,
+    hand: Hand<'a>,
+    ctx: &'a Ctx,
+}
+
+/// Why an attempt stops before it reached its effect.
+#[derive(Debug)]
+enum End {
+    Outcome(Outcome),
+    /// The rule is at its limit for this hour.
+    NextHour {
+        at: Timestamp,
+        notice: String,
+    },
+    Store(StoreError),
+}
+
+impl End {
+    const fn park(cause: ParkCause) -> Self {
+        Self::Outcome(Outcome::Park(cause))
+    }
+
+    fn retry(error: impl Into<String>) -> Self {
+        Self::Outcome(Outcome::Retry { error: error.into() })
+    }
+
+    const fn waits(reason: crate::job::WaitReason) -> Self {
+        Self::Outcome(Outcome::Snooze(Snooze::ForEvent(reason)))
+    }
+
+    fn not_applicable(why: impl Into<String>) -> Self {
+        Self::Outcome(Outcome::Done(Effect::NotApplicable { why: why.into() }))
+    }
+}
+
+impl From<StoreError> for End {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+type Ended<T> = Result<T, End>;
+
+impl Task<'_> {
+    /// The decision about an error where the task knows nothing better.
+    fn failed(&self, error: ZoomError) -> End {
+        use crate::job::WaitReason::{MeetingInProgress, UserPending, UserUnlicensed};
+        match error {
+            ZoomError::Limited { until, why } => {
+                let at = until.max(self.ctx.clock.now().plus(SNOOZE_MIN));
+                End::Outcome(Outcome::Snooze(Snooze::Until { at, why }))
+            }
+            ZoomError::Transient(_) | ZoomError::Unreadable(_) | ZoomError::AlreadyGranted => {
+                End::retry(error.to_string())
+            }
+            ZoomError::NotFound(_) => self.unknown(&error),
+            ZoomError::ScopesMissing(scopes) => End::park(ParkCause::ScopesMissing { scopes }),
+            ZoomError::Credentials(detail) => End::park(ParkCause::CredentialsRefused { detail }),
+            ZoomError::Oneself => End::not_applicable("the user is the API user itself"),
+            ZoomError::Unlicensed(_) => End::waits(UserUnlicensed),
+            ZoomError::Full(_) => End::park(ParkCause::AssistantsFull),
+            ZoomError::InProgress => End::waits(MeetingInProgress),
+            ZoomError::Pending(_) => End::waits(UserPending),
+            ZoomError::Refused { status, code, message } => End::park(ParkCause::Refused { status, code, message }),
+        }
+    }
+
+    /// Zoom may not show yet what an event has just told of; later, nobody but a person can know what is wrong.
+    fn unknown(&self, error: &ZoomError) -> End {
+        if self.job.attempts <= UNKNOWN_ATTEMPTS {
+            End::retry(error.to_string())
+        } else {
+            End::park(ParkCause::NotFound)
+        }
+    }
+
+    /// Zoom confirmed it, and reading it back does not show it.
+    fn not_effective(&self, detail: String) -> End {
+        if self.job.attempts < INEFFECTIVE_ATTEMPTS {
+            End::retry(format!("Zoom confirmed it, but it cannot be read back: {detail}"))
+        } else {
+            End::park(ParkCause::NotEffective { detail })
+        }
+    }
+
+    async fn user(&self, user: &UserKey) -> Ended<User> {
+        self.zoom.user(user).await.map_err(|error| self.failed(error))
+    }
+
+    fn is_excepted(&self, email: Option<&Email>) -> bool {
+        email.is_some_and(|email| self.rule.except.contains(email))
+    }
+
+    /// Puts the intent on disk, or ends the attempt where the rule's limits do not allow it now.
+    async fn intend(&self, guard: &dyn Guard, what: String) -> Ended<Intent> {
+        let max_per_day = self.changes_per_day_max().await?;
+        let change = Change { what, max_per_hour: self.rule.max_changes_per_hour, max_per_day };
+        match guard.intend(change).await? {
+            Allowance::Granted(intent) => Ok(intent),
+            Allowance::NextHour { at, notice } => Err(End::NextHour { at, notice }),
+            Allowance::OverShare => Err(End::park(ParkCause::OverShare { rule: self.rule.name.to_string() })),
+        }
+    }
+
+    /// The rule's share of the account in changes; none where the account is small.
+    async fn changes_per_day_max(&self) -> Ended<Option<u32>> {
+        let now = self.ctx.clock.now();
+        let users = self.ctx.facts.active_users(&self.account.id, self.zoom, now).await;
+        let users = users.map_err(|error| self.failed(error))?;
+        if users < SHARE_FROM_USERS {
+            return Ok(None);
+        }
+        let share = users.saturating_mul(u64::from(self.rule.max_changes_percent)) / 100;
+        Ok(Some(u32::try_from(share.max(1)).unwrap_or(u32::MAX)))
+    }
+
+    /// One of the account's API users, as Zoom knows it. Where it cannot be granted, somebody is told, once until it
+    /// can be again.
+    async fn api_user(&self, key: &UserKey) -> Ended<ApiUser> {
+        let (facts, now) = (&self.ctx.facts, self.ctx.clock.now());
+        let found = facts.api_user(&self.account.id, key, self.zoom, now).await;
+        let found = found.map_err(|error| self.failed(error))?;
+        if let Some(why) = &found.unusable
+            && facts.set_reported(&self.account.id, key)
+        {
+            let note = api_user_gone(self.account, key, found.id.as_ref(), why);
+            let told = self.ctx.store.note(note, now).await;
+            told.inspect_err(|_| facts.not_reported(&self.account.id, key))?;
+        }
+        Ok(found)
+    }
+}
+
+/// The attention entry about an API user that cannot be granted any more.
+pub(crate) fn api_user_gone(account: &Account, key: &UserKey, id: Option<&UserId>, why: &str) -> Note {
+    let subject = id.map_or_else(|| format!("user:{key}"), |id| format!("user:{id} {key}"));
+    let note = format!("API user {key} cannot be anyone's assistant: {why}; work for the account parks until it can");
+    Note {
+        kind: Kind::Attention,
+        app: Some(account.app.clone()),
+        account: Some(account.id.clone()),
+        code: "api-user-gone".to_owned(),
+        detail: Detail { subject: Some(subject), note, call: None },
+    }
+}

@@ -1,0 +1,75 @@
+//! What turns stored deliveries into jobs ([`Planner`]) and jobs into what is true at Zoom ([`Runner`]).
+//!
+//! Guarantees: nothing is done that the store has not recorded before; a panic in one delivery or one job stays there; a
+//! job runs only while its lease outlasts the call that it makes; at the end nothing that was started here still runs.
+//! Both ask the store to be woken *before* they look for work, so that nothing is missed in between.
+//!
+//! Deliberately does not know how a task is done ([`crate::work`]), nor what an event means ([`crate::rules`]).
+
+mod held;
+mod planner;
+mod roster;
+mod runner;
+mod settings;
+mod stats;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+pub use planner::Planner;
+pub use roster::Roster;
+pub use runner::Runner;
+pub use settings::{Settings, SettingsError};
+pub use stats::Stats;
+
+use crate::chance::Chance;
+use crate::clock::Clock;
+use crate::ids::AccountId;
+use crate::store::{Store, StoreError};
+use crate::work::Facts;
+use crate::zoom::{AccountClient, Zoom};
+
+/// Where a handle on Zoom comes from. Each attempt gets one of its own, so that its calls can be told from others'.
+pub trait ZoomFor: fmt::Debug + Send + Sync {
+    /// None where the account is not held.
+    fn zoom(&self, account: &AccountId) -> Option<Arc<dyn Zoom>>;
+}
+
+impl<S: BuildHasher + Send + Sync> ZoomFor for HashMap<AccountId, AccountClient, S> {
+    fn zoom(&self, account: &AccountId) -> Option<Arc<dyn Zoom>> {
+        let client = self.get(account)?;
+        Some(Arc::new(client.handle()))
+    }
+}
+
+/// What planner and runner work with.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    pub store: Arc<dyn Store>,
+    pub zooms: Arc<dyn ZoomFor>,
+    /// Who is served and by which rules; a reload sends a new one.
+    pub roster: watch::Receiver<Arc<Roster>>,
+    pub clock: Arc<dyn Clock>,
+    pub chance: Arc<dyn Chance>,
+    pub facts: Arc<Facts>,
+    pub stats: Arc<Stats>,
+    pub settings: Settings,
+}
+
+/// Plans and works until `shutdown`, then drains. An error means that the store can take nothing more.
+pub async fn run(parts: &Parts, shutdown: &CancellationToken) -> Result<(), StoreError> {
+    let (planner, runner) = (Planner::new(parts.clone()), Runner::new(parts.clone()));
+    // Where one of the two fails, the other has nothing more to do either.
+    let stop = shutdown.child_token();
+    let planning = async { planner.run(&stop).await.inspect_err(|_| stop.cancel()) };
+    let working = async { runner.run(&stop).await.inspect_err(|_| stop.cancel()) };
+    let (plans, jobs) = tokio::join!(planning, working);
+    plans.and(jobs)
+}

@@ -1,0 +1,233 @@
+//! From stored deliveries to jobs.
+//!
+//! Whatever was stored gets a decision, and only one: a duplicate, something that cannot be read, or is for an account that
+//! the app does not hold, is decided too. What a body claims is never enough: it counts for an account that the app, whose
+//! secret verified it, holds.
+
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{Parts, Roster};
+use crate::account::Account;
+use crate::audit::{Detail, Kind};
+use crate::event::{Event, What, wire};
+use crate::ids::{AccountId, AppName};
+use crate::rules;
+use crate::store::{Decision, Note, StoreError, StoredDelivery, Verdict};
+use crate::work::api_user_gone;
+
+/// How long to wait before trying again where the store has no space.
+const FULL_WAIT: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub struct Planner {
+    parts: Parts,
+}
+
+impl Planner {
+    pub const fn new(parts: Parts) -> Self {
+        Self { parts }
+    }
+
+    /// Plans until `shutdown`. An error means that the store can take nothing more.
+    pub async fn run(&self, shutdown: &CancellationToken) -> Result<(), StoreError> {
+        let (mut changed, mut roster) = (self.parts.store.changed(), self.parts.roster.clone());
+        let mut released = HashSet::new();
+        loop {
+            changed.borrow_and_update();
+            let now_held = roster.borrow_and_update().clone();
+            let worked = match self.release_new(&now_held, &mut released).await {
+                Ok(()) => self.plan_once().await,
+                Err(error) => Err(error),
+            };
+            let wait = match worked {
+                Ok(0) => None,
+                Ok(_) | Err(StoreError::Closed) if shutdown.is_cancelled() => return Ok(()),
+                Ok(_) => continue,
+                Err(StoreError::Full | StoreError::Behind(_) | StoreError::Backlog) => Some(FULL_WAIT),
+                Err(error) => return Err(error),
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                () = self.pause(wait) => {}
+                more = changed.changed(), if wait.is_none() => {
+                    if more.is_err() {
+                        return Err(StoreError::Closed);
+                    }
+                }
+                () = moved(&mut roster), if wait.is_none() => {}
+            }
+        }
+    }
+
+    async fn pause(&self, wait: Option<Duration>) {
+        match wait {
+            Some(wait) => self.parts.clock.sleep_until(self.parts.clock.now().plus(wait)).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Lets go on what waited for accounts that are new in the roster.
+    async fn release_new(
+        &self,
+        roster: &Roster,
+        released: &mut HashSet<(AppName, AccountId)>,
+    ) -> Result<(), StoreError> {
+        let held: HashSet<_> = roster.accounts().map(|account| (account.app.clone(), account.id.clone())).collect();
+        // What is taken out and put back is released again.
+        released.retain(|one| held.contains(one));
+        for one in held {
+            if !released.contains(&one) {
+                let (app, account) = &one;
+                let count = self.parts.store.release(app, account, self.parts.clock.now()).await?;
+                if count > 0 {
+                    tracing::info!(%app, %account, count, "deliveries that waited for the account are planned");
+                }
+                released.insert(one);
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides about the oldest deliveries that nobody decided about; returns how many.
+    pub async fn plan_once(&self) -> Result<usize, StoreError> {
+        let roster = Arc::clone(&self.parts.roster.borrow());
+        let deliveries = self.parts.store.unplanned(self.parts.settings.plan_batch_max.into()).await?;
+        let count = deliveries.len();
+        if count == 0 {
+            return Ok(0);
+        }
+        let (mut decisions, mut notes) = (Vec::with_capacity(count), Vec::new());
+        for delivery in deliveries {
+            let (decision, note) = guarded(&delivery, || self.plan(&roster, &delivery));
+            self.count(&decision.verdict);
+            decisions.push(decision);
+            notes.extend(note);
+        }
+        let now = self.parts.clock.now();
+        // First what a person should know: after a crash in between it is said again, which is better than never.
+        for note in notes {
+            self.parts.store.note(note, now).await?;
+        }
+        self.parts.store.record_plan(decisions, now).await?;
+        Ok(count)
+    }
+
+    fn plan(&self, roster: &Roster, delivery: &StoredDelivery) -> (Decision, Option<Note>) {
+        let decide = |account: Option<&AccountId>, event: String, verdict| Decision {
+            delivery: delivery.id,
+            account: account.cloned(),
+            event,
+            verdict,
+        };
+        let parsed = match &delivery.verified {
+            Some(verified) => wire::parse(verified).map_err(|why| why.to_string()),
+            None => Err("its body was pruned".to_owned()),
+        };
+        let duplicate = delivery.duplicate_of.filter(|_| !delivery.replayed);
+        let event = match (parsed, duplicate) {
+            (Ok(event), _) => event,
+            (Err(_), Some(of)) => return (decide(None, String::new(), Verdict::Duplicate { of }), None),
+            (Err(why), None) => return (decide(None, String::new(), Verdict::Unreadable { why }), None),
+        };
+        let account = match whose(roster, &delivery.app, &event) {
+            Whose::Account(account) => Some(account),
+            Whose::Nobody => None,
+            Whose::Unclaimed => {
+                let verdict = match duplicate {
+                    Some(of) => Verdict::Duplicate { of },
+                    None => Verdict::Unclaimed { account: event.account },
+                };
+                return (decide(None, event.name, verdict), None);
+            }
+        };
+        let id = account.map(|account| &account.id);
+        if let Some(of) = duplicate {
+            return (decide(id, event.name, Verdict::Duplicate { of }), None);
+        }
+        let note = account.and_then(|account| self.attention(account, &event));
+        let steps = rules::plan(&event, roster.rules());
+        let verdict = if steps.is_empty() { Verdict::Nothing } else { Verdict::Work { meaning: event.meaning, steps } };
+        (decide(id, event.name, verdict), note)
+    }
+
+    /// What a person should know of, and what is not to be trusted any more, because of this event.
+    fn attention(&self, account: &Account, event: &Event) -> Option<Note> {
+        match &event.what {
+            What::User { change, user } => {
+                let facts = &self.parts.facts;
+                let key = facts.is_api_user(account, user.id.as_ref(), user.email.as_ref())?;
+                facts.forget_api_user(&account.id, &key);
+                if !change.is_gone() {
+                    // Whatever else changed, the work for this user will see.
+                    return None;
+                }
+                facts.set_reported(&account.id, &key);
+                Some(api_user_gone(account, &key, user.id.as_ref(), &event.name))
+            }
+            What::AppDeauthorized => Some(Note {
+                kind: Kind::Attention,
+                app: Some(account.app.clone()),
+                account: Some(account.id.clone()),
+                code: "app-deauthorized".to_owned(),
+                detail: Detail::note("the account's admin removed the app: its calls will be refused"),
+            }),
+            _ => None,
+        }
+    }
+
+    fn count(&self, verdict: &Verdict) {
+        self.parts.stats.count("planned");
+        match verdict {
+            Verdict::Nothing | Verdict::Work { .. } => {}
+            Verdict::Duplicate { .. } => self.parts.stats.count("planned-duplicate"),
+            Verdict::Unreadable { .. } => self.parts.stats.count("planned-unreadable"),
+            Verdict::Unclaimed { .. } => self.parts.stats.count("planned-unclaimed"),
+        }
+    }
+}
+
+/// Ends when another roster was sent; never, where none can be any more.
+async fn moved(roster: &mut watch::Receiver<Arc<Roster>>) {
+    if roster.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// For which account an event counts.
+enum Whose<'a> {
+    Account(&'a Account),
+    /// It is about the app itself, or nothing is done about it.
+    Nobody,
+    Unclaimed,
+}
+
+fn whose<'a>(roster: &'a Roster, app: &AppName, event: &Event) -> Whose<'a> {
+    match (&event.account, &event.what) {
+        (Some(claimed), _) => roster.account(app, claimed).map_or(Whose::Unclaimed, Whose::Account),
+        // Nothing is done for a user or a meeting of nobody knows whose account.
+        (None, What::User { .. } | What::Meeting { .. }) => Whose::Unclaimed,
+        (None, What::UrlValidation { .. } | What::AppDeauthorized | What::Other) => {
+            roster.only_account(app).map_or(Whose::Nobody, Whose::Account)
+        }
+    }
+}
+
+/// A defect that a delivery brings to light sets that one aside, and not the batch.
+pub(super) fn guarded(
+    delivery: &StoredDelivery,
+    plan: impl FnOnce() -> (Decision, Option<Note>),
+) -> (Decision, Option<Note>) {
+    // The plan is pure, so that nothing is left half changed by a panic.
+    catch_unwind(AssertUnwindSafe(plan)).unwrap_or_else(|_| {
+        tracing::error!(delivery = %delivery.id, "planning it panicked; it is set aside");
+        let why = "a defect in adjutant: planning it panicked".to_owned();
+        let verdict = Verdict::Unreadable { why };
+        (Decision { delivery: delivery.id, account: None, event: String::new(), verdict }, None)
+    })
+}

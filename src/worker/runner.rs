@@ -1,0 +1,301 @@
+//! Claims jobs, runs them, settles them.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::held::{Fenced, Held};
+use super::stats::code;
+use super::{Parts, Roster};
+use crate::account::Account;
+use crate::clock::{Stopwatch, Timestamp};
+use crate::job::{Job, Outcome, ParkCause};
+use crate::rules::Rule;
+use crate::store::{Claimable, Leased, StoreError};
+use crate::work::{self, Ctx};
+use crate::zoom::Zoom;
+
+/// How long to wait before trying again where the store has no space, or takes nothing for another reason that passes.
+const STORE_WAIT: Duration = Duration::from_secs(1);
+/// Attempts after which a job is not run any more. Those that fail end sooner, by the backoff; beyond it come only those
+/// during which the process ended, and the job may be why.
+const ATTEMPTS_MAX: u32 = 24;
+
+#[derive(Debug, Clone)]
+pub struct Runner {
+    parts: Arc<Parts>,
+}
+
+/// Attempts that run. Dropping it ends them.
+type Running = JoinSet<Result<(), StoreError>>;
+
+impl Runner {
+    pub fn new(parts: Parts) -> Self {
+        Self { parts: Arc::new(parts) }
+    }
+
+    /// Works until `shutdown`; then lets what runs go on for the time of the drain, and abandons what is left: its leases
+    /// end by themselves. An error means that the store can take nothing more.
+    pub async fn run(&self, shutdown: &CancellationToken) -> Result<(), StoreError> {
+        let (mut running, stop) = (Running::new(), shutdown.child_token());
+        let worked = self.work(&mut running, &stop).await;
+        stop.cancel();
+        let drained = self.drain(&mut running).await;
+        worked.and(drained)
+    }
+
+    async fn work(&self, running: &mut Running, shutdown: &CancellationToken) -> Result<(), StoreError> {
+        let mut changed = self.parts.store.changed();
+        while !shutdown.is_cancelled() {
+            changed.borrow_and_update();
+            let now = self.parts.clock.now();
+            let claimed = match self.start_due(running, shutdown).await {
+                Ok(claimed) => Some(claimed),
+                Err(error) if passes(&error) => None,
+                Err(error) => return Err(error),
+            };
+            let full = running.len() >= usize::from(self.parts.settings.workers);
+            let timer = match claimed {
+                Some(1..) if !full => continue,
+                Some(_) => self.timer(now).await?,
+                None => now.plus(STORE_WAIT),
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                Some(ended) = running.join_next() => self.ended(ended)?,
+                more = changed.changed(), if !full => {
+                    if more.is_err() {
+                        return Err(StoreError::Closed);
+                    }
+                }
+                () = self.parts.clock.sleep_until(timer), if !full => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// When to look again although nothing was heard: when the next job is due, and at the latest when a lease that
+    /// somebody else let go would have ended. A job that is due already, and was not to be had now, is no reason to hurry.
+    async fn timer(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
+        let at_latest = now.plus(self.parts.settings.lease());
+        match self.parts.store.next_due().await {
+            Ok(Some(due)) if due > now => Ok(due.min(at_latest)),
+            Ok(_) => Ok(at_latest),
+            Err(error) if passes(&error) => Ok(now.plus(STORE_WAIT)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Runs what is due now, and what becomes due by that, until nothing is; returns how many attempts there were. For
+    /// tools and tests: nothing waits for a later time.
+    pub async fn run_due(&self) -> Result<usize, StoreError> {
+        let (mut running, never) = (Running::new(), CancellationToken::new());
+        let mut attempts = 0_usize;
+        loop {
+            let claimed = self.start_due(&mut running, &never).await?;
+            attempts = attempts.saturating_add(claimed);
+            match running.join_next().await {
+                Some(ended) => self.ended(ended)?,
+                None if claimed == 0 => return Ok(attempts),
+                None => {}
+            }
+        }
+    }
+
+    /// Claims as many due jobs as there are free workers and starts them; returns how many.
+    async fn start_due(&self, running: &mut Running, shutdown: &CancellationToken) -> Result<usize, StoreError> {
+        let settings = &self.parts.settings;
+        let jobs_max = usize::from(settings.workers).saturating_sub(running.len());
+        if jobs_max == 0 {
+            return Ok(0);
+        }
+        let wanted = Claimable { jobs_max, per_account_max: settings.per_account_max.into(), lease: settings.lease() };
+        let claimed = self.parts.store.claim(wanted, self.parts.clock.now()).await?;
+        let count = claimed.len();
+        for leased in claimed {
+            let (runner, shutdown) = (self.clone(), shutdown.clone());
+            running.spawn(async move { runner.one(leased, &shutdown).await });
+        }
+        self.parts.stats.set_running(running.len());
+        Ok(count)
+    }
+
+    async fn drain(&self, running: &mut Running) -> Result<(), StoreError> {
+        let mut deadline = self.parts.clock.sleep_until(self.parts.clock.now().plus(self.parts.settings.drain()));
+        let mut drained = Ok(());
+        loop {
+            tokio::select! {
+                ended = running.join_next() => match ended {
+                    Some(ended) => drained = drained.and(self.ended(ended)),
+                    None => return drained,
+                },
+                () = &mut deadline => break,
+            }
+        }
+        let count = running.len();
+        tracing::warn!(count, "jobs still ran at the end of the drain; the next start takes them up again");
+        self.parts.stats.add("abandoned", u64::try_from(count).unwrap_or(u64::MAX));
+        running.shutdown().await;
+        drained
+    }
+
+    fn ended(&self, ended: Result<Result<(), StoreError>, JoinError>) -> Result<(), StoreError> {
+        match ended {
+            Ok(ended) => ended,
+            // A panic of a task is caught and parks its job; this one came from around it. The lease ends by itself.
+            Err(error) => {
+                if error.is_panic() {
+                    tracing::error!("a worker panicked around a job; its lease will end");
+                    self.parts.stats.count("panicked");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// One claimed job, from its start to its settling. An error means that the store can take nothing more.
+    pub(super) async fn one(&self, leased: Leased, shutdown: &CancellationToken) -> Result<(), StoreError> {
+        let (parts, id) = (&self.parts, leased.job.id);
+        if shutdown.is_cancelled() {
+            parts.stats.count("given-back");
+            return lost_is_fine(id, parts.store.give_back(leased, parts.clock.now()).await);
+        }
+        let watch = Stopwatch::start();
+        let tried = self.attempt(leased).await;
+        parts.stats.took(watch.elapsed());
+        match tried {
+            Ok(()) => Ok(()),
+            Err(StoreError::Conflict(_) | StoreError::NotFound(_)) => {
+                parts.stats.count("lease-lost");
+                tracing::info!(job = %id, "the job was cancelled or taken by another worker while it ran");
+                Ok(())
+            }
+            // Not settled: when its lease ends it is taken up again.
+            Err(error) if passes(&error) => {
+                tracing::warn!(job = %id, %error, "a job could not be recorded; it is taken up again");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn attempt(&self, mut leased: Leased) -> Result<(), StoreError> {
+        let parts = &self.parts;
+        let roster = Arc::clone(&parts.roster.borrow());
+        if let Err(error) = parts.store.start(&mut leased, parts.clock.now()).await {
+            if passes(&error) {
+                parts.clock.sleep_until(parts.clock.now().plus(STORE_WAIT)).await;
+                parts.store.give_back(leased, parts.clock.now()).await?;
+            }
+            return Err(error);
+        }
+        let job = leased.job.clone();
+        let (outcome, calls, leased) = match self.equip(&roster, &job) {
+            Err(cause) => (Outcome::Park(cause), Vec::new(), leased),
+            Ok((rule, account, zoom)) => {
+                let (store, clock) = (Arc::clone(&parts.store), Arc::clone(&parts.clock));
+                let held = Held::new(leased, store, clock, parts.settings.lease());
+                let tried = tokio::select! {
+                    tried = self.tried(&job, rule, account, &*zoom, &held) => tried,
+                    lost = held.keep() => Err(lost),
+                };
+                (decided(tried)?, zoom.calls(), held.into_inner())
+            }
+        };
+        self.log(&job, &outcome, calls.len());
+        let (now, unit) = (parts.clock.now(), parts.chance.unit());
+        parts.store.settle(leased, outcome, calls, now, unit).await.map(drop)
+    }
+
+    /// What an attempt needs, or why there can be none.
+    fn equip<'r>(&self, roster: &'r Roster, job: &Job) -> Result<(&'r Rule, &'r Account, Arc<dyn Zoom>), ParkCause> {
+        if job.attempts > ATTEMPTS_MAX {
+            let error = "the process ended, or the lease, while it ran".to_owned();
+            return Err(ParkCause::AttemptsUsedUp { error });
+        }
+        let rule = roster.rule(&job.rule).ok_or(ParkCause::RuleGone)?;
+        let account = roster.account(&job.app, &job.account);
+        let zoom = account.and_then(|account| self.parts.zooms.zoom(&account.id));
+        account.zip(zoom).map(|(account, zoom)| (rule, account, zoom)).ok_or_else(|| ParkCause::CredentialsRefused {
+            detail: "the app does not hold the account any more".to_owned(),
+        })
+    }
+
+    /// What the attempt came to. A panic is caught, and parks the job.
+    async fn tried(
+        &self,
+        job: &Job,
+        rule: &Rule,
+        account: &Account,
+        zoom: &dyn Zoom,
+        held: &Held,
+    ) -> Result<Outcome, StoreError> {
+        let parts = &self.parts;
+        let ctx =
+            Ctx { store: Arc::clone(&parts.store), clock: Arc::clone(&parts.clock), facts: Arc::clone(&parts.facts) };
+        let fenced = Fenced { zoom, held, call_max: parts.settings.call_max() };
+        let zoom = fenced.of(rule.mode);
+        caught(work::run(job, rule, account, &*zoom, held, &ctx)).await.unwrap_or_else(|message| {
+            tracing::error!(job = %job.id, "the job panicked; it is parked");
+            Ok(Outcome::Park(ParkCause::Panicked { message }))
+        })
+    }
+
+    fn log(&self, job: &Job, outcome: &Outcome, calls: usize) {
+        let outcome = code(outcome);
+        self.parts.stats.count(outcome);
+        tracing::info!(
+            job = %job.id, app = %job.app, account = %job.account, rule = %job.rule,
+            attempt = job.attempts, calls, outcome, "attempt ended"
+        );
+    }
+}
+
+/// What is to be settled. Where the lease is lost or the disk full, the store may still take what was called so far, and
+/// says where the job stands: cancelled, or due again.
+fn decided(tried: Result<Outcome, StoreError>) -> Result<Outcome, StoreError> {
+    match tried {
+        Err(StoreError::Conflict(why)) => Ok(Outcome::Retry { error: format!("the lease was lost: {why}") }),
+        Err(error) if passes(&error) => Ok(Outcome::Retry { error: error.to_string() }),
+        other => other,
+    }
+}
+
+/// Whether the store will take it later.
+const fn passes(error: &StoreError) -> bool {
+    matches!(error, StoreError::Full | StoreError::Behind(_) | StoreError::Backlog)
+}
+
+fn lost_is_fine(id: crate::ids::JobId, given_back: Result<(), StoreError>) -> Result<(), StoreError> {
+    match given_back {
+        Err(StoreError::Conflict(_) | StoreError::NotFound(_)) => Ok(()),
+        Err(error) if passes(&error) => {
+            tracing::warn!(job = %id, %error, "a job could not be given back; its lease will end");
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// Runs a future and catches its panic: the message.
+async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
+    let mut future = pin!(future);
+    std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
+        Ok(Poll::Pending) => Poll::Pending,
+        // It is never polled again.
+        Err(panic) => Poll::Ready(Err(message(&*panic))),
+    })
+    .await
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("no message").chars().take(200).collect()
+}

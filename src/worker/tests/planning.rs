@@ -1,0 +1,240 @@
+//! What becomes of deliveries.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::{ASSISTANTS, Bench, WAITING_ROOM, account};
+use crate::clock::Clock;
+use crate::store::{DeliveryFilter, DeliveryStatus, Store, Verdict};
+use crate::worker::planner::guarded;
+use crate::worker::{Planner, Roster, Settings};
+use crate::zoom::Status;
+
+fn bench() -> Bench {
+    let bench = Bench::new(&[ASSISTANTS]);
+    bench.zoom.put_user("jill", Status::Active, 2);
+    bench
+}
+
+impl Bench {
+    /// The statuses of all deliveries, oldest first.
+    async fn statuses(&self) -> Vec<String> {
+        let filter = DeliveryFilter { limit: 10_000, ..DeliveryFilter::default() };
+        let all = self.store.deliveries(filter).await.unwrap();
+        let word = |status: &DeliveryStatus| match status {
+            DeliveryStatus::Unplanned => "unplanned".to_owned(),
+            DeliveryStatus::Planned { code, .. } => code.clone(),
+            DeliveryStatus::Parked { cause } => format!("parked {cause}"),
+        };
+        all.iter().rev().map(|delivery| word(&delivery.status)).collect()
+    }
+}
+
+impl Bench {
+    /// Gives the planner, which runs beside, the time that it needs and not more.
+    async fn become_planned(&self, expected: &[&str]) {
+        for _ in 0..1000 {
+            if self.statuses().await == expected {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("{:?} did not become {expected:?}", self.statuses().await);
+    }
+}
+
+#[tokio::test]
+async fn one_event_delivered_three_times_is_one_job() {
+    let bench = bench();
+    let body = bench.event("acme", "user.created", &json!({ "id": "jill", "email": "jill@example.com" }));
+    for _ in 0..3 {
+        bench.deliver(&body).await;
+        bench.drain().await;
+    }
+    assert_eq!(bench.statuses().await, ["work", "duplicate", "duplicate"]);
+    assert_eq!((bench.jobs().await.len(), bench.zoom.changes()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_replayed_delivery_is_planned_again_whatever_it_was() {
+    let bench = bench();
+    let body = bench.event("acme", "user.created", &json!({ "id": "jill" }));
+    bench.deliver(&body).await;
+    let copy = bench.deliver(&body).await;
+    bench.drain().await;
+    bench.store.replay(copy, "op", bench.clock.now()).await.unwrap();
+    bench.drain().await;
+    assert_eq!(bench.statuses().await, ["work", "work"]);
+    assert_eq!(bench.state().await, "done already-right");
+}
+
+#[tokio::test]
+async fn events_that_overtake_each_other_are_one_job_that_reads_the_newest_state() {
+    let bench = bench();
+    bench.zoom.put_user("jill", Status::Active, 2);
+    for name in ["user.updated", "user.created", "user.updated", "user.invitation_accepted"] {
+        bench.user_event(name, "jill").await;
+    }
+    bench.drain().await;
+    assert_eq!((bench.jobs().await.len(), bench.zoom.changes()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_user_made_anew_under_the_address_of_one_who_left_is_somebody_else() {
+    let bench = bench();
+    bench.zoom.put_user("jill", Status::Pending, 2);
+    bench.create("jill").await;
+    bench.zoom.put_user("jill-2", Status::Active, 2);
+    let anew = json!({ "id": "jill-2", "email": "jill@example.com" });
+    bench.deliver(&bench.event("acme", "user.created", &anew)).await;
+    // What Zoom tells late of the one who left says nothing of the other.
+    bench.user_event("user.deleted", "jill").await;
+    bench.drain().await;
+    assert_eq!(bench.zoom.assistants_of("jill-2"), ["api@example.com"]);
+    let states: Vec<_> = bench.jobs().await.iter().map(|job| super::in_a_line(&job.state)).collect();
+    assert_eq!(states, ["done changed: add assistant api@example.com", "cancelled user.deleted"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_set_aside_and_holds_nothing_up() {
+    let bench = bench();
+    bench.deliver(&json!(["no", "event"])).await;
+    bench.deliver(&json!({ "event": 7 })).await;
+    bench.user_event("user.created", "jill").await;
+    bench.drain().await;
+    assert_eq!(bench.statuses().await, ["parked unreadable", "parked unreadable", "work"]);
+    assert_eq!(bench.zoom.changes(), 1);
+}
+
+#[tokio::test]
+async fn a_defect_in_planning_sets_one_delivery_aside() {
+    let bench = bench();
+    bench.user_event("user.created", "jill").await;
+    let delivery = bench.store.unplanned(1).await.unwrap().remove(0);
+    let (decision, note) = guarded(&delivery, || panic!("a defect"));
+    assert!(matches!(&decision.verdict, Verdict::Unreadable { why } if why.contains("panicked")));
+    assert!(note.is_none());
+    bench.store.record_plan(vec![decision], bench.clock.now()).await.unwrap();
+    assert_eq!(bench.statuses().await, ["parked unreadable"]);
+}
+
+#[tokio::test]
+async fn what_a_body_claims_counts_only_for_an_account_that_the_app_holds() {
+    let bench = bench();
+    bench.user_event_of("other", "user.created", "jill").await;
+    let nobodys = json!({ "event": "user.created", "event_ts": 1, "payload": { "object": { "id": "jill" } } });
+    bench.deliver(&nobodys).await;
+    bench.deliver(&json!({ "event": "something.new", "payload": { "account_id": "other" } })).await;
+    bench.deliver(&json!({ "event": "something.new", "payload": {} })).await;
+    let token = json!({ "event": "endpoint.url_validation", "payload": { "plainToken": "qgg8vlvZRS6UYooatFL8Aw" } });
+    bench.deliver(&token).await;
+    bench.drain().await;
+    let unclaimed = "parked unclaimed";
+    assert_eq!(bench.statuses().await, [unclaimed, unclaimed, unclaimed, "nothing", "nothing"]);
+    assert_eq!(bench.entries("nothing").await[0].account, Some(account("acme", &[]).id));
+    assert!(bench.zoom.log().is_empty());
+}
+
+#[tokio::test]
+async fn what_waits_for_an_account_is_planned_when_the_account_is_added() {
+    let bench = bench();
+    let shutdown = CancellationToken::new();
+    let (planner, token) = (Planner::new(bench.parts.clone()), shutdown.clone());
+    let planning = tokio::spawn(async move { planner.run(&token).await });
+    bench.user_event_of("other", "user.created", "jill").await;
+    bench.become_planned(&["parked unclaimed"]).await;
+    let accounts = ["acme", "other"].map(|id| account(id, &["api@example.com"]));
+    bench.roster.send_replace(Roster::new(accounts, vec![super::rule(ASSISTANTS)]).into());
+    bench.become_planned(&["work"]).await;
+    shutdown.cancel();
+    planning.await.unwrap().unwrap();
+    bench.drain().await;
+    assert_eq!(bench.zoom.assistants_of("jill"), ["api@example.com"]);
+}
+
+#[tokio::test]
+async fn events_that_no_rule_is_about_make_no_work() {
+    let bench = bench();
+    bench.meeting_event("meeting.created", 1).await;
+    bench.meeting_event("meeting.started", 1).await;
+    bench.drain().await;
+    assert_eq!(bench.statuses().await, ["nothing", "nothing"]);
+}
+
+#[tokio::test]
+async fn batches_follow_each_other_until_all_is_planned() {
+    let settings = Settings { plan_batch_max: 7, ..Settings::default() };
+    let bench = Bench::with(vec![account("acme", &["api@example.com"])], &[ASSISTANTS], settings);
+    for n in 0..50 {
+        bench.user_event("user.created", &format!("u-{n}")).await;
+    }
+    bench.plan().await;
+    assert_eq!((bench.jobs().await.len(), bench.parts.stats.get("planned")), (50, 50));
+}
+
+#[tokio::test]
+async fn an_api_user_that_is_gone_is_told_and_its_work_parks() {
+    for (gone, by_email) in [("user.deactivated", true), ("user.deleted", false), ("user.disassociated", false)] {
+        let bench = bench();
+        // The event may name nothing but the id of a user that is configured by email: it was learned before.
+        bench.create("jill").await;
+        bench.zoom.put_user("joan", Status::Pending, 1);
+        bench.create("joan").await;
+        bench.zoom.put_user("api", Status::Inactive, 2);
+        let object = if by_email { json!({ "email": "API@example.com" }) } else { json!({ "id": "api" }) };
+        bench.deliver(&bench.event("acme", gone, &object)).await;
+        bench.drain().await;
+        assert_eq!(bench.entries("api-user-gone").await.len(), 1, "{gone}");
+
+        bench.zoom.put_user("joan", Status::Active, 2);
+        bench.user_event("user.activated", "joan").await;
+        bench.drain().await;
+        assert_eq!(bench.state().await, "parked api-user-unusable");
+        assert_eq!(bench.zoom.count("add_assistant joan"), 0);
+        assert_eq!(bench.entries("api-user-gone").await.len(), 1, "told once");
+    }
+}
+
+#[tokio::test]
+async fn an_api_user_that_lost_its_licence_is_told_when_its_event_comes() {
+    let bench = bench();
+    bench.create("jill").await;
+    bench.zoom.put_user("api", Status::Active, 1);
+    bench.deliver(&bench.event("acme", "user.updated", &json!({ "id": "api", "type": 1 }))).await;
+    bench.drain().await;
+    assert_eq!(bench.entries("api-user-gone").await.len(), 1);
+    // It is told again only after it was well in between.
+    bench.zoom.put_user("api", Status::Active, 2);
+    bench.user_event("user.updated", "api").await;
+    bench.drain().await;
+    bench.zoom.put_user("api", Status::Active, 1);
+    bench.user_event("user.updated", "api").await;
+    bench.drain().await;
+    assert_eq!(bench.entries("api-user-gone").await.len(), 2);
+}
+
+#[tokio::test]
+async fn an_app_that_was_removed_is_told() {
+    let bench = Bench::new(&[ASSISTANTS, WAITING_ROOM]);
+    let body = json!({ "event": "app_deauthorized", "event_ts": 1, "payload": { "account_id": "acme" } });
+    bench.deliver(&body).await;
+    bench.drain().await;
+    assert_eq!(bench.entries("app-deauthorized").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_duplicate_that_comes_a_day_later_is_found_and_one_after_the_window_changes_nothing_either() {
+    let bench = bench();
+    let body = bench.event("acme", "user.created", &json!({ "id": "jill" }));
+    bench.deliver(&body).await;
+    bench.drain().await;
+    bench.advance(Duration::from_secs(24 * 3600)).await;
+    bench.deliver(&body).await;
+    bench.advance(Duration::from_secs(1)).await;
+    bench.deliver(&body).await;
+    bench.drain().await;
+    assert_eq!(bench.statuses().await, ["work", "duplicate", "work"]);
+    assert_eq!((bench.state().await.as_str(), bench.zoom.changes()), ("done already-right", 1));
+}

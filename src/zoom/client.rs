@@ -1,0 +1,338 @@
+//! The client: one per process, with one account client per app and account, and a handle per attempt.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use super::endpoint::Endpoint;
+use super::errors::{Failure, classify};
+use super::limits::{Limits, Turn};
+use super::port::{Assistant, Meeting, Page, Scheduler, Status, User, UserPage, Zoom, ZoomError};
+use super::settings::{Settings, SettingsError};
+use super::stats::ZoomStats;
+use super::token::{Credentials, Token, Tokens};
+use super::transport::{Answer, Http, TlsError};
+use super::{answers, paths};
+use crate::account::QuotaUse;
+use crate::account::{Account, UserKey};
+use crate::audit::Call;
+use crate::chance::Chance;
+use crate::clock::{Clock, Stopwatch, lock};
+use crate::ids::{AccountId, MeetingId};
+use crate::job::Intent;
+use crate::rules::MeetingSettings;
+
+/// The most rows of a page: the specification says 2000, accounts were seen to answer 300.
+const PAGE_SIZE_MAX: u32 = 300;
+/// A token that is older may lack scopes that the app was given since, so that a new one is worth a try.
+const SCOPES_SETTLE: Duration = Duration::from_secs(60);
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// What all account clients of the process share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    pub(super) http: Http,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) chance: Arc<dyn Chance>,
+    pub(super) stats: Arc<ZoomStats>,
+}
+
+/// Makes account clients. One per process: connections, counters and the limits of each account are shared.
+#[derive(Debug)]
+pub struct ZoomClients {
+    shared: Arc<Shared>,
+    limits: Mutex<HashMap<AccountId, Arc<Limits>>>,
+}
+
+impl ZoomClients {
+    pub fn new(settings: Settings, clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -> Result<Self, ClientError> {
+        settings.check()?;
+        let http = Http::new(&settings)?;
+        let shared = Shared { settings, http, clock, chance, stats: Arc::default() };
+        Ok(Self { shared: Arc::new(shared), limits: Mutex::default() })
+    }
+
+    /// A client for an account that an app holds. Two apps that hold the same account share its limits; the plan that was
+    /// named first counts.
+    pub fn account(&self, account: &Account, credentials: Credentials) -> AccountClient {
+        let now = self.shared.clock.now();
+        let limits = Arc::clone(
+            lock(&self.limits)
+                .entry(account.id.clone())
+                .or_insert_with(|| Arc::new(Limits::new(account.plan, self.shared.settings.rate_share_percent, now))),
+        );
+        let shared = Arc::clone(&self.shared);
+        let tokens = Tokens::new(Arc::clone(&shared), account.id.clone(), credentials);
+        AccountClient { inner: Arc::new(Inner { id: account.id.clone(), shared, tokens, limits }) }
+    }
+
+    pub fn stats(&self) -> Arc<ZoomStats> {
+        Arc::clone(&self.shared.stats)
+    }
+}
+
+/// One Zoom account, as one app may use it. Cheap to clone; the clones share everything.
+#[derive(Debug, Clone)]
+pub struct AccountClient {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    id: AccountId,
+    shared: Arc<Shared>,
+    tokens: Tokens,
+    limits: Arc<Limits>,
+}
+
+impl AccountClient {
+    pub fn id(&self) -> &AccountId {
+        &self.inner.id
+    }
+
+    /// A handle for one attempt, which keeps a list of its calls.
+    pub fn handle(&self) -> Handle {
+        Handle { account: Arc::clone(&self.inner), calls: Mutex::default() }
+    }
+
+    /// Takes in the calls of this UTC day that were made before the start. A number that is lower than what was counted
+    /// since is ignored.
+    pub fn seed_today(&self, used: QuotaUse) {
+        self.inner.limits.seed_today(used, self.inner.shared.clock.now());
+    }
+
+    /// The calls of this UTC day, as far as they are known here.
+    pub fn used_today(&self) -> QuotaUse {
+        self.inner.limits.used_today(self.inner.shared.clock.now())
+    }
+
+    /// The scopes of the app's token, which is fetched if there is none. Compare with [`Endpoint::scopes`].
+    pub async fn granted_scopes(&self) -> Result<BTreeSet<String>, ZoomError> {
+        Ok(self.inner.tokens.get().await?.scopes.clone())
+    }
+}
+
+/// Zoom for one attempt: implements [`Zoom`] and remembers its calls.
+#[derive(Debug)]
+pub struct Handle {
+    account: Arc<Inner>,
+    calls: Mutex<Vec<Call>>,
+}
+
+/// What is sent.
+#[derive(Debug)]
+struct Request {
+    endpoint: Endpoint,
+    /// Below the base, escaped, with the query.
+    path: String,
+    body: Option<Value>,
+}
+
+impl Request {
+    fn new(endpoint: Endpoint, id: &str) -> Self {
+        Self { endpoint, path: endpoint.path(id), body: None }
+    }
+
+    fn with_query(mut self, pairs: &[(&str, &str)]) -> Self {
+        self.path = format!("{}?{}", self.path, paths::query(pairs));
+        self
+    }
+
+    fn with_body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+}
+
+impl Handle {
+    /// Does a call, with a new token and once more where the token is not taken. Ends within
+    /// [`Settings::call_longest`], so that a lease can outlast it.
+    async fn call(&self, request: Request) -> Result<Answer, ZoomError> {
+        let longest = self.account.shared.settings.call_longest();
+        match tokio::time::timeout(longest, self.attempts(&request)).await {
+            Ok(ended) => ended,
+            Err(_elapsed) => Err(ZoomError::Transient(format!("Zoom was not done within {longest:?}"))),
+        }
+    }
+
+    async fn attempts(&self, request: &Request) -> Result<Answer, ZoomError> {
+        let mut is_second = false;
+        loop {
+            let token = self.account.tokens.get().await?;
+            self.account.turn(request.endpoint).await?;
+            let answer = self.send(request, &token).await?;
+            if answer.is_success() {
+                // Of a 429 the pause says enough, and one about a single user has headers of another bucket.
+                self.account.limits.told(&answer.headers, self.account.shared.clock.now());
+                return Ok(answer);
+            }
+            let failure = self.account.failure(request.endpoint, &answer);
+            let now = self.account.shared.clock.now();
+            let token_is_why = match &failure {
+                Failure::Token { .. } => true,
+                Failure::Scopes(_) => token.fetched_at.plus(SCOPES_SETTLE) <= now,
+                Failure::Limited(_) | Failure::Other(_) => false,
+            };
+            let is_certain = is_second && matches!(failure, Failure::Token { is_sure: true, .. });
+            let error = ZoomError::from(failure);
+            if token_is_why {
+                let refused = if is_certain { Some(error.clone()) } else { None };
+                self.account.tokens.discard(&token, refused).await;
+            }
+            if !token_is_why || is_second {
+                return Err(error);
+            }
+            is_second = true;
+        }
+    }
+
+    async fn send(&self, request: &Request, token: &Token) -> Result<Answer, ZoomError> {
+        let shared = &self.account.shared;
+        let base = token.api_url.as_deref().unwrap_or(&shared.settings.api_url);
+        let Some(url) = paths::below(base, &request.path) else {
+            return Err(ZoomError::unsent("its address would lead elsewhere"));
+        };
+        let call = shared.http.client().request(request.endpoint.method(), url);
+        let call = call.bearer_auth(token.secret.expose_secret()).header(http::header::ACCEPT, "application/json");
+        let call = match &request.body {
+            Some(body) => call.json(body),
+            None => call,
+        };
+        let place = self.record(request);
+        let watch = Stopwatch::start();
+        let answer = shared.http.send(call).await;
+        let status = answer.as_ref().ok().map(|answer| answer.status);
+        shared.stats.call(status);
+        if let Some(call) = lock(&self.calls).get_mut(place) {
+            call.status = status;
+            call.millis = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
+        }
+        answer
+    }
+
+    /// Notes a call before it is made, so that one that is cut off is not forgotten.
+    fn record(&self, request: &Request) -> usize {
+        let call = Call {
+            method: request.endpoint.method().to_string(),
+            path: request.path.clone(),
+            category: request.endpoint.category().name().to_owned(),
+            status: None,
+            millis: 0,
+        };
+        let mut calls = lock(&self.calls);
+        calls.push(call);
+        calls.len().saturating_sub(1)
+    }
+
+    async fn get(&self, request: Request) -> Result<Vec<u8>, ZoomError> {
+        self.call(request).await?.body
+    }
+
+    /// The status says that it was done; whether it was, reading back shows. So the body does not matter.
+    async fn change(&self, _intent: &Intent, request: Request) -> Result<(), ZoomError> {
+        self.call(request).await.map(drop)
+    }
+}
+
+impl Inner {
+    /// Waits for a turn under the account's limits, or says until when there is none.
+    async fn turn(&self, endpoint: Endpoint) -> Result<(), ZoomError> {
+        let (clock, category) = (&self.shared.clock, endpoint.category());
+        let latest = clock.now().plus(self.shared.settings.limit_wait_max());
+        loop {
+            let now = clock.now();
+            match self.limits.turn(category, now, latest.max(now)) {
+                Turn::At(at) if at <= now => return Ok(()),
+                Turn::At(at) => clock.sleep_until(at).await,
+                Turn::Limited { until, why } => {
+                    self.shared.stats.held_back();
+                    return Err(ZoomError::Limited { until, why });
+                }
+            }
+            let now = clock.now();
+            if !self.limits.is_paused(category, now) {
+                return Ok(());
+            }
+            // Zoom throttled somebody meanwhile.
+            self.limits.give_back(category, now);
+        }
+    }
+
+    fn failure(&self, endpoint: Endpoint, answer: &Answer) -> Failure {
+        let now = self.shared.clock.now();
+        let (unit, body) = (self.shared.chance.unit(), answer.error_body());
+        let failure = classify(endpoint, answer.status, &answer.headers, body, now, unit);
+        if let Failure::Limited(limited) = &failure {
+            tracing::info!(account = %self.id, until = %limited.until, why = limited.why, "Zoom throttles");
+            if limited.all {
+                self.limits.pause(endpoint.category(), now, limited.until, &limited.why);
+            }
+        }
+        failure
+    }
+}
+
+#[async_trait::async_trait]
+impl Zoom for Handle {
+    async fn user(&self, user: &UserKey) -> Result<User, ZoomError> {
+        answers::user(&self.get(Request::new(Endpoint::GetUser, user.as_str())).await?)
+    }
+
+    async fn users(&self, status: Status, page: Page) -> Result<UserPage, ZoomError> {
+        let word = match status {
+            Status::Active => "active",
+            Status::Inactive => "inactive",
+            Status::Pending => "pending",
+            Status::Unknown => return Err(ZoomError::unsent("users cannot be listed by an unknown status")),
+        };
+        let size = if page.size == 0 { PAGE_SIZE_MAX } else { page.size.min(PAGE_SIZE_MAX) }.to_string();
+        let mut pairs = vec![("status", word), ("page_size", &size)];
+        if let Some(token) = page.token.as_deref().filter(|token| !token.is_empty()) {
+            pairs.push(("next_page_token", token));
+        }
+        let request = Request::new(Endpoint::ListUsers, "").with_query(&pairs);
+        answers::users(status, &self.get(request).await?)
+    }
+
+    async fn assistants(&self, of: &UserKey) -> Result<Vec<Assistant>, ZoomError> {
+        answers::assistants(&self.get(Request::new(Endpoint::ListAssistants, of.as_str())).await?)
+    }
+
+    async fn schedulers(&self, of: &UserKey) -> Result<Vec<Scheduler>, ZoomError> {
+        answers::schedulers(&self.get(Request::new(Endpoint::ListSchedulers, of.as_str())).await?)
+    }
+
+    async fn add_assistant(&self, intent: &Intent, of: &UserKey, who: &UserKey) -> Result<(), ZoomError> {
+        let who = match who {
+            UserKey::Id(id) => json!({ "id": id.as_str() }),
+            UserKey::Email(email) => json!({ "email": email.as_str() }),
+        };
+        let request = Request::new(Endpoint::AddAssistant, of.as_str()).with_body(json!({ "assistants": [who] }));
+        self.change(intent, request).await
+    }
+
+    async fn meeting(&self, id: MeetingId) -> Result<Meeting, ZoomError> {
+        answers::meeting(id, &self.get(Request::new(Endpoint::GetMeeting, &id.to_string())).await?)
+    }
+
+    async fn set_meeting(&self, intent: &Intent, id: MeetingId, to: MeetingSettings) -> Result<(), ZoomError> {
+        let request = Request::new(Endpoint::UpdateMeeting, &id.to_string()).with_body(json!({ "settings": to }));
+        self.change(intent, request).await
+    }
+
+    fn calls(&self) -> Vec<Call> {
+        lock(&self.calls).clone()
+    }
+}

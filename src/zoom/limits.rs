@@ -1,0 +1,364 @@
+//! An account's rate limits, kept before Zoom has to keep them: per second and per UTC day, by category.
+//!
+//! Shared by all handles of an account, since Zoom counts all apps of an account together. Guarantees: no more than the
+//! account's share of Zoom's rate starts in any second, counted from any moment; what Zoom says (a 429, a smaller rest of
+//! the day) holds for everybody.
+//!
+//! Own code and not a token bucket from a library: a bucket lets a full burst and a full refill into one second, which is
+//! twice the rate, and it has no reservations on a clock that tests move.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use super::port::Category;
+use crate::account::Plan;
+use crate::account::QuotaUse;
+use crate::clock::{Timestamp, lock};
+
+/// Zoom's answers near midnight may tell of the day that ended.
+const DAY_SETTLES: Duration = Duration::from_secs(120);
+/// How long Zoom's word that a day is used up is taken without trying again: it may be about another bucket.
+const TOLD_EMPTY: Duration = Duration::from_secs(900);
+
+/// When a call may start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// At this moment, which may be now; the place is reserved.
+    At(Timestamp),
+    /// Not soon. Nothing is reserved.
+    Limited { until: Timestamp, why: String },
+}
+
+/// What Zoom publishes: calls per second, and per day where there is such a limit. Heavy calls share their day with
+/// resource-intensive ones, of which we make none.
+const fn published(plan: Plan, category: Category) -> (u32, Option<u64>) {
+    match (plan, category) {
+        (Plan::Free, Category::Light) => (4, Some(6000)),
+        (Plan::Free, Category::Medium) => (2, Some(2000)),
+        (Plan::Free, Category::Heavy) => (1, Some(1000)),
+        (Plan::Pro, Category::Light) => (30, None),
+        (Plan::Pro, Category::Medium) => (20, None),
+        (Plan::Pro, Category::Heavy) => (10, Some(30_000)),
+        (Plan::Business, Category::Light) => (80, None),
+        (Plan::Business, Category::Medium) => (60, None),
+        (Plan::Business, Category::Heavy) => (40, Some(60_000)),
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Limits {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    day: i64,
+    light: Bucket,
+    medium: Bucket,
+    heavy: Bucket,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    /// Calls in one slice at most. A second is cut into slices so that a burst is short, and so that a few calls that are
+    /// late on their way do not meet the next second's.
+    slice_calls: usize,
+    slice: Duration,
+    day_calls: Option<u64>,
+    /// The newest starts, `slice_calls` at most, oldest first; those ahead of now are reserved.
+    starts: VecDeque<Timestamp>,
+    used: u64,
+    /// What Zoom said is left of the day, less what was started since.
+    left: Option<u64>,
+    pause: Option<(Timestamp, String)>,
+}
+
+impl Bucket {
+    fn new(plan: Plan, category: Category, share_percent: u8) -> Self {
+        let (per_second, per_day) = published(plan, category);
+        let share = |calls: u64| (calls.saturating_mul(share_percent.into()) / 100).max(1);
+        let calls = share(per_second.into());
+        let slice_calls = (calls / 4).max(1);
+        let slices = (calls / slice_calls).max(1);
+        Self {
+            slice_calls: usize::try_from(slice_calls).unwrap_or(1),
+            slice: Duration::from_millis(1000_u64.div_ceil(slices)),
+            day_calls: per_day.map(share),
+            starts: VecDeque::new(),
+            used: 0,
+            left: None,
+            pause: None,
+        }
+    }
+
+    fn new_day(&mut self) {
+        self.used = 0;
+        self.left = None;
+    }
+
+    fn paused(&mut self, now: Timestamp) -> Option<&(Timestamp, String)> {
+        self.pause.take_if(|(until, _)| *until <= now);
+        self.pause.as_ref()
+    }
+
+    fn pause(&mut self, until: Timestamp, why: &str) {
+        if self.pause.as_ref().is_none_or(|(paused, _)| *paused < until) {
+            self.pause = Some((until, why.to_owned()));
+        }
+    }
+
+    fn turn(&mut self, now: Timestamp, latest: Timestamp) -> Turn {
+        if self.day_calls.is_some_and(|limit| self.used >= limit) {
+            let why = format!("our share of the day's calls is used up ({} made)", self.used);
+            return Turn::Limited { until: now.next_utc_midnight(), why };
+        }
+        if self.left == Some(0) {
+            self.left = None;
+            let until = now.plus(TOLD_EMPTY).min(now.next_utc_midnight());
+            self.pause(until, "Zoom says that the day's calls are used up");
+        }
+        let mut at = now;
+        let mut why = "too many calls at once";
+        if let Some((until, told)) = self.paused(now) {
+            at = *until;
+            if at > latest {
+                return Turn::Limited { until: at, why: told.clone() };
+            }
+            why = "waiting behind a rate limit that Zoom told of";
+        }
+        // Nothing is reserved beyond `latest`, so that a start beyond it means that the clock went back.
+        if self.starts.back().is_some_and(|last| *last > latest) {
+            self.starts.clear();
+        }
+        if let Some(last) = self.starts.back() {
+            at = at.max(*last);
+        }
+        if self.starts.len() >= self.slice_calls
+            && let Some(first) = self.starts.front()
+        {
+            at = at.max(first.plus(self.slice));
+        }
+        if at > latest {
+            return Turn::Limited { until: at, why: why.to_owned() };
+        }
+        if self.starts.len() >= self.slice_calls {
+            self.starts.pop_front();
+        }
+        self.starts.push_back(at);
+        self.used = self.used.saturating_add(1);
+        self.left = self.left.map(|left| left.saturating_sub(1));
+        Turn::At(at)
+    }
+}
+
+impl State {
+    fn bucket(&mut self, category: Category, now: Timestamp) -> &mut Bucket {
+        if self.day != now.utc_day() {
+            self.day = now.utc_day();
+            self.light.new_day();
+            self.medium.new_day();
+            self.heavy.new_day();
+        }
+        match category {
+            Category::Light => &mut self.light,
+            Category::Medium => &mut self.medium,
+            Category::Heavy => &mut self.heavy,
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn new(plan: Plan, share_percent: u8, now: Timestamp) -> Self {
+        let bucket = |category| Bucket::new(plan, category, share_percent);
+        let (light, medium, heavy) = (bucket(Category::Light), bucket(Category::Medium), bucket(Category::Heavy));
+        Self { state: Mutex::new(State { day: now.utc_day(), light, medium, heavy }) }
+    }
+
+    fn with<T>(&self, category: Category, now: Timestamp, act: impl FnOnce(&mut Bucket) -> T) -> T {
+        act(lock(&self.state).bucket(category, now))
+    }
+
+    /// Reserves the next start, if it is not after `latest`.
+    pub(super) fn turn(&self, category: Category, now: Timestamp, latest: Timestamp) -> Turn {
+        self.with(category, now, |bucket| bucket.turn(now, latest))
+    }
+
+    pub(super) fn is_paused(&self, category: Category, now: Timestamp) -> bool {
+        self.with(category, now, |bucket| bucket.paused(now).is_some())
+    }
+
+    /// A reserved start was not used. Its place in the second stays taken, which errs on the safe side.
+    pub(super) fn give_back(&self, category: Category, now: Timestamp) {
+        self.with(category, now, |bucket| {
+            bucket.used = bucket.used.saturating_sub(1);
+            bucket.left = bucket.left.map(|left| left.saturating_add(1));
+        });
+    }
+
+    /// No call of the category starts before `until`.
+    pub(super) fn pause(&self, category: Category, now: Timestamp, until: Timestamp, why: &str) {
+        self.with(category, now, |bucket| bucket.pause(until, why));
+    }
+
+    /// Takes in what an answer says of the day: only a daily limit counts, and only the category that it names.
+    pub(super) fn told(&self, headers: &HeaderMap, now: Timestamp) {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+        let daily = text("x-ratelimit-type").is_some_and(|kind| kind.to_ascii_lowercase().contains("daily"));
+        let category = text("x-ratelimit-category").and_then(|name| match name.to_ascii_lowercase().as_str() {
+            "light" => Some(Category::Light),
+            "medium" => Some(Category::Medium),
+            "heavy" => Some(Category::Heavy),
+            _ => None,
+        });
+        let remaining = text("x-ratelimit-remaining").and_then(|left| left.parse::<u64>().ok());
+        let settled = now.minus(DAY_SETTLES).utc_day() == now.utc_day();
+        if let (true, true, Some(category), Some(remaining)) = (daily, settled, category, remaining) {
+            self.with(category, now, |bucket| {
+                bucket.left = Some(bucket.left.map_or(remaining, |left| left.min(remaining)));
+            });
+        }
+    }
+
+    /// Takes in what is known of the day from before the start. A number that is lower than what was counted is ignored.
+    pub(super) fn seed_today(&self, used: QuotaUse, now: Timestamp) {
+        let seed = |category, used: u64| self.with(category, now, |bucket| bucket.used = bucket.used.max(used));
+        seed(Category::Light, used.light);
+        seed(Category::Medium, used.medium);
+        seed(Category::Heavy, used.heavy);
+    }
+
+    pub(super) fn used_today(&self, now: Timestamp) -> QuotaUse {
+        let used = |category| self.with(category, now, |bucket| bucket.used);
+        QuotaUse { light: used(Category::Light), medium: used(Category::Medium), heavy: used(Category::Heavy) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: Timestamp = Timestamp::from_secs(1_700_000_000 / 86_400 * 86_400 + 43_200);
+
+    fn limits(plan: Plan) -> Limits {
+        Limits::new(plan, 80, NOON)
+    }
+
+    fn headers(kind: &str, category: &str, remaining: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-ratelimit-type", kind.parse().unwrap());
+        headers.insert("x-ratelimit-category", category.parse().unwrap());
+        headers.insert("x-ratelimit-remaining", remaining.parse().unwrap());
+        headers
+    }
+
+    fn until(turn: &Turn) -> Option<Timestamp> {
+        match turn {
+            Turn::At(_) => None,
+            Turn::Limited { until, .. } => Some(*until),
+        }
+    }
+
+    #[test]
+    fn no_second_holds_more_than_the_share_of_the_rate() {
+        for plan in [Plan::Free, Plan::Pro, Plan::Business] {
+            for category in [Category::Light, Category::Medium, Category::Heavy] {
+                for percent in [1, 33, 80, 100] {
+                    let limits = Limits::new(plan, percent, NOON);
+                    let allowed =
+                        usize::try_from(published(plan, category).0 * u32::from(percent) / 100).unwrap().max(1);
+                    let mut starts = Vec::new();
+                    // Callers that come faster than they can go, for ten seconds, at an uneven pace.
+                    let mut now = NOON;
+                    while now < NOON.plus(Duration::from_secs(10)) {
+                        for _ in 0..7 {
+                            if let Turn::At(at) = limits.turn(category, now, now.plus(Duration::from_secs(3))) {
+                                starts.push(at);
+                            }
+                        }
+                        let uneven = u64::try_from(now.as_millis() % 37).unwrap();
+                        now = now.plus(Duration::from_millis(3 + uneven));
+                    }
+                    assert!(starts.is_sorted());
+                    for (first, at) in starts.iter().enumerate() {
+                        let end = at.plus(Duration::from_secs(1));
+                        let within = starts[first..].iter().take_while(|start| **start < end).count();
+                        assert!(within <= allowed, "{plan:?} {category:?} {percent} %: {within} > {allowed}");
+                    }
+                    let reached = starts.len() * 100 / (allowed * 13);
+                    assert!(reached >= 70, "{plan:?} {category:?} {percent} %: only {reached} % of the rate was used");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_whose_turn_is_too_far_off_is_not_reserved() {
+        let limits = limits(Plan::Free);
+        assert_eq!(limits.turn(Category::Medium, NOON, NOON), Turn::At(NOON));
+        for _ in 0..5 {
+            assert_eq!(until(&limits.turn(Category::Medium, NOON, NOON)), Some(NOON.plus(Duration::from_secs(1))));
+        }
+        assert_eq!(limits.used_today(NOON), QuotaUse { medium: 1, ..QuotaUse::default() });
+    }
+
+    #[test]
+    fn the_day_is_counted_from_what_it_was_seeded_with_and_starts_again_at_midnight() {
+        let limits = limits(Plan::Free);
+        limits.seed_today(QuotaUse { light: 4799, medium: 0, heavy: 0 }, NOON);
+        limits.seed_today(QuotaUse { light: 10, medium: 0, heavy: 0 }, NOON);
+        assert_eq!(limits.turn(Category::Light, NOON, NOON), Turn::At(NOON));
+        let later = NOON.plus(Duration::from_secs(60));
+        assert_eq!(until(&limits.turn(Category::Light, later, later)), Some(NOON.next_utc_midnight()));
+        assert_eq!(limits.turn(Category::Medium, later, later), Turn::At(later), "another category has its own day");
+        let midnight = NOON.next_utc_midnight();
+        assert_eq!(limits.turn(Category::Light, midnight, midnight), Turn::At(midnight));
+    }
+
+    #[test]
+    fn a_smaller_rest_of_the_day_is_believed_and_a_larger_one_is_not() {
+        let limits = limits(Plan::Pro);
+        limits.told(&headers("Daily-limit", "Light", "2"), NOON);
+        limits.told(&headers("Daily-limit", "Light", "5893"), NOON);
+        assert_eq!(limits.turn(Category::Light, NOON, NOON), Turn::At(NOON));
+        assert_eq!(limits.turn(Category::Light, NOON, NOON), Turn::At(NOON));
+        let again = NOON.plus(TOLD_EMPTY);
+        assert_eq!(until(&limits.turn(Category::Light, NOON, NOON)), Some(again));
+        assert_eq!(limits.turn(Category::Light, again, again), Turn::At(again), "it is tried again after a while");
+    }
+
+    #[test]
+    fn what_is_no_daily_limit_or_is_about_another_bucket_is_ignored() {
+        let limits = limits(Plan::Pro);
+        limits.told(&headers("QPS", "Light", "0"), NOON);
+        limits.told(&headers("Daily-limit", "Resource-intensive", "0"), NOON);
+        limits.told(&headers("Daily-limit", "Medium", "0"), NOON);
+        limits.told(&headers("Daily-limit", "Light", "many"), NOON);
+        limits.told(&HeaderMap::new(), NOON);
+        limits.told(&headers("Daily-limit", "Light", "0"), NOON.next_utc_midnight().plus(Duration::from_secs(1)));
+        assert_eq!(limits.turn(Category::Light, NOON, NOON), Turn::At(NOON));
+    }
+
+    #[test]
+    fn a_pause_holds_for_its_category_and_the_longest_wins() {
+        let limits = limits(Plan::Pro);
+        let soon = NOON.plus(Duration::from_secs(2));
+        limits.pause(Category::Light, NOON, soon, "told so");
+        limits.pause(Category::Light, NOON, NOON.plus(Duration::from_secs(1)), "told less");
+        assert!(limits.is_paused(Category::Light, NOON));
+        assert_eq!(limits.turn(Category::Light, NOON, NOON), Turn::Limited { until: soon, why: "told so".to_owned() },);
+        assert_eq!(limits.turn(Category::Light, NOON, soon), Turn::At(soon), "a short pause is waited out in place");
+        assert_eq!(limits.turn(Category::Medium, NOON, NOON), Turn::At(NOON));
+        assert!(!limits.is_paused(Category::Light, soon));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_stops_nothing() {
+        let limits = limits(Plan::Free);
+        assert_eq!(limits.turn(Category::Heavy, NOON, NOON), Turn::At(NOON));
+        let earlier = NOON.minus(Duration::from_secs(3600));
+        assert_eq!(limits.turn(Category::Heavy, earlier, earlier), Turn::At(earlier));
+    }
+}

@@ -1,0 +1,74 @@
+//! What this process did at Zoom, in numbers, for the metrics.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counters that only grow. All accounts of the process together.
+#[derive(Debug, Default)]
+pub struct ZoomStats {
+    success: AtomicU64,
+    refused: AtomicU64,
+    throttled: AtomicU64,
+    failed: AtomicU64,
+    unanswered: AtomicU64,
+    held_back: AtomicU64,
+    tokens_fetched: AtomicU64,
+    tokens_failed: AtomicU64,
+}
+
+/// The counters at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StatsNow {
+    /// Calls answered with 2xx.
+    pub success: u64,
+    /// Calls answered with anything else that is no 429 and below 500.
+    pub refused: u64,
+    /// Calls answered with 429.
+    pub throttled: u64,
+    /// Calls answered with 5xx.
+    pub failed: u64,
+    /// Calls without an answer: time-outs, broken connections.
+    pub unanswered: u64,
+    /// Calls that were not made because a rate limit, ours or one that Zoom told of, left no room.
+    pub held_back: u64,
+    pub tokens_fetched: u64,
+    pub tokens_failed: u64,
+}
+
+impl ZoomStats {
+    pub fn now(&self) -> StatsNow {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        StatsNow {
+            success: get(&self.success),
+            refused: get(&self.refused),
+            throttled: get(&self.throttled),
+            failed: get(&self.failed),
+            unanswered: get(&self.unanswered),
+            held_back: get(&self.held_back),
+            tokens_fetched: get(&self.tokens_fetched),
+            tokens_failed: get(&self.tokens_failed),
+        }
+    }
+
+    /// Counts a call by its status; none where no answer came.
+    pub(super) fn call(&self, status: Option<u16>) {
+        add(match status {
+            None => &self.unanswered,
+            Some(200..=299) => &self.success,
+            Some(429) => &self.throttled,
+            Some(0..=499) => &self.refused,
+            Some(_) => &self.failed,
+        });
+    }
+
+    pub(super) fn held_back(&self) {
+        add(&self.held_back);
+    }
+
+    pub(super) fn token(&self, fetched: bool) {
+        add(if fetched { &self.tokens_fetched } else { &self.tokens_failed });
+    }
+}
+
+fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

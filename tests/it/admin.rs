@@ -1,0 +1,392 @@
+//! The admin API over real sockets, on the store in memory.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use adjutant::account::AppKind;
+use adjutant::audit::tree::Frontier;
+use adjutant::clock::{Clock, ManualClock, Timestamp};
+use adjutant::event::signature::{Secret, Window, verify};
+use adjutant::ids::{AccountId, AppName, RuleName, UserId};
+use adjutant::job::{Outcome, ParkCause, Snooze, Subject, WaitReason};
+use adjutant::rules::Step;
+use adjutant::sim::sign;
+use adjutant::store::{Claimable, Decision, Limits, MemoryStore, NewDelivery, Store, Verdict};
+use adjutant::web::accept::{AcceptSettings, Acceptor};
+use adjutant::web::admin::{AdminApp, AdminState, Alarm, Counts, Hosts, Stats, TokenHash, router};
+use serde_json::Value;
+
+const TOKEN: &str = "adj_the-token-of-the-test-0123456789";
+const NOW: Timestamp = Timestamp::from_secs(1_760_000_000);
+
+#[derive(Debug)]
+struct Fixed;
+
+impl Stats for Fixed {
+    fn counts(&self) -> Counts {
+        let alarm = Alarm { code: "clock".into(), what: "the clock is off".into(), advice: "set it".into() };
+        Counts {
+            accepted: 7,
+            refused: vec![("signature", 3), ("window", 0)],
+            outcomes: vec![("done", 2)],
+            zoom_calls: vec![("2xx", 5)],
+            alarms: vec![alarm],
+        }
+    }
+}
+
+struct Served {
+    address: SocketAddr,
+    store: MemoryStore,
+    _stop: tokio::sync::oneshot::Sender<()>,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// The listener, with one job parked, one waiting and one due.
+fn served() -> Served {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let store = MemoryStore::new(Limits::default());
+    runtime.block_on(fill(&store));
+    let (listener, address) = runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    });
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW));
+    let state = AdminState {
+        store: Arc::new(store.clone()),
+        clock,
+        token: TokenHash::of(&TOKEN.into()),
+        hosts: Hosts::new(address, &["admin.internal".to_owned()]),
+        apps: vec![AdminApp { name: app(), kind: AppKind::ServerToServer, accounts: vec![account()] }],
+        stats: Arc::new(Fixed),
+        started_at: NOW,
+        actor: "admin api".to_owned(),
+    };
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    runtime.spawn(async move {
+        let ended = async {
+            let _dropped = stopped.await;
+        };
+        Acceptor::new(AcceptSettings::default()).serve(listener, router(Arc::new(state)), ended, Duration::ZERO).await
+    });
+    Served { address, store, _stop: stop, runtime }
+}
+
+fn app() -> AppName {
+    AppName::parse("main").unwrap()
+}
+
+fn account() -> AccountId {
+    AccountId::parse("acc").unwrap()
+}
+
+async fn fill(store: &MemoryStore) {
+    let secret = "webhook-secret-of-the-test";
+    for (user, outcome) in [
+        ("parked", Some(Outcome::Park(ParkCause::AssistantsFull))),
+        ("waiting", Some(Outcome::Snooze(Snooze::ForEvent(WaitReason::UserPending)))),
+        ("due", None),
+    ] {
+        let body = format!(
+            r#"{{"event":"user.created","event_ts":1,"payload":{{"account_id":"acc","object":{{"id":"{user}","host_key":"123456","email":"{user}@example.com"}}}}}}"#
+        );
+        let at = NOW.as_secs();
+        let mut headers = http::HeaderMap::new();
+        headers.insert("x-zm-signature", sign(secret, at, body.as_bytes()).parse().unwrap());
+        headers.insert("x-zm-request-timestamp", at.to_string().parse().unwrap());
+        let secrets = [Secret::new(&secret.into()).unwrap()];
+        let (verified, _) = verify(&headers, body.into(), &secrets, at, Window { past: 10, future: 10 }).unwrap();
+        let receipt = store.deliver(NewDelivery { app: app(), received_at: NOW, verified }).await.unwrap();
+        let subject = Subject::User { id: Some(UserId::parse(user).unwrap()), email: None };
+        let steps = vec![Step::Ensure { rule: RuleName::parse("r").unwrap(), subject }];
+        let decision = Decision {
+            delivery: receipt.delivery(),
+            account: Some(account()),
+            event: "user.created".to_owned(),
+            verdict: Verdict::Work { meaning: None, steps },
+        };
+        store.record_plan(vec![decision], NOW).await.unwrap();
+        let Some(outcome) = outcome else { continue };
+        let wanted = Claimable { jobs_max: 1, per_account_max: 1, lease: Duration::from_secs(60) };
+        let mut leased = store.claim(wanted, NOW).await.unwrap().remove(0);
+        store.start(&mut leased, NOW).await.unwrap();
+        store.settle(leased, outcome, Vec::new(), NOW, 0.5).await.unwrap();
+    }
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+}
+
+impl Served {
+    fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let headers = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect::<Vec<_>>().concat();
+        let request = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: 0\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut text = Vec::new();
+        stream.read_to_end(&mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, head: head.to_lowercase(), body: body.to_owned() }
+    }
+
+    fn ask(&self, method: &str, path: &str) -> Answer {
+        let bearer = format!("Bearer {TOKEN}");
+        self.raw(method, path, &[("host", "localhost"), ("authorization", &bearer)])
+    }
+
+    fn get(&self, path: &str) -> Value {
+        let answer = self.ask("GET", path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        answer.json()
+    }
+}
+
+const ROUTES: [(&str, &str); 17] = [
+    ("GET", "/metrics"),
+    ("GET", "/v1/status"),
+    ("GET", "/v1/jobs"),
+    ("GET", "/v1/jobs/job_1"),
+    ("POST", "/v1/jobs/job_1/retry"),
+    ("POST", "/v1/jobs/job_1/park"),
+    ("POST", "/v1/jobs/retry?cause=assistants-full"),
+    ("GET", "/v1/deliveries"),
+    ("GET", "/v1/deliveries/dlv_1"),
+    ("POST", "/v1/deliveries/dlv_1/replay"),
+    ("GET", "/v1/audit"),
+    ("GET", "/v1/audit/head"),
+    ("GET", "/v1/attention"),
+    ("GET", "/v1/apps"),
+    ("GET", "/nowhere"),
+    ("DELETE", "/v1/jobs"),
+    ("GET", "/"),
+];
+
+#[test]
+fn nothing_is_answered_without_the_token_but_whether_it_lives() {
+    let served = served();
+    let entries = served.get("/v1/audit/head");
+    let right = format!("Bearer {TOKEN}");
+    let almost = format!("Bearer {TOKEN}x");
+    for (method, path) in ROUTES {
+        for (case, headers) in [
+            ("no token", vec![]),
+            ("an empty header", vec![("authorization", "")]),
+            ("a wrong token", vec![("authorization", "Bearer adj_wrong-wrong-wrong-wrong")]),
+            ("almost the token", vec![("authorization", almost.as_str())]),
+            ("another scheme", vec![("authorization", "Basic YTpi")]),
+            ("the bare token", vec![("authorization", TOKEN)]),
+            ("two headers", vec![("authorization", right.as_str()), ("authorization", right.as_str())]),
+        ] {
+            let all = [vec![("host", "localhost")], headers].concat();
+            let answer = served.raw(method, path, &all);
+            assert_eq!(answer.status, 401, "{method} {path} with {case}");
+            assert!(answer.head.contains("www-authenticate: bearer"), "{}", answer.head);
+            assert!(answer.head.contains("content-type: application/problem+json"), "{}", answer.head);
+        }
+        let answer = served.ask(method, path);
+        assert!(!matches!(answer.status, 401 | 421), "{method} {path}: {}", answer.status);
+    }
+    assert_eq!(served.raw("GET", "/livez", &[("host", "localhost")]).status, 200);
+    assert_eq!(served.raw("GET", "/readyz", &[("host", "localhost")]).status, 200);
+    assert!(entries["size"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn a_foreign_host_name_is_turned_away_before_the_token_is_looked_at() {
+    let served = served();
+    let right = format!("Bearer {TOKEN}");
+    let port = served.address.port();
+    for (method, path) in ROUTES {
+        for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", "10.0.0.1", ""] {
+            let answer = served.raw(method, path, &[("host", host), ("authorization", &right)]);
+            assert_eq!(answer.status, 421, "{method} {path} as {host:?}");
+        }
+        let answer = served.raw(method, path, &[("authorization", &right)]);
+        assert!(matches!(answer.status, 400 | 421), "{method} {path} without a host: {}", answer.status);
+    }
+    for host in ["localhost", "LOCALHOST:1", "127.0.0.1", &format!("127.0.0.1:{port}"), "[::1]", "admin.internal"] {
+        let answer = served.raw("GET", "/v1/status", &[("host", host), ("authorization", &right)]);
+        assert_eq!(answer.status, 200, "{host}");
+    }
+}
+
+#[test]
+fn a_page_of_another_origin_is_given_no_leave() {
+    let served = served();
+    let answer = served.raw("OPTIONS", "/v1/jobs", &[("host", "localhost"), ("origin", "https://evil.example")]);
+    assert_eq!(answer.status, 401);
+    let bearer = format!("Bearer {TOKEN}");
+    let answer = served.raw(
+        "GET",
+        "/v1/jobs",
+        &[("host", "localhost"), ("authorization", &bearer), ("origin", "https://evil.example")],
+    );
+    assert!(!answer.head.contains("access-control"), "{}", answer.head);
+}
+
+#[test]
+fn jobs_are_listed_shown_and_moved() {
+    let served = served();
+    let states = |jobs: &Value| -> Vec<String> {
+        jobs.as_array().unwrap().iter().map(|job| job["state"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = served.get("/v1/jobs");
+    assert_eq!(states(&all), ["due", "waiting", "parked"], "the newest first");
+    assert_eq!(states(&served.get("/v1/jobs?state=parked")), ["parked"]);
+    assert_eq!(states(&served.get("/v1/jobs?cause=assistants-full")), ["parked"]);
+    assert_eq!(states(&served.get("/v1/jobs?account=other")), [""; 0]);
+    let older = format!("/v1/jobs?limit=1&before={}", all[0]["id"].as_str().unwrap());
+    assert_eq!(states(&served.get(&older)), ["waiting"]);
+    let parked = &all[2];
+    assert_eq!((parked["cause"].as_str(), parked["subject"].as_str()), (Some("assistants-full"), Some("user:parked")));
+    assert_eq!(parked["at"], NOW.to_string());
+    assert!(parked["advice"].as_str().unwrap().contains("remove one"));
+    let id = parked["id"].as_str().unwrap();
+    assert_eq!(served.get(&format!("/v1/jobs/{id}")), *parked);
+    let moved = served.ask("POST", "/v1/jobs/retry?cause=assistants-full&account=acc");
+    assert_eq!((moved.status, moved.json()["moved"].as_u64()), (200, Some(1)));
+    assert_eq!(served.get(&format!("/v1/jobs/{id}"))["state"], "due");
+    assert_eq!(served.ask("POST", &format!("/v1/jobs/{id}/park")).status, 200);
+    assert_eq!(served.get(&format!("/v1/jobs/{id}"))["cause"], "by-person");
+    assert_eq!(served.ask("POST", &format!("/v1/jobs/{id}/retry")).status, 200);
+    let last = served.get("/v1/audit?last=1");
+    assert_eq!(last["entries"][0]["kind"], "moved", "{last}");
+}
+
+#[test]
+fn what_cannot_be_understood_is_told_as_a_problem_and_changes_nothing() {
+    let served = served();
+    let before = served.get("/v1/audit/head");
+    for (method, path, status, detail) in [
+        ("GET", "/v1/jobs/42", 400, "JobId \"42\" is not valid: expected job_ and a number, as the listing prints it"),
+        ("GET", "/v1/jobs/job_999", 404, "there is no job job_999"),
+        ("POST", "/v1/jobs/job_999/retry", 404, ""),
+        (
+            "GET",
+            "/v1/jobs?state=stuck",
+            400,
+            "state is \"stuck\", expected one of due, running, waiting, parked, done, cancelled",
+        ),
+        ("GET", "/v1/jobs?limit=0", 400, "limit is 0, expected 1 to 1000"),
+        ("GET", "/v1/jobs?limit=1001", 400, "limit is 1001, expected 1 to 1000"),
+        ("GET", "/v1/jobs?stat=due", 400, ""),
+        ("POST", "/v1/jobs/retry", 400, ""),
+        ("POST", "/v1/jobs/retry?caus=assistants-full", 400, ""),
+        ("GET", "/v1/deliveries/dlv_999", 404, "there is no delivery dlv_999"),
+        ("POST", "/v1/deliveries/x/replay", 400, ""),
+        ("GET", "/v1/audit?after=7", 400, "after is no cursor of this log"),
+        ("GET", "/v1/audit?after=MTow&last=1", 400, "give after or last, not both"),
+        ("GET", "/v2/jobs", 404, "there is no such route"),
+        ("DELETE", "/v1/jobs", 405, "this route takes another method"),
+    ] {
+        let answer = served.ask(method, path);
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.body);
+        assert!(answer.head.contains("content-type: application/problem+json"), "{method} {path}: {}", answer.head);
+        let problem = answer.json();
+        assert_eq!(problem["status"].as_u64(), Some(u64::from(status)));
+        assert!(detail.is_empty() || problem["detail"] == detail, "{method} {path}: {problem}");
+    }
+    assert_eq!(served.get("/v1/audit/head"), before);
+}
+
+#[test]
+fn the_audit_log_is_read_to_its_end_by_cursor_and_hashes_to_its_head() {
+    let served = served();
+    let head = served.get("/v1/audit/head");
+    let (mut tree, mut path) = (Frontier::default(), "/v1/audit?limit=2".to_owned());
+    loop {
+        let page = served.get(&path);
+        for entry in page["entries"].as_array().unwrap() {
+            assert_eq!(entry["index"].as_u64(), Some(tree.size()));
+            let mut leaf = [0; 32];
+            hex::decode_to_slice(entry["leaf"].as_str().unwrap(), &mut leaf).unwrap();
+            tree.push(leaf);
+        }
+        let next = format!("/v1/audit?limit=2&after={}", page["next"].as_str().unwrap());
+        if page["entries"].as_array().unwrap().is_empty() {
+            assert_eq!(next, path, "the end is a place to come back to");
+            break;
+        }
+        path = next;
+    }
+    assert_eq!(
+        (head["size"].as_u64(), head["root"].as_str()),
+        (Some(tree.size()), Some(hex::encode(tree.root()).as_str()))
+    );
+}
+
+#[test]
+fn deliveries_are_shown_without_what_opens_an_account_and_can_be_planned_again() {
+    let served = served();
+    let all = served.get("/v1/deliveries");
+    assert_eq!(all.as_array().unwrap().len(), 3);
+    let id = all[0]["id"].as_str().unwrap();
+    let one = served.get(&format!("/v1/deliveries/{id}"));
+    assert_eq!((one["event"].as_str(), one["status"].as_str()), (Some("user.created"), Some("planned")));
+    assert_eq!(one["body"]["payload"]["object"]["host_key"], "***");
+    assert_eq!(one["body"]["payload"]["object"]["email"], "due@example.com");
+    assert_eq!(served.ask("POST", &format!("/v1/deliveries/{id}/replay")).status, 200);
+    assert_eq!(served.get(&format!("/v1/deliveries/{id}"))["status"], "unplanned");
+}
+
+#[test]
+fn attention_says_what_is_stuck_and_what_to_do() {
+    let served = served();
+    let attention = served.get("/v1/attention");
+    assert_eq!(attention["alarms"][0]["code"], "clock");
+    let parked = &attention["parked"][0];
+    assert_eq!((parked["cause"].as_str(), parked["count"].as_u64()), (Some("assistants-full"), Some(1)));
+    assert!(parked["advice"].as_str().unwrap().contains("retry"), "{parked}");
+    let waiting = &attention["waiting"][0];
+    assert_eq!((waiting["reason"].as_str(), waiting["count"].as_u64()), (Some("user-pending"), Some(1)));
+    let apps = served.get("/v1/apps");
+    assert_eq!((apps[0]["name"].as_str(), apps[0]["accounts"][0].as_str()), (Some("main"), Some("acc")));
+    assert!(apps[0]["verified_at"].is_string(), "{apps}");
+    let status = served.get("/v1/status");
+    assert_eq!((status["accepted"].as_u64(), status["store"]["parked"].as_u64()), (Some(7), Some(1)));
+}
+
+#[test]
+fn metrics_are_text_without_ids() {
+    let served = served();
+    let answer = served.ask("GET", "/metrics");
+    for line in [
+        "adjutant_deliveries_accepted_total 7",
+        "adjutant_deliveries_refused_total{kind=\"signature\"} 3",
+        "adjutant_outcomes_total{outcome=\"done\"} 2",
+        "adjutant_zoom_calls_total{status=\"2xx\"} 5",
+        "adjutant_jobs{state=\"parked\"} 1",
+        "adjutant_jobs_waiting{reason=\"user-pending\"} 1",
+        "adjutant_store_refusing 0",
+    ] {
+        assert!(answer.body.lines().any(|had| had == line), "{line} is missing in\n{}", answer.body);
+    }
+    assert!(answer.body.contains("adjutant_process_resident_bytes "), "{}", answer.body);
+    assert!(answer.body.ends_with("# EOF\n"), "{}", answer.body);
+    assert!(!answer.body.contains("example.com") && !answer.body.contains("job_"), "{}", answer.body);
+}
+
+#[test]
+fn a_closed_store_is_alive_and_not_ready() {
+    let served = served();
+    served.runtime.block_on(served.store.close()).unwrap();
+    assert_eq!(served.raw("GET", "/livez", &[("host", "localhost")]).status, 200);
+    let ready = served.raw("GET", "/readyz", &[("host", "localhost")]);
+    assert_eq!((ready.status, ready.body.as_str()), (503, "not ready\n"));
+    assert_eq!(served.ask("GET", "/v1/status").status, 503);
+}

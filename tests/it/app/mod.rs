@@ -1,0 +1,271 @@
+//! The whole service without its process: the receiver on a real socket, planner and workers, a store, and the simulated
+//! Zoom over real HTTP in both directions. Time stands still unless a test moves it.
+//!
+//! A test does something at Zoom, drains, and looks at Zoom and at the audit log. When a [`TestApp`] goes, it fails on work
+//! that was left and on an audit log that does not add up.
+
+mod scenarios;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use adjutant::account::{Account, Plan};
+use adjutant::audit::Entry;
+use adjutant::audit::tree::Frontier;
+use adjutant::chance::SeededChance;
+use adjutant::clock::{Clock, ManualClock, Timestamp};
+use adjutant::event::signature::Secret;
+use adjutant::ids::{AccountId, AppName};
+use adjutant::job::{Effect, Job, JobState};
+use adjutant::rules::Rule;
+use adjutant::sim::{NewAccount, Sim, Subscription, World};
+use adjutant::store::{JobFilter, MemoryStore, Move, Selector, Store};
+use adjutant::web::accept::{AcceptSettings, Acceptor};
+use adjutant::web::webhook::{Receiver, ReceiverApp, ReceiverSettings};
+use adjutant::worker::{Parts, Planner, Roster, Runner, Settings};
+use adjutant::zoom::{self, AccountClient, Credentials, ZoomClients};
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+pub(crate) const ACCOUNT: &str = "acme";
+pub(crate) const API_USER: &str = "api@acme.example";
+const SECRET: &str = "a-webhook-secret-of-tests";
+/// Ten minutes into some hour.
+const START: Timestamp = Timestamp::from_secs(1_800_000_600);
+
+/// A store that a test can take down and open again.
+pub(crate) trait Reopen: Send {
+    fn store(&self) -> Arc<dyn Store>;
+
+    /// As the process finds it after its end and a new start.
+    fn reopen(&mut self);
+}
+
+impl Reopen for MemoryStore {
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::new(self.clone())
+    }
+
+    fn reopen(&mut self) {
+        *self = self.restart().unwrap();
+    }
+}
+
+pub(crate) struct TestApp {
+    pub(crate) world: World,
+    pub(crate) clock: ManualClock,
+    pub(crate) store: Arc<dyn Store>,
+    sim: Sim,
+    disk: Box<dyn Reopen>,
+    roster: watch::Sender<Arc<Roster>>,
+    parts: Parts,
+    address: SocketAddr,
+    door: Option<Door>,
+}
+
+/// The public listener, open.
+struct Door {
+    close: oneshot::Sender<()>,
+    served: JoinHandle<()>,
+}
+
+impl TestApp {
+    /// Everything with one account, one API user, these rules, and the store in memory.
+    pub(crate) async fn start(rules: &[&str]) -> Self {
+        Self::start_on(Box::new(MemoryStore::default()), rules).await
+    }
+
+    pub(crate) async fn start_on(disk: Box<dyn Reopen>, rules: &[&str]) -> Self {
+        let clock = ManualClock::at(START);
+        let world = World::new(Arc::new(clock.clone()), Arc::new(SeededChance::new(7)));
+        world.add_account(NewAccount::named(ACCOUNT)).unwrap();
+        world.add_user(ACCOUNT, adjutant::sim::NewUser::licensed(API_USER)).unwrap();
+        let sim = Sim::start(world.clone()).await.unwrap();
+        let rules: Vec<Rule> = rules.iter().map(|text| toml::from_str(text).unwrap()).collect();
+        let account = Account {
+            id: AccountId::parse(ACCOUNT).unwrap(),
+            app: AppName::parse("main").unwrap(),
+            plan: Plan::Business,
+            api_users: vec![API_USER.parse().unwrap()],
+        };
+        let store = disk.store();
+        let zooms = HashMap::from([(account.id.clone(), client(&sim, &account, &clock))]);
+        let roster = watch::Sender::new(Arc::new(Roster::new([account], rules)));
+        let parts = Parts {
+            store: Arc::clone(&store),
+            zooms: Arc::new(zooms),
+            roster: roster.subscribe(),
+            clock: Arc::new(clock.clone()),
+            chance: Arc::new(SeededChance::new(11)),
+            facts: Arc::default(),
+            stats: Arc::default(),
+            settings: Settings::default(),
+        };
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut app = Self { world, clock, store, sim, disk, roster, parts, address, door: None };
+        app.open().await;
+        let url = format!("http://{}/webhooks/main", app.address);
+        app.world.subscribe(ACCOUNT, Subscription::to_all(url, SECRET)).unwrap();
+        app
+    }
+
+    async fn open(&mut self) {
+        let name = AppName::parse("main").unwrap();
+        let apps = vec![ReceiverApp { name, secrets: vec![Secret::new(&SECRET.into()).unwrap()] }];
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        let receiver = Receiver::open(apps, Arc::clone(&self.store), clock, ReceiverSettings::default()).await.unwrap();
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        self.address = listener.local_addr().unwrap();
+        let (close, closed) = oneshot::channel::<()>();
+        let router = receiver.router();
+        let served = tokio::spawn(async move {
+            let until = async {
+                let _closed = closed.await;
+            };
+            Acceptor::new(AcceptSettings::default()).serve(listener, router, until, Duration::ZERO).await;
+        });
+        self.door = Some(Door { close, served });
+    }
+
+    /// The listener is closed: Zoom cannot deliver.
+    pub(crate) async fn close(&mut self) {
+        if let Some(door) = self.door.take() {
+            let _gone = door.close.send(());
+            door.served.await.unwrap();
+        }
+    }
+
+    /// The process ends and starts again; what it had in memory is gone.
+    pub(crate) async fn restart(&mut self) {
+        self.close().await;
+        self.disk.reopen();
+        self.store = self.disk.store();
+        self.parts.store = Arc::clone(&self.store);
+        self.parts.facts = Arc::default();
+        self.open().await;
+    }
+
+    pub(crate) fn set_rules(&self, rules: &[&str]) {
+        let accounts: Vec<_> = self.roster.borrow().accounts().cloned().collect();
+        let rules = rules.iter().map(|text| toml::from_str(text).unwrap()).collect();
+        self.roster.send_replace(Arc::new(Roster::new(accounts, rules)));
+    }
+
+    /// Lets Zoom deliver what is due, and waits for the receipts.
+    pub(crate) async fn deliver(&self) {
+        self.sim.settle().await;
+    }
+
+    /// Delivers, plans and works until nothing is due now, also none of the events that our own changes made.
+    pub(crate) async fn drain(&self) {
+        let (planner, runner) = (Planner::new(self.parts.clone()), Runner::new(self.parts.clone()));
+        loop {
+            self.deliver().await;
+            let deliveries = planner.plan_once().await.unwrap();
+            let attempts = runner.run_due().await.unwrap();
+            if deliveries == 0 && attempts == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Lets time pass, from one due job to the next, and drains at each.
+    pub(crate) async fn advance(&self, by: Duration) {
+        let end = self.clock.now().plus(by);
+        self.drain().await;
+        while let Some(due) = self.store.next_due().await.unwrap().filter(|due| *due <= end) {
+            self.clock.set(due);
+            self.drain().await;
+        }
+        self.clock.set(end);
+        self.drain().await;
+    }
+
+    pub(crate) async fn jobs(&self) -> Vec<Job> {
+        self.store.jobs(JobFilter { limit: 10_000, ..JobFilter::default() }).await.unwrap()
+    }
+
+    /// The state of the newest job in a few words: `waiting user-pending`, `parked not-found`, `changed`.
+    pub(crate) async fn state(&self) -> String {
+        let newest = self.jobs().await.swap_remove(0);
+        match newest.state {
+            JobState::Waiting { reason, .. } => format!("waiting {}", reason.code()),
+            JobState::Parked { cause, .. } => format!("parked {}", cause.code()),
+            JobState::Done { effect, .. } => match effect {
+                Effect::Changed { .. } => "changed".to_owned(),
+                Effect::AlreadyRight => "already right".to_owned(),
+                Effect::WouldChange { what } => format!("would {what}"),
+                Effect::NotApplicable { why } => why,
+            },
+            JobState::Cancelled { why, .. } => format!("cancelled {why}"),
+            state => state.name().to_owned(),
+        }
+    }
+
+    pub(crate) async fn retry_parked(&self, cause: &str) -> u64 {
+        let which = Selector::ParkedFor { cause: cause.to_owned(), account: None };
+        self.store.move_jobs(which, Move::Retry, "a test", self.clock.now()).await.unwrap()
+    }
+
+    pub(crate) async fn entries(&self, code: &str) -> Vec<Entry> {
+        let all = self.store.entries(0, usize::MAX).await.unwrap();
+        all.into_iter().filter(|entry| entry.code == code).collect()
+    }
+
+    pub(crate) fn assistants(&self, user: &str) -> Vec<String> {
+        self.world.assistants(ACCOUNT, user)
+    }
+}
+
+/// The real client. It never waits for its turn: a clock that stands still would let it wait for ever.
+fn client(sim: &Sim, account: &Account, clock: &ManualClock) -> AccountClient {
+    let settings = zoom::Settings {
+        api_url: sim.api_url(),
+        oauth_url: sim.oauth_url(),
+        limit_wait_max_ms: 0,
+        ..zoom::Settings::default()
+    };
+    let clients = ZoomClients::new(settings, Arc::new(clock.clone()), Arc::new(SeededChance::new(13))).unwrap();
+    let (client_id, secret) = (format!("client-{}", account.id), format!("client-secret-{}", account.id));
+    clients.account(account, Credentials { client_id, client_secret: secret.into() })
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let status = block_on(self.store.status()).unwrap();
+        let left = (status.unplanned, status.due, status.running);
+        assert!(left == (0, 0, 0), "left behind: unplanned, due, running = {left:?}");
+        assert_eq!(self.world.faults_left(), 0, "planned faults that nothing met");
+        let (entries, head) = (block_on(self.store.entries(0, usize::MAX)).unwrap(), block_on(self.store.tree_head()));
+        let (mut tree, head) = (Frontier::default(), head.unwrap());
+        for entry in &entries {
+            assert_eq!(tree.push(entry.leaf), entry.index, "the audit log has a gap");
+        }
+        assert_eq!((tree.size(), tree.root()), (head.size, head.root), "the audit log does not add up");
+    }
+}
+
+/// Waits for a store without a runtime: a drop cannot be async.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(std::thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}

@@ -1,0 +1,593 @@
+//! The command line, as the real binary: exit codes, messages, files.
+
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const GOOD: &str = r#"
+[admin]
+listen = "127.0.0.1:1"
+[[app]]
+name = "main"
+kind = "server-to-server"
+client_id = "abcDEF123"
+client_secret = "client-secret-of-the-test"
+webhook_secrets = ["webhook-secret-of-the-test"]
+[[app.account]]
+id = "AAAAAABBBB"
+api_users = ["api-user@example.com"]
+"#;
+
+fn adjutant(folder: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_adjutant"));
+    command
+        .args(words)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .env_remove("ADJUTANT_CONFIG")
+        .env_remove("CREDENTIALS_DIRECTORY");
+    command
+}
+
+fn run(folder: &Path, words: &[&str]) -> Output {
+    adjutant(folder, words).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn folder_with(config: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config.toml"), config).unwrap();
+    folder
+}
+
+#[test]
+fn exit_codes_are_the_documented_ones() {
+    let good = folder_with(GOOD);
+    let shipped = folder_with(include_str!("../../config.toml"));
+    let nothing = tempfile::tempdir().unwrap();
+    for (folder, words, code) in [
+        (&good, &["--help"][..], 0),
+        (&good, &["--version"], 0),
+        (&good, &["check-config"], 0),
+        (&good, &["config"], 0),
+        (&good, &[], 2),
+        (&good, &["frobnicate"], 2),
+        (&good, &["jobs", "list", "--limit", "many"], 2),
+        (&good, &["jobs", "retry"], 2),
+        (&good, &["jobs", "retry", "job_1", "--cause", "refused"], 2),
+        (&good, &["trigger", "user.exploded"], 2),
+        (&good, &["jobs", "list"], 69),
+        (&good, &["attention"], 69),
+        (&shipped, &["check-config"], 78),
+        (&shipped, &["serve"], 78),
+        (&nothing, &["check-config"], 78),
+        (&nothing, &["serve"], 78),
+    ] {
+        let output = run(folder.path(), words);
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {}{}", stdout(&output), stderr(&output));
+        assert!(code == 0 || !output.stderr.is_empty(), "{words:?} says nothing");
+    }
+    assert!(stdout(&run(good.path(), &["--help"])).contains("  78  the configuration is wrong"));
+}
+
+#[test]
+fn a_failure_says_what_where_and_what_to_do() {
+    let (good, nothing) = (folder_with(GOOD), tempfile::tempdir().unwrap());
+    let shipped = folder_with(include_str!("../../config.toml"));
+    let output = run(shipped.path(), &["serve"]);
+    let expected = "error: the configuration has no [[app]]\n--> config.toml\n = add [[app]] with name, kind, client_id, \
+                    client_secret_file, webhook_secrets_file and [[app.account]], or run `adjutant setup`\n";
+    assert_eq!(stderr(&output), expected);
+    let output = run(nothing.path(), &["check-config"]);
+    let expected = "error: cannot read config.toml: No such file or directory (os error 2). name the file with --config or \
+                    ADJUTANT_CONFIG, or write one with `adjutant setup`\n";
+    assert_eq!(stderr(&output), expected);
+    let output = run(good.path(), &["jobs", "list"]);
+    let expected = "error: there is no admin token at ./admin.token: the service was never started with this configuration. \
+                    start it with `adjutant serve`, or look at a stopped one with --offline\n";
+    assert_eq!(stderr(&output), expected);
+    std::fs::write(good.path().join("admin.token"), "adj_the-token-of-the-test-0123456789\n").unwrap();
+    let output = run(good.path(), &["jobs", "list"]);
+    let expected = "error: the service does not answer at 127.0.0.1:1: Connection refused (os error 111). start it with \
+                    `adjutant serve`, check [admin] listen, or look at a stopped one with --offline\n";
+    assert_eq!(stderr(&output), expected);
+    assert_eq!(stdout(&output), "");
+}
+
+#[test]
+fn what_a_terminal_would_obey_does_not_reach_it() {
+    let folder = folder_with(&GOOD.replace("\nkind", "\n\u{9b}31mkind"));
+    let output = adjutant(folder.path(), &["check-config"]).env("ADJUTANT__\u{1b}[31m\u{202e}X", "1").output().unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    assert!(!stderr(&output).contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{:?}", stderr(&output));
+    let folder = folder_with(GOOD);
+    let output = adjutant(folder.path(), &["check-config"]).env("ADJUTANT__\u{1b}[31m\u{202e}X", "1").output().unwrap();
+    assert!(stderr(&output).contains("ADJUTANT__\u{fffd}[31m\u{fffd}X"), "{:?}", stderr(&output));
+}
+
+#[test]
+fn the_configuration_is_named_by_flag_or_environment() {
+    let (good, elsewhere) = (folder_with(GOOD), tempfile::tempdir().unwrap());
+    let path = good.path().join("config.toml");
+    let path = path.to_str().unwrap();
+    assert_eq!(run(elsewhere.path(), &["--config", path, "check-config"]).status.code(), Some(0));
+    assert_eq!(run(elsewhere.path(), &["check-config", "--config", path]).status.code(), Some(0));
+    let output = adjutant(elsewhere.path(), &["check-config"]).env("ADJUTANT_CONFIG", path).output().unwrap();
+    assert_eq!(
+        stdout(&output).lines().next().unwrap(),
+        format!("{path} is good: 1 app, 1 account, 0 rules (0 enforced, 0 observed)")
+    );
+    let output = adjutant(good.path(), &["check-config"]).env("ADJUTANT__LOG__LEVEL", "loud").output().unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    assert!(stderr(&output).contains("environment variable ADJUTANT__LOG__LEVEL"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_configuration_in_force_is_printed_without_secrets() {
+    let good = folder_with(GOOD);
+    let output = adjutant(good.path(), &["config"]).env("ADJUTANT__LOG__LEVEL", "debug").output().unwrap();
+    let text = stdout(&output);
+    for line in [
+        "listen = \"127.0.0.1:8080\"  # default",
+        "listen = \"127.0.0.1:1\"  # file",
+        "level = \"debug\"  # ADJUTANT__LOG__LEVEL",
+        "client_secret = \"***\"  # file",
+    ] {
+        assert!(text.lines().any(|had| had == line), "{line} is missing in\n{text}");
+    }
+    assert!(!text.contains("of-the-test"), "{text}");
+    let json = stdout(&run(good.path(), &["config", "--json"]));
+    let keys: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    assert!(keys.len() > 40 && !json.contains("of-the-test"), "{json}");
+}
+
+#[test]
+fn whoever_only_asks_the_service_need_not_read_its_secrets() {
+    let config = GOOD.replace("client_secret =", "client_secret_file =");
+    let folder = folder_with(&config);
+    assert_eq!(run(folder.path(), &["check-config"]).status.code(), Some(78));
+    let output = run(folder.path(), &["attention"]);
+    assert_eq!(output.status.code(), Some(69), "{}", stderr(&output));
+}
+
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let good = folder_with(GOOD);
+    let mut child = adjutant(good.path(), &["config"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+}
+
+const ANSWERS: [&str; 18] = [
+    "setup",
+    "--rule",
+    "assistants",
+    "--rule",
+    "waiting-room",
+    "--mode",
+    "enforce",
+    "--account-id",
+    "AAAAAABBBB",
+    "--client-id",
+    "abcDEF123",
+    "--api-user",
+    "api-user@example.com",
+    "--plan",
+    "education",
+    "--public-url",
+    "https://hooks.example.com/",
+    "--client-secret-from=given-client",
+];
+
+fn setup_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("given-client"), "client-secret-of-the-test\n").unwrap();
+    std::fs::write(folder.path().join("given-webhook"), "webhook-secret-of-the-test\n").unwrap();
+    folder
+}
+
+#[test]
+fn setup_writes_files_that_check_config_accepts_and_says_what_to_click() {
+    let folder = setup_folder();
+    let words: Vec<&str> = ANSWERS.into_iter().chain(["--webhook-secret-from=given-webhook"]).collect();
+    let output = run(folder.path(), &words);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let said = stdout(&output);
+    for part in [
+        "user:write:assistant:admin",
+        "user:write:admin",
+        "meeting:update:meeting:admin",
+        "user.invitation_accepted",
+        "meeting.ended",
+        "https://hooks.example.com/webhooks/main",
+        "Activate",
+        "adjutant doctor",
+    ] {
+        assert!(said.contains(part), "{part} is missing in\n{said}");
+    }
+    assert!(!said.contains("of-the-test"), "{said}");
+    for file in ["config.toml", "client-secret", "webhook-secrets"] {
+        let mode = std::fs::metadata(folder.path().join(file)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{file}");
+    }
+    assert!(!std::fs::read_to_string(folder.path().join("config.toml")).unwrap().contains("of-the-test"));
+    let output = run(folder.path(), &["check-config"]);
+    assert_eq!(stdout(&output), "config.toml is good: 1 app, 1 account, 2 rules (2 enforced, 0 observed)\n");
+    let before = std::fs::read(folder.path().join("config.toml")).unwrap();
+    let output = run(folder.path(), &words);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("is there already; nothing was written. give --force"), "{}", stderr(&output));
+    assert_eq!(std::fs::read(folder.path().join("config.toml")).unwrap(), before);
+    let words: Vec<&str> = words.into_iter().chain(["--force"]).collect();
+    assert_eq!(run(folder.path(), &words).status.code(), Some(0));
+    assert_eq!(run(folder.path(), &["check-config"]).status.code(), Some(0));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 5, "nothing is left lying about");
+}
+
+#[test]
+fn setup_asks_for_what_no_flag_says_and_asks_again_for_what_is_no_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = adjutant(folder.path(), &["setup"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let answers = "2\n\nAAAAAABBBB\nabc DEF\nabcDEF123\nshort\nclient-secret-of-the-test\nwebhook-secret-of-the-test\n\n\
+                   http://hooks.example.com\nhttps://hooks.example.com\n";
+    child.stdin.take().unwrap().write_all(answers.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
+    let config = std::fs::read_to_string(folder.path().join("config.toml")).unwrap();
+    assert!(config.contains("name = \"waiting-room\"") && config.contains("mode = \"observe\""), "{config}");
+    assert!(stdout(&output).contains("16 bytes or more") && stdout(&output).contains("expected https://"));
+    assert_eq!(run(folder.path(), &["check-config"]).status.code(), Some(0));
+}
+
+#[test]
+fn setup_names_the_flag_of_an_answer_that_is_missing_or_bad_and_writes_nothing() {
+    let folder = setup_folder();
+    let output = run(folder.path(), &ANSWERS);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("give --webhook-secret-from"), "{}", stderr(&output));
+    let bad: Vec<&str> =
+        ANSWERS.into_iter().map(|word| if word == "api-user@example.com" { "me" } else { word }).collect();
+    let output = run(folder.path(), &bad);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).starts_with("error: --api-user: "), "{}", stderr(&output));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn doctor_numbers_its_checks_and_fails_where_one_fails() {
+    let folder = folder_with(&format!(
+        "{GOOD}[zoom]\napi_url = \"http://127.0.0.1:1/v2\"\noauth_url = \"http://127.0.0.1:1/oauth\"\n"
+    ));
+    std::fs::set_permissions(folder.path().join("config.toml"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let output = run(folder.path(), &["doctor", "--json"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let checks = report["checks"].as_array().unwrap();
+    let verdicts: Vec<(&str, &str)> =
+        checks.iter().map(|check| (check["name"].as_str().unwrap(), check["verdict"].as_str().unwrap())).collect();
+    let expected = [
+        ("configuration", "ok"),
+        ("file permissions", "fail"),
+        ("token", "fail"),
+        ("scopes", "skipped"),
+        ("API user", "skipped"),
+        ("clock", "skipped"),
+        ("last verified delivery", "skipped"),
+        ("last url validation", "skipped"),
+        ("store", "skipped"),
+    ];
+    assert_eq!(verdicts[..9], expected, "{report:#}");
+    assert_eq!(checks[9]["name"], "disk");
+    for (n, check) in checks.iter().enumerate() {
+        assert_eq!(check["number"].as_u64().unwrap(), n as u64 + 1);
+        assert_eq!(check["verdict"] == "fail" || check["verdict"] == "warn", check["hint"].is_string(), "{check}");
+    }
+    let text = stdout(&run(folder.path(), &["doctor"]));
+    assert!(text.contains(" 3  FAIL     token") && text.contains("to do: "), "{text}");
+    let broken = folder_with("nonsense");
+    let output = run(broken.path(), &["doctor"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("0 ok, 0 to look at, 1 failed, 9 skipped"), "{}", stdout(&output));
+}
+
+/// What `doctor` says of each check against a simulated Zoom, for these scopes and this API user.
+fn examined(scopes: &[&str], api_user: adjutant::sim::NewUser) -> (Option<i32>, Vec<(String, String, String)>) {
+    use adjutant::{chance::SeededChance, clock::SystemClock, sim};
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let world = sim::World::new(std::sync::Arc::new(SystemClock), std::sync::Arc::new(SeededChance::new(1)));
+    world.add_account(sim::NewAccount::named("acc")).unwrap();
+    world.set_scopes("acc", scopes).unwrap();
+    let email = api_user.email.clone();
+    world.add_user("acc", api_user).unwrap();
+    let zoom = runtime.block_on(sim::Sim::start(world)).unwrap();
+    let config = format!(
+        r#"
+[zoom]
+api_url = "{}"
+oauth_url = "{}"
+[[app]]
+name = "main"
+kind = "server-to-server"
+client_id = "client-acc"
+client_secret_file = "client-secret"
+webhook_secrets_file = "webhook-secrets"
+[[app.account]]
+id = "acc"
+plan = "business"
+api_users = ["{email}"]
+[[rule]]
+name = "r"
+for = "user"
+ensure = {{ assistants = ["api-user"] }}
+"#,
+        zoom.api_url(),
+        zoom.oauth_url()
+    );
+    let folder = folder_with(&config);
+    for (file, text) in [("client-secret", "client-secret-acc"), ("webhook-secrets", "webhook-secret-of-the-test")] {
+        std::fs::write(folder.path().join(file), text).unwrap();
+        let owner_only = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(folder.path().join(file), owner_only).unwrap();
+    }
+    let output = run(folder.path(), &["doctor", "--json"]);
+    let report: serde_json::Value =
+        serde_json::from_str(&stdout(&output)).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let checks = report["checks"].as_array().unwrap().iter();
+    let rows = checks.map(|check| (text(&check["name"]), text(&check["verdict"]), text(&check["found"])));
+    (output.status.code(), rows.collect())
+}
+
+#[test]
+fn doctor_finds_what_is_missing_at_zoom_and_understands_both_kinds_of_scopes() {
+    use adjutant::sim::NewUser;
+    let classic = ["user:read:admin", "user:write:admin"];
+    let granular = [
+        "user:read:user:admin",
+        "user:read:list_users:admin",
+        "user:read:list_assistants:admin",
+        "user:read:list_schedulers:admin",
+        "user:write:assistant:admin",
+    ];
+    let api_user = || NewUser::licensed("api-user@example.com");
+    for (case, scopes, user, failing, words) in [
+        ("classic", &classic[..], api_user(), "", ""),
+        ("granular", &granular[..], api_user(), "", ""),
+        ("one short", &granular[..4], api_user(), "scopes", "user:write:assistant:admin (classic: user:write:admin)"),
+        ("a Basic API user", &classic[..], NewUser::basic("api-user@example.com"), "API user", "no licence"),
+        ("a pending API user", &classic[..], api_user().invited(), "API user", "pending"),
+    ] {
+        let (code, checks) = examined(scopes, user);
+        let find = |name: &str| checks.iter().find(|(had, ..)| had == name).unwrap();
+        for name in ["configuration", "file permissions", "token", "scopes", "API user", "clock"] {
+            let expected = if name == failing { "fail" } else { "ok" };
+            assert_eq!(find(name).1, expected, "{case}: {checks:#?}");
+        }
+        assert_eq!(code, Some(i32::from(!failing.is_empty())), "{case}: {checks:#?}");
+        assert!(failing.is_empty() || find(failing).2.contains(words), "{case}: {checks:#?}");
+    }
+}
+
+#[test]
+fn trigger_posts_what_the_receiver_verifies_and_stores() {
+    use adjutant::store::{DeliveryFilter, Limits, MemoryStore, Store as _};
+    use adjutant::{clock::SystemClock, config, web::webhook};
+    use std::sync::Arc;
+    let folder = folder_with(GOOD);
+    let read = config::load(&folder.path().join("config.toml"), &config::Env::default()).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let store = MemoryStore::new(Limits::default());
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let url = format!("http://{}/webhooks/main", listener.local_addr().unwrap());
+    let apps = read.apps.iter().map(config::App::for_receiver).collect();
+    let opened = webhook::Receiver::open(apps, Arc::new(store.clone()), Arc::new(SystemClock), read.server.receiver);
+    let receiver = runtime.block_on(opened).unwrap();
+    runtime.spawn(async move { axum::serve(listener, receiver.router()).await });
+    for event in ["user.created", "user.updated", "user.deleted", "meeting.created", "meeting.updated", "meeting.ended"]
+    {
+        let output = run(folder.path(), &["trigger", event, "--url", &url, "--user", "jill@example.com"]);
+        assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
+        assert!(stdout(&output).contains("200 stored"), "{}", stdout(&output));
+    }
+    let output = run(folder.path(), &["trigger", "user.created", "--times", "3", "--json", "--url", &url]);
+    assert_eq!(stdout(&output).lines().count(), 3);
+    let output = run(folder.path(), &["trigger", "endpoint.url_validation", "--url", &url]);
+    assert!(stdout(&output).contains("encryptedToken"), "{}", stdout(&output));
+    std::fs::write(folder.path().join("wrong"), "another-secret-of-the-test").unwrap();
+    let output = run(folder.path(), &["trigger", "user.created", "--url", &url, "--secret-file", "wrong"]);
+    assert_eq!(output.status.code(), Some(1));
+    let output = run(folder.path(), &["trigger", "user.created", "--url", &url, "--app", "other"]);
+    assert_eq!(
+        (output.status.code(), stderr(&output)),
+        (Some(2), "error: no app is named \"other\". the configuration has main\n".into())
+    );
+    let stored =
+        runtime.block_on(store.deliveries(DeliveryFilter { limit: 100, ..DeliveryFilter::default() })).unwrap();
+    assert_eq!(stored.len(), 9);
+    let planned = runtime.block_on(store.unplanned(100)).unwrap();
+    for delivery in planned {
+        let event = adjutant::event::wire::parse(delivery.verified.as_ref().unwrap());
+        assert!(event.is_ok(), "{event:?}");
+    }
+}
+
+/// The service with its log to a pipe that nobody reads any more.
+#[test]
+fn neither_a_lost_log_nor_a_hangup_ends_the_service() {
+    let mut running = serving_as(|folder| {
+        let mut command = adjutant(folder, &["serve"]);
+        command.stderr(Stdio::piped());
+        command
+    });
+    drop(running.child.stderr.take());
+    let pid = rustix::process::Pid::from_child(&running.child);
+    let signal = |signal| rustix::process::kill_process(pid, signal).unwrap();
+    signal(rustix::process::Signal::HUP);
+    // A refusal in the grace, a stored delivery, an attempt: all of them are logged.
+    let output = run(running.folder.path(), &["trigger", "user.created", "--user", "abc"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    while !stdout(&run(running.folder.path(), &["jobs", "list"])).contains("Connection refused") {
+        assert!(running.child.try_wait().unwrap().is_none(), "it ended");
+        std::thread::yield_now();
+    }
+    signal(rustix::process::Signal::TERM);
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+}
+
+/// More is logged than a pipe holds, and its reader reads nothing.
+#[test]
+fn a_log_that_is_not_read_stops_neither_deliveries_nor_the_end() {
+    let mut running = serving_as(|folder| {
+        let mut command = adjutant(folder, &["serve"]);
+        command.env("ADJUTANT__LOG__LEVEL", "trace").stderr(Stdio::piped());
+        command
+    });
+    for user in 0..20 {
+        let user = format!("abc{user}");
+        let output = run(running.folder.path(), &["trigger", "user.created", "--user", &user]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    let token = std::fs::read_to_string(running.folder.path().join("admin.token")).unwrap();
+    let outline = std::fs::read_to_string(running.folder.path().join("config.toml")).unwrap();
+    let admin: std::net::SocketAddr =
+        outline.split("[admin]\nlisten = \"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
+    let authorization = format!("Bearer {}", token.trim());
+    for _ in 0..2_000 {
+        let headers = [("authorization", authorization.as_str())];
+        assert_eq!(crate::process::http::request(admin, "GET", "/v1/apps", &headers, b"").unwrap().status, 200);
+    }
+    let pid = rustix::process::Pid::from_child(&running.child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_service_leaves_no_core_dump_and_takes_all_the_files_it_may() {
+    let running = serving_as(|folder| {
+        let mut command = Command::new("sh");
+        let script = "ulimit -S -n 200; ulimit -c unlimited 2>/dev/null; exec \"$0\" serve";
+        command.args(["-c", script, env!("CARGO_BIN_EXE_adjutant")]).current_dir(folder).stderr(Stdio::null());
+        command
+    });
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", running.child.id())).unwrap();
+    let of = |name: &str| -> Vec<&str> {
+        let line = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().take(2).collect()
+    };
+    assert_eq!(of("Max core file size"), ["0", "0"]);
+    let files = of("Max open files");
+    assert_eq!(files[0], files[1]);
+}
+
+#[test]
+fn what_ends_the_demo_ends_its_service_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = adjutant(folder.path(), &["demo"])
+        .env("TMPDIR", folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    let mut lines = std::io::BufReader::new(demo.stdout.take().unwrap());
+    while !first.contains("the service runs") {
+        assert!(std::io::BufRead::read_line(&mut lines, &mut first).unwrap() > 0, "{first}");
+    }
+    let pid = rustix::process::Pid::from_child(&demo);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(demo.wait().unwrap().code(), Some(1), "it was not over");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "its folder stayed behind");
+    let address = first.split("adjutant at http://").nth(1).and_then(|rest| rest.split(';').next()).unwrap();
+    assert!(std::net::TcpStream::connect(address).is_err(), "its service stayed behind");
+}
+
+/// The service, running on free ports until it is dropped.
+struct Running {
+    folder: tempfile::TempDir,
+    child: std::process::Child,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+fn serving() -> Running {
+    serving_as(|folder| {
+        let mut command = adjutant(folder, &["serve"]);
+        command.stderr(Stdio::null());
+        command
+    })
+}
+
+fn serving_as(command: impl FnOnce(&Path) -> Command) -> Running {
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (public, admin) = (free(), free());
+    let config = GOOD.replace("127.0.0.1:1\"", &format!("{}\"", admin.local_addr().unwrap()))
+        + "[[rule]]\nname = \"everyone\"\nfor = \"user\"\nensure = { assistants = [\"api-user\"] }\n"
+        + &format!("[server]\nlisten = \"{}\"\n", public.local_addr().unwrap())
+        + "[zoom]\napi_url = \"http://127.0.0.1:1/v2\"\noauth_url = \"http://127.0.0.1:1/oauth\"\n";
+    drop((public, admin));
+    let folder = folder_with(&config);
+    let child = command(folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let mut running = Running { folder, child };
+    while run(running.folder.path(), &["attention"]).status.code() == Some(69) {
+        assert!(running.child.try_wait().unwrap().is_none(), "it ended");
+        std::thread::yield_now();
+    }
+    running
+}
+
+#[test]
+fn the_commands_ask_the_running_service_and_move_its_jobs() {
+    let running = serving();
+    let told = |words: &[&str], code: i32| -> String {
+        let output = run(running.folder.path(), words);
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {}{}", stdout(&output), stderr(&output));
+        stdout(&output) + &stderr(&output)
+    };
+    assert_eq!(told(&["attention"], 0), "nothing needs a person\n");
+    assert_eq!(told(&["jobs", "list"], 0), "JOB  STATE  AT  ACCOUNT  RULE  SUBJECT  CAUSE  WHY\n0 jobs\n");
+    assert!(told(&["trigger", "user.created", "--user", "abc"], 0).contains("200 stored"));
+    assert!(told(&["deliveries", "list"], 0).ends_with("\n1 delivery\n"));
+    assert!(told(&["deliveries", "show", "dlv_1"], 0).contains("\"event\": \"user.created\""));
+    while !told(&["jobs", "list", "--state", "due"], 0).contains("Connection refused") {
+        std::thread::yield_now();
+    }
+    assert!(told(&["jobs", "show", "job_1"], 0).contains("subject   user:abc\n"));
+    // Between two attempts: a job that runs cannot be set aside.
+    while run(running.folder.path(), &["jobs", "park", "job_1"]).status.code() != Some(0) {
+        std::thread::yield_now();
+    }
+    let attention = told(&["attention"], 0);
+    assert!(attention.contains("then: adjutant jobs retry --cause by-person --account AAAAAABBBB"), "{attention}");
+    let parked: serde_json::Value = serde_json::from_str(&told(&["attention", "--json"], 0)).unwrap();
+    assert_eq!(parked["parked"][0]["count"], 1);
+    assert_eq!(told(&["jobs", "retry", "--cause", "by-person"], 0), "1 job is tried again\n");
+    assert_eq!(told(&["jobs", "retry", "--cause", "nonsense"], 1), "0 jobs are tried again\n");
+    assert_eq!(told(&["jobs", "show", "job_99"], 1), "error: there is no job job_99\n");
+    assert_eq!(told(&["deliveries", "replay", "dlv_1"], 0), "dlv_1 is planned again\n");
+    let tail = told(&["audit", "tail", "-n", "1000"], 0);
+    assert!(tail.starts_with("     0  ") && tail.contains("  delivery   stored  dlv_1"), "{tail}");
+    assert!(told(&["audit", "verify"], 0).starts_with("the audit log is good: "));
+    assert!(told(&["audit", "show", "0"], 0).contains("\nleaf "), "entry 0");
+    assert!(told(&["audit", "show", "100000"], 1).starts_with("error: there is no entry 100000: the log has "));
+    std::fs::write(running.folder.path().join("admin.token"), "adj_another-token-that-is-not-it\n").unwrap();
+    assert!(told(&["jobs", "list"], 77).starts_with("error: the service refuses this: "));
+}

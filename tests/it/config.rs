@@ -1,0 +1,369 @@
+//! The configuration: what is shipped, what is refused and with which words, and which source beats which.
+
+use std::path::Path;
+
+use adjutant::account::Plan;
+use adjutant::config::{Config, Env, Invalid, parse};
+use adjutant::rules::Mode;
+
+const SHIPPED: &str = include_str!("../../config.toml");
+
+/// A configuration with one app, up to what a test adds.
+const GOOD: &str = r#"
+[[app]]
+name = "main"
+kind = "server-to-server"
+client_id = "abcDEF123"
+client_secret = "client-secret-of-the-test"
+webhook_secrets = ["webhook-secret-of-the-test"]
+[[app.account]]
+id = "AAAAAABBBB"
+api_users = ["api-user@example.com"]
+"#;
+
+fn env(vars: &[(&str, &str)]) -> Env {
+    Env::from_vars(vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+}
+
+fn read(text: &str, vars: &[(&str, &str)]) -> Result<Config, Invalid> {
+    parse(Path::new("config.toml"), text, &env(vars))
+}
+
+/// Each problem as one line: where, what, help.
+fn told(error: &Invalid) -> Vec<String> {
+    let text = error.to_string();
+    let blocks = text.split("\n\n").map(|block| {
+        let lines: Vec<&str> = block.lines().map(str::trim).collect();
+        let what = lines[0].strip_prefix("error: ").unwrap();
+        let at =
+            lines[1].strip_prefix("--> ").unwrap().replace("config.toml:", "").replace("environment variable ", "");
+        let help = lines.last().unwrap().trim_start_matches([' ', '|', '=', '^']);
+        format!("{at}: {what}. {help}")
+    });
+    blocks.collect()
+}
+
+#[track_caller]
+fn refused(text: &str, expected: &[&str]) {
+    let error = read(text, &[]).unwrap_err();
+    assert_eq!(told(&error), expected, "\n{error}");
+}
+
+#[test]
+fn the_shipped_file_is_refused_with_the_name_of_the_first_missing_key() {
+    let error = read(SHIPPED, &[]).unwrap_err();
+    let expected = "error: the configuration has no [[app]]\n--> config.toml\n = add [[app]] with name, kind, client_id, \
+                    client_secret_file, webhook_secrets_file and [[app.account]], or run `adjutant setup`";
+    assert_eq!(error.to_string(), expected);
+}
+
+/// Keys in force, without where they come from.
+fn in_force(config: &Config) -> Vec<(String, String, Option<String>)> {
+    config.effective.iter().map(|key| (key.section.clone(), key.key.clone(), key.value.clone())).collect()
+}
+
+#[test]
+fn the_keys_of_the_shipped_file_are_the_defaults() {
+    let (shipped, bare) = (read(&format!("{SHIPPED}{GOOD}"), &[]).unwrap(), read(GOOD, &[]).unwrap());
+    assert_eq!(in_force(&shipped), in_force(&bare));
+    let of_file = shipped.effective.iter().filter(|key| !key.section.starts_with("[[") && key.value.is_some());
+    for key in of_file {
+        assert_eq!(key.from, "file", "{} {} is not in the shipped file", key.section, key.key);
+    }
+}
+
+#[test]
+fn the_shipped_file_names_every_key() {
+    let rules = r#"
+[[rule]]
+name = "everyone"
+for = "meeting"
+ensure = { settings = { waiting_room = true, join_before_host = true } }
+[[rule]]
+name = "users"
+for = "user"
+ensure = { assistants = ["api-user"] }
+"#;
+    let config = read(&format!("{GOOD}{rules}"), &[]).unwrap();
+    for key in &config.effective {
+        let written = SHIPPED.lines().any(|line| {
+            let line = line.trim_start_matches("# ");
+            line.starts_with(&format!("{} = ", key.key))
+                || line.contains(&format!("{{ {} = ", key.key))
+                || line.contains(&format!(", {} = ", key.key))
+                || line.contains(&format!("or {} = ", key.key))
+        });
+        assert!(written, "{} {} is not in the shipped file", key.section, key.key);
+    }
+}
+
+#[test]
+fn the_commented_lines_of_the_shipped_file_are_good_once_filled_in() {
+    let filled: String = SHIPPED
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(code) if code.starts_with("[[") || code.split(" = ").next().is_some_and(|key| !key.contains(' ')) => {
+                code
+            }
+            _ => line,
+        })
+        .collect::<Vec<_>>()
+        .join("\n");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("client-secret"), "client-secret-of-the-test\n").unwrap();
+    std::fs::write(folder.path().join("webhook-secrets"), "webhook-secret-of-the-test\n\nanother-secret-of-test\n")
+        .unwrap();
+    let filled = filled.replace("client_id = \"…\"", "client_id = \"abc\"").replace("id = \"…\"", "id = \"acc\"");
+    let config = parse(&folder.path().join("config.toml"), &filled, &Env::default());
+    let config = config.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.apps[0].secrets.webhook.len(), 2);
+    assert_eq!(config.rules.len(), 2);
+}
+
+/// Each with its text and all that is told of it.
+type Case = (&'static str, String, Vec<String>);
+
+fn bad_configurations() -> Vec<Case> {
+    let app = |change: (&str, &str)| {
+        assert!(GOOD.contains(change.0), "{}", change.0);
+        GOOD.replace(change.0, change.1)
+    };
+    let with = |more: &str| format!("{more}{GOOD}");
+    let after = |more: &str| format!("{GOOD}{more}");
+    let name = "1 to 32 of a-z, 0-9 and -";
+    vec![
+        ("a key with a slip", with("[server]\nlistn = \"127.0.0.1:1\"\n"), vec!["2:1: [server] has no key listn. did you mean listen?".into()]),
+        ("a key that is nothing like one", with("[log]\ncolour = true\n"), vec!["2:1: [log] has no key colour. expected one of format, level".into()]),
+        ("a section with a slip", with("[sevrer]\n"), vec!["1:2: the configuration has no key sevrer. did you mean server?".into()]),
+        ("a key outside of any section", with("listen = \"127.0.0.1:1\"\n"), vec!["1:1: the configuration has no key listen. expected one of server, admin, store, zoom, worker, log, app, rule".into()]),
+        ("a section that is no table", with("server = 3\n"), vec!["1:10: [server] is 3. expected a table, headed [server]".into()]),
+        ("an address without a port", with("[server]\nlisten = \"127.0.0.1\"\n"), vec!["2:10: [server] listen is \"127.0.0.1\". expected an address and a port, as in \"127.0.0.1:8080\"".into()]),
+        ("a number for an address", with("[admin]\nlisten = 8081\n"), vec!["2:10: [admin] listen is 8081. expected an address and a port, as in \"127.0.0.1:8081\"".into()]),
+        ("one address for both listeners", with("[server]\nlisten = \"0.0.0.0:8081\"\n[admin]\nlisten = \"127.0.0.1:8081\"\n"), vec!["4:10: [admin] listen is 127.0.0.1:8081, and [server] listen is 0.0.0.0:8081. expected another port: operators must not be reached where Zoom is".into()]),
+        ("a number out of range", with("[server]\nbody_secs = 0\n"), vec!["2:13: [server] body_secs is 0. expected a whole number of seconds from 1 to 60".into()]),
+        ("a text for a number", with("[server]\nbody_secs = \"10s\"\n"), vec!["2:13: [server] body_secs is \"10s\". expected a whole number of seconds from 1 to 60".into()]),
+        ("a number below zero", with("[server]\nconnections_max = -1\n"), vec!["2:19: [server] connections_max is -1. expected a whole number of connections from 16 to 1000000".into()]),
+        ("a fraction", with("[worker]\nworkers = 1.5\n"), vec!["2:11: [worker] workers is 1.5. expected a whole number of jobs from 1 to 256".into()]),
+        ("a proxy that is a name", with("[server]\ntrusted_proxies = [\"127.0.0.1\", \"proxy\"]\n"), vec!["2:33: [server] trusted_proxies holds \"proxy\". expected addresses or networks, as in [\"127.0.0.1\", \"10.0.0.0/8\"]".into()]),
+        ("a list that is none", with("[admin]\nhosts = \"a\"\n"), vec!["2:9: [admin] hosts is \"a\". expected a list: [\"…\"], each host names without a port, as in [\"adjutant.internal\"]".into()]),
+        ("a public address that is none", with("[server]\npublic_url = \"hooks.example.com\"\n"), vec!["2:14: [server] public_url is \"hooks.example.com\". expected where Zoom reaches this service, as in \"https://zoom-hooks.example.com\"".into()]),
+        ("a store of another kind", with("[store]\nurl = \"postgres://db\"\n"), vec!["2:7: [store] url is \"postgres://db\". expected \"sled:FOLDER\", relative to this configuration".into()]),
+        ("tokens in plain over the network", with("[zoom]\napi_url = \"http://api.zoom.us/v2\"\n"), vec!["2:11: [zoom] api_url is \"http://api.zoom.us/v2\". expected a URL, as in \"https://api.zoom.us/v2\"; http:// only for this machine".into()]),
+        ("a log format that is none", with("[log]\nformat = \"xml\"\n"), vec!["2:10: [log] format is \"xml\". expected \"text\" or \"json\"".into()]),
+        ("dedupe no longer than both windows", with("[server]\nwindow_past_secs = 3600\nwindow_future_secs = 3600\n[store]\ndedupe_hours = 2\n"), vec!["5:16: [store] dedupe_hours is 2, which is 7200 s, and the window of accepted signatures is 7200 s (past 3600 s + future 3600 s). expected dedupe_hours to be longer: else a delivery could be replayed after it was forgotten".into()]),
+        ("a lease that a call outlasts", with("[worker]\nlease_secs = 60\n"), vec!["1:1: [worker] lease_secs is 60, expected at least twice call_secs_max (60) and at most 3600. change it, or what it must fit".into()]),
+        ("not TOML", "listen = = 3\n".into(), vec!["1:10: this is not TOML. extra `=`, expected nothing".into()]),
+        ("no app", "[log]\n".into(), vec!["config.toml: the configuration has no [[app]]. add [[app]] with name, kind, client_id, client_secret_file, webhook_secrets_file and [[app.account]], or run `adjutant setup`".into()]),
+        ("an app that is no list", "[app]\nname = \"main\"\n".into(), vec![
+            "1:1: app is a table. expected tables, each headed [[app]]".into(),
+            "config.toml: the configuration has no [[app]]. add [[app]] with name, kind, client_id, client_secret_file, webhook_secrets_file and [[app.account]], or run `adjutant setup`".into(),
+        ]),
+        ("an app without a name", app(("name = \"main\"\n", "")), vec![format!("2:1: [[app]] has no name. add name = \"…\": {name}")]),
+        ("a name with capitals", app(("\"main\"", "\"Main\"")), vec![format!("3:8: [[app]] has a name that cannot be taken. expected {name}")]),
+        ("a name that is too long", app(("\"main\"", &format!("\"{}\"", "a".repeat(33)))), vec![format!("3:8: [[app]] has a name that cannot be taken. expected {name}")]),
+        ("a kind that is none", app(("server-to-server", "jwt")), vec!["4:8: [[app]] main kind is \"jwt\". expected \"server-to-server\"".into()]),
+        ("a client id that is still to be filled in", app(("abcDEF123", "…")), vec!["5:13: [[app]] main client_id is \"…\". expected the client id of the app in the Zoom Marketplace".into()]),
+        ("a client secret that is a placeholder", app(("client-secret-of-the-test", "your-client-secret-here")), vec!["6:17: [[app]] main client_secret is a placeholder. expected the secret as Zoom shows it, 16 bytes or more".into()]),
+        ("a client secret that is empty", app(("client-secret-of-the-test", "")), vec!["6:17: [[app]] main client_secret is empty. expected the secret as Zoom shows it, 16 bytes or more".into()]),
+        ("no client secret", app(("client_secret = \"client-secret-of-the-test\"\n", "")), vec!["2:1: [[app]] main has no client_secret. add client_secret_file = \"…\" (or client_secret, or ADJUTANT__APP__MAIN__CLIENT_SECRET)".into()]),
+        ("a client secret twice", app(("client_secret =", "client_secret_file = \"x\"\nclient_secret =")), vec!["6:22: [[app]] main has both client_secret and client_secret_file. expected exactly one of the two".into()]),
+        ("a webhook secret of 15 bytes", app(("webhook-secret-of-the-test", "123456789012345")), vec!["7:19: [[app]] main webhook_secrets has 15 bytes. expected the secret as Zoom shows it, 16 bytes or more".into()]),
+        ("a webhook secret that is a placeholder", app(("webhook-secret-of-the-test", "CHANGEME-CHANGEME")), vec!["7:19: [[app]] main webhook_secrets is a placeholder. expected the secret as Zoom shows it, 16 bytes or more".into()]),
+        ("no webhook secrets in the list", app(("\"webhook-secret-of-the-test\"", "")), vec!["7:19: [[app]] main webhook_secrets is empty. expected one secret or more".into()]),
+        ("one webhook secret that is no list", app(("[\"webhook-secret-of-the-test\"]", "\"webhook-secret-of-the-test\"")), vec!["7:19: [[app]] main webhook_secrets has the wrong type. expected a list of texts: [\"…\"]".into()]),
+        ("an account without an id", app(("id = \"AAAAAABBBB\"\n", "")), vec!["8:1: [[app]] main [[app.account]] has no id. add id = the account id of the app's page in the Zoom Marketplace".into()]),
+        ("a plan that is none", app(("id = \"AAAA", "plan = \"gold\"\nid = \"AAAA")), vec!["9:8: [[app]] main [[app.account]] plan is \"gold\". expected \"free\", \"pro\" or \"business\" (also for education, enterprise and partner)".into()]),
+        ("an API user that is no user", app(("api-user@example.com", "me")), vec!["10:14: [[app]] main [[app.account]] api_users holds \"me\". expected users by email or id, as in [\"api-user@example.com\"]".into()]),
+        ("two apps of one name", after(GOOD.replace("AAAAAABBBB", "CCCC").as_str()), vec!["13:8: two [[app]] are named \"main\". expected each name once".into()]),
+        ("an account under two apps", after(GOOD.replace("\"main\"", "\"other\"").as_str()), vec!["12:1: account AAAAAABBBB is held by [[app]] main and by [[app]] other. expected each account under one app only".into()]),
+        ("a rule for nothing known", after("[[rule]]\nname = \"r\"\nfor = \"group\"\nensure = { assistants = [\"api-user\"] }\n"), vec!["13:7: [[rule]] r for is \"group\". expected \"user\" or \"meeting\"".into()]),
+        ("a rule that grants somebody else", after("[[rule]]\nname = \"r\"\nfor = \"user\"\nensure = { assistants = [\"eve@example.com\"] }\n"), vec![
+            "11:1: rule r: for = \"user\" needs ensure = { assistants = [\"api-user\"] }. change the rule".into(),
+            "14:26: [[rule]] r.ensure assistants holds \"eve@example.com\". expected \"api-user\": only the account's configured API users are ever granted".into(),
+        ]),
+        ("a rule without ensure", after("[[rule]]\nname = \"r\"\nfor = \"user\"\n"), vec!["11:1: [[rule]] r has no ensure. add ensure = { assistants = [\"api-user\"] } or { settings = { waiting_room = true } }".into()]),
+        ("a rule of the wrong kind", after("[[rule]]\nname = \"r\"\nfor = \"meeting\"\nensure = { assistants = [\"api-user\"] }\n"), vec!["11:1: rule r: ensure.assistants does not belong to for = \"meeting\". change the rule".into()]),
+        ("a mode that is none", after("[[rule]]\nname = \"r\"\nfor = \"user\"\nmode = \"dry-run\"\nensure = { assistants = [\"api-user\"] }\n"), vec!["14:8: [[rule]] r mode is \"dry-run\". expected \"observe\" or \"enforce\"".into()]),
+        ("more than all of an account", after("[[rule]]\nname = \"r\"\nfor = \"user\"\nmax_changes_percent = 101\nensure = { assistants = [\"api-user\"] }\n"), vec!["14:23: [[rule]] r max_changes_percent is 101. expected a whole number of percent from 1 to 100".into()]),
+        ("a setting with a slip", after("[[rule]]\nname = \"r\"\nfor = \"meeting\"\nensure = { settings = { waiting_rom = true, join_before_host = false } }\n"), vec!["14:25: [[rule]] r.ensure.settings has no key waiting_rom. did you mean waiting_room?".into()]),
+        ("a rule that grants where there is nobody to grant", format!("{}[[rule]]\nname = \"r\"\nfor = \"user\"\nensure = {{ assistants = [\"api-user\"] }}\n", app(("api_users = [\"api-user@example.com\"]\n", ""))), vec!["2:1: [[app]] main: account AAAAAABBBB has no api_users. add api_users = [\"…\"]: [[rule]] r makes them everyone's assistant".into()]),
+    ]
+}
+
+#[test]
+fn bad_configurations_are_told_with_place_and_expectation() {
+    let cases = bad_configurations();
+    let mut wrong = Vec::new();
+    for (case, text, expected) in &cases {
+        match read(text, &[]) {
+            Ok(_) => wrong.push(format!("{case}: it was taken")),
+            Err(error) if told(&error) != *expected => {
+                wrong.push(format!("{case}:\n  is       {:#?}\n  expected {expected:#?}\n{error}", told(&error)));
+            }
+            Err(_) => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n\n"));
+}
+
+#[test]
+fn a_mistake_is_shown_with_its_line_and_a_caret() {
+    let error = read(&format!("\n[server]\n  listn = \"127.0.0.1:1\"\n{GOOD}"), &[]).unwrap_err();
+    let expected = "error: [server] has no key listn\n --> config.toml:3:3\n  |\n3 |   listn = \"…\"\n  |   ^^^^^ did you mean \
+                    listen?";
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn all_mistakes_are_told_in_the_order_of_the_file() {
+    refused(
+        &format!("[server]\nbody_secs = 0\nheader_secs = 0\n{}", GOOD.replace("server-to-server", "jwt")),
+        &[
+            "2:13: [server] body_secs is 0. expected a whole number of seconds from 1 to 60",
+            "3:15: [server] header_secs is 0. expected a whole number of seconds from 1 to 60",
+            "7:8: [[app]] main kind is \"jwt\". expected \"server-to-server\"",
+        ],
+    );
+}
+
+#[test]
+fn no_message_and_no_debug_shows_a_secret() {
+    let short = GOOD.replace("client-secret-of-the-test", "hunter2").replace("webhook-secret-of-the-test", "hunter2");
+    let change = |from: &str, to: &str| GOOD.replace(from, to);
+    let lines = "[\n  \"hunter2==\",\n  \"hunter2==\n]";
+    let broken = [
+        change("client-secret-of-the-test\"", "hunter2"),
+        change("= \"client-secret-of-the-test\"", "\"hunter2\""),
+        change("client_secret = \"client-secret-of-the-test\"", "client_secert = \"hunter2\""),
+        change("client_secret = \"client-secret-of-the-test\"", "client_secert = hunter2"),
+        change("webhook_secrets = ", "webhook_secrtes = ").replace("webhook-secret-of-the-test", "hunter2"),
+        change("\"client-secret-of-the-test\"", "\"\"\"\nhunter2=\nhunter2\u{1}\"\"\""),
+        change("[\"webhook-secret-of-the-test\"]", lines),
+        change("kind =", "knd = 5 # the old secret is hunter2\nkind ="),
+        "app = [{ name = \"main\", client_secret = \"hunter2\", knd = \"x\" }]\n".to_owned(),
+        format!("[zoom]\ntoken = \"hunter2\"\n{GOOD}"),
+    ];
+    for text in broken.into_iter().chain([short]) {
+        let error = read(&text, &[]).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+    let config = read(GOOD, &[]).unwrap();
+    for secret in ["client-secret-of-the-test", "webhook-secret-of-the-test"] {
+        assert!(!format!("{config:?}").contains(secret), "{config:?}");
+    }
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_a_mistake() {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt as _;
+    let wrong = (OsString::from("ADJUTANT__SERVER__LISTEN"), OsString::from_vec(vec![0xff]));
+    let foreign = (OsString::from("LS_COLORS"), OsString::from_vec(vec![0xff]));
+    let error = parse(Path::new("config.toml"), GOOD, &Env::from_os_vars([wrong, foreign])).unwrap_err();
+    assert_eq!(told(&error), ["ADJUTANT__SERVER__LISTEN: its name or its value is not UTF-8. expected a text"]);
+}
+
+#[test]
+fn a_file_that_never_ends_is_refused() {
+    let zero = Path::new("/dev/zero");
+    let error = adjutant::config::load(zero, &env(&[])).unwrap_err().to_string();
+    assert!(error.contains("larger than 1048576 bytes"), "{error}");
+    let text = GOOD.replace("client_secret = \"client-secret-of-the-test\"", "client_secret_file = \"/dev/zero\"");
+    let error = read(&text, &[]).unwrap_err().to_string();
+    assert!(error.contains("larger than 65536 bytes"), "{error}");
+    let error = adjutant::web::admin::token::read(zero).unwrap_err().to_string();
+    assert!(error.contains("it holds no token"), "{error}");
+}
+
+#[test]
+fn the_environment_beats_the_file() {
+    let rule = "[[rule]]\nname = \"every-one\"\nfor = \"user\"\nensure = { assistants = [\"api-user\"] }\n";
+    let vars = [
+        ("ADJUTANT__SERVER__LISTEN", "127.0.0.1:9999"),
+        ("ADJUTANT__SERVER__TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8"),
+        ("ADJUTANT__APP__MAIN__CLIENT_ID", "another"),
+        ("ADJUTANT__APP__MAIN__ACCOUNT__ID", "other-account"),
+        ("ADJUTANT__APP__MAIN__ACCOUNT__PLAN", "education"),
+        ("ADJUTANT__APP__MAIN__WEBHOOK_SECRETS", "first-secret-of-the-test,second-secret-of-the-test"),
+        ("ADJUTANT__RULE__EVERY_ONE__MODE", "enforce"),
+        ("UNRELATED", "x"),
+    ];
+    let config = read(&format!("[server]\nlisten = \"127.0.0.1:1\"\n{GOOD}{rule}"), &vars).unwrap();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:9999");
+    assert_eq!(config.server.trusted_proxies.len(), 2);
+    let app = &config.apps[0];
+    assert_eq!((app.client_id.as_str(), app.accounts[0].id.as_str()), ("another", "other-account"));
+    assert_eq!((app.accounts[0].plan, app.secrets.webhook.len()), (Plan::Business, 2));
+    assert_eq!(config.rules[0].mode, Mode::Enforce);
+}
+
+#[test]
+fn a_secret_of_the_environment_sets_aside_a_file_that_is_not_there() {
+    let text = GOOD.replace("client_secret = \"client-secret-of-the-test\"", "client_secret_file = \"not-there\"");
+    let config = read(&text, &[("ADJUTANT__APP__MAIN__CLIENT_SECRET", "client-secret-of-the-env")]);
+    assert!(config.is_ok(), "{:?}", config.unwrap_err());
+}
+
+#[test]
+fn a_mistake_in_the_environment_names_the_variable() {
+    for (vars, expected) in [
+        (
+            [("ADJUTANT__SERVER__LISTEN", "here")],
+            "ADJUTANT__SERVER__LISTEN: [server] listen is \"here\". expected an address and a port, as in \"127.0.0.1:8080\"",
+        ),
+        (
+            [("ADJUTANT__SERVER__LISTN", "here")],
+            "ADJUTANT__SERVER__LISTN: no key of the configuration has this name. did you mean ADJUTANT__SERVER__LISTEN?",
+        ),
+        (
+            [("ADJUTANT__APP__MIAN__CLIENT_ID", "x")],
+            "ADJUTANT__APP__MIAN__CLIENT_ID: no [[app]] is named \"mian\". did you mean ADJUTANT__APP__MAIN__…?",
+        ),
+        (
+            [("ADJUTANT__APP__MAIN__CLIENT_SECRET", "short")],
+            "ADJUTANT__APP__MAIN__CLIENT_SECRET: [[app]] main client_secret has 5 bytes. expected the secret as Zoom shows \
+             it, 16 bytes or more",
+        ),
+        (
+            [("ADJUTANT__SERVER__BODY_SECS", "soon")],
+            "ADJUTANT__SERVER__BODY_SECS: [server] body_secs is \"soon\". expected a whole number of seconds from 1 to 60",
+        ),
+    ] {
+        let error = read(GOOD, &vars).unwrap_err();
+        assert_eq!(told(&error), [expected], "\n{error}");
+    }
+}
+
+#[test]
+fn a_file_of_secrets_is_found_beside_the_configuration_or_among_systemds_credentials() {
+    let (folder, credentials) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(credentials.path().join("client"), "client-secret-of-the-test\n").unwrap();
+    std::fs::write(folder.path().join("webhooks"), "webhook-secret-of-the-test\n").unwrap();
+    let vars = env(&[("CREDENTIALS_DIRECTORY", credentials.path().to_str().unwrap())]);
+    for client in ["client", "credential:client"] {
+        let text = GOOD
+            .replace("client_secret = \"client-secret-of-the-test\"", &format!("client_secret_file = \"{client}\""))
+            .replace("webhook_secrets = [\"webhook-secret-of-the-test\"]", "webhook_secrets_file = \"webhooks\"");
+        let path = folder.path().join("config.toml");
+        let config = parse(&path, &text, &vars);
+        assert!(config.is_ok(), "{client}: {}", config.unwrap_err());
+        let error = parse(&path, &text, &Env::default()).unwrap_err().to_string();
+        assert!(error.contains("client_secret_file: cannot read") && error.contains("No such file"), "{error}");
+    }
+}
+
+#[test]
+fn plans_that_zoom_treats_alike_are_alike() {
+    for (name, plan) in [
+        ("free", Plan::Free),
+        ("pro", Plan::Pro),
+        ("business", Plan::Business),
+        ("education", Plan::Business),
+        ("enterprise", Plan::Business),
+        ("partner", Plan::Business),
+    ] {
+        let config = read(&format!("{GOOD}plan = \"{name}\"\n"), &[]).unwrap();
+        assert_eq!(config.apps[0].accounts[0].plan, plan, "{name}");
+    }
+    assert_eq!(read(GOOD, &[]).unwrap().apps[0].accounts[0].plan, Plan::Pro);
+}

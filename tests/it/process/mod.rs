@@ -1,0 +1,24 @@
+//! What several tests need: the real binary as a process, and small HTTP.
+
+pub(crate) mod http;
+pub(crate) mod service;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The seed of a random test: `ADJUTANT_SEED`, or the clock. Printed by whoever fails.
+pub(crate) fn seed() -> u64 {
+    match std::env::var("ADJUTANT_SEED") {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("ADJUTANT_SEED is not a number: {text}")),
+        Err(_) => u64::try_from(since_epoch().as_nanos() & u128::from(u32::MAX)).unwrap(),
+    }
+}
+
+/// Whether `tests/run --long` runs.
+pub(crate) fn long() -> bool {
+    std::env::var_os("ADJUTANT_LONG").is_some()
+}
+
+#[expect(clippy::disallowed_methods, reason = "these tests run the real binary, which has the real clock")]
+pub(crate) fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
+}

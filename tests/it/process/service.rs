@@ -1,0 +1,189 @@
+//! The real binary, as a process that can be killed and started again on the same folder.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::{http, since_epoch};
+
+pub(crate) const SECRET: &str = "webhook-secret-of-the-test";
+pub(crate) const ACCOUNT: &str = "test-account";
+pub(crate) const API_USER: &str = "api-user@school.example";
+
+/// A folder with a configuration, and the service on it, running or not.
+pub(crate) struct Service {
+    folder: tempfile::TempDir,
+    pub(crate) public: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    child: Option<Child>,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Service {
+    /// A new folder, with the two rules enforced against the Zoom at these addresses. Nothing is started.
+    pub(crate) fn new(api_url: &str, oauth_url: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let free = || TcpListener::bind("127.0.0.1:0").unwrap();
+        let (public, admin) = (free(), free());
+        let (public, admin) = (public.local_addr().unwrap(), admin.local_addr().unwrap());
+        let config = format!(
+            r#"
+[server]
+listen = "{public}"
+[admin]
+listen = "{admin}"
+[zoom]
+api_url = "{api_url}"
+oauth_url = "{oauth_url}"
+[[app]]
+name = "main"
+kind = "server-to-server"
+client_id = "client-{ACCOUNT}"
+client_secret = "client-secret-{ACCOUNT}"
+webhook_secrets = ["{SECRET}"]
+[[app.account]]
+id = "{ACCOUNT}"
+plan = "business"
+api_users = ["{API_USER}"]
+[[rule]]
+name = "api-user-assists-everyone"
+for = "user"
+ensure = {{ assistants = ["api-user"] }}
+mode = "enforce"
+max_changes_per_hour = 1000000
+max_changes_percent = 100
+[[rule]]
+name = "waiting-room"
+for = "meeting"
+ensure = {{ settings = {{ waiting_room = true }} }}
+mode = "enforce"
+max_changes_per_hour = 1000000
+max_changes_percent = 100
+"#
+        );
+        std::fs::write(folder.path().join("config.toml"), config).unwrap();
+        Self { folder, public, admin, child: None }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Starts the process; ends when it answers, or when it died on the way (as a break point may want it to).
+    pub(crate) fn start(&mut self, environment: &[(&str, &str)]) -> bool {
+        assert!(self.child.is_none(), "it runs already");
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("log")).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_adjutant"))
+            .arg("--config")
+            .arg(self.folder.path().join("config.toml"))
+            .arg("serve")
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+        let given_up = since_epoch() + Duration::from_secs(120);
+        while !self.answers() {
+            if !self.is_running() {
+                self.child = None;
+                return false;
+            }
+            assert!(since_epoch() < given_up, "it does not start: {}", self.log());
+            std::thread::yield_now();
+        }
+        true
+    }
+
+    fn answers(&self) -> bool {
+        http::request(self.admin, "GET", "/livez", &[], b"").is_ok_and(|answer| answer.status == 200)
+            && http::request(self.public, "GET", "/livez", &[], b"").is_ok_and(|answer| answer.status == 200)
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
+    }
+
+    /// `SIGKILL`, or nothing where it died already.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _gone = child.kill();
+            let _status = child.wait();
+        }
+    }
+
+    /// `SIGTERM`; gives the exit code.
+    pub(crate) fn terminate(&mut self) -> Option<i32> {
+        let mut child = self.child.take().unwrap();
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        child.wait().unwrap().code()
+    }
+
+    /// Posts a delivery, signed now; gives the status, or an error where no answer came.
+    pub(crate) fn deliver(&self, body: &str) -> io::Result<u16> {
+        let secs = i64::try_from(since_epoch().as_secs()).unwrap();
+        let signature = adjutant::sim::sign(SECRET, secs, body.as_bytes());
+        let (secs, id) = (secs.to_string(), "6009d653_d487_445d_8406_42b654974899");
+        let headers = [
+            ("x-zm-signature", signature.as_str()),
+            ("x-zm-request-timestamp", secs.as_str()),
+            ("x-zm-request-id", id),
+        ];
+        Ok(http::request(self.public, "POST", "/webhooks/main", &headers, body.as_bytes())?.status)
+    }
+
+    /// Asks the admin listener.
+    pub(crate) fn admin(&self, method: &str, path: &str) -> io::Result<serde_json::Value> {
+        let token = std::fs::read_to_string(self.folder.path().join("admin.token"))?;
+        let authorization = format!("Bearer {}", token.trim());
+        let answer = http::request(self.admin, method, path, &[("authorization", authorization.as_str())], b"")?;
+        assert_eq!(answer.status, 200, "{method} {path}: {}", answer.body);
+        Ok(serde_json::from_str(&answer.body)?)
+    }
+
+    /// How its store is doing.
+    pub(crate) fn status(&self) -> io::Result<serde_json::Value> {
+        Ok(self.admin("GET", "/v1/status")?["store"].clone())
+    }
+
+    /// Waits until nothing is left to plan and nothing is due or running.
+    pub(crate) fn wait_until_idle(&mut self) {
+        let given_up = since_epoch() + Duration::from_secs(300);
+        loop {
+            let status = self.status().unwrap();
+            let left: u64 = ["unplanned", "due", "running"].iter().map(|key| status[*key].as_u64().unwrap()).sum();
+            if left == 0 {
+                return;
+            }
+            assert!(self.is_running(), "it died: {}", self.log());
+            assert!(since_epoch() < given_up, "work is left: {status}\n{}", self.log());
+            std::thread::yield_now();
+        }
+    }
+
+    /// Runs another command of the binary on the same configuration; gives exit code and output.
+    pub(crate) fn command(&self, args: &[&str]) -> (i32, String, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_adjutant"))
+            .arg("--config")
+            .arg(self.folder.path().join("config.toml"))
+            .args(args)
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+    }
+}

@@ -1,0 +1,199 @@
+//! A store that takes deliveries, remembers them, fails when it is told to, and does nothing else.
+
+use std::sync::Mutex;
+
+use adjutant::audit::{Call, Entry};
+use adjutant::clock::Timestamp;
+use adjutant::event::signature::Verified;
+use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
+use adjutant::job::{Change, Job, Outcome};
+use adjutant::store::{
+    Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased,
+    MemoryStore, Move, NewDelivery, Note, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError,
+    StoredDelivery, TreeHead,
+};
+use tokio::sync::watch;
+
+use super::NOW;
+
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    /// Only a store makes receipts.
+    memory: MemoryStore,
+    state: AppState,
+    delivered: Mutex<Vec<(AppName, Verified)>>,
+    failure: Mutex<Option<StoreError>>,
+    validated: watch::Sender<Vec<AppName>>,
+}
+
+impl Recorder {
+    /// No delivery ever fitted the secrets.
+    pub(crate) fn unproven() -> Self {
+        Self::in_state(AppState::default())
+    }
+
+    pub(crate) fn proven() -> Self {
+        Self::in_state(AppState { verified_at: Some(Timestamp::from_secs(NOW - 86_400)), ..AppState::default() })
+    }
+
+    pub(crate) fn in_state(state: AppState) -> Self {
+        Self {
+            memory: MemoryStore::default(),
+            state,
+            delivered: Mutex::default(),
+            failure: Mutex::default(),
+            validated: watch::Sender::default(),
+        }
+    }
+
+    /// Takes what was stored since the last call.
+    pub(crate) fn take(&self) -> Vec<(AppName, Verified)> {
+        std::mem::take(&mut self.delivered.lock().unwrap())
+    }
+
+    pub(crate) fn fail_with(&self, failure: Option<StoreError>) {
+        *self.failure.lock().unwrap() = failure;
+    }
+
+    /// Waits until this many url validations were noted.
+    pub(crate) async fn validated(&self, count: usize) -> Vec<AppName> {
+        self.validated.subscribe().wait_for(|noted| noted.len() >= count).await.unwrap().clone()
+    }
+}
+
+#[async_trait::async_trait]
+impl Store for Recorder {
+    async fn deliver(&self, delivery: NewDelivery) -> Result<Receipt, StoreError> {
+        if let Some(failure) = self.failure.lock().unwrap().clone() {
+            return Err(failure);
+        }
+        self.delivered.lock().unwrap().push((delivery.app.clone(), delivery.verified.clone()));
+        self.memory.deliver(delivery).await
+    }
+
+    async fn validated(&self, app: &AppName, _at: Timestamp) -> Result<(), StoreError> {
+        self.validated.send_modify(|noted| noted.push(app.clone()));
+        Ok(())
+    }
+
+    async fn secrets_seen(&self, _app: &AppName, _: [u8; 16], _at: Timestamp) -> Result<AppState, StoreError> {
+        Ok(self.state)
+    }
+
+    async fn app_state(&self, _app: &AppName) -> Result<AppState, StoreError> {
+        Ok(self.state)
+    }
+
+    async fn unplanned(&self, _limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn record_plan(&self, _decisions: Vec<Decision>, _at: Timestamp) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn claim(&self, _wanted: Claimable, _now: Timestamp) -> Result<Vec<Leased>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn renew(&self, _leased: &mut Leased, _until: Timestamp) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn start(&self, _leased: &mut Leased, _now: Timestamp) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn intend(&self, _leased: &Leased, _change: Change, _now: Timestamp) -> Result<Allowance, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn settle(
+        &self,
+        _leased: Leased,
+        _outcome: Outcome,
+        _calls: Vec<Call>,
+        _now: Timestamp,
+        _unit: f64,
+    ) -> Result<Job, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn give_back(&self, _leased: Leased, _now: Timestamp) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn move_jobs(&self, _which: Selector, _to: Move, _actor: &str, _now: Timestamp) -> Result<u64, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn cancel_jobs(
+        &self,
+        _account: &AccountId,
+        _rule: Option<&RuleName>,
+        _why: &str,
+        _now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn replay(&self, _delivery: DeliveryId, _actor: &str, _now: Timestamp) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn release(&self, _app: &AppName, _account: &AccountId, _now: Timestamp) -> Result<u64, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn note(&self, _note: Note, _at: Timestamp) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn quota_use(&self, _account: &AccountId, _at: Timestamp) -> Result<QuotaUse, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn job(&self, _id: JobId) -> Result<Option<Job>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn jobs(&self, _filter: JobFilter) -> Result<Vec<Job>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn parked(&self) -> Result<Vec<ParkedGroup>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn delivery(&self, _id: DeliveryId) -> Result<Option<(StoredDelivery, DeliveryStatus)>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn deliveries(&self, _filter: DeliveryFilter) -> Result<Vec<DeliverySummary>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn entries(&self, _from: u64, _limit: usize) -> Result<Vec<Entry>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn tree_head(&self) -> Result<TreeHead, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn status(&self) -> Result<Status, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    fn changed(&self) -> watch::Receiver<u64> {
+        watch::Sender::new(0).subscribe()
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+}
