@@ -182,7 +182,7 @@ impl Feeding<'_> {
             }
             Stored::Changes(changes) => {
                 self.mark_entries(number, changes.first_index, wide(changes.entries.len()));
-                for change in changes.changes {
+                for change in changes.made {
                     if let Change::Planned { delivery, decided, jobs } = change {
                         self.ops.push(IndexOp::Decided { delivery, decided, jobs });
                     }

@@ -79,6 +79,7 @@ fn guarded<T>(what: impl FnOnce() -> Result<T, Broken>) -> Result<T, Broken> {
     })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn sled_error(error: sled::Error) -> Broken {
     Broken(error.to_string())
 }

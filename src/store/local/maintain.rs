@@ -181,7 +181,7 @@ impl LocalStore {
         let keys = Arc::new(open::found(&files, master, &chance, false)?);
         let bytes = journal::verify_folder(files.as_ref(), JOURNAL)?;
         let (journal, _) = Journal::open(Arc::clone(&files), JOURNAL, settings.journal, chance)?;
-        let verified = verify::verify(&journal.reader(), bytes, files.as_ref(), &keys, progress);
+        let verified = verify::verify(&journal.reader(), &bytes, files.as_ref(), &keys, progress);
         // So that the next start finds it as this one did.
         let _closed = journal.close();
         Ok(verified)
@@ -207,7 +207,7 @@ impl LocalStore {
         let files = empty_folder(to)?;
         for dir in [JOURNAL, SNAPSHOTS] {
             for name in source.list(dir).map_err(io_error("look into the backup"))? {
-                if !name.ends_with(".tmp") {
+                if Path::new(&name).extension().is_none_or(|extension| extension != "tmp") {
                     copy_file(&from.join(dir).join(&name), &to.join(dir).join(&name))
                         .map_err(io_error("copy a file"))?;
                 }

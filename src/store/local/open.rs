@@ -132,7 +132,10 @@ pub(super) fn found(
     }
     let has_journal = match files.list(JOURNAL) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        listed => listed.map_err(io_error("look into the journal"))?.iter().any(|name| name.ends_with(".seg")),
+        listed => listed
+            .map_err(io_error("look into the journal"))?
+            .iter()
+            .any(|name| std::path::Path::new(name).extension().is_some_and(|extension| extension == "seg")),
     };
     if has_journal || !may_make {
         return Err(OpenError::FormatMissing);

@@ -250,7 +250,7 @@ pub(super) struct Changes {
     /// The index of the first entry.
     pub(super) first_index: u64,
     pub(super) entries: Vec<StoredEntry>,
-    pub(super) changes: Vec<Change>,
+    pub(super) made: Vec<Change>,
 }
 
 /// A body on disk.

@@ -64,8 +64,8 @@ impl Running {
         Ok(Self { core, threads, folder: Mutex::new(folder) })
     }
 
-    /// Ends the threads. None where somebody else did.
-    fn end(&self, phase: Phase) -> Option<Option<Ended>> {
+    /// Ends the threads, and says what the writer did, or that it panicked. None where somebody else ended them.
+    fn end(&self, phase: Phase) -> Option<Result<Ended, StoreError>> {
         {
             let mut guarded = lock(&self.core.guarded);
             if guarded.phase == Phase::Open {
@@ -75,7 +75,7 @@ impl Running {
         self.core.wake.notify_all();
         let threads = lock(&self.threads).take()?;
         // The writer's ends of the channels go with it, and the other threads after them.
-        let ended = threads.writer.join().ok();
+        let ended = threads.writer.join().map_err(|_| StoreError::Failed("the writer panicked".to_owned()));
         for other in threads.others {
             // A thread that panicked has nothing more to say.
             let _ended = other.join();
@@ -98,9 +98,9 @@ impl Running {
         };
         let closed = match (failed, ended) {
             (Some(why), _) => Err(StoreError::Failed(why)),
-            (None, Some(Ended { journal, whole: true })) => self.finish(journal, &frozen),
-            (None, Some(_)) => Err(StoreError::Full),
-            (None, None) => Err(StoreError::Failed("the writer panicked".to_owned())),
+            (None, Ok(Ended { journal, whole: true })) => self.finish(journal, &frozen),
+            (None, Ok(_)) => Err(StoreError::Full),
+            (None, Err(panicked)) => Err(panicked),
         };
         if let Some(index) = core.index.get() {
             index.flush();

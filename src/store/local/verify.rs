@@ -98,7 +98,7 @@ impl Check {
 /// Verifies all that a reader can read.
 pub(super) fn verify(
     reader: &Reader,
-    bytes: Report,
+    bytes: &Report,
     files: &dyn Files,
     keys: &std::sync::Arc<Keys>,
     progress: VerifyProgress<'_>,
@@ -172,6 +172,6 @@ impl Core {
     pub(super) fn verify(&self, progress: VerifyProgress<'_>) -> Result<Verified, StoreError> {
         drop(self.open()?);
         let bytes = self.reader.verify();
-        Ok(verify(&self.reader, bytes, self.files.as_ref(), &self.keys, progress))
+        Ok(verify(&self.reader, &bytes, self.files.as_ref(), &self.keys, progress))
     }
 }

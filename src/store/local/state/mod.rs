@@ -286,7 +286,7 @@ impl State {
                 for entry in &changes.entries {
                     self.tree.push(entry.leaf);
                 }
-                for change in changes.changes {
+                for change in changes.made {
                     self.apply(change);
                 }
             }
