@@ -1,4 +1,5 @@
-//! What has to be done now and then: refused requests, counted by minute and kind, go to the audit log.
+//! What has to be done now and then: refused requests, counted by minute and kind, go to the audit log; bodies that were
+//! kept long enough become stubs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,26 +8,42 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::{Detail, Kind};
 use crate::clock::Clock;
-use crate::store::{Note, Store};
+use crate::store::{LocalStore, Note, Store as _};
 use crate::web::webhook::Receiver;
 
 const EVERY: Duration = Duration::from_secs(60);
 
 pub(super) struct House {
     pub(super) receiver: Arc<Receiver>,
-    pub(super) store: Arc<dyn Store>,
+    pub(super) store: LocalStore,
+    /// How long bodies are kept.
+    pub(super) body_days: u32,
     pub(super) clock: Arc<dyn Clock>,
 }
 
 impl House {
     pub(super) async fn keep(self, stop: &CancellationToken) {
-        let mut stopping = false;
+        let (mut stopping, mut pruned_on) = (false, None);
         while !stopping {
             stopping = tokio::select! {
                 () = stop.cancelled() => true,
                 () = self.clock.sleep_until(self.clock.now().plus(EVERY)) => false,
             };
             self.record_refusals().await;
+            let day = self.clock.now().utc_day();
+            if !stopping && pruned_on.replace(day) != Some(day) {
+                self.prune().await;
+            }
+        }
+    }
+
+    /// Once a day, and some time after a start.
+    async fn prune(&self) {
+        let before = self.clock.now().minus(Duration::from_secs(u64::from(self.body_days) * 86_400));
+        match self.store.prune(before, |_, _| {}).await {
+            Ok(pruned) if pruned.bodies == 0 => {}
+            Ok(pruned) => tracing::info!(bodies = pruned.bodies, bytes = pruned.bytes, "bodies became stubs"),
+            Err(error) => tracing::warn!(%error, "bodies could not be pruned"),
         }
     }
 

@@ -6,6 +6,7 @@
 //! second signal ends the process where it stands, which is safe at any moment, since nothing is acknowledged that is not
 //! on disk. **Failure**: when the disk fails, everything stops at once and nothing more is acknowledged.
 
+mod background;
 mod counts;
 mod house;
 mod stop;
@@ -22,12 +23,12 @@ use tokio_util::sync::CancellationToken;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::{Store, StoreError};
-use crate::web::accept::Acceptor;
-use crate::web::admin::{self, AdminApp, AdminState, Hosts, TokenHash};
+use crate::store::{LocalStore, Store, StoreError};
+use crate::web::accept::{AcceptSettings, Acceptor};
+use crate::web::admin::{self, AdminState, Hosts, TokenHash};
 use crate::web::webhook::Receiver;
 use crate::work::Facts;
-use crate::worker::{self, Parts, Roster};
+use crate::worker::{Parts, Roster};
 use counts::Counted;
 use zooms::Zooms;
 
@@ -46,9 +47,12 @@ pub enum ServeError {
     Zoom(String),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("the configuration makes no sense: {0}")]
-    Settings(String),
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
 }
+
+/// Connections of operators and their scripts at once.
+const OPERATORS_MAX: u32 = 128;
 
 /// The machine: where time and randomness come from.
 #[derive(Debug, Clone)]
@@ -58,45 +62,38 @@ pub struct Machine {
 }
 
 /// Serves until the signals say to stop, then drains and closes the store. `ready` is told the two addresses once
-/// deliveries are taken. `failure` becomes the reason when the disk failed.
+/// deliveries are taken.
 pub async fn serve(
     config: &Config,
-    store: Arc<dyn Store>,
-    mut failure: watch::Receiver<Option<String>>,
+    local: LocalStore,
     machine: Machine,
     signals: Signals,
     ready: impl FnOnce(SocketAddr, SocketAddr) + Send,
 ) -> Result<(), ServeError> {
     let public = listen("server", config.server.listen).await?;
     let private = listen("admin", config.admin.listen).await?;
-    let addresses = (local(&public, config.server.listen), local(&private, config.admin.listen));
-    let running = Running::build(config, Arc::clone(&store), &machine).await?;
+    let addresses = (bound(&public, config.server.listen), bound(&private, config.admin.listen));
+    let (store, mut failure): (Arc<dyn Store>, _) = (Arc::new(local.clone()), local.failure());
+    let running = Running::build(config, &local, &machine).await?;
     let drain = config.server.drain;
-    let (stop, failed) = (CancellationToken::new(), CancellationToken::new());
+    let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    {
-        let (acceptor, router, stop) =
-            (Acceptor::new(config.server.accept.clone()), running.receiver.router(), stop.clone());
+    let operators = AcceptSettings { connections_max: OPERATORS_MAX, ..config.server.accept.clone() };
+    for (settings, listener, router) in [
+        (config.server.accept.clone(), public, running.receiver.router()),
+        (operators, private, running.admin_router()),
+    ] {
+        let stop = stop.clone();
         tasks.spawn(async move {
-            acceptor.serve(public, router, stop.cancelled_owned(), drain).await;
+            Acceptor::new(settings).serve(listener, router, stop.cancelled_owned(), drain).await;
         });
     }
-    {
-        let (acceptor, router, stop) =
-            (Acceptor::new(config.server.accept.clone()), running.admin_router(), stop.clone());
-        tasks.spawn(async move {
-            acceptor.serve(private, router, stop.cancelled_owned(), drain).await;
-        });
-    }
-    {
-        let (parts, stop, failed) = (running.parts.clone(), stop.clone(), failed.clone());
-        tasks.spawn(async move {
-            if let Err(error) = worker::run(&parts, &stop).await {
-                tracing::error!(%error, "the store takes nothing more; stopping");
-                failed.cancel();
-            }
-        });
-    }
+    let worked = background::work(running.parts.clone(), stop.clone()).map_err(ServeError::Thread)?;
+    tasks.spawn(async move {
+        if let Ok(Err(error)) = worked.await {
+            tracing::error!(%error, "the store takes nothing more; stopping");
+        }
+    });
     {
         let (house, stop) = (running.house(), stop.clone());
         tasks.spawn(async move { house.keep(&stop).await });
@@ -104,7 +101,11 @@ pub async fn serve(
     ready(addresses.0, addresses.1);
     let by_signal = tokio::select! {
         () = signals.first() => true,
-        () = failed.cancelled() => false,
+        // Each of them runs until it is told to stop: one that ends before leaves the service deaf or idle.
+        ended = tasks.join_next() => {
+            tracing::error!(?ended, "a part of the service ended by itself; stopping");
+            false
+        }
         Ok(why) = failure.wait_for(Option::is_some) => {
             // Nothing can be finished any more: whoever waits for an answer gets none, and Zoom asks again.
             let why = why.clone().unwrap_or_default();
@@ -118,7 +119,7 @@ pub async fn serve(
         store.close().await
     };
     tokio::select! {
-        closed = drained => if by_signal { Ok(closed?) } else { closed.and(Err(StoreError::Failed("see the log".to_owned())))? },
+        closed = drained => if by_signal { Ok(closed?) } else { closed.and(Err(StoreError::Failed("a part of the service ended by itself; see the log".to_owned())))? },
         () = signals.second() => {
             tracing::warn!("a second signal: stopping at once");
             Ok(())
@@ -130,7 +131,7 @@ async fn listen(section: &'static str, address: SocketAddr) -> Result<TcpListene
     TcpListener::bind(address).await.map_err(|source| ServeError::Listen { section, address, source })
 }
 
-fn local(listener: &TcpListener, otherwise: SocketAddr) -> SocketAddr {
+fn bound(listener: &TcpListener, otherwise: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(otherwise)
 }
 
@@ -140,12 +141,15 @@ struct Running {
     parts: Parts,
     admin: Arc<AdminState>,
     machine: Machine,
+    local: LocalStore,
+    body_days: u32,
     /// Keeps the roster's channel open; a reload would send a new one.
     _roster: watch::Sender<Arc<Roster>>,
 }
 
 impl Running {
-    async fn build(config: &Config, store: Arc<dyn Store>, machine: &Machine) -> Result<Self, ServeError> {
+    async fn build(config: &Config, local: &LocalStore, machine: &Machine) -> Result<Self, ServeError> {
+        let store: Arc<dyn Store> = Arc::new(local.clone());
         let path = &config.admin.token_file;
         let token = admin::token::read_or_create(path, &*machine.chance)
             .map_err(|source| ServeError::Token { path: path.display().to_string(), source })?;
@@ -164,18 +168,21 @@ impl Running {
             stats: Arc::default(),
             settings: config.worker,
         };
-        let counted = Counted { receiver: Arc::clone(&receiver), jobs: Arc::clone(&parts.stats), zooms };
+        let facts = Arc::clone(&parts.facts);
+        let counted = Counted { receiver: Arc::clone(&receiver), jobs: Arc::clone(&parts.stats), zooms, facts };
         let admin = Arc::new(AdminState {
+            local: Some(local.clone()),
             store,
             clock: Arc::clone(&machine.clock),
             token: TokenHash::of(&token),
             hosts: Hosts::new(config.admin.listen, &config.admin.hosts),
-            apps: config.apps.iter().map(shown).collect(),
+            apps: config.apps.iter().map(crate::config::App::for_admin).collect(),
             stats: Arc::new(counted),
             started_at: machine.clock.now(),
             actor: "admin token".to_owned(),
         });
-        Ok(Self { receiver, parts, admin, machine: machine.clone(), _roster: roster })
+        let (machine, local, body_days) = (machine.clone(), local.clone(), config.store.body_days);
+        Ok(Self { receiver, parts, admin, machine, local, body_days, _roster: roster })
     }
 
     fn admin_router(&self) -> axum::Router {
@@ -185,16 +192,9 @@ impl Running {
     fn house(&self) -> house::House {
         house::House {
             receiver: Arc::clone(&self.receiver),
-            store: Arc::clone(&self.parts.store),
+            store: self.local.clone(),
+            body_days: self.body_days,
             clock: Arc::clone(&self.machine.clock),
         }
-    }
-}
-
-fn shown(app: &crate::config::App) -> AdminApp {
-    AdminApp {
-        name: app.name.clone(),
-        kind: app.kind,
-        accounts: app.accounts.iter().map(|account| account.id.clone()).collect(),
     }
 }

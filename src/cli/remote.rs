@@ -62,11 +62,12 @@ impl Remote {
         Ok(Self::Running { client: client(PATIENCE)?, address: reachable(outline.admin.listen), token })
     }
 
-    async fn stopped(outline: &Outline) -> Result<Self, Failure> {
+    pub(super) async fn stopped(outline: &Outline) -> Result<Self, Failure> {
         let store = super::store::open(outline).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let state = Arc::new(AdminState {
-            store,
+            local: Some(store.clone()),
+            store: Arc::new(store),
             started_at: clock.now(),
             clock,
             token: TokenHash::of(&"offline".into()),

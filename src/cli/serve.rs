@@ -41,13 +41,12 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let machine = Machine { clock: Arc::new(SystemClock), chance: Arc::new(SystemChance) };
     let (store, report) = super::store::open_local(config.store.clone()).await?;
     told(&report);
-    let failure = store.failure();
     let ready = |public, admin| {
         tracing::info!(%public, %admin, version = env!("CARGO_PKG_VERSION"), "ready: deliveries are taken");
         // Only under systemd is there somebody to tell.
         let _nobody = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     };
-    Ok(app::serve(config, Arc::new(store), failure, machine, signals, ready).await?)
+    Ok(app::serve(config, store, machine, signals, ready).await?)
 }
 
 /// What opening the store found, for the log.
@@ -68,9 +67,11 @@ fn told(report: &OpenReport) {
 impl From<ServeError> for Failure {
     fn from(error: ServeError) -> Self {
         let exit = match &error {
-            ServeError::Settings(_) | ServeError::Zoom(_) => Exit::Config,
+            ServeError::Zoom(_) => Exit::Config,
             ServeError::Store(StoreError::Damaged(_)) => Exit::Failed,
-            ServeError::Listen { .. } | ServeError::Token { .. } | ServeError::Store(_) => Exit::Io,
+            ServeError::Listen { .. } | ServeError::Token { .. } | ServeError::Thread(_) | ServeError::Store(_) => {
+                Exit::Io
+            }
         };
         Self::new(exit, error.to_string())
     }

@@ -1,94 +1,171 @@
 //! `adjutant store`, and how the command line opens a store.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::out::Out;
+use super::out::{Out, count};
+use super::remote::Remote;
 use super::{Context, Exit, Failure};
 use crate::chance::SystemChance;
 use crate::clock::SystemClock;
 use crate::config::{Outline, StoreSection};
-use crate::store::Store;
 use crate::store::local::{LocalStore, MasterKey, OpenError, OpenReport, Stage};
+use crate::web::admin::view::BackupView;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Asked {
-    /// Read everything on disk and report each fault with its place
-    Verify,
-    /// Copy the store, also while the service runs
-    Backup(Folder),
+    /// Read everything on disk and report each fault with its place; the service must be stopped
+    Verify {
+        /// Another folder than that of the configuration: a backup
+        folder: Option<PathBuf>,
+    },
+    /// Copy the store into an empty folder, also while the service runs
+    Backup { folder: PathBuf },
     /// Make the index anew from the journal; the service must be stopped
     Rebuild,
     /// Put a backup in the place of an empty store; the service must be stopped
-    Restore(Folder),
+    Restore {
+        /// The folder of the backup
+        folder: PathBuf,
+    },
 }
 
-#[derive(Debug, Args)]
-pub(super) struct Folder {
-    /// The folder of the backup
-    folder: PathBuf,
-}
-
-pub(super) async fn run(context: &Context, asked: Asked, _out: &mut Out) -> Result<Exit, Failure> {
+pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
     let outline = context.outline()?;
-    let what = match asked {
-        Asked::Verify => "verify the store".to_owned(),
-        Asked::Backup(to) => format!("back up to {}", to.folder.display()),
-        Asked::Rebuild => "rebuild the index".to_owned(),
-        Asked::Restore(from) => format!("restore from {}", from.folder.display()),
+    match asked {
+        Asked::Verify { folder } => verify(folder.unwrap_or_else(|| outline.store.folder.clone()), &outline, out).await,
+        Asked::Backup { folder } => backup(&folder, &outline, out).await,
+        Asked::Rebuild => rebuild(outline, out).await,
+        Asked::Restore { folder } => restore(folder, outline, out).await,
+    }
+}
+
+/// Runs what blocks.
+async fn apart<T: Send + 'static>(what: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(what).await;
+    done.map_err(|error| Failure::new(Exit::Io, format!("a task ended: {error}")))?
+}
+
+async fn verify(folder: PathBuf, outline: &Outline, out: &mut Out) -> Result<Exit, Failure> {
+    let StoreSection { master_key_file, settings, .. } = outline.store.clone();
+    let place = folder.clone();
+    let found = apart(move || {
+        let bar = bar("verifying");
+        let mut progress = |done, of| bar.tell(done, of);
+        LocalStore::verify_folder(&folder, &settings, &MasterKey::File(master_key_file), &mut progress)
+            .map_err(|error| Failure::from((folder, error)))
+    });
+    let found = found.await?;
+    for finding in &found.findings {
+        out.line(format!("{}: {}", finding.place, finding.what))?;
+    }
+    let whole = found.findings.is_empty();
+    out.line(format!(
+        "{}: {}, {}, {}, {} bytes; root {} over {} entries; {}",
+        place.display(),
+        count(found.records, "record", "records"),
+        count(found.deliveries, "delivery", "deliveries"),
+        count(found.entries, "entry", "entries"),
+        found.bytes,
+        hex::encode(found.head.root),
+        found.head.size,
+        if whole { "whole".to_owned() } else { count(found.findings.len(), "fault", "faults") },
+    ))?;
+    Ok(if whole { Exit::Good } else { Exit::Failed })
+}
+
+async fn backup(folder: &Path, outline: &Outline, out: &mut Out) -> Result<Exit, Failure> {
+    let folder = std::path::absolute(folder).map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+    let running = Remote::running(outline).ok();
+    let asked = [("to", folder.display().to_string())];
+    let done: BackupView = match &running {
+        Some(service) if service.get::<serde_json::Value>("/v1/status", &[]).await.is_ok() => {
+            service.post("/v1/store/backup", &asked).await?
+        }
+        _ => {
+            let stopped = Remote::stopped(outline).await?;
+            let done = stopped.post("/v1/store/backup", &asked).await;
+            stopped.close().await?;
+            done?
+        }
     };
-    open(&outline).await?;
-    Err(Failure::new(Exit::Failed, format!("cannot {what} yet: this build has no store on disk")))
+    let (records, deliveries) =
+        (count(done.records, "record", "records"), count(done.deliveries, "delivery", "deliveries"));
+    out.line(format!("{}: {records}, {deliveries}; sealed by the master key, which is not in it", done.folder))?;
+    out.line("what is forgotten later stays in this copy until you delete it")?;
+    Ok(Exit::Good)
+}
+
+async fn rebuild(outline: Outline, out: &mut Out) -> Result<Exit, Failure> {
+    let report = apart(move || {
+        let StoreSection { folder, master_key_file, settings, .. } = outline.store;
+        let mut shown = Opening(None);
+        let mut progress = |stage: Stage, done: u64, of: u64| shown.tell(stage, done, of);
+        let (clock, key) = (Arc::new(SystemClock), MasterKey::File(master_key_file));
+        LocalStore::rebuild(&folder, settings, key, clock, &mut progress)
+            .map_err(|error| Failure::from((folder, error)))
+    });
+    report.await?;
+    out.line("the index was built anew from the journal")?;
+    Ok(Exit::Good)
+}
+
+async fn restore(from: PathBuf, outline: Outline, out: &mut Out) -> Result<Exit, Failure> {
+    let to = outline.store.folder;
+    let (source, target) = (from.clone(), to.clone());
+    let done = apart(move || {
+        LocalStore::restore(&source, &target).map_err(|error| {
+            Failure::new(
+                Exit::Failed,
+                format!("cannot restore {} into {}: {error}", source.display(), target.display()),
+            )
+        })
+    });
+    done.await?;
+    out.line(format!("{} is now a copy of {}; check it with `adjutant store verify`", to.display(), from.display()))?;
+    Ok(Exit::Good)
 }
 
 /// Opens the store of a stopped service.
-pub(super) async fn open(outline: &Outline) -> Result<Arc<dyn Store>, Failure> {
+pub(super) async fn open(outline: &Outline) -> Result<LocalStore, Failure> {
     let folder = &outline.store.folder;
     if !folder.exists() {
         let text =
             format!("there is no store at {}: the service was never started with this configuration", folder.display());
         return Err(Failure::new(Exit::Failed, text));
     }
-    let (store, _report) = open_local(outline.store.clone()).await?;
-    Ok(Arc::new(store))
+    open_local(outline.store.clone()).await.map(|(store, _report)| store)
 }
 
 /// Opens the store, with a progress bar on a terminal where it takes long.
 pub(super) async fn open_local(section: StoreSection) -> Result<(LocalStore, OpenReport), Failure> {
-    let opened = tokio::task::spawn_blocking(move || {
-        let StoreSection { folder, master_key_file, settings } = section;
-        let mut shown = None;
-        let mut progress = |stage: Stage, done: u64, of: u64| shown.get_or_insert_with(bar).tell(stage, done, of);
+    apart(move || {
+        let StoreSection { folder, master_key_file, settings, .. } = section;
+        let mut shown = Opening(None);
+        let mut progress = |stage: Stage, done: u64, of: u64| shown.tell(stage, done, of);
         let (clock, chance) = (Arc::new(SystemClock), Arc::new(SystemChance));
         LocalStore::open(&folder, settings, MasterKey::File(master_key_file), clock, chance, &mut progress)
             .map_err(|error| Failure::from((folder, error)))
-    });
-    opened.await.map_err(|error| Failure::new(Exit::Io, format!("cannot open the store: {error}")))?
+    })
+    .await
 }
 
-/// What opening tells people: a bar, which hides itself where there is no terminal.
-struct Bar(ProgressBar, Option<Stage>);
+/// A bar over records, which hides itself where there is no terminal, and goes when it is dropped.
+struct Bar(ProgressBar);
 
-fn bar() -> Bar {
-    let bar = ProgressBar::new(0);
+fn bar(what: &'static str) -> Bar {
+    let bar = ProgressBar::new(0).with_message(what);
     if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {human_pos} of {human_len} records, {eta} left") {
         bar.set_style(style);
     }
-    Bar(bar, None)
+    Bar(bar)
 }
 
 impl Bar {
-    fn tell(&mut self, stage: Stage, done: u64, of: u64) {
-        if self.1 != Some(stage) {
-            self.1 = Some(stage);
-            self.0.set_message(match stage {
-                Stage::Replaying => "reading the journal",
-                Stage::Indexing => "building the index",
-            });
-        }
+    fn tell(&self, done: u64, of: u64) {
         self.0.set_length(of);
         self.0.set_position(done);
     }
@@ -97,6 +174,24 @@ impl Bar {
 impl Drop for Bar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
+    }
+}
+
+/// The bar of each stage of opening.
+struct Opening(Option<(Stage, Bar)>);
+
+impl Opening {
+    fn tell(&mut self, stage: Stage, done: u64, of: u64) {
+        if self.0.as_ref().is_none_or(|(shown, _)| *shown != stage) {
+            let what = match stage {
+                Stage::Replaying => "reading the journal",
+                Stage::Indexing => "building the index",
+            };
+            self.0 = Some((stage, bar(what)));
+        }
+        if let Some((_, bar)) = &self.0 {
+            bar.tell(done, of);
+        }
     }
 }
 

@@ -44,6 +44,8 @@ pub struct StoreSection {
     pub folder: PathBuf,
     /// The key that seals all others; made on the first start, mode 0600.
     pub master_key_file: PathBuf,
+    /// How long the bodies of deliveries are kept.
+    pub body_days: u32,
     pub settings: local::Settings,
 }
 
@@ -205,8 +207,9 @@ pub(super) fn store(mut section: Section<'_, '_>, server: &Server) -> StoreSecti
         (!text.trim().is_empty()).then(|| text.to_owned())
     });
     let master_key_file = section.reading.file(&key);
+    let body_days = section.number("body_days", 30_u32, 8..=3_650, "days");
     let settings = store_settings(&mut section, dedupe);
-    let store = StoreSection { folder: section.reading.folder.join(folder), master_key_file, settings };
+    let store = StoreSection { folder: section.reading.folder.join(folder), master_key_file, body_days, settings };
     section.finish();
     store
 }

@@ -42,7 +42,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             dedupe_window: Duration::from_secs(24 * 3600),
-            backlog_max: 200_000,
+            backlog_max: 1_000_000,
             finished_max: 10_000,
             backoff: Backoff::default(),
         }

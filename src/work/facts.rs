@@ -160,6 +160,14 @@ impl Facts {
         self.with(account, |known| known.reported.insert(key.clone()))
     }
 
+    /// The API users that somebody was told are unusable, and that were not seen usable since.
+    pub fn unusable_api_users(&self) -> Vec<(AccountId, UserKey)> {
+        let accounts = lock(&self.accounts);
+        let of =
+            accounts.iter().flat_map(|(id, known)| known.reported.iter().map(move |key| (id.clone(), key.clone())));
+        of.collect()
+    }
+
     /// It could not be told after all.
     pub fn not_reported(&self, account: &AccountId, key: &UserKey) {
         self.with(account, |known| known.reported.remove(key));

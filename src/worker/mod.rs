@@ -63,6 +63,18 @@ pub struct Parts {
     pub settings: Settings,
 }
 
+/// How long planner and runner leave the store alone between two looks that found little. Each look costs a lock, and each
+/// write a share of a sync, which deliveries that come in would wait for: it is cheaper to look at more at once.
+const PACE: std::time::Duration = std::time::Duration::from_millis(4);
+
+/// Not by the [`Clock`]: nothing is decided by it.
+async fn pace(shutdown: &CancellationToken) {
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = tokio::time::sleep(PACE) => {}
+    }
+}
+
 /// Plans and works until `shutdown`, then drains. An error means that the store can take nothing more.
 pub async fn run(parts: &Parts, shutdown: &CancellationToken) -> Result<(), StoreError> {
     let (planner, runner) = (Planner::new(parts.clone()), Runner::new(parts.clone()));

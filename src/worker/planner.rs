@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::pace;
 use super::{Parts, Roster};
 use crate::account::Account;
 use crate::audit::{Detail, Kind};
@@ -48,7 +49,11 @@ impl Planner {
             let wait = match worked {
                 Ok(0) => None,
                 Ok(_) | Err(StoreError::Closed) if shutdown.is_cancelled() => return Ok(()),
-                Ok(_) => continue,
+                Ok(count) if count >= usize::from(self.parts.settings.plan_batch_max) => continue,
+                Ok(_) => {
+                    pace(shutdown).await;
+                    continue;
+                }
                 Err(StoreError::Full | StoreError::Behind(_) | StoreError::Backlog) => Some(FULL_WAIT),
                 Err(error) => return Err(error),
             };

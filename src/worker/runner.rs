@@ -11,6 +11,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::held::{Fenced, Held};
+use super::pace;
 use super::stats::code;
 use super::{Parts, Roster};
 use crate::account::Account;
@@ -73,6 +74,7 @@ impl Runner {
                     if more.is_err() {
                         return Err(StoreError::Closed);
                     }
+                    pace(shutdown).await;
                 }
                 () = self.parts.clock.sleep_until(timer), if !full => {}
             }

@@ -57,6 +57,7 @@ fn served() -> Served {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW));
     let state = AdminState {
         store: Arc::new(store.clone()),
+        local: None,
         clock,
         token: TokenHash::of(&TOKEN.into()),
         hosts: Hosts::new(address, &["admin.internal".to_owned()]),

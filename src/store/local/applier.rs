@@ -13,13 +13,15 @@ use super::outbox::IndexOp;
 use super::record::{Change, Stored};
 use super::state::{DELIVERIES_A_MARK, ENTRIES_A_MARK};
 use super::wide;
-use crate::clock::lock;
+use crate::clock::{Stopwatch, lock};
 use crate::store::journal::Reader;
 
 /// So many operations go into one batch, or somewhat more.
 const OPS: usize = 8192;
 /// Records that are read between two steps of a progress bar.
 const RECORDS: u64 = 4096;
+/// How long the index lets steps gather before it takes them in.
+const GATHER: Duration = Duration::from_millis(50);
 /// How often it looks whether somebody found the index broken, while nothing comes.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -44,8 +46,10 @@ pub(super) fn run(core: &Arc<Core>, place: &IndexPlace, incoming: &Receiver<ToAp
             build_anew(core, place);
         }
         let Some(mut group) = first else { continue };
+        // Much at once costs sled little more than a little at once.
+        let gathering = Stopwatch::start();
         while group.ops.len() < OPS
-            && let Ok(more) = incoming.try_recv()
+            && let Ok(more) = incoming.recv_timeout(GATHER.saturating_sub(gathering.elapsed()))
         {
             group.ops.extend(more.ops);
             (group.next, group.crc) = (more.next, more.crc);

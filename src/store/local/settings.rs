@@ -30,7 +30,7 @@ impl Default for Settings {
             limits: Limits::default(),
             journal: journal::Settings::default(),
             disk_reserve_bytes: 256 << 20,
-            unplanned_max: 200_000,
+            unplanned_max: 1_000_000,
             index_lag_max: 500_000,
             dedupe_memory_max: 500_000,
             snapshot_every_bytes: 256 << 20,

@@ -27,12 +27,14 @@ use axum::routing::{get, post};
 use crate::account::AppKind;
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{AccountId, AppName};
-use crate::store::Store;
+use crate::store::{LocalStore, Store};
 
 /// What the admin listener works with.
 #[derive(Debug)]
 pub struct AdminState {
     pub store: Arc<dyn Store>,
+    /// The same, where it is one that can be copied.
+    pub local: Option<LocalStore>,
     pub clock: Arc<dyn Clock>,
     pub token: TokenHash,
     pub hosts: Hosts,
@@ -103,6 +105,7 @@ pub fn api(state: Arc<AdminState>) -> Router {
         .route("/v1/audit/head", get(routes::audit_head))
         .route("/v1/attention", get(routes::attention))
         .route("/v1/apps", get(routes::apps))
+        .route("/v1/store/backup", post(routes::backup))
         .fallback(routes::nowhere)
         .method_not_allowed_fallback(routes::wrong_method)
         .with_state(state)

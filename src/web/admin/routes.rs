@@ -1,6 +1,7 @@
 //! What each route does. Reads come from the store alone; moves go through it, so that they are on record.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Json;
@@ -12,8 +13,8 @@ use serde::Deserialize;
 
 use super::problem::ApiProblem;
 use super::view::{
-    Alarm, AppView, AttentionView, DeliveryView, EntriesView, HeadView, JobView, MovedView, ParkedView, RefusedView,
-    StatusView, WaitingView,
+    Alarm, AppView, AttentionView, BackupView, DeliveryView, EntriesView, HeadView, JobView, MovedView, ParkedView,
+    RefusedView, StatusView, WaitingView,
 };
 use super::{AdminState, cursor};
 use crate::ids::{AccountId, AppName, DeliveryId, JobId};
@@ -205,6 +206,29 @@ pub(super) async fn audit(State(state): Shared, query: Asked<AuditAsked>) -> Ans
 pub(super) async fn audit_head(State(state): Shared) -> Answer<HeadView> {
     let head = state.store.tree_head().await?;
     Ok(Json(HeadView { size: head.size, root: hex::encode(head.root) }))
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct BackupQuery {
+    /// A folder on the machine of the service: empty, or not there yet.
+    to: PathBuf,
+}
+
+pub(super) async fn backup(State(state): Shared, query: Asked<BackupQuery>) -> Answer<BackupView> {
+    let to = asked(query)?.to;
+    let Some(store) = &state.local else {
+        return Err(ApiProblem::bad_request("this store has no files to copy".to_owned()));
+    };
+    if !to.is_absolute() {
+        return Err(ApiProblem::bad_request(format!("{} is no absolute path", to.display())));
+    }
+    let done =
+        store.backup(&to, |_, _| {}).await.map_err(|error| ApiProblem::new(StatusCode::CONFLICT, error.to_string()))?;
+    Ok(Json(BackupView {
+        folder: done.folder.display().to_string(),
+        records: done.records,
+        deliveries: done.deliveries,
+    }))
 }
 
 pub(super) async fn attention(State(state): Shared) -> Answer<AttentionView> {

@@ -268,6 +268,14 @@ pub struct Alarm {
     pub advice: String,
 }
 
+/// A backup that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupView {
+    pub folder: String,
+    pub records: u64,
+    pub deliveries: u64,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttentionView {
     pub alarms: Vec<Alarm>,
