@@ -12,6 +12,7 @@ mod roster;
 mod runner;
 mod settings;
 mod stats;
+mod storm;
 #[cfg(test)]
 mod tests;
 

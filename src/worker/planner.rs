@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::pace;
+use super::storm::Storm;
 use super::{Parts, Roster};
 use crate::account::Account;
 use crate::audit::{Detail, Kind};
@@ -39,8 +40,10 @@ impl Planner {
     pub async fn run(&self, shutdown: &CancellationToken) -> Result<(), StoreError> {
         let (mut changed, mut roster) = (self.parts.store.changed(), self.parts.roster.clone());
         let mut released = HashSet::new();
+        let mut storm = Storm::default();
         loop {
             changed.borrow_and_update();
+            storm.let_pass(&*self.parts.store, shutdown).await?;
             let now_held = roster.borrow_and_update().clone();
             let worked = match self.release_new(&now_held, &mut released).await {
                 Ok(()) => self.plan_once().await,

@@ -2,12 +2,15 @@
 //!
 //! A sealed blob is `key id (u32) | nonce (24 bytes) | ciphertext and tag` of XChaCha20-Poly1305, with what it is for as
 //! associated data. It names its key, so keys for smaller circles (one user) can come later without a new format.
+//!
+//! The long nonce is turned into a key of its own by HChaCha20, as XChaCha20 is defined; the rest is ring's, which is twice
+//! as fast as other implementations here. A test holds that together they are XChaCha20-Poly1305.
 
 use std::fmt;
 
-use chacha20poly1305::aead::{AeadInOut, KeyInit};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use hmac::{Hmac, Mac};
+use chacha20::{R20, hchacha};
+use hmac::{Hmac, KeyInit, Mac};
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use sha2::Sha256;
 
 use crate::chance::{self, Chance};
@@ -43,7 +46,6 @@ impl Purpose {
 pub(super) struct Key {
     id: u32,
     bytes: [u8; 32],
-    cipher: XChaCha20Poly1305,
 }
 
 impl fmt::Debug for Key {
@@ -53,8 +55,20 @@ impl fmt::Debug for Key {
 }
 
 impl Key {
-    pub(super) fn new(id: u32, bytes: [u8; 32]) -> Self {
-        Self { id, bytes, cipher: XChaCha20Poly1305::new(&bytes.into()) }
+    pub(super) const fn new(id: u32, bytes: [u8; 32]) -> Self {
+        Self { id, bytes }
+    }
+
+    /// The key and the short nonce that XChaCha20 makes of ours and a long one. None never: the lengths are right.
+    fn once(&self, long: &[u8; NONCE_BYTES]) -> Option<(LessSafeKey, Nonce)> {
+        let (first, last) = (long.first_chunk::<16>()?, long.last_chunk::<8>()?);
+        let sub: [u8; 32] = hchacha::<R20>(&self.bytes.into(), &(*first).into()).into();
+        let mut short = [0; 12];
+        for (to, from) in short.iter_mut().skip(4).zip(last) {
+            *to = *from;
+        }
+        let key = UnboundKey::new(&CHACHA20_POLY1305, &sub).ok()?;
+        Some((LessSafeKey::new(key), Nonce::assume_unique_for_key(short)))
     }
 
     pub(super) const fn id(&self) -> u32 {
@@ -77,9 +91,11 @@ impl Key {
         }
         let (_, text) = blob.split_at_mut(ID_BYTES + NONCE_BYTES);
         // Refused only for more than 256 GiB. An empty tag would then never open.
-        let sealed = self.cipher.encrypt_inout_detached(&XNonce::from(nonce), &purpose.code(), text.into());
-        if let Ok(tag) = sealed {
-            blob.extend_from_slice(&tag);
+        let sealed = self
+            .once(&nonce)
+            .and_then(|(key, nonce)| key.seal_in_place_separate_tag(nonce, Aad::from(purpose.code()), text).ok());
+        if let Some(tag) = sealed {
+            blob.extend_from_slice(tag.as_ref());
         }
         blob
     }
@@ -88,8 +104,10 @@ impl Key {
     pub(super) fn open(&self, purpose: Purpose, blob: &[u8]) -> Option<Vec<u8>> {
         let (head, text) = blob.split_at_checked(ID_BYTES + NONCE_BYTES)?;
         let nonce: [u8; NONCE_BYTES] = head.get(ID_BYTES..)?.try_into().ok()?;
+        let (key, nonce) = self.once(&nonce)?;
         let mut plain = text.to_vec();
-        self.cipher.decrypt_in_place(&XNonce::from(nonce), &purpose.code(), &mut plain).ok()?;
+        let length = key.open_in_place(nonce, Aad::from(purpose.code()), &mut plain).ok()?.len();
+        plain.truncate(length);
         Some(plain)
     }
 }
@@ -157,6 +175,16 @@ mod tests {
             assert!(key.open(Purpose::Body, &changed).is_none(), "byte {at}");
         }
         assert!(key.open(Purpose::Body, &blob[..20]).is_none());
+    }
+
+    #[test]
+    fn a_blob_is_what_another_implementation_of_xchacha20_poly1305_makes_of_it() {
+        use chacha20poly1305::aead::AeadInOut;
+        let blob = Key::new(1, [3; 32]).seal(Purpose::Job, &[b"hello there"], &SeededChance::new(2));
+        let (nonce, mut text) = (<[u8; 24]>::try_from(&blob[4..28]).unwrap(), blob[28..].to_vec());
+        let cipher = <chacha20poly1305::XChaCha20Poly1305 as chacha20poly1305::KeyInit>::new(&[3; 32].into());
+        cipher.decrypt_in_place(&nonce.into(), &Purpose::Job.code(), &mut text).unwrap();
+        assert_eq!(text, b"hello there");
     }
 
     #[test]
