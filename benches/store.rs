@@ -39,9 +39,11 @@ async fn deliver(store: Arc<LocalStore>, from: u64, count: u64, late: Arc<Atomic
             let verified = Verified::reread(body.clone().into(), 1, Some(format!("request-{n}")));
             let new = NewDelivery { app: app.clone(), received_at: SystemClock.now(), verified };
             match store.deliver(new).await {
-                Ok(_) => break,
                 Err(StoreError::Behind(_)) => tokio::time::sleep(Duration::from_millis(1)).await,
-                Err(error) => panic!("{error}"),
+                taken => {
+                    taken.unwrap();
+                    break;
+                }
             }
         }
         late.fetch_max(u64::try_from(watch.elapsed().as_micros()).unwrap(), Ordering::Relaxed);

@@ -20,8 +20,10 @@ use crate::store::journal::Reader;
 const OPS: usize = 8192;
 /// Records that are read between two steps of a progress bar.
 const RECORDS: u64 = 4096;
-/// How long the index lets steps gather before it takes them in.
-const GATHER: Duration = Duration::from_millis(50);
+/// Between two batches for sled it waits this long, so that they are few: each wakes threads.
+const GATHER: Duration = Duration::from_millis(8);
+/// Unless somebody waits for the index; it looks this often.
+const GATHER_STEP: Duration = Duration::from_millis(1);
 /// How often it looks whether somebody found the index broken, while nothing comes.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -36,6 +38,7 @@ pub(super) struct ToApply {
 
 /// Until the writer is gone.
 pub(super) fn run(core: &Arc<Core>, place: &IndexPlace, incoming: &Receiver<ToApply>) {
+    let mut last = Stopwatch::start();
     loop {
         let first = match incoming.recv_timeout(LOOK_EVERY) {
             Ok(first) => Some(first),
@@ -45,23 +48,38 @@ pub(super) fn run(core: &Arc<Core>, place: &IndexPlace, incoming: &Receiver<ToAp
         if core.index.take_broken() {
             build_anew(core, place);
         }
-        let Some(mut group) = first else { continue };
-        // Much at once costs sled little more than a little at once.
-        let gathering = Stopwatch::start();
-        while group.ops.len() < OPS
-            && let Ok(more) = incoming.recv_timeout(GATHER.saturating_sub(gathering.elapsed()))
-        {
-            group.ops.extend(more.ops);
-            (group.next, group.crc) = (more.next, more.crc);
+        if let Some(mut group) = first {
+            gather(core, incoming, &mut group, last);
+            take_in(core, place, group);
+            last = Stopwatch::start();
         }
-        take_in(core, place, group);
+    }
+}
+
+/// Adds what else is there, or comes before it is time for the next batch.
+fn gather(core: &Core, incoming: &Receiver<ToApply>, group: &mut ToApply, last: Stopwatch) {
+    while group.ops.len() < OPS {
+        let in_no_hurry = last.elapsed() < GATHER && core.index.readers.load(Ordering::Acquire) == 0;
+        let more = if in_no_hurry { incoming.recv_timeout(GATHER_STEP).ok() } else { incoming.try_recv().ok() };
+        match more {
+            Some(more) => {
+                group.ops.extend(more.ops);
+                (group.next, group.crc) = (more.next, more.crc);
+            }
+            None if in_no_hurry => {}
+            None => return,
+        }
     }
 }
 
 fn take_in(core: &Arc<Core>, place: &IndexPlace, group: ToApply) {
     let (count, next) = (wide(group.ops.len()), group.next);
     let spills = group.ops.iter().any(|op| matches!(op, IndexOp::Spill(_)));
-    let applied = core.index.get().map(|index| index.apply(group.ops, Applied::new(next, group.crc)));
+    let applied = core.index.get().map(|index| match count {
+        // What is on disk lags a little: a start takes in the rest.
+        0 => Ok(Vec::new()),
+        _ => index.apply(group.ops, Applied::new(next, group.crc)),
+    });
     match applied {
         Some(Ok(filters)) => {
             if spills {
@@ -80,7 +98,6 @@ fn take_in(core: &Arc<Core>, place: &IndexPlace, group: ToApply) {
     }
     core.index.waiting.fetch_sub(count, Ordering::Relaxed);
     core.applied.send_replace(next);
-    crate::breakpoint::reached("index-applied");
 }
 
 /// Makes the index from the journal while the store runs. Where that fails, the store goes on without.

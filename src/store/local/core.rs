@@ -40,6 +40,8 @@ pub(super) struct Guarded {
     pub(super) phase: Phase,
     /// The writer waits for something to write.
     pub(super) writer_idle: bool,
+    /// A unit is being made; found so by another one only where its maker panicked.
+    in_unit: bool,
 }
 
 /// What is on disk.
@@ -96,7 +98,7 @@ impl Core {
         let synced = Synced { next: state.next_record, tree: state.tree.clone() };
         Self {
             applied: watch::Sender::new(synced.next),
-            guarded: Mutex::new(Guarded { state, phase: Phase::Open, writer_idle: false }),
+            guarded: Mutex::new(Guarded { state, phase: Phase::Open, writer_idle: false, in_unit: false }),
             wake: Condvar::new(),
             synced: Mutex::new(synced),
             changed: watch::Sender::new(0),
@@ -155,13 +157,27 @@ impl Core {
         what: impl FnOnce(&mut State) -> Result<T, StoreError>,
     ) -> Result<(T, Option<oneshot::Receiver<Result<(), StoreError>>>), StoreError> {
         let mut guarded = self.open()?;
-        let done = what(&mut guarded.state)?;
+        if guarded.in_unit {
+            drop(guarded);
+            return Err(self.half_a_unit());
+        }
+        guarded.in_unit = true;
+        let done = what(&mut guarded.state);
+        guarded.in_unit = false;
+        let done = done?;
         let wrote = guarded.state.end_unit();
         let written = if wrote { guarded.state.outbox.wait(impatient) } else { None };
         if wrote && guarded.writer_idle {
             self.wake.notify_all();
         }
         Ok((done, written))
+    }
+
+    /// Half a unit must not become durable, nor be built upon: a start finds the whole ones.
+    fn half_a_unit(&self) -> StoreError {
+        let why = "a defect in adjutant interrupted a write";
+        self.fail(why);
+        StoreError::Failed(why.to_owned())
     }
 
     /// Whoever waits for a change looks again.

@@ -19,6 +19,9 @@ pub(super) const GENERATION: u64 = 1 << 16;
 /// Slots of a table: half of them stay empty.
 const SLOTS: u64 = GENERATION * 2;
 
+/// So many generations wait for the index at most.
+const SPILLING_MAX: usize = 8;
+
 /// Which generation a delivery is of. Deliveries are numbered from 1.
 pub(super) const fn generation_of(delivery: u64) -> u64 {
     delivery.saturating_sub(1) / GENERATION
@@ -327,7 +330,8 @@ impl Dedupe {
     ) -> Option<Arc<Generation>> {
         while wide(self.generations.len()) > (deliveries_max / GENERATION).max(1) {
             let oldest = self.generations.pop_front()?;
-            if now.since(oldest.newest_at) <= window {
+            // Where the index takes nothing in, the oldest is forgotten: in doubt an event is planned.
+            if now.since(oldest.newest_at) <= window && self.spilling.len() < SPILLING_MAX {
                 self.spilling.push_back(Arc::clone(&oldest));
                 return Some(oldest);
             }

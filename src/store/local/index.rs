@@ -354,6 +354,8 @@ pub(super) struct IndexCell {
     broken: std::sync::atomic::AtomicBool,
     /// Operations that wait for the applier.
     pub(super) waiting: AtomicU64,
+    /// Who waits until it has caught up.
+    pub(super) readers: AtomicU64,
 }
 
 impl IndexCell {

@@ -97,7 +97,7 @@ pub(crate) fn new_delivery(body: &str, request: Option<&str>) -> NewDelivery {
 }
 
 pub(crate) async fn deliver(store: &LocalStore, body: &str) -> Result<DeliveryId, StoreError> {
-    store.deliver(new_delivery(body, Some("r"))).await.map(|receipt| receipt.delivery())
+    store.deliver(new_delivery(body, Some("r"))).await.map(adjutant::store::Receipt::delivery)
 }
 
 pub(crate) fn decision(delivery: DeliveryId, verdict: Verdict) -> Decision {

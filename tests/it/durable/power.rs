@@ -27,7 +27,7 @@ async fn one_step(store: &LocalStore, task: u64, n: u64, known: &Mutex<Acknowled
     known.lock().unwrap().bodies.insert(id, body);
     let who = user_with_email(&format!("u{task}-{n}"), &format!("u{task}-{n}@example.com"));
     let (code, verdict) =
-        if n % 3 == 0 { ("work", work(vec![ensure("assist", who)])) } else { ("nothing", Verdict::Nothing) };
+        if n.is_multiple_of(3) { ("work", work(vec![ensure("assist", who)])) } else { ("nothing", Verdict::Nothing) };
     store.record_plan(vec![decision(id, verdict)], START).await?;
     known.lock().unwrap().planned.insert(id, code);
     if n % 4 == 1
