@@ -114,7 +114,6 @@ fn what_was_acknowledged_before_a_sigkill_has_its_effect_once() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (sim, world) = runtime.block_on(zoom());
     let (seed, rounds) = (seed(), if long() { 200 } else { 40 });
-    println!("ADJUTANT_SEED={seed}, {rounds} rounds");
     let chance = SeededChance::new(seed);
     let mut service = Service::new(&sim.api_url(), &sim.oauth_url());
     let (mut acknowledged, mut killed_by_itself) = (0, 0);
@@ -142,7 +141,9 @@ fn what_was_acknowledged_before_a_sigkill_has_its_effect_once() {
         }
         service.kill();
     }
-    println!("{acknowledged} deliveries acknowledged, {killed_by_itself} kills while starting");
+    crate::process::say(&format!(
+        "ADJUTANT_SEED={seed}: {rounds} rounds, {acknowledged} acknowledged, {killed_by_itself} kills while starting"
+    ));
     assert!(acknowledged > rounds, "too little was acknowledged to prove anything: {acknowledged}");
     let (code, out, err) = service.command(&["audit", "verify", "--offline"]);
     assert_eq!(code, 0, "the audit log does not verify: {out}{err}");

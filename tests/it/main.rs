@@ -18,6 +18,7 @@ mod deploy;
 mod documents;
 mod durable;
 mod hostile;
+mod operate;
 mod process;
 mod receiver;
 mod samples;

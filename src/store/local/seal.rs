@@ -3,7 +3,7 @@
 //! A sealed blob is `key id (u32) | nonce (24 bytes) | ciphertext and tag` of XChaCha20-Poly1305, with what it is for as
 //! associated data. It names its key, so keys for smaller circles (one user) can come later without a new format.
 //!
-//! The long nonce is turned into a key of its own by HChaCha20, as XChaCha20 is defined; the rest is ring's, which is twice
+//! The long nonce is turned into a key of its own by `HChaCha20`, as `XChaCha20` is defined; the rest is ring's, which is twice
 //! as fast as other implementations here. A test holds that together they are XChaCha20-Poly1305.
 
 use std::fmt;
@@ -59,7 +59,7 @@ impl Key {
         Self { id, bytes }
     }
 
-    /// The key and the short nonce that XChaCha20 makes of ours and a long one. None never: the lengths are right.
+    /// The key and the short nonce that `XChaCha20` makes of ours and a long one. None never: the lengths are right.
     fn once(&self, long: &[u8; NONCE_BYTES]) -> Option<(LessSafeKey, Nonce)> {
         let (first, last) = (long.first_chunk::<16>()?, long.last_chunk::<8>()?);
         let sub: [u8; 32] = hchacha::<R20>(&self.bytes.into(), &(*first).into()).into();
@@ -182,7 +182,7 @@ mod tests {
         use chacha20poly1305::aead::AeadInOut;
         let blob = Key::new(1, [3; 32]).seal(Purpose::Job, &[b"hello there"], &SeededChance::new(2));
         let (nonce, mut text) = (<[u8; 24]>::try_from(&blob[4..28]).unwrap(), blob[28..].to_vec());
-        let cipher = <chacha20poly1305::XChaCha20Poly1305 as chacha20poly1305::KeyInit>::new(&[3; 32].into());
+        let cipher = <chacha20poly1305::XChaCha20Poly1305 as KeyInit>::new(&[3; 32].into());
         cipher.decrypt_in_place(&nonce.into(), &Purpose::Job.code(), &mut text).unwrap();
         assert_eq!(text, b"hello there");
     }

@@ -22,12 +22,11 @@ pub(crate) fn request(
     let mut stream = TcpStream::connect(to)?;
     // Only so that a hanging server fails the test instead of stopping it.
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-    let mut head =
-        format!("{method} {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    head.push_str("\r\n");
+    let lines: String = headers.iter().map(|(name, value)| [name, ": ", value, "\r\n"].concat()).collect();
+    let length = body.len();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\ncontent-length: {length}\r\n{lines}\r\n"
+    );
     stream.write_all(&[head.as_bytes(), body].concat())?;
     let mut text = Vec::new();
     stream.read_to_end(&mut text)?;

@@ -22,3 +22,9 @@ pub(crate) fn long() -> bool {
 pub(crate) fn since_epoch() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
 }
+
+/// Says something that a person wants to see also where the test passes.
+pub(crate) fn say(text: &str) {
+    use std::io::Write as _;
+    let _closed = writeln!(std::io::stderr(), "{text}");
+}

@@ -1,0 +1,72 @@
+//! What operators do with the real binary: stop it, copy its store, look at it while it is stopped.
+
+use crate::process::service::{ACCOUNT, Service};
+
+/// No Zoom is needed: nobody listens there.
+fn service() -> Service {
+    Service::new("http://127.0.0.1:9/v2", "http://127.0.0.1:9/oauth")
+}
+
+/// An event that no rule is about.
+fn event(n: u32) -> String {
+    format!(
+        r#"{{"event":"user.signed_in","event_ts":{n},"payload":{{"account_id":"{ACCOUNT}","object":{{"id":"u{n}"}}}}}}"#
+    )
+}
+
+#[test]
+fn a_store_is_copied_while_it_runs_and_the_copy_serves_after_a_restore() {
+    let mut service = service();
+    assert!(service.start(&[]));
+    for n in 0..20 {
+        assert_eq!(service.deliver(&event(n)).unwrap(), 200);
+    }
+    service.wait_until_idle();
+    let copy = service.folder().join("copy");
+    let copy = copy.to_str().unwrap();
+    let (code, out, err) = service.command(&["store", "backup", copy]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("20 deliveries"), "{out}");
+    let (code, _, err) = service.command(&["store", "backup", copy]);
+    assert_ne!(code, 0, "a folder that is not empty was written over");
+    assert!(err.contains("is not empty"), "{err}");
+    // Another process may not have the store meanwhile.
+    let (code, _, err) = service.command(&["store", "verify"]);
+    assert_eq!(code, 75, "{err}");
+    assert_eq!(service.terminate(), Some(0), "{}", service.log());
+
+    let (code, out, err) = service.command(&["store", "verify", copy]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("20 deliveries") && out.contains("whole"), "{out}");
+    std::fs::remove_dir_all(service.folder().join("data")).unwrap();
+    let (code, out, err) = service.command(&["store", "restore", copy]);
+    assert_eq!(code, 0, "{out}{err}");
+    let (code, out, err) = service.command(&["store", "rebuild"]);
+    assert_eq!(code, 0, "{out}{err}");
+    let (code, out, err) = service.command(&["deliveries", "list", "--offline", "--json"]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(out.matches("dlv_").count(), 20, "{out}");
+    assert!(service.start(&[]));
+    assert_eq!(service.status().unwrap()["deliveries"], 20);
+}
+
+#[test]
+fn a_changed_byte_is_told_with_its_file_and_place() {
+    let mut service = service();
+    assert!(service.start(&[]));
+    assert_eq!(service.deliver(&event(1)).unwrap(), 200);
+    service.wait_until_idle();
+    assert_eq!(service.terminate(), Some(0));
+    let journal = service.folder().join("data/journal");
+    let mut files: Vec<_> = std::fs::read_dir(journal).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|e| e == "seg"));
+    files.sort();
+    let mut bytes = std::fs::read(&files[0]).unwrap();
+    bytes[200] ^= 1;
+    std::fs::write(&files[0], bytes).unwrap();
+    let (code, out, _) = service.command(&["store", "verify"]);
+    assert_eq!(code, 1, "{out}");
+    assert!(out.contains(".seg") && out.contains("fault"), "{out}");
+    assert!(!service.start(&[]), "it serves from a damaged journal");
+    assert!(service.log().contains(".seg"), "{}", service.log());
+}
