@@ -319,6 +319,7 @@ pub(super) fn worker(mut section: Section<'_, '_>, drain: Duration, call_longest
         // One number for both: what is left of the listeners' time would be of no use to jobs.
         drain_secs: u32::try_from(drain.as_secs()).unwrap_or(u32::MAX),
         plan_batch_max: section.number("plan_batch_max", default.plan_batch_max, 1..=4_096, "deliveries"),
+        pace_ms: section.number("pace_ms", default.pace_ms, 0..=1_000, "milliseconds"),
         cache: FactsSettings {
             api_user_secs: section.number("api_user_cache_secs", cache.api_user_secs, 0..=86_400, "seconds"),
             account_size_secs: section.number(

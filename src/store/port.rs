@@ -287,8 +287,8 @@ pub struct TreeHead {
 /// leases.
 ///
 /// # Lanes
-/// Jobs of one account whose subjects are the same ([`crate::job::Subject::is_same`]: equal id or equal email, whatever
-/// the rule and app) share a lane. That relation is not transitive, so it is asked for each pair.
+/// Jobs of one account whose subjects are the same ([`crate::job::Subject::is_same`]: equal ids where both are
+/// known, else equal emails; whatever the rule and app) share a lane. That relation is not transitive, so it is asked for each pair.
 #[async_trait::async_trait]
 pub trait Store: fmt::Debug + Send + Sync {
     /// Stores a delivery. Duplicates are stored too, and known as such from then on.

@@ -203,8 +203,12 @@ impl Task<'_> {
         }
     }
 
-    /// The rule's share of the account in changes; none where the account is small.
+    /// The rule's share of the account in changes; none where the account is small, and none for meetings: a number of
+    /// users says nothing about how many of those there are.
     async fn changes_per_day_max(&self) -> Ended<Option<u32>> {
+        if self.rule.subject != SubjectKind::User {
+            return Ok(None);
+        }
         let now = self.ctx.clock.now();
         let users = self.ctx.facts.active_users(&self.account.id, self.zoom, now).await;
         let users = users.map_err(|error| self.failed(error))?;

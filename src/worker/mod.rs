@@ -64,15 +64,13 @@ pub struct Parts {
     pub settings: Settings,
 }
 
-/// How long planner and runner leave the store alone between two looks that found little. Each look costs a lock, and each
-/// write a share of a sync, which deliveries that come in would wait for: it is cheaper to look at more at once.
-const PACE: std::time::Duration = std::time::Duration::from_millis(4);
-
-/// Not by the [`Clock`]: nothing is decided by it.
-async fn pace(shutdown: &CancellationToken) {
-    tokio::select! {
-        () = shutdown.cancelled() => {}
-        () = tokio::time::sleep(PACE) => {}
+/// Leaves the store alone for a while. Not by the [`Clock`]: nothing is decided by it.
+async fn pace(settings: &Settings, shutdown: &CancellationToken) {
+    if settings.pace_ms > 0 {
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = tokio::time::sleep(std::time::Duration::from_millis(settings.pace_ms.into())) => {}
+        }
     }
 }
 

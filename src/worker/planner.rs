@@ -54,7 +54,7 @@ impl Planner {
                 Ok(_) | Err(StoreError::Closed) if shutdown.is_cancelled() => return Ok(()),
                 Ok(count) if count >= usize::from(self.parts.settings.plan_batch_max) => continue,
                 Ok(_) => {
-                    pace(shutdown).await;
+                    pace(&self.parts.settings, shutdown).await;
                     continue;
                 }
                 Err(StoreError::Full | StoreError::Behind(_) | StoreError::Backlog) => Some(FULL_WAIT),

@@ -74,7 +74,7 @@ impl Runner {
                     if more.is_err() {
                         return Err(StoreError::Closed);
                     }
-                    pace(shutdown).await;
+                    pace(&self.parts.settings, shutdown).await;
                 }
                 () = self.parts.clock.sleep_until(timer), if !full => {}
             }

@@ -23,6 +23,9 @@ pub struct Settings {
     pub drain_secs: u32,
     /// Deliveries that are planned in one write, 1 to 4096.
     pub plan_batch_max: u16,
+    /// How long planner and runner leave the store alone between two looks that found little, in milliseconds. Each look
+    /// costs a lock, and each write a share of a sync, which deliveries that come in would wait for.
+    pub pace_ms: u16,
     /// How long what is known of an account is trusted.
     pub cache: FactsSettings,
 }
@@ -36,6 +39,7 @@ impl Default for Settings {
             call_secs_max: 60,
             drain_secs: 10,
             plan_batch_max: 512,
+            pace_ms: 4,
             cache: FactsSettings::default(),
         }
     }

@@ -51,3 +51,26 @@ fn every_command_that_a_document_names_is_there_with_its_flags() {
     }
     assert!(checked >= 15, "only {checked} commands were found");
 }
+
+#[test]
+fn every_test_that_the_invariants_name_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("src/README.md")).unwrap();
+    let named: BTreeSet<&str> = text.split('`').filter(|word| word.matches('_').count() >= 4).collect();
+    assert!(named.len() >= 12, "only {} tests are named", named.len());
+    let mut sources = String::new();
+    let mut folders = vec![root.join("src"), root.join("tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                sources.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    for name in named {
+        assert!(sources.contains(&format!("fn {name}(")), "there is no test {name}");
+    }
+}

@@ -22,13 +22,17 @@ pub(super) struct Service {
     pub(super) public: SocketAddr,
     pub(super) admin: SocketAddr,
     child: Option<Child>,
+    /// Something went wrong: its log is still wanted.
+    keep: bool,
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
         self.kill();
-        // What cannot be removed is in the folder for temporary files, and goes with it.
-        let _left = std::fs::remove_dir_all(&self.folder);
+        if !self.keep {
+            // What cannot be removed is in the folder for temporary files, and goes with it.
+            let _left = std::fs::remove_dir_all(&self.folder);
+        }
     }
 }
 
@@ -42,7 +46,7 @@ impl Service {
         let folder = std::env::temp_dir().join(format!("adjutant-demo-{:016x}", SystemChance.next_u64()));
         std::fs::create_dir(&folder).map_err(|error| failed("make a temporary folder", &error))?;
         let (public, admin) = free_ports().map_err(|error| failed("find free ports", &error))?;
-        let service = Self { folder, public, admin, child: None };
+        let service = Self { folder, public, admin, child: None, keep: false };
         let text = configuration(public, admin, api_url, oauth_url);
         std::fs::write(service.config(), text).map_err(|error| failed("write the demo's configuration", &error))?;
         Ok(service)
@@ -54,6 +58,10 @@ impl Service {
 
     pub(super) fn log(&self) -> PathBuf {
         self.folder.join("log")
+    }
+
+    pub(super) const fn keep(&mut self) {
+        self.keep = true;
     }
 
     pub(super) fn token_file(&self) -> PathBuf {

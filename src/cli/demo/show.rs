@@ -77,6 +77,7 @@ impl<'o> Show<'o> {
             }
             Err(text) => {
                 self.wrong = self.wrong.saturating_add(1);
+                self.service.keep();
                 let log = self.service.log();
                 self.say("WRONG", &format!("{text}; the service's log: {}", log.display()))
             }

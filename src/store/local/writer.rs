@@ -121,10 +121,11 @@ impl Writer {
             synced.next = next;
             std::mem::swap(&mut synced.tree, &mut batch.tree);
         }
-        batch.done(&Ok(()));
+        // Before the answer: who was answered may rely on others having heard.
         if batch.deliveries > 0 {
             core.bump();
         }
+        batch.done(&Ok(()));
         let ops = std::mem::take(&mut batch.ops);
         core.index.note_waiting(ops.len());
         // Gone only when the store ends.

@@ -96,7 +96,8 @@ impl Bench {
             chance: Arc::new(SeededChance::new(1)),
             facts: Arc::default(),
             stats: Arc::default(),
-            settings,
+            // Tests give it the turns that it needs, and wait for no time.
+            settings: Settings { pace_ms: 0, ..settings },
         };
         Self { store, zoom, clock, roster, parts, event_ts: AtomicI64::new(START.as_millis()) }
     }
