@@ -10,8 +10,7 @@
     reason = "a bench"
 )]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use adjutant::chance::SystemChance;
@@ -29,7 +28,8 @@ fn resident_kb() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-async fn deliver(store: Arc<LocalStore>, from: u64, count: u64, late: Arc<AtomicU64>) {
+async fn deliver(store: Arc<LocalStore>, from: u64, count: u64, late: Arc<Mutex<Vec<u32>>>) {
+    let mut micros = Vec::new();
     let app = AppName::parse("main").unwrap();
     let filler = "x".repeat(980);
     for n in from..from + count {
@@ -46,12 +46,13 @@ async fn deliver(store: Arc<LocalStore>, from: u64, count: u64, late: Arc<Atomic
                 }
             }
         }
-        late.fetch_max(u64::try_from(watch.elapsed().as_micros()).unwrap(), Ordering::Relaxed);
+        micros.push(u32::try_from(watch.elapsed().as_micros()).unwrap());
     }
+    late.lock().unwrap().extend(micros);
 }
 
 async fn deliver_all(store: &Arc<LocalStore>, from: u64, total: u64) -> Duration {
-    let (watch, late) = (Stopwatch::start(), Arc::new(AtomicU64::new(0)));
+    let (watch, late) = (Stopwatch::start(), Arc::new(Mutex::new(Vec::new())));
     let each = total / TASKS;
     let tasks: Vec<_> = (0..TASKS)
         .map(|n| tokio::spawn(deliver(Arc::clone(store), from + n * each, each, Arc::clone(&late))))
@@ -59,8 +60,12 @@ async fn deliver_all(store: &Arc<LocalStore>, from: u64, total: u64) -> Duration
     for task in tasks {
         task.await.unwrap();
     }
-    println!("  slowest acknowledgement {} us", late.load(Ordering::Relaxed));
-    watch.elapsed()
+    let took = watch.elapsed();
+    let mut micros = std::mem::take(&mut *late.lock().unwrap());
+    micros.sort_unstable();
+    let at = |share: usize| micros.get(micros.len() * share / 1000).copied().unwrap_or(0);
+    println!("  acknowledged after: p50 {} us, p99 {} us, p99.9 {} us", at(500), at(990), at(999));
+    took
 }
 
 async fn plan(store: Arc<LocalStore>, until: u64) {

@@ -1,6 +1,7 @@
 //! The applier: the one thread that writes the index, behind the journal.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use super::core::Core;
 use super::dedupe::{GENERATION, Generation, Seen, generation_of};
-use super::index::{Applied, Broken, Index, IndexPlace};
+use super::index::{Applied, Broken, Index};
 use super::outbox::IndexOp;
 use super::record::{Change, Stored};
 use super::state::{DELIVERIES_A_MARK, ENTRIES_A_MARK};
@@ -21,7 +22,7 @@ const OPS: usize = 8192;
 /// Records that are read between two steps of a progress bar.
 const RECORDS: u64 = 4096;
 /// Between two batches for sled it waits this long, so that they are few: each wakes threads.
-const GATHER: Duration = Duration::from_millis(8);
+const GATHER: Duration = Duration::from_millis(25);
 /// Unless somebody waits for the index; it looks this often.
 const GATHER_STEP: Duration = Duration::from_millis(1);
 /// How often it looks whether somebody found the index broken, while nothing comes.
@@ -37,7 +38,7 @@ pub(super) struct ToApply {
 }
 
 /// Until the writer is gone.
-pub(super) fn run(core: &Arc<Core>, place: &IndexPlace, incoming: &Receiver<ToApply>) {
+pub(super) fn run(core: &Arc<Core>, place: &Path, incoming: &Receiver<ToApply>) {
     let mut last = Stopwatch::start();
     loop {
         let first = match incoming.recv_timeout(LOOK_EVERY) {
@@ -72,7 +73,7 @@ fn gather(core: &Core, incoming: &Receiver<ToApply>, group: &mut ToApply, last: 
     }
 }
 
-fn take_in(core: &Arc<Core>, place: &IndexPlace, group: ToApply) {
+fn take_in(core: &Arc<Core>, place: &Path, group: ToApply) {
     let (count, next) = (wide(group.ops.len()), group.next);
     let spills = group.ops.iter().any(|op| matches!(op, IndexOp::Spill(_)));
     let applied = core.index.get().map(|index| match count {
@@ -101,7 +102,7 @@ fn take_in(core: &Arc<Core>, place: &IndexPlace, group: ToApply) {
 }
 
 /// Makes the index from the journal while the store runs. Where that fails, the store goes on without.
-fn build_anew(core: &Arc<Core>, place: &IndexPlace) {
+fn build_anew(core: &Arc<Core>, place: &Path) {
     core.index.set(None);
     let generations = lock(&core.guarded).state.dedupe.spilled_numbers();
     match build(place, core.settings.index_cache_bytes, &core.reader, &generations, &mut |_, _| {}) {
@@ -124,7 +125,7 @@ pub(super) type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
 /// An index made from the whole journal.
 pub(super) fn build(
-    place: &IndexPlace,
+    place: &Path,
     cache_bytes: u64,
     reader: &Reader,
     generations: &[u64],

@@ -214,6 +214,8 @@ pub(super) struct Bloom(Vec<u64>);
 impl Bloom {
     const HASHES: u64 = 7;
     const BITS: u64 = GENERATION * 2 * 10;
+    /// Of a filter on disk: [`Self::BITS`] / 8.
+    pub(super) const BYTES: usize = 163_840;
 
     pub(super) fn of(generation: &Generation) -> Self {
         let mut bloom = Self(vec![0; narrow(Self::BITS / 64)]);

@@ -1,7 +1,7 @@
 //! The index: what is derived from the journal, so that it need not be read from the start. In sled, and never trusted.
 //!
-//! It holds where some deliveries and entries are, what was decided about deliveries, spilled generations of
-//! fingerprints, and the record up to which it goes, in the same batch. All of it can be deleted at any time. Decisions
+//! It holds where some deliveries and entries are, what was decided about deliveries, and the record up to which it goes,
+//! in the same batch; beside sled, spilled generations of fingerprints ([`prints`](super::prints)). All of it can be deleted at any time. Decisions
 //! of the store never depend on it, but for duplicates of spilled generations, and in doubt an event is planned.
 //!
 //! Rules: one thread writes, one batch for a group of records, few keys in rising order, small values, no flush while it
@@ -10,12 +10,13 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::dedupe::{Before, Bloom, GENERATION, Generation, Looked, Seen};
+use super::dedupe::{Before, Bloom, Looked};
 use super::outbox::IndexOp;
+use super::prints::PrintFiles;
 use super::record::{self, Decided};
 use super::seal::Fingerprint;
 use super::state::{DELIVERIES_A_MARK, ENTRIES_A_MARK};
@@ -23,22 +24,11 @@ use super::wide;
 
 /// Deliveries whose decisions are in one value.
 const PACK: u64 = 64;
-/// Fingerprints in one value.
-const BLOCK: usize = 64;
 const SEGMENT_BYTES: usize = 8 << 20;
 const VERSION: u32 = 1;
 const META: &[u8] = b"m";
 /// So many keys are compared with point reads when it is opened; of a larger index, as many of each end.
 const CHECKED: usize = 100_000;
-
-/// Where the index is.
-#[derive(Debug, Clone)]
-pub enum IndexPlace {
-    /// A folder that is the index's alone.
-    Folder(PathBuf),
-    /// A folder of the system's choice, removed at the end.
-    Temporary,
-}
 
 /// The index cannot be used: it is to be made anew.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +57,7 @@ type Pack = Vec<(u8, Decided, Vec<u64>)>;
 #[derive(Debug)]
 pub(super) struct Index {
     db: sled::Db,
+    prints: PrintFiles,
     /// The pack that was written last, to add to it without reading.
     newest: std::sync::Mutex<Option<(u64, Pack)>>,
 }
@@ -106,44 +97,26 @@ fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Broken> {
     postcard::from_bytes(bytes).map_err(|_| Broken("a value cannot be read".to_owned()))
 }
 
-fn block_prefix(generation: u64, what: Looked) -> Vec<u8> {
-    let mut prefix = key(b'g', generation);
-    prefix.push(match what {
-        Looked::Body => b'b',
-        Looked::Request => b'r',
-    });
-    prefix
-}
-
-fn bloom_key(generation: u64) -> Vec<u8> {
-    let mut key = key(b'g', generation);
-    key.push(b'z');
-    key
-}
-
 impl Index {
-    pub(super) fn open(place: &IndexPlace, cache_bytes: u64) -> Result<Self, Broken> {
+    /// Opens what is in a folder that is the index's alone, or makes it.
+    pub(super) fn open(folder: &Path, cache_bytes: u64) -> Result<Self, Broken> {
+        let prints = PrintFiles::open(folder.join("prints"))?;
         let config = sled::Config::new()
             .cache_capacity(cache_bytes)
             .segment_size(SEGMENT_BYTES)
             .flush_every_ms(None)
-            .print_profile_on_drop(false);
-        let config = match place {
-            IndexPlace::Folder(path) => config.path(path),
-            IndexPlace::Temporary => config.temporary(true),
-        };
+            .print_profile_on_drop(false)
+            .path(folder.join("sled"));
         let db = guarded(|| config.open().map_err(sled_error))?;
-        Ok(Self { db, newest: std::sync::Mutex::new(None) })
+        Ok(Self { db, prints, newest: std::sync::Mutex::new(None) })
     }
 
     /// Removes all of it.
-    pub(super) fn remove(place: &IndexPlace) -> std::io::Result<()> {
-        match place {
-            IndexPlace::Folder(path) if path.symlink_metadata().is_ok_and(|meta| !meta.is_dir()) => {
-                std::fs::remove_file(path)
-            }
-            IndexPlace::Folder(path) if path.exists() => std::fs::remove_dir_all(path),
-            _ => Ok(()),
+    pub(super) fn remove(folder: &Path) -> std::io::Result<()> {
+        match folder.symlink_metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Ok(found) if !found.is_dir() => std::fs::remove_file(folder),
+            _ => std::fs::remove_dir_all(folder),
         }
     }
 
@@ -220,13 +193,10 @@ impl Index {
                 }
                 IndexOp::Spill(generation) => {
                     let bloom = Arc::new(Bloom::of(&generation));
-                    write(&mut batch, bloom_key(generation.number), bloom.to_bytes());
-                    for what in [Looked::Body, Looked::Request] {
-                        put_blocks(&generation, what, |key, value| write(&mut batch, key, value));
-                    }
+                    self.prints.write(&generation, &bloom)?;
                     filters.push((generation.number, bloom));
                 }
-                IndexOp::DropBefore(first) => self.drop_before(first)?,
+                IndexOp::DropBefore(first) => self.prints.remove_before(first)?,
             }
         }
         for (number, pack) in &packs {
@@ -246,16 +216,6 @@ impl Index {
 
     fn pack(&self, number: u64) -> Result<Pack, Broken> {
         self.get(&key(b'p', number))?.map_or_else(|| Ok(Pack::new()), |value| decode(&value))
-    }
-
-    fn drop_before(&self, first: u64) -> Result<(), Broken> {
-        guarded(|| {
-            for item in self.db.range(key(b'g', 0)..key(b'g', first)) {
-                let (key, _) = item.map_err(sled_error)?;
-                self.db.remove(key).map_err(sled_error)?;
-            }
-            Ok(())
-        })
     }
 
     fn mark(&self, prefix: u8, number: u64) -> Result<Option<u64>, Broken> {
@@ -285,27 +245,7 @@ impl Index {
     }
 
     pub(super) fn filter(&self, generation: u64) -> Result<Option<Bloom>, Broken> {
-        let value = self.get(&bloom_key(generation))?;
-        Ok(value.and_then(|value| Bloom::from_bytes(&value)))
-    }
-
-    fn lookup(&self, generation: u64, what: Looked, print: &Fingerprint) -> Result<Option<Before>, Broken> {
-        let prefix = block_prefix(generation, what);
-        let mut last = prefix.clone();
-        last.extend_from_slice(print);
-        let block = guarded(|| {
-            let found = self.db.range(prefix.clone()..=last).next_back().transpose().map_err(sled_error)?;
-            found.map(|(key, stored)| check(&key, &stored).map(<[u8]>::to_vec)).transpose()
-        })?;
-        let Some(block) = block else { return Ok(None) };
-        let all: Vec<(u32, Seen)> = decode(&block)?;
-        let of = |seen: &Seen| match what {
-            Looked::Body => Some(seen.body),
-            Looked::Request => seen.request,
-        };
-        let found = all.into_iter().find(|(_, seen)| of(seen) == Some(*print));
-        let first = generation.saturating_mul(GENERATION).saturating_add(1);
-        Ok(found.map(|(place, seen)| Before { delivery: first.saturating_add(u64::from(place)), seen }))
+        self.prints.filter(generation)
     }
 
     /// A hash of everything in it but how far it goes.
@@ -321,6 +261,10 @@ impl Index {
                     hash.update(&value);
                 }
             }
+            self.prints.each(|path, bytes| {
+                hash.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+                hash.update(bytes);
+            })?;
             Ok(hash.finalize().into())
         })
     }
@@ -328,21 +272,6 @@ impl Index {
     /// Lets sled write what it holds. What it does not get to comes from the journal again.
     pub(super) fn flush(&self) {
         let _flushed = guarded(|| self.db.flush().map_err(sled_error));
-    }
-}
-
-fn put_blocks(generation: &Generation, what: Looked, mut put: impl FnMut(Vec<u8>, Vec<u8>)) {
-    let first = generation.number.saturating_mul(GENERATION).saturating_add(1);
-    let all = generation.findable(what);
-    for block in all.chunks(BLOCK) {
-        let Some((print, _)) = block.first() else { continue };
-        let mut key = block_prefix(generation.number, what);
-        key.extend_from_slice(print);
-        let place = |before: &Before| u32::try_from(before.delivery.saturating_sub(first)).unwrap_or(u32::MAX);
-        let seen: Vec<(u32, Seen)> = block.iter().map(|(_, before)| (place(before), before.seen)).collect();
-        let mut value = Vec::new();
-        record::put(&seen, &mut value);
-        put(key, value);
     }
 }
 
@@ -390,18 +319,10 @@ impl IndexCell {
     }
 
     pub(super) fn lookup(&self, generation: u64, what: Looked, print: &Fingerprint) -> Option<Before> {
-        self.ask(|index| index.lookup(generation, what, print)).flatten()
+        self.ask(|index| index.prints.lookup(generation, what, print)).flatten()
     }
 
     pub(super) fn note_waiting(&self, ops: usize) {
         self.waiting.fetch_add(wide(ops), Ordering::Relaxed);
-    }
-}
-
-/// Whether there is anything in the folder.
-pub(super) fn is_there(place: &IndexPlace) -> bool {
-    match place {
-        IndexPlace::Folder(path) => Path::new(path).exists(),
-        IndexPlace::Temporary => false,
     }
 }

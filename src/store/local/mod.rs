@@ -33,6 +33,7 @@ mod maintain;
 mod open;
 mod outbox;
 mod place;
+mod prints;
 mod prune;
 mod reads;
 mod record;
@@ -45,7 +46,6 @@ mod threads;
 mod verify;
 mod writer;
 
-pub use index::IndexPlace;
 pub use keys::{KeyError, MasterKey};
 pub use maintain::{BackedUp, CopyError};
 pub use open::{OpenError, OpenProgress, OpenReport, Problems, Stage};

@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::applier;
 use super::core::{Core, Parts};
 use super::housekeeper::SNAPSHOTS;
-use super::index::{self, Applied, Broken, Index, IndexCell, IndexPlace};
+use super::index::{Applied, Broken, Index, IndexCell};
 use super::keys::{KeyError, Keys, MasterKey};
 use super::record::Stored;
 use super::state::State;
@@ -102,7 +102,7 @@ pub enum OpenError {
 pub(super) struct Opening {
     pub(super) settings: Settings,
     pub(super) files: Arc<dyn Files>,
-    pub(super) index: IndexPlace,
+    pub(super) index: PathBuf,
     pub(super) master: MasterKey,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) chance: Arc<dyn Chance>,
@@ -135,7 +135,7 @@ pub(super) fn found(
         listed => listed
             .map_err(io_error("look into the journal"))?
             .iter()
-            .any(|name| std::path::Path::new(name).extension().is_some_and(|extension| extension == "seg")),
+            .any(|name| Path::new(name).extension().is_some_and(|extension| extension == "seg")),
     };
     if has_journal || !may_make {
         return Err(OpenError::FormatMissing);
@@ -225,7 +225,7 @@ fn refill(state: &mut State, reader: &Reader, accept_damage: bool) -> Result<(),
 
 /// The index, made to go as far as the journal.
 pub(super) fn index(
-    place: &IndexPlace,
+    place: &Path,
     settings: &Settings,
     state: &mut State,
     reader: &Reader,
@@ -254,13 +254,13 @@ pub(super) fn index(
 
 /// The index that is there, where it can be trusted.
 fn existing(
-    place: &IndexPlace,
+    place: &Path,
     settings: &Settings,
     reader: &Reader,
     generations: &[u64],
     progress: applier::Progress<'_>,
 ) -> Result<Index, Broken> {
-    if !index::is_there(place) {
+    if !place.exists() {
         return Err(Broken("there is none".to_owned()));
     }
     let index = Index::open(place, settings.index_cache_bytes)?;
@@ -292,7 +292,7 @@ fn fits(applied: &Applied, reader: &Reader) -> bool {
 pub(super) fn open(
     opening: Opening,
     progress: OpenProgress<'_>,
-) -> Result<(Core, Journal, IndexPlace, OpenReport), OpenError> {
+) -> Result<(Core, Journal, PathBuf, OpenReport), OpenError> {
     let Opening { settings, files, index: place, master, clock, chance } = opening;
     let keys = Arc::new(found(&files, &master, &chance, true)?);
     let (journal, recovery) = Journal::open(Arc::clone(&files), JOURNAL, settings.journal, Arc::clone(&chance))?;

@@ -1,6 +1,6 @@
 //! The store itself: the port's methods, each one step over the [`state`](super::state).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,7 +8,6 @@ use tokio::sync::watch;
 
 use super::Settings;
 use super::core::Core;
-use super::index::IndexPlace;
 use super::keys::MasterKey;
 use super::open::{self, OpenError, OpenProgress, OpenReport, Opening};
 use super::state::Prepared;
@@ -46,14 +45,15 @@ impl LocalStore {
         let io = |source| OpenError::Io { doing: "lock the store", source };
         let held = super::lock::take(folder).map_err(io)?.ok_or_else(|| OpenError::InUse(folder.to_owned()))?;
         let files: Arc<dyn Files> = Arc::new(RealFiles::new(folder));
-        let index = IndexPlace::Folder(folder.join("index"));
+        let index = folder.join("index");
         Self::start(Opening { settings, files, index, master, clock, chance }, Some(held), progress)
     }
 
-    /// The same over any files, for simulations. Nothing keeps a second process out.
+    /// The same over any files, for simulations; the index is in a folder of the machine. Nothing keeps a second process
+    /// out.
     pub fn open_on(
         files: Arc<dyn Files>,
-        index: IndexPlace,
+        index: PathBuf,
         settings: Settings,
         master: MasterKey,
         clock: Arc<dyn Clock>,

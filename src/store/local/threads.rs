@@ -1,5 +1,6 @@
 //! The threads of a store: started when it is open, joined when it is closed or the last handle goes.
 
+use std::path::PathBuf;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -7,7 +8,6 @@ use std::thread::{self, JoinHandle};
 use super::applier;
 use super::core::{Core, Phase};
 use super::housekeeper::{self, Spares};
-use super::index::IndexPlace;
 use super::lock::FolderLock;
 use super::writer::{Ended, Writer};
 use crate::clock::lock;
@@ -43,7 +43,7 @@ impl Running {
     pub(super) fn start(
         core: Core,
         journal: Journal,
-        place: IndexPlace,
+        place: PathBuf,
         replayed_bytes: u64,
         folder: Option<FolderLock>,
     ) -> std::io::Result<Self> {

@@ -10,7 +10,7 @@ use adjutant::ids::DeliveryId;
 use adjutant::job::Outcome;
 use adjutant::store::journal;
 use adjutant::store::journal::simulated::SimFiles;
-use adjutant::store::local::{IndexPlace, MasterKey, OpenError, OpenReport, Settings};
+use adjutant::store::local::{MasterKey, OpenError, OpenReport, Settings};
 use adjutant::store::{
     Claimable, Decision, DeliveryFilter, JobFilter, Limits, LocalStore, NewDelivery, Store, StoreError, Verdict,
 };
@@ -86,7 +86,7 @@ impl Disk {
 
     pub(crate) fn open(&self, settings: Settings) -> Result<(LocalStore, OpenReport), OpenError> {
         let files = Arc::new(self.files.clone());
-        let index = IndexPlace::Folder(self.index.path().join("index"));
+        let index = self.index.path().join("index");
         LocalStore::open_on(files, index, settings, MasterKey::Bytes(MASTER), clock(), Arc::new(SystemChance))
     }
 }
