@@ -8,6 +8,7 @@ mod index;
 mod kit;
 mod power;
 mod pruning;
+mod spill;
 
 use std::sync::Arc;
 
