@@ -268,7 +268,9 @@ impl Server {
 
     fn adjutant() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (listen, admin) = (free_port(), free_port());
+        // Held at the same time, so that they are two.
+        let ports = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let [listen, admin] = ports.map(|port| port.local_addr().unwrap());
         let config = folder.path().join("config.toml");
         std::fs::write(&config, configuration(listen, admin)).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_adjutant"))
@@ -329,10 +331,6 @@ impl Server {
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
-}
-
-fn free_port() -> std::net::SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 fn configuration(listen: std::net::SocketAddr, admin: std::net::SocketAddr) -> String {
