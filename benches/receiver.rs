@@ -6,6 +6,8 @@
 //! * `burst`: `adjutant serve`, 10 seconds;
 //! * `sustained`: `adjutant serve`, a million deliveries, each planned to a recorded decision.
 //!
+//! `--quick` takes one short round; `--profile` is one burst alone.
+//!
 //! Servers are processes of their own, started anew on an empty folder for each run. See `benches/README.md`.
 #![expect(
     clippy::unwrap_used,
@@ -42,6 +44,9 @@ fn main() {
         return bare();
     }
     let quick = args.iter().any(|arg| arg == "--quick");
+    if args.iter().any(|arg| arg == "--profile") {
+        return profile(args.iter().any(|arg| arg == "bare"));
+    }
     let (rounds, burst, million) =
         if quick { (1, Duration::from_secs(3), 200_000) } else { (5, Duration::from_secs(10), 1_000_000) };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -75,6 +80,15 @@ fn main() {
         results.memory.push(memory);
     }
     results.print();
+}
+
+/// One burst alone, to be watched by a profiler.
+fn profile(bare: bool) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let load = Arc::new(Load::sign(1_200_000));
+    let server = if bare { Server::bare() } else { Server::adjutant() };
+    println!("the server is process {}", server.child.id());
+    println!("burst {}", runtime.block_on(drive(&load, server.address, Limit::Time(Duration::from_secs(10)))));
 }
 
 /// A server without any work: the baseline.

@@ -26,6 +26,7 @@ use crate::config::Config;
 use crate::store::{LocalStore, Store, StoreError};
 use crate::web::accept::{AcceptSettings, Acceptor};
 use crate::web::admin::{self, AdminState, Hosts, TokenHash};
+use crate::web::lanes::Lanes;
 use crate::web::webhook::Receiver;
 use crate::work::Facts;
 use crate::worker::{Parts, Roster};
@@ -79,15 +80,16 @@ pub async fn serve(
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     let operators = AcceptSettings { connections_max: OPERATORS_MAX, ..config.server.accept.clone() };
-    for (settings, listener, router) in [
-        (config.server.accept.clone(), public, running.receiver.router()),
-        (operators, private, running.admin_router()),
-    ] {
-        let stop = stop.clone();
-        tasks.spawn(async move {
-            Acceptor::new(settings).serve(listener, router, stop.cancelled_owned(), drain).await;
-        });
-    }
+    let acceptor = Acceptor::new(config.server.accept.clone()).on(Lanes::start().map_err(ServeError::Thread)?);
+    let (site, until) = (running.receiver.site(), stop.clone().cancelled_owned());
+    tasks.spawn(async move {
+        acceptor.serve(public, site, until, drain).await;
+    });
+    let acceptor = Acceptor::new(operators);
+    let (router, until) = (running.admin_router(), stop.clone().cancelled_owned());
+    tasks.spawn(async move {
+        acceptor.serve(private, router, until, drain).await;
+    });
     let worked = background::work(running.parts.clone(), stop.clone()).map_err(ServeError::Thread)?;
     tasks.spawn(async move {
         if let Ok(Err(error)) = worked.await {

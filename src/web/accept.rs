@@ -17,7 +17,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioTimer;
 use serde::{Deserialize, Serialize};
@@ -25,7 +24,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
+pub use super::connection::Site;
 use super::connection::{self, Conn, End, Order, Phase};
+use super::lanes::Lanes;
 use crate::clock::lock;
 
 /// Limits of a listener, the same for `[server]` and `[admin]`.
@@ -112,23 +113,31 @@ pub struct Served {
 pub struct Acceptor {
     settings: Arc<AcceptSettings>,
     stats: Arc<AcceptStats>,
+    lanes: Option<Lanes>,
 }
 
 impl Acceptor {
+    /// Serves connections on the runtime that it is on itself.
     pub fn new(settings: AcceptSettings) -> Self {
-        Self { settings: Arc::new(settings), stats: Arc::default() }
+        Self { settings: Arc::new(settings), stats: Arc::default(), lanes: None }
+    }
+
+    /// Serves connections on these lanes instead.
+    #[must_use]
+    pub fn on(self, lanes: Lanes) -> Self {
+        Self { lanes: Some(lanes), ..self }
     }
 
     pub const fn stats(&self) -> &Arc<AcceptStats> {
         &self.stats
     }
 
-    /// Serves `router` until `stop` ends; then finishes what is in flight, within `drain`. Dropped before, it closes all
+    /// Serves `site` until `stop` ends; then finishes what is in flight, within `drain`. Dropped before, it closes all
     /// connections at once.
     pub async fn serve(
         &self,
         listener: TcpListener,
-        router: Router,
+        site: impl Site,
         stop: impl Future<Output = ()> + Send,
         drain: Duration,
     ) -> Served {
@@ -157,7 +166,7 @@ impl Acceptor {
                 (stream, Some(permit)) = next => (stream, permit),
                 else => break,
             };
-            self.spawn(stream, permit, router.clone(), http.clone(), &floor.0);
+            self.spawn(stream, permit, site.clone(), http.clone(), &floor.0);
         }
         drop(listener);
         floor.0.tell_all(Order::Drain);
@@ -170,7 +179,7 @@ impl Acceptor {
         &self,
         stream: TcpStream,
         permit: OwnedSemaphorePermit,
-        router: Router,
+        site: impl Site,
         http: http1::Builder,
         connections: &Arc<Connections>,
     ) {
@@ -178,15 +187,27 @@ impl Acceptor {
         let _gone = stream.set_nodelay(true);
         let place = connections.enter();
         let settings = Arc::clone(&self.settings);
-        tokio::spawn(async move {
-            let end = connection::serve(stream, router, Arc::clone(&place.conn), http, settings).await;
+        let serving = move |stream| async move {
+            let end = connection::serve(stream, site, Arc::clone(&place.conn), http, settings).await;
             if end == End::Late {
                 place.connections.stats.late.fetch_add(1, Ordering::Relaxed);
             }
             // In this order: who gets the permit finds the place free.
             drop(place);
             drop(permit);
-        });
+        };
+        match self.lanes.as_ref().and_then(Lanes::next) {
+            None => drop(tokio::spawn(serving(stream))),
+            Some(lane) => {
+                // A stream belongs to the runtime where it was made. One that cannot change over is closed.
+                let Ok(stream) = stream.into_std() else { return };
+                lane.spawn(async move {
+                    if let Ok(stream) = TcpStream::from_std(stream) {
+                        serving(stream).await;
+                    }
+                });
+            }
+        }
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use axum::BoxError;
-use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
@@ -17,7 +16,7 @@ use super::connection::Conn;
 
 /// A request body that fails when it has not all come by the deadline. The timer is only made when a body is waited for.
 #[derive(Debug)]
-pub(super) struct Deadlined {
+pub struct Deadlined {
     body: Incoming,
     deadline: Instant,
     timer: Option<Pin<Box<Sleep>>>,
@@ -103,7 +102,10 @@ impl Drop for Share {
 
 /// Reads all of a body, at most `bytes_max`. One that came in one piece, as most do, is not copied. The share is to be kept
 /// for as long as the bytes are.
-pub(super) async fn read(mut body: Body, bytes_max: usize, room: &Room) -> Result<(Bytes, Option<Share>), RefusalKind> {
+pub(super) async fn read<B>(mut body: B, bytes_max: usize, room: &Room) -> Result<(Bytes, Option<Share>), RefusalKind>
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
     let Some(first) = next(&mut body).await? else { return Ok((Bytes::new(), None)) };
     if first.len() > bytes_max {
         return Err(RefusalKind::TooLarge);
@@ -126,7 +128,10 @@ pub(super) async fn read(mut body: Body, bytes_max: usize, room: &Room) -> Resul
 }
 
 /// The next piece with bytes in it. Trailers are nothing to us.
-async fn next(body: &mut Body) -> Result<Option<Bytes>, RefusalKind> {
+async fn next<B>(body: &mut B) -> Result<Option<Bytes>, RefusalKind>
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
     loop {
         if body.is_end_stream() {
             return Ok(None);
@@ -141,9 +146,17 @@ async fn next(body: &mut Body) -> Result<Option<Bytes>, RefusalKind> {
                 }
             }
             Some(Err(error)) => {
-                let slow = error.into_inner().is::<TooSlow>();
+                let slow = is_too_slow(error.into());
                 return Err(if slow { RefusalKind::SlowBody } else { RefusalKind::BrokenBody });
             }
         }
+    }
+}
+
+/// axum wraps the error of a body that went through its router.
+fn is_too_slow(error: BoxError) -> bool {
+    match error.downcast::<axum::Error>() {
+        Ok(wrapped) => wrapped.into_inner().is::<TooSlow>(),
+        Err(error) => error.is::<TooSlow>(),
     }
 }

@@ -175,16 +175,30 @@ pub(super) enum End {
     Late,
 }
 
+/// What a listener serves.
+pub trait Site: Clone + Send + Sync + 'static {
+    fn answer(&self, request: http::Request<Deadlined>) -> impl Future<Output = http::Response<Body>> + Send;
+}
+
+impl Site for Router {
+    async fn answer(&self, request: http::Request<Deadlined>) -> http::Response<Body> {
+        // A router is always ready.
+        match self.clone().call(request).await {
+            Ok(response) => response,
+        }
+    }
+}
+
 /// Serves a connection until it ends.
 pub(super) async fn serve(
     stream: TcpStream,
-    router: Router,
+    site: impl Site,
     conn: Arc<Conn>,
     http: http1::Builder,
     settings: Arc<AcceptSettings>,
 ) -> End {
     let io = TokioIo::new(Watched { stream, conn: Arc::clone(&conn) });
-    let service = service_fn(|request: http::Request<Incoming>| answer(request, &router, &conn, &settings));
+    let service = service_fn(|request: http::Request<Incoming>| answer(request, &site, &conn, &settings));
     let mut serving = std::pin::pin!(http.serve_connection(io, service));
     let (_, first) = conn.deadlines(&settings);
     let mut look = std::pin::pin!(tokio::time::sleep_until(first));
@@ -211,15 +225,14 @@ pub(super) async fn serve(
 
 async fn answer(
     request: http::Request<Incoming>,
-    router: &Router,
+    site: &impl Site,
     conn: &Arc<Conn>,
     settings: &AcceptSettings,
 ) -> Result<http::Response<Body>, std::convert::Infallible> {
     let used_up = conn.request_came(!request.body().is_end_stream(), settings);
     let deadline = conn.since() + Duration::from_secs(u64::from(settings.body_secs));
     let request = request.map(|body| Deadlined::new(body, deadline, Arc::clone(conn)));
-    // A router is always ready.
-    let mut response = router.clone().call(request).await?;
+    let mut response = site.answer(request).await;
     if used_up {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

@@ -1,9 +1,10 @@
-//! The listeners: the [accept loop](accept) that both share, the [webhook receiver](webhook), and the operators' [API](admin).
+//! The listeners: the [accept loop](accept) that both share, the [lanes] of the public one, the [webhook receiver](webhook), and the operators' [API](admin).
 
 pub mod accept;
 pub mod admin;
 mod body;
 mod connection;
+pub mod lanes;
 mod refusals;
 pub mod webhook;
 

@@ -19,17 +19,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use axum::BoxError;
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::body::{self, Room};
+use super::accept::Site;
+use super::body::{self, Deadlined, Room};
 use super::refusals::Refusals;
 use super::{OncePerMinute, RefusalKind};
 use crate::clock::{Clock, Timestamp};
@@ -37,6 +39,9 @@ use crate::event::signature::{self, PlainToken, Refusal, Secret, Stamp, Verified
 use crate::event::{What, wire};
 use crate::ids::AppName;
 use crate::store::{AppState, NewDelivery, Receipt, Store, StoreError};
+
+/// Where deliveries come in; the app's name follows.
+const WEBHOOKS: &str = "/webhooks/";
 
 /// `[receiver]` in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -217,6 +222,11 @@ impl Receiver {
             .with_state(Arc::clone(self))
     }
 
+    /// What the public listener serves.
+    pub fn site(self: &Arc<Self>) -> PublicSite {
+        PublicSite { receiver: Arc::clone(self), router: self.router() }
+    }
+
     pub const fn stats(&self) -> &ReceiverStats {
         &self.stats
     }
@@ -235,14 +245,17 @@ impl Receiver {
         })
     }
 
-    async fn receive(&self, request: Request) -> Result<Accepted, RefusalKind> {
+    async fn receive<B>(&self, request: http::Request<B>) -> Result<Accepted, RefusalKind>
+    where
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin,
+    {
         let (parts, body) = request.into_parts();
-        let app = parts.uri.path().strip_prefix("/webhooks/").and_then(|app| self.apps.get(app));
+        let app = parts.uri.path().strip_prefix(WEBHOOKS).and_then(|app| self.apps.get(app));
         let app = app.ok_or(RefusalKind::UnknownApp)?;
         if is_encoded(&parts.headers) {
             return Err(RefusalKind::Encoding);
         }
-        let declared = axum::body::HttpBody::size_hint(&body).lower();
+        let declared = body.size_hint().lower();
         if usize::try_from(declared).unwrap_or(usize::MAX) > self.settings.body_bytes_max {
             return Err(RefusalKind::TooLarge);
         }
@@ -363,10 +376,7 @@ impl IntoResponse for Accepted {
 }
 
 async fn receive(State(receiver): State<Arc<Receiver>>, request: Request) -> Response {
-    match receiver.receive(request).await {
-        Ok(accepted) => accepted.into_response(),
-        Err(kind) => receiver.refuse(kind),
-    }
+    receiver.respond(request).await
 }
 
 async fn wrong_method(State(receiver): State<Arc<Receiver>>) -> Response {
@@ -377,7 +387,33 @@ async fn unknown_path(State(receiver): State<Arc<Receiver>>) -> Response {
     receiver.refuse(RefusalKind::UnknownPath)
 }
 
+/// The public listener's site: the router, and a way around it for what comes a thousand times a second.
+#[derive(Debug, Clone)]
+pub struct PublicSite {
+    receiver: Arc<Receiver>,
+    router: Router,
+}
+
+impl Site for PublicSite {
+    async fn answer(&self, request: http::Request<Deadlined>) -> Response {
+        if request.method() == Method::POST && request.uri().path().starts_with(WEBHOOKS) {
+            return self.receiver.respond(request).await;
+        }
+        self.router.answer(request).await
+    }
+}
+
 impl Receiver {
+    async fn respond<B>(&self, request: http::Request<B>) -> Response
+    where
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin,
+    {
+        match self.receive(request).await {
+            Ok(accepted) => accepted.into_response(),
+            Err(kind) => self.refuse(kind),
+        }
+    }
+
     fn refuse(&self, kind: RefusalKind) -> Response {
         self.stats.refusals.count(kind, self.clock.now());
         let mut response = status(kind).into_response();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use super::core::Core;
@@ -21,10 +21,9 @@ use crate::store::journal::Reader;
 const OPS: usize = 8192;
 /// Records that are read between two steps of a progress bar.
 const RECORDS: u64 = 4096;
-/// Between two batches for sled it waits this long, so that they are few: each wakes threads.
+/// Between two batches for sled it sleeps this long, unless somebody waits for the index: each batch wakes threads, and to
+/// be woken for every batch of the journal costs more than to take them in.
 const GATHER: Duration = Duration::from_millis(25);
-/// Unless somebody waits for the index; it looks this often.
-const GATHER_STEP: Duration = Duration::from_millis(1);
 /// How often it looks whether somebody found the index broken, while nothing comes.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -39,6 +38,7 @@ pub(super) struct ToApply {
 
 /// Until the writer is gone.
 pub(super) fn run(core: &Arc<Core>, place: &Path, incoming: &Receiver<ToApply>) {
+    core.index.applied_by_this_thread();
     let mut last = Stopwatch::start();
     loop {
         let first = match incoming.recv_timeout(LOOK_EVERY) {
@@ -60,15 +60,16 @@ pub(super) fn run(core: &Arc<Core>, place: &Path, incoming: &Receiver<ToApply>) 
 /// Adds what else is there, or comes before it is time for the next batch.
 fn gather(core: &Core, incoming: &Receiver<ToApply>, group: &mut ToApply, last: Stopwatch) {
     while group.ops.len() < OPS {
-        let in_no_hurry = last.elapsed() < GATHER && core.index.readers.load(Ordering::Acquire) == 0;
-        let more = if in_no_hurry { incoming.recv_timeout(GATHER_STEP).ok() } else { incoming.try_recv().ok() };
-        match more {
-            Some(more) => {
+        match incoming.try_recv() {
+            Ok(more) => {
                 group.ops.extend(more.ops);
                 (group.next, group.crc) = (more.next, more.crc);
             }
-            None if in_no_hurry => {}
-            None => return,
+            Err(TryRecvError::Disconnected) => return,
+            Err(TryRecvError::Empty) => match GATHER.checked_sub(last.elapsed()) {
+                Some(left) if !left.is_zero() && core.index.nobody_waits() => std::thread::park_timeout(left),
+                _ => return,
+            },
         }
     }
 }

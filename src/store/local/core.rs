@@ -38,8 +38,8 @@ pub(super) enum Phase {
 pub(super) struct Guarded {
     pub(super) state: State,
     pub(super) phase: Phase,
-    /// The writer waits for something to write.
-    pub(super) writer_idle: bool,
+    /// The writer sleeps until so many wait for it; `usize::MAX` while it works.
+    pub(super) writer_wants: usize,
     /// A unit is being made; found so by another one only where its maker panicked.
     in_unit: bool,
 }
@@ -98,7 +98,7 @@ impl Core {
         let synced = Synced { next: state.next_record, tree: state.tree.clone() };
         Self {
             applied: watch::Sender::new(synced.next),
-            guarded: Mutex::new(Guarded { state, phase: Phase::Open, writer_idle: false, in_unit: false }),
+            guarded: Mutex::new(Guarded { state, phase: Phase::Open, writer_wants: usize::MAX, in_unit: false }),
             wake: Condvar::new(),
             synced: Mutex::new(synced),
             changed: watch::Sender::new(0),
@@ -167,7 +167,7 @@ impl Core {
         let done = done?;
         let wrote = guarded.state.end_unit();
         let written = if wrote { guarded.state.outbox.wait(impatient) } else { None };
-        if wrote && guarded.writer_idle {
+        if wrote && guarded.state.outbox.waiters() >= guarded.writer_wants {
             self.wake.notify_all();
         }
         Ok((done, written))

@@ -12,7 +12,8 @@ use std::collections::btree_map::Entry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::thread::Thread;
 
 use super::dedupe::{Before, Bloom, Looked};
 use super::outbox::IndexOp;
@@ -283,8 +284,20 @@ pub(super) struct IndexCell {
     broken: std::sync::atomic::AtomicBool,
     /// Operations that wait for the applier.
     pub(super) waiting: AtomicU64,
-    /// Who waits until it has caught up.
-    pub(super) readers: AtomicU64,
+    /// How many wait until it has caught up.
+    readers: AtomicU64,
+    /// The thread to wake for them.
+    applier: OnceLock<Thread>,
+}
+
+/// As long as it lives the applier gathers nothing.
+#[derive(Debug)]
+pub(super) struct Hurry<'a>(&'a IndexCell);
+
+impl Drop for Hurry<'_> {
+    fn drop(&mut self) {
+        self.0.readers.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl IndexCell {
@@ -320,6 +333,23 @@ impl IndexCell {
 
     pub(super) fn lookup(&self, generation: u64, what: Looked, print: &Fingerprint) -> Option<Before> {
         self.ask(|index| index.prints.lookup(generation, what, print)).flatten()
+    }
+
+    /// Said by the applier, once.
+    pub(super) fn applied_by_this_thread(&self) {
+        self.applier.get_or_init(std::thread::current);
+    }
+
+    pub(super) fn hurry(&self) -> Hurry<'_> {
+        self.readers.fetch_add(1, Ordering::AcqRel);
+        if let Some(applier) = self.applier.get() {
+            applier.unpark();
+        }
+        Hurry(self)
+    }
+
+    pub(super) fn nobody_waits(&self) -> bool {
+        self.readers.load(Ordering::Acquire) == 0
     }
 
     pub(super) fn note_waiting(&self, ops: usize) {

@@ -1,10 +1,8 @@
 //! Reading back: deliveries and entries from the journal, with the index to find them.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::core::Core;
-use super::index::IndexCell;
 use super::record::{self, Blob, Delivery, Line, Said, Stored, StoredBody, StoredEntry};
 use super::seal::Purpose;
 use super::state::Where;
@@ -22,22 +20,6 @@ const INDEX_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
 
 fn damaged(error: &ReadError) -> StoreError {
     StoreError::Damaged(super::housekeeper::with_source(error))
-}
-
-/// As long as it lives the index gathers nothing.
-struct Hurry<'a>(&'a IndexCell);
-
-impl<'a> Hurry<'a> {
-    fn new(index: &'a IndexCell) -> Self {
-        index.readers.fetch_add(1, Ordering::AcqRel);
-        Self(index)
-    }
-}
-
-impl Drop for Hurry<'_> {
-    fn drop(&mut self) {
-        self.0.readers.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 /// A delivery as it is found.
@@ -170,7 +152,7 @@ impl Core {
     pub(super) async fn index_caught_up(&self) -> Result<(), StoreError> {
         let target = self.synced_next();
         let mut applied = self.applied.subscribe();
-        let _hurry = Hurry::new(&self.index);
+        let _hurry = self.index.hurry();
         let caught_up = applied.wait_for(|next| *next >= target);
         match tokio::time::timeout(INDEX_WAIT, caught_up).await {
             Ok(_) => Ok(()),

@@ -3,10 +3,16 @@
 //! A sealed blob is `key id (u32) | nonce (24 bytes) | ciphertext and tag` of XChaCha20-Poly1305, with what it is for as
 //! associated data. It names its key, so keys for smaller circles (one user) can come later without a new format.
 //!
-//! The long nonce is turned into a key of its own by `HChaCha20`, as `XChaCha20` is defined; the rest is ring's, which is twice
-//! as fast as other implementations here. A test holds that together they are XChaCha20-Poly1305.
+//! The first 16 bytes of the long nonce are turned into a key of its own by `HChaCha20`, as `XChaCha20` is defined; the rest is
+//! ring's, which is twice as fast as other implementations here. A test holds that together they are XChaCha20-Poly1305.
+//!
+//! Each [`Key`] draws those 16 bytes once and counts in the other 8, so that a blob costs neither a system call nor a
+//! derivation. No nonce comes twice under a key: of one start because it is counted, of two starts because their 16 bytes
+//! are random.
 
 use std::fmt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chacha20::{R20, hchacha};
 use hmac::{Hmac, KeyInit, Mac};
@@ -17,6 +23,7 @@ use crate::chance::{self, Chance};
 
 const ID_BYTES: usize = 4;
 const NONCE_BYTES: usize = 24;
+const DRAWN_BYTES: usize = 16;
 /// How much longer a blob is than what is in it.
 pub(super) const OVERHEAD_BYTES: usize = ID_BYTES + NONCE_BYTES + 16;
 
@@ -46,6 +53,15 @@ impl Purpose {
 pub(super) struct Key {
     id: u32,
     bytes: [u8; 32],
+    /// Drawn when it first seals.
+    nonces: OnceLock<Nonces>,
+}
+
+/// What a key seals with since the start.
+struct Nonces {
+    drawn: [u8; DRAWN_BYTES],
+    key: LessSafeKey,
+    used: AtomicU64,
 }
 
 impl fmt::Debug for Key {
@@ -56,19 +72,14 @@ impl fmt::Debug for Key {
 
 impl Key {
     pub(super) const fn new(id: u32, bytes: [u8; 32]) -> Self {
-        Self { id, bytes }
+        Self { id, bytes, nonces: OnceLock::new() }
     }
 
-    /// The key and the short nonce that `XChaCha20` makes of ours and a long one. None never: the lengths are right.
-    fn once(&self, long: &[u8; NONCE_BYTES]) -> Option<(LessSafeKey, Nonce)> {
-        let (first, last) = (long.first_chunk::<16>()?, long.last_chunk::<8>()?);
-        let sub: [u8; 32] = hchacha::<R20>(&self.bytes.into(), &(*first).into()).into();
-        let mut short = [0; 12];
-        for (to, from) in short.iter_mut().skip(4).zip(last) {
-            *to = *from;
-        }
-        let key = UnboundKey::new(&CHACHA20_POLY1305, &sub).ok()?;
-        Some((LessSafeKey::new(key), Nonce::assume_unique_for_key(short)))
+    /// The key that `XChaCha20` makes of ours and the first bytes of a nonce.
+    #[expect(clippy::expect_used, reason = "ring takes any key of 32 bytes for this cipher")]
+    fn derived(&self, drawn: &[u8; DRAWN_BYTES]) -> LessSafeKey {
+        let derived: [u8; 32] = hchacha::<R20>(&self.bytes.into(), &(*drawn).into()).into();
+        LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, &derived).expect("a key has 32 bytes"))
     }
 
     pub(super) const fn id(&self) -> u32 {
@@ -81,20 +92,22 @@ impl Key {
 
     /// Seals `parts`, one after the other.
     pub(super) fn seal(&self, purpose: Purpose, parts: &[&[u8]], chance: &dyn Chance) -> Vec<u8> {
+        let nonces = self.nonces.get_or_init(|| {
+            let drawn = chance::bytes(chance);
+            Nonces { drawn, key: self.derived(&drawn), used: AtomicU64::new(0) }
+        });
+        let count = nonces.used.fetch_add(1, Ordering::Relaxed).to_le_bytes();
         let plain: usize = parts.iter().map(|part| part.len()).sum();
         let mut blob = Vec::with_capacity(plain.saturating_add(OVERHEAD_BYTES));
-        let nonce: [u8; NONCE_BYTES] = chance::bytes(chance);
         blob.extend_from_slice(&self.id.to_le_bytes());
-        blob.extend_from_slice(&nonce);
+        blob.extend_from_slice(&nonces.drawn);
+        blob.extend_from_slice(&count);
         for part in parts {
             blob.extend_from_slice(part);
         }
         let (_, text) = blob.split_at_mut(ID_BYTES + NONCE_BYTES);
-        // Refused only for more than 256 GiB. An empty tag would then never open.
-        let sealed = self
-            .once(&nonce)
-            .and_then(|(key, nonce)| key.seal_in_place_separate_tag(nonce, Aad::from(purpose.code()), text).ok());
-        if let Some(tag) = sealed {
+        // Refused only for more than 256 GiB. A blob without a tag would never open.
+        if let Ok(tag) = nonces.key.seal_in_place_separate_tag(short(count), Aad::from(purpose.code()), text) {
             blob.extend_from_slice(tag.as_ref());
         }
         blob
@@ -103,13 +116,22 @@ impl Key {
     /// None where the blob is not as it was sealed, or for something else.
     pub(super) fn open(&self, purpose: Purpose, blob: &[u8]) -> Option<Vec<u8>> {
         let (head, text) = blob.split_at_checked(ID_BYTES + NONCE_BYTES)?;
-        let nonce: [u8; NONCE_BYTES] = head.get(ID_BYTES..)?.try_into().ok()?;
-        let (key, nonce) = self.once(&nonce)?;
+        let (drawn, count) = (head.get(ID_BYTES..)?.first_chunk()?, head.last_chunk()?);
         let mut plain = text.to_vec();
-        let length = key.open_in_place(nonce, Aad::from(purpose.code()), &mut plain).ok()?.len();
+        let length =
+            self.derived(drawn).open_in_place(short(*count), Aad::from(purpose.code()), &mut plain).ok()?.len();
         plain.truncate(length);
         Some(plain)
     }
+}
+
+/// The nonce of the cipher beneath: four zeroes, and the last bytes of the long one.
+fn short(count: [u8; 8]) -> Nonce {
+    let mut nonce = [0; 12];
+    for (to, from) in nonce.iter_mut().skip(4).zip(count) {
+        *to = from;
+    }
+    Nonce::assume_unique_for_key(nonce)
 }
 
 /// The key that a blob names.
@@ -185,6 +207,19 @@ mod tests {
         let cipher = <chacha20poly1305::XChaCha20Poly1305 as KeyInit>::new(&[3; 32].into());
         cipher.decrypt_in_place(&nonce.into(), &Purpose::Job.code(), &mut text).unwrap();
         assert_eq!(text, b"hello there");
+    }
+
+    #[test]
+    fn no_two_blobs_have_the_same_nonce() {
+        let chance = SeededChance::new(3);
+        let nonces = |key: &Key| -> Vec<Vec<u8>> {
+            (0..100).map(|_| key.seal(Purpose::Body, &[b"same"], &chance)[4..28].to_vec()).collect()
+        };
+        // As two starts with the same key.
+        let mut all = [nonces(&Key::new(1, [1; 32])), nonces(&Key::new(1, [1; 32]))].concat();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 200);
     }
 
     #[test]

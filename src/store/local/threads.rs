@@ -52,7 +52,15 @@ impl Running {
         let ((wanted, to_make), (made_here, made)) = (channel(), channel());
         let spares = Spares { wanted, made, asked: false };
         let since_snapshot = replayed_bytes;
-        let writer = Writer { core: Arc::clone(&core), journal, applier: to_apply, chores, spares, since_snapshot };
+        let writer = Writer {
+            core: Arc::clone(&core),
+            journal,
+            applier: to_apply,
+            chores,
+            spares,
+            since_snapshot,
+            last_waiters: 0,
+        };
         let (applying, keeping) = (Arc::clone(&core), Arc::clone(&core));
         let others = vec![
             start("index", move || applier::run(&applying, &place, &incoming))?,

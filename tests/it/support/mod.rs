@@ -11,6 +11,7 @@ use adjutant::clock::{ManualClock, Timestamp};
 use adjutant::event::signature::Secret;
 use adjutant::ids::AppName;
 use adjutant::web::accept::{AcceptSettings, AcceptStats, Acceptor, Served};
+use adjutant::web::lanes::Lanes;
 use adjutant::web::webhook::{Receiver, ReceiverApp, ReceiverSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -63,15 +64,15 @@ impl Service {
     pub(crate) async fn with(store: Recorder, settings: ReceiverSettings, accept: AcceptSettings) -> Self {
         let (store, clock) = (Arc::new(store), ManualClock::at(Timestamp::from_secs(NOW)));
         let receiver = Receiver::open(apps(), store.clone(), Arc::new(clock.clone()), settings).await.unwrap();
-        let router = receiver.router();
+        let site = receiver.site();
         let (stop, stopped) = oneshot::channel();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let acceptor = Acceptor::new(accept);
+        let acceptor = Acceptor::new(accept).on(Lanes::start().unwrap());
         let accepted = acceptor.stats().clone();
         let serving = tokio::spawn(async move {
             let stopped = async { drop(stopped.await) };
-            acceptor.serve(listener, router, stopped, Duration::from_secs(5)).await
+            acceptor.serve(listener, site, stopped, Duration::from_secs(5)).await
         });
         Self { address, store, clock, receiver, accepted, stop: Some(stop), serving }
     }
