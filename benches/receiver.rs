@@ -88,7 +88,11 @@ fn profile(bare: bool) {
     let load = Arc::new(Load::sign(1_200_000));
     let server = if bare { Server::bare() } else { Server::adjutant() };
     println!("the server is process {}", server.child.id());
-    println!("burst {}", runtime.block_on(drive(&load, server.address, Limit::Time(Duration::from_secs(10)))));
+    let run = runtime.block_on(drive(&load, server.address, Limit::Time(Duration::from_secs(10))));
+    println!(
+        "burst {run}, {:.1} µs of the server's processor for each",
+        server.processor_secs() * 1e6 / run.requests as f64
+    );
 }
 
 /// A server without any work: the baseline.
@@ -337,6 +341,15 @@ impl Server {
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
         let status: serde_json::Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"));
         status["store"].clone()
+    }
+
+    /// User and system time since the start.
+    fn processor_secs(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let after_name = stat.rsplit(')').next().unwrap();
+        let ticks = |nth: usize| after_name.split_whitespace().nth(nth).unwrap().parse::<f64>().unwrap();
+        // A tick is a hundredth of a second on every Linux.
+        (ticks(11) + ticks(12)) / 100.0
     }
 
     fn resident_bytes(&self) -> u64 {
