@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use rustix::process::Signal;
+
 const GOOD: &str = r#"
 [admin]
 listen = "127.0.0.1:1"
@@ -268,6 +270,59 @@ fn setup_names_the_flag_of_an_answer_that_is_missing_or_bad_and_writes_nothing()
 }
 
 #[test]
+fn ctrl_c_at_a_hidden_question_gives_the_terminal_back() {
+    use rustix::fs::{Mode, OFlags};
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let end = ptsname(&terminal, Vec::new()).unwrap();
+    let end = rustix::fs::open(end, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+    let shows_what_is_typed =
+        || rustix::termios::tcgetattr(&terminal).unwrap().local_modes.contains(rustix::termios::LocalModes::ECHO);
+    assert!(shows_what_is_typed());
+
+    let folder = setup_folder();
+    let words: Vec<&str> = ANSWERS.into_iter().filter(|word| !word.starts_with("--client-secret-from")).collect();
+    let mut setup = adjutant(folder.path(), &words)
+        .stdin(Stdio::from(end))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = Vec::new();
+    while !said.ends_with(b"not shown: ") {
+        let mut byte = [0];
+        std::io::Read::read_exact(setup.stdout.as_mut().unwrap(), &mut byte).unwrap();
+        said.extend(byte);
+    }
+    assert!(!shows_what_is_typed());
+    rustix::process::kill_process(rustix::process::Pid::from_child(&setup), Signal::INT).unwrap();
+    let output = setup.wait_with_output().unwrap();
+    assert!(shows_what_is_typed());
+    let told = (output.status.code(), stderr(&output));
+    assert_eq!(told, (Some(1), "error: stopped before the last answer; nothing was written\n".to_owned()));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn a_store_that_is_not_there_is_said_to_be_missing_and_a_backup_is_named_from_where_one_stands() {
+    let folder = folder_with(GOOD);
+    for words in [&["store", "verify"][..], &["store", "rebuild"], &["jobs", "list", "--offline"]] {
+        let output = run(folder.path(), words);
+        let expected = "error: there is no store at ./data: the service was never started with this configuration\n";
+        assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(1), expected), "{words:?}");
+    }
+    let running = serving();
+    let folder = &running.folder;
+    assert_eq!(run(folder.path(), &["store", "backup", "copy"]).status.code(), Some(0));
+    let output = run(folder.path(), &["store", "verify", "copy", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let found: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(found["findings"], serde_json::json!([]));
+}
+
+#[test]
 fn doctor_numbers_its_checks_and_fails_where_one_fails() {
     let folder = folder_with(&format!(
         "{GOOD}[zoom]\napi_url = \"http://127.0.0.1:1/v2\"\noauth_url = \"http://127.0.0.1:1/oauth\"\n"
@@ -427,7 +482,7 @@ fn trigger_posts_what_the_receiver_verifies_and_stores() {
 
 /// The service with its log to a pipe that nobody reads any more.
 #[test]
-fn neither_a_lost_log_nor_a_hangup_ends_the_service() {
+fn neither_a_lost_log_nor_a_signal_that_means_nothing_to_it_ends_the_service() {
     let mut running = serving_as(|folder| {
         let mut command = adjutant(folder, &["serve"]);
         command.stderr(Stdio::piped());
@@ -436,7 +491,9 @@ fn neither_a_lost_log_nor_a_hangup_ends_the_service() {
     drop(running.child.stderr.take());
     let pid = rustix::process::Pid::from_child(&running.child);
     let signal = |signal| rustix::process::kill_process(pid, signal).unwrap();
-    signal(rustix::process::Signal::HUP);
+    for meaningless in [Signal::HUP, Signal::USR1, Signal::USR2, Signal::ALARM] {
+        signal(meaningless);
+    }
     // A refusal in the grace, a stored delivery, an attempt: all of them are logged.
     let output = run(running.folder.path(), &["trigger", "user.created", "--user", "abc"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -444,7 +501,7 @@ fn neither_a_lost_log_nor_a_hangup_ends_the_service() {
         assert!(running.child.try_wait().unwrap().is_none(), "it ended");
         std::thread::yield_now();
     }
-    signal(rustix::process::Signal::TERM);
+    signal(Signal::TERM);
     assert_eq!(running.child.wait().unwrap().code(), Some(0));
 }
 
@@ -589,5 +646,7 @@ fn the_commands_ask_the_running_service_and_move_its_jobs() {
     assert!(told(&["audit", "show", "0"], 0).contains("\nleaf "), "entry 0");
     assert!(told(&["audit", "show", "100000"], 1).starts_with("error: there is no entry 100000: the log has "));
     std::fs::write(running.folder.path().join("admin.token"), "adj_another-token-that-is-not-it\n").unwrap();
-    assert!(told(&["jobs", "list"], 77).starts_with("error: the service refuses this: "));
+    assert!(
+        told(&["jobs", "list"], 77).starts_with("error: the service does not know the token of [admin] token_file")
+    );
 }
