@@ -572,6 +572,19 @@ fn what_ends_the_demo_ends_its_service_too() {
     assert!(std::net::TcpStream::connect(address).is_err(), "its service stayed behind");
 }
 
+/// No file may grow beyond what the configuration needs, so that the service cannot make its journal.
+#[test]
+fn a_demo_that_goes_wrong_says_so_and_does_not_end_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = Command::new("sh");
+    let script = "ulimit -f 16; exec \"$0\" demo --once";
+    demo.args(["-c", script, env!("CARGO_BIN_EXE_adjutant")]).env("TMPDIR", folder.path()).stdin(Stdio::null());
+    let output = demo.output().unwrap();
+    let said = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}{}", stderr(&output));
+    assert!(said.contains("WRONG  the service did not start; the service's log: "), "{said}");
+}
+
 /// The service, running on free ports until it is dropped.
 struct Running {
     folder: tempfile::TempDir,

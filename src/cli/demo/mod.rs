@@ -1,5 +1,6 @@
 //! `adjutant demo`: the real service, as a process of its own, beside a simulated Zoom.
 
+mod check;
 mod service;
 mod show;
 
