@@ -12,6 +12,7 @@ mod demo;
 mod doctor;
 mod exit;
 mod jobs;
+mod listing;
 pub mod logging;
 mod needs;
 mod out;

@@ -528,7 +528,7 @@ fn a_log_that_is_not_read_stops_neither_deliveries_nor_the_end() {
         assert_eq!(crate::process::http::request(admin, "GET", "/v1/apps", &headers, b"").unwrap().status, 200);
     }
     let pid = rustix::process::Pid::from_child(&running.child);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    rustix::process::kill_process(pid, Signal::TERM).unwrap();
     assert_eq!(running.child.wait().unwrap().code(), Some(0));
 }
 
@@ -565,7 +565,7 @@ fn what_ends_the_demo_ends_its_service_too() {
         assert!(std::io::BufRead::read_line(&mut lines, &mut first).unwrap() > 0, "{first}");
     }
     let pid = rustix::process::Pid::from_child(&demo);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    rustix::process::kill_process(pid, Signal::TERM).unwrap();
     assert_eq!(demo.wait().unwrap().code(), Some(1), "it was not over");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "its folder stayed behind");
     let address = first.split("adjutant at http://").nth(1).and_then(|rest| rest.split(';').next()).unwrap();
