@@ -244,13 +244,15 @@ fn setup_asks_for_what_no_flag_says_and_asks_again_for_what_is_no_answer() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let answers = "2\n\nAAAAAABBBB\nabc DEF\nabcDEF123\nshort\nclient-secret-of-the-test\nwebhook-secret-of-the-test\n\n\
+    let answers = "2,2\n\nAAAAAABBBB\nabc DEF\nabcDEF123\nshort\nclient-secret-of-the-test\nwebhook-secret-of-the-test\n\n\
                    http://hooks.example.com\nhttps://hooks.example.com\n";
     child.stdin.take().unwrap().write_all(answers.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
     let config = std::fs::read_to_string(folder.path().join("config.toml")).unwrap();
-    assert!(config.contains("name = \"waiting-room\"") && config.contains("mode = \"observe\""), "{config}");
+    assert!(config.contains("mode = \"observe\""), "{config}");
+    assert_eq!(config.matches("name = \"waiting-room\"").count(), 1, "{config}");
+    assert!(stdout(&output).contains("a Server-to-Server OAuth App: the only kind so far"), "{}", stdout(&output));
     assert!(stdout(&output).contains("16 bytes or more") && stdout(&output).contains("expected https://"));
     assert_eq!(run(folder.path(), &["check-config"]).status.code(), Some(0));
 }
