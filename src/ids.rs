@@ -115,7 +115,7 @@ text_id!(
 );
 
 macro_rules! numbered_id {
-    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal, $kind:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
@@ -148,7 +148,7 @@ macro_rules! numbered_id {
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 let number = text.strip_prefix($prefix).and_then(|digits| digits.parse().ok());
                 number.map(Self).ok_or_else(|| {
-                    InvalidId::new(stringify!($name), text, concat!($prefix, " and a number, as the listing prints it"))
+                    InvalidId::new($kind, text, concat!($prefix, " and a number, as the listing prints it"))
                 })
             }
         }
@@ -157,11 +157,11 @@ macro_rules! numbered_id {
 
 numbered_id!(
     /// One stored delivery. Larger is later.
-    DeliveryId, "dlv_"
+    DeliveryId, "dlv_", "delivery id"
 );
 numbered_id!(
     /// One job. Larger is later.
-    JobId, "job_"
+    JobId, "job_", "job id"
 );
 
 /// A meeting number. Zoom sends it as a number in some events and as text in others.

@@ -1,5 +1,6 @@
 //! The two signals to stop: drain, then at once. A terminal that is closed, or a script that asks for a reload, sends
-//! `SIGHUP`: that must not end a service that somebody relies on, so it is said in the log and nothing else.
+//! `SIGHUP`: that must not end a service that somebody relies on, so it is said in the log and nothing else. `SIGUSR1`,
+//! `SIGUSR2` and `SIGALRM` come from tools that take this for another program, and do nothing at all.
 
 use tokio::sync::watch;
 
@@ -8,11 +9,15 @@ use tokio::sync::watch;
 pub struct Signals(watch::Receiver<u32>);
 
 impl Signals {
-    /// SIGTERM and SIGINT of this process; SIGHUP is only logged.
+    /// SIGTERM and SIGINT of this process; SIGHUP is only logged, and what else would end it by a mistake is ignored.
     pub fn of_process() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let mut hangup = signal(SignalKind::hangup())?;
+        for kind in [SignalKind::user_defined1(), SignalKind::user_defined2(), SignalKind::alarm()] {
+            // Once it was asked for, a signal no longer ends the process, whether anybody waits for it or not.
+            let _nobody_waits = signal(kind)?;
+        }
         let (tell, told) = watch::channel(0);
         tokio::spawn(async move {
             loop {

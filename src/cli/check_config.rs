@@ -2,6 +2,7 @@
 
 use super::out::{Out, count};
 use super::{Context, Exit, Failure};
+use crate::config::Config;
 use crate::rules::Mode;
 
 pub(super) fn run(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
@@ -15,10 +16,19 @@ pub(super) fn run(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
         count(config.rules.len(), "rule", "rules"),
         config.rules.len().saturating_sub(enforced),
     ))?;
-    if config.rules.is_empty() {
-        out.line("note: there is no [[rule]]: deliveries are stored and recorded, and nothing is done about them")?;
-    } else if enforced == 0 {
-        out.line("note: no rule has mode = \"enforce\": what they would change is recorded, and nothing is changed")?;
+    if let Some(note) = note(&config) {
+        out.line(format!("note: {note}"))?;
     }
     Ok(Exit::Good)
+}
+
+/// What is no mistake, but may surprise whoever waits for something to happen.
+pub(super) fn note(config: &Config) -> Option<&'static str> {
+    if config.rules.is_empty() {
+        Some("there is no [[rule]]: deliveries are stored and recorded, and nothing is done about them")
+    } else if config.rules.iter().all(|rule| rule.mode == Mode::Observe) {
+        Some("no rule has mode = \"enforce\": what they would change is recorded, and nothing is changed")
+    } else {
+        None
+    }
 }

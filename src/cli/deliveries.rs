@@ -2,7 +2,8 @@
 
 use clap::{Args, Subcommand};
 
-use super::out::{Out, count};
+use super::listing::{Listed, Page, list};
+use super::out::Out;
 use super::remote::{Remote, Where, segment};
 use super::{Context, Exit, Failure};
 use crate::web::admin::view::{DeliveryView, MovedView};
@@ -25,17 +26,8 @@ pub(super) struct List {
     /// Only those that are set aside
     #[arg(long)]
     parked: bool,
-    /// Only deliveries before this one
-    #[arg(long, value_name = "DELIVERY")]
-    before: Option<String>,
-    /// How many, 1000 at most
-    #[arg(long, default_value_t = 100)]
-    limit: usize,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    place: Where,
+    page: Page,
 }
 
 #[derive(Debug, Args)]
@@ -51,7 +43,10 @@ pub(super) struct One {
 
 pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
     match asked {
-        Asked::List(asked) => list(context, asked, out).await,
+        Asked::List(List { app, parked, page }) => {
+            let parked = parked.then(|| "true".to_owned());
+            list::<DeliveryView>(context, vec![("app", app), ("parked", parked)], page, out).await
+        }
         Asked::Show(asked) => {
             let remote = Remote::open(context, asked.place).await?;
             let path = format!("/v1/deliveries/{}", segment(&asked.delivery));
@@ -74,38 +69,20 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
     }
 }
 
-async fn list(context: &Context, asked: List, out: &mut Out) -> Result<Exit, Failure> {
-    let remote = Remote::open(context, asked.place).await?;
-    let parked = asked.parked.then(|| "true".to_owned());
-    let filters = [("app", asked.app), ("parked", parked), ("before", asked.before)];
-    let mut query: Vec<_> = filters.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-    query.push(("limit", asked.limit.to_string()));
-    let deliveries: Vec<DeliveryView> = remote.get("/v1/deliveries", &query).await?;
-    remote.close().await?;
-    if asked.json {
-        out.json(&deliveries)?;
-        return Ok(Exit::Good);
+impl Listed for DeliveryView {
+    const ONE: &'static str = "delivery";
+    const MANY: &'static str = "deliveries";
+    const HEAD: &'static [&'static str] = &["DELIVERY", "RECEIVED", "APP", "STATUS", "CODE", "JOBS", "SIZE"];
+
+    fn id(&self) -> &str {
+        &self.id
     }
-    let rows = deliveries.iter().map(|row| {
-        let code = row.code.clone().unwrap_or_default();
-        let bytes = row.bytes.map_or_else(String::new, |bytes| format!("{bytes} B"));
-        vec![
-            row.id.clone(),
-            row.received_at.clone(),
-            row.app.clone(),
-            row.status.clone(),
-            code,
-            row.jobs.join(" "),
-            bytes,
-        ]
-    });
-    let rows: Vec<_> = rows.collect();
-    out.table(&["DELIVERY", "RECEIVED", "APP", "STATUS", "CODE", "JOBS", "SIZE"], &rows)?;
-    out.line(count(rows.len(), "delivery", "deliveries"))?;
-    if let Some(last) = deliveries.last().filter(|_| deliveries.len() == asked.limit) {
-        out.line(format!("older ones: adjutant deliveries list --before {}", last.id))?;
+
+    fn row(&self) -> Vec<String> {
+        let (code, jobs) = (self.code.clone().unwrap_or_default(), self.jobs.join(" "));
+        let bytes = self.bytes.map_or_else(String::new, |bytes| format!("{bytes} B"));
+        [&self.id, &self.received_at, &self.app, &self.status, &code, &jobs, &bytes].map(Clone::clone).to_vec()
     }
-    Ok(Exit::Good)
 }
 
 fn show(delivery: &DeliveryView, json: bool, out: &mut Out) -> Result<Exit, Failure> {

@@ -7,7 +7,7 @@ mod there;
 
 use serde::Serialize;
 
-use super::out::Out;
+use super::out::{Out, count};
 use super::{Context, Exit, Failure};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -87,11 +87,8 @@ pub(super) async fn run(context: &Context, json: bool, out: &mut Out) -> Result<
     let mut report = Report::default();
     match context.config() {
         Ok(config) => {
-            let rules = config.rules.len();
-            report.ok(
-                "configuration",
-                format!("{}: {} app(s), {rules} rule(s)", context.path().display(), config.apps.len()),
-            );
+            let (apps, rules) = (count(config.apps.len(), "app", "apps"), count(config.rules.len(), "rule", "rules"));
+            report.ok("configuration", format!("{}: {apps}, {rules}", context.path().display()));
             here::permissions(&mut report, &config);
             there::all(&mut report, &config).await?;
             here::running(&mut report, context, &config).await;
@@ -119,8 +116,8 @@ fn tell(report: &Report, out: &mut Out) -> Result<(), Failure> {
             out.line(format!("{:37}to do: {hint}", ""))?;
         }
     }
-    let count = |verdict| report.checks.iter().filter(|check| check.verdict == verdict).count();
-    let (ok, warn) = (count(Verdict::Ok), count(Verdict::Warn));
-    let (fail, skipped) = (count(Verdict::Fail), count(Verdict::Skipped));
+    let number_of = |verdict| report.checks.iter().filter(|check| check.verdict == verdict).count();
+    let (ok, warn) = (number_of(Verdict::Ok), number_of(Verdict::Warn));
+    let (fail, skipped) = (number_of(Verdict::Fail), number_of(Verdict::Skipped));
     out.line(format!("{ok} ok, {warn} to look at, {fail} failed, {skipped} skipped"))
 }

@@ -2,6 +2,7 @@
 
 use clap::{ArgGroup, Args, Subcommand};
 
+use super::listing::{Listed, Page, list};
 use super::out::{Out, count};
 use super::remote::{Remote, Where, segment};
 use super::{Context, Exit, Failure};
@@ -30,17 +31,8 @@ pub(super) struct List {
     /// Only jobs parked for this cause
     #[arg(long)]
     cause: Option<String>,
-    /// Only jobs before this one
-    #[arg(long, value_name = "JOB")]
-    before: Option<String>,
-    /// How many, 1000 at most
-    #[arg(long, default_value_t = 100)]
-    limit: usize,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    place: Where,
+    page: Page,
 }
 
 #[derive(Debug, Args)]
@@ -74,7 +66,10 @@ pub(super) struct Retry {
 
 pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
     match asked {
-        Asked::List(asked) => list(context, asked, out).await,
+        Asked::List(List { state, account, cause, page }) => {
+            let filters = vec![("state", state), ("account", account), ("cause", cause)];
+            list::<JobView>(context, filters, page, out).await
+        }
         Asked::Show(asked) => {
             let remote = Remote::open(context, asked.place).await?;
             let job: JobView = remote.get(&format!("/v1/jobs/{}", segment(&asked.job)), &[]).await?;
@@ -103,32 +98,21 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
     }
 }
 
-async fn list(context: &Context, asked: List, out: &mut Out) -> Result<Exit, Failure> {
-    let remote = Remote::open(context, asked.place).await?;
-    let filters =
-        [("state", asked.state), ("account", asked.account), ("cause", asked.cause), ("before", asked.before)];
-    let mut query: Vec<_> = filters.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-    query.push(("limit", asked.limit.to_string()));
-    let jobs: Vec<JobView> = remote.get("/v1/jobs", &query).await?;
-    remote.close().await?;
-    if asked.json {
-        out.json(&jobs)?;
-        return Ok(Exit::Good);
+impl Listed for JobView {
+    const ONE: &'static str = "job";
+    const MANY: &'static str = "jobs";
+    const HEAD: &'static [&'static str] = &["JOB", "STATE", "AT", "ACCOUNT", "RULE", "SUBJECT", "CAUSE", "WHY"];
+
+    fn id(&self) -> &str {
+        &self.id
     }
-    let rows: Vec<Vec<String>> = jobs
-        .iter()
-        .map(|job| {
-            let (cause, why) = (job.cause.clone().unwrap_or_default(), job.why.clone().unwrap_or_default());
-            let cells = [&job.id, &job.state, &job.at, &job.account, &job.rule, &job.subject, &cause, &why];
-            cells.map(Clone::clone).to_vec()
-        })
-        .collect();
-    out.table(&["JOB", "STATE", "AT", "ACCOUNT", "RULE", "SUBJECT", "CAUSE", "WHY"], &rows)?;
-    out.line(count(jobs.len(), "job", "jobs"))?;
-    if let Some(last) = jobs.last().filter(|_| jobs.len() == asked.limit) {
-        out.line(format!("older ones: adjutant jobs list --before {}", last.id))?;
+
+    fn row(&self) -> Vec<String> {
+        let (cause, why) = (self.cause.clone().unwrap_or_default(), self.why.clone().unwrap_or_default());
+        [&self.id, &self.state, &self.at, &self.account, &self.rule, &self.subject, &cause, &why]
+            .map(Clone::clone)
+            .to_vec()
     }
-    Ok(Exit::Good)
 }
 
 fn show(job: &JobView, json: bool, out: &mut Out) -> Result<Exit, Failure> {

@@ -12,6 +12,7 @@ mod demo;
 mod doctor;
 mod exit;
 mod jobs;
+mod listing;
 pub mod logging;
 mod needs;
 mod out;
@@ -19,6 +20,7 @@ mod remote;
 mod serve;
 mod setup;
 mod show_config;
+mod signals;
 mod store;
 mod trigger;
 
@@ -46,6 +48,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the service until SIGTERM or Ctrl-C
+    ///
+    /// The first of these lets what runs come to its end, a second one stops at once, and both lose nothing. SIGHUP,
+    /// SIGUSR1, SIGUSR2 and SIGALRM change nothing: a changed configuration counts from the next start.
     Serve,
     /// Watch the service at work on a simulated Zoom account; nothing leaves this machine
     Demo(demo::Asked),
@@ -135,7 +140,7 @@ fn run(context: &Context, command: Command, out: &mut Out) -> Result<Exit, Failu
     match command {
         Command::Serve => serve::run(context),
         Command::Demo(asked) => demo::run(&asked, out),
-        Command::Setup(asked) => setup::run(context, *asked, out),
+        Command::Setup(asked) => wait(setup::run(context, *asked, out)),
         Command::CheckConfig => check_config::run(context, out),
         Command::Config(asked) => show_config::run(context, asked.json, out),
         Command::Doctor(asked) => wait(doctor::run(context, asked.json, out)),
@@ -151,5 +156,9 @@ fn run(context: &Context, command: Command, out: &mut Out) -> Result<Exit, Failu
 /// Runs a command that waits for others, on this thread.
 fn wait(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Failure::new(Exit::Io, format!("cannot start: {error}")))?.block_on(command)
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Io, format!("cannot start: {error}")))?;
+    let done = runtime.block_on(command);
+    // Whoever still waits for somebody to type would be waited for.
+    runtime.shutdown_background();
+    done
 }

@@ -184,7 +184,12 @@ fn refused(status: StatusCode, body: &[u8]) -> Failure {
     let detail =
         serde_json::from_slice::<ApiProblem>(body).map_or_else(|_| status.to_string(), |problem| problem.detail);
     match status.as_u16() {
-        401 | 403 | 421 => Failure::new(Exit::Denied, format!("the service refuses this: {detail}")),
+        401 => {
+            let text = "the service does not know the token of [admin] token_file: is it another service, or was the file \
+                        changed after its start? name its configuration with --config, or restart it";
+            Failure::new(Exit::Denied, text)
+        }
+        403 | 421 => Failure::new(Exit::Denied, format!("the service refuses this: {detail}")),
         400 => Failure::new(Exit::Usage, detail),
         404 | 409 => Failure::new(Exit::Failed, detail),
         _ => Failure::new(Exit::Unreachable, format!("the service cannot do this now: {detail}")),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Context, Exit, Failure, logging};
+use super::{Context, Exit, Failure, check_config, logging};
 use crate::app::{self, Machine, ServeError, Signals};
 use crate::chance::SystemChance;
 use crate::clock::SystemClock;
@@ -41,6 +41,9 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let machine = Machine { clock: Arc::new(SystemClock), chance: Arc::new(SystemChance) };
     let (store, report) = super::store::open_local(config.store.clone()).await?;
     told(&report);
+    if let Some(note) = check_config::note(config) {
+        tracing::info!("{note}");
+    }
     let ready = |public, admin| {
         tracing::info!(%public, %admin, version = env!("CARGO_PKG_VERSION"), "ready: deliveries are taken");
         // Only under systemd is there somebody to tell.

@@ -6,6 +6,7 @@
 mod ask;
 mod write;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -20,7 +21,7 @@ use ask::Asker;
 
 #[derive(Debug, Args)]
 pub(super) struct Asked {
-    /// How the app is let in by accounts
+    /// How the app is let in by accounts: one account, its own, is all there is so far
     #[arg(long, default_value = "server-to-server", value_parser = ["server-to-server"])]
     kind: String,
     /// The app's name here, which is also in its webhook URL
@@ -50,7 +51,7 @@ pub(super) struct Asked {
     /// The account's plan, which decides rate limits
     #[arg(long, value_parser = ["free", "pro", "business", "education", "enterprise", "partner"])]
     plan: Option<String>,
-    /// Where Zoom will reach this service, as in <https://zoom-hooks.example.com>
+    /// Where Zoom will reach this service, as in `https://zoom-hooks.example.com`
     #[arg(long)]
     public_url: Option<String>,
     /// Overwrite files that are there
@@ -58,7 +59,7 @@ pub(super) struct Asked {
     force: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 enum RuleKind {
     /// The API user is everyone's assistant (scheduling privilege)
     Assistants,
@@ -79,7 +80,7 @@ impl RuleKind {
 struct Answers {
     kind: String,
     app: AppName,
-    rules: Vec<RuleKind>,
+    rules: BTreeSet<RuleKind>,
     mode: String,
     account: String,
     client_id: String,
@@ -90,10 +91,10 @@ struct Answers {
     public_url: String,
 }
 
-pub(super) fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
+pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
     let (path, force) = (context.path(), asked.force);
     write::refuse_to_overwrite(path, force)?;
-    let answers = collect(asked, out)?;
+    let answers = collect(asked, out).await?;
     let text = write::config(&answers);
     check(path, &text, &answers)?;
     write::all(path, &text, &answers, force)?;
@@ -101,7 +102,7 @@ pub(super) fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit
     Ok(Exit::Good)
 }
 
-fn collect(asked: Asked, out: &mut Out) -> Result<Answers, Failure> {
+async fn collect(asked: Asked, out: &mut Out) -> Result<Answers, Failure> {
     let app = AppName::parse(&asked.app).map_err(|error| Failure::new(Exit::Usage, format!("--app: {error}")))?;
     // All that was given is looked at before anything is asked.
     let account = ask::given("--account-id", asked.account_id, ask::account)?;
@@ -111,26 +112,28 @@ fn collect(asked: Asked, out: &mut Out) -> Result<Answers, Failure> {
     let client_secret = ask::given_secret("--client-secret-from", asked.client_secret_from.as_deref())?;
     let webhook_secret = ask::given_secret("--webhook-secret-from", asked.webhook_secret_from.as_deref())?;
 
-    let mut terminal = Asker::new(out);
-    let rules = if asked.rules.is_empty() { terminal.rules()? } else { asked.rules };
+    tell_what_is_needed(out)?;
+    let mut terminal = Asker::new(out)?;
+    let rules =
+        if asked.rules.is_empty() { terminal.rules().await? } else { asked.rules.into_iter().collect::<BTreeSet<_>>() };
     let modes = "mode: observe (record what would be done) or enforce (do it)";
-    let mode = terminal.choice("--mode", modes, asked.mode, "observe", &["observe", "enforce"])?;
-    let account = terminal.text("--account-id", "Account ID (App Credentials)", account, ask::account)?;
-    let client_id = terminal.text("--client-id", "Client ID (App Credentials)", client_id, ask::plain)?;
+    let mode = terminal.choice("--mode", modes, asked.mode, "observe", &["observe", "enforce"]).await?;
+    let account = terminal.text("--account-id", "Account ID (App Credentials)", account, ask::account).await?;
+    let client_id = terminal.text("--client-id", "Client ID (App Credentials)", client_id, ask::plain).await?;
     let question = "Client Secret (App Credentials)";
-    let client_secret = terminal.secret("--client-secret-from", question, client_secret)?;
-    let webhook_secret = terminal.secret("--webhook-secret-from", "Secret Token (Feature)", webhook_secret)?;
+    let client_secret = terminal.secret("--client-secret-from", question, client_secret).await?;
+    let webhook_secret = terminal.secret("--webhook-secret-from", "Secret Token (Feature)", webhook_secret).await?;
     let api_user = if rules.contains(&RuleKind::Assistants) {
         let question = "API user: the licensed user that becomes everyone's assistant (email or id)";
-        Some(terminal.text("--api-user", question, api_user, ask::user)?)
+        Some(terminal.text("--api-user", question, api_user, ask::user).await?)
     } else {
         api_user
     };
     let plans = ["free", "pro", "business", "education", "enterprise", "partner"];
     let question = format!("plan of the account ({})", plans.join(", "));
-    let plan = terminal.choice("--plan", &question, asked.plan, "pro", &plans)?;
+    let plan = terminal.choice("--plan", &question, asked.plan, "pro", &plans).await?;
     let question = "public URL, where Zoom will reach this service (https://…)";
-    let public_url = terminal.text("--public-url", question, public_url, ask::https)?;
+    let public_url = terminal.text("--public-url", question, public_url, ask::https).await?;
     let public_url = public_url.trim_end_matches('/').to_owned();
     let kind = asked.kind;
     Ok(Answers {
@@ -146,6 +149,14 @@ fn collect(asked: Asked, out: &mut Out) -> Result<Answers, Failure> {
         plan,
         public_url,
     })
+}
+
+/// Where the answers are found, so that nobody starts without them.
+fn tell_what_is_needed(out: &mut Out) -> Result<(), Failure> {
+    out.line("The answers are on the pages of your app, a Server-to-Server OAuth App: the only kind so far. If there is none")?;
+    out.line(
+        "yet, make it first: marketplace.zoom.us → Develop → Build App. The rest of the clicks are told at the end.\n",
+    )
 }
 
 /// What will be written is read as the service will read it, before it is written.
@@ -179,7 +190,7 @@ fn instruct(path: &Path, answers: &Answers, out: &mut Out) -> Result<(), Failure
     ))?;
     let config = if path == Path::new("config.toml") { String::new() } else { format!(" --config {}", path.display()) };
     let steps = [
-        "marketplace.zoom.us → Develop → Build App → Server-to-Server OAuth App (as an admin whose role has these rights)",
+        "marketplace.zoom.us → Develop → Build App → Server-to-Server OAuth App, unless it is there already (as an admin whose role has these rights)",
         "App Credentials: Account ID, Client ID and Client Secret are the ones that you gave here",
         "Information: a name, a company, a contact; Zoom asks for them before it activates the app",
         "Scopes → Add Scopes: tick the scopes above",
@@ -193,12 +204,17 @@ fn instruct(path: &Path, answers: &Answers, out: &mut Out) -> Result<(), Failure
         out.line(format!("  {}. {step}", n.saturating_add(1)))?;
     }
     out.line("\nThen:")?;
-    out.line(format!("  adjutant doctor{config}                       # is everything in place?"))?;
-    out.line(format!("  adjutant trigger user.created --user EMAIL{config}   # as if Zoom had sent it"))?;
-    out.line(format!("  adjutant audit tail --follow{config}          # what was decided and done"))?;
+    let then = [
+        ("doctor", "# is everything in place?"),
+        ("trigger user.created --user EMAIL", "# as if Zoom had sent it"),
+        ("audit tail --follow", "# what was decided and done"),
+    ];
+    for (command, why) in then {
+        out.line(format!("  {:<width$}  {why}", format!("adjutant {command}{config}"), width = 42 + config.len()))?;
+    }
     if answers.mode == "observe" {
-        let edit = "once the audit log says what you want, set mode = \"enforce\" in the rules and restart";
-        out.line(format!("The rules observe: nothing is changed at Zoom. {edit}."))?;
+        let edit = "Once the audit log says what you want, set mode = \"enforce\" in the rules and restart.";
+        out.line(format!("\nThe rules observe: nothing is changed at Zoom. {edit}"))?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
 
 use super::out::{Out, count};
 use super::remote::Remote;
@@ -21,9 +22,15 @@ pub(super) enum Asked {
     Verify {
         /// Another folder than that of the configuration: a backup
         folder: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Copy the store into an empty folder, also while the service runs
-    Backup { folder: PathBuf },
+    Backup {
+        /// The folder for the copy; made where it is not there
+        folder: PathBuf,
+    },
     /// Make the index anew from the journal; the service must be stopped
     Rebuild,
     /// Put a backup in the place of an empty store; the service must be stopped
@@ -36,11 +43,19 @@ pub(super) enum Asked {
 pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
     let outline = context.outline()?;
     match asked {
-        Asked::Verify { folder } => verify(folder.unwrap_or_else(|| outline.store.folder.clone()), &outline, out).await,
-        Asked::Backup { folder } => backup(&folder, &outline, out).await,
+        Asked::Verify { folder, json } => {
+            let folder = folder.map_or_else(|| Ok(outline.store.folder.clone()), |folder| absolute(&folder))?;
+            verify(folder, json, &outline, out).await
+        }
+        Asked::Backup { folder } => backup(&absolute(&folder)?, &outline, out).await,
         Asked::Rebuild => rebuild(outline, out).await,
-        Asked::Restore { folder } => restore(folder, outline, out).await,
+        Asked::Restore { folder } => restore(absolute(&folder)?, outline, out).await,
     }
+}
+
+/// A folder that was named on the command line, as it is called from anywhere: the service may run elsewhere.
+fn absolute(folder: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(folder).map_err(|error| Failure::new(Exit::Usage, error.to_string()))
 }
 
 /// Runs what blocks.
@@ -49,7 +64,8 @@ async fn apart<T: Send + 'static>(what: impl FnOnce() -> Result<T, Failure> + Se
     done.map_err(|error| Failure::new(Exit::Io, format!("a task ended: {error}")))?
 }
 
-async fn verify(folder: PathBuf, outline: &Outline, out: &mut Out) -> Result<Exit, Failure> {
+async fn verify(folder: PathBuf, json: bool, outline: &Outline, out: &mut Out) -> Result<Exit, Failure> {
+    must_be_there(&folder)?;
     let StoreSection { master_key_file, settings, .. } = outline.store.clone();
     let place = folder.clone();
     let found = apart(move || {
@@ -59,10 +75,20 @@ async fn verify(folder: PathBuf, outline: &Outline, out: &mut Out) -> Result<Exi
             .map_err(|error| Failure::from((folder, error)))
     });
     let found = found.await?;
+    let whole = found.findings.is_empty();
+    let exit = if whole { Exit::Good } else { Exit::Failed };
+    if json {
+        let findings: Vec<Value> =
+            found.findings.iter().map(|finding| json!({"place": finding.place, "what": finding.what})).collect();
+        out.json(&json!({
+            "folder": place.display().to_string(), "records": found.records, "deliveries": found.deliveries,
+            "entries": found.entries, "bytes": found.bytes, "root": hex::encode(found.head.root), "findings": findings,
+        }))?;
+        return Ok(exit);
+    }
     for finding in &found.findings {
         out.line(format!("{}: {}", finding.place, finding.what))?;
     }
-    let whole = found.findings.is_empty();
     out.line(format!(
         "{}: {}, {}, {}, {} bytes; root {} over {} entries; {}",
         place.display(),
@@ -74,15 +100,14 @@ async fn verify(folder: PathBuf, outline: &Outline, out: &mut Out) -> Result<Exi
         found.head.size,
         if whole { "whole".to_owned() } else { count(found.findings.len(), "fault", "faults") },
     ))?;
-    Ok(if whole { Exit::Good } else { Exit::Failed })
+    Ok(exit)
 }
 
 async fn backup(folder: &Path, outline: &Outline, out: &mut Out) -> Result<Exit, Failure> {
-    let folder = std::path::absolute(folder).map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let running = Remote::running(outline).ok();
     let asked = [("to", folder.display().to_string())];
     let done: BackupView = match &running {
-        Some(service) if service.get::<serde_json::Value>("/v1/status", &[]).await.is_ok() => {
+        Some(service) if service.get::<Value>("/v1/status", &[]).await.is_ok() => {
             service.post("/v1/store/backup", &asked).await?
         }
         _ => {
@@ -100,6 +125,7 @@ async fn backup(folder: &Path, outline: &Outline, out: &mut Out) -> Result<Exit,
 }
 
 async fn rebuild(outline: Outline, out: &mut Out) -> Result<Exit, Failure> {
+    must_be_there(&outline.store.folder)?;
     let report = apart(move || {
         let StoreSection { folder, master_key_file, settings, .. } = outline.store;
         let mut shown = Opening(None);
@@ -129,14 +155,18 @@ async fn restore(from: PathBuf, outline: Outline, out: &mut Out) -> Result<Exit,
     Ok(Exit::Good)
 }
 
+fn must_be_there(folder: &Path) -> Result<(), Failure> {
+    if folder.exists() {
+        return Ok(());
+    }
+    let text =
+        format!("there is no store at {}: the service was never started with this configuration", folder.display());
+    Err(Failure::new(Exit::Failed, text))
+}
+
 /// Opens the store of a stopped service.
 pub(super) async fn open(outline: &Outline) -> Result<LocalStore, Failure> {
-    let folder = &outline.store.folder;
-    if !folder.exists() {
-        let text =
-            format!("there is no store at {}: the service was never started with this configuration", folder.display());
-        return Err(Failure::new(Exit::Failed, text));
-    }
+    must_be_there(&outline.store.folder)?;
     open_local(outline.store.clone()).await.map(|(store, _report)| store)
 }
 
@@ -201,7 +231,10 @@ impl From<(PathBuf, OpenError)> for Failure {
         match error {
             OpenError::InUse(_) => Self::new(
                 Exit::Held,
-                format!("another process holds the store at {place}. stop it, or ask it without --offline"),
+                format!(
+                    "another process holds the store at {place}. stop it first; a service that runs is asked without \
+                     --offline"
+                ),
             ),
             error @ (OpenError::Damaged(_) | OpenError::JournalShort { .. } | OpenError::Record { .. }) => {
                 Self::new(Exit::Failed, format!("the store at {place}: {error}. `adjutant store verify` says more"))

@@ -17,6 +17,7 @@ mod source;
 pub use apps::{App, AppSecrets};
 pub use parts::{Admin, Log, LogFormat, LogLevel, Network, Server, StoreSection};
 pub use problem::{Invalid, Place, Problem};
+pub(crate) use source::read_small;
 pub use source::{Effective, Env};
 
 use std::path::{Path, PathBuf};
@@ -67,12 +68,21 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error(
-        "cannot read {path}: {error}. name the file with --config or ADJUTANT_CONFIG, or write one with `adjutant setup`"
-    )]
+    #[error("cannot read {path}: {error}. {}", what_to_do(error))]
     Unreadable { path: String, error: std::io::Error },
     #[error(transparent)]
     Invalid(#[from] Invalid),
+}
+
+fn what_to_do(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "name the file with --config or ADJUTANT_CONFIG, or write one with `adjutant setup`"
+        }
+        std::io::ErrorKind::PermissionDenied => "run this as a user who may read it",
+        std::io::ErrorKind::InvalidData => "save it as UTF-8",
+        _ => "name a file with --config or ADJUTANT_CONFIG",
+    }
 }
 
 /// Reads and checks the file and the environment.
@@ -99,7 +109,7 @@ pub fn load_outline(path: &Path, env: &Env) -> Result<Outline, ConfigError> {
 }
 
 fn text_of(path: &Path) -> Result<String, ConfigError> {
-    source::read_small(path, FILE_BYTES_MAX)
+    read_small(path, FILE_BYTES_MAX)
         .map_err(|error| ConfigError::Unreadable { path: path.display().to_string(), error })
 }
 

@@ -19,7 +19,7 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Where Zoom reaches the public listener, without a slash at the end.
     pub public_url: Option<String>,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies that may say for whom they ask. Nothing asks them yet: no answer depends on where a request comes from.
     pub trusted_proxies: Vec<Network>,
     pub receiver: ReceiverSettings,
     pub accept: AcceptSettings,

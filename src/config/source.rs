@@ -65,13 +65,24 @@ impl Env {
     }
 }
 
-/// Reads a file that is small, whatever its path turns out to be: a device never ends, and says that it is empty.
-pub(super) fn read_small(path: &Path, bytes_max: u64) -> std::io::Result<String> {
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// Reads a file that is small, whatever its path turns out to be: a device never ends, and says that it is empty; a pipe
+/// that nobody writes to never begins, and cannot be read again at the next start. The byte order mark that some editors
+/// put first is left out.
+pub(crate) fn read_small(path: &Path, bytes_max: u64) -> std::io::Result<String> {
     use std::io::Read as _;
+    use std::os::unix::fs::FileTypeExt as _;
+    if std::fs::metadata(path)?.file_type().is_fifo() {
+        return Err(std::io::Error::other("it is a pipe, and a file is needed"));
+    }
     let mut text = String::new();
     let read = std::fs::File::open(path)?.take(bytes_max.saturating_add(1)).read_to_string(&mut text)?;
     if u64::try_from(read).unwrap_or(u64::MAX) > bytes_max {
         return Err(std::io::Error::other(format!("it is larger than {bytes_max} bytes")));
+    }
+    if text.starts_with(BYTE_ORDER_MARK) {
+        text.remove(0);
     }
     Ok(text)
 }

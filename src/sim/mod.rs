@@ -11,7 +11,8 @@
 //! **\[I]** and **\[DED]** inferred. What is unknown or contradictory is a switch in [`Quirks`].
 //!
 //! It deliberately knows nothing of the rest of this crate but clock and chance, so that a mistake of ours about Zoom is not
-//! made twice in the same way. It does not have groups, settings of users, roles, webinars, or OAuth for general apps.
+//! made twice in the same way. It does not have groups, settings of users, roles, webinars, the daily number of invitations,
+//! the transfer of what a removed user leaves, or OAuth for general apps.
 
 mod account;
 mod answer;

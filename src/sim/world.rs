@@ -38,6 +38,19 @@ pub enum WorldError {
     Refused(#[from] Refusal),
 }
 
+/// What a caller of the REST API is told where the world says no.
+impl From<WorldError> for Refusal {
+    fn from(error: WorldError) -> Self {
+        match error {
+            WorldError::Refused(refusal) => refusal,
+            WorldError::NoUser(key) => Self::NoSuchUser(key),
+            WorldError::State(why) => Self::Validation { field: "action", message: why.to_owned() },
+            // The token named the account.
+            WorldError::NoAccount(_) | WorldError::AccountTaken(_) => Self::InvalidToken,
+        }
+    }
+}
+
 pub(crate) struct State {
     pub(crate) accounts: BTreeMap<String, Account>,
     /// Which account an email belongs to: Zoom knows each address once.

@@ -439,10 +439,11 @@ const fn status(kind: RefusalKind) -> StatusCode {
     }
 }
 
-/// Any coding but `identity` and, for the transfer, plain chunks.
+/// Any coding but `identity`, which an empty header says as well, and, for the transfer, plain chunks.
 fn is_encoded(headers: &HeaderMap) -> bool {
-    let other_than = |name, plain: &str| {
-        headers.get_all(name).iter().any(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(plain.as_bytes()))
+    let other_than = |name, plain: &[&str]| {
+        let is = |value: &HeaderValue, word: &str| value.as_bytes().trim_ascii().eq_ignore_ascii_case(word.as_bytes());
+        headers.get_all(name).iter().any(|value| !plain.iter().any(|word| is(value, word)))
     };
-    other_than(CONTENT_ENCODING, "identity") || other_than(TRANSFER_ENCODING, "chunked")
+    other_than(CONTENT_ENCODING, &["identity", ""]) || other_than(TRANSFER_ENCODING, &["chunked"])
 }

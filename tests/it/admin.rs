@@ -274,7 +274,7 @@ fn what_cannot_be_understood_is_told_as_a_problem_and_changes_nothing() {
     let served = served();
     let before = served.get("/v1/audit/head");
     for (method, path, status, detail) in [
-        ("GET", "/v1/jobs/42", 400, "JobId \"42\" is not valid: expected job_ and a number, as the listing prints it"),
+        ("GET", "/v1/jobs/42", 400, "job id \"42\" is not valid: expected job_ and a number, as the listing prints it"),
         ("GET", "/v1/jobs/job_999", 404, "there is no job job_999"),
         ("POST", "/v1/jobs/job_999/retry", 404, ""),
         (

@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use rustix::process::Signal;
+
 const GOOD: &str = r#"
 [admin]
 listen = "127.0.0.1:1"
@@ -242,13 +244,15 @@ fn setup_asks_for_what_no_flag_says_and_asks_again_for_what_is_no_answer() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let answers = "2\n\nAAAAAABBBB\nabc DEF\nabcDEF123\nshort\nclient-secret-of-the-test\nwebhook-secret-of-the-test\n\n\
+    let answers = "2,2\n\nAAAAAABBBB\nabc DEF\nabcDEF123\nshort\nclient-secret-of-the-test\nwebhook-secret-of-the-test\n\n\
                    http://hooks.example.com\nhttps://hooks.example.com\n";
     child.stdin.take().unwrap().write_all(answers.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
     let config = std::fs::read_to_string(folder.path().join("config.toml")).unwrap();
-    assert!(config.contains("name = \"waiting-room\"") && config.contains("mode = \"observe\""), "{config}");
+    assert!(config.contains("mode = \"observe\""), "{config}");
+    assert_eq!(config.matches("name = \"waiting-room\"").count(), 1, "{config}");
+    assert!(stdout(&output).contains("a Server-to-Server OAuth App: the only kind so far"), "{}", stdout(&output));
     assert!(stdout(&output).contains("16 bytes or more") && stdout(&output).contains("expected https://"));
     assert_eq!(run(folder.path(), &["check-config"]).status.code(), Some(0));
 }
@@ -265,6 +269,59 @@ fn setup_names_the_flag_of_an_answer_that_is_missing_or_bad_and_writes_nothing()
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).starts_with("error: --api-user: "), "{}", stderr(&output));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn ctrl_c_at_a_hidden_question_gives_the_terminal_back() {
+    use rustix::fs::{Mode, OFlags};
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let end = ptsname(&terminal, Vec::new()).unwrap();
+    let end = rustix::fs::open(end, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+    let shows_what_is_typed =
+        || rustix::termios::tcgetattr(&terminal).unwrap().local_modes.contains(rustix::termios::LocalModes::ECHO);
+    assert!(shows_what_is_typed());
+
+    let folder = setup_folder();
+    let words: Vec<&str> = ANSWERS.into_iter().filter(|word| !word.starts_with("--client-secret-from")).collect();
+    let mut setup = adjutant(folder.path(), &words)
+        .stdin(Stdio::from(end))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = Vec::new();
+    while !said.ends_with(b"not shown: ") {
+        let mut byte = [0];
+        std::io::Read::read_exact(setup.stdout.as_mut().unwrap(), &mut byte).unwrap();
+        said.extend(byte);
+    }
+    assert!(!shows_what_is_typed());
+    rustix::process::kill_process(rustix::process::Pid::from_child(&setup), Signal::INT).unwrap();
+    let output = setup.wait_with_output().unwrap();
+    assert!(shows_what_is_typed());
+    let told = (output.status.code(), stderr(&output));
+    assert_eq!(told, (Some(1), "error: stopped before the last answer; nothing was written\n".to_owned()));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn a_store_that_is_not_there_is_said_to_be_missing_and_a_backup_is_named_from_where_one_stands() {
+    let folder = folder_with(GOOD);
+    for words in [&["store", "verify"][..], &["store", "rebuild"], &["jobs", "list", "--offline"]] {
+        let output = run(folder.path(), words);
+        let expected = "error: there is no store at ./data: the service was never started with this configuration\n";
+        assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(1), expected), "{words:?}");
+    }
+    let running = serving();
+    let folder = &running.folder;
+    assert_eq!(run(folder.path(), &["store", "backup", "copy"]).status.code(), Some(0));
+    let output = run(folder.path(), &["store", "verify", "copy", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let found: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(found["findings"], serde_json::json!([]));
 }
 
 #[test]
@@ -427,7 +484,7 @@ fn trigger_posts_what_the_receiver_verifies_and_stores() {
 
 /// The service with its log to a pipe that nobody reads any more.
 #[test]
-fn neither_a_lost_log_nor_a_hangup_ends_the_service() {
+fn neither_a_lost_log_nor_a_signal_that_means_nothing_to_it_ends_the_service() {
     let mut running = serving_as(|folder| {
         let mut command = adjutant(folder, &["serve"]);
         command.stderr(Stdio::piped());
@@ -436,7 +493,9 @@ fn neither_a_lost_log_nor_a_hangup_ends_the_service() {
     drop(running.child.stderr.take());
     let pid = rustix::process::Pid::from_child(&running.child);
     let signal = |signal| rustix::process::kill_process(pid, signal).unwrap();
-    signal(rustix::process::Signal::HUP);
+    for meaningless in [Signal::HUP, Signal::USR1, Signal::USR2, Signal::ALARM] {
+        signal(meaningless);
+    }
     // A refusal in the grace, a stored delivery, an attempt: all of them are logged.
     let output = run(running.folder.path(), &["trigger", "user.created", "--user", "abc"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -444,7 +503,7 @@ fn neither_a_lost_log_nor_a_hangup_ends_the_service() {
         assert!(running.child.try_wait().unwrap().is_none(), "it ended");
         std::thread::yield_now();
     }
-    signal(rustix::process::Signal::TERM);
+    signal(Signal::TERM);
     assert_eq!(running.child.wait().unwrap().code(), Some(0));
 }
 
@@ -471,7 +530,7 @@ fn a_log_that_is_not_read_stops_neither_deliveries_nor_the_end() {
         assert_eq!(crate::process::http::request(admin, "GET", "/v1/apps", &headers, b"").unwrap().status, 200);
     }
     let pid = rustix::process::Pid::from_child(&running.child);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    rustix::process::kill_process(pid, Signal::TERM).unwrap();
     assert_eq!(running.child.wait().unwrap().code(), Some(0));
 }
 
@@ -508,11 +567,24 @@ fn what_ends_the_demo_ends_its_service_too() {
         assert!(std::io::BufRead::read_line(&mut lines, &mut first).unwrap() > 0, "{first}");
     }
     let pid = rustix::process::Pid::from_child(&demo);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    rustix::process::kill_process(pid, Signal::TERM).unwrap();
     assert_eq!(demo.wait().unwrap().code(), Some(1), "it was not over");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "its folder stayed behind");
     let address = first.split("adjutant at http://").nth(1).and_then(|rest| rest.split(';').next()).unwrap();
     assert!(std::net::TcpStream::connect(address).is_err(), "its service stayed behind");
+}
+
+/// No file may grow beyond what the configuration needs, so that the service cannot make its journal.
+#[test]
+fn a_demo_that_goes_wrong_says_so_and_does_not_end_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = Command::new("sh");
+    let script = "ulimit -f 16; exec \"$0\" demo --once";
+    demo.args(["-c", script, env!("CARGO_BIN_EXE_adjutant")]).env("TMPDIR", folder.path()).stdin(Stdio::null());
+    let output = demo.output().unwrap();
+    let said = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}{}", stderr(&output));
+    assert!(said.contains("WRONG  the service did not start; the service's log: "), "{said}");
 }
 
 /// The service, running on free ports until it is dropped.
@@ -589,5 +661,7 @@ fn the_commands_ask_the_running_service_and_move_its_jobs() {
     assert!(told(&["audit", "show", "0"], 0).contains("\nleaf "), "entry 0");
     assert!(told(&["audit", "show", "100000"], 1).starts_with("error: there is no entry 100000: the log has "));
     std::fs::write(running.folder.path().join("admin.token"), "adj_another-token-that-is-not-it\n").unwrap();
-    assert!(told(&["jobs", "list"], 77).starts_with("error: the service refuses this: "));
+    assert!(
+        told(&["jobs", "list"], 77).starts_with("error: the service does not know the token of [admin] token_file")
+    );
 }

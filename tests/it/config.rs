@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use adjutant::account::Plan;
-use adjutant::config::{Config, Env, Invalid, parse};
+use adjutant::config::{Config, Env, Invalid, load, parse};
 use adjutant::rules::Mode;
+use secrecy::ExposeSecret as _;
 
 const SHIPPED: &str = include_str!("../../config.toml");
 
@@ -266,13 +267,48 @@ fn a_variable_that_is_no_text_is_a_mistake() {
 #[test]
 fn a_file_that_never_ends_is_refused() {
     let zero = Path::new("/dev/zero");
-    let error = adjutant::config::load(zero, &env(&[])).unwrap_err().to_string();
+    let error = load(zero, &env(&[])).unwrap_err().to_string();
     assert!(error.contains("larger than 1048576 bytes"), "{error}");
     let text = GOOD.replace("client_secret = \"client-secret-of-the-test\"", "client_secret_file = \"/dev/zero\"");
     let error = read(&text, &[]).unwrap_err().to_string();
     assert!(error.contains("larger than 65536 bytes"), "{error}");
     let error = adjutant::web::admin::token::read(zero).unwrap_err().to_string();
     assert!(error.contains("it holds no token"), "{error}");
+}
+
+#[test]
+fn a_pipe_is_refused_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+    let error = load(&pipe, &env(&[])).unwrap_err().to_string();
+    assert!(
+        error.ends_with("it is a pipe, and a file is needed. name a file with --config or ADJUTANT_CONFIG"),
+        "{error}"
+    );
+    let file = format!("client_secret_file = \"{}\"", pipe.display());
+    let text = GOOD.replace("client_secret = \"client-secret-of-the-test\"", &file);
+    let error = read(&text, &[]).unwrap_err().to_string();
+    assert!(error.contains("it is a pipe, and a file is needed"), "{error}");
+}
+
+#[test]
+fn a_byte_order_mark_before_a_file_is_no_part_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let text = GOOD
+        .replace("client_secret = \"client-secret-of-the-test\"", "client_secret_file = \"client\"")
+        .replace("webhook_secrets = [\"webhook-secret-of-the-test\"]", "webhook_secrets_file = \"webhooks\"");
+    for (name, text) in [
+        ("config.toml", text.as_str()),
+        ("client", "client-secret-of-the-test"),
+        ("webhooks", "webhook-secret-of-the-test"),
+    ] {
+        std::fs::write(path(name), format!("\u{feff}{text}\r\n")).unwrap();
+    }
+    let config = load(&path("config.toml"), &env(&[])).unwrap();
+    assert_eq!(config.apps[0].secrets.client.expose_secret(), "client-secret-of-the-test");
+    assert_eq!(config.apps[0].secrets.webhook[0].expose_secret(), "webhook-secret-of-the-test");
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! `adjutant demo`: the real service, as a process of its own, beside a simulated Zoom.
 
+mod check;
 mod service;
 mod show;
 
 use clap::Args;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::out::Out;
+use super::signals::Told;
 use super::{Exit, Failure, wait};
 use show::Show;
 
@@ -22,8 +23,7 @@ pub(super) fn run(asked: &Asked, out: &mut Out) -> Result<Exit, Failure> {
 }
 
 async fn demo(once: bool, out: &mut Out) -> Result<Exit, Failure> {
-    let mut told =
-        Told::listen().map_err(|error| Failure::new(Exit::Io, format!("cannot listen for signals: {error}")))?;
+    let mut told = Told::listen()?;
     let mut show = Show::open(out).await?;
     // A signal ends it at any time; the service ends with `show`, and its folder goes with it.
     let played = tokio::select! {
@@ -36,30 +36,4 @@ async fn demo(once: bool, out: &mut Out) -> Result<Exit, Failure> {
         told.wait().await;
     }
     Ok(if show.all_right() { Exit::Good } else { Exit::Failed })
-}
-
-/// The signals that end the demo: Ctrl-C, `SIGTERM`, and the terminal that is closed. Whichever it is, the service of the
-/// demo must not stay behind.
-struct Told {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Told {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
-        }
-    }
 }

@@ -1,5 +1,6 @@
 //! What the demo shows, step by step. Each step changes the simulated account as people would, and then looks there for
-//! the result: a line says "right" only when Zoom's side shows it.
+//! the result: a line says "right" only when Zoom's side shows it, and what it says of jobs, attempts and deliveries only
+//! when the service's own account of them agrees.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use super::super::out::{Out, count};
 use super::super::remote::{Remote, client};
 use super::super::{Exit, Failure};
+use super::check;
 use super::service::{ACCOUNT, API_USER, SECRET, Service};
 use crate::chance::SystemChance;
 use crate::clock::{Clock as _, Stopwatch, SystemClock};
@@ -91,7 +93,11 @@ impl<'o> Show<'o> {
         self.say("", &format!("rules: {API_USER} assists everyone; every meeting has its waiting room on"))?;
         self.service.start()?;
         let told = self.comes_up().await;
+        let is_up = told.is_ok();
         self.tell(told)?;
+        if !is_up {
+            return Ok(());
+        }
         let told = self.licensed().await;
         self.tell(told)?;
         self.waiting_and_released().await?;
@@ -182,17 +188,20 @@ impl<'o> Show<'o> {
                 "one delivery sent three times: {duplicates} duplicates found, {writes} writes to Zoom"
             ));
         }
+        self.took_one_job_and_attempt(email).await?;
         Ok(format!("a delivery about {email} came three times: one job, one write to Zoom"))
     }
 
     async fn forged(&self) -> Told {
         let email = "mallory@school.example";
         let body = self.silently_created(email)?;
+        let before = self.status().await?.store.deliveries;
         let status = self.post(&body, "a-secret-that-is-not-ours").await?;
         self.idle().await?;
         if status != 401 || !self.world().assistants(ACCOUNT, email).is_empty() {
             return Err(format!("a forged delivery was answered {status}"));
         }
+        check::nothing_stored(before, self.status().await?.store.deliveries)?;
         Ok("a forged delivery was refused with 401; nothing of it was stored".to_owned())
     }
 
@@ -204,9 +213,11 @@ impl<'o> Show<'o> {
         self.gets_assistant(email).await?;
         self.idle().await?;
         let snoozed = self.entries().await?.iter().any(|entry| entry.code == "snoozed");
-        let ok = snoozed && self.world().faults_left() == 0;
-        let told = format!("Zoom answered 429 for {email}: put off, no attempt used, then done");
-        if ok { Ok(told) } else { Err(format!("{email} has the assistant, but was not put off after a 429")) }
+        if !snoozed || self.world().faults_left() != 0 {
+            return Err(format!("{email} has the assistant, but was not put off after a 429"));
+        }
+        self.took_one_job_and_attempt(email).await?;
+        Ok(format!("Zoom answered 429 for {email}: put off, no attempt used, then done"))
     }
 
     async fn killed(&mut self) -> Told {
@@ -268,7 +279,9 @@ impl<'o> Show<'o> {
 
     pub(super) fn stay_open(&mut self) -> Result<(), Failure> {
         let config = self.service.config();
-        let command = format!("adjutant --config {} audit tail", config.display());
+        // As it was called: whoever comes from `cargo run` has not installed it.
+        let binary = std::env::args().next().unwrap_or_else(|| "adjutant".to_owned());
+        let command = format!("{binary} --config {} audit tail", config.display());
         self.say(
             "",
             &format!("it keeps running, to look around with `{command}`; Ctrl-C ends it and removes its folder"),
@@ -357,6 +370,12 @@ impl<'o> Show<'o> {
 
     async fn jobs(&self, state: &str) -> Result<Vec<JobView>, String> {
         self.ask("/v1/jobs", &[("state", state.to_owned())]).await
+    }
+
+    async fn took_one_job_and_attempt(&self, email: &str) -> Result<(), String> {
+        let user = self.world().user(ACCOUNT, email).ok_or_else(|| format!("{email} is gone from Zoom"))?;
+        let all: Vec<JobView> = self.ask("/v1/jobs", &[("limit", "1000".to_owned())]).await?;
+        check::one_job_and_attempt(&all, &user.id).map_err(|why| format!("of {email}: {why}"))
     }
 
     async fn entries(&self) -> Result<Vec<EntryView>, String> {

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use super::super::out::count;
 use super::super::remote::Remote;
 use super::super::{Context, Failure};
 use super::Report;
@@ -30,7 +31,8 @@ pub(super) fn permissions(report: &mut Report, config: &Config) {
         open.push(format!("{}, which holds secrets", config.path.display()));
     }
     if open.is_empty() {
-        report.ok(NAME, format!("{checked} file(s) with secrets are for their owner only"));
+        let (files, are) = (count(checked, "file", "files"), if checked == 1 { "is" } else { "are" });
+        report.ok(NAME, format!("{files} with secrets {are} for their owner only"));
     } else {
         report.fail(NAME, format!("others may read {}", open.join(", ")), "chmod 600 these files");
     }

@@ -1,32 +1,37 @@
 //! Questions on the terminal, or to whoever pipes the answers in.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, IsTerminal};
 use std::path::Path;
 
 use secrecy::SecretString;
 
 use super::super::out::Out;
+use super::super::signals::Told;
 use super::super::{Exit, Failure};
 use super::RuleKind;
 use crate::account::UserKey;
+use crate::config::read_small;
 use crate::ids::AccountId;
 
 /// A good answer, or why it is none.
 type Check = Result<(), String>;
 
 const SECRET_BYTES_MIN: usize = 16;
+const SECRET_FILE_BYTES_MAX: u64 = 65_536;
 
 pub(super) struct Asker<'o> {
     out: &'o mut Out,
+    told: Told,
 }
 
 impl<'o> Asker<'o> {
-    pub(super) const fn new(out: &'o mut Out) -> Self {
-        Self { out }
+    pub(super) fn new(out: &'o mut Out) -> Result<Self, Failure> {
+        Ok(Self { out, told: Told::listen()? })
     }
 
     /// An answer that `check` takes: what was given, or asked for until it is good.
-    pub(super) fn text(
+    pub(super) async fn text(
         &mut self,
         flag: &str,
         question: &str,
@@ -37,7 +42,7 @@ impl<'o> Asker<'o> {
             return Ok(given);
         }
         loop {
-            let answer = self.line(flag, &format!("{question}: "))?;
+            let answer = self.line(flag, &format!("{question}: ")).await?;
             match check(&answer) {
                 Ok(()) => return Ok(answer),
                 Err(why) => self.out.line(format!("  {why}"))?,
@@ -46,7 +51,7 @@ impl<'o> Asker<'o> {
     }
 
     /// What was given, or one of the words, or the default for an empty answer.
-    pub(super) fn choice(
+    pub(super) async fn choice(
         &mut self,
         flag: &str,
         question: &str,
@@ -58,7 +63,7 @@ impl<'o> Asker<'o> {
             return Ok(given);
         }
         loop {
-            let answer = self.line(flag, &format!("{question} [{default}]: "))?;
+            let answer = self.line(flag, &format!("{question} [{default}]: ")).await?;
             if answer.is_empty() {
                 return Ok(default.to_owned());
             }
@@ -69,30 +74,27 @@ impl<'o> Asker<'o> {
         }
     }
 
-    pub(super) fn rules(&mut self) -> Result<Vec<RuleKind>, Failure> {
+    pub(super) async fn rules(&mut self) -> Result<BTreeSet<RuleKind>, Failure> {
         self.out.line("Rules: what should be true?")?;
         self.out.line("  1  the API user is everyone's assistant (scheduling privilege)")?;
         self.out.line("  2  meetings have a waiting room")?;
         loop {
-            let answer = self.line("--rule", "rules, as in 1 or 1,2 [1]: ")?;
+            let answer = self.line("--rule", "rules, as in 1 or 1,2 [1]: ").await?;
             let answer = if answer.is_empty() { "1".to_owned() } else { answer };
             let rules = answer.split([',', ' ']).filter(|part| !part.is_empty()).map(|part| match part {
                 "1" | "assistants" => Some(RuleKind::Assistants),
                 "2" | "waiting-room" => Some(RuleKind::WaitingRoom),
                 _ => None,
             });
-            match rules.collect::<Option<Vec<RuleKind>>>() {
-                Some(mut rules) if !rules.is_empty() => {
-                    rules.dedup();
-                    return Ok(rules);
-                }
+            match rules.collect::<Option<BTreeSet<RuleKind>>>() {
+                Some(rules) if !rules.is_empty() => return Ok(rules),
                 _ => self.out.line("  expected 1, 2 or 1,2")?,
             }
         }
     }
 
     /// A secret: what was given, or typed without being shown.
-    pub(super) fn secret(
+    pub(super) async fn secret(
         &mut self,
         flag: &str,
         question: &str,
@@ -103,7 +105,7 @@ impl<'o> Asker<'o> {
         }
         loop {
             let hidden = Hidden::start();
-            let answer = self.line(flag, &format!("{question}, not shown: "));
+            let answer = self.line(flag, &format!("{question}, not shown: ")).await;
             if hidden.ends() {
                 self.out.line("")?;
             }
@@ -115,16 +117,27 @@ impl<'o> Asker<'o> {
         }
     }
 
-    fn line(&mut self, flag: &str, question: &str) -> Result<String, Failure> {
+    async fn line(&mut self, flag: &str, question: &str) -> Result<String, Failure> {
         self.out.ask(question)?;
-        let mut line = String::new();
-        let read = std::io::stdin().lock().read_line(&mut line);
-        match read {
-            Ok(0) => {
+        // Apart, so that a signal is heard while nobody types: it must find the terminal as it was.
+        let typed = tokio::task::spawn_blocking(|| {
+            let mut line = String::new();
+            std::io::stdin().lock().read_line(&mut line).map(|bytes| (bytes, line))
+        });
+        let typed = tokio::select! {
+            typed = typed => typed.map_err(std::io::Error::from).flatten(),
+            () = self.told.wait() => {
+                self.out.line("")?;
+                return Err(Failure::new(Exit::Failed, "stopped before the last answer; nothing was written"));
+            }
+        };
+        match typed {
+            Ok((0, _)) => {
+                self.out.line("")?;
                 let text = format!("no answer to {:?}. answer it, or give {flag}", question.trim_end_matches(": "));
                 Err(Failure::new(Exit::Usage, text))
             }
-            Ok(_) => Ok(line.trim().to_owned()),
+            Ok((_, line)) => Ok(line.trim().to_owned()),
             Err(error) => Err(Failure::new(Exit::Io, format!("cannot read the answer: {error}"))),
         }
     }
@@ -175,7 +188,7 @@ pub(super) fn given(
 /// The first line of the file that a flag named.
 pub(super) fn given_secret(flag: &str, file: Option<&Path>) -> Result<Option<SecretString>, Failure> {
     let Some(file) = file else { return Ok(None) };
-    let text = std::fs::read_to_string(file)
+    let text = read_small(file, SECRET_FILE_BYTES_MAX)
         .map_err(|error| Failure::new(Exit::Io, format!("{flag}: cannot read {}: {error}", file.display())))?;
     let secret = text.lines().next().unwrap_or_default().trim();
     match good_secret(secret) {

@@ -26,8 +26,10 @@ fn files(config: &Path) -> [PathBuf; 3] {
 pub(super) fn refuse_to_overwrite(config: &Path, force: bool) -> Result<(), Failure> {
     match files(config).iter().find(|file| !force && file.symlink_metadata().is_ok()) {
         Some(file) => {
-            let text =
-                format!("{} is there already; nothing was written. give --force, or another --config", file.display());
+            let text = format!(
+                "{} is there already; nothing was written. give --force, or a --config in another folder",
+                file.display()
+            );
             Err(Failure::new(Exit::Failed, text))
         }
         None => Ok(()),

@@ -70,17 +70,8 @@ impl Act<'_> {
         let wanted =
             |meeting: &&Meeting| meeting.host_id == *host && !meeting.deleted && (kind != "live" || meeting.started);
         let total = self.account.meetings.values().filter(wanted).count();
-        let mut rows = self.account.meetings.range(page.after.saturating_add(1)..).map(|(_, row)| row).filter(wanted);
-        let shown: Vec<&Meeting> = rows.by_ref().take(page.size).collect();
-        let last = shown.last().map(|meeting| meeting.id).filter(|_| rows.next().is_some());
-        let body = Object::new()
-            .put("page_count", total.div_ceil(page.size))
-            .put("page_number", 1)
-            .put("page_size", page.size)
-            .put("total_records", total)
-            .put("next_page_token", page.next(last, self.now))
-            .list("meetings", shown.into_iter().map(Meeting::row));
-        Ok(Answer::object(200, body))
+        let rows = self.account.meetings.range(page.after.saturating_add(1)..).map(|(_, row)| row).filter(wanted);
+        Ok(page.answer("meetings", total, rows.map(|meeting| (meeting.id, meeting.row())), self.now))
     }
 
     pub(super) fn rest_create_meeting(&mut self, path_user: &str, request: &Request) -> Result<Answer, Refusal> {

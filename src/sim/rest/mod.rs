@@ -15,8 +15,11 @@ use super::world::{Act, State, World, WorldError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Op {
     ListUsers,
+    CreateUser,
     GetUser,
     UpdateUser,
+    DeleteUser,
+    SetUserStatus,
     ListAssistants,
     AddAssistants,
     RemoveAssistants,
@@ -41,8 +44,11 @@ impl Op {
         let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
         Some(match (request.method.as_str(), parts.as_slice()) {
             ("GET", ["users"]) => Self::ListUsers,
+            ("POST", ["users"]) => Self::CreateUser,
             ("GET", ["users", _]) => Self::GetUser,
             ("PATCH", ["users", _]) => Self::UpdateUser,
+            ("DELETE", ["users", _]) => Self::DeleteUser,
+            ("PUT", ["users", _, "status"]) => Self::SetUserStatus,
             ("GET", ["users", _, "assistants"]) => Self::ListAssistants,
             ("POST", ["users", _, "assistants"]) => Self::AddAssistants,
             ("DELETE", ["users", _, "assistants"]) => Self::RemoveAssistants,
@@ -79,7 +85,10 @@ impl Op {
         match self {
             Self::ListUsers => "user:read:list_users",
             Self::GetUser => "user:read:user",
+            Self::CreateUser => "user:write:user",
             Self::UpdateUser => "user:update:user",
+            Self::DeleteUser => "user:delete:user",
+            Self::SetUserStatus => "user:update:status",
             Self::ListAssistants => "user:read:list_assistants",
             Self::AddAssistants => "user:write:assistant",
             Self::RemoveAssistants | Self::RemoveAssistant => "user:delete:assistant",
@@ -101,7 +110,10 @@ impl Op {
             Self::ListUsers | Self::GetUser | Self::ListAssistants | Self::ListSchedulers => {
                 &["user:read:admin", "user:write:admin"]
             }
-            Self::UpdateUser
+            Self::CreateUser
+            | Self::UpdateUser
+            | Self::DeleteUser
+            | Self::SetUserStatus
             | Self::AddAssistants
             | Self::RemoveAssistants
             | Self::RemoveAssistant
@@ -125,7 +137,10 @@ impl Op {
         match self {
             Self::ListUsers => act.rest_list_users(request),
             Self::GetUser => act.rest_get_user(&subject),
+            Self::CreateUser => act.rest_create_user(request),
             Self::UpdateUser => act.rest_update_user(&subject, request),
+            Self::DeleteUser => act.rest_delete_user(&subject, request),
+            Self::SetUserStatus => act.rest_set_user_status(&subject, request),
             Self::ListAssistants => act.rest_list_assistants(&subject),
             Self::AddAssistants => act.rest_add_assistants(&subject, request),
             Self::RemoveAssistants => act.rest_remove_assistants(&subject, None),

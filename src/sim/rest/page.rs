@@ -6,7 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::clock::Timestamp;
-use crate::sim::answer::Refusal;
+use crate::sim::answer::{Answer, Refusal};
+use crate::sim::body::Object;
 use crate::sim::call::Request;
 
 /// A page token lives 15 minutes \[D].
@@ -15,7 +16,7 @@ const LIFE: Duration = Duration::from_secs(15 * 60);
 /// Which page of which list is wanted.
 #[derive(Debug)]
 pub(super) struct Page {
-    pub(super) size: usize,
+    size: usize,
     /// The place of the last row of the page before; 0 at the start.
     pub(super) after: u64,
     list: String,
@@ -39,8 +40,28 @@ impl Page {
         Ok(Self { size, after, list })
     }
 
+    /// The page as Zoom answers it. `rows` are those from its start on, each with its place; `total` counts the whole list.
+    pub(super) fn answer(
+        &self,
+        name: &str,
+        total: usize,
+        mut rows: impl Iterator<Item = (u64, Object)>,
+        now: Timestamp,
+    ) -> Answer {
+        let shown: Vec<(u64, Object)> = rows.by_ref().take(self.size).collect();
+        let last = shown.last().map(|(place, _)| *place).filter(|_| rows.next().is_some());
+        let body = Object::new()
+            .put("page_count", total.div_ceil(self.size))
+            .put("page_number", 1)
+            .put("page_size", self.size)
+            .put("total_records", total)
+            .put("next_page_token", self.next(last, now))
+            .list(name, shown.into_iter().map(|(_, row)| row));
+        Answer::object(200, body)
+    }
+
     /// The token of the page after the one that ends at `last`; empty where that was the end, as Zoom has it \[D].
-    pub(super) fn next(&self, last: Option<u64>, now: Timestamp) -> String {
+    fn next(&self, last: Option<u64>, now: Timestamp) -> String {
         last.map_or_else(String::new, |last| {
             URL_SAFE_NO_PAD.encode(format!("{last} {} {}", now.plus(LIFE).as_millis(), self.list))
         })

@@ -6,10 +6,13 @@ use crate::clock::Timestamp;
 use crate::sim::answer::{Answer, Refusal, rfc3339};
 use crate::sim::body::Object;
 use crate::sim::call::Request;
-use crate::sim::user::{CreationType, User, UserStatus};
-use crate::sim::world::{Act, WorldError};
+use crate::sim::user::{CreationType, NewUser, User, UserStatus};
+use crate::sim::world::Act;
 
 use super::page::Page;
+
+/// \[D U]
+const EMAIL_BYTES_MAX: usize = 128;
 
 impl User {
     /// One row of the list. Pending users have no id there \[D].
@@ -75,23 +78,14 @@ impl Act<'_> {
             None | Some("active") => UserStatus::Active,
             Some("inactive") => UserStatus::Inactive,
             Some("pending") => UserStatus::Pending,
-            Some(_) => return Err(Refusal::Validation { field: "status", message: "Invalid field.".to_owned() }),
+            Some(_) => return Err(invalid("status")),
         };
         let name = format!("users {}", status.as_str());
         let page = Page::of(request, name, self.account.quirks.page_size_max, self.now)?;
         let users = &self.account.users;
         let total = users.iter().filter(|user| user.status == status).count();
-        let mut rows = users.after(page.after).filter(|(_, user)| user.status == status);
-        let shown: Vec<(u64, &User)> = rows.by_ref().take(page.size).collect();
-        let last = shown.last().map(|(place, _)| *place).filter(|_| rows.next().is_some());
-        let body = Object::new()
-            .put("page_count", total.div_ceil(page.size))
-            .put("page_number", 1)
-            .put("page_size", page.size)
-            .put("total_records", total)
-            .put("next_page_token", page.next(last, self.now))
-            .list("users", shown.into_iter().map(|(_, user)| user.row()));
-        Ok(Answer::object(200, body))
+        let rows = users.after(page.after).filter(|(_, user)| user.status == status);
+        Ok(page.answer("users", total, rows.map(|(place, user)| (place, user.row())), self.now))
     }
 
     pub(super) fn rest_get_user(&self, key: &str) -> Result<Answer, Refusal> {
@@ -102,21 +96,85 @@ impl Act<'_> {
         Ok(Answer::object(200, user.details(&self.account.id, &self.account.owner_id, self.now)))
     }
 
+    /// Only what `user_info` needs to make somebody: no password, no features, no plans; and invitations are not counted.
+    pub(super) fn rest_create_user(&mut self, request: &Request) -> Result<Answer, Refusal> {
+        let body = request.object()?;
+        let creation = match body.get("action").and_then(Value::as_str) {
+            Some("create") => CreationType::Create,
+            Some("autoCreate") => CreationType::AutoCreate,
+            Some("custCreate") => CreationType::CustCreate,
+            Some("ssoCreate") => CreationType::SsoCreate,
+            _ => return Err(invalid("action")),
+        };
+        let info = body.get("user_info").and_then(Value::as_object).ok_or_else(|| invalid("user_info"))?;
+        let text = |key: &str| info.get(key).and_then(Value::as_str).unwrap_or_default();
+        let email = Some(text("email")).filter(|email| email.contains('@') && email.len() <= EMAIL_BYTES_MAX);
+        let kind = info.get("type").and_then(Value::as_i64).filter(|kind| matches!(kind, 1 | 2 | 4 | 99)); // [D U]
+        let id = self.create_user(NewUser {
+            email: email.ok_or_else(|| invalid("email"))?.to_owned(),
+            first_name: text("first_name").to_owned(),
+            last_name: text("last_name").to_owned(),
+            kind: kind.ok_or_else(|| invalid("type"))?,
+            creation,
+        })?;
+        let user = self.find(&id)?;
+        let body = Object::new()
+            .put("id", &user.id)
+            .put("email", &user.email)
+            .put("first_name", &user.first_name)
+            .put("last_name", &user.last_name)
+            .put("type", user.kind);
+        Ok(Answer::object(201, body))
+    }
+
     pub(super) fn rest_update_user(&mut self, key: &str, request: &Request) -> Result<Answer, Refusal> {
         let fields = request.object()?;
         let user = self.find(key)?;
         let known = |kind: &Value| matches!(kind.as_i64(), Some(1..=4)); // [D]; 3 is On-prem of old.
         if fields.get("type").is_some_and(|kind| !known(kind)) {
-            return Err(Refusal::Validation { field: "type", message: "Invalid field.".to_owned() });
+            return Err(invalid("type"));
         }
         if user.status == UserStatus::Pending {
             return Ok(Answer::empty(204)); // Success, and nothing is done [C SailPoint].
         }
         let id = user.id.clone();
-        match self.update_user(&id, &fields) {
-            Ok(()) => Ok(Answer::empty(204)),
-            Err(WorldError::Refused(refusal)) => Err(refusal),
-            Err(_) => Err(Refusal::NoSuchUser(id)),
-        }
+        self.update_user(&id, &fields)?;
+        Ok(Answer::empty(204))
     }
+
+    /// Out of the account, or gone for good \[D U]. What the user leaves cannot be transferred here, so nobody may ask for it.
+    pub(super) fn rest_delete_user(&mut self, key: &str, request: &Request) -> Result<Answer, Refusal> {
+        let id = self.find(key)?.id.clone();
+        let permanently = match request.param("action").as_deref() {
+            None | Some("disassociate") => false,
+            Some("delete") => true,
+            Some(_) => return Err(invalid("action")),
+        };
+        if request.param("transfer_email").is_some() {
+            return Err(invalid("transfer_email"));
+        }
+        self.remove_user(&id, permanently)?;
+        Ok(Answer::empty(204))
+    }
+
+    /// 200 and no body \[D U]. Whoever is so already stays so, and a pending user is left alone \[I].
+    pub(super) fn rest_set_user_status(&mut self, key: &str, request: &Request) -> Result<Answer, Refusal> {
+        let body = request.object()?;
+        let (id, status) = {
+            let user = self.find(key)?;
+            (user.id.clone(), user.status)
+        };
+        match (body.get("action").and_then(Value::as_str), status) {
+            (Some("activate"), UserStatus::Inactive) => self.activate(&id)?,
+            (Some("deactivate"), UserStatus::Active) => self.deactivate(&id)?,
+            // The clock is that of contact centres.
+            (Some("activate" | "deactivate" | "clock_in" | "clock_out"), _) => {}
+            _ => return Err(invalid("action")),
+        }
+        Ok(Answer::empty(200))
+    }
+}
+
+fn invalid(field: &'static str) -> Refusal {
+    Refusal::Validation { field, message: "Invalid field.".to_owned() }
 }

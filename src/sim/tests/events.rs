@@ -95,6 +95,41 @@ fn what_admins_do_to_users_has_an_operator() {
 }
 
 #[test]
+fn who_is_made_deactivated_and_removed_over_rest_has_the_events_of_the_portal() {
+    let fixture = watched();
+    let events = || told(&fixture).into_iter().map(|(event, _)| event).collect::<Vec<_>>();
+    let make = |action: &str, email: &str| {
+        let info = json!({ "email": email, "first_name": "Kim", "last_name": "Park", "type": 2 });
+        fixture.call("POST", "/users", &json!({ "action": action, "user_info": info }))
+    };
+    let (kim, answer) = ("kim@example.com", make("ssoCreate", "Kim@Example.com"));
+    let id = fixture.id("kim");
+    let expected = json!({ "id": id, "email": kim, "first_name": "Kim", "last_name": "Park", "type": 2 });
+    assert_eq!((answer.status, answer.value()), (201, expected));
+    assert_refused(&make("create", kim), 409, 1005, "User already in the account: kim@example.com");
+    assert_refused(&make("conjure", "lee@example.com"), 400, 300, "Validation Failed.");
+    assert_refused(&make("create", "lee"), 400, 300, "Validation Failed.");
+    assert_eq!(events(), ["user.created"]);
+
+    let set = |action: &str| fixture.call("PUT", &format!("/users/{id}/status"), &json!({ "action": action }));
+    for action in ["activate", "clock_in", "deactivate", "deactivate", "activate"] {
+        assert_eq!(set(action).status, 200, "{action}");
+    }
+    assert_refused(&set("retire"), 400, 300, "Validation Failed.");
+    assert_eq!(events(), ["user.deactivated", "user.activated"]);
+
+    let remove = |key: &str| fixture.call("DELETE", &format!("/users/{key}"), &Value::Null);
+    assert_eq!(remove(kim).status, 204);
+    assert_refused(&remove(kim), 404, 1001, "User does not exist: kim@example.com.");
+    assert_eq!(make("create", kim).status, 201);
+    assert_refused(&remove("kim@example.com?action=delete"), 400, 300, "Validation Failed.");
+    fixture.world.accept_invitation(ACCOUNT, kim).unwrap();
+    assert_refused(&remove("kim@example.com?transfer_email=dana@example.com"), 400, 300, "Validation Failed.");
+    assert_eq!(remove("kim@example.com?action=delete").status, 204);
+    assert_eq!(events(), ["user.disassociated", "user.created", "user.invitation_accepted", "user.deleted"]);
+}
+
+#[test]
 fn user_updated_tells_only_what_changed() {
     let fixture = watched();
     fixture.world.set_licence(ACCOUNT, "dana@example.com", 1).unwrap();

@@ -2,13 +2,13 @@
 //! Zoom over real HTTP in both directions. Time stands still unless a test moves it.
 //!
 //! A test does something at Zoom, drains, and looks at Zoom and at the audit log. When a [`TestApp`] goes, it fails on work
-//! that was left and on an audit log that does not add up.
+//! that was left, on calls that Zoom refused and nobody expected, and on an audit log that does not add up.
 
 mod scenarios;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use adjutant::event::signature::Secret;
 use adjutant::ids::{AccountId, AppName};
 use adjutant::job::{Effect, Job, JobState};
 use adjutant::rules::Rule;
-use adjutant::sim::{NewAccount, Sim, Subscription, World};
+use adjutant::sim::{Call, NewAccount, Sim, Subscription, World};
 use adjutant::store::{JobFilter, MemoryStore, Move, Selector, Store};
 use adjutant::web::accept::{AcceptSettings, Acceptor};
 use adjutant::web::webhook::{Receiver, ReceiverApp, ReceiverSettings};
@@ -65,6 +65,8 @@ pub(crate) struct TestApp {
     parts: Parts,
     address: SocketAddr,
     door: Option<Door>,
+    /// Method, part of the path and status of calls that Zoom may refuse.
+    refusals: Mutex<Vec<(&'static str, &'static str, u16)>>,
 }
 
 /// The public listener, open.
@@ -106,7 +108,8 @@ impl TestApp {
             settings: Settings::default(),
         };
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut app = Self { world, clock, store, sim, disk, roster, parts, address, door: None };
+        let refusals = Mutex::default();
+        let mut app = Self { world, clock, store, sim, disk, roster, parts, address, door: None, refusals };
         app.open().await;
         let url = format!("http://{}/webhooks/main", app.address);
         app.world.subscribe(ACCOUNT, Subscription::to_all(url, SECRET)).unwrap();
@@ -216,6 +219,18 @@ impl TestApp {
         all.into_iter().filter(|entry| entry.code == code).collect()
     }
 
+    /// Zoom will refuse such a call. Without this word for it a refusal fails the test, since work reads before it writes;
+    /// and so does the word without a refusal.
+    pub(crate) fn expect_refusal(&self, method: &'static str, path_contains: &'static str, status: u16) {
+        self.refusals.lock().unwrap().push((method, path_contains, status));
+    }
+
+    /// What Zoom itself refused, planned faults aside.
+    fn refused(&self) -> Vec<Call> {
+        let refused = |call: &Call| call.acted && call.status.is_some_and(|status| status >= 400);
+        self.world.calls().into_iter().filter(refused).collect()
+    }
+
     pub(crate) fn assistants(&self, user: &str) -> Vec<String> {
         self.world.assistants(ACCOUNT, user)
     }
@@ -240,9 +255,18 @@ impl Drop for TestApp {
             return;
         }
         let status = block_on(self.store.status()).unwrap();
-        let left = (status.unplanned, status.due, status.running);
-        assert!(left == (0, 0, 0), "left behind: unplanned, due, running = {left:?}");
+        let left = [status.unplanned, status.due, status.running, status.waiting, status.parked];
+        assert!(left == [0; 5], "left behind: unplanned, due, running, waiting, parked = {left:?}");
         assert_eq!(self.world.faults_left(), 0, "planned faults that nothing met");
+        let (mut refused, expected) = (self.refused(), self.refusals.lock().unwrap().clone());
+        for (method, path, status) in expected {
+            let before = refused.len();
+            refused.retain(|call| {
+                (call.method.as_str(), call.status) != (method, Some(status)) || !call.path.contains(path)
+            });
+            assert!(refused.len() < before, "expected, but not refused: {method} {path} {status}");
+        }
+        assert!(refused.is_empty(), "calls that nobody expected: {refused:#?}");
         let (entries, head) = (block_on(self.store.entries(0, usize::MAX)).unwrap(), block_on(self.store.tree_head()));
         let (mut tree, head) = (Frontier::default(), head.unwrap());
         for entry in &entries {

@@ -336,6 +336,8 @@ async fn what_zoom_could_not_deliver_comes_with_its_next_try() {
 async fn without_the_scope_the_work_parks_and_goes_on_once_the_scope_is_there() {
     let app = TestApp::start(&[ASSISTANT]).await;
     app.world.set_scopes(ACCOUNT, &["user:read:admin"]).unwrap();
+    app.expect_refusal("POST", "/assistants", 400);
+    app.expect_refusal("GET", "/users/", 401);
     licensed(&app, JILL);
     app.drain().await;
     assert_eq!(app.state().await, "parked scopes-missing");
@@ -346,12 +348,44 @@ async fn without_the_scope_the_work_parks_and_goes_on_once_the_scope_is_there() 
     assert_eq!(app.assistants(JILL), [API_USER]);
 }
 
+/// What the end of a test's app says is wrong.
+fn wrong_at_the_end(app: TestApp) -> String {
+    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(app)));
+    *dropped.unwrap_err().downcast::<String>().unwrap()
+}
+
 #[tokio::test]
 async fn a_test_that_leaves_work_behind_fails() {
     let app = TestApp::start(&[ASSISTANT]).await;
     licensed(&app, JILL);
     app.deliver().await;
-    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(app)));
-    let message = dropped.unwrap_err().downcast::<String>().unwrap();
-    assert!(message.contains("left behind: unplanned, due, running = (1, 0, 0)"), "{message}");
+    let left = "left behind: unplanned, due, running, waiting, parked = ";
+    let message = wrong_at_the_end(app);
+    assert!(message.contains(&format!("{left}[1, 0, 0, 0, 0]")), "{message}");
+
+    let app = TestApp::start(&[ASSISTANT]).await;
+    app.world.create_user(ACCOUNT, NewUser::basic(JILL)).unwrap();
+    app.drain().await;
+    let message = wrong_at_the_end(app);
+    assert!(message.contains(&format!("{left}[0, 0, 0, 1, 0]")), "{message}");
+}
+
+#[tokio::test]
+async fn a_test_fails_with_a_refusal_that_nobody_expected_and_without_one_that_was_expected() {
+    for expected in [false, true] {
+        let app = TestApp::start(&[ASSISTANT]).await;
+        licensed(&app, JILL);
+        app.drain().await;
+        if expected {
+            app.expect_refusal("GET", "/users/", 401);
+            app.expect_refusal("POST", "/assistants", 400);
+        }
+        app.world.revoke_tokens(ACCOUNT);
+        licensed(&app, "joan@acme.example");
+        app.drain().await;
+        assert_eq!(app.assistants("joan@acme.example"), [API_USER]);
+        let message = wrong_at_the_end(app);
+        let wrong = if expected { "not refused: POST /assistants 400" } else { "calls that nobody expected: [" };
+        assert!(message.contains(wrong), "{message}");
+    }
 }

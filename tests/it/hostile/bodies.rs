@@ -42,12 +42,13 @@ pub(super) fn cases() -> Vec<Case> {
             415,
             &signed(BODY).header("content-encoding", "identity").header("content-encoding", "gzip"),
         ),
-        refused("an empty encoding", 415, &signed(BODY).header("content-encoding", "")),
+        refused("an empty encoding beside one", 415, &signed(BODY).header("content-encoding", ", gzip")),
         refused(
             "gzip to an app that is not there",
             404,
             &signed(BODY).path("/webhooks/x").header("content-encoding", "gzip"),
         ),
+        stored("an empty encoding, which is none", &signed(BODY).header("content-encoding", "")),
         stored("no encoding, said aloud", &signed(BODY).header("content-encoding", "Identity")),
     ]
 }
