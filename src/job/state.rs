@@ -52,6 +52,8 @@ pub enum Input {
     Ask {
         at: Timestamp,
         by: DeliveryId,
+        /// The event's `event_ts`.
+        event_at: Option<Timestamp>,
     },
     /// An event says that something changed for what waits.
     Wake {
@@ -151,17 +153,23 @@ impl Job {
                 self.state = due(at);
             }
             // Whoever asks while it runs may have seen something newer than what the run read.
-            (JobState::Running { .. }, Input::Ask { by, .. }) => {
-                self.asked_by = by;
+            (JobState::Running { .. }, Input::Ask { by, event_at, .. }) => {
+                self.asked(by, event_at);
                 self.again = true;
             }
             (JobState::Running { .. }, Input::Wake { .. }) => self.again = true,
             // What went wrong before says nothing of what is there now.
-            (JobState::Waiting { .. } | JobState::Parked { cause: ParkCause::NotFound, .. }, Input::Ask { at, by }) => {
-                (self.asked_by, self.attempts) = (by, 0);
+            (
+                JobState::Waiting { .. } | JobState::Parked { cause: ParkCause::NotFound, .. },
+                Input::Ask { at, by, event_at },
+            ) => {
+                self.asked(by, event_at);
+                self.attempts = 0;
                 self.state = due(at);
             }
-            (JobState::Due { .. } | JobState::Parked { .. }, Input::Ask { by, .. }) => self.asked_by = by,
+            (JobState::Due { .. } | JobState::Parked { .. }, Input::Ask { by, event_at, .. }) => {
+                self.asked(by, event_at)
+            }
             (JobState::Due { .. } | JobState::Parked { .. }, Input::Wake { .. }) => {}
             (JobState::Waiting { .. }, Input::Wake { at })
             | (JobState::Due { .. } | JobState::Waiting { .. } | JobState::Parked { .. }, Input::Retry { at }) => {
@@ -183,11 +191,17 @@ impl Job {
         Ok(())
     }
 
+    /// The newest delivery is the one that came last; its event may be older than one that came before.
+    fn asked(&mut self, by: DeliveryId, event_at: Option<Timestamp>) {
+        self.asked_by = by;
+        self.event_at = self.event_at.max(event_at);
+    }
+
     fn settle(&mut self, at: Timestamp, to: Settled) {
         let again = std::mem::take(&mut self.again);
         self.state = match to {
             // It was asked for again meanwhile, so what it came to may be old news.
-            Settled::Done(_) | Settled::Waits(_) if again => {
+            Settled::Done(_) | Settled::Waits(_) | Settled::Parks(ParkCause::NotFound) if again => {
                 self.attempts = 0;
                 JobState::Due { at, why: Some("asked again while it ran".to_owned()) }
             }
@@ -225,6 +239,7 @@ mod tests {
             rule: RuleName::parse("rule").unwrap(),
             subject: Subject::User { id: Some(UserId::parse("u1").unwrap()), email: None },
             delivery: DeliveryId::from_number(1),
+            event_at: Some(NOW),
         };
         Job { attempts, again, state, ..new.into_job(JobId::from_number(1), Timestamp::EPOCH) }
     }
@@ -244,6 +259,10 @@ mod tests {
         Input::Settle { token, at: LATER, to }
     }
 
+    fn ask() -> Input {
+        Input::Ask { at: LATER, by: DeliveryId::from_number(2), event_at: None }
+    }
+
     fn inputs() -> Vec<(&'static str, Input)> {
         vec![
             ("claim", Input::Claim(Lease { token: 9, until: LATER })),
@@ -256,7 +275,7 @@ mod tests {
             ("parks", settle(TOKEN, Settled::Parks(ParkCause::AssistantsFull))),
             ("done, other lease", settle(8, Settled::Done(Effect::AlreadyRight))),
             ("lease ended", Input::LeaseEnded { at: LATER }),
-            ("ask", Input::Ask { at: LATER, by: DeliveryId::from_number(2) }),
+            ("ask", ask()),
             ("wake", Input::Wake { at: LATER }),
             ("cancel", Input::Cancel { at: LATER, why: "deleted".to_owned() }),
             ("retry", Input::Retry { at: LATER }),
@@ -339,8 +358,28 @@ mod tests {
     fn what_was_not_found_is_looked_for_again_when_an_event_tells_of_it() {
         let before = job(JobState::Parked { at: NOW, cause: ParkCause::NotFound }, 5, false);
         let mut after = before.clone();
-        after.apply(Input::Ask { at: LATER, by: DeliveryId::from_number(2) }).unwrap();
+        after.apply(ask()).unwrap();
         assert_eq!(cell(&before, &after), "due 0 asked");
+    }
+
+    #[test]
+    fn what_was_not_found_in_a_run_that_was_asked_again_is_looked_for_again() {
+        let before = job(states()[1].clone(), 5, true);
+        let mut after = before.clone();
+        after.apply(settle(TOKEN, Settled::Parks(ParkCause::NotFound))).unwrap();
+        assert_eq!(cell(&before, &after), "due 0");
+    }
+
+    #[test]
+    fn a_job_knows_the_newest_of_the_events_that_asked_for_it_in_whatever_order_they_came() {
+        let mut job = job(states()[0].clone(), 0, false);
+        for (event_at, newest) in [(None, NOW), (Some(LATER), LATER), (Some(NOW), LATER)] {
+            job.apply(Input::Ask { at: LATER, by: DeliveryId::from_number(2), event_at }).unwrap();
+            assert_eq!(job.event_at, Some(newest));
+        }
+        assert!(job.is_asked_after(Some(NOW)));
+        assert!(!job.is_asked_after(Some(LATER)), "in the same millisecond the order in which they came counts");
+        assert!(!job.is_asked_after(None));
     }
 
     #[test]

@@ -101,6 +101,8 @@ pub enum Verdict {
     /// was seen before makes no new job where one was made for it already.
     Work {
         meaning: Option<Meaning>,
+        /// The event's `event_ts`.
+        event_at: Option<Timestamp>,
         steps: Vec<Step>,
     },
     Duplicate {
@@ -317,7 +319,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///   decision with it within the window is `repeated`: it makes no job, but merges, wakes and cancels as ever, and the
     ///   moment that is remembered stays. For a replayed delivery it is not looked at, only remembered.
     /// - `Wake` and `Cancel` go to all unfinished jobs of the decision's account whose subject is the same, whatever
-    ///   their app and rule.
+    ///   their app and rule; `Cancel` not to those that a newer event asked for ([`Job::is_asked_after`]).
     /// - The delivery's status becomes `Planned` with the code, or `Parked` with `unreadable` or `unclaimed`. `jobs` are
     ///   those made, merged, cancelled, and woken (moved from `waiting`, or marked [`Job::again`]), ascending, each once.
     /// - Entries: [`Kind::Decision`] with `nothing`, `work`, `repeated`, `duplicate`, `unreadable` or `unclaimed` and the

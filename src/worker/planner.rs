@@ -160,7 +160,11 @@ impl Planner {
         }
         let note = account.and_then(|account| self.attention(account, &event));
         let steps = rules::plan(&event, roster.rules());
-        let verdict = if steps.is_empty() { Verdict::Nothing } else { Verdict::Work { meaning: event.meaning, steps } };
+        let verdict = if steps.is_empty() {
+            Verdict::Nothing
+        } else {
+            Verdict::Work { meaning: event.meaning, event_at: event.at, steps }
+        };
         (decide(id, event.name, verdict), note)
     }
 

@@ -107,7 +107,7 @@ async fn fill(store: &MemoryStore) {
             delivery: receipt.delivery(),
             account: Some(account()),
             event: "user.created".to_owned(),
-            verdict: Verdict::Work { meaning: None, steps },
+            verdict: Verdict::Work { meaning: None, event_at: None, steps },
         };
         store.record_plan(vec![decision], NOW).await.unwrap();
         let Some(outcome) = outcome else { continue };

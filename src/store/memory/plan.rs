@@ -31,6 +31,7 @@ struct Planning {
     account: AccountId,
     /// Whether jobs may be made: not where the event's meaning was seen before.
     fresh: bool,
+    event_at: Option<Timestamp>,
     at: Timestamp,
 }
 
@@ -79,11 +80,11 @@ impl World {
                 let named = account.as_ref().map_or("no account", AccountId::as_str);
                 ("unclaimed", format!("{event}: for {named}"), Some(Fate::Unclaimed(account)))
             }
-            Verdict::Work { meaning, steps } => match &account {
+            Verdict::Work { meaning, event_at, steps } => match &account {
                 Some(account) => {
                     let (app, account) = (app.clone(), account.clone());
                     let fresh = replayed || !self.was_seen(&app, &account, meaning, at);
-                    let planning = Planning { delivery, app, account, fresh, at };
+                    let planning = Planning { delivery, app, account, fresh, event_at, at };
                     for step in steps {
                         self.take(&planning, step, &mut done);
                     }
@@ -141,7 +142,9 @@ impl World {
             }
             Step::Cancel { subject, why } => {
                 for job in self.unfinished_about(&planning.account, &subject) {
-                    if self.apply(job.id, Input::Cancel { at, why: why.clone() }) {
+                    if !job.is_asked_after(planning.event_at)
+                        && self.apply(job.id, Input::Cancel { at, why: why.clone() })
+                    {
                         done.touched.insert(job.id);
                         done.cancelled.push(job);
                     }
@@ -151,11 +154,11 @@ impl World {
     }
 
     fn ensure(&mut self, planning: &Planning, rule: RuleName, subject: Subject, done: &mut Done) {
-        let Planning { delivery, at, .. } = *planning;
+        let Planning { delivery, event_at, at, .. } = *planning;
         let (app, account) = (planning.app.clone(), planning.account.clone());
         let mut same = self.unfinished_about(&account, &subject).into_iter();
         if let Some(job) = same.find(|job| job.app == app && job.rule == rule) {
-            self.apply(job.id, Input::Ask { at, by: delivery });
+            self.apply(job.id, Input::Ask { at, by: delivery, event_at });
             if let Some(job) = self.jobs.get_mut(&job.id) {
                 job.subject.learn(&subject);
             }
@@ -164,7 +167,8 @@ impl World {
         } else if planning.fresh {
             self.jobs_made += 1;
             let id = JobId::from_number(self.jobs_made);
-            self.jobs.insert(id, NewJob { app, account, rule, subject, delivery }.into_job(id, at));
+            let new = NewJob { app, account, rule, subject, delivery, event_at };
+            self.jobs.insert(id, new.into_job(id, at));
             done.touched.insert(id);
             done.made_or_merged = true;
         }

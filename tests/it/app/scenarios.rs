@@ -176,6 +176,50 @@ async fn a_deleted_user_takes_the_waiting_work_along() {
 }
 
 #[tokio::test]
+async fn a_deactivation_that_comes_late_does_not_undo_the_activation_after_it() {
+    let mut app = TestApp::start(&[ASSISTANT]).await;
+    app.world.add_user(ACCOUNT, NewUser::licensed(JILL)).unwrap();
+    app.close().await;
+    app.world.deactivate(ACCOUNT, JILL).unwrap();
+    app.drain().await;
+    app.restart().await;
+    app.clock.advance(Duration::from_secs(1));
+    // Without the licence, which the deactivation took.
+    app.world.activate(ACCOUNT, JILL).unwrap();
+    app.drain().await;
+    assert_eq!(app.state().await, "waiting user-unlicensed");
+    let came = app.entries("stored").await.len();
+    app.advance(Duration::from_secs(301)).await;
+    assert_eq!(app.entries("stored").await.len(), came + 1, "Zoom delivered the deactivation after all");
+    assert_eq!(app.state().await, "waiting user-unlicensed");
+    app.world.set_licence(ACCOUNT, JILL, 2).unwrap();
+    app.drain().await;
+    assert_eq!((app.assistants(JILL).len(), app.jobs().await.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_creation_that_comes_after_the_end_of_the_user_grants_nothing() {
+    for (delete, state) in [(false, "waiting user-inactive"), (true, "parked not-found")] {
+        let mut app = TestApp::start(&[ASSISTANT]).await;
+        app.close().await;
+        licensed(&app, JILL);
+        app.drain().await;
+        app.restart().await;
+        app.clock.advance(Duration::from_secs(1));
+        if delete {
+            app.world.delete_user(ACCOUNT, JILL).unwrap();
+        } else {
+            app.world.deactivate(ACCOUNT, JILL).unwrap();
+        }
+        app.drain().await;
+        assert_eq!(app.jobs().await.len(), 0);
+        app.advance(Duration::from_secs(301)).await;
+        app.advance(HOUR).await;
+        assert_eq!((app.state().await.as_str(), app.world.count_calls("POST", "/assistants")), (state, 0));
+    }
+}
+
+#[tokio::test]
 async fn at_the_hours_limit_the_rest_waits_for_the_next_hour_with_one_notice() {
     let app = TestApp::start(&[&format!("{ASSISTANT}\nmax_changes_per_hour = 2")]).await;
     for n in 0..5 {

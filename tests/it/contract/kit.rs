@@ -58,11 +58,16 @@ pub(crate) fn ensure(rule_name: &str, subject: Subject) -> Step {
 }
 
 pub(crate) fn work(steps: Vec<Step>) -> Verdict {
-    Verdict::Work { meaning: None, steps }
+    Verdict::Work { meaning: None, event_at: None, steps }
 }
 
 pub(crate) fn meant(meaning: u8, steps: Vec<Step>) -> Verdict {
-    Verdict::Work { meaning: Some(Meaning([meaning; 16])), steps }
+    Verdict::Work { meaning: Some(Meaning([meaning; 16])), event_at: None, steps }
+}
+
+/// Of an event that happened then.
+pub(crate) fn happened(event_at: Timestamp, steps: Vec<Step>) -> Verdict {
+    Verdict::Work { meaning: None, event_at: Some(event_at), steps }
 }
 
 pub(crate) fn call(category: &str, status: Option<u16>) -> Call {
@@ -320,7 +325,7 @@ impl Names {
             other => format!("{other:?}"),
         };
         format!(
-            "{} {} {} {} {:?} made {} by {} asked by {} attempts {} again {}: {state}",
+            "{} {} {} {} {:?} made {} by {} asked by {} of {:?} attempts {} again {}: {state}",
             self.job(job.id),
             job.app,
             job.account,
@@ -329,6 +334,7 @@ impl Names {
             job.made_at,
             self.delivery(job.made_by),
             self.delivery(job.asked_by),
+            job.event_at,
             job.attempts,
             job.again,
         )

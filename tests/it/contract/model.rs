@@ -98,6 +98,7 @@ enum Decided {
     Nothing,
     Work {
         meaning: Option<u8>,
+        event_at: Option<Timestamp>,
         steps: Vec<Step>,
     },
     /// Work that names no account.
@@ -174,7 +175,8 @@ impl Generator {
             _ => {
                 let meaning = u8::try_from(self.below(6)).unwrap();
                 let steps = (0..self.below(4)).map(|_| self.step()).collect();
-                Decided::Work { meaning: self.maybe(50, meaning), steps }
+                let event_at = START.plus(SECOND * u32::try_from(self.below(4)).unwrap());
+                Decided::Work { meaning: self.maybe(50, meaning), event_at: self.maybe(70, event_at), steps }
             }
         }
     }
@@ -303,14 +305,15 @@ impl<H: Harness> Side<H> {
     }
 
     fn decision(&self, number: usize, of: &str, decided: &Decided) -> Decision {
-        let work = |meaning: Option<u8>, steps: &[Step]| Verdict::Work {
+        let work = |meaning: Option<u8>, event_at: Option<Timestamp>, steps: &[Step]| Verdict::Work {
             meaning: meaning.map(|meaning| Meaning([meaning; 16])),
+            event_at,
             steps: steps.to_vec(),
         };
         let verdict = match decided {
             Decided::Nothing => Verdict::Nothing,
-            Decided::Work { meaning, steps } => work(*meaning, steps),
-            Decided::Homeless => work(None, &[]),
+            Decided::Work { meaning, event_at, steps } => work(*meaning, *event_at, steps),
+            Decided::Homeless => work(None, None, &[]),
             Decided::Duplicate(of) => Verdict::Duplicate { of: self.delivery(*of) },
             Decided::Unreadable => Verdict::Unreadable { why: "no JSON".to_owned() },
             Decided::Unclaimed(named) => Verdict::Unclaimed { account: named.map(account) },

@@ -35,6 +35,7 @@ struct Planning {
     account: AccountId,
     /// Whether jobs may be made: not where the event's meaning was seen before.
     fresh: bool,
+    event_at: Option<Timestamp>,
     at: Timestamp,
 }
 
@@ -108,9 +109,9 @@ impl State {
                 let said = self.said_of(account.as_ref(), note, false);
                 ("unclaimed", said, Fate::Aside(AsideFor::Unclaimed(named)))
             }
-            Verdict::Work { meaning, steps } => {
+            Verdict::Work { meaning, event_at, steps } => {
                 let Some(account) = account.clone() else { return };
-                let decided = self.work(delivery, &app, &account, meaning, steps, at, &mut done);
+                let decided = self.work(delivery, &app, &account, (meaning, event_at), steps, at, &mut done);
                 let said = match self.only_job(&done) {
                     Some(job) => self.sealed_detail(Some(&account), &detail_of(&job, event, None)),
                     None => self.said_of(Some(&account), event.clone(), is_plain(&event)),
@@ -161,7 +162,7 @@ impl State {
         delivery: DeliveryId,
         app: &AppName,
         account: &AccountId,
-        meaning: Option<Meaning>,
+        (meaning, event_at): (Option<Meaning>, Option<Timestamp>),
         steps: Vec<Step>,
         at: Timestamp,
         done: &mut Done,
@@ -173,7 +174,7 @@ impl State {
         let replayed = self.replayed.contains(&delivery.number());
         let seen = print.is_some_and(|print| self.was_seen(&print, at));
         let fresh = replayed || !seen;
-        let planning = Planning { delivery, app: app.clone(), account: account.clone(), fresh, at };
+        let planning = Planning { delivery, app: app.clone(), account: account.clone(), fresh, event_at, at };
         for step in steps {
             self.take(&planning, step, done);
         }
@@ -212,7 +213,9 @@ impl State {
             }
             Step::Cancel { subject, why } => {
                 for job in self.jobs.about(&planning.account, &subject) {
-                    if self.move_on(&job, Input::Cancel { at, why: why.clone() }) {
+                    if !job.is_asked_after(planning.event_at)
+                        && self.move_on(&job, Input::Cancel { at, why: why.clone() })
+                    {
                         done.touched.insert(job.id);
                         done.cancelled.push(job);
                     }
@@ -222,12 +225,12 @@ impl State {
     }
 
     fn ensure(&mut self, planning: &Planning, rule: RuleName, subject: Subject, done: &mut Done) {
-        let Planning { delivery, at, .. } = *planning;
+        let Planning { delivery, event_at, at, .. } = *planning;
         let mut same = self.jobs.about(&planning.account, &subject).into_iter();
         if let Some(job) = same.find(|job| job.app == planning.app && job.rule == rule) {
             let mut asked = Job::clone(&job);
             // Legal for every unfinished job.
-            let _asked = asked.apply(Input::Ask { at, by: delivery });
+            let _asked = asked.apply(Input::Ask { at, by: delivery, event_at });
             asked.subject.learn(&subject);
             self.change_job(asked);
             done.touched.insert(job.id);
@@ -235,7 +238,7 @@ impl State {
         } else if planning.fresh {
             let id = self.jobs.next_id();
             let (app, account) = (planning.app.clone(), planning.account.clone());
-            self.change_job(NewJob { app, account, rule, subject, delivery }.into_job(id, at));
+            self.change_job(NewJob { app, account, rule, subject, delivery, event_at }.into_job(id, at));
             done.touched.insert(id);
             done.made_or_merged = true;
         }

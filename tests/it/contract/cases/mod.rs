@@ -52,6 +52,9 @@ macro_rules! every_case {
                 a_wake_during_a_run_makes_the_job_run_once_more
                 a_cancellation_ends_all_unfinished_work_for_its_subject_and_nothing_else
                 a_cancellation_reaches_waiting_and_parked_work_too
+                an_older_cancellation_leaves_what_a_newer_event_asked_for
+                a_cancellation_leaves_a_run_that_a_newer_event_asked_for
+                where_an_event_does_not_say_when_it_happened_the_last_to_come_counts
                 steps_are_taken_in_order
                 a_batch_with_one_bad_decision_writes_nothing
                 what_cannot_be_understood_or_has_no_home_is_set_aside

@@ -8,8 +8,8 @@ use adjutant::store::{Decision, DeliveryStatus, StoreError, Verdict};
 
 use crate::contract::Harness;
 use crate::contract::kit::{
-    DAY, HOUR, Kit, SECOND, account, app, assert_conflict, changed, email, ensure, meant, meeting, rule, user,
-    user_with_email, work,
+    DAY, HOUR, Kit, SECOND, account, app, assert_conflict, changed, email, ensure, happened, meant, meeting, rule,
+    user, user_with_email, work,
 };
 
 fn waits() -> Outcome {
@@ -234,6 +234,46 @@ pub(crate) async fn a_cancellation_reaches_waiting_and_parked_work_too<H: Harnes
     kit.run(Outcome::Park(ParkCause::NotFound)).await;
     kit.event(work(vec![cancel(user("u1"))])).await;
     assert_eq!((kit.state(waiting).await, kit.state(parked[0]).await), ("cancelled", "cancelled"));
+}
+
+pub(crate) async fn an_older_cancellation_leaves_what_a_newer_event_asked_for<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let (older, newer) = (kit.now, kit.now.plus(SECOND));
+    let asks = || vec![ensure("assist", user("u1"))];
+    let (_, jobs) = kit.event(happened(newer, asks())).await;
+    // What came last happened first, and does not make the job any older.
+    kit.event(happened(older, asks())).await;
+    kit.run(waits()).await;
+    kit.restart().await;
+    let (code, touched) = kit.event(happened(older, vec![cancel(user("u1"))])).await;
+    assert_eq!((code.as_str(), touched), ("work", Vec::new()));
+    assert_eq!(kit.state(jobs[0]).await, "waiting");
+    kit.event(happened(newer, vec![cancel(user("u1"))])).await;
+    assert_eq!(kit.state(jobs[0]).await, "cancelled", "of two in one millisecond the last to come counts");
+}
+
+pub(crate) async fn a_cancellation_leaves_a_run_that_a_newer_event_asked_for<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let (older, newer) = (kit.now.plus(SECOND), kit.now.plus(2 * SECOND));
+    let (_, jobs) = kit.event(happened(kit.now, vec![ensure("assist", user("u1"))])).await;
+    let leased = kit.started().await;
+    kit.event(happened(newer, vec![ensure("assist", user("u1"))])).await;
+    kit.event(happened(older, vec![cancel(user("u1"))])).await;
+    kit.settle(leased, waits()).await;
+    assert_eq!(kit.state(jobs[0]).await, "due", "it looks again, since somebody asked while it ran");
+    kit.run(changed()).await;
+    assert_eq!(kit.state(jobs[0]).await, "done");
+}
+
+pub(crate) async fn where_an_event_does_not_say_when_it_happened_the_last_to_come_counts<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let later = kit.now.plus(SECOND);
+    for (asked_at, cancelled_at) in [(None, Some(later)), (Some(later), None), (None, None)] {
+        let verdict = |event_at, step| Verdict::Work { meaning: None, event_at, steps: vec![step] };
+        let (_, jobs) = kit.event(verdict(asked_at, ensure("assist", user("u1")))).await;
+        kit.event(verdict(cancelled_at, cancel(user("u1")))).await;
+        assert_eq!(kit.state(jobs[0]).await, "cancelled");
+    }
 }
 
 pub(crate) async fn steps_are_taken_in_order<H: Harness>() {
