@@ -100,6 +100,9 @@ pub struct Job {
     pub attempts: u32,
     /// Somebody asked again while it ran: it runs once more when it ends.
     pub again: bool,
+    /// The first of the snoozes that it has had in a row; none where its newest attempt came to something else. Those for
+    /// the next budget are not counted, see [`Snooze`].
+    pub snoozed_since: Option<Timestamp>,
     pub state: JobState,
 }
 
@@ -139,6 +142,7 @@ impl NewJob {
             event_at: self.event_at,
             attempts: 0,
             again: false,
+            snoozed_since: None,
             state: JobState::Due { at, why: None },
         }
     }

@@ -84,6 +84,11 @@ pub enum Settled {
         until: Timestamp,
         why: String,
     },
+    /// Uses no attempt, and is no part of a row of snoozes.
+    NextBudget {
+        until: Timestamp,
+        why: String,
+    },
     /// Uses no attempt.
     Waits(WaitReason),
     Retries {
@@ -173,7 +178,7 @@ impl Job {
             (JobState::Due { .. } | JobState::Parked { .. }, Input::Wake { .. }) => {}
             (JobState::Waiting { .. }, Input::Wake { at })
             | (JobState::Due { .. } | JobState::Waiting { .. } | JobState::Parked { .. }, Input::Retry { at }) => {
-                self.attempts = 0;
+                (self.attempts, self.snoozed_since) = (0, None);
                 self.state = due(at);
             }
             (
@@ -199,6 +204,7 @@ impl Job {
 
     fn settle(&mut self, at: Timestamp, to: Settled) {
         let again = std::mem::take(&mut self.again);
+        let snoozed_since = self.snoozed_since.take();
         self.state = match to {
             // It was asked for again meanwhile, so what it came to may be old news.
             Settled::Done(_) | Settled::Waits(_) | Settled::Parks(ParkCause::NotFound) if again => {
@@ -207,6 +213,11 @@ impl Job {
             }
             Settled::Done(effect) => JobState::Done { at, effect },
             Settled::Snoozed { until, why } => {
+                self.attempts = self.attempts.saturating_sub(1);
+                self.snoozed_since = snoozed_since.or(Some(at));
+                JobState::Due { at: until, why: Some(why) }
+            }
+            Settled::NextBudget { until, why } => {
                 self.attempts = self.attempts.saturating_sub(1);
                 JobState::Due { at: until, why: Some(why) }
             }
@@ -270,6 +281,7 @@ mod tests {
             ("start, other lease", Input::Start { token: 8 }),
             ("done", settle(TOKEN, Settled::Done(Effect::AlreadyRight))),
             ("snoozed", settle(TOKEN, Settled::Snoozed { until: LATER, why: "429".to_owned() })),
+            ("next budget", settle(TOKEN, Settled::NextBudget { until: LATER, why: "hour".to_owned() })),
             ("waits", settle(TOKEN, Settled::Waits(WaitReason::UserUnlicensed))),
             ("retries", settle(TOKEN, Settled::Retries { at: LATER, error: "503".to_owned() })),
             ("parks", settle(TOKEN, Settled::Parks(ParkCause::AssistantsFull))),
@@ -291,6 +303,7 @@ mod tests {
         ("start, other lease", ["-", "-", "-", "-", "-", "-"]),
         ("done", ["-", "done", "-", "-", "-", "-"]),
         ("snoozed", ["-", "due 2", "-", "-", "-", "-"]),
+        ("next budget", ["-", "due 2", "-", "-", "-", "-"]),
         ("waits", ["-", "waiting 2", "-", "-", "-", "-"]),
         ("retries", ["-", "due", "-", "-", "-", "-"]),
         ("parks", ["-", "parked", "-", "-", "-", "-"]),
@@ -371,6 +384,32 @@ mod tests {
     }
 
     #[test]
+    fn a_row_of_snoozes_began_with_its_first_and_ends_with_anything_else() {
+        let snooze = |at| {
+            let to = Settled::Snoozed { until: LATER, why: "429".to_owned() };
+            (Input::Settle { token: TOKEN, at, to }, Some(NOW))
+        };
+        let ends = |to| (settle(TOKEN, to), None);
+        let mut job = job(states()[0].clone(), 0, false);
+        for (input, since) in [
+            snooze(NOW),
+            snooze(LATER),
+            ends(Settled::NextBudget { until: LATER, why: "hour".to_owned() }),
+            snooze(NOW),
+            ends(Settled::Retries { at: LATER, error: "503".to_owned() }),
+            snooze(NOW),
+        ] {
+            job.state = states()[1].clone();
+            job.apply(input).unwrap();
+            assert_eq!(job.snoozed_since, since);
+        }
+        job.apply(Input::Ask { at: LATER, by: DeliveryId::from_number(2), event_at: None }).unwrap();
+        assert_eq!(job.snoozed_since, Some(NOW), "another event says nothing about the limit");
+        job.apply(Input::Retry { at: LATER }).unwrap();
+        assert_eq!(job.snoozed_since, None);
+    }
+
+    #[test]
     fn a_job_knows_the_newest_of_the_events_that_asked_for_it_in_whatever_order_they_came() {
         let mut job = job(states()[0].clone(), 0, false);
         for (event_at, newest) in [(None, NOW), (Some(LATER), LATER), (Some(NOW), LATER)] {
@@ -390,7 +429,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_happens_a_job_stays_sound(steps in proptest::collection::vec(0_usize..16, 0..60)) {
+        fn whatever_happens_a_job_stays_sound(steps in proptest::collection::vec(0_usize..17, 0..60)) {
             let mut job = job(JobState::Due { at: NOW, why: None }, 0, false);
             let (mut started, mut token) = (0_u32, TOKEN);
             for step in steps {

@@ -33,6 +33,9 @@ const INEFFECTIVE_ATTEMPTS: u32 = 3;
 const SHARE_FROM_USERS: u64 = 50;
 /// The shortest time that a rate limit puts a job off for: one that is over already must not spin.
 const SNOOZE_MIN: Duration = Duration::from_millis(250);
+/// A rate limit that lasts so long is a budget of the day: all others are over within minutes. In the last hour of the day
+/// the two cannot be told apart, which is harmless: after midnight they can.
+const OF_THE_DAY: Duration = Duration::from_secs(3600);
 
 /// What all tasks share.
 #[derive(Debug, Clone)]
@@ -63,7 +66,7 @@ pub async fn run(
         Mode::Enforce => Hand::Enforce(guard),
     };
     if let (Mode::Enforce, Some((at, why))) = (rule.mode, ctx.facts.is_put_off(job, ctx.clock.now())) {
-        return Ok(Outcome::Snooze(Snooze::Until { at, why }));
+        return Ok(Outcome::Snooze(Snooze::NextBudget { at, why }));
     }
     let task = Task { job, rule, account, zoom, hand, ctx };
     let ended = match (&job.subject, rule.subject) {
@@ -80,7 +83,7 @@ pub async fn run(
         Err(End::Outcome(outcome)) => Ok(outcome),
         Err(End::NextHour { at, notice }) => {
             ctx.facts.put_off(job, at, &notice);
-            Ok(Outcome::Snooze(Snooze::Until { at, why: notice }))
+            Ok(Outcome::Snooze(Snooze::NextBudget { at, why: notice }))
         }
         Err(End::Store(error)) => Err(error),
     }
@@ -148,8 +151,11 @@ impl Task<'_> {
         use crate::job::WaitReason::{MeetingInProgress, UserPending, UserUnlicensed};
         match error {
             ZoomError::Limited { until, why } => {
-                let at = until.max(self.ctx.clock.now().plus(SNOOZE_MIN));
-                End::Outcome(Outcome::Snooze(Snooze::Until { at, why }))
+                let now = self.ctx.clock.now();
+                let at = until.max(now.plus(SNOOZE_MIN));
+                let is_of_the_day = until.since(now) >= OF_THE_DAY;
+                let snooze = if is_of_the_day { Snooze::NextBudget { at, why } } else { Snooze::Until { at, why } };
+                End::Outcome(Outcome::Snooze(snooze))
             }
             ZoomError::Transient(_) | ZoomError::Unreadable(_) | ZoomError::AlreadyGranted => {
                 End::retry(error.to_string())

@@ -289,7 +289,9 @@ fn told(outcome: &Outcome) -> (&'static str, String) {
         Outcome::Done(Effect::AlreadyRight) => ("already-right", String::new()),
         Outcome::Done(Effect::WouldChange { what }) => ("would-change", what.clone()),
         Outcome::Done(Effect::NotApplicable { why }) => ("not-applicable", why.clone()),
-        Outcome::Snooze(Snooze::Until { at, why }) => ("snoozed", format!("until {at}: {why}")),
+        Outcome::Snooze(Snooze::Until { at, why } | Snooze::NextBudget { at, why }) => {
+            ("snoozed", format!("until {at}: {why}"))
+        }
         Outcome::Snooze(Snooze::ForEvent(reason)) => ("waits", reason.to_string()),
         Outcome::Retry { error } => ("retries", error.clone()),
         Outcome::Park(cause) => ("parked", cause.to_string()),
@@ -300,6 +302,7 @@ fn settled(outcome: Outcome, job: &Job, backoff: Backoff, now: Timestamp, unit: 
     match outcome {
         Outcome::Done(effect) => Settled::Done(effect),
         Outcome::Snooze(Snooze::Until { at, why }) => Settled::Snoozed { until: at, why },
+        Outcome::Snooze(Snooze::NextBudget { at, why }) => Settled::NextBudget { until: at, why },
         Outcome::Snooze(Snooze::ForEvent(reason)) => Settled::Waits(reason),
         Outcome::Retry { error } => match backoff.after(job.attempts, unit) {
             Some(delay) => Settled::Retries { at: now.plus(delay), error },

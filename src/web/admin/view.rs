@@ -26,6 +26,8 @@ pub struct JobView {
     /// What a person can do.
     pub advice: Option<String>,
     pub attempts: u32,
+    /// The first of the snoozes that it has had in a row.
+    pub snoozed_since: Option<String>,
     pub made_at: String,
     pub made_by: String,
     pub asked_by: String,
@@ -55,6 +57,7 @@ impl From<&Job> for JobView {
             cause: cause.map(str::to_owned),
             advice,
             attempts: job.attempts,
+            snoozed_since: job.snoozed_since.map(|since| since.to_string()),
             made_at: job.made_at.to_string(),
             made_by: job.made_by.to_string(),
             asked_by: job.asked_by.to_string(),

@@ -325,7 +325,7 @@ impl Names {
             other => format!("{other:?}"),
         };
         format!(
-            "{} {} {} {} {:?} made {} by {} asked by {} of {:?} attempts {} again {}: {state}",
+            "{} {} {} {} {:?} made {} by {} asked by {} of {:?} attempts {} again {} snoozed since {:?}: {state}",
             self.job(job.id),
             job.app,
             job.account,
@@ -337,6 +337,7 @@ impl Names {
             job.event_at,
             job.attempts,
             job.again,
+            job.snoozed_since,
         )
     }
 

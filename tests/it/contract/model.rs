@@ -183,15 +183,16 @@ impl Generator {
 
     fn outcome(&self, now: Timestamp) -> Outcome {
         let what = || "x".to_owned();
-        match self.below(10) {
+        match self.below(11) {
             0 | 1 => Outcome::Done(Effect::Changed { what: what() }),
             2 => Outcome::Done(Effect::AlreadyRight),
             3 => Outcome::Done(Effect::NotApplicable { why: what() }),
             4 => {
                 Outcome::Snooze(Snooze::Until { at: now.plus(self.pick(&[Duration::ZERO, SECOND, HOUR])), why: what() })
             }
+            6 => Outcome::Snooze(Snooze::NextBudget { at: now.plus(SECOND), why: what() }),
             5 => Outcome::Snooze(Snooze::ForEvent(WaitReason::UserPending)),
-            6 | 7 => Outcome::Retry { error: what() },
+            7 | 10 => Outcome::Retry { error: what() },
             8 => Outcome::Park(ParkCause::OverShare { rule: "assist".to_owned() }),
             _ => Outcome::Park(ParkCause::NotFound),
         }

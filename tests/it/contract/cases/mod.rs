@@ -99,6 +99,7 @@ macro_rules! every_case {
                 nothing_is_settled_that_was_not_started
                 every_outcome_leads_to_its_state_and_is_told_by_its_code
                 a_retry_backs_off_with_jitter_and_parks_when_the_attempts_are_used_up
+                a_row_of_snoozes_goes_on_over_a_restart_and_ends_with_anything_else
                 snoozing_and_waiting_give_the_attempt_back
                 work_that_took_longer_than_its_lease_still_counts_where_nobody_else_took_it
                 a_settle_under_a_lost_lease_writes_nothing
