@@ -103,6 +103,10 @@ pub struct Job {
     /// The first of the snoozes that it has had in a row; none where its newest attempt came to something else. Those for
     /// the next budget are not counted, see [`Snooze`].
     pub snoozed_since: Option<Timestamp>,
+    /// The UTC hour in which its change was last counted against its rule's limits: tried again, it is the same change.
+    pub counted: Option<i64>,
+    /// When a person last retried it.
+    pub retried_at: Option<Timestamp>,
     pub state: JobState,
 }
 
@@ -143,6 +147,8 @@ impl NewJob {
             attempts: 0,
             again: false,
             snoozed_since: None,
+            counted: None,
+            retried_at: None,
             state: JobState::Due { at, why: None },
         }
     }

@@ -187,7 +187,7 @@ impl fmt::Display for ParkCause {
             Self::NotEffective { detail } => write!(f, "Zoom answered success, but it did not happen: {detail}"),
             Self::ApiUserUnusable { detail } => write!(f, "no API user can be granted: {detail}"),
             Self::OverShare { rule } => {
-                write!(f, "rule {rule} changed more than its max_changes_percent of the account")
+                write!(f, "rule {rule} came to its max_changes_percent of the account and is stopped")
             }
             Self::AttemptsUsedUp { error } => write!(f, "all attempts are used up; the last one: {error}"),
             Self::Panicked { message } => write!(f, "a defect in adjutant stopped it: {message}"),

@@ -176,9 +176,12 @@ impl Job {
                 self.asked(by, event_at)
             }
             (JobState::Due { .. } | JobState::Parked { .. }, Input::Wake { .. }) => {}
-            (JobState::Waiting { .. }, Input::Wake { at })
-            | (JobState::Due { .. } | JobState::Waiting { .. } | JobState::Parked { .. }, Input::Retry { at }) => {
-                (self.attempts, self.snoozed_since) = (0, None);
+            (JobState::Waiting { .. }, Input::Wake { at }) => {
+                self.attempts = 0;
+                self.state = due(at);
+            }
+            (JobState::Due { .. } | JobState::Waiting { .. } | JobState::Parked { .. }, Input::Retry { at }) => {
+                (self.attempts, self.snoozed_since, self.retried_at) = (0, None, Some(at));
                 self.state = due(at);
             }
             (
@@ -208,7 +211,8 @@ impl Job {
         self.state = match to {
             // It was asked for again meanwhile, so what it came to may be old news.
             Settled::Done(_) | Settled::Waits(_) | Settled::Parks(ParkCause::NotFound) if again => {
-                self.attempts = 0;
+                // What it changes next is another change.
+                (self.attempts, self.counted) = (0, None);
                 JobState::Due { at, why: Some("asked again while it ran".to_owned()) }
             }
             Settled::Done(effect) => JobState::Done { at, effect },

@@ -25,10 +25,10 @@ pub struct Rule {
     /// Users that the rule leaves alone; for a meeting rule, hosts.
     #[serde(default)]
     pub except: Vec<Email>,
-    /// Changes per account and UTC hour; beyond it additions wait for the next hour.
+    /// Changes per account and UTC hour; beyond it additions wait for the next hour. A change that is tried again counts once.
     #[serde(default = "default_changes_per_hour")]
     pub max_changes_per_hour: u32,
-    /// Share of the account's active users changed within 24 hours; beyond it everything parks for a person.
+    /// Share of the account's active users changed within 24 hours; beyond it everything parks until a person resumes it.
     #[serde(default = "default_changes_percent")]
     pub max_changes_percent: u8,
 }

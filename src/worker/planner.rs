@@ -105,7 +105,9 @@ impl Planner {
     /// Decides about the oldest deliveries that nobody decided about; returns how many.
     pub async fn plan_once(&self) -> Result<usize, StoreError> {
         let roster = Arc::clone(&self.parts.roster.borrow());
-        let deliveries = self.parts.store.unplanned(self.parts.settings.plan_batch_max.into()).await?;
+        let batch_max = self.parts.settings.plan_batch_max.into();
+        self.parts.store.release_held(batch_max, self.parts.clock.now()).await?;
+        let deliveries = self.parts.store.unplanned(batch_max).await?;
         let count = deliveries.len();
         if count == 0 {
             return Ok(0);

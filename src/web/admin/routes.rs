@@ -245,6 +245,14 @@ pub(super) async fn attention(State(state): Shared) -> Answer<AttentionView> {
             },
         );
     }
+    if status.held_deliveries > 0 {
+        let held = status.held_deliveries;
+        alarms.push(Alarm {
+            code: "backlog".to_owned(),
+            what: format!("{held} deliveries wait: their account has as many unfinished jobs as it may (backlog_max)"),
+            advice: "they go on by themselves as its jobs finish: see what parks them or keeps them waiting".to_owned(),
+        });
+    }
     let mut parked = Vec::new();
     for group in state.store.parked().await? {
         let example = state.store.job(group.example).await?;

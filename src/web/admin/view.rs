@@ -325,6 +325,7 @@ pub struct StoreView {
     pub deliveries: u64,
     pub unplanned: u64,
     pub parked_deliveries: u64,
+    pub held_deliveries: u64,
     pub due: u64,
     pub running: u64,
     pub waiting: u64,
@@ -338,12 +339,15 @@ pub struct StoreView {
 
 impl From<crate::store::Status> for StoreView {
     fn from(status: crate::store::Status) -> Self {
-        let crate::store::Status { deliveries, unplanned, parked_deliveries, due, running, waiting, .. } = status;
-        let crate::store::Status { parked, done, cancelled, index_lag, disk_free_bytes, refusing, .. } = status;
+        let crate::store::Status { deliveries, unplanned, parked_deliveries, held_deliveries, due, running, .. } =
+            status;
+        let crate::store::Status { waiting, parked, done, cancelled, index_lag, disk_free_bytes, refusing, .. } =
+            status;
         Self {
             deliveries,
             unplanned,
             parked_deliveries,
+            held_deliveries,
             due,
             running,
             waiting,

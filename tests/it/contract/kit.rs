@@ -325,7 +325,7 @@ impl Names {
             other => format!("{other:?}"),
         };
         format!(
-            "{} {} {} {} {:?} made {} by {} asked by {} of {:?} attempts {} again {} snoozed since {:?}: {state}",
+            "{} {} {} {} {:?} made {} by {} asked by {} of {:?} attempts {} again {} snoozed since {:?} counted {:?} retried {:?}: {state}",
             self.job(job.id),
             job.app,
             job.account,
@@ -338,6 +338,8 @@ impl Names {
             job.attempts,
             job.again,
             job.snoozed_since,
+            job.counted,
+            job.retried_at,
         )
     }
 
@@ -404,6 +406,10 @@ impl Names {
         }
         for id in ["acc", "bcc", "ccc"] {
             lines.push(format!("{id}: {:?}", store.quota_use(&account(id), now).await.unwrap()));
+        }
+        for (of, named) in [("acc", "assist"), ("acc", "tidy"), ("bcc", "assist"), ("ccc", "assist")] {
+            let stopped = store.is_stopped(&account(of), &rule(named)).await.unwrap();
+            lines.push(format!("{of} {named} stopped: {stopped}"));
         }
         lines.extend(store.entries(from, usize::MAX).await.unwrap().iter().map(|entry| self.entry_line(entry)));
         lines

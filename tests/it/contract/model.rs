@@ -83,6 +83,9 @@ enum Op {
         app: &'static str,
         account: &'static str,
     },
+    ReleaseHeld {
+        limit: usize,
+    },
     Note,
     Validated {
         app: &'static str,
@@ -117,7 +120,7 @@ impl Op {
 
 /// Limits that are reached within a few dozen operations.
 fn limits() -> Limits {
-    Limits { dedupe_window: DAY, backlog_max: 40, finished_max: 12, backoff: Backoff::new(SECOND, HOUR, 3).unwrap() }
+    Limits { dedupe_window: DAY, backlog_max: 8, finished_max: 12, backoff: Backoff::new(SECOND, HOUR, 3).unwrap() }
 }
 
 struct Generator(SeededChance);
@@ -251,7 +254,8 @@ impl Generator {
             92 => Op::Cancel { account: self.account(), rule: self.pick(&[Some("assist"), Some("tidy"), None]) },
             93..95 => Op::Replay { delivery: self.below(deliveries + 1) },
             95 => Op::Release { app: self.app(), account: self.account() },
-            96 => Op::Note,
+            96 => Op::ReleaseHeld { limit: 1 + self.below(3) },
+            99 => Op::Note,
             97 => Op::Validated { app: self.app() },
             98 => Op::Secrets { app: self.app(), secrets: u8::try_from(self.below(3)).unwrap() },
             _ => Op::Pass(SECOND),
@@ -359,6 +363,7 @@ impl<H: Harness> Side<H> {
             }
             Op::Replay { delivery } => told(store.replay(self.delivery(*delivery), "jill", now).await),
             Op::Release { app: to, account: of } => told(store.release(&app(to), &account(of), now).await),
+            Op::ReleaseHeld { limit } => told(store.release_held(*limit, now).await),
             Op::Note => {
                 let (kind, code, detail) = (Kind::Service, "reloaded".to_owned(), Detail::note("new rules"));
                 told(store.note(Note { kind, app: Some(app("main")), account: None, code, detail }, now).await)
@@ -493,6 +498,7 @@ async fn the_operations_reach_every_answer_and_every_entry() {
         "replay ()",
         "replay not found",
         "release 1",
+        "releaseheld 1",
         "delivery stored",
         "decision nothing",
         "decision work",
@@ -500,6 +506,7 @@ async fn the_operations_reach_every_answer_and_every_entry() {
         "decision duplicate",
         "decision unreadable",
         "decision unclaimed",
+        "decision backlog",
         "attempt started",
         "intent granted",
         "attention rule-limit",

@@ -111,6 +111,14 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
         self.0.intend(leased, change, now).await
     }
 
+    async fn is_stopped(&self, account: &AccountId, rule: &RuleName) -> Result<bool, StoreError> {
+        self.0.is_stopped(account, rule).await
+    }
+
+    async fn release_held(&self, limit: usize, now: Timestamp) -> Result<u64, StoreError> {
+        self.0.release_held(limit, now).await
+    }
+
     async fn settle(
         &self,
         leased: Leased,

@@ -25,7 +25,7 @@ macro_rules! every_case {
                 the_newest_delivery_with_a_request_id_is_the_one_that_counts
                 deliveries_without_a_request_id_have_none_in_common
                 a_full_backlog_refuses_deliveries_of_its_app_alone_and_leaves_no_trace
-                a_finished_job_makes_room_in_the_backlog
+                what_is_planned_makes_room_in_the_backlog_of_the_app
                 a_delivery_says_when_its_app_last_verified_one
                 deliveries_are_listed_newest_first_in_pages
                 what_was_never_stored_is_not_there
@@ -57,6 +57,9 @@ macro_rules! every_case {
                 where_an_event_does_not_say_when_it_happened_the_last_to_come_counts
                 steps_are_taken_in_order
                 a_batch_with_one_bad_decision_writes_nothing
+                an_account_with_too_many_jobs_makes_no_more_and_others_go_on
+                what_makes_no_job_is_never_held_back
+                what_was_held_back_goes_on_oldest_first_as_jobs_finish
                 what_cannot_be_understood_or_has_no_home_is_set_aside
                 every_decision_is_told_once_with_its_code
                 an_account_that_is_added_releases_what_waited_for_it
@@ -112,8 +115,11 @@ macro_rules! every_case {
                 a_change_is_on_record_before_it_is_made
                 beyond_the_limit_of_the_hour_changes_wait_for_the_next_with_one_notice
                 a_new_utc_hour_has_room_again_and_a_notice_of_its_own
-                beyond_the_share_of_the_account_nothing_is_changed_or_written
+                beyond_the_share_of_the_account_nothing_is_changed_or_told
                 the_share_counts_the_last_24_utc_hours
+                a_rule_that_came_to_its_share_is_stopped_until_a_person_resumes_it
+                a_change_that_is_tried_again_counts_once_an_hour_and_once_a_day
+                a_job_that_is_asked_again_makes_another_change
                 limits_are_per_account_and_rule
                 resuming_a_rule_that_is_over_its_share_counts_the_share_anew_but_not_the_hour
                 retrying_a_job_that_is_parked_for_something_else_leaves_the_count
