@@ -173,7 +173,7 @@ impl Job {
                 self.state = due(at);
             }
             (JobState::Due { .. } | JobState::Parked { .. }, Input::Ask { by, event_at, .. }) => {
-                self.asked(by, event_at)
+                self.asked(by, event_at);
             }
             (JobState::Due { .. } | JobState::Parked { .. }, Input::Wake { .. }) => {}
             (JobState::Waiting { .. }, Input::Wake { at }) => {

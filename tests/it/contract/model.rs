@@ -229,25 +229,26 @@ impl Generator {
                 chosen.extend(self.maybe(4, self.below(deliveries)));
                 Op::Plan(chosen.into_iter().map(|number| (number, self.account(), self.decided(deliveries))).collect())
             }
-            48..62 => Op::Claim {
+            48..58 => Op::Claim {
                 jobs_max: self.below(4),
                 per_account_max: self.pick(&[1, 2, 9]),
                 lease: self.pick(&[SECOND, LEASE, LEASE, HOUR]),
             },
-            62..70 if leases > 0 => Op::Start { lease },
-            70..77 if leases > 0 => Op::Intend {
+            58..68 if leases > 0 => Op::Start { lease },
+            68..79 if leases > 0 => Op::Intend {
                 lease,
-                per_hour: self.pick(&[1, 1, 2, 9]),
-                per_day: self.pick(&[None, None, Some(1), Some(2)]),
+                per_hour: self.pick(&[1, 1, 1, 2]),
+                // Rarely: it stops the rule until somebody retries what parked.
+                per_day: self.maybe(30, 1),
             },
-            77..87 if leases > 0 => {
+            79..87 if leases > 0 => {
                 Op::Settle { lease, outcome: self.outcome(now), calls: self.below(4), unit: self.0.unit() }
             }
             87 if leases > 0 => Op::GiveBack { lease },
             88 if leases > 0 => Op::Renew { lease, by: self.pick(&[Duration::ZERO, LEASE, HOUR]) },
             89 => Op::MoveJob { job: self.below(jobs), to: self.pick(&[Move::Retry, Move::Park]) },
             90..92 => Op::MoveParked {
-                cause: self.pick(&["not-found", "not-found", "over-share", "by-person", "attempts-used-up"]),
+                cause: self.pick(&["not-found", "over-share", "over-share", "by-person", "attempts-used-up"]),
                 account: self.pick(&[None, Some("acc")]),
                 to: self.pick(&[Move::Retry, Move::Retry, Move::Retry, Move::Park]),
             },
