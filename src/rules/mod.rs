@@ -1,7 +1,8 @@
 //! What should be true: rules, and the pure step from an event to the work that it asks for.
 //!
 //! A rule is desired state about a subject. An event only says *which* subject to look at; what is wrong with it, the
-//! worker finds out at Zoom. So a lost, repeated or overtaken event can never make a wrong change.
+//! worker finds out at Zoom. So a lost, repeated or overtaken event can never make a wrong change; that an overtaken one
+//! cancels nothing which a newer one asked for, the store sees to.
 
 use std::fmt;
 

@@ -246,11 +246,15 @@ pub(super) async fn attention(State(state): Shared) -> Answer<AttentionView> {
         );
     }
     if status.held_deliveries > 0 {
-        let held = status.held_deliveries;
+        let held = match status.held_deliveries {
+            1 => "1 delivery waits".to_owned(),
+            held => format!("{held} deliveries wait"),
+        };
         alarms.push(Alarm {
             code: "backlog".to_owned(),
-            what: format!("{held} deliveries wait: their account has as many unfinished jobs as it may (backlog_max)"),
-            advice: "they go on by themselves as its jobs finish: see what parks them or keeps them waiting".to_owned(),
+            what: format!("{held}: the account has as many unfinished jobs as it may (backlog_max)"),
+            advice: "they go on by themselves as jobs of the account finish: see what parks them or keeps them waiting"
+                .to_owned(),
         });
     }
     let mut parked = Vec::new();
