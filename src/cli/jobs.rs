@@ -132,6 +132,7 @@ fn show(job: &JobView, json: bool, out: &mut Out) -> Result<Exit, Failure> {
         ("subject", some(&job.subject)),
         ("account", some(&job.account)),
         ("app", some(&job.app)),
+        ("snoozed", job.snoozed_since.as_ref().map(|since| format!("since {since}"))),
         ("attempts", Some(job.attempts.to_string())),
         ("made at", some(&job.made_at)),
         ("made by", some(&job.made_by)),

@@ -318,6 +318,7 @@ pub(super) fn worker(mut section: Section<'_, '_>, drain: Duration, call_longest
         call_secs_max: section.number("call_secs_max", default.call_secs_max, 1..=1_800, "seconds"),
         // One number for both: what is left of the listeners' time would be of no use to jobs.
         drain_secs: u32::try_from(drain.as_secs()).unwrap_or(u32::MAX),
+        snooze_max_hours: section.number("snooze_max_hours", default.snooze_max_hours, 1..=720, "hours"),
         plan_batch_max: section.number("plan_batch_max", default.plan_batch_max, 1..=4_096, "deliveries"),
         pace_ms: section.number("pace_ms", default.pace_ms, 0..=1_000, "milliseconds"),
         cache: FactsSettings {

@@ -93,12 +93,30 @@ pub struct Job {
     pub made_by: DeliveryId,
     /// The newest delivery that was merged into it.
     pub asked_by: DeliveryId,
+    /// The newest `event_ts` of the events that asked for it; none where none of them had one.
+    pub event_at: Option<Timestamp>,
     /// Attempts started since it was made, last retried by a person, released by an event, or put to work once more
     /// because somebody asked while it ran; counted before the first call of each. A snooze gives its attempt back.
     pub attempts: u32,
     /// Somebody asked again while it ran: it runs once more when it ends.
     pub again: bool,
+    /// The first of the snoozes that it has had in a row; none where its newest attempt came to something else. Those for
+    /// the next budget are not counted, see [`Snooze`].
+    pub snoozed_since: Option<Timestamp>,
+    /// The UTC hour in which its change was last counted against its rule's limits: tried again, it is the same change.
+    pub counted: Option<i64>,
+    /// When a person last retried it.
+    pub retried_at: Option<Timestamp>,
     pub state: JobState,
+}
+
+impl Job {
+    /// Whether it was asked for by an event that happened after this moment. Zoom sends an event again for up to 85 minutes,
+    /// so an old one may come after a newer one. Where one of the two does not say when it happened, the order in which
+    /// they came is all that is known, and it counts.
+    pub fn is_asked_after(&self, event_at: Option<Timestamp>) -> bool {
+        self.event_at.zip(event_at).is_some_and(|(asked, other)| asked > other)
+    }
 }
 
 /// The task of a job without its state: what the store is asked to make.
@@ -109,6 +127,8 @@ pub struct NewJob {
     pub rule: RuleName,
     pub subject: Subject,
     pub delivery: DeliveryId,
+    /// The `event_ts` of the event that asks for it.
+    pub event_at: Option<Timestamp>,
 }
 
 impl NewJob {
@@ -123,8 +143,12 @@ impl NewJob {
             made_at: at,
             made_by: self.delivery,
             asked_by: self.delivery,
+            event_at: self.event_at,
             attempts: 0,
             again: false,
+            snoozed_since: None,
+            counted: None,
+            retried_at: None,
             state: JobState::Due { at, why: None },
         }
     }

@@ -36,8 +36,12 @@ pub enum Effect {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Snooze {
-    /// Again at this time.
+    /// Again at this time, when what stops it should be over. It should end within seconds or minutes, so a row of these
+    /// has an age limit: what has not ended after a day does not end by itself.
     Until { at: Timestamp, why: String },
+    /// Again at this time, when a budget that is used up begins anew: the rule's changes of the hour, the account's calls of
+    /// the day. No age limit: with every new budget the oldest jobs go on, and for a large account that may take days.
+    NextBudget { at: Timestamp, why: String },
     /// Again when an event about the subject says that something changed.
     ForEvent(WaitReason),
 }
@@ -116,6 +120,11 @@ pub enum ParkCause {
     Panicked {
         message: String,
     },
+    /// It was put off again and again for so many hours; the last reason.
+    StillLimited {
+        hours: u64,
+        why: String,
+    },
     /// The rule that the job is for is not in the configuration any more.
     RuleGone,
     ByPerson,
@@ -135,6 +144,7 @@ impl ParkCause {
             Self::OverShare { .. } => "over-share",
             Self::AttemptsUsedUp { .. } => "attempts-used-up",
             Self::Panicked { .. } => "panicked",
+            Self::StillLimited { .. } => "still-limited",
             Self::RuleGone => "rule-gone",
             Self::ByPerson => "by-person",
         }
@@ -159,6 +169,7 @@ impl ParkCause {
             }
             Self::AttemptsUsedUp { .. } => "look at the last error; retry when it is mended",
             Self::Panicked { .. } => "this is a defect in adjutant: report it with the audit entries of the job",
+            Self::StillLimited { .. } => "see what uses up the limit that the reason names, then retry",
             Self::RuleGone => "put the rule back and retry, or leave it",
             Self::ByPerson => "retry when it may run again",
         }
@@ -176,10 +187,11 @@ impl fmt::Display for ParkCause {
             Self::NotEffective { detail } => write!(f, "Zoom answered success, but it did not happen: {detail}"),
             Self::ApiUserUnusable { detail } => write!(f, "no API user can be granted: {detail}"),
             Self::OverShare { rule } => {
-                write!(f, "rule {rule} changed more than its max_changes_percent of the account")
+                write!(f, "rule {rule} came to its max_changes_percent of the account and is stopped")
             }
             Self::AttemptsUsedUp { error } => write!(f, "all attempts are used up; the last one: {error}"),
             Self::Panicked { message } => write!(f, "a defect in adjutant stopped it: {message}"),
+            Self::StillLimited { hours, why } => write!(f, "still limited after {hours} h: {why}"),
             Self::RuleGone => f.write_str("its rule is no longer configured"),
             Self::ByPerson => f.write_str("set aside by a person"),
         }

@@ -52,6 +52,8 @@ pub enum Input {
     Ask {
         at: Timestamp,
         by: DeliveryId,
+        /// The event's `event_ts`.
+        event_at: Option<Timestamp>,
     },
     /// An event says that something changed for what waits.
     Wake {
@@ -79,6 +81,11 @@ pub enum Settled {
     Done(Effect),
     /// Uses no attempt.
     Snoozed {
+        until: Timestamp,
+        why: String,
+    },
+    /// Uses no attempt, and is no part of a row of snoozes.
+    NextBudget {
         until: Timestamp,
         why: String,
     },
@@ -151,21 +158,30 @@ impl Job {
                 self.state = due(at);
             }
             // Whoever asks while it runs may have seen something newer than what the run read.
-            (JobState::Running { .. }, Input::Ask { by, .. }) => {
-                self.asked_by = by;
+            (JobState::Running { .. }, Input::Ask { by, event_at, .. }) => {
+                self.asked(by, event_at);
                 self.again = true;
             }
             (JobState::Running { .. }, Input::Wake { .. }) => self.again = true,
             // What went wrong before says nothing of what is there now.
-            (JobState::Waiting { .. } | JobState::Parked { cause: ParkCause::NotFound, .. }, Input::Ask { at, by }) => {
-                (self.asked_by, self.attempts) = (by, 0);
+            (
+                JobState::Waiting { .. } | JobState::Parked { cause: ParkCause::NotFound, .. },
+                Input::Ask { at, by, event_at },
+            ) => {
+                self.asked(by, event_at);
+                self.attempts = 0;
                 self.state = due(at);
             }
-            (JobState::Due { .. } | JobState::Parked { .. }, Input::Ask { by, .. }) => self.asked_by = by,
+            (JobState::Due { .. } | JobState::Parked { .. }, Input::Ask { by, event_at, .. }) => {
+                self.asked(by, event_at);
+            }
             (JobState::Due { .. } | JobState::Parked { .. }, Input::Wake { .. }) => {}
-            (JobState::Waiting { .. }, Input::Wake { at })
-            | (JobState::Due { .. } | JobState::Waiting { .. } | JobState::Parked { .. }, Input::Retry { at }) => {
+            (JobState::Waiting { .. }, Input::Wake { at }) => {
                 self.attempts = 0;
+                self.state = due(at);
+            }
+            (JobState::Due { .. } | JobState::Waiting { .. } | JobState::Parked { .. }, Input::Retry { at }) => {
+                (self.attempts, self.snoozed_since, self.retried_at) = (0, None, Some(at));
                 self.state = due(at);
             }
             (
@@ -183,16 +199,29 @@ impl Job {
         Ok(())
     }
 
+    /// The newest delivery is the one that came last; its event may be older than one that came before.
+    fn asked(&mut self, by: DeliveryId, event_at: Option<Timestamp>) {
+        self.asked_by = by;
+        self.event_at = self.event_at.max(event_at);
+    }
+
     fn settle(&mut self, at: Timestamp, to: Settled) {
         let again = std::mem::take(&mut self.again);
+        let snoozed_since = self.snoozed_since.take();
         self.state = match to {
             // It was asked for again meanwhile, so what it came to may be old news.
-            Settled::Done(_) | Settled::Waits(_) if again => {
-                self.attempts = 0;
+            Settled::Done(_) | Settled::Waits(_) | Settled::Parks(ParkCause::NotFound) if again => {
+                // What it changes next is another change.
+                (self.attempts, self.counted) = (0, None);
                 JobState::Due { at, why: Some("asked again while it ran".to_owned()) }
             }
             Settled::Done(effect) => JobState::Done { at, effect },
             Settled::Snoozed { until, why } => {
+                self.attempts = self.attempts.saturating_sub(1);
+                self.snoozed_since = snoozed_since.or(Some(at));
+                JobState::Due { at: until, why: Some(why) }
+            }
+            Settled::NextBudget { until, why } => {
                 self.attempts = self.attempts.saturating_sub(1);
                 JobState::Due { at: until, why: Some(why) }
             }
@@ -225,6 +254,7 @@ mod tests {
             rule: RuleName::parse("rule").unwrap(),
             subject: Subject::User { id: Some(UserId::parse("u1").unwrap()), email: None },
             delivery: DeliveryId::from_number(1),
+            event_at: Some(NOW),
         };
         Job { attempts, again, state, ..new.into_job(JobId::from_number(1), Timestamp::EPOCH) }
     }
@@ -244,6 +274,10 @@ mod tests {
         Input::Settle { token, at: LATER, to }
     }
 
+    fn ask() -> Input {
+        Input::Ask { at: LATER, by: DeliveryId::from_number(2), event_at: None }
+    }
+
     fn inputs() -> Vec<(&'static str, Input)> {
         vec![
             ("claim", Input::Claim(Lease { token: 9, until: LATER })),
@@ -251,12 +285,13 @@ mod tests {
             ("start, other lease", Input::Start { token: 8 }),
             ("done", settle(TOKEN, Settled::Done(Effect::AlreadyRight))),
             ("snoozed", settle(TOKEN, Settled::Snoozed { until: LATER, why: "429".to_owned() })),
+            ("next budget", settle(TOKEN, Settled::NextBudget { until: LATER, why: "hour".to_owned() })),
             ("waits", settle(TOKEN, Settled::Waits(WaitReason::UserUnlicensed))),
             ("retries", settle(TOKEN, Settled::Retries { at: LATER, error: "503".to_owned() })),
             ("parks", settle(TOKEN, Settled::Parks(ParkCause::AssistantsFull))),
             ("done, other lease", settle(8, Settled::Done(Effect::AlreadyRight))),
             ("lease ended", Input::LeaseEnded { at: LATER }),
-            ("ask", Input::Ask { at: LATER, by: DeliveryId::from_number(2) }),
+            ("ask", ask()),
             ("wake", Input::Wake { at: LATER }),
             ("cancel", Input::Cancel { at: LATER, why: "deleted".to_owned() }),
             ("retry", Input::Retry { at: LATER }),
@@ -272,6 +307,7 @@ mod tests {
         ("start, other lease", ["-", "-", "-", "-", "-", "-"]),
         ("done", ["-", "done", "-", "-", "-", "-"]),
         ("snoozed", ["-", "due 2", "-", "-", "-", "-"]),
+        ("next budget", ["-", "due 2", "-", "-", "-", "-"]),
         ("waits", ["-", "waiting 2", "-", "-", "-", "-"]),
         ("retries", ["-", "due", "-", "-", "-", "-"]),
         ("parks", ["-", "parked", "-", "-", "-", "-"]),
@@ -339,8 +375,54 @@ mod tests {
     fn what_was_not_found_is_looked_for_again_when_an_event_tells_of_it() {
         let before = job(JobState::Parked { at: NOW, cause: ParkCause::NotFound }, 5, false);
         let mut after = before.clone();
-        after.apply(Input::Ask { at: LATER, by: DeliveryId::from_number(2) }).unwrap();
+        after.apply(ask()).unwrap();
         assert_eq!(cell(&before, &after), "due 0 asked");
+    }
+
+    #[test]
+    fn what_was_not_found_in_a_run_that_was_asked_again_is_looked_for_again() {
+        let before = job(states()[1].clone(), 5, true);
+        let mut after = before.clone();
+        after.apply(settle(TOKEN, Settled::Parks(ParkCause::NotFound))).unwrap();
+        assert_eq!(cell(&before, &after), "due 0");
+    }
+
+    #[test]
+    fn a_row_of_snoozes_began_with_its_first_and_ends_with_anything_else() {
+        let snooze = |at| {
+            let to = Settled::Snoozed { until: LATER, why: "429".to_owned() };
+            (Input::Settle { token: TOKEN, at, to }, Some(NOW))
+        };
+        let ends = |to| (settle(TOKEN, to), None);
+        let mut job = job(states()[0].clone(), 0, false);
+        for (input, since) in [
+            snooze(NOW),
+            snooze(LATER),
+            ends(Settled::NextBudget { until: LATER, why: "hour".to_owned() }),
+            snooze(NOW),
+            ends(Settled::Retries { at: LATER, error: "503".to_owned() }),
+            snooze(NOW),
+        ] {
+            job.state = states()[1].clone();
+            job.apply(input).unwrap();
+            assert_eq!(job.snoozed_since, since);
+        }
+        job.apply(Input::Ask { at: LATER, by: DeliveryId::from_number(2), event_at: None }).unwrap();
+        assert_eq!(job.snoozed_since, Some(NOW), "another event says nothing about the limit");
+        job.apply(Input::Retry { at: LATER }).unwrap();
+        assert_eq!(job.snoozed_since, None);
+    }
+
+    #[test]
+    fn a_job_knows_the_newest_of_the_events_that_asked_for_it_in_whatever_order_they_came() {
+        let mut job = job(states()[0].clone(), 0, false);
+        for (event_at, newest) in [(None, NOW), (Some(LATER), LATER), (Some(NOW), LATER)] {
+            job.apply(Input::Ask { at: LATER, by: DeliveryId::from_number(2), event_at }).unwrap();
+            assert_eq!(job.event_at, Some(newest));
+        }
+        assert!(job.is_asked_after(Some(NOW)));
+        assert!(!job.is_asked_after(Some(LATER)), "in the same millisecond the order in which they came counts");
+        assert!(!job.is_asked_after(None));
     }
 
     #[test]
@@ -351,7 +433,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_happens_a_job_stays_sound(steps in proptest::collection::vec(0_usize..16, 0..60)) {
+        fn whatever_happens_a_job_stays_sound(steps in proptest::collection::vec(0_usize..17, 0..60)) {
             let mut job = job(JobState::Due { at: NOW, why: None }, 0, false);
             let (mut started, mut token) = (0_u32, TOKEN);
             for step in steps {

@@ -1,7 +1,8 @@
 //! What should be true: rules, and the pure step from an event to the work that it asks for.
 //!
 //! A rule is desired state about a subject. An event only says *which* subject to look at; what is wrong with it, the
-//! worker finds out at Zoom. So a lost, repeated or overtaken event can never make a wrong change.
+//! worker finds out at Zoom. So a lost, repeated or overtaken event can never make a wrong change; that an overtaken one
+//! cancels nothing which a newer one asked for, the store sees to.
 
 use std::fmt;
 
@@ -25,10 +26,10 @@ pub struct Rule {
     /// Users that the rule leaves alone; for a meeting rule, hosts.
     #[serde(default)]
     pub except: Vec<Email>,
-    /// Changes per account and UTC hour; beyond it additions wait for the next hour.
+    /// Changes per account and UTC hour; beyond it additions wait for the next hour. A change that is tried again counts once.
     #[serde(default = "default_changes_per_hour")]
     pub max_changes_per_hour: u32,
-    /// Share of the account's active users changed within 24 hours; beyond it everything parks for a person.
+    /// Share of the account's active users changed within 24 hours; beyond it everything parks until a person resumes it.
     #[serde(default = "default_changes_percent")]
     pub max_changes_percent: u8,
 }

@@ -31,7 +31,8 @@ use world::World;
 pub struct Limits {
     /// How long bodies, request ids and meanings are known again.
     pub dedupe_window: Duration,
-    /// Unplanned deliveries and unfinished jobs of one app, together, from which on its deliveries are refused.
+    /// Unplanned deliveries of one app, from which on its deliveries are refused; and unfinished jobs of one account, from
+    /// which on what would make more is held back.
     pub backlog_max: u64,
     /// Finished jobs that are kept for listings, those that finished last.
     pub finished_max: usize,
@@ -133,6 +134,10 @@ impl Store for MemoryStore {
         self.write_quietly(|world| world.intend(leased, &change, now))
     }
 
+    async fn is_stopped(&self, account: &AccountId, rule: &RuleName) -> Result<bool, StoreError> {
+        self.read(|world| world.is_stopped(account, rule))
+    }
+
     async fn settle(
         &self,
         leased: Leased,
@@ -168,6 +173,10 @@ impl Store for MemoryStore {
 
     async fn release(&self, app: &AppName, account: &AccountId, now: Timestamp) -> Result<u64, StoreError> {
         self.write(|world| Ok(world.release(app, account, now)))
+    }
+
+    async fn release_held(&self, limit: usize, now: Timestamp) -> Result<u64, StoreError> {
+        self.write_quietly(|world| Ok(world.release_held(limit, now)))
     }
 
     async fn note(&self, note: Note, at: Timestamp) -> Result<(), StoreError> {

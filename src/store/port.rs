@@ -24,8 +24,8 @@ pub enum StoreError {
     /// Planner or index are too far behind to take more deliveries now.
     #[error("too far behind: {0}")]
     Behind(String),
-    /// The app has as many unfinished jobs and unplanned deliveries as it may.
-    #[error("the backlog of the account is full")]
+    /// The app has as many unplanned deliveries as it may.
+    #[error("the backlog of the app is full")]
     Backlog,
     /// A write or sync failed. The store takes nothing more; the process must exit.
     #[error("the disk failed: {0}")]
@@ -101,6 +101,8 @@ pub enum Verdict {
     /// was seen before makes no new job where one was made for it already.
     Work {
         meaning: Option<Meaning>,
+        /// The event's `event_ts`.
+        event_at: Option<Timestamp>,
         steps: Vec<Step>,
     },
     Duplicate {
@@ -141,14 +143,14 @@ pub enum Allowance {
     /// The rule is at its limit for this hour. Nothing was written, except one notice an hour. `notice` says the limit and
     /// how many jobs of the same rule and account wait already, for the reason of a snooze.
     NextHour { at: Timestamp, notice: String },
-    /// The rule changed more than its share of the account. Nothing was written.
+    /// The rule came to its share of the account, now or before, and is stopped there until a person resumes it.
     OverShare,
 }
 
 /// What a person does to jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Move {
-    /// Try again now, with all attempts. For jobs parked with `over-share` the rule's count starts again as well.
+    /// Try again now, with all attempts. For jobs parked with `over-share` the rule goes on, and its count starts again.
     Retry,
     Park,
 }
@@ -203,7 +205,7 @@ pub enum DeliveryStatus {
     Unplanned,
     /// Planned: `code` is the decision's, as in the audit log.
     Planned { code: String, jobs: Vec<JobId> },
-    /// Set aside: `unreadable`, or `unclaimed` until its account is added.
+    /// Set aside: `unreadable`, `unclaimed` until its account is added, or `backlog` until its account has room.
     Parked { cause: String },
 }
 
@@ -247,6 +249,8 @@ pub struct Status {
     pub deliveries: u64,
     pub unplanned: u64,
     pub parked_deliveries: u64,
+    /// Of those: held back until their account has fewer unfinished jobs.
+    pub held_deliveries: u64,
     pub due: u64,
     pub running: u64,
     pub waiting: u64,
@@ -297,7 +301,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///   within the window. So a duplicate does not lengthen the window.
     /// - `same_request_as` is the newest delivery of the same app with the same request id, if it is within the window and
     ///   has another body.
-    /// - [`StoreError::Backlog`] where the app's unplanned deliveries and unfinished jobs together have reached the limit.
+    /// - [`StoreError::Backlog`] where the app's unplanned deliveries have reached the limit. Whose they are is not known
+    ///   before they are planned; unfinished jobs are limited by account, see [`Store::record_plan`].
     /// - Entry: [`Kind::Delivery`] `stored`, without account. `detail` is none, or a note where `same_request_as` is some.
     /// - [`AppState::verified_at`] becomes `received_at` where that is newer.
     async fn deliver(&self, delivery: NewDelivery) -> Result<Receipt, StoreError>;
@@ -317,11 +322,14 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///   decision with it within the window is `repeated`: it makes no job, but merges, wakes and cancels as ever, and the
     ///   moment that is remembered stays. For a replayed delivery it is not looked at, only remembered.
     /// - `Wake` and `Cancel` go to all unfinished jobs of the decision's account whose subject is the same, whatever
-    ///   their app and rule.
-    /// - The delivery's status becomes `Planned` with the code, or `Parked` with `unreadable` or `unclaimed`. `jobs` are
+    ///   their app and rule; `Cancel` not to those that a newer event asked for ([`Job::is_asked_after`]).
+    /// - Work that would make a job, for an account whose unfinished jobs have reached the limit, is held back: none of its
+    ///   steps is taken, and the delivery waits for [`Store::release_held`]. Work that only merges, wakes or cancels goes
+    ///   on, since it is what makes room.
+    /// - The delivery's status becomes `Planned` with the code, or `Parked` with `unreadable`, `unclaimed` or `backlog`. `jobs` are
     ///   those made, merged, cancelled, and woken (moved from `waiting`, or marked [`Job::again`]), ascending, each once.
-    /// - Entries: [`Kind::Decision`] with `nothing`, `work`, `repeated`, `duplicate`, `unreadable` or `unclaimed` and the
-    ///   decision's account, with job and rule where `jobs` is exactly one; then [`Kind::Moved`] `cancelled` for each job
+    /// - Entries: [`Kind::Decision`] with `nothing`, `work`, `repeated`, `duplicate`, `unreadable`, `unclaimed` or `backlog` and
+    ///   the decision's account, with job and rule where `jobs` is exactly one; then [`Kind::Moved`] `cancelled` for each job
     ///   that was cancelled, with the delivery.
     async fn record_plan(&self, decisions: Vec<Decision>, at: Timestamp) -> Result<(), StoreError>;
 
@@ -346,14 +354,19 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Asks to change something: counts it against the rule's limits and puts the intent on disk.
     /// [`StoreError::Conflict`] where the lease is not held or is over, or no attempt was started under it.
     ///
-    /// Granted intents are counted by account and rule in UTC hours.
-    /// - The hour of `now` and the 23 before it have `max_per_day` or more together: [`Allowance::OverShare`], nothing is
-    ///   written. Looked at first.
+    /// Granted intents are counted by account and rule in UTC hours: those of one job once an hour against the hour, and
+    /// once within 24 hours against the share, however often it is tried. A job that was done and is asked again counts
+    /// anew.
+    /// - The rule is stopped for the account, or the hour of `now` and the 23 before it have `max_per_day` or more together:
+    ///   [`Allowance::OverShare`], and the rule is stopped from now on ([`Store::is_stopped`]). Looked at first.
     /// - The hour of `now` has `max_per_hour` or more: [`Allowance::NextHour`] at the start of the next. The first time in
     ///   that hour for that account and rule, also after a restart, an entry [`Kind::Attention`] `rule-limit` is written
     ///   (app, account, rule; no job).
     /// - Else entry [`Kind::Intent`] `granted`, with the change in the note.
     async fn intend(&self, leased: &Leased, change: Change, now: Timestamp) -> Result<Allowance, StoreError>;
+
+    /// Whether the rule came to its share of the account and no person has resumed it since, however long ago that was.
+    async fn is_stopped(&self, account: &AccountId, rule: &RuleName) -> Result<bool, StoreError>;
 
     /// Records what an attempt came to and the calls that it made. `unit` is a random number in `0.0..1.0` for the jitter
     /// of a retry. Gives the lease back. Returns the job as it is afterwards.
@@ -385,8 +398,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// `Retry` is for jobs that are due, waiting or parked, `Park` for those that are due or waiting. One job that is
     /// unknown: [`StoreError::NotFound`]. Any job in another state: [`StoreError::Conflict`], and none is moved; so
     /// `ParkedFor` with `Park` fails unless it finds none.
-    /// Retrying a job that is parked with `over-share` empties the count against `max_per_day` of its account and rule;
-    /// the count of the hour goes on.
+    /// Retrying a job that is parked with `over-share` resumes its rule for its account and empties the count against
+    /// `max_per_day`; the count of the hour goes on.
     async fn move_jobs(&self, which: Selector, to: Move, actor: &str, now: Timestamp) -> Result<u64, StoreError>;
 
     /// Cancels what is unfinished of an account, or of the rule named, running jobs too; returns how many. Entry for each,
@@ -408,6 +421,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// `account` (the one in [`Verdict::Unclaimed`]): they are unplanned again. Returns how many. Entry for each, by id:
     /// [`Kind::Moved`] `released`, with the account.
     async fn release(&self, app: &AppName, account: &AccountId, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// Releases deliveries that were held back because their account had too many unfinished jobs: for each account the
+    /// oldest ones, as many as it has room for, and no more than `limit` in all, by account. They are unplanned again.
+    /// Returns how many. Entry for each: [`Kind::Moved`] `released`, with the account.
+    async fn release_held(&self, limit: usize, now: Timestamp) -> Result<u64, StoreError>;
 
     /// Writes an audit entry about something that is no job.
     async fn note(&self, note: Note, at: Timestamp) -> Result<(), StoreError>;

@@ -11,12 +11,14 @@ use serde::Deserialize;
 use crate::account::{Account, UserKey};
 use crate::clock::{Timestamp, lock};
 use crate::ids::{AccountId, Email, JobId, RuleName, UserId};
-use crate::job::Job;
+use crate::job::{Job, ParkCause};
 use crate::zoom::{Page, Status, User, Zoom, ZoomError};
 
 /// Pages that are read where Zoom does not state a total: 300 users each.
 const COUNT_PAGES_MAX: u32 = 400;
 const COUNT_PAGE_SIZE: u32 = 300;
+/// How long it is taken for known that scopes are missing: as long as a token lasts, since the next may have them.
+const SCOPES_TRUSTED: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -97,6 +99,7 @@ struct Known {
     reported: HashSet<UserKey>,
     active_users: Option<(Timestamp, u64)>,
     put_off: HashMap<RuleName, PutOff>,
+    without_scopes: HashMap<RuleName, (Timestamp, ParkCause)>,
 }
 
 /// Jobs of a rule that is at its limit for this hour.
@@ -208,6 +211,24 @@ impl Facts {
         };
         self.with(account, |known| known.learn(&user, now, generation));
         Ok(user)
+    }
+
+    /// The job found that the app lacks scopes which its rule needs.
+    pub fn lacks_scopes(&self, job: &Job, cause: &ParkCause, now: Timestamp) {
+        self.with(&job.account, |known| known.without_scopes.insert(job.rule.clone(), (now, cause.clone())));
+    }
+
+    /// Why the job cannot succeed either, where scopes were found missing. A job that a person retried since goes on, and
+    /// the others after it: whoever retries has mended something, or wants to know.
+    pub fn is_without_scopes(&self, job: &Job, now: Timestamp) -> Option<ParkCause> {
+        self.with(&job.account, |known| {
+            let (since, cause) = known.without_scopes.get(&job.rule)?;
+            if now < since.plus(SCOPES_TRUSTED) && job.retried_at.is_none_or(|at| at <= *since) {
+                return Some(cause.clone());
+            }
+            known.without_scopes.remove(&job.rule);
+            None
+        })
     }
 
     /// The job found its rule at its limit, until `until`.

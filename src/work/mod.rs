@@ -33,6 +33,9 @@ const INEFFECTIVE_ATTEMPTS: u32 = 3;
 const SHARE_FROM_USERS: u64 = 50;
 /// The shortest time that a rate limit puts a job off for: one that is over already must not spin.
 const SNOOZE_MIN: Duration = Duration::from_millis(250);
+/// A rate limit that lasts so long is a budget of the day: all others are over within minutes. In the last hour of the day
+/// the two cannot be told apart, which is harmless: after midnight they can.
+const OF_THE_DAY: Duration = Duration::from_secs(3600);
 
 /// What all tasks share.
 #[derive(Debug, Clone)]
@@ -62,8 +65,8 @@ pub async fn run(
         Mode::Observe => Hand::Observe,
         Mode::Enforce => Hand::Enforce(guard),
     };
-    if let (Mode::Enforce, Some((at, why))) = (rule.mode, ctx.facts.is_put_off(job, ctx.clock.now())) {
-        return Ok(Outcome::Snooze(Snooze::Until { at, why }));
+    if let Some(outcome) = known(job, rule, ctx).await? {
+        return Ok(outcome);
     }
     let task = Task { job, rule, account, zoom, hand, ctx };
     let ended = match (&job.subject, rule.subject) {
@@ -75,15 +78,39 @@ pub async fn run(
     if !matches!(&ended, Err(End::NextHour { .. })) {
         ctx.facts.not_put_off(job);
     }
+    if let Err(End::Outcome(Outcome::Park(cause @ ParkCause::ScopesMissing { .. }))) = &ended {
+        ctx.facts.lacks_scopes(job, cause, ctx.clock.now());
+    }
     match ended {
         Ok(effect) => Ok(Outcome::Done(effect)),
         Err(End::Outcome(outcome)) => Ok(outcome),
         Err(End::NextHour { at, notice }) => {
             ctx.facts.put_off(job, at, &notice);
-            Ok(Outcome::Snooze(Snooze::Until { at, why: notice }))
+            Ok(Outcome::Snooze(Snooze::NextBudget { at, why: notice }))
         }
         Err(End::Store(error)) => Err(error),
     }
+}
+
+/// What the attempt would come to, where that is known without asking Zoom: what stops a rule in an account stops thousands
+/// of jobs alike, and none of them need spend calls on it.
+async fn known(job: &Job, rule: &Rule, ctx: &Ctx) -> Result<Option<Outcome>, StoreError> {
+    let now = ctx.clock.now();
+    if let Some(cause) = ctx.facts.is_without_scopes(job, now) {
+        return Ok(Some(Outcome::Park(cause)));
+    }
+    if rule.mode == Mode::Observe {
+        return Ok(None);
+    }
+    if ctx.store.is_stopped(&job.account, &job.rule).await? {
+        return Ok(Some(Outcome::Park(over_share(rule))));
+    }
+    let put_off = ctx.facts.is_put_off(job, now);
+    Ok(put_off.map(|(at, why)| Outcome::Snooze(Snooze::NextBudget { at, why })))
+}
+
+fn over_share(rule: &Rule) -> ParkCause {
+    ParkCause::OverShare { rule: rule.name.to_string() }
 }
 
 /// Whether a task may change something.
@@ -148,8 +175,11 @@ impl Task<'_> {
         use crate::job::WaitReason::{MeetingInProgress, UserPending, UserUnlicensed};
         match error {
             ZoomError::Limited { until, why } => {
-                let at = until.max(self.ctx.clock.now().plus(SNOOZE_MIN));
-                End::Outcome(Outcome::Snooze(Snooze::Until { at, why }))
+                let now = self.ctx.clock.now();
+                let at = until.max(now.plus(SNOOZE_MIN));
+                let is_of_the_day = until.since(now) >= OF_THE_DAY;
+                let snooze = if is_of_the_day { Snooze::NextBudget { at, why } } else { Snooze::Until { at, why } };
+                End::Outcome(Outcome::Snooze(snooze))
             }
             ZoomError::Transient(_) | ZoomError::Unreadable(_) | ZoomError::AlreadyGranted => {
                 End::retry(error.to_string())
@@ -199,7 +229,7 @@ impl Task<'_> {
         match guard.intend(change).await? {
             Allowance::Granted(intent) => Ok(intent),
             Allowance::NextHour { at, notice } => Err(End::NextHour { at, notice }),
-            Allowance::OverShare => Err(End::park(ParkCause::OverShare { rule: self.rule.name.to_string() })),
+            Allowance::OverShare => Err(End::park(over_share(self.rule))),
         }
     }
 

@@ -105,7 +105,9 @@ impl Planner {
     /// Decides about the oldest deliveries that nobody decided about; returns how many.
     pub async fn plan_once(&self) -> Result<usize, StoreError> {
         let roster = Arc::clone(&self.parts.roster.borrow());
-        let deliveries = self.parts.store.unplanned(self.parts.settings.plan_batch_max.into()).await?;
+        let batch_max = self.parts.settings.plan_batch_max.into();
+        self.parts.store.release_held(batch_max, self.parts.clock.now()).await?;
+        let deliveries = self.parts.store.unplanned(batch_max).await?;
         let count = deliveries.len();
         if count == 0 {
             return Ok(0);
@@ -160,7 +162,11 @@ impl Planner {
         }
         let note = account.and_then(|account| self.attention(account, &event));
         let steps = rules::plan(&event, roster.rules());
-        let verdict = if steps.is_empty() { Verdict::Nothing } else { Verdict::Work { meaning: event.meaning, steps } };
+        let verdict = if steps.is_empty() {
+            Verdict::Nothing
+        } else {
+            Verdict::Work { meaning: event.meaning, event_at: event.at, steps }
+        };
         (decide(id, event.name, verdict), note)
     }
 

@@ -16,7 +16,7 @@ use super::stats::code;
 use super::{Parts, Roster};
 use crate::account::Account;
 use crate::clock::{Stopwatch, Timestamp};
-use crate::job::{Job, Outcome, ParkCause};
+use crate::job::{Job, Outcome, ParkCause, Snooze};
 use crate::rules::Rule;
 use crate::store::{Claimable, Leased, StoreError};
 use crate::work::{self, Ctx};
@@ -210,8 +210,9 @@ impl Runner {
                 (decided(tried)?, zoom.calls(), held.into_inner())
             }
         };
-        self.log(&job, &outcome, calls.len());
         let (now, unit) = (parts.clock.now(), parts.chance.unit());
+        let outcome = unless_snoozed_too_long(outcome, &job, parts.settings.snooze_max(), now);
+        self.log(&job, &outcome, calls.len());
         parts.store.settle(leased, outcome, calls, now, unit).await.map(drop)
     }
 
@@ -266,6 +267,16 @@ fn decided(tried: Result<Outcome, StoreError>) -> Result<Outcome, StoreError> {
         Err(StoreError::Conflict(why)) => Ok(Outcome::Retry { error: format!("the lease was lost: {why}") }),
         Err(error) if passes(&error) => Ok(Outcome::Retry { error: error.to_string() }),
         other => other,
+    }
+}
+
+/// What does not end in `max` does not end by itself: somebody is told, with the last reason.
+fn unless_snoozed_too_long(outcome: Outcome, job: &Job, max: Duration, now: Timestamp) -> Outcome {
+    match (outcome, job.snoozed_since.map(|since| now.since(since))) {
+        (Outcome::Snooze(Snooze::Until { why, .. }), Some(age)) if age > max => {
+            Outcome::Park(ParkCause::StillLimited { hours: age.as_secs() / 3600, why })
+        }
+        (outcome, _) => outcome,
     }
 }
 

@@ -21,6 +21,9 @@ pub struct Settings {
     pub call_secs_max: u32,
     /// How long jobs that run may go on after a shutdown was asked for, in seconds.
     pub drain_secs: u32,
+    /// How long a job may be put off again and again, in hours, before a person is asked, 1 to 720. See
+    /// [`crate::job::Snooze`] for what counts. Waiting for an event has no limit.
+    pub snooze_max_hours: u32,
     /// Deliveries that are planned in one write, 1 to 4096.
     pub plan_batch_max: u16,
     /// How long planner and runner leave the store alone between two looks that found little, in milliseconds. Each look
@@ -38,6 +41,7 @@ impl Default for Settings {
             lease_secs: 120,
             call_secs_max: 60,
             drain_secs: 10,
+            snooze_max_hours: 24,
             plan_batch_max: 512,
             pace_ms: 4,
             cache: FactsSettings::default(),
@@ -84,6 +88,10 @@ impl Settings {
 
     pub(super) fn call_max(&self) -> Duration {
         Duration::from_secs(self.call_secs_max.into())
+    }
+
+    pub(super) fn snooze_max(&self) -> Duration {
+        Duration::from_secs(u64::from(self.snooze_max_hours).saturating_mul(3600))
     }
 
     pub(super) fn drain(&self) -> Duration {

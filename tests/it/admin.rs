@@ -46,8 +46,12 @@ struct Served {
 
 /// The listener, with one job parked, one waiting and one due.
 fn served() -> Served {
+    served_with(Limits::default())
+}
+
+fn served_with(limits: Limits) -> Served {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let store = MemoryStore::new(Limits::default());
+    let store = MemoryStore::new(limits);
     runtime.block_on(fill(&store));
     let (listener, address) = runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -107,7 +111,7 @@ async fn fill(store: &MemoryStore) {
             delivery: receipt.delivery(),
             account: Some(account()),
             event: "user.created".to_owned(),
-            verdict: Verdict::Work { meaning: None, steps },
+            verdict: Verdict::Work { meaning: None, event_at: None, steps },
         };
         store.record_plan(vec![decision], NOW).await.unwrap();
         let Some(outcome) = outcome else { continue };
@@ -343,6 +347,17 @@ fn deliveries_are_shown_without_what_opens_an_account_and_can_be_planned_again()
     assert_eq!(one["body"]["payload"]["object"]["email"], "due@example.com");
     assert_eq!(served.ask("POST", &format!("/v1/deliveries/{id}/replay")).status, 200);
     assert_eq!(served.get(&format!("/v1/deliveries/{id}"))["status"], "unplanned");
+}
+
+#[test]
+fn attention_says_that_deliveries_are_held_back() {
+    let served = served_with(Limits { backlog_max: 2, ..Limits::default() });
+    let attention = served.get("/v1/attention");
+    let alarm = attention["alarms"].as_array().unwrap().last().unwrap();
+    assert_eq!(alarm["code"], "backlog");
+    assert!(alarm["what"].as_str().unwrap().starts_with("1 delivery waits"), "{alarm}");
+    assert_eq!(served.get("/v1/deliveries?parked=true")[0]["code"], "backlog");
+    assert_eq!(served.get("/v1/status")["store"]["held_deliveries"], 1);
 }
 
 #[test]

@@ -75,8 +75,12 @@ impl Core {
         let released_until = delivery.tail.received_at.plus(RELEASED_FOR);
         let now = self.clock.now();
         let wanted = self.read(|state| {
-            let waits = state.aside.get(&id).is_some_and(|aside| matches!(aside.why, AsideFor::Unclaimed(_)));
-            state.unplanned.contains_key(&id) || (waits && now <= released_until)
+            let wanted = state.aside.get(&id).is_some_and(|aside| match aside.why {
+                AsideFor::Unreadable => false,
+                AsideFor::Unclaimed(_) => now <= released_until,
+                AsideFor::Backlog(_) => true,
+            });
+            wanted || state.unplanned.contains_key(&id)
         });
         // Closed meanwhile: nothing more is pruned.
         wanted.unwrap_or(true)

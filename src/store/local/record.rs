@@ -177,6 +177,8 @@ pub(super) enum AsideFor {
     Unreadable,
     /// The body named this account.
     Unclaimed(Option<AccountId>),
+    /// This account had too many unfinished jobs.
+    Backlog(AccountId),
 }
 
 impl AsideFor {
@@ -184,6 +186,7 @@ impl AsideFor {
         match self {
             Self::Unreadable => "unreadable",
             Self::Unclaimed(_) => "unclaimed",
+            Self::Backlog(_) => "backlog",
         }
     }
 }
@@ -218,18 +221,26 @@ pub(super) enum Change {
         print: Fingerprint,
         at: Timestamp,
     },
+    /// The job's change was counted against the limit of the hour, and where `share` against that of 24 hours.
     Intended {
         account: AccountId,
         rule: RuleName,
         hour: i64,
+        job: u64,
+        share: bool,
     },
     Noticed {
         account: AccountId,
         rule: RuleName,
         hour: i64,
     },
+    /// The rule came to its limit of 24 hours.
+    Stopped {
+        account: AccountId,
+        rule: RuleName,
+    },
     /// A person resumed the rule.
-    ShareCleared {
+    Resumed {
         account: AccountId,
         rule: RuleName,
     },
@@ -416,12 +427,14 @@ mod tests {
             Change::SetAside { delivery: 304, why: AsideFor::Unreadable },
             Change::SetAside { delivery: 305, why: AsideFor::Unclaimed(None) },
             Change::SetAside { delivery: 306, why: AsideFor::Unclaimed(Some(account())) },
+            Change::SetAside { delivery: 307, why: AsideFor::Backlog(account()) },
             Change::Unplanned { delivery: 304, record: 9, app: app.clone(), received_at: NOW, replayed: true },
             Change::Job { id: 1, sealed: Blob(vec![0xEE; 5]) },
             Change::Meaning { print: [4; 16], at: NOW },
-            Change::Intended { account: account(), rule: rule(), hour: 498_680 },
+            Change::Intended { account: account(), rule: rule(), hour: 498_680, job: 1, share: true },
             Change::Noticed { account: account(), rule: rule(), hour: 498_680 },
-            Change::ShareCleared { account: account(), rule: rule() },
+            Change::Stopped { account: account(), rule: rule() },
+            Change::Resumed { account: account(), rule: rule() },
             Change::Called { account: account(), day: 20_778, calls: QuotaUse { light: 1, medium: 2, heavy: 3 } },
             Change::App { app, state },
         ]

@@ -109,7 +109,9 @@ impl State {
         self.deliveries = read.deliveries;
         self.newest_at = read.newest_at;
         self.replayed = read.replayed;
-        self.aside = read.aside;
+        for (delivery, aside) in read.aside {
+            self.set_aside(delivery, aside);
+        }
         let counts = (read.jobs_done, read.jobs_cancelled);
         self.jobs = Jobs::thaw(read.unfinished, read.finished, read.jobs_made, counts);
         self.meaning_order = read.meanings.iter().map(|(print, _)| *print).collect::<VecDeque<_>>();

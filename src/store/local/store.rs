@@ -181,6 +181,10 @@ impl Store for LocalStore {
         Ok(allowance)
     }
 
+    async fn is_stopped(&self, account: &AccountId, rule: &RuleName) -> Result<bool, StoreError> {
+        self.core().read(|state| state.is_stopped(account, rule))
+    }
+
     async fn settle(
         &self,
         leased: Leased,
@@ -231,6 +235,14 @@ impl Store for LocalStore {
 
     async fn release(&self, app: &AppName, account: &AccountId, now: Timestamp) -> Result<u64, StoreError> {
         self.write(|state| Ok(state.release(app, account, now))).await
+    }
+
+    async fn release_held(&self, limit: usize, now: Timestamp) -> Result<u64, StoreError> {
+        // Mostly there is nothing to write. Whoever plans asks for it, and looks afterwards anyway.
+        if self.core().read(|state| state.held.is_empty())? {
+            return Ok(0);
+        }
+        self.core().write(|state| Ok(state.release_held(limit, now))).await
     }
 
     async fn note(&self, note: Note, at: Timestamp) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
 //! From deliveries to jobs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::log::Line;
@@ -31,6 +31,7 @@ struct Planning {
     account: AccountId,
     /// Whether jobs may be made: not where the event's meaning was seen before.
     fresh: bool,
+    event_at: Option<Timestamp>,
     at: Timestamp,
 }
 
@@ -79,18 +80,22 @@ impl World {
                 let named = account.as_ref().map_or("no account", AccountId::as_str);
                 ("unclaimed", format!("{event}: for {named}"), Some(Fate::Unclaimed(account)))
             }
-            Verdict::Work { meaning, steps } => match &account {
+            Verdict::Work { meaning, event_at, steps } => match &account {
                 Some(account) => {
                     let (app, account) = (app.clone(), account.clone());
                     let fresh = replayed || !self.was_seen(&app, &account, meaning, at);
-                    let planning = Planning { delivery, app, account, fresh, at };
-                    for step in steps {
-                        self.take(&planning, step, &mut done);
+                    let planning = Planning { delivery, app, account, fresh, event_at, at };
+                    if self.makes_too_many(&planning, &steps) {
+                        ("backlog", event, Some(Fate::Held(planning.account)))
+                    } else {
+                        for step in steps {
+                            self.take(&planning, step, &mut done);
+                        }
+                        if done.made_or_merged {
+                            self.remember(&planning, meaning);
+                        }
+                        (if fresh { "work" } else { "repeated" }, event, None)
                     }
-                    if done.made_or_merged {
-                        self.remember(&planning, meaning);
-                    }
-                    (if fresh { "work" } else { "repeated" }, event, None)
                 }
                 None => return,
             },
@@ -141,7 +146,9 @@ impl World {
             }
             Step::Cancel { subject, why } => {
                 for job in self.unfinished_about(&planning.account, &subject) {
-                    if self.apply(job.id, Input::Cancel { at, why: why.clone() }) {
+                    if !job.is_asked_after(planning.event_at)
+                        && self.apply(job.id, Input::Cancel { at, why: why.clone() })
+                    {
                         done.touched.insert(job.id);
                         done.cancelled.push(job);
                     }
@@ -150,12 +157,24 @@ impl World {
         }
     }
 
+    /// Whether the steps would make a job, and the account has too many.
+    fn makes_too_many(&self, planning: &Planning, steps: &[Step]) -> bool {
+        let makes = |step: &Step| match step {
+            Step::Ensure { rule, subject } => {
+                let mut same = self.unfinished_about(&planning.account, subject).into_iter();
+                !same.any(|job| job.app == planning.app && job.rule == *rule)
+            }
+            Step::Wake { .. } | Step::Cancel { .. } => false,
+        };
+        planning.fresh && self.room_of(&planning.account) == 0 && steps.iter().any(makes)
+    }
+
     fn ensure(&mut self, planning: &Planning, rule: RuleName, subject: Subject, done: &mut Done) {
-        let Planning { delivery, at, .. } = *planning;
+        let Planning { delivery, event_at, at, .. } = *planning;
         let (app, account) = (planning.app.clone(), planning.account.clone());
         let mut same = self.unfinished_about(&account, &subject).into_iter();
         if let Some(job) = same.find(|job| job.app == app && job.rule == rule) {
-            self.apply(job.id, Input::Ask { at, by: delivery });
+            self.apply(job.id, Input::Ask { at, by: delivery, event_at });
             if let Some(job) = self.jobs.get_mut(&job.id) {
                 job.subject.learn(&subject);
             }
@@ -164,7 +183,8 @@ impl World {
         } else if planning.fresh {
             self.jobs_made += 1;
             let id = JobId::from_number(self.jobs_made);
-            self.jobs.insert(id, NewJob { app, account, rule, subject, delivery }.into_job(id, at));
+            let new = NewJob { app, account, rule, subject, delivery, event_at };
+            self.jobs.insert(id, new.into_job(id, at));
             done.touched.insert(id);
             done.made_or_merged = true;
         }
@@ -197,5 +217,28 @@ impl World {
             }
         }
         released
+    }
+
+    pub(super) fn release_held(&mut self, limit: usize, now: Timestamp) -> u64 {
+        let mut by_account: BTreeMap<AccountId, Vec<DeliveryId>> = BTreeMap::new();
+        for (id, kept) in &self.deliveries {
+            if let Fate::Held(account) = &kept.fate {
+                by_account.entry(account.clone()).or_default().push(*id);
+            }
+        }
+        let mut released = Vec::new();
+        for (account, held) in by_account {
+            let room = usize::try_from(self.room_of(&account)).unwrap_or(usize::MAX);
+            released.extend(held.into_iter().take(room).map(|id| (id, account.clone())));
+        }
+        released.truncate(limit);
+        for (id, account) in &released {
+            if let Some(kept) = self.deliveries.get_mut(id) {
+                kept.fate = Fate::Unplanned;
+                let line = Line::new(now, Kind::Moved, "released").of_delivery(*id);
+                self.log.add(line.of_app(Some(kept.app.clone()), Some(account.clone())));
+            }
+        }
+        u64::try_from(released.len()).unwrap_or(u64::MAX)
     }
 }

@@ -87,6 +87,7 @@ impl World {
             deliveries: count(self.deliveries.len()),
             unplanned: count(self.deliveries.values().filter(|kept| kept.fate == Fate::Unplanned).count()),
             parked_deliveries: count(self.deliveries.values().filter(|kept| kept.is_parked()).count()),
+            held_deliveries: count(self.deliveries.values().filter(|kept| matches!(kept.fate, Fate::Held(_))).count()),
             due: jobs("due"),
             running: jobs("running"),
             waiting: jobs("waiting"),

@@ -133,18 +133,21 @@ impl World {
         if !self.held_now(leased, now)? {
             return Err(StoreError::Conflict(format!("no attempt at {} was started", leased.job.id)));
         }
-        let Some(job) = self.jobs.get(&leased.job.id) else { return Ok(Allowance::OverShare) };
+        let Some(mut job) = self.jobs.get(&leased.job.id).cloned() else { return Ok(Allowance::OverShare) };
         let (hour, key) = (now.utc_hour(), (job.account.clone(), job.rule.clone()));
+        let counted_within = |hours| job.counted.is_some_and(|at| (0..hours).contains(&(hour - at)));
+        let (in_hour, in_day) = (counted_within(1), counted_within(24));
         let is_ahead = |other: &&Job| {
             other.account == job.account && other.rule == job.rule && matches!(other.state, JobState::Due { .. })
         };
         let ahead = self.jobs.values().filter(is_ahead).count();
         let budget = self.budgets.entry(key).or_default();
         let day = budget.share.range(hour - 23..=hour).fold(0_u32, |sum, (_, count)| sum.saturating_add(*count));
-        if change.max_per_day.is_some_and(|max| day >= max) {
+        if budget.is_stopped || (!in_day && change.max_per_day.is_some_and(|max| day >= max)) {
+            budget.is_stopped = true;
             return Ok(Allowance::OverShare);
         }
-        if budget.hours.get(&hour).is_some_and(|count| *count >= change.max_per_hour) {
+        if !in_hour && budget.hours.get(&hour).is_some_and(|count| *count >= change.max_per_hour) {
             let at = Timestamp::from_secs((hour + 1).saturating_mul(3600));
             let notice = notice(&job.rule, change.max_per_hour, ahead, at);
             if budget.noticed.replace(hour) != Some(hour) {
@@ -154,10 +157,18 @@ impl World {
             }
             return Ok(Allowance::NextHour { at, notice });
         }
-        *budget.hours.entry(hour).or_default() += 1;
-        *budget.share.entry(hour).or_default() += 1;
-        self.log.add(Line::new(now, Kind::Intent, "granted").of_job(job).saying(change.what.clone()));
+        if !in_hour {
+            *budget.hours.entry(hour).or_default() += 1;
+            *budget.share.entry(hour).or_default() += u32::from(!in_day);
+            job.counted = Some(hour);
+        }
+        self.log.add(Line::new(now, Kind::Intent, "granted").of_job(&job).saying(change.what.clone()));
+        self.jobs.insert(job.id, job);
         Ok(Allowance::Granted(Intent::recorded_by_store()))
+    }
+
+    pub(super) fn is_stopped(&self, account: &AccountId, rule: &RuleName) -> bool {
+        self.budgets.get(&(account.clone(), rule.clone())).is_some_and(|budget| budget.is_stopped)
     }
 
     pub(super) fn settle(
@@ -239,7 +250,9 @@ impl World {
         }
         for job in &selected {
             if matches!(job.state, JobState::Parked { cause: ParkCause::OverShare { .. }, .. }) {
-                self.budgets.entry((job.account.clone(), job.rule.clone())).or_default().share.clear();
+                let budget = self.budgets.entry((job.account.clone(), job.rule.clone())).or_default();
+                budget.share.clear();
+                budget.is_stopped = false;
             }
             self.apply(job.id, input.clone());
             self.log.add(Line::new(now, Kind::Moved, code).of_job(job).saying(format!("by {actor}")));
@@ -289,7 +302,9 @@ fn told(outcome: &Outcome) -> (&'static str, String) {
         Outcome::Done(Effect::AlreadyRight) => ("already-right", String::new()),
         Outcome::Done(Effect::WouldChange { what }) => ("would-change", what.clone()),
         Outcome::Done(Effect::NotApplicable { why }) => ("not-applicable", why.clone()),
-        Outcome::Snooze(Snooze::Until { at, why }) => ("snoozed", format!("until {at}: {why}")),
+        Outcome::Snooze(Snooze::Until { at, why } | Snooze::NextBudget { at, why }) => {
+            ("snoozed", format!("until {at}: {why}"))
+        }
         Outcome::Snooze(Snooze::ForEvent(reason)) => ("waits", reason.to_string()),
         Outcome::Retry { error } => ("retries", error.clone()),
         Outcome::Park(cause) => ("parked", cause.to_string()),
@@ -300,6 +315,7 @@ fn settled(outcome: Outcome, job: &Job, backoff: Backoff, now: Timestamp, unit: 
     match outcome {
         Outcome::Done(effect) => Settled::Done(effect),
         Outcome::Snooze(Snooze::Until { at, why }) => Settled::Snoozed { until: at, why },
+        Outcome::Snooze(Snooze::NextBudget { at, why }) => Settled::NextBudget { until: at, why },
         Outcome::Snooze(Snooze::ForEvent(reason)) => Settled::Waits(reason),
         Outcome::Retry { error } => match backoff.after(job.attempts, unit) {
             Some(delay) => Settled::Retries { at: now.plus(delay), error },

@@ -63,6 +63,8 @@ pub(super) enum Fate {
     Unreadable,
     /// The body named this account.
     Unclaimed(Option<AccountId>),
+    /// The account has too many unfinished jobs.
+    Held(AccountId),
 }
 
 #[derive(Debug)]
@@ -82,6 +84,8 @@ pub(super) struct Budget {
     pub(super) share: BTreeMap<i64, u32>,
     /// The hour of the last notice.
     pub(super) noticed: Option<i64>,
+    /// It came to the limit of 24 hours, and no person has resumed it.
+    pub(super) is_stopped: bool,
 }
 
 impl Kept {
@@ -103,11 +107,12 @@ impl Kept {
             Fate::Planned { code, jobs } => DeliveryStatus::Planned { code: code.clone(), jobs: jobs.clone() },
             Fate::Unreadable => DeliveryStatus::Parked { cause: "unreadable".to_owned() },
             Fate::Unclaimed(_) => DeliveryStatus::Parked { cause: "unclaimed".to_owned() },
+            Fate::Held(_) => DeliveryStatus::Parked { cause: "backlog".to_owned() },
         }
     }
 
     pub(super) const fn is_parked(&self) -> bool {
-        matches!(self.fate, Fate::Unreadable | Fate::Unclaimed(_))
+        matches!(self.fate, Fate::Unreadable | Fate::Unclaimed(_) | Fate::Held(_))
     }
 }
 
@@ -141,11 +146,16 @@ impl World {
         self.jobs.values().filter(|job| !job.state.is_finished())
     }
 
+    /// How many jobs may still be made for the account.
+    pub(super) fn room_of(&self, account: &AccountId) -> u64 {
+        let unfinished = self.unfinished().filter(|job| job.account == *account).count();
+        self.limits.backlog_max.saturating_sub(u64::try_from(unfinished).unwrap_or(u64::MAX))
+    }
+
     pub(super) fn deliver(&mut self, new: NewDelivery) -> Result<DeliveryId, StoreError> {
         let NewDelivery { app, received_at, verified } = new;
         let unplanned = self.deliveries.values().filter(|kept| kept.app == app && kept.fate == Fate::Unplanned).count();
-        let backlog = unplanned.saturating_add(self.unfinished().filter(|job| job.app == app).count());
-        if u64::try_from(backlog).unwrap_or(u64::MAX) >= self.limits.backlog_max {
+        if u64::try_from(unplanned).unwrap_or(u64::MAX) >= self.limits.backlog_max {
             return Err(StoreError::Backlog);
         }
         let body_hash: [u8; 32] = Sha256::digest(verified.body()).into();

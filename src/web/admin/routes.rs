@@ -245,6 +245,18 @@ pub(super) async fn attention(State(state): Shared) -> Answer<AttentionView> {
             },
         );
     }
+    if status.held_deliveries > 0 {
+        let held = match status.held_deliveries {
+            1 => "1 delivery waits".to_owned(),
+            held => format!("{held} deliveries wait"),
+        };
+        alarms.push(Alarm {
+            code: "backlog".to_owned(),
+            what: format!("{held}: the account has as many unfinished jobs as it may (backlog_max)"),
+            advice: "they go on by themselves as jobs of the account finish: see what parks them or keeps them waiting"
+                .to_owned(),
+        });
+    }
     let mut parked = Vec::new();
     for group in state.store.parked().await? {
         let example = state.store.job(group.example).await?;

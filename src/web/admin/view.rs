@@ -26,6 +26,8 @@ pub struct JobView {
     /// What a person can do.
     pub advice: Option<String>,
     pub attempts: u32,
+    /// The first of the snoozes that it has had in a row.
+    pub snoozed_since: Option<String>,
     pub made_at: String,
     pub made_by: String,
     pub asked_by: String,
@@ -55,6 +57,7 @@ impl From<&Job> for JobView {
             cause: cause.map(str::to_owned),
             advice,
             attempts: job.attempts,
+            snoozed_since: job.snoozed_since.map(|since| since.to_string()),
             made_at: job.made_at.to_string(),
             made_by: job.made_by.to_string(),
             asked_by: job.asked_by.to_string(),
@@ -322,6 +325,7 @@ pub struct StoreView {
     pub deliveries: u64,
     pub unplanned: u64,
     pub parked_deliveries: u64,
+    pub held_deliveries: u64,
     pub due: u64,
     pub running: u64,
     pub waiting: u64,
@@ -335,12 +339,15 @@ pub struct StoreView {
 
 impl From<crate::store::Status> for StoreView {
     fn from(status: crate::store::Status) -> Self {
-        let crate::store::Status { deliveries, unplanned, parked_deliveries, due, running, waiting, .. } = status;
-        let crate::store::Status { parked, done, cancelled, index_lag, disk_free_bytes, refusing, .. } = status;
+        let crate::store::Status { deliveries, unplanned, parked_deliveries, held_deliveries, due, running, .. } =
+            status;
+        let crate::store::Status { waiting, parked, done, cancelled, index_lag, disk_free_bytes, refusing, .. } =
+            status;
         Self {
             deliveries,
             unplanned,
             parked_deliveries,
+            held_deliveries,
             due,
             running,
             waiting,

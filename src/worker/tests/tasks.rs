@@ -7,6 +7,7 @@ use serde_json::json;
 use super::fake::{Trouble, email, uid};
 use super::{ASSISTANTS, Bench, START, WAITING_ROOM, account, in_a_line};
 use crate::clock::Clock;
+use crate::job::JobState;
 use crate::rules::MeetingSettings;
 use crate::store::{Move, Selector, Store};
 use crate::worker::Settings;
@@ -194,6 +195,45 @@ async fn a_rate_limit_puts_a_job_off_until_it_is_over_and_uses_no_attempt() {
     bench.exhaust().await;
     assert_eq!(bench.state().await, "done changed: add assistant api@example.com");
     assert!(bench.clock.now() >= until.plus(Duration::from_secs(9)));
+}
+
+#[tokio::test]
+async fn a_limit_that_does_not_end_is_given_to_a_person_after_a_day_with_its_reason() {
+    let bench = bench();
+    bench.user_event("user.created", "jill").await;
+    bench.plan().await;
+    for n in 0..=49 {
+        assert_eq!(bench.state().await, "due", "after {n} half hours");
+        let until = bench.clock.now().plus(Duration::from_secs(1800));
+        bench.zoom.trouble("assistants", 1, Trouble::Fail(ZoomError::Limited { until, why: "qps".to_owned() }));
+        bench.drain().await;
+        bench.clock.set(until);
+    }
+    let JobState::Parked { cause, .. } = bench.newest().await.state else { panic!("it is not parked") };
+    assert_eq!(cause.to_string(), "still limited after 24 h: qps");
+    let (which, now) = (Selector::Job(bench.newest().await.id), bench.clock.now());
+    bench.store.move_jobs(which, Move::Retry, "jill", now).await.unwrap();
+    bench.drain().await;
+    assert_eq!(bench.state().await, "done changed: add assistant api@example.com");
+}
+
+#[tokio::test]
+async fn whatever_waits_for_the_quota_of_the_next_day_or_for_an_event_is_never_too_old() {
+    let bench = bench();
+    bench.user_event("user.created", "jill").await;
+    for _ in 0..7 {
+        let until = bench.clock.now().next_utc_midnight();
+        bench.zoom.trouble("assistants", 1, Trouble::Fail(ZoomError::Limited { until, why: "daily".to_owned() }));
+        bench.drain().await;
+        assert_eq!(bench.state().await, "due");
+        bench.clock.set(until);
+    }
+    bench.drain().await;
+    assert_eq!(bench.state().await, "done changed: add assistant api@example.com");
+    bench.zoom.put_user("joan", Status::Pending, 2);
+    bench.create("joan").await;
+    bench.advance(Duration::from_secs(90 * 24 * 3600)).await;
+    assert_eq!(bench.state().await, "waiting user-pending");
 }
 
 #[tokio::test]

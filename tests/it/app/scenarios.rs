@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use adjutant::sim::{Fault, FaultKind, Mischief, NewUser, Target, TooMany};
+use adjutant::store::{Limits, MemoryStore};
 use serde_json::json;
 
 use super::{ACCOUNT, API_USER, TestApp};
@@ -176,6 +177,50 @@ async fn a_deleted_user_takes_the_waiting_work_along() {
 }
 
 #[tokio::test]
+async fn a_deactivation_that_comes_late_does_not_undo_the_activation_after_it() {
+    let mut app = TestApp::start(&[ASSISTANT]).await;
+    app.world.add_user(ACCOUNT, NewUser::licensed(JILL)).unwrap();
+    app.close().await;
+    app.world.deactivate(ACCOUNT, JILL).unwrap();
+    app.drain().await;
+    app.restart().await;
+    app.clock.advance(Duration::from_secs(1));
+    // Without the licence, which the deactivation took.
+    app.world.activate(ACCOUNT, JILL).unwrap();
+    app.drain().await;
+    assert_eq!(app.state().await, "waiting user-unlicensed");
+    let came = app.entries("stored").await.len();
+    app.advance(Duration::from_secs(301)).await;
+    assert_eq!(app.entries("stored").await.len(), came + 1, "Zoom delivered the deactivation after all");
+    assert_eq!(app.state().await, "waiting user-unlicensed");
+    app.world.set_licence(ACCOUNT, JILL, 2).unwrap();
+    app.drain().await;
+    assert_eq!((app.assistants(JILL).len(), app.jobs().await.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_creation_that_comes_after_the_end_of_the_user_grants_nothing() {
+    for (delete, state) in [(false, "waiting user-inactive"), (true, "parked not-found")] {
+        let mut app = TestApp::start(&[ASSISTANT]).await;
+        app.close().await;
+        licensed(&app, JILL);
+        app.drain().await;
+        app.restart().await;
+        app.clock.advance(Duration::from_secs(1));
+        if delete {
+            app.world.delete_user(ACCOUNT, JILL).unwrap();
+        } else {
+            app.world.deactivate(ACCOUNT, JILL).unwrap();
+        }
+        app.drain().await;
+        assert_eq!(app.jobs().await.len(), 0);
+        app.advance(Duration::from_secs(301)).await;
+        app.advance(HOUR).await;
+        assert_eq!((app.state().await.as_str(), app.world.count_calls("POST", "/assistants")), (state, 0));
+    }
+}
+
+#[tokio::test]
 async fn at_the_hours_limit_the_rest_waits_for_the_next_hour_with_one_notice() {
     let app = TestApp::start(&[&format!("{ASSISTANT}\nmax_changes_per_hour = 2")]).await;
     for n in 0..5 {
@@ -193,7 +238,7 @@ async fn at_the_hours_limit_the_rest_waits_for_the_next_hour_with_one_notice() {
 
 #[tokio::test]
 async fn beyond_its_share_of_the_account_a_rule_parks_everything_until_a_person_resumes_it() {
-    let app = TestApp::start(&[&format!("{ASSISTANT}\nmax_changes_percent = 5")]).await;
+    let mut app = TestApp::start(&[&format!("{ASSISTANT}\nmax_changes_percent = 5")]).await;
     for n in 0..60 {
         app.world.add_user(ACCOUNT, NewUser::licensed(&format!("old-{n}@acme.example"))).unwrap();
     }
@@ -204,12 +249,55 @@ async fn beyond_its_share_of_the_account_a_rule_parks_everything_until_a_person_
     // 5 % of 60, 8, the API user and the owner.
     assert_eq!(app.world.count_calls("POST", "/assistants"), 3);
     assert_eq!(app.store.parked().await.unwrap()[0].count, 5);
-    assert_eq!(app.retry_parked("over-share").await, 5);
+    // However long that is ago, and whatever ended in between; and it costs no calls.
+    app.advance(48 * HOUR).await;
+    app.restart().await;
+    let calls = app.world.calls_total();
+    licensed(&app, "new-8@acme.example");
+    app.drain().await;
+    assert_eq!((app.state().await.as_str(), app.world.calls_total()), ("parked over-share", calls));
+    assert_eq!(app.retry_parked("over-share").await, 6);
     app.advance(A_WHILE).await;
     assert_eq!(app.world.count_calls("POST", "/assistants"), 6);
-    assert_eq!(app.retry_parked("over-share").await, 2);
+    assert_eq!(app.retry_parked("over-share").await, 3);
     app.advance(A_WHILE).await;
     assert!(app.world.without_assistant(ACCOUNT, API_USER).iter().all(|email| !email.starts_with("new-")));
+}
+
+#[tokio::test]
+async fn writes_that_fail_use_up_no_more_of_a_limit_than_those_that_succeed() {
+    let app = TestApp::start(&[&format!("{ASSISTANT}\nmax_changes_per_hour = 2")]).await;
+    let error = || FaultKind::Error { status: 503, body: "down".to_owned() };
+    fault(&app, 5, Target::api("POST", "/assistants"), error());
+    licensed(&app, JILL);
+    licensed(&app, "joan@acme.example");
+    app.advance(HOUR / 2).await;
+    assert_eq!((app.assistants(JILL).len(), app.assistants("joan@acme.example").len()), (1, 1));
+    assert_eq!(app.entries("rule-limit").await.len(), 0);
+    licensed(&app, "jack@acme.example");
+    app.drain().await;
+    assert_eq!((app.assistants("jack@acme.example").len(), app.entries("rule-limit").await.len()), (0, 1));
+    app.advance(HOUR).await;
+    assert_eq!(app.assistants("jack@acme.example"), [API_USER]);
+}
+
+#[tokio::test]
+async fn an_account_with_too_many_jobs_works_them_off_and_then_gets_to_the_rest() {
+    let limits = Limits { backlog_max: 3, ..Limits::default() };
+    let app = TestApp::start_on(Box::new(MemoryStore::new(limits)), &[ASSISTANT]).await;
+    // Those that wait for a licence are unfinished.
+    for n in 0..5 {
+        app.world.create_user(ACCOUNT, NewUser::basic(&format!("user-{n}@acme.example"))).unwrap();
+        app.drain().await;
+    }
+    assert_eq!((app.jobs().await.len(), app.store.status().await.unwrap().held_deliveries), (3, 2));
+    for n in 0..3 {
+        app.world.set_licence(ACCOUNT, &format!("user-{n}@acme.example"), 2).unwrap();
+        app.drain().await;
+        assert_eq!(app.assistants(&format!("user-{n}@acme.example")), [API_USER]);
+    }
+    let status = app.store.status().await.unwrap();
+    assert_eq!((app.jobs().await.len(), status.waiting, status.held_deliveries), (5, 2, 0));
 }
 
 #[tokio::test]
@@ -341,11 +429,43 @@ async fn without_the_scope_the_work_parks_and_goes_on_once_the_scope_is_there() 
     licensed(&app, JILL);
     app.drain().await;
     assert_eq!(app.state().await, "parked scopes-missing");
+    // Nothing is asked of Zoom for those that come after it: for them it would end the same way.
+    let calls = app.world.calls_total();
+    for n in 0..9 {
+        licensed(&app, &format!("user-{n}@acme.example"));
+    }
+    app.drain().await;
+    assert_eq!(app.world.calls_total(), calls);
+    let groups = app.store.parked().await.unwrap();
+    assert_eq!((groups.len(), groups[0].cause.as_str(), groups[0].count), (1, "scopes-missing", 10));
+
+    // Retried before anything was mended, a few find out, and the rest parks with them.
+    app.clock.advance(Duration::from_secs(1));
+    assert_eq!(app.retry_parked("scopes-missing").await, 10);
+    app.advance(A_WHILE).await;
+    assert_eq!(app.store.parked().await.unwrap()[0].count, 10);
+    assert!(app.world.calls_total() < calls + 30, "{} calls", app.world.calls_total() - calls);
+
     app.world.set_scopes(ACCOUNT, &["user:read:admin", "user:write:admin"]).unwrap();
     app.world.revoke_tokens(ACCOUNT);
-    assert_eq!(app.retry_parked("scopes-missing").await, 1);
+    app.clock.advance(Duration::from_secs(1));
+    assert_eq!(app.retry_parked("scopes-missing").await, 10);
+    app.advance(A_WHILE).await;
+    assert!(app.world.without_assistant(ACCOUNT, API_USER).iter().all(|email| email.starts_with("owner@")));
+}
+
+#[tokio::test]
+async fn scopes_that_were_added_are_found_by_whoever_comes_an_hour_later() {
+    let app = TestApp::start(&[ASSISTANT]).await;
+    app.world.set_scopes(ACCOUNT, &["user:read:admin"]).unwrap();
+    licensed(&app, "joan@acme.example");
     app.drain().await;
-    assert_eq!(app.assistants(JILL), [API_USER]);
+    app.world.set_scopes(ACCOUNT, &["user:read:admin", "user:write:admin"]).unwrap();
+    app.advance(HOUR).await;
+    licensed(&app, JILL);
+    app.drain().await;
+    assert_eq!((app.state().await.as_str(), app.assistants(JILL).len()), ("changed", 1));
+    assert_eq!(app.store.parked().await.unwrap()[0].count, 1, "what parked stays for a person");
 }
 
 /// What the end of a test's app says is wrong.

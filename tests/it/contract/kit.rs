@@ -58,11 +58,16 @@ pub(crate) fn ensure(rule_name: &str, subject: Subject) -> Step {
 }
 
 pub(crate) fn work(steps: Vec<Step>) -> Verdict {
-    Verdict::Work { meaning: None, steps }
+    Verdict::Work { meaning: None, event_at: None, steps }
 }
 
 pub(crate) fn meant(meaning: u8, steps: Vec<Step>) -> Verdict {
-    Verdict::Work { meaning: Some(Meaning([meaning; 16])), steps }
+    Verdict::Work { meaning: Some(Meaning([meaning; 16])), event_at: None, steps }
+}
+
+/// Of an event that happened then.
+pub(crate) fn happened(event_at: Timestamp, steps: Vec<Step>) -> Verdict {
+    Verdict::Work { meaning: None, event_at: Some(event_at), steps }
 }
 
 pub(crate) fn call(category: &str, status: Option<u16>) -> Call {
@@ -320,7 +325,7 @@ impl Names {
             other => format!("{other:?}"),
         };
         format!(
-            "{} {} {} {} {:?} made {} by {} asked by {} attempts {} again {}: {state}",
+            "{} {} {} {} {:?} made {} by {} asked by {} of {:?} attempts {} again {} snoozed since {:?} counted {:?} retried {:?}: {state}",
             self.job(job.id),
             job.app,
             job.account,
@@ -329,8 +334,12 @@ impl Names {
             job.made_at,
             self.delivery(job.made_by),
             self.delivery(job.asked_by),
+            job.event_at,
             job.attempts,
             job.again,
+            job.snoozed_since,
+            job.counted,
+            job.retried_at,
         )
     }
 
@@ -397,6 +406,10 @@ impl Names {
         }
         for id in ["acc", "bcc", "ccc"] {
             lines.push(format!("{id}: {:?}", store.quota_use(&account(id), now).await.unwrap()));
+        }
+        for (of, named) in [("acc", "assist"), ("acc", "tidy"), ("bcc", "assist"), ("ccc", "assist")] {
+            let stopped = store.is_stopped(&account(of), &rule(named)).await.unwrap();
+            lines.push(format!("{of} {named} stopped: {stopped}"));
         }
         lines.extend(store.entries(from, usize::MAX).await.unwrap().iter().map(|entry| self.entry_line(entry)));
         lines

@@ -83,6 +83,9 @@ enum Op {
         app: &'static str,
         account: &'static str,
     },
+    ReleaseHeld {
+        limit: usize,
+    },
     Note,
     Validated {
         app: &'static str,
@@ -98,6 +101,7 @@ enum Decided {
     Nothing,
     Work {
         meaning: Option<u8>,
+        event_at: Option<Timestamp>,
         steps: Vec<Step>,
     },
     /// Work that names no account.
@@ -116,7 +120,7 @@ impl Op {
 
 /// Limits that are reached within a few dozen operations.
 fn limits() -> Limits {
-    Limits { dedupe_window: DAY, backlog_max: 40, finished_max: 12, backoff: Backoff::new(SECOND, HOUR, 3).unwrap() }
+    Limits { dedupe_window: DAY, backlog_max: 8, finished_max: 12, backoff: Backoff::new(SECOND, HOUR, 3).unwrap() }
 }
 
 struct Generator(SeededChance);
@@ -174,22 +178,24 @@ impl Generator {
             _ => {
                 let meaning = u8::try_from(self.below(6)).unwrap();
                 let steps = (0..self.below(4)).map(|_| self.step()).collect();
-                Decided::Work { meaning: self.maybe(50, meaning), steps }
+                let event_at = START.plus(SECOND * u32::try_from(self.below(4)).unwrap());
+                Decided::Work { meaning: self.maybe(50, meaning), event_at: self.maybe(70, event_at), steps }
             }
         }
     }
 
     fn outcome(&self, now: Timestamp) -> Outcome {
         let what = || "x".to_owned();
-        match self.below(10) {
+        match self.below(11) {
             0 | 1 => Outcome::Done(Effect::Changed { what: what() }),
             2 => Outcome::Done(Effect::AlreadyRight),
             3 => Outcome::Done(Effect::NotApplicable { why: what() }),
             4 => {
                 Outcome::Snooze(Snooze::Until { at: now.plus(self.pick(&[Duration::ZERO, SECOND, HOUR])), why: what() })
             }
+            6 => Outcome::Snooze(Snooze::NextBudget { at: now.plus(SECOND), why: what() }),
             5 => Outcome::Snooze(Snooze::ForEvent(WaitReason::UserPending)),
-            6 | 7 => Outcome::Retry { error: what() },
+            7 | 10 => Outcome::Retry { error: what() },
             8 => Outcome::Park(ParkCause::OverShare { rule: "assist".to_owned() }),
             _ => Outcome::Park(ParkCause::NotFound),
         }
@@ -223,32 +229,34 @@ impl Generator {
                 chosen.extend(self.maybe(4, self.below(deliveries)));
                 Op::Plan(chosen.into_iter().map(|number| (number, self.account(), self.decided(deliveries))).collect())
             }
-            48..62 => Op::Claim {
+            48..58 => Op::Claim {
                 jobs_max: self.below(4),
                 per_account_max: self.pick(&[1, 2, 9]),
                 lease: self.pick(&[SECOND, LEASE, LEASE, HOUR]),
             },
-            62..70 if leases > 0 => Op::Start { lease },
-            70..77 if leases > 0 => Op::Intend {
+            58..68 if leases > 0 => Op::Start { lease },
+            68..79 if leases > 0 => Op::Intend {
                 lease,
-                per_hour: self.pick(&[1, 1, 2, 9]),
-                per_day: self.pick(&[None, None, Some(1), Some(2)]),
+                per_hour: self.pick(&[1, 1, 1, 2]),
+                // Rarely: it stops the rule until somebody retries what parked.
+                per_day: self.maybe(30, 1),
             },
-            77..87 if leases > 0 => {
+            79..87 if leases > 0 => {
                 Op::Settle { lease, outcome: self.outcome(now), calls: self.below(4), unit: self.0.unit() }
             }
             87 if leases > 0 => Op::GiveBack { lease },
             88 if leases > 0 => Op::Renew { lease, by: self.pick(&[Duration::ZERO, LEASE, HOUR]) },
             89 => Op::MoveJob { job: self.below(jobs), to: self.pick(&[Move::Retry, Move::Park]) },
             90..92 => Op::MoveParked {
-                cause: self.pick(&["not-found", "not-found", "over-share", "by-person", "attempts-used-up"]),
+                cause: self.pick(&["not-found", "over-share", "over-share", "by-person", "attempts-used-up"]),
                 account: self.pick(&[None, Some("acc")]),
                 to: self.pick(&[Move::Retry, Move::Retry, Move::Retry, Move::Park]),
             },
             92 => Op::Cancel { account: self.account(), rule: self.pick(&[Some("assist"), Some("tidy"), None]) },
             93..95 => Op::Replay { delivery: self.below(deliveries + 1) },
             95 => Op::Release { app: self.app(), account: self.account() },
-            96 => Op::Note,
+            96 => Op::ReleaseHeld { limit: 1 + self.below(3) },
+            99 => Op::Note,
             97 => Op::Validated { app: self.app() },
             98 => Op::Secrets { app: self.app(), secrets: u8::try_from(self.below(3)).unwrap() },
             _ => Op::Pass(SECOND),
@@ -303,14 +311,15 @@ impl<H: Harness> Side<H> {
     }
 
     fn decision(&self, number: usize, of: &str, decided: &Decided) -> Decision {
-        let work = |meaning: Option<u8>, steps: &[Step]| Verdict::Work {
+        let work = |meaning: Option<u8>, event_at: Option<Timestamp>, steps: &[Step]| Verdict::Work {
             meaning: meaning.map(|meaning| Meaning([meaning; 16])),
+            event_at,
             steps: steps.to_vec(),
         };
         let verdict = match decided {
             Decided::Nothing => Verdict::Nothing,
-            Decided::Work { meaning, steps } => work(*meaning, steps),
-            Decided::Homeless => work(None, &[]),
+            Decided::Work { meaning, event_at, steps } => work(*meaning, *event_at, steps),
+            Decided::Homeless => work(None, None, &[]),
             Decided::Duplicate(of) => Verdict::Duplicate { of: self.delivery(*of) },
             Decided::Unreadable => Verdict::Unreadable { why: "no JSON".to_owned() },
             Decided::Unclaimed(named) => Verdict::Unclaimed { account: named.map(account) },
@@ -355,6 +364,7 @@ impl<H: Harness> Side<H> {
             }
             Op::Replay { delivery } => told(store.replay(self.delivery(*delivery), "jill", now).await),
             Op::Release { app: to, account: of } => told(store.release(&app(to), &account(of), now).await),
+            Op::ReleaseHeld { limit } => told(store.release_held(*limit, now).await),
             Op::Note => {
                 let (kind, code, detail) = (Kind::Service, "reloaded".to_owned(), Detail::note("new rules"));
                 told(store.note(Note { kind, app: Some(app("main")), account: None, code, detail }, now).await)
@@ -489,6 +499,7 @@ async fn the_operations_reach_every_answer_and_every_entry() {
         "replay ()",
         "replay not found",
         "release 1",
+        "releaseheld 1",
         "delivery stored",
         "decision nothing",
         "decision work",
@@ -496,6 +507,7 @@ async fn the_operations_reach_every_answer_and_every_entry() {
         "decision duplicate",
         "decision unreadable",
         "decision unclaimed",
+        "decision backlog",
         "attempt started",
         "intent granted",
         "attention rule-limit",

@@ -26,7 +26,8 @@ const LOSES_CALLS: u8 = 6;
 const TAKES_A_SNOOZE_FOR_A_RETRY: u8 = 7;
 const GRANTS_ONE_MORE_AN_HOUR: u8 = 8;
 const LOSES_THE_LAST_OF_A_PLAN: u8 = 9;
-const CORRECT: u8 = 10;
+const IGNORES_WHEN_EVENTS_HAPPENED: u8 = 10;
+const CORRECT: u8 = 11;
 
 #[derive(Debug)]
 struct WrongHarness<const FAULT: u8> {
@@ -59,9 +60,9 @@ struct Wrong<const FAULT: u8>(MemoryStore);
 
 fn without_wakes(verdict: Verdict) -> Verdict {
     match verdict {
-        Verdict::Work { meaning, mut steps } => {
+        Verdict::Work { meaning, event_at, mut steps } => {
             steps.retain(|step| !matches!(step, Step::Wake { .. }));
-            Verdict::Work { meaning, steps }
+            Verdict::Work { meaning, event_at, steps }
         }
         other => other,
     }
@@ -81,6 +82,7 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
         for decision in &mut decisions {
             match &mut decision.verdict {
                 Verdict::Work { meaning, .. } if FAULT == IGNORES_MEANINGS => *meaning = None,
+                Verdict::Work { event_at, .. } if FAULT == IGNORES_WHEN_EVENTS_HAPPENED => *event_at = None,
                 verdict if FAULT == LOSES_A_WAKE => *verdict = without_wakes(verdict.clone()),
                 _ => {}
             }
@@ -107,6 +109,14 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
     async fn intend(&self, leased: &Leased, mut change: Change, now: Timestamp) -> Result<Allowance, StoreError> {
         change.max_per_hour += u32::from(FAULT == GRANTS_ONE_MORE_AN_HOUR);
         self.0.intend(leased, change, now).await
+    }
+
+    async fn is_stopped(&self, account: &AccountId, rule: &RuleName) -> Result<bool, StoreError> {
+        self.0.is_stopped(account, rule).await
+    }
+
+    async fn release_held(&self, limit: usize, now: Timestamp) -> Result<u64, StoreError> {
+        self.0.release_held(limit, now).await
     }
 
     async fn settle(
@@ -241,6 +251,7 @@ async fn the_comparison_finds_every_fault() {
         ("loses calls", is_found::<LOSES_CALLS>().await),
         ("takes a snooze for a retry", is_found::<TAKES_A_SNOOZE_FOR_A_RETRY>().await),
         ("grants one more an hour", is_found::<GRANTS_ONE_MORE_AN_HOUR>().await),
+        ("ignores when events happened", is_found::<IGNORES_WHEN_EVENTS_HAPPENED>().await),
         ("loses the last of a plan", is_found::<LOSES_THE_LAST_OF_A_PLAN>().await),
     ];
     let missed: Vec<&str> = found.iter().filter(|(_, found)| !found).map(|(fault, _)| *fault).collect();

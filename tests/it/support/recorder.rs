@@ -145,6 +145,14 @@ impl Store for Recorder {
         Err(StoreError::Closed)
     }
 
+    async fn is_stopped(&self, _account: &AccountId, _rule: &RuleName) -> Result<bool, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn release_held(&self, _limit: usize, _now: Timestamp) -> Result<u64, StoreError> {
+        Err(StoreError::Closed)
+    }
+
     async fn note(&self, _note: Note, _at: Timestamp) -> Result<(), StoreError> {
         Err(StoreError::Closed)
     }

@@ -67,7 +67,7 @@ impl Prepared {
 impl State {
     pub(in crate::store::local) fn deliver(&mut self, new: &Prepared) -> Result<DeliveryId, StoreError> {
         let app = self.app_number(&new.app);
-        let backlog = self.app_at(app).map_or(0, |app| app.unplanned.saturating_add(app.unfinished));
+        let backlog = self.app_at(app).map_or(0, |app| app.unplanned);
         if backlog >= self.limits.backlog_max {
             return Err(StoreError::Backlog);
         }

@@ -45,6 +45,7 @@ pub(in crate::store::local) struct Jobs {
     /// Unfinished jobs by what their subject is known by.
     lanes: HashMap<(AccountId, String), Vec<JobId>>,
     due_by_rule: HashMap<(AccountId, RuleName), u64>,
+    unfinished: HashMap<AccountId, u64>,
     pub(super) claims: HashMap<u64, Claim>,
     tokens: u64,
     /// The account that was served last.
@@ -128,6 +129,7 @@ impl Jobs {
             JobState::Done { .. } | JobState::Cancelled { .. } => self.finished.push_back(id),
         }
         if !job.state.is_finished() {
+            *self.unfinished.entry(job.account.clone()).or_default() += 1;
             for key in known_by(&job.subject) {
                 let lane = self.lanes.entry((job.account.clone(), key)).or_default();
                 let at = lane.partition_point(|other| *other < id);
@@ -163,6 +165,12 @@ impl Jobs {
             JobState::Waiting { .. } => self.waiting = self.waiting.saturating_sub(1),
             JobState::Parked { .. } => drop(self.parked.remove(&id)),
             JobState::Done { .. } | JobState::Cancelled { .. } => return,
+        }
+        if let Some(count) = self.unfinished.get_mut(&job.account) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.unfinished.remove(&job.account);
+            }
         }
         for key in known_by(&job.subject) {
             let key = (job.account.clone(), key);
@@ -247,6 +255,10 @@ impl Jobs {
     pub(super) fn next_token(&mut self) -> u64 {
         self.tokens = self.tokens.saturating_add(1);
         self.tokens
+    }
+
+    pub(super) fn unfinished_of(&self, account: &AccountId) -> u64 {
+        self.unfinished.get(account).copied().unwrap_or(0)
     }
 
     /// How many jobs of a rule and account are due, now or later.

@@ -29,7 +29,7 @@ use super::{Settings, narrow, wide};
 use crate::audit::Detail;
 use crate::audit::tree::{Frontier, leaf_hash};
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, AppName, RuleName};
+use crate::ids::{AccountId, AppName, JobId, RuleName};
 use crate::job::Job;
 use crate::store::memory::Limits;
 use crate::store::port::{AppState, QuotaUse};
@@ -72,7 +72,6 @@ pub(super) struct App {
     pub(super) name: AppName,
     pub(super) state: AppState,
     unplanned: u64,
-    unfinished: u64,
 }
 
 /// An app in a snapshot; what it counts follows from the rest.
@@ -87,6 +86,8 @@ pub(super) struct Budget {
     pub(super) share: BTreeMap<i64, u32>,
     /// The hour of the last notice.
     pub(super) noticed: Option<i64>,
+    /// It came to the limit of 24 hours, and no person has resumed it.
+    pub(super) is_stopped: bool,
 }
 
 /// A unit in the making.
@@ -113,6 +114,8 @@ pub(super) struct State {
     pub(super) deliveries: u64,
     pub(super) unplanned: BTreeMap<u64, Queued>,
     pub(super) aside: BTreeMap<u64, Aside>,
+    /// Those of them that are held back because their account has too many unfinished jobs.
+    pub(super) held: BTreeMap<AccountId, BTreeSet<u64>>,
     /// Deliveries that a person had planned again, for ever.
     pub(super) replayed: BTreeSet<u64>,
     pub(super) apps: Vec<App>,
@@ -146,6 +149,7 @@ impl State {
             deliveries: 0,
             unplanned: BTreeMap::new(),
             aside: BTreeMap::new(),
+            held: BTreeMap::new(),
             replayed: BTreeSet::new(),
             apps: Vec::new(),
             jobs: Jobs::default(),
@@ -165,7 +169,7 @@ impl State {
     /// The number of an app; apps are few and never forgotten.
     fn app_number(&mut self, name: &AppName) -> u32 {
         let at = self.apps.iter().position(|app| app.name == *name).unwrap_or_else(|| {
-            self.apps.push(App { name: name.clone(), state: AppState::default(), unplanned: 0, unfinished: 0 });
+            self.apps.push(App { name: name.clone(), state: AppState::default(), unplanned: 0 });
             self.apps.len() - 1
         });
         u32::try_from(at).unwrap_or(u32::MAX)
@@ -184,18 +188,10 @@ impl State {
     }
 
     pub(super) fn thaw_apps(&mut self, apps: Vec<FrozenApp>, unplanned: BTreeMap<u64, Queued>) {
-        let app = |(name, state)| App { name, state, unplanned: 0, unfinished: 0 };
+        let app = |(name, state)| App { name, state, unplanned: 0 };
         self.apps = apps.into_iter().map(app).collect();
         for (delivery, queued) in unplanned {
             self.queue(delivery, queued);
-        }
-        let unfinished: Vec<AppName> =
-            self.jobs.iter().filter(|job| !job.state.is_finished()).map(|job| job.app.clone()).collect();
-        for name in unfinished {
-            let number = self.app_number(&name);
-            if let Some(app) = self.app_at(number) {
-                app.unfinished += 1;
-            }
         }
         self.unit_start = self.next_record;
     }
@@ -222,11 +218,11 @@ impl State {
             Change::Planned { delivery, .. } => drop(self.unqueue(delivery)),
             Change::SetAside { delivery, why } => {
                 if let Some(Queued { record, app, received_at }) = self.unqueue(delivery) {
-                    self.aside.insert(delivery, Aside { record, app, received_at, why });
+                    self.set_aside(delivery, Aside { record, app, received_at, why });
                 }
             }
             Change::Unplanned { delivery, record, app, received_at, replayed } => {
-                self.aside.remove(&delivery);
+                self.take_back(delivery);
                 let app = self.app_number(&app);
                 self.queue(delivery, Queued { record, app, received_at });
                 if replayed {
@@ -240,17 +236,25 @@ impl State {
                 }
             }
             Change::Meaning { print, at } => self.keep_meaning(print, at),
-            Change::Intended { account, rule, hour } => {
+            Change::Intended { account, rule, hour, job, share } => {
+                if let Some(job) = self.jobs.get(JobId::from_number(job)) {
+                    self.keep(Job { counted: Some(hour), ..Job::clone(job) });
+                }
                 let budget = self.budgets.entry((account, rule)).or_default();
                 *budget.hours.entry(hour).or_default() += 1;
-                *budget.share.entry(hour).or_default() += 1;
+                *budget.share.entry(hour).or_default() += u32::from(share);
                 budget.hours.retain(|kept, _| *kept > hour.saturating_sub(HOURS_KEPT));
                 budget.share.retain(|kept, _| *kept > hour.saturating_sub(HOURS_KEPT));
             }
             Change::Noticed { account, rule, hour } => {
                 self.budgets.entry((account, rule)).or_default().noticed = Some(hour);
             }
-            Change::ShareCleared { account, rule } => self.budgets.entry((account, rule)).or_default().share.clear(),
+            Change::Stopped { account, rule } => self.budgets.entry((account, rule)).or_default().is_stopped = true,
+            Change::Resumed { account, rule } => {
+                let budget = self.budgets.entry((account, rule)).or_default();
+                budget.share.clear();
+                budget.is_stopped = false;
+            }
             Change::Called { account, day, calls } => {
                 self.quotas.retain(|(_, kept), _| *kept >= day.saturating_sub(2));
                 let used = self.quotas.entry((account, day)).or_default();
@@ -300,15 +304,32 @@ impl State {
         self.unit_start = self.next_record;
     }
 
-    /// Puts a job in place of what it was, and keeps the count of its app.
+    /// Puts a job in place of what it was.
     fn keep(&mut self, job: Job) {
-        let number = self.app_number(&job.app);
-        let unfinished = u64::from(!job.state.is_finished());
-        let before = u64::from(self.jobs.get(job.id).is_some_and(|job| !job.state.is_finished()));
         self.jobs.put(job, self.limits.finished_max);
-        if let Some(app) = self.app_at(number) {
-            app.unfinished = app.unfinished.saturating_add(unfinished).saturating_sub(before);
+    }
+
+    pub(super) fn set_aside(&mut self, delivery: u64, aside: Aside) {
+        if let AsideFor::Backlog(account) = &aside.why {
+            self.held.entry(account.clone()).or_default().insert(delivery);
         }
+        self.aside.insert(delivery, aside);
+    }
+
+    fn take_back(&mut self, delivery: u64) {
+        if let Some(Aside { why: AsideFor::Backlog(account), .. }) = self.aside.remove(&delivery)
+            && let Some(held) = self.held.get_mut(&account)
+        {
+            held.remove(&delivery);
+            if held.is_empty() {
+                self.held.remove(&account);
+            }
+        }
+    }
+
+    /// How many jobs may still be made for the account.
+    pub(super) fn room_of(&self, account: &AccountId) -> u64 {
+        self.limits.backlog_max.saturating_sub(self.jobs.unfinished_of(account))
     }
 
     fn keep_meaning(&mut self, print: Fingerprint, at: Timestamp) {

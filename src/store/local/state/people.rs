@@ -54,7 +54,7 @@ impl State {
         }
         for job in &selected {
             if matches!(job.state, JobState::Parked { cause: ParkCause::OverShare { .. }, .. }) {
-                self.change(Change::ShareCleared { account: job.account.clone(), rule: job.rule.clone() });
+                self.change(Change::Resumed { account: job.account.clone(), rule: job.rule.clone() });
             }
             self.move_on(job, input.clone());
             self.enter_job(now, code, job, Kind::Moved, None, (format!("by {actor}"), None));

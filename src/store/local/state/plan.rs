@@ -15,6 +15,7 @@ use crate::rules::Step;
 use crate::store::local::outbox::IndexOp;
 use crate::store::local::record::{AsideFor, Change, Decided, LineRef, Said};
 use crate::store::local::seal::Fingerprint;
+use crate::store::local::{narrow, wide};
 use crate::store::port::{Decision, StoreError, Verdict};
 
 const RELEASED_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -35,6 +36,7 @@ struct Planning {
     account: AccountId,
     /// Whether jobs may be made: not where the event's meaning was seen before.
     fresh: bool,
+    event_at: Option<Timestamp>,
     at: Timestamp,
 }
 
@@ -108,14 +110,18 @@ impl State {
                 let said = self.said_of(account.as_ref(), note, false);
                 ("unclaimed", said, Fate::Aside(AsideFor::Unclaimed(named)))
             }
-            Verdict::Work { meaning, steps } => {
+            Verdict::Work { meaning, event_at, steps } => {
                 let Some(account) = account.clone() else { return };
-                let decided = self.work(delivery, &app, &account, meaning, steps, at, &mut done);
+                let work = self.work(delivery, &app, &account, (meaning, event_at), steps, at, &mut done);
+                let (code, fate) = match work {
+                    Some(decided) => (decided.code(), Fate::Planned(decided)),
+                    None => ("backlog", Fate::Aside(AsideFor::Backlog(account.clone()))),
+                };
                 let said = match self.only_job(&done) {
                     Some(job) => self.sealed_detail(Some(&account), &detail_of(&job, event, None)),
                     None => self.said_of(Some(&account), event.clone(), is_plain(&event)),
                 };
-                (decided.code(), said, Fate::Planned(decided))
+                (code, said, fate)
             }
         };
         let only = self.only_job(&done);
@@ -155,17 +161,18 @@ impl State {
         self.jobs.get(*only).cloned().or_else(|| done.cancelled.iter().find(|job| job.id == *only).cloned())
     }
 
+    /// None where the account has too many jobs for it: nothing is done then.
     #[expect(clippy::too_many_arguments, reason = "the parts of one decision")]
     fn work(
         &mut self,
         delivery: DeliveryId,
         app: &AppName,
         account: &AccountId,
-        meaning: Option<Meaning>,
+        (meaning, event_at): (Option<Meaning>, Option<Timestamp>),
         steps: Vec<Step>,
         at: Timestamp,
         done: &mut Done,
-    ) -> Decided {
+    ) -> Option<Decided> {
         let print = meaning.map(|meaning| {
             let parts = [app.as_str().as_bytes(), account.as_str().as_bytes(), &meaning.0];
             self.keys.prints().of(MEANING, &parts)
@@ -173,14 +180,17 @@ impl State {
         let replayed = self.replayed.contains(&delivery.number());
         let seen = print.is_some_and(|print| self.was_seen(&print, at));
         let fresh = replayed || !seen;
-        let planning = Planning { delivery, app: app.clone(), account: account.clone(), fresh, at };
+        let planning = Planning { delivery, app: app.clone(), account: account.clone(), fresh, event_at, at };
+        if self.makes_too_many(&planning, &steps) {
+            return None;
+        }
         for step in steps {
             self.take(&planning, step, done);
         }
         if let (Some(print), true, false) = (print, done.made_or_merged, seen) {
             self.change(Change::Meaning { print, at });
         }
-        if fresh { Decided::Work } else { Decided::Repeated }
+        Some(if fresh { Decided::Work } else { Decided::Repeated })
     }
 
     fn was_seen(&self, print: &Fingerprint, at: Timestamp) -> bool {
@@ -212,7 +222,9 @@ impl State {
             }
             Step::Cancel { subject, why } => {
                 for job in self.jobs.about(&planning.account, &subject) {
-                    if self.move_on(&job, Input::Cancel { at, why: why.clone() }) {
+                    if !job.is_asked_after(planning.event_at)
+                        && self.move_on(&job, Input::Cancel { at, why: why.clone() })
+                    {
                         done.touched.insert(job.id);
                         done.cancelled.push(job);
                     }
@@ -221,13 +233,25 @@ impl State {
         }
     }
 
+    /// Whether the steps would make a job, and the account has too many.
+    fn makes_too_many(&self, planning: &Planning, steps: &[Step]) -> bool {
+        let makes = |step: &Step| match step {
+            Step::Ensure { rule, subject } => {
+                let same = self.jobs.about(&planning.account, subject);
+                !same.iter().any(|job| job.app == planning.app && job.rule == *rule)
+            }
+            Step::Wake { .. } | Step::Cancel { .. } => false,
+        };
+        planning.fresh && self.room_of(&planning.account) == 0 && steps.iter().any(makes)
+    }
+
     fn ensure(&mut self, planning: &Planning, rule: RuleName, subject: Subject, done: &mut Done) {
-        let Planning { delivery, at, .. } = *planning;
+        let Planning { delivery, event_at, at, .. } = *planning;
         let mut same = self.jobs.about(&planning.account, &subject).into_iter();
         if let Some(job) = same.find(|job| job.app == planning.app && job.rule == rule) {
             let mut asked = Job::clone(&job);
             // Legal for every unfinished job.
-            let _asked = asked.apply(Input::Ask { at, by: delivery });
+            let _asked = asked.apply(Input::Ask { at, by: delivery, event_at });
             asked.subject.learn(&subject);
             self.change_job(asked);
             done.touched.insert(job.id);
@@ -235,7 +259,7 @@ impl State {
         } else if planning.fresh {
             let id = self.jobs.next_id();
             let (app, account) = (planning.app.clone(), planning.account.clone());
-            self.change_job(NewJob { app, account, rule, subject, delivery }.into_job(id, at));
+            self.change_job(NewJob { app, account, rule, subject, delivery, event_at }.into_job(id, at));
             done.touched.insert(id);
             done.made_or_merged = true;
         }
@@ -293,18 +317,43 @@ impl State {
             .filter(|(_, aside)| is_meant(aside))
             .map(|(id, aside)| (*id, aside.record, aside.received_at))
             .collect();
-        let mut released = 0;
+        let released = wide(meant.len());
         for (delivery, record, received_at) in meant {
-            released += 1;
-            self.enter(&LineRef {
-                app: Some(app.as_str()),
-                account: Some(account.as_str()),
-                delivery: Some(DeliveryId::from_number(delivery)),
-                ..LineRef::new(now, Kind::Moved, "released", &Said::Nothing)
-            });
-            self.change(Change::Unplanned { delivery, record, app: app.clone(), received_at, replayed: false });
+            self.release_one(delivery, app.clone(), account, (record, received_at), now);
         }
         released
+    }
+
+    pub(in crate::store::local) fn release_held(&mut self, limit: usize, now: Timestamp) -> u64 {
+        let roomy = |(account, held): (&AccountId, &BTreeSet<u64>)| {
+            let room = narrow(self.room_of(account));
+            held.iter().take(room).map(|delivery| (*delivery, account.clone())).collect::<Vec<_>>()
+        };
+        let meant: Vec<(u64, AccountId)> = self.held.iter().flat_map(roomy).take(limit).collect();
+        for (delivery, account) in &meant {
+            let Some(Aside { record, app, received_at, .. }) = self.aside.get(delivery).cloned() else { continue };
+            if let Some(app) = self.app_at(app).map(|app| app.name.clone()) {
+                self.release_one(*delivery, app, account, (record, received_at), now);
+            }
+        }
+        wide(meant.len())
+    }
+
+    fn release_one(
+        &mut self,
+        delivery: u64,
+        app: AppName,
+        account: &AccountId,
+        (record, received_at): (u64, Timestamp),
+        now: Timestamp,
+    ) {
+        self.enter(&LineRef {
+            app: Some(app.as_str()),
+            account: Some(account.as_str()),
+            delivery: Some(DeliveryId::from_number(delivery)),
+            ..LineRef::new(now, Kind::Moved, "released", &Said::Nothing)
+        });
+        self.change(Change::Unplanned { delivery, record, app, received_at, replayed: false });
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::State;
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, AppName, JobId};
+use crate::ids::{AccountId, AppName, JobId, RuleName};
 use crate::job::{Job, JobState};
 use crate::store::local::wide;
 use crate::store::port::{AppState, JobFilter, ParkedGroup, QuotaUse, Status};
@@ -39,6 +39,10 @@ impl State {
 
     pub(in crate::store::local) fn app_state(&self, app: &AppName) -> AppState {
         self.app(app).map(|app| app.state).unwrap_or_default()
+    }
+
+    pub(in crate::store::local) fn is_stopped(&self, account: &AccountId, rule: &RuleName) -> bool {
+        self.budgets.get(&(account.clone(), rule.clone())).is_some_and(|budget| budget.is_stopped)
     }
 
     pub(in crate::store::local) fn quota_use(&self, account: &AccountId, at: Timestamp) -> QuotaUse {
@@ -83,6 +87,7 @@ impl State {
             deliveries: self.deliveries,
             unplanned: wide(self.unplanned.len()),
             parked_deliveries: wide(self.aside.len()),
+            held_deliveries: self.held.values().map(|held| wide(held.len())).sum(),
             due: counts.due,
             running: counts.running,
             waiting: counts.waiting,

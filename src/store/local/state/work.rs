@@ -115,14 +115,20 @@ impl State {
             return Err(StoreError::Conflict(format!("no attempt at {} was started", job.id)));
         }
         let (hour, key) = (now.utc_hour(), (job.account.clone(), job.rule.clone()));
+        let counted_within = |hours: i64| job.counted.is_some_and(|at| (0..hours).contains(&hour.saturating_sub(at)));
+        let (in_hour, in_day) = (counted_within(1), counted_within(24));
         let budget = self.budgets.get(&key).cloned().unwrap_or_default();
         let day = budget.share.range(hour.saturating_sub(23)..=hour);
         let day = day.fold(0_u32, |sum, (_, count)| sum.saturating_add(*count));
-        if change.max_per_day.is_some_and(|max| day >= max) {
+        let (account, rule) = key;
+        if budget.is_stopped {
             return Ok(Allowance::OverShare);
         }
-        let (account, rule) = key;
-        if budget.hours.get(&hour).is_some_and(|count| *count >= change.max_per_hour) {
+        if !in_day && change.max_per_day.is_some_and(|max| day >= max) {
+            self.change(Change::Stopped { account, rule });
+            return Ok(Allowance::OverShare);
+        }
+        if !in_hour && budget.hours.get(&hour).is_some_and(|count| *count >= change.max_per_hour) {
             let at = Timestamp::from_secs(hour.saturating_add(1).saturating_mul(3600));
             let notice = notice(&rule, change.max_per_hour, self.jobs.due_of(&account, &rule), at);
             if budget.noticed != Some(hour) {
@@ -137,7 +143,9 @@ impl State {
             return Ok(Allowance::NextHour { at, notice });
         }
         self.enter_job(now, "granted", &job, Kind::Intent, None, (change.what.clone(), None));
-        self.change(Change::Intended { account, rule, hour });
+        if !in_hour {
+            self.change(Change::Intended { account, rule, hour, job: job.id.number(), share: !in_day });
+        }
         Ok(Allowance::Granted(Intent::recorded_by_store()))
     }
 
@@ -212,7 +220,9 @@ fn told(outcome: &Outcome) -> (&'static str, String) {
         Outcome::Done(Effect::AlreadyRight) => ("already-right", String::new()),
         Outcome::Done(Effect::WouldChange { what }) => ("would-change", what.clone()),
         Outcome::Done(Effect::NotApplicable { why }) => ("not-applicable", why.clone()),
-        Outcome::Snooze(Snooze::Until { at, why }) => ("snoozed", format!("until {at}: {why}")),
+        Outcome::Snooze(Snooze::Until { at, why } | Snooze::NextBudget { at, why }) => {
+            ("snoozed", format!("until {at}: {why}"))
+        }
         Outcome::Snooze(Snooze::ForEvent(reason)) => ("waits", reason.to_string()),
         Outcome::Retry { error } => ("retries", error.clone()),
         Outcome::Park(cause) => ("parked", cause.to_string()),
@@ -223,6 +233,7 @@ fn settled(outcome: Outcome, job: &Job, backoff: Backoff, now: Timestamp, unit: 
     match outcome {
         Outcome::Done(effect) => Settled::Done(effect),
         Outcome::Snooze(Snooze::Until { at, why }) => Settled::Snoozed { until: at, why },
+        Outcome::Snooze(Snooze::NextBudget { at, why }) => Settled::NextBudget { until: at, why },
         Outcome::Snooze(Snooze::ForEvent(reason)) => Settled::Waits(reason),
         Outcome::Retry { error } => match backoff.after(job.attempts, unit) {
             Some(delay) => Settled::Retries { at: now.plus(delay), error },

@@ -1,23 +1,44 @@
 //! How much a rule may change.
 
 use adjutant::audit::Kind;
-use adjutant::job::{Outcome, ParkCause};
+use adjutant::job::{Change, Outcome, ParkCause};
 use adjutant::store::{Allowance, Leased, Move, Selector};
 
 use crate::contract::Harness;
-use crate::contract::kit::{DAY, HOUR, Kit, LEASE, SECOND, assert_conflict, change, ensure, user, work};
+use crate::contract::kit::{
+    DAY, HOUR, Kit, LEASE, SECOND, account, assert_conflict, change, changed, ensure, rule, user, work,
+};
 
-/// A started attempt under a lease of days.
-async fn long_lease<H: Harness>(kit: &mut Kit<H>, of: &str, rule: &str, subject: &str) -> Leased {
-    kit.event_for(of, work(vec![ensure(rule, user(subject))])).await;
+fn over_share() -> Outcome {
+    Outcome::Park(ParkCause::OverShare { rule: "assist".to_owned() })
+}
+
+/// A started attempt at a new job, under a lease of days.
+async fn long_lease<H: Harness>(kit: &mut Kit<H>, of: &str, rule: &str) -> Leased {
+    let subject = format!("u{}", kit.log_size().await);
+    kit.event_for(of, work(vec![ensure(rule, user(&subject))])).await;
     let mut leased = kit.started().await;
     kit.store.renew(&mut leased, kit.now.plus(10 * DAY)).await.unwrap();
     leased
 }
 
+/// So many jobs of the rule make their change.
+async fn spend<H: Harness>(kit: &mut Kit<H>, of: &str, rule: &str, times: usize, limits: &Change) {
+    for _ in 0..times {
+        let leased = long_lease(kit, of, rule).await;
+        kit.granted(&leased, 1, limits).await;
+        kit.settle(leased, changed()).await;
+    }
+}
+
+async fn resume<H: Harness>(kit: &Kit<H>) {
+    let which = Selector::ParkedFor { cause: "over-share".to_owned(), account: None };
+    assert_eq!(kit.store.move_jobs(which, Move::Retry, "jill", kit.now).await.unwrap(), 1);
+}
+
 pub(crate) async fn a_change_is_on_record_before_it_is_made<H: Harness>() {
     let mut kit = Kit::<H>::new().await;
-    let leased = long_lease(&mut kit, "acc", "assist", "u1").await;
+    let leased = long_lease(&mut kit, "acc", "assist").await;
     let size = kit.log_size().await;
     kit.granted(&leased, 1, &change(5, Some(5))).await;
     let entry = kit.store.entries(size, 9).await.unwrap().remove(0);
@@ -27,9 +48,9 @@ pub(crate) async fn a_change_is_on_record_before_it_is_made<H: Harness>() {
 
 pub(crate) async fn beyond_the_limit_of_the_hour_changes_wait_for_the_next_with_one_notice<H: Harness>() {
     let mut kit = Kit::<H>::new().await;
-    let leased = long_lease(&mut kit, "acc", "assist", "u1").await;
     kit.pass(20 * SECOND);
-    kit.granted(&leased, 2, &change(2, None)).await;
+    spend(&mut kit, "acc", "assist", 2, &change(2, None)).await;
+    let leased = long_lease(&mut kit, "acc", "assist").await;
     let size = kit.log_size().await;
     for _ in 0..3 {
         let allowance = kit.intend(&leased, change(2, None)).await;
@@ -44,21 +65,22 @@ pub(crate) async fn beyond_the_limit_of_the_hour_changes_wait_for_the_next_with_
 
 pub(crate) async fn a_new_utc_hour_has_room_again_and_a_notice_of_its_own<H: Harness>() {
     let mut kit = Kit::<H>::new().await;
-    let leased = long_lease(&mut kit, "acc", "assist", "u1").await;
     for hour in 1..4 {
-        kit.granted(&leased, 1, &change(1, None)).await;
+        spend(&mut kit, "acc", "assist", 1, &change(1, None)).await;
+        let leased = long_lease(&mut kit, "acc", "assist").await;
         kit.almost_pass(HOUR);
         let allowance = kit.intend(&leased, change(1, None)).await;
         assert!(matches!(allowance, Allowance::NextHour { at, .. } if at == kit.now.plus(SECOND)), "{allowance:?}");
         assert_eq!(kit.count(Kind::Attention, "rule-limit").await, hour);
+        kit.settle(leased, changed()).await;
         kit.pass(SECOND);
     }
 }
 
-pub(crate) async fn beyond_the_share_of_the_account_nothing_is_changed_or_written<H: Harness>() {
+pub(crate) async fn beyond_the_share_of_the_account_nothing_is_changed_or_told<H: Harness>() {
     let mut kit = Kit::<H>::new().await;
-    let leased = long_lease(&mut kit, "acc", "assist", "u1").await;
-    kit.granted(&leased, 2, &change(2, Some(2))).await;
+    spend(&mut kit, "acc", "assist", 2, &change(2, Some(2))).await;
+    let leased = long_lease(&mut kit, "acc", "assist").await;
     let size = kit.log_size().await;
     let allowance = kit.intend(&leased, change(2, Some(2))).await;
     assert!(matches!(allowance, Allowance::OverShare), "the share goes before the hour: {allowance:?}");
@@ -67,48 +89,111 @@ pub(crate) async fn beyond_the_share_of_the_account_nothing_is_changed_or_writte
 
 pub(crate) async fn the_share_counts_the_last_24_utc_hours<H: Harness>() {
     let mut kit = Kit::<H>::new().await;
-    let leased = long_lease(&mut kit, "acc", "assist", "u1").await;
-    kit.granted(&leased, 1, &change(9, Some(2))).await;
+    let limits = change(9, Some(3));
+    spend(&mut kit, "acc", "assist", 1, &limits).await;
     kit.pass(HOUR);
-    kit.granted(&leased, 1, &change(9, Some(2))).await;
-    kit.almost_pass(23 * HOUR);
-    assert!(matches!(kit.intend(&leased, change(9, Some(2))).await, Allowance::OverShare));
-    kit.pass(SECOND);
-    kit.granted(&leased, 1, &change(9, Some(2))).await;
-    assert!(matches!(kit.intend(&leased, change(9, Some(2))).await, Allowance::OverShare), "the second still counts");
+    spend(&mut kit, "acc", "assist", 1, &limits).await;
+    kit.pass(23 * HOUR);
+    spend(&mut kit, "acc", "assist", 2, &limits).await;
+    let leased = long_lease(&mut kit, "acc", "assist").await;
+    let allowance = kit.intend(&leased, limits).await;
+    assert!(matches!(allowance, Allowance::OverShare), "the second still counts: {allowance:?}");
+}
+
+pub(crate) async fn a_rule_that_came_to_its_share_is_stopped_until_a_person_resumes_it<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let limits = change(9, Some(1));
+    spend(&mut kit, "acc", "assist", 1, &limits).await;
+    assert!(!kit.store.is_stopped(&account("acc"), &rule("assist")).await.unwrap());
+    let leased = long_lease(&mut kit, "acc", "assist").await;
+    assert!(matches!(kit.intend(&leased, limits.clone()).await, Allowance::OverShare));
+    kit.settle(leased, over_share()).await;
+    kit.pass(9 * DAY);
+    kit.restart().await;
+    assert!(kit.store.is_stopped(&account("acc"), &rule("assist")).await.unwrap());
+    for (of, named) in [("acc", "tidy"), ("bcc", "assist")] {
+        assert!(!kit.store.is_stopped(&account(of), &rule(named)).await.unwrap(), "{of} {named}");
+    }
+    let leased = long_lease(&mut kit, "acc", "assist").await;
+    let allowance = kit.intend(&leased, change(9, None)).await;
+    assert!(matches!(allowance, Allowance::OverShare), "also where the account has no share any more: {allowance:?}");
+    kit.settle(leased, changed()).await;
+    resume(&kit).await;
+    assert!(!kit.store.is_stopped(&account("acc"), &rule("assist")).await.unwrap());
+    let leased = kit.started().await;
+    kit.granted(&leased, 1, &limits).await;
+}
+
+pub(crate) async fn a_change_that_is_tried_again_counts_once_an_hour_and_once_a_day<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let limits = change(2, Some(3));
+    let tried = long_lease(&mut kit, "acc", "assist").await;
+    kit.granted(&tried, 9, &limits).await;
+    let job = kit.settle(tried, Outcome::Retry { error: "503".to_owned() }).await.id;
+    kit.pass(HOUR);
+    kit.restart().await;
+    let mut tried = kit.started().await;
+    assert_eq!(tried.job.id, job);
+    kit.store.renew(&mut tried, kit.now.plus(10 * DAY)).await.unwrap();
+    kit.granted(&tried, 9, &limits).await;
+    spend(&mut kit, "acc", "assist", 1, &limits).await;
+    let leased = long_lease(&mut kit, "acc", "assist").await;
+    let allowance = kit.intend(&leased, limits.clone()).await;
+    assert!(matches!(allowance, Allowance::NextHour { .. }), "it counts in each hour: {allowance:?}");
+    kit.granted(&tried, 1, &limits).await;
+    kit.pass(HOUR);
+    kit.granted(&leased, 1, &limits).await;
+    kit.settle(leased, changed()).await;
+    let last = long_lease(&mut kit, "acc", "assist").await;
+    let allowance = kit.intend(&last, limits).await;
+    assert!(matches!(allowance, Allowance::OverShare), "one, one and one are three: {allowance:?}");
+}
+
+pub(crate) async fn a_job_that_is_asked_again_makes_another_change<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let asks = || work(vec![ensure("assist", user("u1"))]);
+    kit.event(asks()).await;
+    let leased = kit.started().await;
+    kit.granted(&leased, 1, &change(1, None)).await;
+    kit.event(asks()).await;
+    kit.settle(leased, changed()).await;
+    let leased = kit.started().await;
+    assert!(matches!(kit.intend(&leased, change(1, None)).await, Allowance::NextHour { .. }));
 }
 
 pub(crate) async fn limits_are_per_account_and_rule<H: Harness>() {
     let mut kit = Kit::<H>::new().await;
     let once = change(1, Some(1));
-    for (of, rule, subject) in [("acc", "assist", "u1"), ("bcc", "assist", "u1"), ("acc", "tidy", "u2")] {
-        let leased = long_lease(&mut kit, of, rule, subject).await;
-        kit.granted(&leased, 1, &once).await;
+    for (of, rule) in [("acc", "assist"), ("bcc", "assist"), ("acc", "tidy")] {
+        spend(&mut kit, of, rule, 1, &once).await;
     }
-    let leased = long_lease(&mut kit, "acc", "assist", "u3").await;
+    let leased = long_lease(&mut kit, "acc", "assist").await;
     assert!(matches!(kit.intend(&leased, once).await, Allowance::OverShare));
 }
 
 pub(crate) async fn resuming_a_rule_that_is_over_its_share_counts_the_share_anew_but_not_the_hour<H: Harness>() {
     let mut kit = Kit::<H>::new().await;
-    let leased = long_lease(&mut kit, "acc", "assist", "u1").await;
-    kit.granted(&leased, 3, &change(4, Some(3))).await;
+    let limits = change(4, Some(3));
+    spend(&mut kit, "acc", "assist", 3, &limits).await;
+    let leased = long_lease(&mut kit, "acc", "assist").await;
+    assert!(matches!(kit.intend(&leased, limits.clone()).await, Allowance::OverShare));
     let job = leased.job.id;
-    kit.settle(leased, Outcome::Park(ParkCause::OverShare { rule: "assist".to_owned() })).await;
-    let which = Selector::ParkedFor { cause: "over-share".to_owned(), account: None };
-    assert_eq!(kit.store.move_jobs(which, Move::Retry, "jill", kit.now).await.unwrap(), 1);
+    kit.settle(leased, over_share()).await;
+    resume(&kit).await;
     kit.restart().await;
     let leased = kit.started().await;
     assert_eq!(leased.job.id, job);
-    kit.granted(&leased, 1, &change(4, Some(3))).await;
-    let allowance = kit.intend(&leased, change(4, Some(3))).await;
+    kit.granted(&leased, 1, &limits).await;
+    kit.settle(leased, changed()).await;
+    let leased = long_lease(&mut kit, "acc", "assist").await;
+    let allowance = kit.intend(&leased, limits).await;
     assert!(matches!(allowance, Allowance::NextHour { .. }), "{allowance:?}");
 }
 
 pub(crate) async fn retrying_a_job_that_is_parked_for_something_else_leaves_the_count<H: Harness>() {
     let mut kit = Kit::<H>::new().await;
-    let leased = long_lease(&mut kit, "acc", "assist", "u1").await;
-    kit.granted(&leased, 1, &change(9, Some(1))).await;
+    spend(&mut kit, "acc", "assist", 1, &change(9, Some(1))).await;
+    let leased = long_lease(&mut kit, "acc", "assist").await;
     let job = kit.settle(leased, Outcome::Park(ParkCause::NotFound)).await.id;
     kit.store.move_jobs(Selector::Job(job), Move::Retry, "jill", kit.now).await.unwrap();
     let leased = kit.started().await;
@@ -130,8 +215,8 @@ pub(crate) async fn no_change_is_granted_without_a_started_attempt_and_a_lease_t
 
 pub(crate) async fn counts_and_the_notice_of_the_hour_outlive_a_restart<H: Harness>() {
     let mut kit = Kit::<H>::new().await;
-    let leased = long_lease(&mut kit, "acc", "assist", "u1").await;
-    kit.granted(&leased, 2, &change(2, None)).await;
+    spend(&mut kit, "acc", "assist", 2, &change(2, None)).await;
+    let leased = long_lease(&mut kit, "acc", "assist").await;
     assert!(matches!(kit.intend(&leased, change(2, None)).await, Allowance::NextHour { .. }));
     kit.restart().await;
     let leased = kit.started().await;

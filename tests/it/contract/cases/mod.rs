@@ -25,7 +25,7 @@ macro_rules! every_case {
                 the_newest_delivery_with_a_request_id_is_the_one_that_counts
                 deliveries_without_a_request_id_have_none_in_common
                 a_full_backlog_refuses_deliveries_of_its_app_alone_and_leaves_no_trace
-                a_finished_job_makes_room_in_the_backlog
+                what_is_planned_makes_room_in_the_backlog_of_the_app
                 a_delivery_says_when_its_app_last_verified_one
                 deliveries_are_listed_newest_first_in_pages
                 what_was_never_stored_is_not_there
@@ -52,8 +52,14 @@ macro_rules! every_case {
                 a_wake_during_a_run_makes_the_job_run_once_more
                 a_cancellation_ends_all_unfinished_work_for_its_subject_and_nothing_else
                 a_cancellation_reaches_waiting_and_parked_work_too
+                an_older_cancellation_leaves_what_a_newer_event_asked_for
+                a_cancellation_leaves_a_run_that_a_newer_event_asked_for
+                where_an_event_does_not_say_when_it_happened_the_last_to_come_counts
                 steps_are_taken_in_order
                 a_batch_with_one_bad_decision_writes_nothing
+                an_account_with_too_many_jobs_makes_no_more_and_others_go_on
+                what_makes_no_job_is_never_held_back
+                what_was_held_back_goes_on_oldest_first_as_jobs_finish
                 what_cannot_be_understood_or_has_no_home_is_set_aside
                 every_decision_is_told_once_with_its_code
                 an_account_that_is_added_releases_what_waited_for_it
@@ -96,6 +102,7 @@ macro_rules! every_case {
                 nothing_is_settled_that_was_not_started
                 every_outcome_leads_to_its_state_and_is_told_by_its_code
                 a_retry_backs_off_with_jitter_and_parks_when_the_attempts_are_used_up
+                a_row_of_snoozes_goes_on_over_a_restart_and_ends_with_anything_else
                 snoozing_and_waiting_give_the_attempt_back
                 work_that_took_longer_than_its_lease_still_counts_where_nobody_else_took_it
                 a_settle_under_a_lost_lease_writes_nothing
@@ -108,8 +115,11 @@ macro_rules! every_case {
                 a_change_is_on_record_before_it_is_made
                 beyond_the_limit_of_the_hour_changes_wait_for_the_next_with_one_notice
                 a_new_utc_hour_has_room_again_and_a_notice_of_its_own
-                beyond_the_share_of_the_account_nothing_is_changed_or_written
+                beyond_the_share_of_the_account_nothing_is_changed_or_told
                 the_share_counts_the_last_24_utc_hours
+                a_rule_that_came_to_its_share_is_stopped_until_a_person_resumes_it
+                a_change_that_is_tried_again_counts_once_an_hour_and_once_a_day
+                a_job_that_is_asked_again_makes_another_change
                 limits_are_per_account_and_rule
                 resuming_a_rule_that_is_over_its_share_counts_the_share_anew_but_not_the_hour
                 retrying_a_job_that_is_parked_for_something_else_leaves_the_count

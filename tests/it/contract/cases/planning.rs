@@ -1,15 +1,15 @@
 //! From deliveries to jobs.
 
 use adjutant::audit::Kind;
-use adjutant::ids::DeliveryId;
+use adjutant::ids::{DeliveryId, JobId};
 use adjutant::job::{JobState, Outcome, ParkCause, Snooze, WaitReason};
 use adjutant::rules::Step;
-use adjutant::store::{Decision, DeliveryStatus, StoreError, Verdict};
+use adjutant::store::{Decision, DeliveryStatus, Limits, StoreError, Verdict};
 
 use crate::contract::Harness;
 use crate::contract::kit::{
-    DAY, HOUR, Kit, SECOND, account, app, assert_conflict, changed, email, ensure, meant, meeting, rule, user,
-    user_with_email, work,
+    DAY, HOUR, Kit, SECOND, account, app, assert_conflict, changed, email, ensure, happened, meant, meeting, rule,
+    user, user_with_email, work,
 };
 
 fn waits() -> Outcome {
@@ -236,6 +236,46 @@ pub(crate) async fn a_cancellation_reaches_waiting_and_parked_work_too<H: Harnes
     assert_eq!((kit.state(waiting).await, kit.state(parked[0]).await), ("cancelled", "cancelled"));
 }
 
+pub(crate) async fn an_older_cancellation_leaves_what_a_newer_event_asked_for<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let (older, newer) = (kit.now, kit.now.plus(SECOND));
+    let asks = || vec![ensure("assist", user("u1"))];
+    let (_, jobs) = kit.event(happened(newer, asks())).await;
+    // What came last happened first, and does not make the job any older.
+    kit.event(happened(older, asks())).await;
+    kit.run(waits()).await;
+    kit.restart().await;
+    let (code, touched) = kit.event(happened(older, vec![cancel(user("u1"))])).await;
+    assert_eq!((code.as_str(), touched), ("work", Vec::new()));
+    assert_eq!(kit.state(jobs[0]).await, "waiting");
+    kit.event(happened(newer, vec![cancel(user("u1"))])).await;
+    assert_eq!(kit.state(jobs[0]).await, "cancelled", "of two in one millisecond the last to come counts");
+}
+
+pub(crate) async fn a_cancellation_leaves_a_run_that_a_newer_event_asked_for<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let (older, newer) = (kit.now.plus(SECOND), kit.now.plus(2 * SECOND));
+    let (_, jobs) = kit.event(happened(kit.now, vec![ensure("assist", user("u1"))])).await;
+    let leased = kit.started().await;
+    kit.event(happened(newer, vec![ensure("assist", user("u1"))])).await;
+    kit.event(happened(older, vec![cancel(user("u1"))])).await;
+    kit.settle(leased, waits()).await;
+    assert_eq!(kit.state(jobs[0]).await, "due", "it looks again, since somebody asked while it ran");
+    kit.run(changed()).await;
+    assert_eq!(kit.state(jobs[0]).await, "done");
+}
+
+pub(crate) async fn where_an_event_does_not_say_when_it_happened_the_last_to_come_counts<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let later = kit.now.plus(SECOND);
+    for (asked_at, cancelled_at) in [(None, Some(later)), (Some(later), None), (None, None)] {
+        let verdict = |event_at, step| Verdict::Work { meaning: None, event_at, steps: vec![step] };
+        let (_, jobs) = kit.event(verdict(asked_at, ensure("assist", user("u1")))).await;
+        kit.event(verdict(cancelled_at, cancel(user("u1")))).await;
+        assert_eq!(kit.state(jobs[0]).await, "cancelled");
+    }
+}
+
 pub(crate) async fn steps_are_taken_in_order<H: Harness>() {
     let mut kit = Kit::<H>::new().await;
     let old = kit.ask(user("u1")).await;
@@ -262,6 +302,62 @@ pub(crate) async fn a_batch_with_one_bad_decision_writes_nothing<H: Harness>() {
     assert_eq!(kit.store.status().await.unwrap().due, 0);
     assert_eq!(kit.store.unplanned(9).await.unwrap().len(), 2);
     kit.store.record_plan(vec![asks(good), asks(other)], kit.now).await.expect("the good ones can still be planned");
+}
+
+/// An account that may have two unfinished jobs, and has them.
+async fn full<H: Harness>() -> (Kit<H>, [JobId; 2]) {
+    let mut kit = Kit::<H>::with(Limits { backlog_max: 2, ..Limits::default() }).await;
+    let jobs = [kit.ask(user("u1")).await, kit.ask(user("u2")).await];
+    (kit, jobs)
+}
+
+pub(crate) async fn an_account_with_too_many_jobs_makes_no_more_and_others_go_on<H: Harness>() {
+    let (mut kit, _) = full::<H>().await;
+    let held = kit.deliver().await;
+    let size = kit.log_size().await;
+    // Of two steps none is taken, though one would only merge.
+    kit.plan(held, meant(1, vec![ensure("assist", user("u1")), ensure("assist", user("u3"))])).await;
+    assert_eq!(kit.told_since(size).await, ["decision backlog"]);
+    assert_eq!(kit.delivery_status(held).await, DeliveryStatus::Parked { cause: "backlog".to_owned() });
+    kit.ask_for("bcc", user("u3")).await;
+    kit.restart().await;
+    let status = kit.store.status().await.unwrap();
+    assert_eq!((status.due, status.unplanned, status.parked_deliveries, status.held_deliveries), (3, 0, 1, 1));
+}
+
+pub(crate) async fn what_makes_no_job_is_never_held_back<H: Harness>() {
+    let (mut kit, jobs) = full::<H>().await;
+    kit.event(meant(1, vec![ensure("assist", user("u1"))])).await;
+    assert_eq!(kit.event(meant(1, vec![ensure("tidy", user("u1"))])).await, ("repeated".to_owned(), Vec::new()));
+    assert_eq!(kit.ask(user("u2")).await, jobs[1]);
+    kit.event(work(vec![Step::Wake { subject: user("u2") }])).await;
+    kit.event(work(vec![cancel(user("u2"))])).await;
+    assert_eq!(kit.state(jobs[1]).await, "cancelled");
+    kit.ask(user("u3")).await;
+}
+
+pub(crate) async fn what_was_held_back_goes_on_oldest_first_as_jobs_finish<H: Harness>() {
+    let (mut kit, jobs) = full::<H>().await;
+    let mut held = Vec::new();
+    for n in 3..6 {
+        held.push(kit.deliver().await);
+        kit.plan(held[n - 3], work(vec![ensure("assist", user(&format!("u{n}")))])).await;
+    }
+    assert_eq!(kit.store.release_held(9, kit.now).await.unwrap(), 0);
+    kit.event(work(vec![cancel(user("u1"))])).await;
+    kit.restart().await;
+    let size = kit.log_size().await;
+    assert_eq!(kit.store.release_held(9, kit.now).await.unwrap(), 1, "there is room for one");
+    assert_eq!(kit.told_since(size).await, ["moved released"]);
+    assert_eq!(kit.delivery_status(held[0]).await, DeliveryStatus::Unplanned);
+    kit.plan(held[0], work(vec![ensure("assist", user("u3"))])).await;
+    kit.store.cancel_jobs(&account("acc"), None, "gone", kit.now).await.unwrap();
+    assert_eq!(kit.store.release_held(1, kit.now).await.unwrap(), 1);
+    assert_eq!(kit.delivery_status(held[1]).await, DeliveryStatus::Unplanned);
+    // A person may be quicker.
+    kit.store.replay(held[2], "jill", kit.now).await.unwrap();
+    assert_eq!(kit.store.release_held(9, kit.now).await.unwrap(), 0);
+    assert_eq!((kit.store.status().await.unwrap().held_deliveries, kit.state(jobs[0]).await), (0, "cancelled"));
 }
 
 pub(crate) async fn what_cannot_be_understood_or_has_no_home_is_set_aside<H: Harness>() {

@@ -76,6 +76,7 @@ pub(crate) async fn every_outcome_leads_to_its_state_and_is_told_by_its_code<H: 
         (Outcome::Done(Effect::WouldChange { what: what() }), "done", "would-change"),
         (Outcome::Done(Effect::NotApplicable { why: what() }), "done", "not-applicable"),
         (put_off(kit.now.plus(DAY)), "due", "snoozed"),
+        (Outcome::Snooze(Snooze::NextBudget { at: kit.now.plus(DAY), why: what() }), "due", "snoozed"),
         (Outcome::Snooze(Snooze::ForEvent(WaitReason::UserPending)), "waiting", "waits"),
         (retry(), "due", "retries"),
         (Outcome::Park(ParkCause::RuleGone), "parked", "parked"),
@@ -109,6 +110,18 @@ pub(crate) async fn a_retry_backs_off_with_jitter_and_parks_when_the_attempts_ar
     assert_eq!((after.state, after.attempts), (JobState::Parked { at: kit.now, cause }, 3));
     assert_eq!(kit.told_since(size).await, ["outcome parked"]);
     assert_eq!(kit.state(job).await, "parked");
+}
+
+pub(crate) async fn a_row_of_snoozes_goes_on_over_a_restart_and_ends_with_anything_else<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    kit.ask(user("u1")).await;
+    let first = kit.now;
+    assert_eq!(kit.run(put_off(kit.now)).await.snoozed_since, Some(first));
+    kit.pass(HOUR);
+    kit.restart().await;
+    assert_eq!(kit.run(put_off(kit.now)).await.snoozed_since, Some(first));
+    let budget = Snooze::NextBudget { at: kit.now, why: "the hour".to_owned() };
+    assert_eq!(kit.run(Outcome::Snooze(budget)).await.snoozed_since, None);
 }
 
 pub(crate) async fn snoozing_and_waiting_give_the_attempt_back<H: Harness>() {
