@@ -33,6 +33,7 @@ mod tests {
             subject: subject.to_owned(),
             state: "done".to_owned(),
             at: text(),
+            snoozed_since: None,
             why: None,
             cause: None,
             advice: None,
