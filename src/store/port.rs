@@ -1,5 +1,6 @@
 //! The port: what the rest of the program asks of a store.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::event::Meaning;
 use crate::event::signature::Verified;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
-use crate::job::{Change, Intent, Job, Lease, Outcome};
+use crate::job::{Change, Intent, Job, Lease, Outcome, WaitReason};
 use crate::rules::Step;
 
 /// Why a store did not do what it was asked.
@@ -250,6 +251,8 @@ pub struct Status {
     pub due: u64,
     pub running: u64,
     pub waiting: u64,
+    /// The same by what they wait for; reasons for which nothing waits are left out.
+    pub waiting_for: BTreeMap<WaitReason, u64>,
     pub parked: u64,
     pub done: u64,
     pub cancelled: u64,

@@ -157,7 +157,7 @@ impl Served {
     }
 }
 
-const ROUTES: [(&str, &str); 17] = [
+const ROUTES: [(&str, &str); 18] = [
     ("GET", "/metrics"),
     ("GET", "/v1/status"),
     ("GET", "/v1/jobs"),
@@ -170,6 +170,7 @@ const ROUTES: [(&str, &str); 17] = [
     ("POST", "/v1/deliveries/dlv_1/replay"),
     ("GET", "/v1/audit"),
     ("GET", "/v1/audit/head"),
+    ("GET", "/v1/audit/verify"),
     ("GET", "/v1/attention"),
     ("GET", "/v1/apps"),
     ("GET", "/nowhere"),

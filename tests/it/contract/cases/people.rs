@@ -1,5 +1,7 @@
 //! What people do to jobs, and what they are shown.
 
+use std::collections::BTreeMap;
+
 use adjutant::audit::Kind;
 use adjutant::ids::JobId;
 use adjutant::job::{Effect, JobState, Outcome, ParkCause, Snooze, WaitReason};
@@ -175,6 +177,26 @@ pub(crate) async fn the_status_counts_what_is_there<H: Harness>() {
     let status = kit.store.status().await.unwrap();
     assert_eq!((status.deliveries, status.unplanned, status.parked_deliveries), (6, 1, 0));
     assert_eq!((status.due, status.running, status.waiting), (1, 1, 1));
+    assert_eq!(status.waiting_for, BTreeMap::from([(WaitReason::UserPending, 1)]));
     assert_eq!((status.parked, status.done, status.cancelled), (1, 1, 0));
     assert_eq!(status.refusing, None);
+}
+
+pub(crate) async fn waiting_jobs_are_counted_by_what_they_wait_for<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    for (who, reason) in
+        [("u1", WaitReason::UserPending), ("u2", WaitReason::UserUnlicensed), ("u3", WaitReason::UserUnlicensed)]
+    {
+        kit.ask(user(who)).await;
+        kit.run(Outcome::Snooze(Snooze::ForEvent(reason))).await;
+    }
+    let counted = BTreeMap::from([(WaitReason::UserPending, 1), (WaitReason::UserUnlicensed, 2)]);
+    assert_eq!(kit.store.status().await.unwrap().waiting_for, counted);
+    kit.restart().await;
+    assert_eq!(kit.store.status().await.unwrap().waiting_for, counted);
+    // One goes on, and with the last of a reason the reason goes.
+    kit.ask(user("u1")).await;
+    kit.ask(user("u2")).await;
+    let left = BTreeMap::from([(WaitReason::UserUnlicensed, 1)]);
+    assert_eq!(kit.store.status().await.unwrap().waiting_for, left);
 }
