@@ -228,14 +228,14 @@ impl Stretch {
     /// The entries up to this one are not there.
     fn without(&mut self, until: u64) {
         let unread = std::mem::take(&mut self.unread).join("; ");
-        let last = until.saturating_sub(1);
-        let (next, what) = (self.next, if unread.is_empty() { "not there".to_owned() } else { unread });
-        match last.checked_sub(next) {
-            Some(0) => self.tell(format!("entry {next}"), what),
-            Some(_) => self.tell(format!("entries {next} to {last}"), what),
+        let (next, last) = (self.next, until.saturating_sub(1));
+        match until.saturating_sub(next) {
+            0 if unread.is_empty() => {}
             // A record without entries, which is part of the store's bytes all the same.
-            None if what != "not there" => self.tell(format!("before entry {next}"), what),
-            None => {}
+            0 => self.tell(format!("before entry {next}"), unread),
+            _ if unread.is_empty() => self.tell(format!("entries {next} to {last}"), "not there".to_owned()),
+            1 => self.tell(format!("entry {next}"), unread),
+            _ => self.tell(format!("entries {next} to {last}"), unread),
         }
         while self.next < until {
             self.found.leaves.push(None);

@@ -270,7 +270,9 @@ pub(super) async fn attention(State(state): Shared) -> Answer<AttentionView> {
     let mut parked = Vec::new();
     for group in state.store.parked().await? {
         let example = state.store.job(group.example).await?;
-        parked.push(ParkedView::new(&group, example.as_ref()));
+        let view = ParkedView::new(&group, example.as_ref());
+        alarms.extend(api_user_alarm(&view).filter(|_| !names(&alarms, "api-user", &view.account)));
+        parked.push(view);
     }
     let waiting = status.waiting_for.into_iter().map(|(reason, count)| WaitingView {
         reason: reason.code().to_owned(),
@@ -279,6 +281,22 @@ pub(super) async fn attention(State(state): Shared) -> Answer<AttentionView> {
     });
     let (waiting, parked_deliveries) = (waiting.collect(), status.parked_deliveries);
     Ok(Json(AttentionView { alarms, parked, parked_deliveries, waiting }))
+}
+
+/// That work is parked because no API user can be granted is an alarm of its own, also after a restart, when nobody has
+/// looked at the API users yet.
+fn api_user_alarm(parked: &ParkedView) -> Option<Alarm> {
+    (parked.cause == "api-user-unusable").then(|| Alarm {
+        code: "api-user".to_owned(),
+        what: format!("account {}: {}", parked.account, parked.why.as_deref().unwrap_or("no API user can be granted")),
+        advice: parked.advice.clone().unwrap_or_default(),
+    })
+}
+
+/// Whether one of the alarms is of this kind and about this account.
+fn names(alarms: &[Alarm], code: &str, account: &str) -> bool {
+    let about = format!("account {account}");
+    alarms.iter().any(|alarm| alarm.code == code && alarm.what.contains(&about))
 }
 
 pub(super) async fn apps(State(state): Shared) -> Answer<Vec<AppView>> {
