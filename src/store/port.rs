@@ -326,6 +326,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// - Entries: [`Kind::Decision`] with `nothing`, `work`, `repeated`, `duplicate`, `unreadable` or `unclaimed` and the
     ///   decision's account, with job and rule where `jobs` is exactly one; then [`Kind::Moved`] `cancelled` for each job
     ///   that was cancelled, with the delivery.
+    /// - Where more deliveries are set aside then than the limits allow, the oldest are given up: `Planned` with
+    ///   `given-up`. They are not released any more; a person can still have them planned again. Entry for each:
+    ///   [`Kind::Moved`] `given-up`.
     async fn record_plan(&self, decisions: Vec<Decision>, at: Timestamp) -> Result<(), StoreError>;
 
     /// Takes due jobs: in turn over accounts, in order within a subject, never two of one subject at once. Ends leases
@@ -390,10 +393,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// `ParkedFor` with `Park` fails unless it finds none.
     /// Retrying a job that is parked with `over-share` empties the count against `max_per_day` of its account and rule;
     /// the count of the hour goes on.
+    /// Of very many that are meant, only the oldest are moved (`moved_max` of the limits): ask again for the rest.
     async fn move_jobs(&self, which: Selector, to: Move, actor: &str, now: Timestamp) -> Result<u64, StoreError>;
 
     /// Cancels what is unfinished of an account, or of the rule named, running jobs too; returns how many. Entry for each,
-    /// by id: [`Kind::Moved`] `cancelled`.
+    /// by id: [`Kind::Moved`] `cancelled`. At most as many at once as can be moved: ask again until there are none.
     async fn cancel_jobs(
         &self,
         account: &AccountId,

@@ -347,6 +347,22 @@ fn deliveries_are_shown_without_what_opens_an_account_and_can_be_planned_again()
 }
 
 #[test]
+fn work_that_is_parked_for_want_of_an_api_user_is_an_alarm_though_nobody_looked_at_one_since_the_start() {
+    let served = served();
+    served.runtime.block_on(async {
+        let wanted = Claimable { jobs_max: 1, per_account_max: 1, lease: Duration::from_secs(60) };
+        let mut leased = served.store.claim(wanted, NOW).await.unwrap().remove(0);
+        served.store.start(&mut leased, NOW).await.unwrap();
+        let cause = ParkCause::ApiUserUnusable { detail: "it has no licence".to_owned() };
+        served.store.settle(leased, Outcome::Park(cause), Vec::new(), NOW, 0.5).await.unwrap();
+    });
+    let alarms = &served.get("/v1/attention")["alarms"];
+    assert_eq!(alarms[1]["code"], "api-user", "{alarms}");
+    let what = alarms[1]["what"].as_str().unwrap();
+    assert!(what.starts_with("account acc: ") && what.ends_with("it has no licence"), "{what}");
+}
+
+#[test]
 fn attention_says_what_is_stuck_and_what_to_do() {
     let served = served();
     let attention = served.get("/v1/attention");

@@ -161,6 +161,8 @@ pub(super) enum Decided {
     Work,
     Repeated,
     Duplicate,
+    /// It was set aside, and then there were too many of these.
+    GivenUp,
 }
 
 impl Decided {
@@ -170,6 +172,7 @@ impl Decided {
             Self::Work => "work",
             Self::Repeated => "repeated",
             Self::Duplicate => "duplicate",
+            Self::GivenUp => "given-up",
         }
     }
 }

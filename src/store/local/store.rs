@@ -211,7 +211,7 @@ impl Store for LocalStore {
         why: &str,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        self.write(|state| state.cancel_jobs(account, rule, why, now)).await
+        self.write(|state| Ok(state.cancel_jobs(account, rule, why, now))).await
     }
 
     async fn replay(&self, delivery: DeliveryId, actor: &str, now: Timestamp) -> Result<(), StoreError> {

@@ -17,7 +17,7 @@ use super::view::{
 };
 use super::{AdminState, cursor};
 use crate::ids::{AccountId, AppName, DeliveryId, JobId};
-use crate::store::{DeliveryFilter, JobFilter, Move, Selector};
+use crate::store::{DeliveryFilter, JobFilter, Move, ParkedGroup, Selector};
 
 /// Rows in one answer.
 const ROWS: usize = 100;
@@ -133,12 +133,17 @@ pub(super) struct CauseAsked {
 pub(super) async fn retry_cause(State(state): Shared, query: Asked<CauseAsked>) -> Answer<MovedView> {
     let CauseAsked { cause, account } = asked(query)?;
     let account: Option<AccountId> = maybe(account.as_ref())?;
-    move_jobs(&state, Selector::ParkedFor { cause, account }, Move::Retry).await
+    let which = Selector::ParkedFor { cause: cause.clone(), account: account.clone() };
+    let Json(moved) = move_jobs(&state, which, Move::Retry).await?;
+    let is_meant =
+        |group: &ParkedGroup| group.cause == cause && account.as_ref().is_none_or(|account| group.account == *account);
+    let left = state.store.parked().await?.iter().filter(|group| is_meant(group)).map(|group| group.count).sum();
+    Ok(Json(MovedView { left, ..moved }))
 }
 
 async fn move_jobs(state: &AdminState, which: Selector, to: Move) -> Answer<MovedView> {
     let moved = state.store.move_jobs(which, to, &state.actor, state.clock.now()).await?;
-    Ok(Json(MovedView { moved }))
+    Ok(Json(MovedView { moved, left: 0 }))
 }
 
 #[derive(Debug, Deserialize)]
@@ -172,7 +177,7 @@ pub(super) async fn delivery(State(state): Shared, Path(id): Path<String>) -> An
 pub(super) async fn replay(State(state): Shared, Path(id): Path<String>) -> Answer<MovedView> {
     let id: DeliveryId = parsed(&id)?;
     state.store.replay(id, &state.actor, state.clock.now()).await?;
-    Ok(Json(MovedView { moved: 1 }))
+    Ok(Json(MovedView { moved: 1, left: 0 }))
 }
 
 #[derive(Debug, Deserialize)]

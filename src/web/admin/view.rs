@@ -377,4 +377,6 @@ impl From<crate::store::Status> for StoreView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MovedView {
     pub moved: u64,
+    /// Of those that were meant, as many are still as they were: too many for one request, or parked again meanwhile.
+    pub left: u64,
 }

@@ -219,7 +219,10 @@ impl State {
     /// What a change does to the state, when it is made and when it is replayed.
     pub(super) fn apply(&mut self, change: Change) {
         match change {
-            Change::Planned { delivery, .. } => drop(self.unqueue(delivery)),
+            Change::Planned { delivery, .. } => {
+                self.unqueue(delivery);
+                self.aside.remove(&delivery);
+            }
             Change::SetAside { delivery, why } => {
                 if let Some(Queued { record, app, received_at }) = self.unqueue(delivery) {
                     self.aside.insert(delivery, Aside { record, app, received_at, why });

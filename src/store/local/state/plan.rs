@@ -132,6 +132,7 @@ impl State {
         }
         let jobs: Vec<u64> = done.touched.into_iter().map(JobId::number).collect();
         self.settle_fate(delivery.number(), fate, jobs);
+        self.give_up(at);
     }
 
     fn settle_fate(&mut self, delivery: u64, fate: Fate, jobs: Vec<u64>) {
@@ -142,6 +143,21 @@ impl State {
                 self.change(Change::Planned { delivery, decided, jobs });
             }
             Fate::Aside(why) => self.change(Change::SetAside { delivery, why }),
+        }
+    }
+
+    /// Beyond the limit of what is set aside, the oldest is decided on for good.
+    fn give_up(&mut self, at: Timestamp) {
+        while self.aside.len() > self.limits.parked_deliveries_max
+            && let Some((oldest, app)) = self.aside.first_key_value().map(|(id, aside)| (*id, aside.app))
+        {
+            let app = self.app_at(app).map(|app| app.name.clone());
+            self.enter(&LineRef {
+                app: app.as_ref().map(AppName::as_str),
+                delivery: Some(DeliveryId::from_number(oldest)),
+                ..LineRef::new(at, Kind::Moved, "given-up", &Said::Nothing)
+            });
+            self.settle_fate(oldest, Fate::Planned(Decided::GivenUp), Vec::new());
         }
     }
 
