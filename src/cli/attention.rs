@@ -54,9 +54,8 @@ fn tell(found: &AttentionView, out: &mut Out) -> Result<(), Failure> {
         out.line(format!("PARKED  {deliveries} set aside: adjutant deliveries list --parked"))?;
     }
     for waiting in &found.waiting {
-        let least = if found.waiting_cut { "at least " } else { "" };
         let jobs = count(waiting.count, "job waits", "jobs wait");
-        out.line(format!("waiting  {least}{jobs}: {}", waiting.meaning))?;
+        out.line(format!("waiting  {jobs}: {}", waiting.meaning))?;
     }
     if found.alarms.is_empty() && found.parked.is_empty() && found.parked_deliveries == 0 {
         out.line("nothing needs a person")?;

@@ -147,6 +147,9 @@ fn tell(moved: &MovedView, json: bool, verb: &str, out: &mut Out) -> Result<Exit
     } else {
         let were = if moved.moved == 1 { "is" } else { "are" };
         out.line(format!("{} {were} {verb}", count(moved.moved, "job", "jobs")))?;
+        if moved.left > 0 {
+            out.line(format!("{} left: give the same command again", count(moved.left, "job is", "jobs are")))?;
+        }
     }
     Ok(if moved.moved == 0 { Exit::Failed } else { Exit::Good })
 }

@@ -66,12 +66,12 @@ async fn apart<T: Send + 'static>(what: impl FnOnce() -> Result<T, Failure> + Se
 
 async fn verify(folder: PathBuf, json: bool, outline: &Outline, out: &mut Out) -> Result<Exit, Failure> {
     must_be_there(&folder)?;
-    let StoreSection { master_key_file, settings, .. } = outline.store.clone();
+    let StoreSection { master_key_file, .. } = outline.store.clone();
     let place = folder.clone();
     let found = apart(move || {
-        let bar = bar("verifying");
+        let bar = bar("verifying", "records");
         let mut progress = |done, of| bar.tell(done, of);
-        LocalStore::verify_folder(&folder, &settings, &MasterKey::File(master_key_file), &mut progress)
+        LocalStore::verify_folder(&folder, &MasterKey::File(master_key_file), &mut progress)
             .map_err(|error| Failure::from((folder, error)))
     });
     let found = found.await?;
@@ -121,7 +121,13 @@ async fn backup(folder: &Path, outline: &Outline, out: &mut Out) -> Result<Exit,
         (count(done.records, "record", "records"), count(done.deliveries, "delivery", "deliveries"));
     out.line(format!("{}: {records}, {deliveries}; sealed by the master key, which is not in it", done.folder))?;
     out.line("what is forgotten later stays in this copy until you delete it")?;
-    Ok(Exit::Good)
+    for missing in &done.missing {
+        out.line(format!("MISSING  {missing}"))?;
+    }
+    if !done.missing.is_empty() {
+        out.line("what is missing could not be read; to open this copy, accept the loss as in the original")?;
+    }
+    Ok(if done.missing.is_empty() { Exit::Good } else { Exit::Failed })
 }
 
 async fn rebuild(outline: Outline, out: &mut Out) -> Result<Exit, Failure> {
@@ -183,19 +189,21 @@ pub(super) async fn open_local(section: StoreSection) -> Result<(LocalStore, Ope
     .await
 }
 
-/// A bar over records, which hides itself where there is no terminal, and goes when it is dropped.
-struct Bar(ProgressBar);
+/// A bar of progress, which hides itself where there is no terminal, and goes when it is dropped.
+pub(super) struct Bar(ProgressBar);
 
-fn bar(what: &'static str) -> Bar {
-    let bar = ProgressBar::new(0).with_message(what);
-    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {human_pos} of {human_len} records, {eta} left") {
+/// A bar for what is being done, over so many of what.
+pub(super) fn bar(what: &'static str, of: &'static str) -> Bar {
+    let bar = ProgressBar::new(0).with_message(what).with_prefix(of);
+    let template = "{msg} {wide_bar} {human_pos} of {human_len} {prefix}, {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     Bar(bar)
 }
 
 impl Bar {
-    fn tell(&self, done: u64, of: u64) {
+    pub(super) fn tell(&self, done: u64, of: u64) {
         self.0.set_length(of);
         self.0.set_position(done);
     }
@@ -217,7 +225,7 @@ impl Opening {
                 Stage::Replaying => "reading the journal",
                 Stage::Indexing => "building the index",
             };
-            self.0 = Some((stage, bar(what)));
+            self.0 = Some((stage, bar(what, "records")));
         }
         if let Some((_, bar)) = &self.0 {
             bar.tell(done, of);

@@ -220,6 +220,12 @@ fn store_settings(section: &mut Section<'_, '_>, dedupe: Duration) -> local::Set
         limits: Limits {
             dedupe_window: dedupe,
             backlog_max: section.number("backlog_max", default.limits.backlog_max, 1_000..=10_000_000, "items"),
+            parked_deliveries_max: section.number(
+                "parked_deliveries_max",
+                default.limits.parked_deliveries_max,
+                1_000..=10_000_000,
+                "deliveries",
+            ),
             ..default.limits
         },
         journal: journal::Settings {

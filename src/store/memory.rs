@@ -36,6 +36,10 @@ pub struct Limits {
     pub backlog_max: u64,
     /// Finished jobs that are kept for listings, those that finished last.
     pub finished_max: usize,
+    /// Jobs that a person moves or cancels with one request: all of them become durable together.
+    pub moved_max: usize,
+    /// Deliveries that are set aside; beyond it the oldest of them is given up.
+    pub parked_deliveries_max: usize,
     pub backoff: Backoff,
 }
 
@@ -45,6 +49,8 @@ impl Default for Limits {
             dedupe_window: Duration::from_secs(24 * 3600),
             backlog_max: 1_000_000,
             finished_max: 10_000,
+            moved_max: 50_000,
+            parked_deliveries_max: 100_000,
             backoff: Backoff::default(),
         }
     }

@@ -1,5 +1,6 @@
 //! The port: what the rest of the program asks of a store.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::event::Meaning;
 use crate::event::signature::Verified;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
-use crate::job::{Change, Intent, Job, Lease, Outcome};
+use crate::job::{Change, Intent, Job, Lease, Outcome, WaitReason};
 use crate::rules::Step;
 
 /// Why a store did not do what it was asked.
@@ -254,6 +255,8 @@ pub struct Status {
     pub due: u64,
     pub running: u64,
     pub waiting: u64,
+    /// The same by what they wait for; reasons for which nothing waits are left out.
+    pub waiting_for: BTreeMap<WaitReason, u64>,
     pub parked: u64,
     pub done: u64,
     pub cancelled: u64,
@@ -331,6 +334,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// - Entries: [`Kind::Decision`] with `nothing`, `work`, `repeated`, `duplicate`, `unreadable`, `unclaimed` or `backlog` and
     ///   the decision's account, with job and rule where `jobs` is exactly one; then [`Kind::Moved`] `cancelled` for each job
     ///   that was cancelled, with the delivery.
+    /// - Where more deliveries are `unreadable` or `unclaimed` then than the limits allow, the oldest are given up: `Planned` with
+    ///   `given-up`. They are not released any more; a person can still have them planned again. Entry for each:
+    ///   [`Kind::Moved`] `given-up`.
     async fn record_plan(&self, decisions: Vec<Decision>, at: Timestamp) -> Result<(), StoreError>;
 
     /// Takes due jobs: in turn over accounts, in order within a subject, never two of one subject at once. Ends leases
@@ -400,10 +406,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// `ParkedFor` with `Park` fails unless it finds none.
     /// Retrying a job that is parked with `over-share` resumes its rule for its account and empties the count against
     /// `max_per_day`; the count of the hour goes on.
+    /// Of very many that are meant, only the oldest are moved (`moved_max` of the limits): ask again for the rest.
     async fn move_jobs(&self, which: Selector, to: Move, actor: &str, now: Timestamp) -> Result<u64, StoreError>;
 
     /// Cancels what is unfinished of an account, or of the rule named, running jobs too; returns how many. Entry for each,
-    /// by id: [`Kind::Moved`] `cancelled`.
+    /// by id: [`Kind::Moved`] `cancelled`. At most as many at once as can be moved: ask again until there are none.
     async fn cancel_jobs(
         &self,
         account: &AccountId,

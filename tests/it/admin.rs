@@ -161,7 +161,7 @@ impl Served {
     }
 }
 
-const ROUTES: [(&str, &str); 17] = [
+const ROUTES: [(&str, &str); 18] = [
     ("GET", "/metrics"),
     ("GET", "/v1/status"),
     ("GET", "/v1/jobs"),
@@ -174,6 +174,7 @@ const ROUTES: [(&str, &str); 17] = [
     ("POST", "/v1/deliveries/dlv_1/replay"),
     ("GET", "/v1/audit"),
     ("GET", "/v1/audit/head"),
+    ("GET", "/v1/audit/verify"),
     ("GET", "/v1/attention"),
     ("GET", "/v1/apps"),
     ("GET", "/nowhere"),
@@ -358,6 +359,22 @@ fn attention_says_that_deliveries_are_held_back() {
     assert!(alarm["what"].as_str().unwrap().starts_with("1 delivery waits"), "{alarm}");
     assert_eq!(served.get("/v1/deliveries?parked=true")[0]["code"], "backlog");
     assert_eq!(served.get("/v1/status")["store"]["held_deliveries"], 1);
+}
+
+#[test]
+fn work_that_is_parked_for_want_of_an_api_user_is_an_alarm_though_nobody_looked_at_one_since_the_start() {
+    let served = served();
+    served.runtime.block_on(async {
+        let wanted = Claimable { jobs_max: 1, per_account_max: 1, lease: Duration::from_secs(60) };
+        let mut leased = served.store.claim(wanted, NOW).await.unwrap().remove(0);
+        served.store.start(&mut leased, NOW).await.unwrap();
+        let cause = ParkCause::ApiUserUnusable { detail: "it has no licence".to_owned() };
+        served.store.settle(leased, Outcome::Park(cause), Vec::new(), NOW, 0.5).await.unwrap();
+    });
+    let alarms = &served.get("/v1/attention")["alarms"];
+    assert_eq!(alarms[1]["code"], "api-user", "{alarms}");
+    let what = alarms[1]["what"].as_str().unwrap();
+    assert!(what.starts_with("account acc: ") && what.ends_with("it has no licence"), "{what}");
 }
 
 #[test]

@@ -600,6 +600,31 @@ impl Drop for Running {
     }
 }
 
+/// The oldest file of the journal in the only store below a folder.
+fn first_segment(folder: &Path) -> std::path::PathBuf {
+    let mut folders = vec![folder.to_owned()];
+    let mut segments = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "seg") {
+                segments.push(path);
+            }
+        }
+    }
+    segments.into_iter().min().unwrap()
+}
+
+fn turn_a_bit(file: &Path, at: u64) {
+    use std::os::unix::fs::FileExt as _;
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(file).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ 16], at).unwrap();
+}
+
 fn serving() -> Running {
     serving_as(|folder| {
         let mut command = adjutant(folder, &["serve"]);
@@ -659,6 +684,13 @@ fn the_commands_ask_the_running_service_and_move_its_jobs() {
     assert!(tail.starts_with("     0  ") && tail.contains("  delivery   stored  dlv_1"), "{tail}");
     assert!(told(&["audit", "verify"], 0).starts_with("the audit log is good: "));
     assert!(told(&["audit", "show", "0"], 0).contains("\nleaf "), "entry 0");
+    // The first record is the delivery of entry 0.
+    turn_a_bit(&first_segment(running.folder.path()), 200);
+    let damaged = told(&["audit", "verify"], 1);
+    assert!(damaged.starts_with("error: the audit log does not verify:\n  entry 0: "), "{damaged}");
+    assert!(damaged.contains(".seg is damaged from byte "), "{damaged}");
+    turn_a_bit(&first_segment(running.folder.path()), 200);
+    assert!(told(&["audit", "verify"], 0).contains("\nhashed anew from all stored bytes: "));
     assert!(told(&["audit", "show", "100000"], 1).starts_with("error: there is no entry 100000: the log has "));
     std::fs::write(running.folder.path().join("admin.token"), "adj_another-token-that-is-not-it\n").unwrap();
     assert!(

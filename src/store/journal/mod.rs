@@ -42,7 +42,7 @@ pub use prune::{PruneError, Pruner, Rewrite, Rewritten};
 pub use read::{Gap, ReadError, Reader, Record, Scan, SegmentInfo};
 pub use recover::{OpenError, Recovery, Torn};
 pub use segment::{Spare, SpareMaker};
-pub use verify::{Report, verify_folder};
+pub use verify::{Report, look, verify_folder};
 pub use writer::{AppendError, Journal, RecordRef};
 
 /// How a journal is laid out.

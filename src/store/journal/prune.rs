@@ -3,8 +3,8 @@
 //! Numbers never change. Who reads a segment meanwhile keeps the old file.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
 
 use thiserror::Error;
 
@@ -80,6 +80,11 @@ pub struct Pruner {
 }
 
 impl Pruner {
+    /// Nothing is rewritten or removed while this is held.
+    pub fn pause(&self) -> MutexGuard<'_, ()> {
+        lock(&self.shared.pruning)
+    }
+
     /// Lets `decide` say of every record of a sealed segment what becomes of it. A cut leaves the old or the new file.
     pub fn rewrite_segment(
         &self,

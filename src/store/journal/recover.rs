@@ -143,7 +143,7 @@ pub(super) fn survey_all(files: &dyn Files, dir: &str) -> Result<(Vec<Survey>, J
 }
 
 /// Some things cannot be gone on with, whatever the owner decides.
-fn refuse(surveys: &[Survey]) -> Result<(), OpenError> {
+pub(super) fn refuse(surveys: &[Survey]) -> Result<(), OpenError> {
     for survey in surveys {
         if let Err(HeaderFault::Newer { found }) = survey.header {
             return Err(OpenError::NewerFormat { file: survey.name.clone(), found, known: FORMAT_VERSION });
@@ -190,7 +190,7 @@ fn mend(files: &dyn Files, dir: &str, survey: &mut Survey) -> Result<(), OpenErr
 }
 
 /// A segment to read; `None` where there is nothing in it to read.
-fn as_segment(survey: &Survey) -> Option<Segment> {
+pub(super) fn as_segment(survey: &Survey) -> Option<Segment> {
     let header = survey.header.ok()?;
     (survey.next > survey.first).then(|| Segment {
         name: survey.name.as_str().into(),

@@ -1,12 +1,14 @@
 //! Reading every byte again, to find what is wrong before somebody needs it.
 
+use std::sync::Arc;
+
 use super::files::Files;
 use super::floor;
 use super::frame::{self, FIRST_NUMBER};
 use super::problem::{Fault, Problem};
 use super::read::{Reader, Shared};
-use super::recover::{OpenError, survey_all};
-use super::survey::{Survey, Until};
+use super::recover::{OpenError, as_segment, refuse, survey_all};
+use super::survey::{Judgement, Survey, Until};
 use crate::clock::lock;
 
 /// What a verification read and found.
@@ -32,13 +34,26 @@ impl Report {
 /// problems here, as [`Fault::Torn`], and unfinished files are not.
 pub fn verify_folder(files: &dyn Files, dir: &str) -> Result<Report, OpenError> {
     let (surveys, mut judgement) = survey_all(files, dir)?;
+    Ok(report(&surveys, &mut judgement))
+}
+
+fn report(surveys: &[Survey], judgement: &mut Judgement) -> Report {
     let mut report = Report::default();
-    for survey in &surveys {
+    for survey in surveys {
         report.add(survey);
     }
     report.problems.append(&mut judgement.damage);
     report.problems.append(&mut judgement.torn);
-    Ok(report)
+    report
+}
+
+/// The same, and a reader of what is good, up to the end of the last whole batch.
+pub fn look(files: Arc<dyn Files>, dir: &str) -> Result<(Reader, Report), OpenError> {
+    let (surveys, mut judgement) = survey_all(files.as_ref(), dir)?;
+    refuse(&surveys)?;
+    let report = report(&surveys, &mut judgement);
+    let segments = surveys.iter().filter_map(as_segment).collect();
+    Ok((Reader { shared: Arc::new(Shared::new(files, dir.into(), segments)) }, report))
 }
 
 impl Reader {

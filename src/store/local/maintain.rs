@@ -9,11 +9,11 @@ use super::housekeeper::{SNAPSHOTS, with_source};
 use super::keys::MasterKey;
 use super::open::{self, JOURNAL, OpenError, OpenProgress, OpenReport, Problems};
 use super::verify::{self, Verified, VerifyProgress};
-use super::{LocalStore, Settings, format, lock, place};
+use super::{LocalStore, Settings, format, lock, place, record};
 use crate::chance::{Chance, SystemChance};
 use crate::clock::Clock;
 use crate::store::journal::files::{Files, RealFiles};
-use crate::store::journal::{self, AppendError, Fault, Journal, Problem, Record, RecordRef, snapshot};
+use crate::store::journal::{self, AppendError, Fault, Journal, Problem, ReadError, Record, RecordRef, snapshot};
 use crate::store::port::StoreError;
 
 /// Bytes of records that become one batch of a backup, or somewhat more.
@@ -26,7 +26,10 @@ pub struct BackedUp {
     /// Everything up to this record.
     pub up_to_record: u64,
     pub deliveries: u64,
+    /// Records in the copy, those that stand for lost ones included.
     pub records: u64,
+    /// What could not be read, and so is not in it.
+    pub missing: Vec<String>,
 }
 
 /// Why there is no backup, or nothing was restored.
@@ -73,7 +76,7 @@ impl Core {
         let next = self.synced_next();
         let files = empty_folder(to)?;
         // Keys are made before their first use, so these open all records up to now.
-        let records = self.copy_records(&files, next, progress)?;
+        let (records, missing) = self.copy_records(&files, next, progress)?;
         let keys = self.keys.file_bytes().map_err(io_error("read the key file"))?;
         place::replace(files.as_ref(), "keys", &keys).map_err(io_error("write the key file"))?;
         for number in snapshot::numbers(self.files.as_ref(), SNAPSHOTS).map_err(OpenError::from)? {
@@ -87,40 +90,79 @@ impl Core {
         format::write(files.as_ref()).map_err(io_error("write the format version"))?;
         let deliveries = self.read(|state| state.deliveries)?;
         let up_to_record = next.saturating_sub(1);
-        Ok(BackedUp { folder: to.to_owned(), up_to_record, deliveries, records })
+        Ok(BackedUp { folder: to.to_owned(), up_to_record, deliveries, records, missing })
     }
 
-    fn copy_records(&self, files: &Arc<dyn Files>, next: u64, progress: VerifyProgress<'_>) -> Result<u64, CopyError> {
+    /// Copies the records before a number. Where one cannot be read, an empty one takes its place, so that those after it
+    /// keep their numbers, and it is told.
+    fn copy_records(
+        &self,
+        files: &Arc<dyn Files>,
+        next: u64,
+        progress: VerifyProgress<'_>,
+    ) -> Result<(u64, Vec<String>), CopyError> {
         let chance: Arc<dyn Chance> = Arc::new(SystemChance);
         let opened = Journal::open(Arc::clone(files), JOURNAL, journal::Settings::default(), chance);
-        let (mut copy, _) = opened.map_err(OpenError::from)?;
-        let mut batch: Vec<Record> = Vec::new();
-        let mut bytes = 0_usize;
+        let (copy, _) = opened.map_err(OpenError::from)?;
+        let mut copying = Copying { copy, batch: Vec::new(), bytes: 0 };
+        let mut missing = Vec::new();
         for found in self.reader.scan(self.reader.first_number()) {
-            let record = found.map_err(|error| StoreError::Damaged(with_source(&error)))?;
-            if record.number >= next {
-                break;
-            }
-            if record.number != copy.next_number().saturating_add(super::wide(batch.len())) {
-                let missing = copy.next_number()..record.number;
-                let what = Fault::Missing { missing: Some(missing) };
-                return Err(CopyError::Damaged(Problems(vec![Problem { file: JOURNAL.to_owned(), offset: 0, what }])));
-            }
-            bytes = bytes.saturating_add(record.payload.len());
-            let whole = record.last_of_batch;
-            batch.push(record);
-            if whole && bytes >= BATCH_BYTES {
-                append(&mut copy, &batch)?;
-                progress(copy.next_number(), next);
-                batch.clear();
-                bytes = 0;
+            match found {
+                Ok(record) if record.number >= next => break,
+                Ok(record) => {
+                    copying.lose_up_to(record.number)?;
+                    copying.take(record)?;
+                    progress(copying.copy.next_number(), next);
+                }
+                Err(ReadError::Damaged(gap)) => missing.push(gap.to_string()),
+                Err(error) => return Err(StoreError::Damaged(with_source(&error)).into()),
             }
         }
-        append(&mut copy, &batch)?;
-        let records = copy.next_number().saturating_sub(journal::FIRST_NUMBER);
-        copy.close().map_err(|error| write_error(&error))?;
+        copying.lose_up_to(next)?;
+        copying.write()?;
+        let records = copying.copy.next_number().saturating_sub(journal::FIRST_NUMBER);
+        copying.copy.close().map_err(|error| write_error(&error))?;
         progress(next, next);
-        Ok(records)
+        Ok((records, missing))
+    }
+}
+
+/// A journal that is being copied.
+struct Copying {
+    copy: Journal,
+    batch: Vec<Record>,
+    bytes: usize,
+}
+
+impl Copying {
+    fn take(&mut self, record: Record) -> Result<(), CopyError> {
+        self.bytes = self.bytes.saturating_add(record.payload.len());
+        let whole = record.last_of_batch;
+        self.batch.push(record);
+        if whole && self.bytes >= BATCH_BYTES { self.write() } else { Ok(()) }
+    }
+
+    /// Stands in for the records that are not there before this one.
+    fn lose_up_to(&mut self, number: u64) -> Result<(), CopyError> {
+        let mut due = self.copy.next_number().saturating_add(super::wide(self.batch.len()));
+        while due < number {
+            let (kind, version) = (record::LOST, record::VERSION);
+            // Each counts for a little, so that many of them are not one batch.
+            self.bytes = self.bytes.saturating_add(size_of::<Record>());
+            self.batch.push(Record { number: due, kind, version, last_of_batch: true, payload: Vec::new() });
+            if self.bytes >= BATCH_BYTES {
+                self.write()?;
+            }
+            due = due.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<(), CopyError> {
+        append(&mut self.copy, &self.batch)?;
+        self.batch.clear();
+        self.bytes = 0;
+        Ok(())
     }
 }
 
@@ -147,6 +189,11 @@ impl LocalStore {
         self.core().reading(move |core| core.verify(&mut progress)).await
     }
 
+    /// Reads and hashes entries of the log anew, from one on, while the store is in use.
+    pub async fn leaves(&self, from: u64, limit: usize) -> Result<super::Leaves, StoreError> {
+        self.core().reading(move |core| core.leaves(from, limit)).await
+    }
+
     /// Stubs the bodies of deliveries that came before a moment.
     pub async fn prune(
         &self,
@@ -167,11 +214,10 @@ impl LocalStore {
         self.core().apart(move || core.backup(&to, &mut progress)).await?
     }
 
-    /// Verifies the store in a folder that no process uses. Only the end that an unclean stop left is mended, as a start
-    /// would.
+    /// Verifies the store in a folder that no process uses, and changes nothing in it. The torn end that an unclean
+    /// stop left, which a start discards, is told as well.
     pub fn verify_folder(
         folder: &Path,
-        settings: &Settings,
         master: &MasterKey,
         progress: VerifyProgress<'_>,
     ) -> Result<Verified, OpenError> {
@@ -179,12 +225,8 @@ impl LocalStore {
         let files: Arc<dyn Files> = Arc::new(RealFiles::new(folder));
         let chance: Arc<dyn Chance> = Arc::new(SystemChance);
         let keys = Arc::new(open::found(&files, master, &chance, false)?);
-        let bytes = journal::verify_folder(files.as_ref(), JOURNAL)?;
-        let (journal, _) = Journal::open(Arc::clone(&files), JOURNAL, settings.journal, chance)?;
-        let verified = verify::verify(&journal.reader(), &bytes, files.as_ref(), &keys, progress);
-        // So that the next start finds it as this one did.
-        let _closed = journal.close();
-        Ok(verified)
+        let (reader, bytes) = journal::look(Arc::clone(&files), JOURNAL)?;
+        Ok(verify::verify(&reader, &bytes, files.as_ref(), &keys, progress))
     }
 
     /// Copies a store that no process uses, mostly a backup, into an empty folder. What is damaged is refused.

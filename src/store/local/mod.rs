@@ -52,7 +52,7 @@ pub use open::{OpenError, OpenProgress, OpenReport, Problems, Stage};
 pub use prune::Pruned;
 pub use settings::Settings;
 pub use store::LocalStore;
-pub use verify::{Finding, Verified, VerifyProgress};
+pub use verify::{Finding, Leaves, Verified, VerifyProgress};
 
 /// No machine that this runs on has more than 64 bits.
 fn wide(n: usize) -> u64 {

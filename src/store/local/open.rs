@@ -10,7 +10,7 @@ use super::core::{Core, Parts};
 use super::housekeeper::SNAPSHOTS;
 use super::index::{Applied, Broken, Index, IndexCell};
 use super::keys::{KeyError, Keys, MasterKey};
-use super::record::Stored;
+use super::record::{self, Stored};
 use super::state::State;
 use super::{Settings, format, place};
 use crate::chance::Chance;
@@ -194,6 +194,12 @@ pub(super) fn replay(
 /// A record; none where it is damaged and that was accepted.
 fn readable(found: Result<Record, ReadError>, accept_damage: bool) -> Result<Option<Record>, OpenError> {
     match found {
+        Ok(record) if record.kind == record::LOST && accept_damage => Ok(None),
+        Ok(record) if record.kind == record::LOST => {
+            let what = journal::Fault::Missing { missing: Some(record.number..record.number.saturating_add(1)) };
+            let problem = Problem { file: JOURNAL.to_owned(), offset: 0, what };
+            Err(OpenError::Damaged(Problems(vec![problem])))
+        }
         Ok(record) => Ok(Some(record)),
         Err(ReadError::Damaged(_) | ReadError::Removed { .. }) if accept_damage => Ok(None),
         Err(ReadError::Damaged(gap)) => {

@@ -6,11 +6,15 @@ use super::core::Core;
 use super::housekeeper::with_source;
 use super::record::{self, AsideFor, Delivery, StoredBody};
 use crate::clock::Timestamp;
+use crate::ids::DeliveryId;
 use crate::store::journal::{PruneError, Record, Rewrite, SegmentInfo};
 use crate::store::port::StoreError;
 
 /// What waits for its account keeps its body as long as it can be released.
 const RELEASED_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Ends when something is on disk.
+type Written = tokio::sync::oneshot::Receiver<Result<(), StoreError>>;
 
 /// What was pruned.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -84,6 +88,23 @@ impl Core {
         });
         // Closed meanwhile: nothing more is pruned.
         wanted.unwrap_or(true)
+    }
+
+    /// Has a delivery planned again. Whether its body is there, and that it is wanted, are one step between two prunings.
+    /// Blocks.
+    pub(super) fn replay(&self, id: DeliveryId, actor: &str, now: Timestamp) -> Result<Option<Written>, StoreError> {
+        let _still = self.pruner.pause();
+        let Some((found, _, _)) = self.find(id)? else { return Err(StoreError::NotFound(format!("delivery {id}"))) };
+        if found.delivery.is_pruned() {
+            return Err(StoreError::Conflict(format!("the body of {id} was pruned")));
+        }
+        let place = (found.record, found.delivery.tail.received_at);
+        let app = found.delivery.tail.app;
+        let begun = self.begin(false, |state| {
+            state.replay(id.number(), app, place, (actor, now));
+            Ok(())
+        });
+        begun.map(|((), written)| written)
     }
 
     fn prune_trouble(&self, error: &PruneError) -> StoreError {

@@ -3,6 +3,7 @@
 //! - [`DELIVERY`]: one delivery with its entry. Written by hand in two pieces (the second is made before the delivery has
 //!   its number), read as one [`Delivery`].
 //! - [`CHANGES`]: entries and changes of the live state, of one atomic unit or of a part of one.
+//! - [`LOST`]: in a copy of a damaged journal, in the place of what was lost.
 //!
 //! Records say what *became* true (a job as it is now), not what was asked: old records read the same however the rules of
 //! the state machine change. Order of fields and variants is the format: add at the end, with a new version and a fixture.
@@ -22,6 +23,8 @@ use crate::store::port::{AppState, QuotaUse};
 
 pub(super) const DELIVERY: u8 = 1;
 pub(super) const CHANGES: u8 = 2;
+/// Stands in a backup for a record that could not be read. Empty.
+pub(super) const LOST: u8 = 3;
 /// The version of both kinds that is written.
 pub(super) const VERSION: u8 = 1;
 const LINE_VERSION: u8 = 1;
@@ -158,6 +161,8 @@ pub(super) enum Decided {
     Work,
     Repeated,
     Duplicate,
+    /// It was set aside, and then there were too many of these.
+    GivenUp,
 }
 
 impl Decided {
@@ -167,6 +172,7 @@ impl Decided {
             Self::Work => "work",
             Self::Repeated => "repeated",
             Self::Duplicate => "duplicate",
+            Self::GivenUp => "given-up",
         }
     }
 }

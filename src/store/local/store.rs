@@ -215,22 +215,17 @@ impl Store for LocalStore {
         why: &str,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        self.write(|state| state.cancel_jobs(account, rule, why, now)).await
+        self.write(|state| Ok(state.cancel_jobs(account, rule, why, now))).await
     }
 
     async fn replay(&self, delivery: DeliveryId, actor: &str, now: Timestamp) -> Result<(), StoreError> {
-        let found = self.core().reading(move |core| core.find(delivery)).await?;
-        let Some((found, _, _)) = found else { return Err(StoreError::NotFound(format!("delivery {delivery}"))) };
-        if found.delivery.is_pruned() {
-            return Err(StoreError::Conflict(format!("the body of {delivery} was pruned")));
+        let actor = actor.to_owned();
+        let written = self.core().reading(move |core| core.replay(delivery, &actor, now)).await?;
+        if let Some(written) = written {
+            written.await.unwrap_or(Err(StoreError::Closed))?;
         }
-        let place = (found.record, found.delivery.tail.received_at);
-        let app = found.delivery.tail.app;
-        self.write(|state| {
-            state.replay(delivery.number(), app, place, (actor, now));
-            Ok(())
-        })
-        .await
+        self.core().bump();
+        Ok(())
     }
 
     async fn release(&self, app: &AppName, account: &AccountId, now: Timestamp) -> Result<u64, StoreError> {

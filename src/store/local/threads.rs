@@ -21,6 +21,8 @@ pub(super) struct Running {
     pub(super) core: Arc<Core>,
     threads: Mutex<Option<Threads>>,
     folder: Mutex<Option<FolderLock>>,
+    /// Held while the store closes, so that whoever closes it at the same time waits until it is closed.
+    closing: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -69,7 +71,7 @@ impl Running {
         ];
         let writer = start("writer", move || writer.run())?;
         let threads = Mutex::new(Some(Threads { writer, others }));
-        Ok(Self { core, threads, folder: Mutex::new(folder) })
+        Ok(Self { core, threads, folder: Mutex::new(folder), closing: Mutex::new(()) })
     }
 
     /// Ends the threads, and says what the writer did, or that it panicked. None where somebody else ended them.
@@ -93,6 +95,7 @@ impl Running {
 
     /// Writes what is in memory and closes. Blocks.
     pub(super) fn close(&self) -> Result<(), StoreError> {
+        let _one_at_a_time = lock(&self.closing);
         let Some(ended) = self.end(Phase::Closing) else { return Ok(()) };
         let core = &self.core;
         let (frozen, failed) = {

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use super::Settings;
 use super::core::Core;
-use super::housekeeper::SNAPSHOTS;
+use super::housekeeper::{SNAPSHOTS, with_source};
 use super::index::IndexCell;
 use super::keys::Keys;
 use super::record::{Stored, leaf_of};
 use super::state::State;
 use crate::audit::tree::{Frontier, Hash};
+use crate::clock::lock;
 use crate::store::journal::files::Files;
-use crate::store::journal::{ReadError, Reader, Report, snapshot};
+use crate::store::journal::{FIRST_NUMBER, ReadError, Reader, Report, snapshot};
 use crate::store::port::{StoreError, TreeHead};
 
 /// Something that is wrong, and where.
@@ -167,7 +168,119 @@ fn read_snapshots(check: &mut Check, files: &dyn Files, keys: &std::sync::Arc<Ke
     }
 }
 
+/// Some leaves of the log, hashed anew from what is on disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Leaves {
+    /// Of the entries from the one on that was asked for; none where one cannot be read.
+    pub leaves: Vec<Option<Hash>>,
+    /// Of these, deliveries whose body was pruned: hashed from its commitment, which stays.
+    pub pruned: u64,
+    pub findings: Vec<Finding>,
+}
+
+/// Hashes a stretch of the log anew, and tells which entries are missing from it.
+struct Stretch {
+    next: u64,
+    end: u64,
+    /// What could not be read since the last entry.
+    unread: Vec<String>,
+    found: Leaves,
+}
+
+impl Stretch {
+    fn record(&mut self, stored: &Stored) {
+        match stored {
+            Stored::Delivery(delivery) => {
+                let said = delivery.said();
+                let taken = self.entry(delivery.head.index, delivery.head.leaf, || leaf_of(&delivery.line(&said)));
+                if taken && delivery.is_pruned() {
+                    self.found.pruned = self.found.pruned.saturating_add(1);
+                }
+            }
+            Stored::Changes(changes) => {
+                for (index, entry) in (changes.first_index..).zip(&changes.entries) {
+                    self.entry(index, entry.leaf, || leaf_of(&entry.line.as_ref()));
+                }
+            }
+        }
+    }
+
+    /// Whether the entry belongs to the stretch.
+    fn entry(&mut self, index: u64, stored: Hash, compute: impl FnOnce() -> Hash) -> bool {
+        if index < self.next {
+            // What could not be read was before it, so before the stretch.
+            self.unread.clear();
+            return false;
+        }
+        self.without(index.min(self.end));
+        if index >= self.end {
+            return false;
+        }
+        let computed = compute();
+        if stored != computed {
+            self.tell(format!("entry {index}"), "its leaf is not the hash of what is stored".to_owned());
+        }
+        self.found.leaves.push(Some(computed));
+        self.next = index.saturating_add(1);
+        true
+    }
+
+    /// The entries up to this one are not there.
+    fn without(&mut self, until: u64) {
+        let unread = std::mem::take(&mut self.unread).join("; ");
+        let (next, last) = (self.next, until.saturating_sub(1));
+        match until.saturating_sub(next) {
+            0 if unread.is_empty() => {}
+            // A record without entries, which is part of the store's bytes all the same.
+            0 => self.tell(format!("before entry {next}"), unread),
+            _ if unread.is_empty() => self.tell(format!("entries {next} to {last}"), "not there".to_owned()),
+            1 => self.tell(format!("entry {next}"), unread),
+            _ => self.tell(format!("entries {next} to {last}"), unread),
+        }
+        while self.next < until {
+            self.found.leaves.push(None);
+            self.next = self.next.saturating_add(1);
+        }
+    }
+
+    fn tell(&mut self, place: String, what: String) {
+        self.found.findings.push(Finding { place, what });
+    }
+}
+
 impl Core {
+    /// Reads and hashes entries anew, from one on. Blocks for as long as that takes, and holds no lock meanwhile.
+    pub(super) fn leaves(&self, from: u64, limit: usize) -> Result<Leaves, StoreError> {
+        let (size, next_record) = {
+            let synced = lock(&self.synced);
+            (synced.tree.size(), synced.next)
+        };
+        let end = size.min(from.saturating_add(super::wide(limit)));
+        let mut stretch = Stretch { next: from, end, unread: Vec::new(), found: Leaves::default() };
+        if from >= end {
+            return Ok(stretch.found);
+        }
+        let start = self.index.ask(|index| index.before_entry(from)).flatten();
+        let start = start.unwrap_or(FIRST_NUMBER).max(self.reader.first_number());
+        for read in self.reader.scan(start) {
+            // At the end of the log, what comes after its last entry is read as well.
+            if stretch.next >= end && end < size {
+                break;
+            }
+            match read {
+                Ok(record) if record.number >= next_record => break,
+                Ok(record) => match Stored::decode(record.kind, record.version, &record.payload) {
+                    Some(stored) => stretch.record(&stored),
+                    None => stretch.unread.push(format!("record {} cannot be understood", record.number)),
+                },
+                Err(ReadError::Damaged(gap)) => stretch.unread.push(gap.to_string()),
+                Err(error) => return Err(StoreError::Damaged(with_source(&error))),
+            }
+        }
+        stretch.without(end);
+        Ok(stretch.found)
+    }
+
     /// While the store is in use: all that is on disk when it begins. Blocks.
     pub(super) fn verify(&self, progress: VerifyProgress<'_>) -> Result<Verified, StoreError> {
         drop(self.open()?);

@@ -114,6 +114,21 @@ impl World {
         if let Some(kept) = self.deliveries.get_mut(&delivery) {
             kept.fate = parked.unwrap_or_else(|| Fate::Planned { code: code.to_owned(), jobs });
         }
+        self.give_up(at);
+    }
+
+    /// Beyond the limit of those that nothing lets go on by itself, the oldest is decided on for good.
+    fn give_up(&mut self, at: Timestamp) {
+        let is_stray = |fate: &Fate| matches!(fate, Fate::Unreadable | Fate::Unclaimed(_));
+        let strays: Vec<DeliveryId> =
+            self.deliveries.iter().filter(|(_, kept)| is_stray(&kept.fate)).map(|(id, _)| *id).collect();
+        for id in strays.iter().take(strays.len().saturating_sub(self.limits.parked_deliveries_max)) {
+            if let Some(kept) = self.deliveries.get_mut(id) {
+                kept.fate = Fate::Planned { code: "given-up".to_owned(), jobs: Vec::new() };
+                let app = Some(kept.app.clone());
+                self.log.add(Line::new(at, Kind::Moved, "given-up").of_delivery(*id).of_app(app, None));
+            }
+        }
     }
 
     fn was_seen(&self, app: &AppName, account: &AccountId, meaning: Option<Meaning>, at: Timestamp) -> bool {

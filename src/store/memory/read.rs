@@ -83,6 +83,12 @@ impl World {
 
     pub(super) fn status(&self) -> Status {
         let jobs = |state: &str| count(self.jobs.values().filter(|job| job.state.name() == state).count());
+        let mut waiting_for = BTreeMap::new();
+        for job in self.jobs.values() {
+            if let JobState::Waiting { reason, .. } = job.state {
+                *waiting_for.entry(reason).or_default() += 1;
+            }
+        }
         Status {
             deliveries: count(self.deliveries.len()),
             unplanned: count(self.deliveries.values().filter(|kept| kept.fate == Fate::Unplanned).count()),
@@ -91,6 +97,7 @@ impl World {
             due: jobs("due"),
             running: jobs("running"),
             waiting: jobs("waiting"),
+            waiting_for,
             parked: jobs("parked"),
             done: self.done,
             cancelled: self.cancelled,

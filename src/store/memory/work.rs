@@ -237,7 +237,7 @@ impl World {
                     matches!(&job.state, JobState::Parked { cause: parked, .. } if parked.code() == cause)
                         && account.as_ref().is_none_or(|account| job.account == *account)
                 };
-                self.jobs.values().filter(is_meant).cloned().collect()
+                self.jobs.values().filter(is_meant).take(self.limits.moved_max).cloned().collect()
             }
         };
         let (code, input) = match to {
@@ -268,7 +268,7 @@ impl World {
         now: Timestamp,
     ) -> u64 {
         let is_meant = |job: &&Job| job.account == *account && rule.is_none_or(|rule| job.rule == *rule);
-        let meant: Vec<Job> = self.unfinished().filter(is_meant).cloned().collect();
+        let meant: Vec<Job> = self.unfinished().filter(is_meant).take(self.limits.moved_max).cloned().collect();
         let mut count = 0;
         for job in meant {
             if self.apply(job.id, Input::Cancel { at: now, why: why.to_owned() }) {

@@ -13,7 +13,6 @@ use prometheus_client::registry::Registry;
 
 use super::AdminState;
 use super::problem::ApiProblem;
-use super::routes::waiting;
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -60,7 +59,6 @@ fn one(label: &'static str, value: &impl ToString) -> Labels {
 
 pub(super) async fn metrics(State(state): State<Arc<AdminState>>) -> Result<impl IntoResponse, ApiProblem> {
     let status = state.store.status().await?;
-    let (waiting, _cut) = waiting(&state).await?;
     let counts = state.stats.counts();
     let mut scrape = Scrape::default();
     let accepted: Counter = Counter::default();
@@ -81,7 +79,7 @@ pub(super) async fn metrics(State(state): State<Arc<AdminState>>) -> Result<impl
         ("cancelled", status.cancelled),
     ];
     scrape.gauges("adjutant_jobs", "Jobs, by state", jobs.map(|(state, count)| (one("state", &state), count)));
-    let reasons = waiting.iter().map(|(reason, count)| (one("reason", &reason.code()), *count));
+    let reasons = status.waiting_for.iter().map(|(reason, count)| (one("reason", &reason.code()), *count));
     scrape.gauges("adjutant_jobs_waiting", "Waiting jobs, by what they wait for", reasons);
     let plain = [
         ("adjutant_deliveries_stored", "Deliveries in the store", Some(status.deliveries)),

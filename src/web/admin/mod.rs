@@ -103,6 +103,7 @@ pub fn api(state: Arc<AdminState>) -> Router {
         .route("/v1/deliveries/{id}/replay", post(routes::replay))
         .route("/v1/audit", get(routes::audit))
         .route("/v1/audit/head", get(routes::audit_head))
+        .route("/v1/audit/verify", get(routes::audit_verify))
         .route("/v1/attention", get(routes::attention))
         .route("/v1/apps", get(routes::apps))
         .route("/v1/store/backup", post(routes::backup))

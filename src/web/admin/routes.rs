@@ -1,6 +1,5 @@
 //! What each route does. Reads come from the store alone; moves go through it, so that they are on record.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,19 +12,16 @@ use serde::Deserialize;
 
 use super::problem::ApiProblem;
 use super::view::{
-    Alarm, AppView, AttentionView, BackupView, DeliveryView, EntriesView, HeadView, JobView, MovedView, ParkedView,
-    RefusedView, StatusView, WaitingView,
+    Alarm, AppView, AttentionView, BackupView, DeliveryView, EntriesView, FaultView, HeadView, JobView, LeavesView,
+    MovedView, ParkedView, RefusedView, StatusView, WaitingView,
 };
 use super::{AdminState, cursor};
 use crate::ids::{AccountId, AppName, DeliveryId, JobId};
-use crate::job::{JobState, WaitReason};
-use crate::store::{DeliveryFilter, JobFilter, Move, Selector};
+use crate::store::{DeliveryFilter, JobFilter, Move, ParkedGroup, Selector};
 
 /// Rows in one answer.
 const ROWS: usize = 100;
 const ROWS_MAX: usize = 1_000;
-/// Waiting jobs that are looked at to count them by reason.
-const WAITING_MAX: usize = 20_000;
 
 type Shared = State<Arc<AdminState>>;
 type Answer<T> = Result<Json<T>, ApiProblem>;
@@ -137,12 +133,17 @@ pub(super) struct CauseAsked {
 pub(super) async fn retry_cause(State(state): Shared, query: Asked<CauseAsked>) -> Answer<MovedView> {
     let CauseAsked { cause, account } = asked(query)?;
     let account: Option<AccountId> = maybe(account.as_ref())?;
-    move_jobs(&state, Selector::ParkedFor { cause, account }, Move::Retry).await
+    let which = Selector::ParkedFor { cause: cause.clone(), account: account.clone() };
+    let Json(moved) = move_jobs(&state, which, Move::Retry).await?;
+    let is_meant =
+        |group: &ParkedGroup| group.cause == cause && account.as_ref().is_none_or(|account| group.account == *account);
+    let left = state.store.parked().await?.iter().filter(|group| is_meant(group)).map(|group| group.count).sum();
+    Ok(Json(MovedView { left, ..moved }))
 }
 
 async fn move_jobs(state: &AdminState, which: Selector, to: Move) -> Answer<MovedView> {
     let moved = state.store.move_jobs(which, to, &state.actor, state.clock.now()).await?;
-    Ok(Json(MovedView { moved }))
+    Ok(Json(MovedView { moved, left: 0 }))
 }
 
 #[derive(Debug, Deserialize)]
@@ -176,7 +177,7 @@ pub(super) async fn delivery(State(state): Shared, Path(id): Path<String>) -> An
 pub(super) async fn replay(State(state): Shared, Path(id): Path<String>) -> Answer<MovedView> {
     let id: DeliveryId = parsed(&id)?;
     state.store.replay(id, &state.actor, state.clock.now()).await?;
-    Ok(Json(MovedView { moved: 1 }))
+    Ok(Json(MovedView { moved: 1, left: 0 }))
 }
 
 #[derive(Debug, Deserialize)]
@@ -209,6 +210,31 @@ pub(super) async fn audit_head(State(state): Shared) -> Answer<HeadView> {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VerifyAsked {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+/// A page of the log, read and hashed anew: whoever asks for all of them verifies the log.
+pub(super) async fn audit_verify(State(state): Shared, query: Asked<VerifyAsked>) -> Answer<LeavesView> {
+    let VerifyAsked { after, limit } = asked(query)?;
+    let Some(store) = &state.local else {
+        return Err(ApiProblem::bad_request("this store has no files to verify"));
+    };
+    let from = after.map_or(Some(0), |after| cursor::decode(&after));
+    let from = from.ok_or_else(|| ApiProblem::bad_request("after is no cursor of this log"))?;
+    let page = store.leaves(from, rows(limit)?).await?;
+    let next = from.saturating_add(u64::try_from(page.leaves.len()).unwrap_or(u64::MAX));
+    Ok(Json(LeavesView {
+        leaves: page.leaves.into_iter().map(|leaf| leaf.map(hex::encode)).collect(),
+        pruned: page.pruned,
+        faults: page.findings.into_iter().map(|found| FaultView { place: found.place, what: found.what }).collect(),
+        next: cursor::encode(next),
+    }))
+}
+
+#[derive(Debug, Deserialize)]
 pub(super) struct BackupQuery {
     /// A folder on the machine of the service: empty, or not there yet.
     to: PathBuf,
@@ -228,6 +254,7 @@ pub(super) async fn backup(State(state): Shared, query: Asked<BackupQuery>) -> A
         folder: done.folder.display().to_string(),
         records: done.records,
         deliveries: done.deliveries,
+        missing: done.missing,
     }))
 }
 
@@ -260,37 +287,33 @@ pub(super) async fn attention(State(state): Shared) -> Answer<AttentionView> {
     let mut parked = Vec::new();
     for group in state.store.parked().await? {
         let example = state.store.job(group.example).await?;
-        parked.push(ParkedView::new(&group, example.as_ref()));
+        let view = ParkedView::new(&group, example.as_ref());
+        alarms.extend(api_user_alarm(&view).filter(|_| !names(&alarms, "api-user", &view.account)));
+        parked.push(view);
     }
-    let (waiting, waiting_cut) = waiting(&state).await?;
-    let waiting = waiting.into_iter().map(|(reason, count)| WaitingView {
+    let waiting = status.waiting_for.into_iter().map(|(reason, count)| WaitingView {
         reason: reason.code().to_owned(),
         count,
         meaning: reason.to_string(),
     });
     let (waiting, parked_deliveries) = (waiting.collect(), status.parked_deliveries);
-    Ok(Json(AttentionView { alarms, parked, parked_deliveries, waiting, waiting_cut }))
+    Ok(Json(AttentionView { alarms, parked, parked_deliveries, waiting }))
 }
 
-/// Waiting jobs by reason, and whether they were too many to look at.
-pub(super) async fn waiting(state: &AdminState) -> Result<(BTreeMap<WaitReason, u64>, bool), ApiProblem> {
-    let mut counts = BTreeMap::<WaitReason, u64>::new();
-    let mut before = None;
-    for _ in 0..WAITING_MAX / ROWS_MAX {
-        let filter = JobFilter { state: Some("waiting".to_owned()), before, limit: ROWS_MAX, ..JobFilter::default() };
-        let page = state.store.jobs(filter).await?;
-        for job in &page {
-            if let JobState::Waiting { reason, .. } = job.state {
-                let count = counts.entry(reason).or_default();
-                *count = count.saturating_add(1);
-            }
-        }
-        match page.last() {
-            Some(last) if page.len() == ROWS_MAX => before = Some(last.id),
-            _ => return Ok((counts, false)),
-        }
-    }
-    Ok((counts, true))
+/// That work is parked because no API user can be granted is an alarm of its own, also after a restart, when nobody has
+/// looked at the API users yet.
+fn api_user_alarm(parked: &ParkedView) -> Option<Alarm> {
+    (parked.cause == "api-user-unusable").then(|| Alarm {
+        code: "api-user".to_owned(),
+        what: format!("account {}: {}", parked.account, parked.why.as_deref().unwrap_or("no API user can be granted")),
+        advice: parked.advice.clone().unwrap_or_default(),
+    })
+}
+
+/// Whether one of the alarms is of this kind and about this account.
+fn names(alarms: &[Alarm], code: &str, account: &str) -> bool {
+    let about = format!("account {account}");
+    alarms.iter().any(|alarm| alarm.code == code && alarm.what.contains(&about))
 }
 
 pub(super) async fn apps(State(state): Shared) -> Answer<Vec<AppView>> {

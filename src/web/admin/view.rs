@@ -225,6 +225,26 @@ pub struct HeadView {
     pub root: String,
 }
 
+/// Entries that were read and hashed anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeavesView {
+    /// The RFC 6962 leaf hashes, in hex; null where an entry cannot be read.
+    pub leaves: Vec<Option<String>>,
+    /// Of these, deliveries whose body was pruned: hashed from the hash of the body, which stays.
+    pub pruned: u64,
+    pub faults: Vec<FaultView>,
+    /// Where to go on: give it as `after`.
+    pub next: String,
+}
+
+/// Something that is wrong with the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultView {
+    /// The entries that it is about.
+    pub place: String,
+    pub what: String,
+}
+
 /// Parked jobs of one cause and account: one item for a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParkedView {
@@ -277,6 +297,8 @@ pub struct BackupView {
     pub folder: String,
     pub records: u64,
     pub deliveries: u64,
+    /// What could not be read, and so is not in it.
+    pub missing: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -285,8 +307,6 @@ pub struct AttentionView {
     pub parked: Vec<ParkedView>,
     pub parked_deliveries: u64,
     pub waiting: Vec<WaitingView>,
-    /// Whether the waiting jobs were too many to be counted to the end.
-    pub waiting_cut: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -364,4 +384,6 @@ impl From<crate::store::Status> for StoreView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MovedView {
     pub moved: u64,
+    /// Of those that were meant, as many are still as they were: too many for one request, or parked again meanwhile.
+    pub left: u64,
 }

@@ -120,7 +120,9 @@ impl Op {
 
 /// Limits that are reached within a few dozen operations.
 fn limits() -> Limits {
-    Limits { dedupe_window: DAY, backlog_max: 8, finished_max: 12, backoff: Backoff::new(SECOND, HOUR, 3).unwrap() }
+    let backoff = Backoff::new(SECOND, HOUR, 3).unwrap();
+    let (moved_max, parked_deliveries_max) = (3, 5);
+    Limits { dedupe_window: DAY, backlog_max: 8, finished_max: 12, moved_max, parked_deliveries_max, backoff }
 }
 
 struct Generator(SeededChance);

@@ -1,7 +1,7 @@
 //! Backups, and what is restored from them.
 
-use adjutant::store::local::{CopyError, MasterKey, OpenError};
-use adjutant::store::{Limits, LocalStore, Store};
+use adjutant::store::local::{CopyError, MasterKey, OpenError, Settings};
+use adjutant::store::{DeliveryFilter, Limits, LocalStore, Store};
 
 use super::kit::{Folder, MASTER, answers, assert_same, fill, open_at, settings};
 
@@ -20,8 +20,7 @@ async fn a_backup_of_a_store_in_use_restores_to_the_same_answers() {
     busy.await.unwrap();
     assert!(backup.records > 200 && backup.up_to_record == backup.records, "{backup:?}");
     assert!(matches!(store.backup(&copy, |_, _| {}).await, Err(CopyError::NotEmpty(_))));
-    let verified =
-        LocalStore::verify_folder(&copy, &settings(Limits::default()), &MasterKey::Bytes(MASTER), &mut |_, _| {});
+    let verified = LocalStore::verify_folder(&copy, &MasterKey::Bytes(MASTER), &mut |_, _| {});
     assert_eq!(verified.unwrap().findings, Vec::new());
     LocalStore::restore(&copy, &restored).unwrap();
     assert!(matches!(LocalStore::restore(&copy, &restored), Err(CopyError::NotEmpty(_))));
@@ -65,6 +64,40 @@ async fn a_damaged_backup_is_not_restored() {
     std::fs::remove_file(copy.join("format")).unwrap();
     assert!(matches!(LocalStore::restore(&copy, &restored), Err(CopyError::NoStore(_))));
     let other = MasterKey::Bytes([1; 32]);
-    let wrong = LocalStore::verify_folder(&folder.path(), &settings(Limits::default()), &other, &mut |_, _| {});
+    let wrong = LocalStore::verify_folder(&folder.path(), &other, &mut |_, _| {});
     assert!(matches!(wrong, Err(OpenError::InUse(_))), "{wrong:?}");
+}
+
+#[tokio::test]
+async fn a_backup_of_a_damaged_store_holds_the_rest_and_says_what_is_missing() {
+    let folder = Folder::new();
+    let store = folder.open_with(Limits::default());
+    fill(&store, "some", 60).await;
+    store.close().await.unwrap();
+    let segment = super::damage::first_segment(&folder.path());
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[9000] ^= 16;
+    std::fs::write(&segment, bytes).unwrap();
+    let accepting = Settings { accept_damage: true, ..settings(Limits::default()) };
+    let (store, _) = folder.try_open(accepting.clone()).unwrap();
+    fill(&store, "afterwards", 3).await;
+    let (head, copy) = (store.tree_head().await.unwrap(), folder.path().with_extension("copy"));
+    let backup = store.backup(&copy, |_, _| {}).await.unwrap();
+    assert_eq!(backup.missing.len(), 1, "{backup:?}");
+    assert!(backup.missing[0].contains("is damaged from byte"), "{backup:?}");
+    assert_eq!(backup.records, backup.up_to_record, "every record has its number in the copy");
+    let newest = store.deliveries(DeliveryFilter { limit: 1, ..DeliveryFilter::default() }).await.unwrap().remove(0);
+    let restored = folder.path().with_extension("restored");
+    LocalStore::restore(&copy, &restored).unwrap();
+    // Without its snapshot all of the copy's journal is read.
+    for snapshot in std::fs::read_dir(restored.join("snapshots")).unwrap() {
+        std::fs::remove_file(snapshot.unwrap().path()).unwrap();
+    }
+    let refused = open_at(&restored, settings(Limits::default())).unwrap_err();
+    assert!(matches!(refused, OpenError::Damaged(_)), "{refused:?}");
+    let (back, _) = open_at(&restored, accepting).unwrap();
+    assert_eq!(back.tree_head().await.unwrap().size, head.size);
+    let (stored, _) = back.delivery(newest.id).await.unwrap().unwrap();
+    assert!(stored.verified.is_some());
+    fill(&back, "more", 3).await;
 }

@@ -166,3 +166,59 @@ async fn a_newer_or_garbled_format_is_refused_and_a_second_process_too() {
     store.close().await.unwrap();
     folder.try_open(settings(Limits::default())).unwrap();
 }
+
+#[tokio::test]
+async fn a_byte_that_changes_under_a_running_store_is_told_with_its_entry() {
+    let folder = Folder::new();
+    let store = folder.open_with(Limits::default());
+    fill(&store, "some", 60).await;
+    let head = store.tree_head().await.unwrap();
+    let good = store.leaves(0, usize::MAX).await.unwrap();
+    assert_eq!((good.leaves.len(), good.findings.len()), (usize::try_from(head.size).unwrap(), 0));
+    let mut tree = adjutant::audit::tree::Frontier::default();
+    for leaf in &good.leaves {
+        tree.push(leaf.unwrap());
+    }
+    assert_eq!(tree.root(), head.root);
+    flip(&first_segment(&folder.path()), 9000);
+    let bad = store.leaves(0, usize::MAX).await.unwrap();
+    let lost: Vec<usize> = (0..bad.leaves.len()).filter(|at| bad.leaves[*at].is_none()).collect();
+    let place = match lost.as_slice() {
+        [one] => format!("entry {one}"),
+        lost => format!("entries {} to {}", lost[0], lost[lost.len() - 1]),
+    };
+    assert_eq!(bad.findings.len(), 1, "{:?}", bad.findings);
+    assert_eq!(bad.findings[0].place, place);
+    assert!(bad.findings[0].what.contains("is damaged from byte"), "{:?}", bad.findings);
+    // In pages it comes to the same, whatever their size.
+    for page in [1, 7, 100] {
+        let (mut leaves, mut places) = (Vec::new(), std::collections::BTreeSet::new());
+        while leaves.len() < good.leaves.len() {
+            let some = store.leaves(u64::try_from(leaves.len()).unwrap(), page).await.unwrap();
+            places.extend(some.findings.into_iter().map(|finding| finding.place));
+            leaves.extend(some.leaves);
+        }
+        assert_eq!(leaves, bad.leaves, "in pages of {page}");
+        assert!(!places.is_empty() && places.len() <= lost.len() + 1, "{places:?}");
+    }
+}
+
+#[tokio::test]
+async fn looking_at_a_store_that_was_not_closed_changes_none_of_its_bytes() {
+    let folder = Folder::new();
+    let store = folder.open_with(Limits::default());
+    fill(&store, "some", 20).await;
+    let head = store.tree_head().await.unwrap();
+    store.abandon();
+    let files = || {
+        let names = ["journal", "snapshots"].map(|dir| std::fs::read_dir(folder.path().join(dir)).unwrap());
+        let mut paths: Vec<PathBuf> = names.into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        paths.into_iter().map(|path| (std::fs::read(&path).unwrap(), path)).collect::<Vec<_>>()
+    };
+    let before = files();
+    let master = MasterKey::Bytes(MASTER);
+    let found = LocalStore::verify_folder(&folder.path(), &master, &mut |_, _| {}).unwrap();
+    assert_eq!((found.head, found.findings), (head, Vec::new()));
+    assert!(before == files(), "a file changed");
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use adjutant::store::local::Settings;
 use adjutant::store::{Limits, Note, Store, StoreError};
 
-use super::kit::{self, Disk, answers, deliver, settings};
+use super::kit::{self, Disk, Folder, answers, deliver, fill, settings};
 use crate::contract::kit::START;
 
 fn note() -> Note {
@@ -56,7 +56,7 @@ async fn on_a_full_disk_deliveries_are_refused_and_the_rest_waits_until_there_is
 async fn below_the_reserve_deliveries_are_refused_and_jobs_still_settle() {
     let disk = Disk::new(2);
     let store = disk.open(Settings { disk_reserve_bytes: 1 << 30, ..settings(Limits::default()) }).unwrap().0;
-    kit::fill(&store, "before", 2).await;
+    fill(&store, "before", 2).await;
     store.close().await.unwrap();
     disk.files.set_free(100 << 20);
     let store = disk.open(Settings { disk_reserve_bytes: 1 << 30, ..settings(Limits::default()) }).unwrap().0;
@@ -70,7 +70,7 @@ async fn after_a_failed_sync_nothing_is_acknowledged_and_a_start_finds_all_that_
     for seed in 0..20 {
         let disk = Disk::new(seed);
         let store = disk.open_with(Limits::default()).unwrap();
-        kit::fill(&store, "before", 3).await;
+        fill(&store, "before", 3).await;
         let before = answers(&store).await;
         disk.files.fail_syncs(1);
         let error = deliver(&store, "{\"n\":1}").await.unwrap_err();
@@ -86,5 +86,28 @@ async fn after_a_failed_sync_nothing_is_acknowledged_and_a_start_finds_all_that_
         let kept = after.iter().filter(|line| before.contains(line)).count();
         assert!(kept >= before.len() - 2, "seed {seed}: {kept} of {} lines", before.len());
         assert!(store.verify(|_, _| {}).await.unwrap().findings.is_empty(), "seed {seed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_closes_at_the_same_time_comes_back_when_the_store_is_closed() {
+    let folder = Folder::new();
+    for _ in 0..10 {
+        let (store, _) = folder.try_open(settings(Limits::default())).unwrap();
+        fill(&store, "some", 5).await;
+        let closing: Vec<_> = (0..4)
+            .map(|_| {
+                let (store, path) = (store.clone(), folder.path());
+                tokio::spawn(async move {
+                    store.close().await.unwrap();
+                    // The folder is free for the next.
+                    let held = std::fs::File::open(path.join("lock")).unwrap();
+                    held.try_lock_shared().is_ok()
+                })
+            })
+            .collect();
+        for one in closing {
+            assert!(one.await.unwrap(), "it came back while the store was closing");
+        }
     }
 }

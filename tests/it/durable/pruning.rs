@@ -71,3 +71,27 @@ async fn a_pruned_body_is_still_known_as_a_duplicate() {
     let (again, _) = store.delivery(again).await.unwrap().unwrap();
     assert_eq!(again.duplicate_of, Some(DeliveryId::from_number(1)));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_replayed_while_bodies_are_pruned_keeps_its_body_or_is_refused() {
+    let folder = Folder::new();
+    let (store, _) = folder.try_open(settings(Limits::default())).unwrap();
+    fill(&store, "old", 150).await;
+    let ids = || (1..=600).step_by(7).map(DeliveryId::from_number);
+    let pruning = tokio::spawn({
+        let store = store.clone();
+        async move { store.prune(START.plus(Duration::from_secs(1)), |_, _| {}).await }
+    });
+    let mut kept = Vec::new();
+    for id in ids() {
+        match store.replay(id, "jill", START).await {
+            Ok(()) => kept.push(id),
+            Err(StoreError::Conflict(why)) => assert_eq!(why, format!("the body of {id} was pruned")),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert!(pruning.await.unwrap().unwrap().bodies > 0);
+    for id in kept {
+        assert!(store.delivery(id).await.unwrap().unwrap().0.verified.is_some(), "{id}");
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, JobId, RuleName};
-use crate::job::{Input, Job, JobState, Subject};
+use crate::job::{Input, Job, JobState, Subject, WaitReason};
 use crate::store::local::wide;
 
 /// A claim of a running job, or of one that was cancelled while it ran. In memory only: a start ends all.
@@ -39,7 +39,7 @@ pub(in crate::store::local) struct Jobs {
     due: BTreeSet<(Timestamp, JobId)>,
     /// Of running jobs: when their lease is over.
     leases: BTreeSet<(Timestamp, JobId)>,
-    waiting: u64,
+    waiting: BTreeMap<WaitReason, u64>,
     pub(super) parked: BTreeSet<JobId>,
     turns: BTreeMap<AccountId, Turns>,
     /// Unfinished jobs by what their subject is known by.
@@ -122,7 +122,7 @@ impl Jobs {
                 self.leases.insert((lease.until, id));
                 self.turns.entry(job.account.clone()).or_default().running += 1;
             }
-            JobState::Waiting { .. } => self.waiting += 1,
+            JobState::Waiting { reason, .. } => *self.waiting.entry(*reason).or_default() += 1,
             JobState::Parked { .. } => {
                 self.parked.insert(id);
             }
@@ -162,7 +162,14 @@ impl Jobs {
                 }
                 self.tidy(&job.account);
             }
-            JobState::Waiting { .. } => self.waiting = self.waiting.saturating_sub(1),
+            JobState::Waiting { reason, .. } => {
+                if let Some(count) = self.waiting.get_mut(reason) {
+                    *count = count.saturating_sub(1);
+                    if *count == 0 {
+                        self.waiting.remove(reason);
+                    }
+                }
+            }
             JobState::Parked { .. } => drop(self.parked.remove(&id)),
             JobState::Done { .. } | JobState::Cancelled { .. } => return,
         }
@@ -289,7 +296,7 @@ impl Jobs {
         Counts {
             due: wide(self.due.len()),
             running: wide(self.leases.len()),
-            waiting: self.waiting,
+            waiting: self.waiting.clone(),
             parked: wide(self.parked.len()),
         }
     }
@@ -324,7 +331,7 @@ impl Jobs {
 pub(super) struct Counts {
     pub(super) due: u64,
     pub(super) running: u64,
-    pub(super) waiting: u64,
+    pub(super) waiting: BTreeMap<WaitReason, u64>,
     pub(super) parked: u64,
 }
 

@@ -116,6 +116,8 @@ pub(super) struct State {
     pub(super) aside: BTreeMap<u64, Aside>,
     /// Those of them that are held back because their account has too many unfinished jobs.
     pub(super) held: BTreeMap<AccountId, BTreeSet<u64>>,
+    /// Those of them that nothing here will ever let go on by itself.
+    pub(super) strays: BTreeSet<u64>,
     /// Deliveries that a person had planned again, for ever.
     pub(super) replayed: BTreeSet<u64>,
     pub(super) apps: Vec<App>,
@@ -150,6 +152,7 @@ impl State {
             unplanned: BTreeMap::new(),
             aside: BTreeMap::new(),
             held: BTreeMap::new(),
+            strays: BTreeSet::new(),
             replayed: BTreeSet::new(),
             apps: Vec::new(),
             jobs: Jobs::default(),
@@ -215,7 +218,10 @@ impl State {
     /// What a change does to the state, when it is made and when it is replayed.
     pub(super) fn apply(&mut self, change: Change) {
         match change {
-            Change::Planned { delivery, .. } => drop(self.unqueue(delivery)),
+            Change::Planned { delivery, .. } => {
+                self.unqueue(delivery);
+                self.aside.remove(&delivery);
+            }
             Change::SetAside { delivery, why } => {
                 if let Some(Queued { record, app, received_at }) = self.unqueue(delivery) {
                     self.set_aside(delivery, Aside { record, app, received_at, why });
@@ -312,11 +318,14 @@ impl State {
     pub(super) fn set_aside(&mut self, delivery: u64, aside: Aside) {
         if let AsideFor::Backlog(account) = &aside.why {
             self.held.entry(account.clone()).or_default().insert(delivery);
+        } else {
+            self.strays.insert(delivery);
         }
         self.aside.insert(delivery, aside);
     }
 
     fn take_back(&mut self, delivery: u64) {
+        self.strays.remove(&delivery);
         if let Some(Aside { why: AsideFor::Backlog(account), .. }) = self.aside.remove(&delivery)
             && let Some(held) = self.held.get_mut(&account)
         {

@@ -11,17 +11,6 @@ use crate::store::local::record::{Change, LineRef};
 use crate::store::local::wide;
 use crate::store::port::{AppState, Move, Note, Selector, StoreError};
 
-/// So many jobs can be moved or cancelled at once: all of them become durable together.
-const AT_ONCE_MAX: usize = 50_000;
-
-fn few_enough(jobs: &[Arc<Job>]) -> Result<(), StoreError> {
-    if jobs.len() <= AT_ONCE_MAX {
-        return Ok(());
-    }
-    let count = jobs.len();
-    Err(StoreError::Conflict(format!("{count} jobs are more than the {AT_ONCE_MAX} that can be moved at once")))
-}
-
 impl State {
     pub(in crate::store::local) fn move_jobs(
         &mut self,
@@ -40,14 +29,14 @@ impl State {
                     matches!(&job.state, JobState::Parked { cause: parked, .. } if parked.code() == cause)
                         && account.as_ref().is_none_or(|account| job.account == *account)
                 };
-                self.jobs.parked.iter().filter_map(|id| self.jobs.get(*id)).filter(is_meant).cloned().collect()
+                let parked = self.jobs.parked.iter().filter_map(|id| self.jobs.get(*id));
+                parked.filter(is_meant).take(self.limits.moved_max).cloned().collect()
             }
         };
         let (code, input) = match to {
             Move::Retry => ("retried", Input::Retry { at: now }),
             Move::Park => ("parked", Input::Park { at: now, cause: ParkCause::ByPerson }),
         };
-        few_enough(&selected)?;
         for job in &selected {
             let tried = Job::clone(job).apply(input.clone());
             tried.map_err(|illegal| StoreError::Conflict(format!("{}: {illegal}", job.id)))?;
@@ -68,17 +57,16 @@ impl State {
         rule: Option<&RuleName>,
         why: &str,
         now: Timestamp,
-    ) -> Result<u64, StoreError> {
+    ) -> u64 {
         let is_meant = |job: &&Arc<Job>| {
             !job.state.is_finished() && job.account == *account && rule.is_none_or(|rule| job.rule == *rule)
         };
-        let meant: Vec<Arc<Job>> = self.jobs.iter().filter(is_meant).cloned().collect();
-        few_enough(&meant)?;
+        let meant: Vec<Arc<Job>> = self.jobs.iter().filter(is_meant).take(self.limits.moved_max).cloned().collect();
         for job in &meant {
             self.move_on(job, Input::Cancel { at: now, why: why.to_owned() });
             self.enter_job(now, "cancelled", job, Kind::Moved, None, (why.to_owned(), None));
         }
-        Ok(wide(meant.len()))
+        wide(meant.len())
     }
 
     pub(in crate::store::local) fn note(&mut self, note: &Note, at: Timestamp) {

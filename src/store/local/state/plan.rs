@@ -138,6 +138,7 @@ impl State {
         }
         let jobs: Vec<u64> = done.touched.into_iter().map(JobId::number).collect();
         self.settle_fate(delivery.number(), fate, jobs);
+        self.give_up(at);
     }
 
     fn settle_fate(&mut self, delivery: u64, fate: Fate, jobs: Vec<u64>) {
@@ -148,6 +149,22 @@ impl State {
                 self.change(Change::Planned { delivery, decided, jobs });
             }
             Fate::Aside(why) => self.change(Change::SetAside { delivery, why }),
+        }
+    }
+
+    /// Beyond the limit of strays, the oldest is decided on for good. What is held back is work, and never given up.
+    fn give_up(&mut self, at: Timestamp) {
+        while self.strays.len() > self.limits.parked_deliveries_max
+            && let Some(oldest) = self.strays.first().copied()
+        {
+            let app = self.aside.get(&oldest).map(|aside| aside.app);
+            let app = app.and_then(|app| self.app_at(app)).map(|app| app.name.clone());
+            self.enter(&LineRef {
+                app: app.as_ref().map(AppName::as_str),
+                delivery: Some(DeliveryId::from_number(oldest)),
+                ..LineRef::new(at, Kind::Moved, "given-up", &Said::Nothing)
+            });
+            self.settle_fate(oldest, Fate::Planned(Decided::GivenUp), Vec::new());
         }
     }
 

@@ -136,6 +136,9 @@ macro_rules! every_case {
                 jobs_are_listed_newest_first_in_pages_and_by_every_filter
                 parked_work_of_one_cause_is_one_item_with_a_count
                 the_status_counts_what_is_there
+                waiting_jobs_are_counted_by_what_they_wait_for
+                of_too_many_jobs_the_oldest_are_moved_and_asking_again_moves_the_rest
+                beyond_the_limit_the_oldest_delivery_that_is_set_aside_is_given_up
             ;
             records:
                 entries_have_no_gaps_and_their_leaves_make_the_tree_head

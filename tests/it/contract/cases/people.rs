@@ -1,9 +1,11 @@
 //! What people do to jobs, and what they are shown.
 
+use std::collections::BTreeMap;
+
 use adjutant::audit::Kind;
 use adjutant::ids::JobId;
 use adjutant::job::{Effect, JobState, Outcome, ParkCause, Snooze, WaitReason};
-use adjutant::store::{JobFilter, Move, ParkedGroup, Selector, StoreError};
+use adjutant::store::{DeliveryStatus, JobFilter, Limits, Move, ParkedGroup, Selector, StoreError, Verdict};
 
 use crate::contract::Harness;
 use crate::contract::kit::{HOUR, Kit, SECOND, account, assert_conflict, changed, ensure, put_off, rule, user, work};
@@ -175,6 +177,70 @@ pub(crate) async fn the_status_counts_what_is_there<H: Harness>() {
     let status = kit.store.status().await.unwrap();
     assert_eq!((status.deliveries, status.unplanned, status.parked_deliveries), (6, 1, 0));
     assert_eq!((status.due, status.running, status.waiting), (1, 1, 1));
+    assert_eq!(status.waiting_for, BTreeMap::from([(WaitReason::UserPending, 1)]));
     assert_eq!((status.parked, status.done, status.cancelled), (1, 1, 0));
     assert_eq!(status.refusing, None);
+}
+
+pub(crate) async fn waiting_jobs_are_counted_by_what_they_wait_for<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    for (who, reason) in
+        [("u1", WaitReason::UserPending), ("u2", WaitReason::UserUnlicensed), ("u3", WaitReason::UserUnlicensed)]
+    {
+        kit.ask(user(who)).await;
+        kit.run(Outcome::Snooze(Snooze::ForEvent(reason))).await;
+    }
+    let counted = BTreeMap::from([(WaitReason::UserPending, 1), (WaitReason::UserUnlicensed, 2)]);
+    assert_eq!(kit.store.status().await.unwrap().waiting_for, counted);
+    kit.restart().await;
+    assert_eq!(kit.store.status().await.unwrap().waiting_for, counted);
+    // One goes on, and with the last of a reason the reason goes.
+    kit.ask(user("u1")).await;
+    kit.ask(user("u2")).await;
+    let left = BTreeMap::from([(WaitReason::UserUnlicensed, 1)]);
+    assert_eq!(kit.store.status().await.unwrap().waiting_for, left);
+}
+
+pub(crate) async fn of_too_many_jobs_the_oldest_are_moved_and_asking_again_moves_the_rest<H: Harness>() {
+    let mut kit = Kit::<H>::with(Limits { moved_max: 2, ..Limits::default() }).await;
+    let mut jobs = Vec::new();
+    for who in ["u1", "u2", "u3", "u4", "u5"] {
+        jobs.push(kit.parked_job("acc", who, ParkCause::AssistantsFull).await);
+    }
+    let mut moved = Vec::new();
+    for _ in 0..4 {
+        moved.push(kit.move_to(parked_for("assistants-full", None), Move::Retry).await.unwrap());
+        if moved.len() == 1 {
+            assert!(matches!(kit.job(jobs[1]).await.state, JobState::Due { .. }));
+            assert!(matches!(kit.job(jobs[2]).await.state, JobState::Parked { .. }));
+        }
+    }
+    assert_eq!(moved, [2, 2, 1, 0]);
+    let mut cancelled = Vec::new();
+    for _ in 0..4 {
+        cancelled.push(kit.store.cancel_jobs(&account("acc"), None, "gone", kit.now).await.unwrap());
+    }
+    assert_eq!(cancelled, [2, 2, 1, 0]);
+}
+
+pub(crate) async fn beyond_the_limit_the_oldest_delivery_that_is_set_aside_is_given_up<H: Harness>() {
+    let mut kit = Kit::<H>::with(Limits { parked_deliveries_max: 2, ..Limits::default() }).await;
+    let mut aside = Vec::new();
+    for _ in 0..4 {
+        let delivery = kit.deliver().await;
+        kit.plan(delivery, Verdict::Unclaimed { account: Some(account("new")) }).await;
+        aside.push(delivery);
+    }
+    let given_up = kit.entries().await.into_iter().filter(|entry| entry.code == "given-up");
+    let given_up: Vec<_> = given_up.map(|entry| (entry.kind, entry.delivery)).collect();
+    assert_eq!(given_up, [(Kind::Moved, Some(aside[0])), (Kind::Moved, Some(aside[1]))]);
+    kit.restart().await;
+    assert_eq!(kit.store.status().await.unwrap().parked_deliveries, 2);
+    let planned = DeliveryStatus::Planned { code: "given-up".to_owned(), jobs: Vec::new() };
+    assert_eq!(kit.delivery_status(aside[1]).await, planned);
+    let main = adjutant::ids::AppName::parse("main").unwrap();
+    assert_eq!(kit.store.release(&main, &account("new"), kit.now).await.unwrap(), 2);
+    // What was given up is still there for a person.
+    kit.store.replay(aside[0], "jill", kit.now).await.unwrap();
+    assert_eq!(kit.delivery_status(aside[0]).await, DeliveryStatus::Unplanned);
 }
