@@ -11,7 +11,7 @@ use crate::store::{Store, StoreError};
 const STORM_PER_SEC: f64 = 10_000.0;
 /// From so many unplanned deliveries on, planning goes on in any storm. Well below what a store allows before it refuses
 /// deliveries, and planned within seconds after it.
-const BACKLOG: u64 = 400_000;
+const BACKLOG: u64 = 300_000;
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(100);
 

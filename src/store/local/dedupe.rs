@@ -132,7 +132,7 @@ impl Generation {
     pub(super) fn new(number: u64, first_record: u64) -> Self {
         let (bodies, requests) = (Table::default(), Table::default());
         let newest_at = Timestamp::from_millis(i64::MIN);
-        Self { number, first_record, seen: Vec::new(), bodies, requests, newest_at }
+        Self { number, first_record, seen: Vec::with_capacity(narrow(GENERATION)), bodies, requests, newest_at }
     }
 
     fn first(&self) -> u64 {
