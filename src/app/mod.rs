@@ -27,6 +27,7 @@ use crate::store::{LocalStore, Store, StoreError};
 use crate::web::accept::{AcceptSettings, Acceptor};
 use crate::web::admin::{self, AdminState, Hosts, TokenHash};
 use crate::web::lanes::Lanes;
+use crate::web::peer::Proxies;
 use crate::web::webhook::Receiver;
 use crate::work::Facts;
 use crate::worker::{Parts, Roster};
@@ -81,7 +82,8 @@ pub async fn serve(
     let mut tasks = JoinSet::new();
     let operators = AcceptSettings { connections_max: OPERATORS_MAX, ..config.server.accept.clone() };
     let acceptor = Acceptor::new(config.server.accept.clone()).on(Lanes::start().map_err(ServeError::Thread)?);
-    let (site, until) = (running.receiver.site(), stop.clone().cancelled_owned());
+    let (site, until) =
+        (running.receiver.site(Proxies::new(config.server.trusted_proxies.clone())), stop.clone().cancelled_owned());
     tasks.spawn(async move {
         acceptor.serve(public, site, until, drain).await;
     });

@@ -15,7 +15,7 @@ mod section;
 mod source;
 
 pub use apps::{App, AppSecrets};
-pub use parts::{Admin, Log, LogFormat, LogLevel, Network, Server, StoreSection};
+pub use parts::{Admin, Log, LogFormat, LogLevel, Server, StoreSection};
 pub use problem::{Invalid, Place, Problem};
 pub(crate) use source::read_small;
 pub use source::{Effective, Env};

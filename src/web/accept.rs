@@ -13,6 +13,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -161,12 +162,12 @@ impl Acceptor {
                 let permit = make_room(&permits, &floor.0, room).await;
                 (stream, permit)
             };
-            let (stream, permit) = tokio::select! {
+            let ((stream, peer), permit) = tokio::select! {
                 () = stop.as_mut() => break,
                 (stream, Some(permit)) = next => (stream, permit),
                 else => break,
             };
-            self.spawn(stream, permit, site.clone(), http.clone(), &floor.0);
+            self.spawn((stream, peer), permit, site.clone(), http.clone(), &floor.0);
         }
         drop(listener);
         floor.0.tell_all(Order::Drain);
@@ -177,7 +178,7 @@ impl Acceptor {
 
     fn spawn(
         &self,
-        stream: TcpStream,
+        (stream, peer): (TcpStream, IpAddr),
         permit: OwnedSemaphorePermit,
         site: impl Site,
         http: http1::Builder,
@@ -188,7 +189,7 @@ impl Acceptor {
         let place = connections.enter();
         let settings = Arc::clone(&self.settings);
         let serving = move |stream| async move {
-            let end = connection::serve(stream, site, Arc::clone(&place.conn), http, settings).await;
+            let end = connection::serve((stream, peer), site, Arc::clone(&place.conn), http, settings).await;
             if end == End::Late {
                 place.connections.stats.late.fetch_add(1, Ordering::Relaxed);
             }
@@ -225,10 +226,14 @@ fn descriptors_for_one_listener() -> usize {
 }
 
 /// Takes the next connection, whatever goes wrong.
-async fn accept(listener: &TcpListener, connections: &Connections, grumbled: &mut Option<Instant>) -> TcpStream {
+async fn accept(
+    listener: &TcpListener,
+    connections: &Connections,
+    grumbled: &mut Option<Instant>,
+) -> (TcpStream, IpAddr) {
     loop {
         let error = match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok((stream, peer)) => return (stream, peer.ip()),
             Err(error) => error,
         };
         // The client was gone before we took it: nothing is wrong with us.

@@ -5,6 +5,7 @@
 //! deadline of a header runs from its first byte.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -177,11 +178,16 @@ pub(super) enum End {
 
 /// What a listener serves.
 pub trait Site: Clone + Send + Sync + 'static {
-    fn answer(&self, request: http::Request<Deadlined>) -> impl Future<Output = http::Response<Body>> + Send;
+    /// `peer` is the other end of the connection.
+    fn answer(
+        &self,
+        request: http::Request<Deadlined>,
+        peer: IpAddr,
+    ) -> impl Future<Output = http::Response<Body>> + Send;
 }
 
 impl Site for Router {
-    async fn answer(&self, request: http::Request<Deadlined>) -> http::Response<Body> {
+    async fn answer(&self, request: http::Request<Deadlined>, _peer: IpAddr) -> http::Response<Body> {
         // A router is always ready.
         match self.clone().call(request).await {
             Ok(response) => response,
@@ -191,14 +197,14 @@ impl Site for Router {
 
 /// Serves a connection until it ends.
 pub(super) async fn serve(
-    stream: TcpStream,
+    (stream, peer): (TcpStream, IpAddr),
     site: impl Site,
     conn: Arc<Conn>,
     http: http1::Builder,
     settings: Arc<AcceptSettings>,
 ) -> End {
     let io = TokioIo::new(Watched { stream, conn: Arc::clone(&conn) });
-    let service = service_fn(|request: http::Request<Incoming>| answer(request, &site, &conn, &settings));
+    let service = service_fn(|request: http::Request<Incoming>| answer(request, peer, &site, &conn, &settings));
     let mut serving = std::pin::pin!(http.serve_connection(io, service));
     let (_, first) = conn.deadlines(&settings);
     let mut look = std::pin::pin!(tokio::time::sleep_until(first));
@@ -225,6 +231,7 @@ pub(super) async fn serve(
 
 async fn answer(
     request: http::Request<Incoming>,
+    peer: IpAddr,
     site: &impl Site,
     conn: &Arc<Conn>,
     settings: &AcceptSettings,
@@ -232,7 +239,7 @@ async fn answer(
     let used_up = conn.request_came(!request.body().is_end_stream(), settings);
     let deadline = conn.since() + Duration::from_secs(u64::from(settings.body_secs));
     let request = request.map(|body| Deadlined::new(body, deadline, Arc::clone(conn)));
-    let mut response = site.answer(request).await;
+    let mut response = site.answer(request, peer).await;
     if used_up {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

@@ -5,6 +5,7 @@ pub mod admin;
 mod body;
 mod connection;
 pub mod lanes;
+pub mod peer;
 mod refusals;
 pub mod webhook;
 

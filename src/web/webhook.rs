@@ -15,6 +15,7 @@
 //! Deliberately does not know what events mean, which accounts an app holds, or what a duplicate is.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -32,6 +33,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accept::Site;
 use super::body::{self, Deadlined, Room};
+use super::peer::Proxies;
 use super::refusals::Refusals;
 use super::{OncePerMinute, RefusalKind};
 use crate::clock::{Clock, Timestamp};
@@ -133,6 +135,7 @@ pub struct ReceiverStats {
     clock_alarm_at: Moment,
     refusals: Refusals,
     clock_logged: OncePerMinute,
+    refusal_logged: OncePerMinute,
     store_logged: OncePerMinute,
 }
 
@@ -146,6 +149,7 @@ impl ReceiverStats {
             clock_alarm_at: Moment::new(None),
             refusals: Refusals::default(),
             clock_logged: OncePerMinute::default(),
+            refusal_logged: OncePerMinute::default(),
             store_logged: OncePerMinute::default(),
         }
     }
@@ -222,9 +226,9 @@ impl Receiver {
             .with_state(Arc::clone(self))
     }
 
-    /// What the public listener serves.
-    pub fn site(self: &Arc<Self>) -> PublicSite {
-        PublicSite { receiver: Arc::clone(self), router: self.router() }
+    /// What the public listener serves. The proxies are those that may say for whom they ask.
+    pub fn site(self: &Arc<Self>, proxies: Proxies) -> PublicSite {
+        PublicSite { receiver: Arc::clone(self), router: self.router(), proxies: Arc::new(proxies) }
     }
 
     pub const fn stats(&self) -> &ReceiverStats {
@@ -376,7 +380,10 @@ impl IntoResponse for Accepted {
 }
 
 async fn receive(State(receiver): State<Arc<Receiver>>, request: Request) -> Response {
-    receiver.respond(request).await
+    match receiver.receive(request).await {
+        Ok(accepted) => accepted.into_response(),
+        Err(why) => receiver.refuse(why),
+    }
 }
 
 async fn wrong_method(State(receiver): State<Arc<Receiver>>) -> Response {
@@ -392,26 +399,29 @@ async fn unknown_path(State(receiver): State<Arc<Receiver>>) -> Response {
 pub struct PublicSite {
     receiver: Arc<Receiver>,
     router: Router,
+    proxies: Arc<Proxies>,
 }
 
 impl Site for PublicSite {
-    async fn answer(&self, request: http::Request<Deadlined>) -> Response {
-        if request.method() == Method::POST && request.uri().path().starts_with(WEBHOOKS) {
-            return self.receiver.respond(request).await;
+    async fn answer(&self, request: http::Request<Deadlined>, peer: IpAddr) -> Response {
+        if request.method() != Method::POST || !request.uri().path().starts_with(WEBHOOKS) {
+            return self.router.answer(request, peer).await;
         }
-        self.router.answer(request).await
+        let client = self.proxies.client(peer, request.headers());
+        match self.receiver.receive(request).await {
+            Ok(accepted) => accepted.into_response(),
+            Err(why) => self.receiver.refuse_client(why, client),
+        }
     }
 }
 
 impl Receiver {
-    async fn respond<B>(&self, request: http::Request<B>) -> Response
-    where
-        B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin,
-    {
-        match self.receive(request).await {
-            Ok(accepted) => accepted.into_response(),
-            Err(kind) => self.refuse(kind),
+    /// Somebody whose secret is wrong, or whose proxy changes the body, wants to see that it was they who were refused.
+    fn refuse_client(&self, why: RefusalKind, client: IpAddr) -> Response {
+        if self.stats.refusal_logged.pass(self.clock.now()) {
+            tracing::info!(%client, why = why.code(), "refused a delivery; more within a minute are only counted");
         }
+        self.refuse(why)
     }
 
     fn refuse(&self, kind: RefusalKind) -> Response {

@@ -70,3 +70,19 @@ fn a_changed_byte_is_told_with_its_file_and_place() {
     assert!(!service.start(&[]), "it serves from a damaged journal");
     assert!(service.log().contains(".seg"), "{}", service.log());
 }
+
+#[test]
+fn the_log_names_whom_a_trusted_proxy_asks_for_when_a_delivery_is_refused() {
+    let mut service = service();
+    assert!(service.start(&[("ADJUTANT__SERVER__TRUSTED_PROXIES", "127.0.0.1,10.0.0.0/8")]));
+    let forged = [("x-forwarded-for", "192.0.2.1, 203.0.113.7")];
+    for _ in 0..3 {
+        assert_eq!(service.forge(&forged, "{}").unwrap(), 400);
+    }
+    assert_eq!(service.terminate(), Some(0));
+    let log = service.log();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("refused a delivery")).collect();
+    assert_eq!(lines.len(), 1, "one a minute: {log}");
+    assert!(lines[0].contains("203.0.113.7") && lines[0].contains("malformed"), "{log}");
+    assert!(!log.contains("192.0.2.1"), "that could be made up: {log}");
+}
