@@ -28,8 +28,8 @@ pub enum StoreError {
     /// The app has as many unplanned deliveries as it may.
     #[error("the backlog of the app is full")]
     Backlog,
-    /// A write or sync failed. The store takes nothing more; the process must exit.
-    #[error("the disk failed: {0}")]
+    /// A write or sync failed, or a defect stopped the store. It takes nothing more; the process must exit.
+    #[error("the store failed: {0}")]
     Failed(String),
     /// What is stored cannot be read as it was written.
     #[error("damaged: {0}")]
@@ -334,9 +334,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// - Entries: [`Kind::Decision`] with `nothing`, `work`, `repeated`, `duplicate`, `unreadable`, `unclaimed` or `backlog` and
     ///   the decision's account, with job and rule where `jobs` is exactly one; then [`Kind::Moved`] `cancelled` for each job
     ///   that was cancelled, with the delivery.
-    /// - Where more deliveries are `unreadable` or `unclaimed` then than the limits allow, the oldest are given up: `Planned` with
-    ///   `given-up`. They are not released any more; a person can still have them planned again. Entry for each:
-    ///   [`Kind::Moved`] `given-up`.
+    /// - Where more deliveries are `unreadable` or `unclaimed` then than the limits allow, the oldest are given up:
+    ///   `Planned` with `given-up`. They are not released any more; a person can still have them planned again. Entry for
+    ///   each: [`Kind::Moved`] `given-up`.
     async fn record_plan(&self, decisions: Vec<Decision>, at: Timestamp) -> Result<(), StoreError>;
 
     /// Takes due jobs: in turn over accounts, in order within a subject, never two of one subject at once. Ends leases

@@ -48,6 +48,13 @@ fn part_of(path: &Path) -> String {
 }
 
 #[test]
+fn every_break_point_is_at_some_place_of_the_program() {
+    let all: String = sources().into_iter().map(|(_, text)| text).collect();
+    let nowhere = |name: &&&str| !all.contains(&format!("reached(\"{name}\")"));
+    assert_eq!(adjutant::breakpoint::ALL.iter().filter(nowhere).collect::<Vec<_>>(), Vec::<&&str>::new());
+}
+
+#[test]
 fn imports_go_only_to_the_right() {
     let level: BTreeMap<&str, usize> =
         LEVELS.iter().enumerate().flat_map(|(n, parts)| parts.iter().map(move |part| (*part, n))).collect();

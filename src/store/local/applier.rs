@@ -14,6 +14,7 @@ use super::outbox::IndexOp;
 use super::record::{Change, Stored};
 use super::state::{DELIVERIES_A_MARK, ENTRIES_A_MARK};
 use super::wide;
+use crate::breakpoint;
 use crate::clock::{Stopwatch, lock};
 use crate::store::journal::Reader;
 
@@ -100,6 +101,7 @@ fn take_in(core: &Arc<Core>, place: &Path, group: ToApply) {
     }
     core.index.waiting.fetch_sub(count, Ordering::Relaxed);
     core.applied.send_replace(next);
+    breakpoint::reached("index-applied");
 }
 
 /// Makes the index from the journal while the store runs. Where that fails, the store goes on without.

@@ -41,7 +41,7 @@ pub(super) struct Guarded {
     /// The writer sleeps until so many wait for it; `usize::MAX` while it works.
     pub(super) writer_wants: usize,
     /// A unit is being made; found so by another one only where its maker panicked.
-    in_unit: bool,
+    pub(super) in_unit: bool,
 }
 
 /// What is on disk.
@@ -72,11 +72,23 @@ pub(super) struct Core {
     pub(super) index: Arc<IndexCell>,
     pub(super) reader: Reader,
     pub(super) pruner: Pruner,
+    /// Held while a segment is pruned, so that the folder is not let go of meanwhile.
+    pub(super) rewriting: Mutex<()>,
 }
 
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Core").field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
+/// Lets whoever waits for a change look again when it goes: also where the one who made the change stopped waiting for the
+/// disk, since the change stands.
+pub(super) struct Bump<'a>(pub(super) &'a Core);
+
+impl Drop for Bump<'_> {
+    fn drop(&mut self) {
+        self.0.bump();
     }
 }
 
@@ -113,6 +125,7 @@ impl Core {
             index,
             reader,
             pruner,
+            rewriting: Mutex::new(()),
         }
     }
 
@@ -120,6 +133,10 @@ impl Core {
     pub(super) fn open(&self) -> Result<MutexGuard<'_, Guarded>, StoreError> {
         let guarded = lock(&self.guarded);
         match &guarded.phase {
+            Phase::Open if guarded.in_unit => {
+                drop(guarded);
+                Err(self.half_a_unit())
+            }
             Phase::Open => Ok(guarded),
             Phase::Failed(why) => Err(StoreError::Failed(why.clone())),
             Phase::Closing | Phase::Abandoned | Phase::Closed => Err(StoreError::Closed),
@@ -157,10 +174,6 @@ impl Core {
         what: impl FnOnce(&mut State) -> Result<T, StoreError>,
     ) -> Result<(T, Option<oneshot::Receiver<Result<(), StoreError>>>), StoreError> {
         let mut guarded = self.open()?;
-        if guarded.in_unit {
-            drop(guarded);
-            return Err(self.half_a_unit());
-        }
         guarded.in_unit = true;
         let done = what(&mut guarded.state);
         guarded.in_unit = false;
@@ -174,7 +187,7 @@ impl Core {
     }
 
     /// Half a unit must not become durable, nor be built upon: a start finds the whole ones.
-    fn half_a_unit(&self) -> StoreError {
+    pub(super) fn half_a_unit(&self) -> StoreError {
         let why = "a defect in adjutant interrupted a write";
         self.fail(why);
         StoreError::Failed(why.to_owned())
@@ -189,7 +202,7 @@ impl Core {
     pub(super) fn fail(&self, why: &str) {
         let mut guarded = lock(&self.guarded);
         if !matches!(guarded.phase, Phase::Failed(_)) {
-            tracing::error!(why, "the disk failed: nothing is acknowledged any more, the process must exit");
+            tracing::error!(why, "the store failed: nothing is acknowledged any more, the process must exit");
             guarded.phase = Phase::Failed(why.to_owned());
         }
         guarded.state.outbox.end_all(&Err(StoreError::Failed(why.to_owned())));
@@ -212,9 +225,16 @@ impl Core {
         self.free_bytes.load(Ordering::Relaxed)
     }
 
-    /// Why no delivery is taken now, if so.
+    /// Why no delivery is taken now, if so. Asks the disk.
     pub(super) fn refusal(&self, unplanned: u64) -> Option<StoreError> {
-        if self.stalled.load(Ordering::Relaxed) || self.free_bytes() < self.settings.disk_reserve_bytes {
+        let _asked = self.free_bytes();
+        self.known_refusal(unplanned)
+    }
+
+    /// The same by what is known of the disk already: for under the lock, where nobody is to wait for it.
+    pub(super) fn known_refusal(&self, unplanned: u64) -> Option<StoreError> {
+        let free = self.free_bytes.load(Ordering::Relaxed);
+        if self.stalled.load(Ordering::Relaxed) || free < self.settings.disk_reserve_bytes {
             return Some(StoreError::Full);
         }
         if unplanned >= self.settings.unplanned_max {
@@ -260,7 +280,7 @@ impl Core {
         what: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, StoreError> {
         let done = tokio::task::spawn_blocking(what).await;
-        done.map_err(|error| StoreError::Failed(format!("a reading task ended: {error}")))
+        done.map_err(|error| StoreError::Failed(format!("a task of the store ended: {error}")))
     }
 
     pub(super) fn synced_next(&self) -> u64 {

@@ -1,8 +1,9 @@
 //! The index: what is derived from the journal, so that it need not be read from the start. In sled, and never trusted.
 //!
 //! It holds where some deliveries and entries are, what was decided about deliveries, and the record up to which it goes,
-//! in the same batch; beside sled, spilled generations of fingerprints ([`prints`](super::prints)). All of it can be deleted at any time. Decisions
-//! of the store never depend on it, but for duplicates of spilled generations, and in doubt an event is planned.
+//! in the same batch; beside sled, spilled generations of fingerprints ([`prints`](super::prints)). All of it can be
+//! deleted at any time. Decisions of the store never depend on it, but for duplicates of spilled generations, and in doubt
+//! an event is planned.
 //!
 //! Rules: one thread writes, one batch for a group of records, few keys in rising order, small values, no flush while it
 //! runs. Every value ends in a checksum over key and value. Whatever sled panics at is an error here.

@@ -46,6 +46,9 @@ mod threads;
 mod verify;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use keys::{KeyError, MasterKey};
 pub use maintain::{BackedUp, CopyError};
 pub use open::{OpenError, OpenProgress, OpenReport, Problems, Stage};

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::core::Core;
+use super::core::{Bump, Core};
 use super::housekeeper::with_source;
 use super::record::{self, AsideFor, Delivery, StoredBody};
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, lock};
 use crate::ids::DeliveryId;
 use crate::store::journal::{PruneError, Record, Rewrite, SegmentInfo};
 use crate::store::port::StoreError;
@@ -32,10 +32,11 @@ impl Core {
         let sealed: Vec<SegmentInfo> = self.reader.segments().into_iter().filter(|segment| segment.sealed).collect();
         let mut pruned = Pruned::default();
         for (done, segment) in (1_u64..).zip(&sealed) {
-            drop(self.open()?);
             if !self.begins_before(segment, before) {
                 break;
             }
+            let _held = lock(&self.rewriting);
+            drop(self.open()?);
             let rewritten = self.pruner.rewrite_segment(segment.first, |record| self.pruned(record, before));
             let rewritten = rewritten.map_err(|error| self.prune_trouble(&error))?;
             if rewritten.replaced > 0 {
@@ -100,6 +101,8 @@ impl Core {
         }
         let place = (found.record, found.delivery.tail.received_at);
         let app = found.delivery.tail.app;
+        // Here, since this goes on where the one who asked has stopped waiting.
+        let _told = Bump(self);
         let begun = self.begin(false, |state| {
             state.replay(id.number(), app, place, (actor, now));
             Ok(())

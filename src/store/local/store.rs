@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::Settings;
-use super::core::Core;
+use super::core::{Bump, Core};
 use super::keys::MasterKey;
 use super::open::{self, OpenError, OpenProgress, OpenReport, Opening};
 use super::state::Prepared;
@@ -80,7 +80,7 @@ impl LocalStore {
         &self.running.core
     }
 
-    /// Becomes the reason when the disk failed. The process must exit then.
+    /// Becomes the reason when the store failed: its disk, or a defect of its own. The process must exit then.
     pub fn failure(&self) -> watch::Receiver<Option<String>> {
         self.core().failure.subscribe()
     }
@@ -106,9 +106,8 @@ impl LocalStore {
         &self,
         what: impl FnOnce(&mut super::state::State) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let done = self.core().write(what).await?;
-        self.core().bump();
-        Ok(done)
+        let _told = Bump(self.core());
+        self.core().write(what).await
     }
 }
 
@@ -130,7 +129,7 @@ impl Store for LocalStore {
             return Err(StoreError::Conflict("the body is too long".to_owned()));
         }
         let (id, written) = core.begin(true, |state| {
-            if let Some(refusal) = core.refusal(super::wide(state.unplanned.len())) {
+            if let Some(refusal) = core.known_refusal(super::wide(state.unplanned.len())) {
                 return Err(refusal);
             }
             state.deliver(&prepared)
@@ -224,7 +223,6 @@ impl Store for LocalStore {
         if let Some(written) = written {
             written.await.unwrap_or(Err(StoreError::Closed))?;
         }
-        self.core().bump();
         Ok(())
     }
 

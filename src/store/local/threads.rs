@@ -37,8 +37,30 @@ impl std::fmt::Debug for Ended {
     }
 }
 
-fn start<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static) -> std::io::Result<JoinHandle<T>> {
-    thread::Builder::new().name(format!("store-{name}")).spawn(run)
+/// Fails the store where its thread panics: whoever waits for that thread would wait without end.
+struct Alarm {
+    core: Arc<Core>,
+    name: &'static str,
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.core.fail(&format!("a defect in adjutant ended the thread store-{}", self.name));
+        }
+    }
+}
+
+pub(super) fn start<T: Send + 'static>(
+    core: &Arc<Core>,
+    name: &'static str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<JoinHandle<T>> {
+    let alarm = Alarm { core: Arc::clone(core), name };
+    thread::Builder::new().name(format!("store-{name}")).spawn(move || {
+        let _alarm = alarm;
+        run()
+    })
 }
 
 impl Running {
@@ -65,11 +87,11 @@ impl Running {
         };
         let (applying, keeping) = (Arc::clone(&core), Arc::clone(&core));
         let others = vec![
-            start("index", move || applier::run(&applying, &place, &incoming))?,
-            start("snapshots", move || housekeeper::run(&keeping, &to_do))?,
-            start("segments", move || housekeeper::make_spares(&to_make, &made_here))?,
+            start(&core, "index", move || applier::run(&applying, &place, &incoming))?,
+            start(&core, "snapshots", move || housekeeper::run(&keeping, &to_do))?,
+            start(&core, "segments", move || housekeeper::make_spares(&to_make, &made_here))?,
         ];
-        let writer = start("writer", move || writer.run())?;
+        let writer = start(&core, "writer", move || writer.run())?;
         let threads = Mutex::new(Some(Threads { writer, others }));
         Ok(Self { core, threads, folder: Mutex::new(folder), closing: Mutex::new(()) })
     }
@@ -87,7 +109,7 @@ impl Running {
         // The writer's ends of the channels go with it, and the other threads after them.
         let ended = threads.writer.join().map_err(|_| StoreError::Failed("the writer panicked".to_owned()));
         for other in threads.others {
-            // A thread that panicked has nothing more to say.
+            // One that panicked has failed the store already.
             let _ended = other.join();
         }
         Some(ended)
@@ -116,10 +138,16 @@ impl Running {
         if let Some(index) = core.index.get() {
             index.flush();
         }
-        core.index.set(None);
-        lock(&self.folder).take();
+        self.let_go();
         core.bump();
         closed
+    }
+
+    /// Leaves the folder to whoever opens it next.
+    fn let_go(&self) {
+        self.core.index.set(None);
+        let _none_is_pruned = lock(&self.core.rewriting);
+        lock(&self.folder).take();
     }
 
     fn finish(&self, journal: Journal, frozen: &super::snapshot::Frozen) -> Result<(), StoreError> {
@@ -136,8 +164,7 @@ impl Running {
     /// As if the process had been killed.
     pub(super) fn abandon(&self) {
         if self.end(Phase::Abandoned).is_some() {
-            self.core.index.set(None);
-            lock(&self.folder).take();
+            self.let_go();
         }
     }
 }

@@ -72,6 +72,11 @@ impl Writer {
                 guarded.state.outbox.end_all(&Err(StoreError::Closed));
                 return None;
             }
+            if guarded.in_unit {
+                drop(guarded);
+                let _told = core.half_a_unit();
+                return None;
+            }
             let waiters = guarded.state.outbox.waiters();
             let more = COMPANY_WAIT.saturating_sub(since.elapsed());
             if (1..company).contains(&waiters) && !more.is_zero() && guarded.phase == Phase::Open {

@@ -220,7 +220,7 @@ impl State {
         match change {
             Change::Planned { delivery, .. } => {
                 self.unqueue(delivery);
-                self.aside.remove(&delivery);
+                self.take_back(delivery);
             }
             Change::SetAside { delivery, why } => {
                 if let Some(Queued { record, app, received_at }) = self.unqueue(delivery) {

@@ -1,0 +1,119 @@
+//! What only somebody inside can do to a store: interrupt a unit, end a thread, hold up a pruning.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use super::{LocalStore, MasterKey, Settings, lock, threads};
+use crate::audit::{Detail, Kind};
+use crate::chance::SystemChance;
+use crate::clock::{ManualClock, Timestamp};
+use crate::event::signature::Verified;
+use crate::ids::{AccountId, AppName, DeliveryId};
+use crate::store::port::{Decision, NewDelivery, Note, Receipt, Store, StoreError, Verdict};
+
+const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+fn open(folder: &Path) -> LocalStore {
+    let (clock, chance) = (Arc::new(ManualClock::at(NOW)), Arc::new(SystemChance));
+    let settings = Settings { disk_reserve_bytes: 0, ..Settings::default() };
+    LocalStore::open(folder, settings, MasterKey::Bytes([7; 32]), clock, chance, &mut |_, _, _| {}).unwrap().0
+}
+
+async fn deliver(store: &LocalStore, body: &str) -> Result<DeliveryId, StoreError> {
+    let verified = Verified::reread(body.to_owned().into(), NOW.as_secs(), None);
+    let delivery = NewDelivery { app: AppName::parse("main").unwrap(), received_at: NOW, verified };
+    store.deliver(delivery).await.map(Receipt::delivery)
+}
+
+fn note() -> Note {
+    let detail = Detail::note("half");
+    Note { kind: Kind::Service, app: None, account: None, code: "half".to_owned(), detail }
+}
+
+#[tokio::test]
+async fn half_a_unit_is_neither_written_nor_built_upon() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    deliver(&store, "{}").await.unwrap();
+    let before = store.tree_head().await.unwrap();
+    let interrupted = catch_unwind(AssertUnwindSafe(|| {
+        store.core().begin(false, |state| -> Result<(), StoreError> {
+            state.note(&note(), NOW);
+            // Its record is among those that wait for the writer.
+            state.end_unit();
+            panic!("on purpose");
+        })
+    }));
+    assert!(interrupted.is_err());
+    // Not one that asks first: the writer finds it by itself.
+    assert!(matches!(store.close_now(), Err(StoreError::Failed(_))));
+    let store = open(folder.path());
+    assert_eq!(store.tree_head().await.unwrap(), before);
+
+    let interrupted = catch_unwind(AssertUnwindSafe(|| {
+        store.core().begin(false, |_| -> Result<(), StoreError> { panic!("on purpose") })
+    }));
+    assert!(interrupted.is_err());
+    assert!(matches!(store.status().await, Err(StoreError::Failed(_))), "what is half is not read either");
+    assert!(matches!(deliver(&store, "{}").await, Err(StoreError::Failed(_))));
+    assert!(store.failure().borrow().is_some());
+}
+
+#[tokio::test]
+async fn a_thread_that_panics_fails_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let ended = threads::start(store.core(), "of-a-test", || panic!("on purpose")).unwrap();
+    assert!(ended.join().is_err());
+    let why = "a defect in adjutant ended the thread store-of-a-test";
+    assert_eq!(store.failure().borrow().as_deref(), Some(why));
+    assert!(matches!(deliver(&store, "{}").await, Err(StoreError::Failed(_))), "it is answered, and at once");
+    assert!(matches!(store.close_now(), Err(StoreError::Failed(_))));
+}
+
+#[tokio::test]
+async fn a_change_is_told_also_where_nobody_waits_for_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let account = AccountId::parse("acc").unwrap();
+    store.core().ensure_account_key(&account).await.unwrap();
+    let delivery = deliver(&store, "{}").await.unwrap();
+    let mut changed = store.changed();
+    changed.borrow_and_update();
+    let (event, verdict) = ("user.created".to_owned(), Verdict::Nothing);
+    let decision = Decision { delivery, account: Some(account), event, verdict };
+    {
+        let mut planning = pin!(store.record_plan(vec![decision], NOW));
+        let _on_its_way = planning.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    }
+    assert!(changed.has_changed().unwrap());
+    // Behind that plan, so that it is on disk.
+    store.note(note(), NOW).await.unwrap();
+    changed.borrow_and_update();
+    {
+        let mut replaying = pin!(store.replay(delivery, "jill", NOW));
+        let _on_its_way = replaying.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    }
+    tokio::time::timeout(Duration::from_secs(30), changed.changed()).await.unwrap().unwrap();
+    assert_eq!(store.unplanned(9).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_folder_is_not_let_go_of_while_a_segment_is_pruned() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let core = Arc::clone(store.core());
+    let pruning = crate::clock::lock(&core.rewriting);
+    let (tell, told) = std::sync::mpsc::channel();
+    let closing = std::thread::spawn(move || tell.send(store.close_now()));
+    assert!(told.recv_timeout(Duration::from_millis(100)).is_err(), "it waits for the pruning");
+    assert!(lock::take(folder.path()).unwrap().is_none());
+    drop(pruning);
+    closing.join().unwrap().unwrap();
+    told.recv().unwrap().unwrap();
+    assert!(lock::take(folder.path()).unwrap().is_some());
+}
