@@ -180,6 +180,10 @@ fn by_code(endpoint: Endpoint, status: u16, said: Said) -> ZoomError {
         (_, 1001 | 1010 | 1120 | 3001) => ZoomError::NotFound(said.message),
         (_, 1000) if !locked && !endpoint.is_about_meeting() => ZoomError::Pending(said.message),
         (_, 3002) => ZoomError::InProgress,
+        // Seats of licences, in four wordings [E18, E22]; that licences were moved too often (no code is known) is no such.
+        (_, 2033 | 2034 | 2038 | 3412) => ZoomError::NoSeats { code: said.code, message: said.message },
+        // "Group does not exist".
+        (_, 4130) => ZoomError::NotFound(said.message),
         // "This API endpoint is not recognized": nothing is missing but the path.
         (404, 2300) => ZoomError::Refused { status, code: said.code, message: said.message },
         (404, _) if said.is_zooms => ZoomError::NotFound(said.message),
@@ -232,6 +236,7 @@ mod tests {
         Oneself,
         Unlicensed,
         Full,
+        NoSeats,
         InProgress,
         Pending,
         Refused,
@@ -250,6 +255,7 @@ mod tests {
                 E::Oneself => Class::Oneself,
                 E::Unlicensed(_) => Class::Unlicensed,
                 E::Full(_) => Class::Full,
+                E::NoSeats { .. } => Class::NoSeats,
                 E::InProgress => Class::InProgress,
                 E::Pending(_) => Class::Pending,
                 E::Refused { .. } => Class::Refused,
@@ -263,6 +269,9 @@ mod tests {
     const USER: Endpoint = Endpoint::GetUser;
     const ADD: Endpoint = Endpoint::AddAssistant;
     const MEET: Endpoint = Endpoint::UpdateMeeting;
+    const SET: Endpoint = Endpoint::UpdateUser;
+    const JOIN: Endpoint = Endpoint::AddGroupMembers;
+    const DROP: Endpoint = Endpoint::RemoveAssistant;
 
     /// The error table of the facts page, row by row, in every wording that is known.
     const TABLE: &[Row] = &[
@@ -378,10 +387,20 @@ mod tests {
         ("locked", USER, 400, 1000, "The setting is locked by the admin.", Class::Refused),
         ("email in use", USER, 409, 1005, "Email a@b.c has already been used", Class::Refused),
         ("active elsewhere", USER, 400, 1009, "The user already holds an active account", Class::Refused),
-        ("seats", USER, 400, 3412, "You have reached the seat limit.", Class::Refused),
+        ("seats", SET, 400, 3412, "You have reached the seat limit.", Class::NoSeats),
+        ("seats, older code", SET, 400, 2033, "You can not add more paid users.", Class::NoSeats),
+        ("seats, of an add-on", SET, 400, 2034, "", Class::NoSeats),
+        ("seats, of rooms", SET, 400, 2038, "", Class::NoSeats),
+        ("group missing", JOIN, 400, 4130, "Group does not exist: abc.", Class::NotFound),
+        ("group missing as 404", JOIN, 404, 4130, "Group does not exist: abc.", Class::NotFound),
+        ("group's name taken", JOIN, 400, 4100, "The group name already exists.", Class::Refused),
+        ("members refused", JOIN, 400, 300, "Validation Failed. (members: at most 30 items)", Class::Refused),
+        ("pending user's settings", SET, 400, 1000, "Can not access pending user settings.", Class::Pending),
+        ("member unknown", JOIN, 404, 1001, "User does not exist: abc.", Class::NotFound),
+        ("take-back of nobody", DROP, 404, 1001, "User does not exist: abc.", Class::NotFound),
         (
             "licence shuffling frozen",
-            USER,
+            SET,
             400,
             200,
             "You have exceeded the limit of license assignments for your account.",
