@@ -133,6 +133,11 @@ pub(super) fn classify(
         let is_sure = said.code == 124 || words.any(&["access token"]);
         return Failure::Token { said: said.shown(), is_sure };
     }
+    // Seats of licences. Before the words, since they speak of licensed users as well. That licences were moved too often
+    // is no such, and has no code that is known.
+    if matches!(said.code, 2033 | 2034 | 2038 | 3412) {
+        return Failure::Other(ZoomError::NoSeats { code: said.code, message: said.message });
+    }
     if let Some(error) = by_words(endpoint, &said, &words) {
         return Failure::Other(error);
     }
@@ -180,8 +185,6 @@ fn by_code(endpoint: Endpoint, status: u16, said: Said) -> ZoomError {
         (_, 1001 | 1010 | 1120 | 3001) => ZoomError::NotFound(said.message),
         (_, 1000) if !locked && !endpoint.is_about_meeting() => ZoomError::Pending(said.message),
         (_, 3002) => ZoomError::InProgress,
-        // Seats of licences, in four wordings [E18, E22]; that licences were moved too often (no code is known) is no such.
-        (_, 2033 | 2034 | 2038 | 3412) => ZoomError::NoSeats { code: said.code, message: said.message },
         // "Group does not exist".
         (_, 4130) => ZoomError::NotFound(said.message),
         // "This API endpoint is not recognized": nothing is missing but the path.
@@ -388,6 +391,14 @@ mod tests {
         ("email in use", USER, 409, 1005, "Email a@b.c has already been used", Class::Refused),
         ("active elsewhere", USER, 400, 1009, "The user already holds an active account", Class::Refused),
         ("seats", SET, 400, 3412, "You have reached the seat limit.", Class::NoSeats),
+        (
+            "seats, of licensed users",
+            SET,
+            400,
+            3412,
+            "The maximum number of licensed users is reached.",
+            Class::NoSeats,
+        ),
         ("seats, older code", SET, 400, 2033, "You can not add more paid users.", Class::NoSeats),
         ("seats, of an add-on", SET, 400, 2034, "", Class::NoSeats),
         ("seats, of rooms", SET, 400, 2038, "", Class::NoSeats),

@@ -1,5 +1,7 @@
 //! The client against a small server on loopback.
 
+mod simulated;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
