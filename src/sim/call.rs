@@ -36,9 +36,9 @@ impl Request {
     pub(crate) fn kind(&self) -> String {
         let segments = self.segments();
         let is_fixed = |place: usize| match segments.first().map(String::as_str) {
-            Some("" | "groups" | "users" | "meetings") => place % 2 == 0,
+            Some("" | "groups" | "users" | "meetings") => place.is_multiple_of(2),
             Some("accounts") => true, // There is only `me`.
-            _ => place % 2 == 1 || place == 0,
+            _ => place == 0 || !place.is_multiple_of(2),
         };
         let shown = |(place, part): (usize, &String)| if is_fixed(place) { part.clone() } else { "{id}".to_owned() };
         let path: Vec<String> = segments.iter().enumerate().map(shown).collect();

@@ -61,7 +61,7 @@ impl Act<'_> {
     }
 
     /// All or nobody \[I]. Whoever is in the group already stays so \[I]; a pending user is not added, and nobody says so
-    /// \[C SailPoint, of entitlements]. Gives the ids of all who were named.
+    /// \[C `SailPoint`, of entitlements]. Gives the ids of all who were named.
     pub(crate) fn join(&mut self, group: &str, keys: &[String]) -> Result<Vec<String>, Refusal> {
         self.account.groups.find(group)?;
         let (mut named, mut joined) = (Vec::new(), Vec::new());

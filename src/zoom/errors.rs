@@ -182,11 +182,9 @@ fn by_words(endpoint: Endpoint, said: &Said, words: &Words) -> Option<ZoomError>
 fn by_code(endpoint: Endpoint, status: u16, said: Said) -> ZoomError {
     let locked = said.message.to_lowercase().contains("locked");
     match (status, said.code) {
-        (_, 1001 | 1010 | 1120 | 3001) => ZoomError::NotFound(said.message),
+        (_, 1001 | 1010 | 1120 | 3001 | 4130) => ZoomError::NotFound(said.message),
         (_, 1000) if !locked && !endpoint.is_about_meeting() => ZoomError::Pending(said.message),
         (_, 3002) => ZoomError::InProgress,
-        // "Group does not exist".
-        (_, 4130) => ZoomError::NotFound(said.message),
         // "This API endpoint is not recognized": nothing is missing but the path.
         (404, 2300) => ZoomError::Refused { status, code: said.code, message: said.message },
         (404, _) if said.is_zooms => ZoomError::NotFound(said.message),

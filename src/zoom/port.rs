@@ -291,7 +291,7 @@ pub trait Zoom: fmt::Debug + Send + Sync {
         page: Page,
     ) -> Result<Listed<FailedDelivery>, ZoomError>;
     /// Makes one change. Success says that Zoom took it; whether it has an effect, only reading back shows: what is set for
-    /// a pending user is answered with success and not done \[C SailPoint].
+    /// a pending user is answered with success and not done \[C `SailPoint`].
     async fn change(&self, intent: &Intent, edit: Edit) -> Result<(), ZoomError>;
     /// The calls made through this handle so far, oldest first, for the audit log.
     fn calls(&self) -> Vec<Call>;

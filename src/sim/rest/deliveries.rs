@@ -32,7 +32,7 @@ impl Attempt {
         });
         Object::new()
             .put("event", &delivery.event)
-            .put("status", if self.is_success() { 1 } else { 0 })
+            .put("status", u8::from(self.is_success()))
             .put_some("failed_reason_type", (!self.is_success()).then_some(reason))
             .put("endpoint", &delivery.url)
             .put("request_headers", headers.to_string())

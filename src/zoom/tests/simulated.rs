@@ -15,7 +15,7 @@ struct Simulated {
     clock: ManualClock,
     world: World,
     zoom: AccountClient,
-    _sim: Sim,
+    sim: Sim,
 }
 
 impl Simulated {
@@ -35,7 +35,7 @@ impl Simulated {
         let id = AccountId::parse(account).unwrap();
         let held = Account { id, app: AppName::parse("main").unwrap(), plan: Plan::Business, api_users: Vec::new() };
         let zoom = clients(settings, &clock).account(&held, credentials);
-        Self { clock, world, zoom, _sim: sim }
+        Self { clock, world, zoom, sim }
     }
 
     /// Licensed users of these names at `x.example`.
@@ -144,7 +144,7 @@ async fn a_change_of_members_or_settings_is_told_by_a_webhook() {
     bench.change(Edit::RemoveFromGroup { group, who: bench.id("dana") }).await.unwrap();
     let to = leaves(&json!({ "in_meeting": { "chat": false, "co_host": true } }));
     bench.change(Edit::SetUserSettings { of: key("dana"), to }).await.unwrap();
-    bench._sim.settle().await;
+    bench.sim.settle().await;
 
     let now = (NOON.minus(Duration::from_secs(60)), bench.clock.now());
     let app = MarketplaceId::parse("client-acc").unwrap();
