@@ -110,6 +110,14 @@ text_id!(
     Email, "email", "an address like name@example.com", is_email, str::to_lowercase
 );
 text_id!(
+    /// Zoom's id of a group of users.
+    GroupId, "group id", "1 to 128 printable ASCII characters", is_opaque, str::to_owned
+);
+text_id!(
+    /// Zoom's id of an app in its Marketplace.
+    MarketplaceId, "marketplace app id", "1 to 128 printable ASCII characters", is_opaque, str::to_owned
+);
+text_id!(
     /// Zoom's id of one instance of a meeting; it may hold `/`, and is encoded twice in paths.
     MeetingUuid, "meeting uuid", "1 to 128 printable ASCII characters", is_opaque, str::to_owned
 );

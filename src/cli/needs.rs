@@ -10,9 +10,9 @@ pub(super) fn endpoints(subjects: &[SubjectKind]) -> Vec<Endpoint> {
         // The size of the account, for max_changes_percent, and users who are hosts.
         Endpoint::ListUsers | Endpoint::GetUser => user || meeting,
         Endpoint::ListAssistants | Endpoint::AddAssistant => user,
-        // No rule calls it.
-        Endpoint::ListSchedulers => false,
         Endpoint::GetMeeting | Endpoint::UpdateMeeting => meeting,
+        // No rule makes the others.
+        _ => false,
     });
     needed.collect()
 }

@@ -4,7 +4,11 @@
 //! worker finds out at Zoom. So a lost, repeated or overtaken event can never make a wrong change; that an overtaken one
 //! cancels nothing which a newer one asked for, the store sees to.
 
+mod leaves;
+
 use std::fmt;
+
+pub use leaves::Leaves;
 
 use serde::{Deserialize, Serialize};
 

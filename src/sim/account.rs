@@ -1,11 +1,12 @@
 //! One Zoom account: its plan, its app, its people, its meetings, and what nobody knows about Zoom as switches.
 
-use std::collections::BTreeMap;
+use serde_json::{Map, Value};
 
 use crate::chance::{Chance, bytes};
 
+use super::group::Groups;
 use super::limit::{Limiter, Plan};
-use super::meeting::Meeting;
+use super::meeting::Meetings;
 use super::user::Users;
 
 /// How an account starts. The owner becomes its first user, licensed and active.
@@ -21,6 +22,18 @@ pub struct NewAccount {
     pub owner_email: String,
 }
 
+/// Classic scopes for everything here; the last two are \[M] and of webhooks.md.
+const ALL_SCOPES: [&str; 8] = [
+    "user:read:admin",
+    "user:write:admin",
+    "meeting:read:admin",
+    "meeting:write:admin",
+    "group:read:admin",
+    "group:write:admin",
+    "account:read:admin",
+    "marketplace_app:read:admin",
+];
+
 impl NewAccount {
     /// A Business account with classic scopes for everything here, and credentials made from its id.
     pub fn named(id: &str) -> Self {
@@ -29,9 +42,7 @@ impl NewAccount {
             plan: Plan::Business,
             client_id: format!("client-{id}"),
             client_secret: format!("client-secret-{id}"),
-            scopes: ["user:read:admin", "user:write:admin", "meeting:read:admin", "meeting:write:admin"]
-                .map(str::to_owned)
-                .to_vec(),
+            scopes: ALL_SCOPES.map(str::to_owned).to_vec(),
             owner_email: format!("owner@{}.example", id.to_lowercase()),
         }
     }
@@ -134,7 +145,12 @@ pub(crate) struct Account {
     pub(crate) owner_email: String,
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) users: Users,
-    pub(crate) meetings: BTreeMap<u64, Meeting>,
+    pub(crate) groups: Groups,
+    pub(crate) meetings: Meetings,
+    /// What is not as in every account.
+    pub(crate) settings: Map<String, Value>,
+    /// How many licences there are; none for as many as anybody wants.
+    pub(crate) seats: Option<usize>,
     pub(crate) limiter: Limiter,
     pub(crate) quirks: Quirks,
 }
@@ -152,7 +168,10 @@ impl Account {
             owner_email: new.owner_email,
             subscriptions: Vec::new(),
             users: Users::default(),
-            meetings: BTreeMap::new(),
+            groups: Groups::default(),
+            meetings: Meetings::default(),
+            settings: Map::new(),
+            seats: None,
             limiter: Limiter::default(),
             quirks: Quirks::default(),
         }

@@ -125,6 +125,18 @@ pub enum Refusal {
     /// \[C] of moodle, and 409 of \[D U].
     #[error("User already in the account: {0}")]
     EmailTaken(String),
+    /// The code is one of four for seats \[E18, E22], the words are \[I].
+    #[error("You have reached the maximum number of licensed users.")]
+    NoSeats,
+    /// \[E18]
+    #[error("Can not access pending user settings.")]
+    PendingSettings,
+    /// The code is \[E22], the words are \[M].
+    #[error("Group does not exist: {0}.")]
+    NoSuchGroup(String),
+    /// \[D U], of groups.
+    #[error("Only available for paid accounts.")]
+    PaidOnly,
     /// One user's 100 creates and updates a day \[F 18928].
     #[error("{}", super::limit::TooMany::UserDaily.text())]
     UserDaily,
@@ -135,7 +147,7 @@ impl Refusal {
         match self {
             Self::InvalidToken | Self::ExpiredToken => 401,
             Self::Scopes { status, .. } => *status,
-            Self::NoSuchEndpoint | Self::NoSuchUser(_) | Self::NoSuchMeeting(_) => 404,
+            Self::NoSuchEndpoint | Self::NoSuchUser(_) | Self::NoSuchMeeting(_) | Self::NoSuchGroup(_) => 404,
             Self::EmailTaken(_) => 409,
             Self::UserDaily => 429,
             _ => 400,
@@ -153,7 +165,11 @@ impl Refusal {
             | Self::Yourself
             | Self::CannotFind(_)
             | Self::OtherAccount(_)
-            | Self::AlreadyGranted(_) => 200,
+            | Self::AlreadyGranted(_)
+            | Self::PaidOnly => 200,
+            Self::NoSeats => 3412,
+            Self::PendingSettings => 1000,
+            Self::NoSuchGroup(_) => 4130,
             Self::Validation { .. } | Self::NotAnObject | Self::BadPageToken | Self::BadScheduleFor => 300,
             Self::NoSuchUser(_) => 1001,
             Self::EmailTaken(_) => 1005,

@@ -1,6 +1,6 @@
 //! One request to the simulated Zoom, and the log of them all.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
@@ -30,6 +30,19 @@ impl Request {
     pub(crate) fn segments(&self) -> Vec<String> {
         let path = self.path.strip_prefix("/v2/").unwrap_or(&self.path);
         path.split('/').map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned()).collect()
+    }
+
+    /// What kind of call it is: its method and path, with `{id}` for each id.
+    pub(crate) fn kind(&self) -> String {
+        let segments = self.segments();
+        let is_fixed = |place: usize| match segments.first().map(String::as_str) {
+            Some("" | "groups" | "users" | "meetings") => place.is_multiple_of(2),
+            Some("accounts") => true, // There is only `me`.
+            _ => place == 0 || !place.is_multiple_of(2),
+        };
+        let shown = |(place, part): (usize, &String)| if is_fixed(place) { part.clone() } else { "{id}".to_owned() };
+        let path: Vec<String> = segments.iter().enumerate().map(shown).collect();
+        if self.is_token() { "POST /oauth/token".to_owned() } else { format!("{} /{}", self.method, path.join("/")) }
     }
 
     pub(crate) fn decoded_path(&self) -> String {
@@ -75,6 +88,7 @@ pub struct Call {
 #[derive(Debug, Default)]
 pub(crate) struct CallLog {
     calls: VecDeque<Call>,
+    by_kind: BTreeMap<String, u64>,
     total: u64,
 }
 
@@ -82,7 +96,8 @@ impl CallLog {
     /// So many are kept: a benchmark must not fill the memory.
     const CALLS_MAX: usize = 200_000;
 
-    pub(crate) fn add(&mut self, call: Call) {
+    pub(crate) fn add(&mut self, call: Call, kind: String) {
+        *self.by_kind.entry(kind).or_default() += 1;
         if self.calls.len() >= Self::CALLS_MAX {
             self.calls.pop_front();
         }
@@ -94,12 +109,17 @@ impl CallLog {
         self.total
     }
 
+    pub(crate) fn by_kind(&self) -> &BTreeMap<String, u64> {
+        &self.by_kind
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Call> {
         self.calls.iter()
     }
 
     pub(crate) fn clear(&mut self) {
         self.calls.clear();
+        self.by_kind.clear();
         self.total = 0;
     }
 }
@@ -107,6 +127,20 @@ impl CallLog {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kind_names_no_id() {
+        for (path, kind) in [
+            ("/v2/users", "GET /users"),
+            ("/v2/users/a%40x.example", "GET /users/{id}"),
+            ("/v2/users/u/assistants/v", "GET /users/{id}/assistants/{id}"),
+            ("/v2/accounts/me/settings", "GET /accounts/me/settings"),
+            ("/v2/marketplace/apps/client/webhook_logs", "GET /marketplace/apps/{id}/webhook_logs"),
+        ] {
+            let request = Request { method: "GET".to_owned(), path: path.to_owned(), ..Request::default() };
+            assert_eq!(request.kind(), kind);
+        }
+    }
 
     #[test]
     fn a_path_is_decoded_part_by_part() {

@@ -54,6 +54,26 @@ pub(crate) fn user_updated(account: &Account, id: &str, changes: &Changes, at: T
     event_first("user.updated", payload.nest("old_object", old.put("id", id)).nest("object", new.put("id", id)), at)
 }
 
+/// `user.settings_updated`: the branches that changed, before and after \[DOC].
+pub(crate) fn user_settings_updated(account: &Account, id: &str, old: &Value, new: &Value, at: Timestamp) -> String {
+    let payload = operated(account).put("time_stamp", at.as_millis());
+    let object = |settings: &Value| Object::new().put("id", id).put("settings", settings);
+    event_first("user.settings_updated", payload.nest("object", object(new)).nest("old_object", object(old)), at)
+}
+
+/// `group.member_added` and `group.member_deleted` \[DOC the names, 3P the shape].
+pub(crate) fn group_members(
+    name: &str,
+    account: &Account,
+    group: &str,
+    who: &[(String, String)],
+    at: Timestamp,
+) -> String {
+    let members = who.iter().map(|(id, email)| Object::new().put("id", id).put("email", email));
+    let object = Object::new().put("id", group).list("members", members);
+    event_first(name, operated(account).nest("object", object).put("time_stamp", at.as_millis()), at)
+}
+
 /// `meeting.created` and `meeting.deleted` and its kin: the id is a number \[REPO].
 pub(crate) fn meeting_scheduled(name: &str, account: &Account, meeting: &Meeting, at: Timestamp) -> String {
     let payload = operated(account).put("operation", "single");

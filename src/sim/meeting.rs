@@ -1,5 +1,6 @@
 //! Meetings: who hosts them, in whose path they were made, and who may move them.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -49,7 +50,55 @@ pub struct Meeting {
     pub creation_source: &'static str,
 }
 
+/// All meetings of an account by id, with what finds those of a host.
+#[derive(Debug, Default)]
+pub(crate) struct Meetings {
+    rows: BTreeMap<u64, Meeting>,
+    of_host: HashMap<String, BTreeSet<u64>>,
+}
+
+impl Meetings {
+    pub(crate) fn get(&self, id: u64) -> Option<&Meeting> {
+        self.rows.get(&id)
+    }
+
+    /// To change anything but the host.
+    fn get_mut(&mut self, id: u64) -> Option<&mut Meeting> {
+        self.rows.get_mut(&id)
+    }
+
+    fn insert(&mut self, meeting: Meeting) {
+        if let Some(old) = self.rows.get(&meeting.id)
+            && let Some(ids) = self.of_host.get_mut(&old.host_id)
+        {
+            ids.remove(&meeting.id);
+        }
+        self.of_host.entry(meeting.host_id.clone()).or_default().insert(meeting.id);
+        self.rows.insert(meeting.id, meeting);
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Meeting> {
+        self.rows.values()
+    }
+
+    pub(crate) fn of(&self, host: &str) -> impl Iterator<Item = &Meeting> {
+        self.of_host.get(host).into_iter().flatten().filter_map(|id| self.rows.get(id))
+    }
+
+    pub(crate) fn remove_of(&mut self, host: &str) {
+        for id in self.of_host.remove(host).unwrap_or_default() {
+            self.rows.remove(&id);
+        }
+    }
+}
+
 impl Meeting {
+    /// Whether `type=upcoming` lists it: within six months \[D MT]; recurring ones always \[I].
+    pub(crate) fn is_upcoming(&self, now: Timestamp) -> bool {
+        let latest = now.plus(Duration::from_secs(183 * 86_400));
+        matches!(self.kind, 3 | 8) || self.start_time.is_some_and(|start| now <= start && start <= latest)
+    }
+
     /// Stays the same when the host changes \[C ithaca-recovery].
     pub fn join_url(&self) -> String {
         format!("https://example.com/j/{}?pwd={}", self.id, self.password)
@@ -169,7 +218,7 @@ impl Act<'_> {
         }
         let id = meeting.id;
         let body = event::meeting_scheduled("meeting.created", self.account, &meeting, now);
-        self.account.meetings.insert(id, meeting);
+        self.account.meetings.insert(meeting);
         self.bill(by_api, &path_id);
         self.emit("meeting.created", body);
         Ok(id)
@@ -206,7 +255,7 @@ impl Act<'_> {
             }
         }
         let moved = wished.host_id != meeting.host_id && quirks.move_emits_update;
-        self.account.meetings.insert(id, wished);
+        self.account.meetings.insert(wished);
         self.bill(by_api, &payer);
         if moved || !changes.is_empty() {
             let body = event::meeting_updated(self.account, id, &changes, now);
@@ -224,7 +273,7 @@ impl Act<'_> {
     }
 
     pub(crate) fn recover_meeting(&mut self, id: u64) -> Result<(), Refusal> {
-        let known = self.account.meetings.get(&id).ok_or_else(|| Refusal::NoSuchMeeting(id.to_string()))?;
+        let known = self.account.meetings.get(id).ok_or_else(|| Refusal::NoSuchMeeting(id.to_string()))?;
         if !known.deleted {
             return Ok(()); // [I]
         }
@@ -246,7 +295,7 @@ impl Act<'_> {
         }
         self.change_and_tell(id, "meeting.ended", |meeting| meeting.started = false)?;
         let uuid = fresh_uuid(self.chance);
-        if let Some(meeting) = self.account.meetings.get_mut(&id) {
+        if let Some(meeting) = self.account.meetings.get_mut(id) {
             meeting.uuid = uuid;
             meeting.deleted = meeting.kind == INSTANT;
         }
@@ -255,12 +304,12 @@ impl Act<'_> {
 
     /// A meeting that is not deleted.
     pub(crate) fn live_meeting(&self, id: u64) -> Result<&Meeting, Refusal> {
-        let found = self.account.meetings.get(&id).filter(|meeting| !meeting.deleted);
+        let found = self.account.meetings.get(id).filter(|meeting| !meeting.deleted);
         found.ok_or_else(|| Refusal::NoSuchMeeting(id.to_string()))
     }
 
     fn change_and_tell(&mut self, id: u64, event: &'static str, change: fn(&mut Meeting)) -> Result<(), Refusal> {
-        let found = self.account.meetings.get_mut(&id);
+        let found = self.account.meetings.get_mut(id);
         let meeting = found.ok_or_else(|| Refusal::NoSuchMeeting(id.to_string()))?;
         change(meeting);
         let meeting = meeting.clone();
@@ -274,8 +323,8 @@ impl Act<'_> {
 
     fn bill(&mut self, by_api: bool, user: &str) {
         let now = self.now;
-        if let Some(user) = self.account.users.find_mut(user).filter(|_| by_api) {
-            user.meeting_writes.take(now);
+        if by_api {
+            self.account.users.edit(user, |user| user.meeting_writes.take(now));
         }
     }
 

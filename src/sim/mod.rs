@@ -11,21 +11,25 @@
 //! **\[I]** and **\[DED]** inferred. What is unknown or contradictory is a switch in [`Quirks`].
 //!
 //! It deliberately knows nothing of the rest of this crate but clock and chance, so that a mistake of ours about Zoom is not
-//! made twice in the same way. It does not have groups, settings of users, roles, webinars, the daily number of invitations,
+//! made twice in the same way. It does not have settings of groups, roles of an
+//! account's own, webinars, the daily number of invitations,
 //! the transfer of what a removed user leaves, or OAuth for general apps.
 
 mod account;
 mod answer;
 mod body;
 mod call;
+mod crowd;
 mod event;
 mod fault;
+mod group;
 mod limit;
 mod meeting;
 mod outbox;
 mod rest;
 mod sender;
 mod server;
+mod settings;
 mod sign;
 #[cfg(test)]
 mod tests;
@@ -42,7 +46,9 @@ use tokio::task::JoinHandle;
 pub use self::account::{NewAccount, Principal, Quirks, Subscription};
 pub use self::answer::{Answer, Refusal};
 pub use self::call::{Call, Request};
+pub use self::crowd::Crowd;
 pub use self::fault::{Fault, FaultKind, Target};
+pub use self::group::Group;
 pub use self::limit::{Category, Plan, TooMany};
 pub use self::meeting::{MEETING_WRITES_PER_DAY, Meeting};
 pub use self::outbox::{Attempt, Delivery, Mischief, RETRY_AFTER_MINS, Sent, Tally};

@@ -78,6 +78,12 @@ pub struct Attempt {
     pub result: Sent,
 }
 
+impl Attempt {
+    pub(crate) fn is_success(&self) -> bool {
+        self.result.is_success(self.delivery.attempt)
+    }
+}
+
 /// What became of deliveries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -97,6 +103,8 @@ pub(crate) struct Outbox {
     next: u64,
     in_flight: usize,
     attempts: VecDeque<Attempt>,
+    /// Attempts that are not kept any more.
+    gone: u64,
     pub(crate) mischief: Mischief,
     pub(crate) tally: Tally,
 }
@@ -167,6 +175,7 @@ impl Outbox {
         self.in_flight = self.in_flight.saturating_sub(1);
         if self.attempts.len() >= Self::ATTEMPTS_MAX {
             self.attempts.pop_front();
+            self.gone += 1;
         }
         if result.is_success(delivery.attempt) {
             self.tally.delivered += 1;
@@ -193,6 +202,13 @@ impl Outbox {
     /// Deliveries that wait for their moment, retries included.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// The attempts of an account, oldest first, each with a number that stays its own.
+    pub(crate) fn attempts_of(&self, account: &str) -> impl Iterator<Item = (u64, &Attempt)> {
+        (self.gone.saturating_add(1)..)
+            .zip(&self.attempts)
+            .filter(move |(_, attempt)| attempt.delivery.account == account)
     }
 
     pub(crate) fn attempts(&self) -> Vec<Attempt> {

@@ -1,6 +1,6 @@
 //! People of an account, and what an admin or the person does to them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
@@ -12,7 +12,7 @@ use super::event;
 use super::limit::DayQuota;
 use super::world::{Act, WorldError};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum UserStatus {
     Active,
     Inactive,
@@ -112,6 +112,12 @@ pub struct User {
     pub assistants: Vec<Assistant>,
     /// POST and DELETE requests on this user's assistants that the world looked at, refused ones too.
     pub assistant_writes: u64,
+    /// Zoom's ids 0 owner, 1 admin, 2 member \[M].
+    pub role_id: String,
+    /// Ids of the groups that the user is in.
+    pub groups: BTreeSet<String>,
+    /// Settings that are not as everybody's, as a tree.
+    pub settings: Map<String, Value>,
     /// Anything else that was patched.
     pub fields: Map<String, Value>,
     pub(crate) meeting_writes: DayQuota,
@@ -132,12 +138,16 @@ impl User {
     }
 }
 
-/// All users of an account, in the order in which they came.
+/// All users of an account, in the order in which they came, with what finds them: an account may have 50,000.
 #[derive(Debug, Default)]
 pub(crate) struct Users {
     rows: BTreeMap<u64, User>,
     ids: HashMap<String, u64>,
     emails: HashMap<String, u64>,
+    by_status: HashMap<UserStatus, BTreeSet<u64>>,
+    /// Places of those whom an assistant, by id, may schedule for.
+    assisted: HashMap<String, BTreeSet<u64>>,
+    licensed: usize,
     next: u64,
 }
 
@@ -147,12 +157,21 @@ impl Users {
         self.rows.get(&self.place(key)?)
     }
 
-    pub(crate) fn find_mut(&mut self, key: &str) -> Option<&mut User> {
-        let place = self.place(key)?;
-        self.rows.get_mut(&place)
+    pub(crate) fn at(&self, place: u64) -> Option<&User> {
+        self.rows.get(&place)
     }
 
-    fn place(&self, key: &str) -> Option<u64> {
+    /// Changes a user; the id and the email must stay.
+    pub(crate) fn edit<T>(&mut self, key: &str, change: impl FnOnce(&mut User) -> T) -> Option<T> {
+        let place = self.place(key)?;
+        let mut user = self.rows.remove(&place)?;
+        self.forget(place, &user);
+        let done = change(&mut user);
+        self.keep(place, user);
+        Some(done)
+    }
+
+    pub(crate) fn place(&self, key: &str) -> Option<u64> {
         if key.contains('@') { self.emails.get(&key.to_lowercase()) } else { self.ids.get(key) }.copied()
     }
 
@@ -160,30 +179,71 @@ impl Users {
         self.next += 1;
         self.ids.insert(user.id.clone(), self.next);
         self.emails.insert(user.email.clone(), self.next);
-        self.rows.insert(self.next, user);
+        self.keep(self.next, user);
     }
 
     pub(crate) fn remove(&mut self, id: &str) -> Option<User> {
-        let user = self.rows.remove(&self.ids.remove(id)?)?;
-        self.emails.remove(&user.email);
         // Whoever leaves assists nobody any more [I].
-        for other in self.rows.values_mut() {
-            other.assistants.retain(|assistant| assistant.id != id);
-        }
+        self.end_assisting(id);
+        let place = self.ids.remove(id)?;
+        let user = self.rows.remove(&place)?;
+        self.forget(place, &user);
+        self.emails.remove(&user.email);
         Some(user)
+    }
+
+    /// Takes an assistant from everybody.
+    pub(crate) fn end_assisting(&mut self, assistant: &str) {
+        let hosts: Vec<String> = self.assisted_by(assistant).map(|host| host.id.clone()).collect();
+        for host in hosts {
+            self.edit(&host, |host| host.assistants.retain(|other| other.id != assistant));
+        }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &User> {
         self.rows.values()
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut User> {
-        self.rows.values_mut()
+    /// Those whom a user may schedule for.
+    pub(crate) fn assisted_by(&self, assistant: &str) -> impl Iterator<Item = &User> {
+        self.assisted.get(assistant).into_iter().flatten().filter_map(|place| self.rows.get(place))
     }
 
-    /// Users after a place, with their places.
-    pub(crate) fn after(&self, place: u64) -> impl Iterator<Item = (u64, &User)> {
-        self.rows.range(place.saturating_add(1)..).map(|(place, user)| (*place, user))
+    pub(crate) fn count(&self, status: UserStatus) -> usize {
+        self.by_status.get(&status).map_or(0, BTreeSet::len)
+    }
+
+    /// Users of a status after a place, with their places.
+    pub(crate) fn after(&self, status: UserStatus, place: u64) -> impl Iterator<Item = (u64, &User)> {
+        let places = self.by_status.get(&status).into_iter();
+        let places = places.flat_map(move |places| places.range(place.saturating_add(1)..));
+        places.filter_map(|place| Some((*place, self.rows.get(place)?)))
+    }
+
+    /// How many licences are in use.
+    pub(crate) const fn licensed(&self) -> usize {
+        self.licensed
+    }
+
+    fn keep(&mut self, place: u64, user: User) {
+        self.by_status.entry(user.status).or_default().insert(place);
+        for assistant in &user.assistants {
+            self.assisted.entry(assistant.id.clone()).or_default().insert(place);
+        }
+        self.licensed += usize::from(user.is_licensed());
+        self.rows.insert(place, user);
+    }
+
+    fn forget(&mut self, place: u64, user: &User) {
+        if let Some(places) = self.by_status.get_mut(&user.status) {
+            places.remove(&place);
+        }
+        for assistant in &user.assistants {
+            if let Some(places) = self.assisted.get_mut(&assistant.id) {
+                places.remove(&place);
+            }
+        }
+        self.licensed = self.licensed.saturating_sub(usize::from(user.is_licensed()));
     }
 }
 
@@ -213,6 +273,9 @@ impl Act<'_> {
             created_at: self.now,
             assistants: Vec::new(),
             assistant_writes: 0,
+            role_id: "2".to_owned(),
+            groups: BTreeSet::new(),
+            settings: Map::new(),
             fields: Map::new(),
             meeting_writes: DayQuota::default(),
         });
@@ -229,70 +292,65 @@ impl Act<'_> {
 
     /// The event has no operator \[DOC].
     pub(crate) fn accept_invitation(&mut self, key: &str) -> Result<(), WorldError> {
-        let user = self.user_mut(key)?;
-        if user.status != UserStatus::Pending {
-            return Err(WorldError::State("only a pending user can accept an invitation"));
-        }
-        user.status = UserStatus::Active;
-        let id = user.id.clone();
+        let id = self.turn(key, UserStatus::Pending, "only a pending user can accept an invitation", |user| {
+            user.status = UserStatus::Active;
+        })?;
         self.tell_of_user("user.invitation_accepted", &id, None)
     }
 
     /// Takes the licences away, as Zoom does \[D].
     pub(crate) fn deactivate(&mut self, key: &str) -> Result<(), WorldError> {
         let keep = self.account.quirks.unlicensed_keep_assistants;
-        let user = self.user_mut(key)?;
-        if user.status != UserStatus::Active {
-            return Err(WorldError::State("only an active user can be deactivated"));
-        }
-        (user.status, user.kind) = (UserStatus::Inactive, 1);
-        if !keep {
-            user.assistants.clear();
-        }
-        let id = user.id.clone();
+        let id = self.turn(key, UserStatus::Active, "only an active user can be deactivated", |user| {
+            (user.status, user.kind) = (UserStatus::Inactive, 1);
+            if !keep {
+                user.assistants.clear();
+            }
+        })?;
         self.tell_of_user("user.deactivated", &id, None)
     }
 
     /// `user.activated` is for those who were deactivated, not for the first time \[DOC].
     pub(crate) fn activate(&mut self, key: &str) -> Result<(), WorldError> {
-        let user = self.user_mut(key)?;
-        if user.status != UserStatus::Inactive {
-            return Err(WorldError::State("only a deactivated user can be activated"));
-        }
-        user.status = UserStatus::Active;
-        let id = user.id.clone();
+        let id = self.turn(key, UserStatus::Inactive, "only a deactivated user can be activated", |user| {
+            user.status = UserStatus::Active;
+        })?;
         self.tell_of_user("user.activated", &id, None)
     }
 
     /// `permanently`: gone with all meetings; else only out of this account. A pending user can only be disassociated \[D].
     pub(crate) fn remove_user(&mut self, key: &str, permanently: bool) -> Result<(), WorldError> {
-        let user = self.user_mut(key)?;
+        let user = self.one(key)?;
         if permanently && user.status == UserStatus::Pending {
             return Err(WorldError::State("a pending user can only be disassociated"));
         }
         let (id, email) = (user.id.clone(), user.email.clone());
         self.tell_of_user(if permanently { "user.deleted" } else { "user.disassociated" }, &id, None)?;
+        let place = self.account.users.place(&id);
         self.account.users.remove(&id);
+        self.account.groups.forget(place);
         self.homes.remove(&email);
-        self.account.meetings.retain(|_, meeting| meeting.host_id != id);
+        self.account.meetings.remove_of(&id);
         Ok(())
     }
 
     /// Sets fields of a user, and tells of those that changed and of no others \[DOC].
     pub(crate) fn update_user(&mut self, key: &str, wanted: &Map<String, Value>) -> Result<(), WorldError> {
         let keep = self.account.quirks.unlicensed_keep_assistants;
-        let user = self.user_mut(key)?;
-        let mut changes = Changes::new();
-        for (name, new) in wanted {
-            let old = user.set(name, new);
-            if old != *new {
-                changes.push((name.clone(), old, new.clone()));
+        let set = |user: &mut User| {
+            let mut changes = Changes::new();
+            for (name, new) in wanted {
+                let old = user.set(name, new);
+                if old != *new {
+                    changes.push((name.clone(), old, new.clone()));
+                }
             }
-        }
-        if !keep && !user.is_licensed() {
-            user.assistants.clear();
-        }
-        let id = user.id.clone();
+            if !keep && !user.is_licensed() {
+                user.assistants.clear();
+            }
+            (user.id.clone(), changes)
+        };
+        let (id, changes) = self.account.users.edit(key, set).ok_or_else(|| WorldError::NoUser(key.to_owned()))?;
         if !changes.is_empty() {
             let body = event::user_updated(self.account, &id, &changes, self.now);
             self.emit("user.updated", body);
@@ -300,8 +358,25 @@ impl Act<'_> {
         Ok(())
     }
 
-    fn user_mut(&mut self, key: &str) -> Result<&mut User, WorldError> {
-        self.account.users.find_mut(key).ok_or_else(|| WorldError::NoUser(key.to_owned()))
+    pub(crate) fn one(&self, key: &str) -> Result<&User, WorldError> {
+        self.account.users.find(key).ok_or_else(|| WorldError::NoUser(key.to_owned()))
+    }
+
+    /// Changes a user who is in a status, and gives the id.
+    fn turn(
+        &mut self,
+        key: &str,
+        from: UserStatus,
+        or_else: &'static str,
+        change: impl FnOnce(&mut User),
+    ) -> Result<String, WorldError> {
+        let user = self.one(key)?;
+        if user.status != from {
+            return Err(WorldError::State(or_else));
+        }
+        let id = user.id.clone();
+        self.account.users.edit(&id, change);
+        Ok(id)
     }
 
     fn tell_of_user(&mut self, name: &'static str, id: &str, made: Option<CreationType>) -> Result<(), WorldError> {
@@ -323,6 +398,7 @@ impl User {
             }
             "first_name" => &mut self.first_name,
             "last_name" => &mut self.last_name,
+            "role_id" => &mut self.role_id,
             "display_name" => &mut self.display_name,
             _ => return self.fields.insert(name.to_owned(), value.clone()).unwrap_or(Value::Null),
         };

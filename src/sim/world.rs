@@ -21,7 +21,7 @@ use super::fault::{Fault, Faults};
 use super::meeting::{Meeting, writes_left};
 use super::outbox::{Attempt, Mischief, Outbox, Tally};
 use super::rest::token::Tokens;
-use super::user::{NewUser, User, UserStatus};
+use super::user::{NewUser, User, UserStatus, Users};
 
 /// Why the world did not do what a test or demo asked of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -152,7 +152,7 @@ impl World {
         result
     }
 
-    fn edit(&self, account: &str, edit: impl FnOnce(&mut Account)) -> Result<(), WorldError> {
+    pub(crate) fn edit(&self, account: &str, edit: impl FnOnce(&mut Account)) -> Result<(), WorldError> {
         self.act(account, |act| {
             edit(act.account);
             Ok(())
@@ -173,6 +173,7 @@ impl World {
         })?;
         self.act(&account, |act| {
             let id = act.add_user(owner)?;
+            act.account.users.edit(&id, |owner| "0".clone_into(&mut owner.role_id));
             act.account.owner_id.clone_from(&id);
             Ok(id)
         })
@@ -189,6 +190,11 @@ impl World {
 
     pub fn set_quirks(&self, account: &str, change: impl FnOnce(&mut Quirks)) -> Result<(), WorldError> {
         self.edit(account, |account| change(&mut account.quirks))
+    }
+
+    /// How many licences the account has; with none left, Zoom refuses to give another.
+    pub fn set_seats(&self, account: &str, seats: Option<usize>) -> Result<(), WorldError> {
+        self.edit(account, |account| account.seats = seats)
     }
 
     pub fn set_plan(&self, account: &str, plan: super::Plan) -> Result<(), WorldError> {
@@ -294,25 +300,33 @@ impl World {
         self.state(|state| state.accounts.get(account).map(|a| a.users.iter().cloned().collect()).unwrap_or_default())
     }
 
+    /// Looks at the users of an account; none where there is no such account.
+    pub(crate) fn look<T: Default>(&self, account: &str, look: impl FnOnce(&Users) -> T) -> T {
+        self.state(|state| state.accounts.get(account).map(|account| look(&account.users)).unwrap_or_default())
+    }
+
     /// Emails of a user's assistants, sorted.
     pub fn assistants(&self, account: &str, key: &str) -> Vec<String> {
-        let (Some(user), users) = (self.user(account, key), self.users(account)) else { return Vec::new() };
-        let mut emails: Vec<String> =
-            users.into_iter().filter(|other| user.has_assistant(&other.id)).map(|other| other.email).collect();
+        let mut emails: Vec<String> = self.look(account, |users| {
+            let assistants = users.find(key).into_iter().flat_map(|user| &user.assistants);
+            assistants.filter_map(|assistant| Some(users.find(&assistant.id)?.email.clone())).collect()
+        });
         emails.sort();
         emails
     }
 
     /// Emails of active licensed users without that assistant, itself aside: empty when everybody has it.
     pub fn without_assistant(&self, account: &str, assistant: &str) -> Vec<String> {
-        let Some(assistant) = self.user(account, assistant) else { return Vec::new() };
-        let lacks = |user: &User| {
-            user.status == UserStatus::Active
-                && user.is_licensed()
-                && user.id != assistant.id
-                && !user.has_assistant(&assistant.id)
-        };
-        self.users(account).into_iter().filter(lacks).map(|user| user.email).collect()
+        self.look(account, |users| {
+            let Some(assistant) = users.find(assistant) else { return Vec::new() };
+            let lacks = |user: &&User| {
+                user.status == UserStatus::Active
+                    && user.is_licensed()
+                    && user.id != assistant.id
+                    && !user.has_assistant(&assistant.id)
+            };
+            users.iter().filter(lacks).map(|user| user.email.clone()).collect()
+        })
     }
 
     /// How many requests tried to change that user's assistants.
@@ -351,12 +365,12 @@ impl World {
     }
 
     pub fn meeting(&self, account: &str, id: u64) -> Option<Meeting> {
-        self.state(|state| state.accounts.get(account)?.meetings.get(&id).cloned())
+        self.state(|state| state.accounts.get(account)?.meetings.get(id).cloned())
     }
 
     pub fn meetings(&self, account: &str) -> Vec<Meeting> {
         self.state(|state| {
-            state.accounts.get(account).map(|a| a.meetings.values().cloned().collect()).unwrap_or_default()
+            state.accounts.get(account).map(|a| a.meetings.iter().cloned().collect()).unwrap_or_default()
         })
     }
 
@@ -384,6 +398,11 @@ impl World {
     pub fn count_calls(&self, method: &str, path_contains: &str) -> usize {
         let meets = |call: &&Call| call.method == method && call.path.contains(path_contains);
         self.state(|state| state.log.iter().filter(meets).count())
+    }
+
+    /// How many requests there were of each kind, forgotten ones too: `GET /users/{id}/assistants` and so on.
+    pub fn calls_by_kind(&self) -> BTreeMap<String, u64> {
+        self.state(|state| state.log.by_kind().clone())
     }
 
     /// How many requests there were, forgotten ones too.

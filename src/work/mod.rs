@@ -192,6 +192,7 @@ impl Task<'_> {
             ZoomError::Full(_) => End::park(ParkCause::AssistantsFull),
             ZoomError::InProgress => End::waits(MeetingInProgress),
             ZoomError::Pending(_) => End::waits(UserPending),
+            ZoomError::NoSeats { code, message } => End::park(ParkCause::Refused { status: 400, code, message }),
             ZoomError::Refused { status, code, message } => End::park(ParkCause::Refused { status, code, message }),
         }
     }

@@ -7,13 +7,16 @@ use tokio::sync::Mutex;
 
 use crate::account::UserKey;
 use crate::audit::Call;
-use crate::clock::Clock;
-use crate::ids::MeetingId;
+use crate::clock::{Clock, Timestamp};
+use crate::ids::{GroupId, MarketplaceId, MeetingId};
 use crate::job::{Change, Intent};
-use crate::rules::{MeetingSettings, Mode};
+use crate::rules::Mode;
 use crate::store::{Allowance, Leased, Store, StoreError};
 use crate::work::Guard;
-use crate::zoom::{Assistant, Meeting, Observed, Page, Scheduler, Status, User, UserPage, Zoom, ZoomError};
+use crate::zoom::{
+    Assistant, Edit, FailedDelivery, Group, Listed, Meeting, MeetingRow, Member, Object, Observed, Page, Scheduler,
+    Status, User, UserPage, Zoom, ZoomError,
+};
 
 /// The job that runs, shared between its task (which asks for intents) and the renewal of its lease.
 #[derive(Debug)]
@@ -108,16 +111,41 @@ impl Zoom for Fenced<'_> {
         self.zoom().await?.schedulers(of).await
     }
 
-    async fn add_assistant(&self, intent: &Intent, of: &UserKey, who: &UserKey) -> Result<(), ZoomError> {
-        self.zoom().await?.add_assistant(intent, of, who).await
+    async fn user_settings(&self, of: &UserKey) -> Result<Object, ZoomError> {
+        self.zoom().await?.user_settings(of).await
+    }
+
+    async fn account_settings(&self) -> Result<Object, ZoomError> {
+        self.zoom().await?.account_settings().await
+    }
+
+    async fn groups(&self, page: Page) -> Result<Listed<Group>, ZoomError> {
+        self.zoom().await?.groups(page).await
+    }
+
+    async fn group_members(&self, group: &GroupId, page: Page) -> Result<Listed<Member>, ZoomError> {
+        self.zoom().await?.group_members(group, page).await
     }
 
     async fn meeting(&self, id: MeetingId) -> Result<Meeting, ZoomError> {
         self.zoom().await?.meeting(id).await
     }
 
-    async fn set_meeting(&self, intent: &Intent, id: MeetingId, to: MeetingSettings) -> Result<(), ZoomError> {
-        self.zoom().await?.set_meeting(intent, id, to).await
+    async fn meetings(&self, of: &UserKey, page: Page) -> Result<Listed<MeetingRow>, ZoomError> {
+        self.zoom().await?.meetings(of, page).await
+    }
+
+    async fn failed_deliveries(
+        &self,
+        app: &MarketplaceId,
+        between: (Timestamp, Timestamp),
+        page: Page,
+    ) -> Result<Listed<FailedDelivery>, ZoomError> {
+        self.zoom().await?.failed_deliveries(app, between, page).await
+    }
+
+    async fn change(&self, intent: &Intent, edit: Edit) -> Result<(), ZoomError> {
+        self.zoom().await?.change(intent, edit).await
     }
 
     fn calls(&self) -> Vec<Call> {

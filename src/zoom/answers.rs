@@ -1,42 +1,73 @@
 //! What Zoom answers, read leniently: fields that are not known are ignored, ids and numbers come as number or text. A
 //! list that is missing is an error, since nobody may take it for an empty one. Errors name places, never values.
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::port::{Assistant, Meeting, MeetingStatus, Scheduler, Status, User, UserPage, ZoomError};
-use crate::ids::{Email, MeetingId, UserId};
+use super::port::{
+    Assistant, FailedDelivery, Group, Listed, Meeting, MeetingRow, MeetingStatus, Member, Object, Role, Scheduler,
+    Status, User, UserPage, ZoomError,
+};
+use crate::ids::{Email, GroupId, MeetingId, UserId};
 use crate::rules::MeetingSettings;
 
-#[derive(Debug, Deserialize)]
-struct Person {
-    #[serde(default, deserialize_with = "text")]
-    id: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    email: Option<String>,
-    #[serde(default, rename = "type", deserialize_with = "number")]
-    kind: Option<i64>,
-    #[serde(default, deserialize_with = "text")]
-    status: Option<String>,
-}
+/// One object of an answer.
+struct Row(Object);
 
-impl Person {
-    fn id(&self) -> Option<UserId> {
-        self.id.as_deref().and_then(|id| UserId::parse(id).ok())
+impl Row {
+    fn text(&self, key: &str) -> Option<String> {
+        match self.0.get(key)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        }
     }
 
-    fn email(&self) -> Option<Email> {
-        self.email.as_deref().and_then(|email| Email::parse(email.trim()).ok())
+    fn number(&self, key: &str) -> Option<i64> {
+        match self.0.get(key)? {
+            Value::String(text) => text.trim().parse().ok(),
+            Value::Number(number) => number.as_i64(),
+            _ => None,
+        }
+    }
+
+    fn count(&self, key: &str) -> Option<u64> {
+        self.number(key).and_then(|number| u64::try_from(number).ok())
+    }
+
+    fn flag(&self, key: &str) -> Option<bool> {
+        match self.0.get(key)? {
+            Value::Bool(flag) => Some(*flag),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        }
+    }
+
+    fn user_id(&self, key: &str) -> Option<UserId> {
+        self.text(key).and_then(|id| UserId::parse(&id).ok())
+    }
+
+    fn email(&self, key: &str) -> Option<Email> {
+        self.text(key).and_then(|email| Email::parse(email.trim()).ok())
     }
 
     /// `listed_as` is the status that was asked for, where a listing does not repeat it.
-    fn user(&self, listed_as: Option<Status>) -> User {
-        let status = match &self.status {
-            Some(word) => status(word),
-            None => listed_as.unwrap_or(Status::Unknown),
+    fn user(self, listed_as: Option<Status>) -> User {
+        let status = match self.text("status") {
+            Some(word) => status(&word),
+            None => listed_as.unwrap_or_default(),
         };
-        User { id: self.id(), email: self.email(), kind: self.kind, status }
+        let (id, email, kind, role) = (self.user_id("id"), self.email("email"), self.number("type"), self.role());
+        User { id, email, kind, status, role, whole: self.0 }
+    }
+
+    /// 0 and 1 are the ids of owner and admin in every account \[M]; the names are those of Zoom's samples \[D].
+    fn role(&self) -> Option<Role> {
+        let of = |text: String| match text.to_ascii_lowercase().as_str() {
+            "0" | "owner" => Role::Owner,
+            "1" | "admin" => Role::Admin,
+            _ => Role::Other,
+        };
+        self.text("role_id").or_else(|| self.text("role_name")).map(of)
     }
 }
 
@@ -49,8 +80,37 @@ fn status(word: &str) -> Status {
     }
 }
 
+pub(super) fn object(what: &str, body: &[u8]) -> Result<Object, ZoomError> {
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(object)) => Ok(object),
+        _ => Err(strange(what, "")),
+    }
+}
+
+/// The rows of a list, the token of the next page, and how many there are in all.
+fn list<T>(what: &str, key: &str, body: &[u8], read: impl Fn(Row) -> Option<T>) -> Result<Listed<T>, ZoomError> {
+    let mut top = Row(object(what, body)?);
+    let rows = match top.0.remove(key) {
+        Some(Value::Array(rows)) => rows,
+        Some(_) => return Err(strange(what, &format!(" at {key}"))),
+        None => return Err(ZoomError::Unreadable(format!("{what}: missing field `{key}`"))),
+    };
+    let row = |(place, row): (usize, Value)| match row {
+        Value::Object(row) => read(Row(row)).ok_or_else(|| strange(what, &format!(" at {key}[{place}]"))),
+        _ => Err(strange(what, &format!(" at {key}[{place}]"))),
+    };
+    let rows = rows.into_iter().enumerate().map(row).collect::<Result<_, _>>()?;
+    let next = top.text("next_page_token").filter(|token| !token.is_empty());
+    Ok(Listed { rows, next, total: top.count("total_records") })
+}
+
+/// Says where, and not what: the body may name people.
+fn strange(what: &str, place: &str) -> ZoomError {
+    ZoomError::Unreadable(format!("{what}: is not what Zoom documents{place}"))
+}
+
 pub(super) fn user(body: &[u8]) -> Result<User, ZoomError> {
-    let user = parse::<Person>("a user", body)?.user(None);
+    let user = Row(object("a user", body)?).user(None);
     if user.id.is_none() && user.email.is_none() {
         return Err(ZoomError::Unreadable("a user has neither id nor email".to_owned()));
     }
@@ -58,117 +118,73 @@ pub(super) fn user(body: &[u8]) -> Result<User, ZoomError> {
 }
 
 pub(super) fn users(listed_as: Status, body: &[u8]) -> Result<UserPage, ZoomError> {
-    #[derive(Deserialize)]
-    struct Page {
-        users: Vec<Person>,
-        #[serde(default, deserialize_with = "text")]
-        next_page_token: Option<String>,
-        #[serde(default, deserialize_with = "number")]
-        total_records: Option<i64>,
-    }
-    let page: Page = parse("a list of users", body)?;
-    Ok(UserPage {
-        users: page.users.iter().map(|row| row.user(Some(listed_as))).collect(),
-        next: page.next_page_token.filter(|token| !token.is_empty()),
-        total: page.total_records.and_then(|total| u64::try_from(total).ok()),
-    })
+    let page = list("a list of users", "users", body, |row| Some(row.user(Some(listed_as))))?;
+    Ok(UserPage { users: page.rows, next: page.next, total: page.total })
 }
 
 pub(super) fn assistants(body: &[u8]) -> Result<Vec<Assistant>, ZoomError> {
-    #[derive(Deserialize)]
-    struct List {
-        assistants: Vec<Person>,
-    }
-    let list: List = parse("a list of assistants", body)?;
-    Ok(list.assistants.iter().map(|row| Assistant { id: row.id(), email: row.email() }).collect())
+    let read = |row: Row| Some(Assistant { id: row.user_id("id"), email: row.email("email") });
+    Ok(list("a list of assistants", "assistants", body, read)?.rows)
 }
 
 pub(super) fn schedulers(body: &[u8]) -> Result<Vec<Scheduler>, ZoomError> {
-    #[derive(Deserialize)]
-    struct List {
-        schedulers: Vec<Person>,
-    }
-    let list: List = parse("a list of schedulers", body)?;
-    Ok(list.schedulers.iter().map(|row| Scheduler { id: row.id(), email: row.email() }).collect())
+    let read = |row: Row| Some(Scheduler { id: row.user_id("id"), email: row.email("email") });
+    Ok(list("a list of schedulers", "schedulers", body, read)?.rows)
+}
+
+pub(super) fn groups(body: &[u8]) -> Result<Listed<Group>, ZoomError> {
+    list("a list of groups", "groups", body, |row| {
+        let id = GroupId::parse(&row.text("id")?).ok()?;
+        Some(Group { id, name: row.text("name").unwrap_or_default(), members: row.count("total_members") })
+    })
+}
+
+pub(super) fn members(body: &[u8]) -> Result<Listed<Member>, ZoomError> {
+    let read = |row: Row| Some(Member { id: row.user_id("id"), email: row.email("email") });
+    list("a list of members", "members", body, read)
+}
+
+pub(super) fn meetings(body: &[u8]) -> Result<Listed<MeetingRow>, ZoomError> {
+    list("a list of meetings", "meetings", body, |row| {
+        let id = MeetingId::parse(&row.text("id")?).ok()?;
+        Some(MeetingRow { id, host_id: row.user_id("host_id"), kind: row.number("type") })
+    })
+}
+
+/// The name of the list is inferred from the path \[I]; that of its fields is documented \[D].
+pub(super) fn failed_deliveries(body: &[u8]) -> Result<Listed<FailedDelivery>, ZoomError> {
+    list("a list of deliveries", "webhook_logs", body, |row| {
+        // As text, which is what was signed; an object would have lost the order of its keys.
+        let body = row.0.get("request_body").and_then(Value::as_str).map(str::to_owned);
+        let (event, request_id) = (row.text("event")?, row.text("request_id"));
+        Some(FailedDelivery { event, request_id, retry: row.number("retry_num"), body, whole: row.0 })
+    })
 }
 
 pub(super) fn meeting(asked: MeetingId, body: &[u8]) -> Result<Meeting, ZoomError> {
-    #[derive(Deserialize, Default)]
-    struct Held {
-        #[serde(default, deserialize_with = "flag")]
-        waiting_room: Option<bool>,
-        #[serde(default, deserialize_with = "flag")]
-        join_before_host: Option<bool>,
-    }
-    #[derive(Deserialize)]
-    struct Answer {
-        #[serde(default, deserialize_with = "text")]
-        id: Option<String>,
-        #[serde(default, deserialize_with = "text")]
-        host_id: Option<String>,
-        #[serde(default, deserialize_with = "text")]
-        host_email: Option<String>,
-        #[serde(default, deserialize_with = "text")]
-        status: Option<String>,
-        #[serde(default)]
-        settings: Option<Held>,
-    }
-    let answer: Answer = parse("a meeting", body)?;
-    let id = answer.id.as_deref().and_then(|id| MeetingId::parse(id).ok());
-    if id != Some(asked) {
+    let mut answer = Row(object("a meeting", body)?);
+    if answer.text("id").and_then(|id| MeetingId::parse(&id).ok()) != Some(asked) {
         return Err(ZoomError::Unreadable("the meeting is not the one that was asked for".to_owned()));
     }
-    let held = answer.settings.unwrap_or_default();
+    let held = match answer.0.remove("settings") {
+        Some(Value::Object(settings)) => Row(settings),
+        Some(Value::Null) | None => Row(Object::new()),
+        Some(_) => return Err(strange("a meeting", " at settings")),
+    };
     Ok(Meeting {
         id: asked,
-        host_id: answer.host_id.and_then(|id| UserId::parse(&id).ok()),
-        host_email: answer.host_email.and_then(|email| Email::parse(email.trim()).ok()),
-        status: match answer.status.unwrap_or_default().to_ascii_lowercase().as_str() {
+        host_id: answer.user_id("host_id"),
+        host_email: answer.email("host_email"),
+        status: match answer.text("status").unwrap_or_default().to_ascii_lowercase().as_str() {
             "waiting" => MeetingStatus::Waiting,
             "started" => MeetingStatus::Started,
             _ => MeetingStatus::Unknown,
         },
-        settings: MeetingSettings { waiting_room: held.waiting_room, join_before_host: held.join_before_host },
-    })
-}
-
-/// The error says where, and not what: the body may name people.
-fn parse<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, ZoomError> {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let place = match error.path().to_string() {
-            place if place == "." => String::new(),
-            place => format!(" at {place}"),
-        };
-        let inner = error.inner().to_string();
-        // Of serde's sentences, this alone holds no value from the body.
-        let field = inner.starts_with("missing field").then(|| inner.split(" at line").next().unwrap_or_default());
-        let fault = field.unwrap_or("is not what Zoom documents");
-        ZoomError::Unreadable(format!("{what}: {fault}{place}"))
-    })
-}
-
-fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    Ok(match Value::deserialize(from)? {
-        Value::String(text) => Some(text),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    })
-}
-
-fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
-    Ok(match Value::deserialize(from)? {
-        Value::String(text) => text.trim().parse().ok(),
-        Value::Number(number) => number.as_i64(),
-        _ => None,
-    })
-}
-
-fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
-    Ok(match Value::deserialize(from)? {
-        Value::Bool(flag) => Some(flag),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
+        settings: MeetingSettings {
+            waiting_room: held.flag("waiting_room"),
+            join_before_host: held.flag("join_before_host"),
+        },
+        all_settings: held.0,
     })
 }
 
@@ -194,18 +210,20 @@ mod tests {
                     email: Some(email("jill@example.com")),
                     kind: Some(2),
                     status: Status::Active,
+                    ..User::default()
                 },
             ),
             (
                 r#"{"id":42,"type":"1","status":"PENDING","email":null}"#,
-                User { id: Some(id("42")), email: None, kind: Some(1), status: Status::Pending },
+                User { id: Some(id("42")), email: None, kind: Some(1), status: Status::Pending, ..User::default() },
             ),
             (
                 r#"{"email":"a@b.c","type":true,"status":"frozen","id":""}"#,
-                User { id: None, email: Some(email("a@b.c")), kind: None, status: Status::Unknown },
+                User { id: None, email: Some(email("a@b.c")), kind: None, status: Status::Unknown, ..User::default() },
             ),
         ] {
-            assert_eq!(user(body.as_bytes()), Ok(expected), "{body}");
+            let whole = object("", body.as_bytes()).unwrap();
+            assert_eq!(user(body.as_bytes()), Ok(User { whole, ..expected }), "{body}");
         }
     }
 
@@ -241,7 +259,10 @@ mod tests {
     fn a_pending_row_has_no_id_and_the_status_that_was_asked_for() {
         let body = br#"{"users":[{"email":"a@b.c","type":1}],"next_page_token":"","total_records":"7"}"#;
         let page = users(Status::Pending, body).unwrap();
-        let row = User { id: None, email: Some(email("a@b.c")), kind: Some(1), status: Status::Pending };
+        let whole = page.users[0].whole.clone();
+        assert_eq!(Value::Object(whole.clone()), serde_json::json!({ "email": "a@b.c", "type": 1 }), "nothing is lost");
+        let (email, status) = (Some(email("a@b.c")), Status::Pending);
+        let row = User { email, kind: Some(1), status, whole, ..User::default() };
         assert_eq!(page, UserPage { users: vec![row], next: None, total: Some(7) });
     }
 
@@ -251,6 +272,33 @@ mod tests {
         assert_eq!(schedulers(br#"{"schedulers":[]}"#), Ok(Vec::new()));
         let rows = assistants(br#"{"assistants":[{"id":7,"email":"a@b.c"}]}"#).unwrap();
         assert_eq!(rows, [Assistant { id: Some(id("7")), email: Some(email("a@b.c")) }]);
+    }
+
+    #[test]
+    fn a_role_is_known_by_its_id_or_its_name() {
+        for (fields, expected) in [
+            (r#""role_id":"0""#, Some(Role::Owner)),
+            (r#""role_id":1"#, Some(Role::Admin)),
+            (r#""role_id":"2","role_name":"Admin""#, Some(Role::Other)),
+            (r#""role_name":"owner""#, Some(Role::Owner)),
+            (r#""role_name":"Registrar""#, Some(Role::Other)),
+            (r#""dept":"""#, None),
+        ] {
+            assert_eq!(user(format!(r#"{{"id":"u",{fields}}}"#).as_bytes()).unwrap().role, expected, "{fields}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_names_nothing_is_an_error_and_not_skipped() {
+        for strange in [r#"{"groups":[{"name":"a"}]}"#, r#"{"groups":[7]}"#, r#"{"groups":{}}"#, "{}"] {
+            assert!(groups(strange.as_bytes()).is_err(), "{strange}");
+        }
+        assert!(meetings(br#"{"meetings":[{"id":"x"}]}"#).is_err());
+        assert!(failed_deliveries(br#"{"webhook_logs":[{}]}"#).is_err());
+        let page =
+            groups(br#"{"groups":[{"id":"g","name":"Staff","total_members":3}],"next_page_token":"n"}"#).unwrap();
+        let group = Group { id: GroupId::parse("g").unwrap(), name: "Staff".to_owned(), members: Some(3) };
+        assert_eq!(page, Listed { rows: vec![group], next: Some("n".to_owned()), total: None });
     }
 
     #[test]

@@ -5,12 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use serde_json::{Value, json};
 
 use super::endpoint::Endpoint;
 use super::errors::{Failure, classify};
 use super::limits::{Limits, Turn};
-use super::port::{Assistant, Meeting, Page, Scheduler, Status, User, UserPage, Zoom, ZoomError};
+use super::port::{
+    Assistant, Edit, FailedDelivery, Group, Listed, Meeting, MeetingRow, Member, Object, Page, Scheduler, Status, User,
+    UserPage, Zoom, ZoomError,
+};
+use super::request::Request;
 use super::settings::{Settings, SettingsError};
 use super::stats::ZoomStats;
 use super::token::{Credentials, Token, Tokens};
@@ -20,13 +23,10 @@ use crate::account::QuotaUse;
 use crate::account::{Account, UserKey};
 use crate::audit::Call;
 use crate::chance::Chance;
-use crate::clock::{Clock, Stopwatch, lock};
-use crate::ids::{AccountId, MeetingId};
+use crate::clock::{Clock, Stopwatch, Timestamp, lock};
+use crate::ids::{AccountId, GroupId, MarketplaceId, MeetingId};
 use crate::job::Intent;
-use crate::rules::MeetingSettings;
 
-/// The most rows of a page: the specification says 2000, accounts were seen to answer 300.
-const PAGE_SIZE_MAX: u32 = 300;
 /// A token that is older may lack scopes that the app was given since, so that a new one is worth a try.
 const SCOPES_SETTLE: Duration = Duration::from_secs(60);
 
@@ -131,31 +131,6 @@ pub struct Handle {
     calls: Mutex<Vec<Call>>,
 }
 
-/// What is sent.
-#[derive(Debug)]
-struct Request {
-    endpoint: Endpoint,
-    /// Below the base, escaped, with the query.
-    path: String,
-    body: Option<Value>,
-}
-
-impl Request {
-    fn new(endpoint: Endpoint, id: &str) -> Self {
-        Self { endpoint, path: endpoint.path(id), body: None }
-    }
-
-    fn with_query(mut self, pairs: &[(&str, &str)]) -> Self {
-        self.path = format!("{}?{}", self.path, paths::query(pairs));
-        self
-    }
-
-    fn with_body(mut self, body: Value) -> Self {
-        self.body = Some(body);
-        self
-    }
-}
-
 impl Handle {
     /// Does a call, with a new token and once more where the token is not taken. Ends within
     /// [`Settings::call_longest`], so that a lease can outlast it.
@@ -239,13 +214,6 @@ impl Handle {
     async fn get(&self, request: Request) -> Result<Vec<u8>, ZoomError> {
         self.call(request).await?.body
     }
-
-    /// The status says that it was done; whether it was, reading back shows. So the body does not matter.
-    async fn change(&self, _intent: &Intent, request: Request) -> Result<(), ZoomError> {
-        self.call(request).await?;
-        crate::breakpoint::reached("zoom-changed");
-        Ok(())
-    }
 }
 
 impl Inner {
@@ -289,7 +257,7 @@ impl Inner {
 #[async_trait::async_trait]
 impl Zoom for Handle {
     async fn user(&self, user: &UserKey) -> Result<User, ZoomError> {
-        answers::user(&self.get(Request::new(Endpoint::GetUser, user.as_str())).await?)
+        answers::user(&self.get(Request::new(Endpoint::GetUser, &[user.as_str()])).await?)
     }
 
     async fn users(&self, status: Status, page: Page) -> Result<UserPage, ZoomError> {
@@ -299,39 +267,66 @@ impl Zoom for Handle {
             Status::Pending => "pending",
             Status::Unknown => return Err(ZoomError::unsent("users cannot be listed by an unknown status")),
         };
-        let size = if page.size == 0 { PAGE_SIZE_MAX } else { page.size.min(PAGE_SIZE_MAX) }.to_string();
-        let mut pairs = vec![("status", word), ("page_size", &size)];
-        if let Some(token) = page.token.as_deref().filter(|token| !token.is_empty()) {
-            pairs.push(("next_page_token", token));
-        }
-        let request = Request::new(Endpoint::ListUsers, "").with_query(&pairs);
+        let request = Request::new(Endpoint::ListUsers, &[]).with_page(&[("status", word)], &page);
         answers::users(status, &self.get(request).await?)
     }
 
     async fn assistants(&self, of: &UserKey) -> Result<Vec<Assistant>, ZoomError> {
-        answers::assistants(&self.get(Request::new(Endpoint::ListAssistants, of.as_str())).await?)
+        answers::assistants(&self.get(Request::new(Endpoint::ListAssistants, &[of.as_str()])).await?)
     }
 
     async fn schedulers(&self, of: &UserKey) -> Result<Vec<Scheduler>, ZoomError> {
-        answers::schedulers(&self.get(Request::new(Endpoint::ListSchedulers, of.as_str())).await?)
+        answers::schedulers(&self.get(Request::new(Endpoint::ListSchedulers, &[of.as_str()])).await?)
     }
 
-    async fn add_assistant(&self, intent: &Intent, of: &UserKey, who: &UserKey) -> Result<(), ZoomError> {
-        let who = match who {
-            UserKey::Id(id) => json!({ "id": id.as_str() }),
-            UserKey::Email(email) => json!({ "email": email.as_str() }),
-        };
-        let request = Request::new(Endpoint::AddAssistant, of.as_str()).with_body(json!({ "assistants": [who] }));
-        self.change(intent, request).await
+    async fn user_settings(&self, of: &UserKey) -> Result<Object, ZoomError> {
+        let request = Request::new(Endpoint::GetUserSettings, &[of.as_str()]);
+        answers::object("a user's settings", &self.get(request).await?)
+    }
+
+    async fn account_settings(&self) -> Result<Object, ZoomError> {
+        let request = Request::new(Endpoint::GetAccountSettings, &[]);
+        answers::object("the account's settings", &self.get(request).await?)
+    }
+
+    async fn groups(&self, page: Page) -> Result<Listed<Group>, ZoomError> {
+        let request = Request::new(Endpoint::ListGroups, &[]).with_page(&[], &page);
+        answers::groups(&self.get(request).await?)
+    }
+
+    async fn group_members(&self, group: &GroupId, page: Page) -> Result<Listed<Member>, ZoomError> {
+        let request = Request::new(Endpoint::ListGroupMembers, &[group.as_str()]).with_page(&[], &page);
+        answers::members(&self.get(request).await?)
     }
 
     async fn meeting(&self, id: MeetingId) -> Result<Meeting, ZoomError> {
-        answers::meeting(id, &self.get(Request::new(Endpoint::GetMeeting, &id.to_string())).await?)
+        answers::meeting(id, &self.get(Request::new(Endpoint::GetMeeting, &[&id.to_string()])).await?)
     }
 
-    async fn set_meeting(&self, intent: &Intent, id: MeetingId, to: MeetingSettings) -> Result<(), ZoomError> {
-        let request = Request::new(Endpoint::UpdateMeeting, &id.to_string()).with_body(json!({ "settings": to }));
-        self.change(intent, request).await
+    async fn meetings(&self, of: &UserKey, page: Page) -> Result<Listed<MeetingRow>, ZoomError> {
+        let request = Request::new(Endpoint::ListMeetings, &[of.as_str()]).with_page(&[("type", "upcoming")], &page);
+        answers::meetings(&self.get(request).await?)
+    }
+
+    async fn failed_deliveries(
+        &self,
+        app: &MarketplaceId,
+        (from, to): (Timestamp, Timestamp),
+        page: Page,
+    ) -> Result<Listed<FailedDelivery>, ZoomError> {
+        let (from, to) = (from.to_string(), to.to_string());
+        // Of the types 1 (all), 2 (failed) and 3 (successful).
+        let pairs = [("from", from.as_str()), ("to", to.as_str()), ("type", "2")];
+        let request = Request::new(Endpoint::ListWebhookLogs, &[app.as_str()]).with_page(&pairs, &page);
+        answers::failed_deliveries(&self.get(request).await?)
+    }
+
+    /// The status says that it was done; whether it was, reading back shows. So the body does not matter.
+    async fn change(&self, _intent: &Intent, edit: Edit) -> Result<(), ZoomError> {
+        let request = Request::of(&edit).ok_or_else(|| ZoomError::unsent("no one call can make this change"))?;
+        self.call(request).await?;
+        crate::breakpoint::reached("zoom-changed");
+        Ok(())
     }
 
     fn calls(&self) -> Vec<Call> {

@@ -17,8 +17,19 @@ pub enum Endpoint {
     ListAssistants,
     ListSchedulers,
     AddAssistant,
+    RemoveAssistant,
+    UpdateUser,
+    GetUserSettings,
+    UpdateUserSettings,
+    GetAccountSettings,
+    ListGroups,
+    ListGroupMembers,
+    AddGroupMembers,
+    RemoveGroupMember,
+    ListMeetings,
     GetMeeting,
     UpdateMeeting,
+    ListWebhookLogs,
 }
 
 /// The scopes of a call: an app has either granular or classic ones, and one of the two is enough.
@@ -31,8 +42,12 @@ pub struct Scopes {
 impl Scopes {
     /// Whether a token with these scopes may make the call for any user of its account.
     pub fn is_granted_by(&self, granted: &BTreeSet<String>) -> bool {
-        // Zoom lists `user:write:admin` beside `user:read:admin` for every read of users.
-        let wider = if self.classic == "user:read:admin" { "user:write:admin" } else { self.classic };
+        // Zoom lists the classic scope to write beside the one to read for every read of users and of groups [D].
+        let wider = match self.classic {
+            "user:read:admin" => "user:write:admin",
+            "group:read:admin" => "group:write:admin",
+            same => same,
+        };
         let master = |scope: &str| scope.strip_suffix(":admin").map(|stem| format!("{stem}:master"));
         [self.granular, self.classic, wider]
             .into_iter()
@@ -41,41 +56,77 @@ impl Scopes {
 }
 
 impl Endpoint {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 18] = [
         Self::GetUser,
         Self::ListUsers,
         Self::ListAssistants,
         Self::ListSchedulers,
         Self::AddAssistant,
+        Self::RemoveAssistant,
+        Self::UpdateUser,
+        Self::GetUserSettings,
+        Self::UpdateUserSettings,
+        Self::GetAccountSettings,
+        Self::ListGroups,
+        Self::ListGroupMembers,
+        Self::AddGroupMembers,
+        Self::RemoveGroupMember,
+        Self::ListMeetings,
         Self::GetMeeting,
         Self::UpdateMeeting,
+        Self::ListWebhookLogs,
     ];
 
     pub fn method(self) -> Method {
         match self {
-            Self::GetUser | Self::ListUsers | Self::ListAssistants | Self::ListSchedulers | Self::GetMeeting => {
-                Method::GET
-            }
-            Self::AddAssistant => Method::POST,
-            Self::UpdateMeeting => Method::PATCH,
+            Self::AddAssistant | Self::AddGroupMembers => Method::POST,
+            Self::UpdateUser | Self::UpdateUserSettings | Self::UpdateMeeting => Method::PATCH,
+            Self::RemoveAssistant | Self::RemoveGroupMember => Method::DELETE,
+            _ => Method::GET,
         }
     }
 
-    /// The path below the API's base; `{id}` stands for what the call is about.
+    /// The path below the API's base; each `{id}` stands for one id of what the call is about.
     pub const fn template(self) -> &'static str {
         match self {
-            Self::GetUser => "/users/{id}",
+            Self::GetUser | Self::UpdateUser => "/users/{id}",
             Self::ListUsers => "/users",
             Self::ListAssistants | Self::AddAssistant => "/users/{id}/assistants",
+            Self::RemoveAssistant => "/users/{id}/assistants/{id}",
             Self::ListSchedulers => "/users/{id}/schedulers",
+            Self::GetUserSettings | Self::UpdateUserSettings => "/users/{id}/settings",
+            // `me` is the account of the token here, whatever kind of app it is [M]; it never is a user.
+            Self::GetAccountSettings => "/accounts/me/settings",
+            Self::ListGroups => "/groups",
+            Self::ListGroupMembers | Self::AddGroupMembers => "/groups/{id}/members",
+            Self::RemoveGroupMember => "/groups/{id}/members/{id}",
+            Self::ListMeetings => "/users/{id}/meetings",
             Self::GetMeeting | Self::UpdateMeeting => "/meetings/{id}",
+            Self::ListWebhookLogs => "/marketplace/apps/{id}/webhook_logs",
         }
     }
 
+    /// Zoom's label \[D], but for the settings of an account \[M].
     pub const fn category(self) -> Category {
         match self {
-            Self::GetUser | Self::GetMeeting | Self::UpdateMeeting => Category::Light,
-            Self::ListUsers | Self::ListAssistants | Self::ListSchedulers | Self::AddAssistant => Category::Medium,
+            Self::GetUser
+            | Self::UpdateUser
+            | Self::RemoveAssistant
+            | Self::RemoveGroupMember
+            | Self::GetMeeting
+            | Self::UpdateMeeting => Category::Light,
+            Self::ListUsers
+            | Self::ListAssistants
+            | Self::ListSchedulers
+            | Self::AddAssistant
+            | Self::GetUserSettings
+            | Self::UpdateUserSettings
+            | Self::GetAccountSettings
+            | Self::ListGroups
+            | Self::ListGroupMembers
+            | Self::AddGroupMembers
+            | Self::ListMeetings
+            | Self::ListWebhookLogs => Category::Medium,
         }
     }
 
@@ -86,27 +137,51 @@ impl Endpoint {
             Self::ListAssistants => ("user:read:list_assistants:admin", "user:read:admin"),
             Self::ListSchedulers => ("user:read:list_schedulers:admin", "user:read:admin"),
             Self::AddAssistant => ("user:write:assistant:admin", "user:write:admin"),
+            Self::RemoveAssistant => ("user:delete:assistant:admin", "user:write:admin"),
+            Self::UpdateUser => ("user:update:user:admin", "user:write:admin"),
+            Self::GetUserSettings => ("user:read:settings:admin", "user:read:admin"),
+            Self::UpdateUserSettings => ("user:update:settings:admin", "user:write:admin"),
+            // From memory [M].
+            Self::GetAccountSettings => ("account:read:settings:admin", "account:read:admin"),
+            Self::ListGroups => ("group:read:list_groups:admin", "group:read:admin"),
+            Self::ListGroupMembers => ("group:read:list_members:admin", "group:read:admin"),
+            Self::AddGroupMembers => ("group:write:member:admin", "group:write:admin"),
+            Self::RemoveGroupMember => ("group:delete:member:admin", "group:write:admin"),
+            Self::ListMeetings => ("meeting:read:list_meetings:admin", "meeting:read:admin"),
             Self::GetMeeting => ("meeting:read:meeting:admin", "meeting:read:admin"),
             Self::UpdateMeeting => ("meeting:update:meeting:admin", "meeting:write:admin"),
+            // The only name that is documented for it; a granular one is not known.
+            Self::ListWebhookLogs => ("marketplace_app:read:admin", "marketplace_app:read:admin"),
         };
         Scopes { granular, classic }
     }
 
     /// Whether the call changes something at Zoom, so that it needs an intent.
     pub const fn is_change(self) -> bool {
-        matches!(self, Self::AddAssistant | Self::UpdateMeeting)
+        matches!(
+            self,
+            Self::AddAssistant
+                | Self::RemoveAssistant
+                | Self::UpdateUser
+                | Self::UpdateUserSettings
+                | Self::AddGroupMembers
+                | Self::RemoveGroupMember
+                | Self::UpdateMeeting
+        )
     }
 
     pub(super) const fn is_about_meeting(self) -> bool {
         matches!(self, Self::GetMeeting | Self::UpdateMeeting)
     }
 
-    /// The path of one call, with `id` escaped so that it is one segment whatever it holds.
-    pub(super) fn path(self, id: &str) -> String {
-        match self.template().split_once("{id}") {
-            Some((before, after)) => format!("{before}{}{after}", paths::segment(id)),
-            None => self.template().to_owned(),
-        }
+    /// The path of one call, with each id escaped so that it is one segment whatever it holds.
+    pub(super) fn path(self, ids: &[&str]) -> String {
+        let mut ids = ids.iter();
+        let parts = self.template().split('/').map(|part| match part {
+            "{id}" => ids.next().map(|id| paths::segment(id)).unwrap_or_default(),
+            fixed => fixed.to_owned(),
+        });
+        parts.collect::<Vec<_>>().join("/")
     }
 }
 

@@ -133,6 +133,11 @@ pub(super) fn classify(
         let is_sure = said.code == 124 || words.any(&["access token"]);
         return Failure::Token { said: said.shown(), is_sure };
     }
+    // Seats of licences. Before the words, since they speak of licensed users as well. That licences were moved too often
+    // is no such, and has no code that is known.
+    if matches!(said.code, 2033 | 2034 | 2038 | 3412) {
+        return Failure::Other(ZoomError::NoSeats { code: said.code, message: said.message });
+    }
     if let Some(error) = by_words(endpoint, &said, &words) {
         return Failure::Other(error);
     }
@@ -177,7 +182,7 @@ fn by_words(endpoint: Endpoint, said: &Said, words: &Words) -> Option<ZoomError>
 fn by_code(endpoint: Endpoint, status: u16, said: Said) -> ZoomError {
     let locked = said.message.to_lowercase().contains("locked");
     match (status, said.code) {
-        (_, 1001 | 1010 | 1120 | 3001) => ZoomError::NotFound(said.message),
+        (_, 1001 | 1010 | 1120 | 3001 | 4130) => ZoomError::NotFound(said.message),
         (_, 1000) if !locked && !endpoint.is_about_meeting() => ZoomError::Pending(said.message),
         (_, 3002) => ZoomError::InProgress,
         // "This API endpoint is not recognized": nothing is missing but the path.
@@ -232,6 +237,7 @@ mod tests {
         Oneself,
         Unlicensed,
         Full,
+        NoSeats,
         InProgress,
         Pending,
         Refused,
@@ -250,6 +256,7 @@ mod tests {
                 E::Oneself => Class::Oneself,
                 E::Unlicensed(_) => Class::Unlicensed,
                 E::Full(_) => Class::Full,
+                E::NoSeats { .. } => Class::NoSeats,
                 E::InProgress => Class::InProgress,
                 E::Pending(_) => Class::Pending,
                 E::Refused { .. } => Class::Refused,
@@ -263,6 +270,9 @@ mod tests {
     const USER: Endpoint = Endpoint::GetUser;
     const ADD: Endpoint = Endpoint::AddAssistant;
     const MEET: Endpoint = Endpoint::UpdateMeeting;
+    const SET: Endpoint = Endpoint::UpdateUser;
+    const JOIN: Endpoint = Endpoint::AddGroupMembers;
+    const DROP: Endpoint = Endpoint::RemoveAssistant;
 
     /// The error table of the facts page, row by row, in every wording that is known.
     const TABLE: &[Row] = &[
@@ -378,10 +388,28 @@ mod tests {
         ("locked", USER, 400, 1000, "The setting is locked by the admin.", Class::Refused),
         ("email in use", USER, 409, 1005, "Email a@b.c has already been used", Class::Refused),
         ("active elsewhere", USER, 400, 1009, "The user already holds an active account", Class::Refused),
-        ("seats", USER, 400, 3412, "You have reached the seat limit.", Class::Refused),
+        ("seats", SET, 400, 3412, "You have reached the seat limit.", Class::NoSeats),
+        (
+            "seats, of licensed users",
+            SET,
+            400,
+            3412,
+            "The maximum number of licensed users is reached.",
+            Class::NoSeats,
+        ),
+        ("seats, older code", SET, 400, 2033, "You can not add more paid users.", Class::NoSeats),
+        ("seats, of an add-on", SET, 400, 2034, "", Class::NoSeats),
+        ("seats, of rooms", SET, 400, 2038, "", Class::NoSeats),
+        ("group missing", JOIN, 400, 4130, "Group does not exist: abc.", Class::NotFound),
+        ("group missing as 404", JOIN, 404, 4130, "Group does not exist: abc.", Class::NotFound),
+        ("group's name taken", JOIN, 400, 4100, "The group name already exists.", Class::Refused),
+        ("members refused", JOIN, 400, 300, "Validation Failed. (members: at most 30 items)", Class::Refused),
+        ("pending user's settings", SET, 400, 1000, "Can not access pending user settings.", Class::Pending),
+        ("member unknown", JOIN, 404, 1001, "User does not exist: abc.", Class::NotFound),
+        ("take-back of nobody", DROP, 404, 1001, "User does not exist: abc.", Class::NotFound),
         (
             "licence shuffling frozen",
-            USER,
+            SET,
             400,
             200,
             "You have exceeded the limit of license assignments for your account.",

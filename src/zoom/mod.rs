@@ -14,6 +14,7 @@ mod limits;
 mod observe;
 mod paths;
 mod port;
+mod request;
 mod settings;
 mod stats;
 mod throttled;
@@ -27,7 +28,10 @@ pub use client::{AccountClient, ClientError, Handle, ZoomClients};
 pub use endpoint::{Endpoint, Scopes};
 pub use observe::Observed;
 pub use paths::{meeting_uuid, segment};
-pub use port::{Assistant, Category, Meeting, MeetingStatus, Page, Scheduler, Status, User, UserPage, Zoom, ZoomError};
+pub use port::{
+    Assistant, Category, Edit, FailedDelivery, GROUP_MEMBERS_AT_ONCE, Group, Listed, Meeting, MeetingRow,
+    MeetingStatus, Member, Object, Page, Role, Scheduler, Status, User, UserPage, Zoom, ZoomError,
+};
 pub use settings::{Settings, SettingsError};
 pub use stats::{StatsNow, ZoomStats};
 pub use token::Credentials;

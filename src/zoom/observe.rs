@@ -1,11 +1,14 @@
 //! Zoom for looking only.
 
-use super::port::{Assistant, Meeting, Page, Scheduler, Status, User, UserPage, Zoom, ZoomError};
+use super::port::{
+    Assistant, Edit, FailedDelivery, Group, Listed, Meeting, MeetingRow, Member, Object, Page, Scheduler, Status, User,
+    UserPage, Zoom, ZoomError,
+};
 use crate::account::UserKey;
 use crate::audit::Call;
-use crate::ids::MeetingId;
+use crate::clock::Timestamp;
+use crate::ids::{GroupId, MarketplaceId, MeetingId};
 use crate::job::Intent;
-use crate::rules::MeetingSettings;
 
 /// Reads through, and refuses whatever would change something at Zoom with [`ZoomError::read_only`].
 #[derive(Debug)]
@@ -35,15 +38,40 @@ impl<Z: Zoom> Zoom for Observed<Z> {
         self.0.schedulers(of).await
     }
 
-    async fn add_assistant(&self, _intent: &Intent, _of: &UserKey, _who: &UserKey) -> Result<(), ZoomError> {
-        Err(ZoomError::read_only())
+    async fn user_settings(&self, of: &UserKey) -> Result<Object, ZoomError> {
+        self.0.user_settings(of).await
+    }
+
+    async fn account_settings(&self) -> Result<Object, ZoomError> {
+        self.0.account_settings().await
+    }
+
+    async fn groups(&self, page: Page) -> Result<Listed<Group>, ZoomError> {
+        self.0.groups(page).await
+    }
+
+    async fn group_members(&self, group: &GroupId, page: Page) -> Result<Listed<Member>, ZoomError> {
+        self.0.group_members(group, page).await
     }
 
     async fn meeting(&self, id: MeetingId) -> Result<Meeting, ZoomError> {
         self.0.meeting(id).await
     }
 
-    async fn set_meeting(&self, _intent: &Intent, _id: MeetingId, _to: MeetingSettings) -> Result<(), ZoomError> {
+    async fn meetings(&self, of: &UserKey, page: Page) -> Result<Listed<MeetingRow>, ZoomError> {
+        self.0.meetings(of, page).await
+    }
+
+    async fn failed_deliveries(
+        &self,
+        app: &MarketplaceId,
+        between: (Timestamp, Timestamp),
+        page: Page,
+    ) -> Result<Listed<FailedDelivery>, ZoomError> {
+        self.0.failed_deliveries(app, between, page).await
+    }
+
+    async fn change(&self, _intent: &Intent, _edit: Edit) -> Result<(), ZoomError> {
         Err(ZoomError::read_only())
     }
 

@@ -77,7 +77,7 @@ mod tests {
     fn an_id_is_one_segment_of_the_address_as_parsed() {
         for base in ["https://api.zoom.us/v2", "http://127.0.0.1:9", "http://127.0.0.1:9/a/b/"] {
             for id in HOSTILE {
-                let url = below(base, &Endpoint::ListAssistants.path(id)).unwrap();
+                let url = below(base, &Endpoint::ListAssistants.path(&[id])).unwrap();
                 let base = Url::parse(base).unwrap();
                 let depth = base.path().trim_end_matches('/').split('/').count();
                 let segments: Vec<&str> = url.path().split('/').skip(depth).collect();
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(segment("a+b/../c@d.example"), "a%2Bb%2F..%2Fc%40d.example");
         assert_eq!(segment("jürgen@example.com"), "j%C3%BCrgen%40example.com");
         let key: UserKey = "../../oauth/token?x=#@y".parse().unwrap();
-        let url = below("https://api.zoom.us/v2", &Endpoint::GetUser.path(key.as_str())).unwrap();
+        let url = below("https://api.zoom.us/v2", &Endpoint::GetUser.path(&[key.as_str()])).unwrap();
         assert_eq!(url.path(), "/v2/users/..%2F..%2Foauth%2Ftoken%3Fx%3D%23%40y");
     }
 

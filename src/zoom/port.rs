@@ -5,9 +5,12 @@ use std::fmt;
 use crate::account::UserKey;
 use crate::audit::Call;
 use crate::clock::Timestamp;
-use crate::ids::{Email, MeetingId, UserId};
+use crate::ids::{Email, GroupId, MarketplaceId, MeetingId, UserId};
 use crate::job::Intent;
-use crate::rules::MeetingSettings;
+use crate::rules::{Leaves, MeetingSettings};
+
+/// A JSON object as Zoom states it.
+pub type Object = serde_json::Map<String, serde_json::Value>;
 
 /// Rate-limit categories of Zoom, per account and shared by all its apps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,17 +31,26 @@ impl Category {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Status {
     Active,
     Inactive,
     Pending,
     /// A word that is not documented.
+    #[default]
     Unknown,
 }
 
-/// A user, as far as rules look at one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a user may do in the account. Other roles are made by each account for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Owner,
+    Admin,
+    Other,
+}
+
+/// A user: what rules look at most, parsed, and everything else as Zoom states it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct User {
     /// Missing for some pending users.
     pub id: Option<UserId>,
@@ -46,6 +58,10 @@ pub struct User {
     /// 1 Basic, 2 Licensed, 3 On-prem; others exist (4, 99), and more may come.
     pub kind: Option<i64>,
     pub status: Status,
+    /// None where Zoom does not say: a list gives the role's id, and reading one user its name as well \[D].
+    pub role: Option<Role>,
+    /// The whole object. It names a person and may hold secrets (`host_key`): it belongs in no log.
+    pub whole: Object,
 }
 
 impl User {
@@ -83,6 +99,47 @@ pub struct Meeting {
     pub status: MeetingStatus,
     /// The settings that rules know, as Zoom states them; none where Zoom does not say.
     pub settings: MeetingSettings,
+    /// All of them (`alternative_hosts`, `auto_recording` and so on), to compare [`Leaves`] with.
+    pub all_settings: Object,
+}
+
+/// One row of a user's meetings: the settings need a call of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeetingRow {
+    pub id: MeetingId,
+    pub host_id: Option<UserId>,
+    /// 2 scheduled, 3 recurring without a time, 8 recurring; instant ones are not listed \[D].
+    pub kind: Option<i64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    pub id: GroupId,
+    pub name: String,
+    /// As Zoom counts them; none where it does not say.
+    pub members: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Missing for a pending user, as in the list of users \[I].
+    pub id: Option<UserId>,
+    pub email: Option<Email>,
+}
+
+/// A webhook that Zoom could not deliver, as its log of the last seven days states it. A try that failed and a later one
+/// that did not are two rows with one request id \[D].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedDelivery {
+    pub event: String,
+    /// Stays the same when Zoom tries again \[D].
+    pub request_id: Option<String>,
+    /// 0 for the first try, up to 3.
+    pub retry: Option<i64>,
+    /// The body that was sent, which is what the signature is over. It names people: it belongs in no log.
+    pub body: Option<String>,
+    /// The whole row, with `request_headers`, `date_time` and `failed_reason_type`.
+    pub whole: Object,
 }
 
 /// Which page of a listing.
@@ -98,6 +155,53 @@ pub struct UserPage {
     pub next: Option<String>,
     pub total: Option<u64>,
 }
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed<T> {
+    pub rows: Vec<T>,
+    pub next: Option<String>,
+    pub total: Option<u64>,
+}
+
+/// One change at Zoom. All of them are idempotent: what is as wanted already stays so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Edit {
+    AddAssistant {
+        of: UserKey,
+        who: UserKey,
+    },
+    RemoveAssistant {
+        of: UserKey,
+        who: UserKey,
+    },
+    /// The licence: 1 Basic, 2 Licensed.
+    SetUserKind {
+        of: UserKey,
+        kind: i64,
+    },
+    /// Feature flags are leaves of the branch `feature`.
+    SetUserSettings {
+        of: UserKey,
+        to: Leaves,
+    },
+    /// [`GROUP_MEMBERS_AT_ONCE`] at most.
+    AddToGroup {
+        group: GroupId,
+        who: Vec<UserKey>,
+    },
+    RemoveFromGroup {
+        group: GroupId,
+        who: UserId,
+    },
+    SetMeeting {
+        id: MeetingId,
+        to: Leaves,
+    },
+}
+
+/// How many members one call can add \[D: the specification's `maxItems`].
+pub const GROUP_MEMBERS_AT_ONCE: usize = 30;
 
 /// Why Zoom did not do what it was asked: the error table of the facts page, as a decision.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -128,6 +232,9 @@ pub enum ZoomError {
     /// The list of assistants is full.
     #[error("the list is full: {0}")]
     Full(String),
+    /// The account has no licence left to give.
+    #[error("no licence is left: code {code}, {message}")]
+    NoSeats { code: i64, message: String },
     /// The meeting is running.
     #[error("the meeting is in progress")]
     InProgress,
@@ -163,11 +270,37 @@ impl ZoomError {
 pub trait Zoom: fmt::Debug + Send + Sync {
     async fn user(&self, user: &UserKey) -> Result<User, ZoomError>;
     async fn users(&self, status: Status, page: Page) -> Result<UserPage, ZoomError>;
+    /// All of them: 30 at most, in one answer \[D].
     async fn assistants(&self, of: &UserKey) -> Result<Vec<Assistant>, ZoomError>;
+    /// Everybody for whom the user may schedule, in one answer: no paging is documented, nor how long the list may get
+    /// \[D]. It may be cut short, so that who is on it is sure, and who is not has to be asked for.
     async fn schedulers(&self, of: &UserKey) -> Result<Vec<Scheduler>, ZoomError>;
-    async fn add_assistant(&self, intent: &Intent, of: &UserKey, who: &UserKey) -> Result<(), ZoomError>;
+    async fn user_settings(&self, of: &UserKey) -> Result<Object, ZoomError>;
+    /// The settings of the account: `in_meeting.co_host` says whether an assistant can be an alternative host \[D, M].
+    async fn account_settings(&self) -> Result<Object, ZoomError>;
+    async fn groups(&self, page: Page) -> Result<Listed<Group>, ZoomError>;
+    async fn group_members(&self, group: &GroupId, page: Page) -> Result<Listed<Member>, ZoomError>;
     async fn meeting(&self, id: MeetingId) -> Result<Meeting, ZoomError>;
-    async fn set_meeting(&self, intent: &Intent, id: MeetingId, to: MeetingSettings) -> Result<(), ZoomError>;
+    /// A host's upcoming meetings: those of the next six months, and none that are instant \[D].
+    async fn meetings(&self, of: &UserKey, page: Page) -> Result<Listed<MeetingRow>, ZoomError>;
+    /// Deliveries that failed between two moments of the last seven days.
+    async fn failed_deliveries(
+        &self,
+        app: &MarketplaceId,
+        between: (Timestamp, Timestamp),
+        page: Page,
+    ) -> Result<Listed<FailedDelivery>, ZoomError>;
+    /// Makes one change. Success says that Zoom took it; whether it has an effect, only reading back shows: what is set for
+    /// a pending user is answered with success and not done \[C `SailPoint`].
+    async fn change(&self, intent: &Intent, edit: Edit) -> Result<(), ZoomError>;
     /// The calls made through this handle so far, oldest first, for the audit log.
     fn calls(&self) -> Vec<Call>;
+
+    async fn add_assistant(&self, intent: &Intent, of: &UserKey, who: &UserKey) -> Result<(), ZoomError> {
+        self.change(intent, Edit::AddAssistant { of: of.clone(), who: who.clone() }).await
+    }
+
+    async fn set_meeting(&self, intent: &Intent, id: MeetingId, to: MeetingSettings) -> Result<(), ZoomError> {
+        self.change(intent, Edit::SetMeeting { id, to: to.into() }).await
+    }
 }

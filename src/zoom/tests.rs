@@ -1,5 +1,7 @@
 //! The client against a small server on loopback.
 
+mod simulated;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -507,7 +509,14 @@ async fn a_limit_of_one_user_holds_back_nobody_else() {
     })
     .await;
     let handle = bench.zoom.handle();
-    let error = handle.set_meeting(&intent(), MeetingId::from_number(1), MeetingSettings::default()).await.unwrap_err();
+    let error = handle
+        .set_meeting(
+            &intent(),
+            MeetingId::from_number(1),
+            MeetingSettings { waiting_room: Some(true), join_before_host: None },
+        )
+        .await
+        .unwrap_err();
     assert!(matches!(error, ZoomError::Limited { until, .. } if until == NOON.next_utc_midnight()), "{error}");
     assert!(handle.user(&jill()).await.is_ok());
 }

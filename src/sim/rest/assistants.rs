@@ -59,8 +59,8 @@ impl Act<'_> {
         let (ids, host_id) = (adding.iter().map(|new| new.id.clone()).collect(), host.id.clone());
         // Writes for pending users are answered with success and do nothing [C SailPoint]; for pending assistants too [I].
         adding.retain(|new| self.account.users.find(&new.id).is_some_and(|user| user.status != UserStatus::Pending));
-        if let Some(host) = self.account.users.find_mut(&host_id).filter(|_| !pending) {
-            host.assistants.extend(adding);
+        if !pending {
+            self.account.users.edit(&host_id, |host| host.assistants.extend(adding));
         }
         Ok(ids)
     }
@@ -68,9 +68,7 @@ impl Act<'_> {
     /// Nothing happens where there was no such assistant \[I].
     pub(crate) fn withdraw(&mut self, host: &str, assistant: &str) -> Result<(), Refusal> {
         let (host, assistant) = (self.find(host)?.id.clone(), self.find(assistant)?.id.clone());
-        if let Some(host) = self.account.users.find_mut(&host) {
-            host.assistants.retain(|other| other.id != assistant);
-        }
+        self.account.users.edit(&host, |host| host.assistants.retain(|other| other.id != assistant));
         Ok(())
     }
 
@@ -99,9 +97,7 @@ impl Act<'_> {
         match one {
             Some(assistant) => self.withdraw(&host_id, assistant)?,
             None => {
-                if let Some(host) = self.account.users.find_mut(&host_id) {
-                    host.assistants.clear();
-                }
+                self.account.users.edit(&host_id, |host| host.assistants.clear());
             }
         }
         Ok(Answer::empty(204))
@@ -111,7 +107,7 @@ impl Act<'_> {
     pub(super) fn rest_list_schedulers(&self, assistant: &str) -> Result<Answer, Refusal> {
         let id = &self.find(assistant)?.id;
         let most = self.account.quirks.schedulers_max.unwrap_or(usize::MAX);
-        let hosts = self.account.users.iter().filter(|user| user.has_assistant(id)).take(most);
+        let hosts = self.account.users.assisted_by(id).take(most);
         let rows = hosts.map(|user| Object::new().put("id", &user.id).put("email", &user.email).put("pmi", user.pmi));
         Ok(Answer::object(200, Object::new().list("schedulers", rows)))
     }
@@ -121,17 +117,13 @@ impl Act<'_> {
         if let Some(host) = one {
             self.withdraw(host, &id)?;
         } else {
-            for host in self.account.users.iter_mut() {
-                host.assistants.retain(|other| other.id != id);
-            }
+            self.account.users.end_assisting(&id);
         }
         Ok(Answer::empty(204))
     }
 
     fn count_write(&mut self, host: &str) {
-        if let Some(host) = self.account.users.find_mut(host) {
-            host.assistant_writes += 1;
-        }
+        self.account.users.edit(host, |host| host.assistant_writes += 1);
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::sim::answer::{Answer, Refusal, rfc3339};
 use crate::sim::body::Object;
 use crate::sim::call::Request;
-use crate::sim::meeting::Meeting;
+use crate::sim::meeting::{INSTANT, Meeting};
 use crate::sim::world::Act;
 
 use super::page::Page;
@@ -63,15 +63,22 @@ impl Act<'_> {
         self.account.users.find(&meeting.host_id).map(|user| user.email.clone()).unwrap_or_default()
     }
 
-    /// Those that the user hosts; `type=live` only those that run \[D MT], all others are treated alike.
+    /// Those that the user hosts: `type=live` only those that run, `type=upcoming` those of the next six months \[D MT], all
+    /// other types are treated alike. Instant ones are listed while they run and never else \[D MT].
     pub(super) fn rest_list_meetings(&self, host: &str, request: &Request) -> Result<Answer, Refusal> {
         let (host, kind) = (&self.find(host)?.id, request.param("type").unwrap_or_default());
         let page = Page::of(request, format!("meetings {host} {kind}"), 300, self.now)?;
-        let wanted =
-            |meeting: &&Meeting| meeting.host_id == *host && !meeting.deleted && (kind != "live" || meeting.started);
-        let total = self.account.meetings.values().filter(wanted).count();
-        let rows = self.account.meetings.range(page.after.saturating_add(1)..).map(|(_, row)| row).filter(wanted);
-        Ok(page.answer("meetings", total, rows.map(|meeting| (meeting.id, meeting.row())), self.now))
+        let wanted = |meeting: &&Meeting| {
+            !meeting.deleted
+                && match kind.as_str() {
+                    "live" => meeting.started,
+                    "upcoming" | "upcoming_meetings" => meeting.kind != INSTANT && meeting.is_upcoming(self.now),
+                    _ => meeting.kind != INSTANT,
+                }
+        };
+        let all = || self.account.meetings.of(host).filter(wanted);
+        let rows = all().filter(|meeting| meeting.id > page.after);
+        Ok(page.answer("meetings", all().count(), rows.map(|meeting| (meeting.id, meeting.row())), self.now))
     }
 
     pub(super) fn rest_create_meeting(&mut self, path_user: &str, request: &Request) -> Result<Answer, Refusal> {

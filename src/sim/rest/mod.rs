@@ -1,8 +1,11 @@
 //! The REST API: the way of one request past token, scopes and limits to the operation that it names.
 
 mod assistants;
+mod deliveries;
+mod groups;
 mod meetings;
 mod page;
+mod settings;
 pub(crate) mod token;
 mod users;
 
@@ -33,6 +36,14 @@ pub(crate) enum Op {
     UpdateMeeting,
     DeleteMeeting,
     SetMeetingStatus,
+    GetUserSettings,
+    UpdateUserSettings,
+    GetAccountSettings,
+    ListGroups,
+    ListMembers,
+    AddMembers,
+    RemoveMember,
+    ListWebhookLogs,
 }
 
 impl Op {
@@ -62,6 +73,14 @@ impl Op {
             ("PATCH", ["meetings", _]) => Self::UpdateMeeting,
             ("DELETE", ["meetings", _]) => Self::DeleteMeeting,
             ("PUT", ["meetings", _, "status"]) => Self::SetMeetingStatus,
+            ("GET", ["users", _, "settings"]) => Self::GetUserSettings,
+            ("PATCH", ["users", _, "settings"]) => Self::UpdateUserSettings,
+            ("GET", ["accounts", "me", "settings"]) => Self::GetAccountSettings,
+            ("GET", ["groups"]) => Self::ListGroups,
+            ("GET", ["groups", _, "members"]) => Self::ListMembers,
+            ("POST", ["groups", _, "members"]) => Self::AddMembers,
+            ("DELETE", ["groups", _, "members", _]) => Self::RemoveMember,
+            ("GET", ["marketplace", "apps", _, "webhook_logs"]) => Self::ListWebhookLogs,
             _ => return None,
         })
     }
@@ -75,6 +94,13 @@ impl Op {
             | Self::AddAssistants
             | Self::ListSchedulers
             | Self::ListMeetings
+            | Self::GetUserSettings
+            | Self::UpdateUserSettings
+            | Self::GetAccountSettings // [M]
+            | Self::ListGroups
+            | Self::ListMembers
+            | Self::AddMembers
+            | Self::ListWebhookLogs
             | Self::CreateMeeting => Category::Medium,
             _ => Category::Light,
         }
@@ -100,6 +126,14 @@ impl Op {
             Self::UpdateMeeting => "meeting:update:meeting",
             Self::DeleteMeeting => "meeting:delete:meeting",
             Self::SetMeetingStatus => "meeting:update:status",
+            Self::GetUserSettings => "user:read:settings",
+            Self::UpdateUserSettings => "user:update:settings",
+            Self::GetAccountSettings => "account:read:settings", // [M]
+            Self::ListGroups => "group:read:list_groups",
+            Self::ListMembers => "group:read:list_members",
+            Self::AddMembers => "group:write:member",
+            Self::RemoveMember => "group:delete:member",
+            Self::ListWebhookLogs => "marketplace_app:read",
         }
     }
 
@@ -107,7 +141,7 @@ impl Op {
     fn allowed_by(self, scopes: &[String]) -> bool {
         let granular = format!("{}:admin", self.scope());
         let classic: &[&str] = match self {
-            Self::ListUsers | Self::GetUser | Self::ListAssistants | Self::ListSchedulers => {
+            Self::ListUsers | Self::GetUser | Self::ListAssistants | Self::ListSchedulers | Self::GetUserSettings => {
                 &["user:read:admin", "user:write:admin"]
             }
             Self::CreateUser
@@ -118,7 +152,12 @@ impl Op {
             | Self::RemoveAssistants
             | Self::RemoveAssistant
             | Self::RemoveSchedulers
-            | Self::RemoveScheduler => &["user:write:admin"],
+            | Self::RemoveScheduler
+            | Self::UpdateUserSettings => &["user:write:admin"],
+            Self::ListGroups | Self::ListMembers => &["group:read:admin", "group:write:admin"],
+            Self::AddMembers | Self::RemoveMember => &["group:write:admin"],
+            Self::GetAccountSettings => &["account:read:admin"], // [M]
+            Self::ListWebhookLogs => &["marketplace_app:read:admin"],
             Self::ListMeetings | Self::GetMeeting => &["meeting:read:admin"],
             Self::CreateMeeting | Self::UpdateMeeting | Self::DeleteMeeting | Self::SetMeetingStatus => {
                 &["meeting:write:admin"]
@@ -154,6 +193,14 @@ impl Op {
             Self::UpdateMeeting => act.rest_update_meeting(&subject, request),
             Self::DeleteMeeting => act.rest_delete_meeting(&subject),
             Self::SetMeetingStatus => act.rest_set_meeting_status(&subject, request),
+            Self::GetUserSettings => act.rest_get_user_settings(&subject),
+            Self::UpdateUserSettings => act.rest_update_user_settings(&subject, request),
+            Self::GetAccountSettings => Ok(act.rest_get_account_settings()),
+            Self::ListGroups => act.rest_list_groups(request),
+            Self::ListMembers => act.rest_list_members(&subject, request),
+            Self::AddMembers => act.rest_add_members(&subject, request),
+            Self::RemoveMember => act.rest_remove_member(&subject, &other),
+            Self::ListWebhookLogs => act.rest_list_webhook_logs(&part(2), request),
         }
     }
 }
@@ -185,7 +232,7 @@ impl World {
         self.state(|state| {
             let account = state.tokens.account_of(request).map(str::to_owned);
             let (method, query) = (request.method.clone(), request.query.clone());
-            state.log.add(Call { at, account, method, path, query, status, acted });
+            state.log.add(Call { at, account, method, path, query, status, acted }, request.kind());
         });
     }
 

@@ -32,10 +32,19 @@ impl User {
             .put("created_at", rfc3339(self.created_at))
             .put("user_created_at", rfc3339(self.created_at))
             .put("status", self.status.as_str())
-            .put("role_id", "2")
+            .put("role_id", &self.role_id)
+            .put_some("group_ids", (!self.groups.is_empty()).then_some(&self.groups))
     }
 
-    fn details(&self, account: &str, owner: &str, now: Timestamp) -> Object {
+    fn role_name(&self) -> &'static str {
+        match self.role_id.as_str() {
+            "0" => "Owner",
+            "1" => "Admin",
+            _ => "Member",
+        }
+    }
+
+    fn details(&self, account: &str, now: Timestamp) -> Object {
         // A pending user's created_at is the time of the call [D].
         let created = if self.status == UserStatus::Pending { now } else { self.created_at };
         // 100 Zoom mail, 101 single sign-on, 99 API user [D].
@@ -51,7 +60,9 @@ impl User {
             .put("display_name", &self.display_name)
             .put("email", &self.email)
             .put("type", self.kind)
-            .put("role_name", if self.id == owner { "Owner" } else { "Member" })
+            .put("role_name", self.role_name())
+            .put("role_id", &self.role_id)
+            .put_some("group_ids", (!self.groups.is_empty()).then_some(&self.groups))
             .put("pmi", self.pmi)
             .put("use_pmi", false)
             .put("created_at", rfc3339(created))
@@ -83,8 +94,7 @@ impl Act<'_> {
         let name = format!("users {}", status.as_str());
         let page = Page::of(request, name, self.account.quirks.page_size_max, self.now)?;
         let users = &self.account.users;
-        let total = users.iter().filter(|user| user.status == status).count();
-        let rows = users.after(page.after).filter(|(_, user)| user.status == status);
+        let (total, rows) = (users.count(status), users.after(status, page.after));
         Ok(page.answer("users", total, rows.map(|(place, user)| (place, user.row())), self.now))
     }
 
@@ -93,7 +103,7 @@ impl Act<'_> {
         if key.contains('@') && user.status == UserStatus::Pending && !self.account.quirks.pending_found_by_email {
             return Err(Refusal::NoSuchUser(key.to_owned())); // [F 98314]
         }
-        Ok(Answer::object(200, user.details(&self.account.id, &self.account.owner_id, self.now)))
+        Ok(Answer::object(200, user.details(&self.account.id, self.now)))
     }
 
     /// Only what `user_info` needs to make somebody: no password, no features, no plans; and invitations are not counted.
@@ -109,6 +119,9 @@ impl Act<'_> {
         let info = body.get("user_info").and_then(Value::as_object).ok_or_else(|| invalid("user_info"))?;
         let text = |key: &str| info.get(key).and_then(Value::as_str).unwrap_or_default();
         let email = Some(text("email")).filter(|email| email.contains('@') && email.len() <= EMAIL_BYTES_MAX);
+        if info.get("type").and_then(Value::as_i64) == Some(2) {
+            self.need_seat()?;
+        }
         let kind = info.get("type").and_then(Value::as_i64).filter(|kind| matches!(kind, 1 | 2 | 4 | 99)); // [D U]
         let id = self.create_user(NewUser {
             email: email.ok_or_else(|| invalid("email"))?.to_owned(),
@@ -138,8 +151,17 @@ impl Act<'_> {
             return Ok(Answer::empty(204)); // Success, and nothing is done [C SailPoint].
         }
         let id = user.id.clone();
+        if !user.is_licensed() && fields.get("type").and_then(Value::as_i64) == Some(2) {
+            self.need_seat()?;
+        }
         self.update_user(&id, &fields)?;
         Ok(Answer::empty(204))
+    }
+
+    /// Whether a licence is left to give.
+    fn need_seat(&self) -> Result<(), Refusal> {
+        let full = self.account.seats.is_some_and(|seats| self.account.users.licensed() >= seats);
+        if full { Err(Refusal::NoSeats) } else { Ok(()) }
     }
 
     /// Out of the account, or gone for good \[D U]. What the user leaves cannot be transferred here, so nobody may ask for it.

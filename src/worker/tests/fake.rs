@@ -7,12 +7,15 @@ use tokio::sync::Notify;
 
 use crate::account::UserKey;
 use crate::audit::Call;
-use crate::clock::lock;
-use crate::ids::{AccountId, Email, MeetingId, UserId};
+use crate::clock::{Timestamp, lock};
+use crate::ids::{AccountId, Email, GroupId, MarketplaceId, MeetingId, UserId};
 use crate::job::Intent;
 use crate::rules::MeetingSettings;
 use crate::worker::ZoomFor;
-use crate::zoom::{Assistant, Meeting, MeetingStatus, Page, Scheduler, Status, User, UserPage, Zoom, ZoomError};
+use crate::zoom::{
+    Assistant, Edit, FailedDelivery, Group, Listed, Meeting, MeetingRow, MeetingStatus, Member, Object, Page,
+    Scheduler, Status, User, UserPage, Zoom, ZoomError,
+};
 
 #[derive(Debug, Clone)]
 pub(super) enum Trouble {
@@ -64,7 +67,7 @@ impl FakeZoom {
 
     pub(super) fn put_user(&self, id: &str, status: Status, kind: i64) {
         let address = email(&format!("{id}@example.com"));
-        let user = User { id: Some(uid(id)), email: Some(address), kind: Some(kind), status };
+        let user = User { id: Some(uid(id)), email: Some(address), kind: Some(kind), status, ..User::default() };
         self.with(|state| {
             state.users.retain(|other| other.id != user.id);
             state.users.push(user);
@@ -77,7 +80,8 @@ impl FakeZoom {
 
     pub(super) fn put_meeting(&self, id: u64, host: &str, status: MeetingStatus, settings: MeetingSettings) {
         let id = MeetingId::from_number(id);
-        let meeting = Meeting { id, host_id: Some(uid(host)), host_email: None, status, settings };
+        let meeting =
+            Meeting { id, host_id: Some(uid(host)), host_email: None, status, settings, all_settings: Object::new() };
         self.with(|state| state.meetings.insert(id, meeting));
     }
 
@@ -209,6 +213,40 @@ impl Drop for Leave<'_> {
     }
 }
 
+/// What this small Zoom does not have, the simulated one has.
+fn elsewhere() -> ZoomError {
+    ZoomError::Unreadable("the small Zoom of these tests does not have it".to_owned())
+}
+
+impl Handle {
+    async fn add(&self, of: &UserKey, who: &UserKey) -> Result<(), ZoomError> {
+        let act = |state: &mut State| {
+            let id = state.id_of(of)?;
+            let api = state.find(who).cloned().ok_or_else(|| ZoomError::NotFound(format!("Can't find user {who}.")))?;
+            if !api.is_licensed() || !state.find(of).is_some_and(User::is_licensed) {
+                return Err(ZoomError::Unlicensed("The user must either be a Licensed user".to_owned()));
+            }
+            let there = state.assistants.entry(id).or_default();
+            if there.iter().any(|one| one.id == api.id) {
+                return Err(ZoomError::AlreadyGranted);
+            }
+            there.push(Assistant { id: api.id, email: api.email });
+            Ok(())
+        };
+        self.call("add_assistant", &format!("{of} {who}"), Some(()), act).await
+    }
+
+    async fn set(&self, id: MeetingId, to: MeetingSettings) -> Result<(), ZoomError> {
+        let act = |state: &mut State| {
+            let settings = &mut state.meetings.get_mut(&id).unwrap().settings;
+            settings.waiting_room = to.waiting_room.or(settings.waiting_room);
+            settings.join_before_host = to.join_before_host.or(settings.join_before_host);
+            Ok(())
+        };
+        self.call("set_meeting", &format!("{id} {to}"), Some(()), act).await
+    }
+}
+
 #[async_trait::async_trait]
 impl Zoom for Handle {
     async fn user(&self, user: &UserKey) -> Result<User, ZoomError> {
@@ -226,7 +264,7 @@ impl Zoom for Handle {
             let from: u64 = page.token.as_deref().unwrap_or("0").parse().unwrap();
             let left = state.active_users - from;
             let here = left.min(page.size.into());
-            let nobody = User { id: None, email: None, kind: Some(2), status: Status::Active };
+            let nobody = User { kind: Some(2), status: Status::Active, ..User::default() };
             Ok(UserPage {
                 users: vec![nobody; usize::try_from(here).unwrap()],
                 next: (here < left).then(|| (from + here).to_string()),
@@ -248,23 +286,6 @@ impl Zoom for Handle {
         self.call("schedulers", of.as_str(), None, |_| Ok(Vec::new())).await
     }
 
-    async fn add_assistant(&self, _: &Intent, of: &UserKey, who: &UserKey) -> Result<(), ZoomError> {
-        let act = |state: &mut State| {
-            let id = state.id_of(of)?;
-            let api = state.find(who).cloned().ok_or_else(|| ZoomError::NotFound(format!("Can't find user {who}.")))?;
-            if !api.is_licensed() || !state.find(of).is_some_and(User::is_licensed) {
-                return Err(ZoomError::Unlicensed("The user must either be a Licensed user".to_owned()));
-            }
-            let there = state.assistants.entry(id).or_default();
-            if there.iter().any(|one| one.id == api.id) {
-                return Err(ZoomError::AlreadyGranted);
-            }
-            there.push(Assistant { id: api.id, email: api.email });
-            Ok(())
-        };
-        self.call("add_assistant", &format!("{of} {who}"), Some(()), act).await
-    }
-
     async fn meeting(&self, id: MeetingId) -> Result<Meeting, ZoomError> {
         let act = |state: &mut State| {
             state.meetings.get(&id).cloned().ok_or_else(|| ZoomError::NotFound("Meeting does not exist".to_owned()))
@@ -272,14 +293,44 @@ impl Zoom for Handle {
         self.call("meeting", &id.to_string(), None, act).await
     }
 
-    async fn set_meeting(&self, _: &Intent, id: MeetingId, to: MeetingSettings) -> Result<(), ZoomError> {
-        let act = |state: &mut State| {
-            let settings = &mut state.meetings.get_mut(&id).unwrap().settings;
-            settings.waiting_room = to.waiting_room.or(settings.waiting_room);
-            settings.join_before_host = to.join_before_host.or(settings.join_before_host);
-            Ok(())
-        };
-        self.call("set_meeting", &format!("{id} {to}"), Some(()), act).await
+    async fn user_settings(&self, _: &UserKey) -> Result<Object, ZoomError> {
+        Err(elsewhere())
+    }
+
+    async fn account_settings(&self) -> Result<Object, ZoomError> {
+        Err(elsewhere())
+    }
+
+    async fn groups(&self, _: Page) -> Result<Listed<Group>, ZoomError> {
+        Err(elsewhere())
+    }
+
+    async fn group_members(&self, _: &GroupId, _: Page) -> Result<Listed<Member>, ZoomError> {
+        Err(elsewhere())
+    }
+
+    async fn meetings(&self, _: &UserKey, _: Page) -> Result<Listed<MeetingRow>, ZoomError> {
+        Err(elsewhere())
+    }
+
+    async fn failed_deliveries(
+        &self,
+        _: &MarketplaceId,
+        _: (Timestamp, Timestamp),
+        _: Page,
+    ) -> Result<Listed<FailedDelivery>, ZoomError> {
+        Err(elsewhere())
+    }
+
+    async fn change(&self, _: &Intent, edit: Edit) -> Result<(), ZoomError> {
+        match edit {
+            Edit::AddAssistant { of, who } => self.add(&of, &who).await,
+            Edit::SetMeeting { id, to } => {
+                let to: MeetingSettings = serde_json::from_value(to.tree().into()).unwrap();
+                self.set(id, to).await
+            }
+            _ => Err(elsewhere()),
+        }
     }
 
     fn calls(&self) -> Vec<Call> {

@@ -1,0 +1,166 @@
+//! Part of a tree of settings: what to hold, what differs, what to send.
+//!
+//! Zoom's settings of users and meetings are trees with hundreds of leaves, of which more come with every year, and a PATCH
+//! changes the leaves that it names and no others. So leaves are kept by path, whatever they are called. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::MeetingSettings;
+
+/// Leaves by path. What is no object is a leaf, lists too. One that is not named is left alone.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Leaves(BTreeMap<Vec<String>, Value>);
+
+impl Leaves {
+    /// All leaves of a tree. An empty branch has none.
+    pub fn of(tree: &Map<String, Value>) -> Self {
+        let mut leaves = Self::default();
+        leaves.collect(&[], tree);
+        leaves
+    }
+
+    fn collect(&mut self, above: &[String], tree: &Map<String, Value>) {
+        for (name, value) in tree {
+            let path = [above, std::slice::from_ref(name)].concat();
+            match value {
+                Value::Object(branch) => self.collect(&path, branch),
+                leaf => _ = self.0.insert(path, leaf.clone()),
+            }
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&[String], &Value)> {
+        self.0.iter().map(|(path, value)| (path.as_slice(), value))
+    }
+
+    /// Those that are not as `actual` has them; one that `actual` does not have differs.
+    #[must_use]
+    pub fn differing_from(&self, actual: &Map<String, Value>) -> Self {
+        let differs = |path: &[String], wanted: &Value| at(actual, path).is_none_or(|is| !is_same(path, wanted, is));
+        let differing = self.0.iter().filter(|(path, wanted)| differs(path, wanted));
+        Self(differing.map(|(path, wanted)| (path.clone(), wanted.clone())).collect())
+    }
+
+    /// The tree that has these leaves and no others, as a PATCH sends it.
+    pub fn tree(&self) -> Map<String, Value> {
+        let mut tree = Map::new();
+        for (path, leaf) in &self.0 {
+            put(&mut tree, path, leaf);
+        }
+        tree
+    }
+}
+
+/// A name is a leaf or a branch, as in the tree that the leaves come from, so that none is in another's place.
+fn put(tree: &mut Map<String, Value>, path: &[String], leaf: &Value) {
+    match path {
+        [] => {}
+        [name] => _ = tree.insert(name.clone(), leaf.clone()),
+        [first, rest @ ..] => {
+            let below = tree.entry(first.clone()).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(below) = below {
+                put(below, rest, leaf);
+            }
+        }
+    }
+}
+
+fn at<'a>(tree: &'a Map<String, Value>, path: &[String]) -> Option<&'a Value> {
+    let (first, rest) = path.split_first()?;
+    match (tree.get(first)?, rest) {
+        (leaf, []) => Some(leaf),
+        (Value::Object(branch), rest) => at(branch, rest),
+        _ => None,
+    }
+}
+
+/// Alternative hosts are one text of addresses between `;` (documented) or `,` (seen), and who is named counts, not in which
+/// order or case. Everything else is the same when it is equal.
+fn is_same(path: &[String], wanted: &Value, is: &Value) -> bool {
+    let is_hosts = path.last().is_some_and(|name| name == "alternative_hosts");
+    match (wanted, is) {
+        (Value::String(wanted), Value::String(is)) if is_hosts => addresses(wanted) == addresses(is),
+        _ => wanted == is,
+    }
+}
+
+fn addresses(text: &str) -> BTreeSet<String> {
+    text.split([';', ',']).map(|one| one.trim().to_lowercase()).filter(|one| !one.is_empty()).collect()
+}
+
+impl From<MeetingSettings> for Leaves {
+    fn from(settings: MeetingSettings) -> Self {
+        let named = [("waiting_room", settings.waiting_room), ("join_before_host", settings.join_before_host)];
+        let leaf = |(name, value): (&str, Option<bool>)| Some((vec![name.to_owned()], Value::Bool(value?)));
+        Self(named.into_iter().filter_map(leaf).collect())
+    }
+}
+
+/// As in `in_meeting.waiting_room = true, recording.auto_recording = "cloud"`.
+impl fmt::Display for Leaves {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut between = "";
+        for (path, value) in &self.0 {
+            write!(f, "{between}{} = {value}", path.join("."))?;
+            between = ", ";
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn map(value: &Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    fn leaves(value: &Value) -> Leaves {
+        Leaves::of(&map(value))
+    }
+
+    #[test]
+    fn a_tree_becomes_its_leaves_and_the_leaves_the_tree() {
+        let tree =
+            json!({ "in_meeting": { "chat": true, "deep": { "er": [1, 2] } }, "recording": { "auto": "cloud" } });
+        let leaves = leaves(&tree);
+        assert_eq!(
+            leaves.to_string(),
+            r#"in_meeting.chat = true, in_meeting.deep.er = [1,2], recording.auto = "cloud""#
+        );
+        assert_eq!(Value::Object(leaves.tree()), tree);
+        assert!(self::leaves(&json!({ "empty": {} })).is_empty());
+    }
+
+    #[test]
+    fn only_what_is_named_and_differs_is_sent() {
+        let wanted = leaves(&json!({ "a": { "x": true, "y": "cloud" }, "b": 7, "c": [1] }));
+        let actual = json!({ "a": { "x": true, "y": "none", "z": 1 }, "b": 7, "c": { "d": 1 }, "more": {} });
+        let differing = wanted.differing_from(&map(&actual));
+        assert_eq!(Value::Object(differing.tree()), json!({ "a": { "y": "cloud" }, "c": [1] }));
+        assert_eq!(wanted.differing_from(&Map::new()), wanted, "what Zoom does not say differs");
+        assert!(wanted.differing_from(&wanted.tree()).is_empty());
+    }
+
+    #[test]
+    fn alternative_hosts_are_compared_as_a_set_of_addresses() {
+        let wanted = leaves(&json!({ "alternative_hosts": "a@x.example;B@x.example" }));
+        for same in ["a@x.example;b@x.example", "b@x.example,A@x.example;", " b@x.example ; a@x.example"] {
+            assert!(wanted.differing_from(&map(&json!({ "alternative_hosts": same }))).is_empty(), "{same}");
+        }
+        for other in ["", "a@x.example", "a@x.example;b@x.example;c@x.example"] {
+            assert!(!wanted.differing_from(&map(&json!({ "alternative_hosts": other }))).is_empty(), "{other}");
+        }
+        let topic = leaves(&json!({ "topic": "a;b" }));
+        assert!(!topic.differing_from(&map(&json!({ "topic": "b;a" }))).is_empty(), "other texts are texts");
+    }
+}

@@ -1,0 +1,83 @@
+//! One call as it is sent: which, about whom, with what.
+
+use serde_json::{Value, json};
+
+use super::endpoint::Endpoint;
+use super::paths;
+use super::port::{Edit, GROUP_MEMBERS_AT_ONCE, Page};
+use crate::account::UserKey;
+
+/// The most rows of a page: the specification says 2000 for users and members, accounts were seen to answer 300.
+const PAGE_SIZE_MAX: u32 = 300;
+
+/// What is sent.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) endpoint: Endpoint,
+    /// Below the base, escaped, with the query.
+    pub(super) path: String,
+    pub(super) body: Option<Value>,
+}
+
+impl Request {
+    pub(super) fn new(endpoint: Endpoint, ids: &[&str]) -> Self {
+        Self { endpoint, path: endpoint.path(ids), body: None }
+    }
+
+    /// For a list: so many rows, after those of the page before.
+    pub(super) fn with_page(self, pairs: &[(&str, &str)], page: &Page) -> Self {
+        let mut pairs = pairs.to_vec();
+        let size = if page.size == 0 { PAGE_SIZE_MAX } else { page.size.min(PAGE_SIZE_MAX) }.to_string();
+        pairs.push(("page_size", &size));
+        if let Some(token) = page.token.as_deref().filter(|token| !token.is_empty()) {
+            pairs.push(("next_page_token", token));
+        }
+        self.with_query(&pairs)
+    }
+
+    /// The call that makes a change. None where it would change nothing, or more than one call can.
+    pub(super) fn of(edit: &Edit) -> Option<Self> {
+        Some(match edit {
+            Edit::AddAssistant { of, who } => {
+                Self::new(Endpoint::AddAssistant, &[of.as_str()]).with_body(json!({ "assistants": [named(who)] }))
+            }
+            Edit::RemoveAssistant { of, who } => Self::new(Endpoint::RemoveAssistant, &[of.as_str(), who.as_str()]),
+            Edit::SetUserKind { of, kind } => {
+                Self::new(Endpoint::UpdateUser, &[of.as_str()]).with_body(json!({ "type": kind }))
+            }
+            Edit::SetUserSettings { to, .. } | Edit::SetMeeting { to, .. } if to.is_empty() => return None,
+            Edit::SetUserSettings { of, to } => {
+                Self::new(Endpoint::UpdateUserSettings, &[of.as_str()]).with_body(to.tree().into())
+            }
+            Edit::AddToGroup { who, .. } if !(1..=GROUP_MEMBERS_AT_ONCE).contains(&who.len()) => return None,
+            Edit::AddToGroup { group, who } => {
+                let who: Vec<Value> = who.iter().map(named).collect();
+                Self::new(Endpoint::AddGroupMembers, &[group.as_str()]).with_body(json!({ "members": who }))
+            }
+            Edit::RemoveFromGroup { group, who } => {
+                Self::new(Endpoint::RemoveGroupMember, &[group.as_str(), who.as_str()])
+            }
+            Edit::SetMeeting { id, to } => {
+                Self::new(Endpoint::UpdateMeeting, &[&id.to_string()]).with_body(json!({ "settings": to.tree() }))
+            }
+        })
+    }
+
+    fn with_query(mut self, pairs: &[(&str, &str)]) -> Self {
+        self.path = format!("{}?{}", self.path, paths::query(pairs));
+        self
+    }
+
+    fn with_body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+}
+
+/// A user in the body of a change.
+fn named(who: &UserKey) -> Value {
+    match who {
+        UserKey::Id(id) => json!({ "id": id.as_str() }),
+        UserKey::Email(email) => json!({ "email": email.as_str() }),
+    }
+}
