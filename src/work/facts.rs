@@ -312,7 +312,7 @@ mod tests {
         assert_eq!([(); 3].map(|()| facts.set_reported(&account, &key)), [true, false, false]);
         facts.not_reported(&account, &key);
         assert!(facts.set_reported(&account, &key));
-        let well = User { id: None, email: None, kind: Some(2), status: Status::Active };
+        let well = User { id: None, email: None, kind: Some(2), status: Status::Active, raw: serde_json::Value::Null };
         facts.saw_api_user(&account, &key, well, Timestamp::EPOCH);
         assert!(facts.set_reported(&account, &key), "it was well in between");
     }

@@ -36,7 +36,7 @@ impl Person {
             Some(word) => status(word),
             None => listed_as.unwrap_or(Status::Unknown),
         };
-        User { id: self.id(), email: self.email(), kind: self.kind, status }
+        User { id: self.id(), email: self.email(), kind: self.kind, status, raw: Value::Null }
     }
 }
 
@@ -50,7 +50,8 @@ fn status(word: &str) -> Status {
 }
 
 pub(super) fn user(body: &[u8]) -> Result<User, ZoomError> {
-    let user = parse::<Person>("a user", body)?.user(None);
+    let raw = parse("a user", body)?;
+    let user = User { raw, ..parse::<Person>("a user", body)?.user(None) };
     if user.id.is_none() && user.email.is_none() {
         return Err(ZoomError::Unreadable("a user has neither id nor email".to_owned()));
     }
@@ -114,6 +115,7 @@ pub(super) fn meeting(asked: MeetingId, body: &[u8]) -> Result<Meeting, ZoomErro
         settings: Option<Held>,
     }
     let answer: Answer = parse("a meeting", body)?;
+    let raw = parse("a meeting", body)?;
     let id = answer.id.as_deref().and_then(|id| MeetingId::parse(id).ok());
     if id != Some(asked) {
         return Err(ZoomError::Unreadable("the meeting is not the one that was asked for".to_owned()));
@@ -129,6 +131,7 @@ pub(super) fn meeting(asked: MeetingId, body: &[u8]) -> Result<Meeting, ZoomErro
             _ => MeetingStatus::Unknown,
         },
         settings: MeetingSettings { waiting_room: held.waiting_room, join_before_host: held.join_before_host },
+        raw,
     })
 }
 
@@ -194,18 +197,21 @@ mod tests {
                     email: Some(email("jill@example.com")),
                     kind: Some(2),
                     status: Status::Active,
+                    raw: Value::Null,
                 },
             ),
             (
                 r#"{"id":42,"type":"1","status":"PENDING","email":null}"#,
-                User { id: Some(id("42")), email: None, kind: Some(1), status: Status::Pending },
+                User { id: Some(id("42")), email: None, kind: Some(1), status: Status::Pending, raw: Value::Null },
             ),
             (
                 r#"{"email":"a@b.c","type":true,"status":"frozen","id":""}"#,
-                User { id: None, email: Some(email("a@b.c")), kind: None, status: Status::Unknown },
+                User { id: None, email: Some(email("a@b.c")), kind: None, status: Status::Unknown, raw: Value::Null },
             ),
         ] {
-            assert_eq!(user(body.as_bytes()), Ok(expected), "{body}");
+            let read = user(body.as_bytes()).unwrap();
+            assert_eq!(read.raw, serde_json::from_str::<Value>(body).unwrap(), "all of it is kept");
+            assert_eq!(User { raw: Value::Null, ..read }, expected, "{body}");
         }
     }
 
@@ -241,7 +247,8 @@ mod tests {
     fn a_pending_row_has_no_id_and_the_status_that_was_asked_for() {
         let body = br#"{"users":[{"email":"a@b.c","type":1}],"next_page_token":"","total_records":"7"}"#;
         let page = users(Status::Pending, body).unwrap();
-        let row = User { id: None, email: Some(email("a@b.c")), kind: Some(1), status: Status::Pending };
+        let row =
+            User { id: None, email: Some(email("a@b.c")), kind: Some(1), status: Status::Pending, raw: Value::Null };
         assert_eq!(page, UserPage { users: vec![row], next: None, total: Some(7) });
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 use crate::account::UserKey;
 use crate::audit::Call;
 use crate::clock::Timestamp;
@@ -46,6 +48,8 @@ pub struct User {
     /// 1 Basic, 2 Licensed, 3 On-prem; others exist (4, 99), and more may come.
     pub kind: Option<i64>,
     pub status: Status,
+    /// All that Zoom states of the user, for the conditions of rules; null where the user comes from a list.
+    pub raw: Value,
 }
 
 impl User {
@@ -83,6 +87,8 @@ pub struct Meeting {
     pub status: MeetingStatus,
     /// The settings that rules know, as Zoom states them; none where Zoom does not say.
     pub settings: MeetingSettings,
+    /// All that Zoom states of the meeting, for the conditions of rules.
+    pub raw: Value,
 }
 
 /// Which page of a listing.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::account::UserKey;
@@ -64,7 +65,13 @@ impl FakeZoom {
 
     pub(super) fn put_user(&self, id: &str, status: Status, kind: i64) {
         let address = email(&format!("{id}@example.com"));
-        let user = User { id: Some(uid(id)), email: Some(address), kind: Some(kind), status };
+        let user = User {
+            id: Some(uid(id)),
+            email: Some(address),
+            kind: Some(kind),
+            status,
+            raw: json!({ "id": id, "type": kind }),
+        };
         self.with(|state| {
             state.users.retain(|other| other.id != user.id);
             state.users.push(user);
@@ -77,7 +84,7 @@ impl FakeZoom {
 
     pub(super) fn put_meeting(&self, id: u64, host: &str, status: MeetingStatus, settings: MeetingSettings) {
         let id = MeetingId::from_number(id);
-        let meeting = Meeting { id, host_id: Some(uid(host)), host_email: None, status, settings };
+        let meeting = Meeting { id, host_id: Some(uid(host)), host_email: None, status, settings, raw: Value::Null };
         self.with(|state| state.meetings.insert(id, meeting));
     }
 
@@ -226,7 +233,7 @@ impl Zoom for Handle {
             let from: u64 = page.token.as_deref().unwrap_or("0").parse().unwrap();
             let left = state.active_users - from;
             let here = left.min(page.size.into());
-            let nobody = User { id: None, email: None, kind: Some(2), status: Status::Active };
+            let nobody = User { id: None, email: None, kind: Some(2), status: Status::Active, raw: Value::Null };
             Ok(UserPage {
                 users: vec![nobody; usize::try_from(here).unwrap()],
                 next: (here < left).then(|| (from + here).to_string()),
