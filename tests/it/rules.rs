@@ -108,8 +108,8 @@ fn rules_are_read_from_the_files_of_a_folder_in_the_order_of_their_names() {
     for left_behind in [".a.toml.swp", ".hidden.toml", "a.toml~", "#a.toml", "notes.txt"] {
         write(left_behind, "no rule");
     }
-    let names: Vec<_> = load().unwrap().rules.iter().map(|rule| rule.name.to_string()).collect();
-    assert_eq!(names, ["first", "and-more", "second"]);
+    let order: Vec<_> = load().unwrap().rules.iter().map(|rule| rule.name.to_string()).collect();
+    assert_eq!(order, ["first", "and-more", "second"]);
     write("c.toml", &named("first"));
     write("d.toml", "rule = ");
     write("e.toml", "[server]\nlisten = 1");
