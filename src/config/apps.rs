@@ -1,18 +1,18 @@
-//! `[[app]]`, `[[app.account]]` and `[[rule]]`.
+//! `[[app]]` and `[[app.account]]`.
 
 use std::fmt;
 
 use secrecy::SecretString;
 use toml::de::DeTable;
 
-use super::problem::{Place, nearest};
+use super::problem::Place;
 use super::secret::{is_placeholder, many, one};
 use super::section::{Section, tables_of};
 use super::source::{PREFIX, Reading};
 use crate::account::{Account, AppKind, Plan, UserKey};
 use crate::event::signature::Secret;
-use crate::ids::{AccountId, AppName, Email, RuleName};
-use crate::rules::{Ensure, Grantee, MeetingSettings, Mode, Rule, SubjectKind};
+use crate::ids::{AccountId, AppName};
+use crate::rules::{Rule, nearest};
 use crate::web::admin::AdminApp;
 use crate::web::webhook::ReceiverApp;
 use crate::zoom::Credentials;
@@ -67,7 +67,7 @@ type Placed<T> = Vec<(T, Place)>;
 const NAME: &str = "1 to 32 of a-z, 0-9 and -";
 
 /// The name of a section in a list, which is also how variables speak of it.
-fn named<'t, 'r>(
+pub(super) fn named<'t, 'r>(
     reading: &'r Reading<'t>,
     list: &str,
     (table, place): (&'t DeTable<'t>, Place),
@@ -100,7 +100,7 @@ fn variable(name: &str) -> String {
 }
 
 /// Variables about an app or a rule that is not in the file are mistakes: a name cannot be made by misspelling one.
-fn check_variables(reading: &Reading<'_>, list: &str, seen: &[String]) {
+pub(super) fn check_variables(reading: &Reading<'_>, list: &str, seen: &[String]) {
     let prefix = format!("{PREFIX}{}__", list.to_uppercase());
     for (variable_name, rest) in reading.vars_after(&prefix) {
         let name = rest.split("__").next().unwrap_or_default();
@@ -202,76 +202,9 @@ pub(super) fn plan(text: &str) -> Option<Plan> {
     }
 }
 
-pub(super) fn rules(reading: &Reading<'_>) -> Placed<Rule> {
-    let mut seen = Vec::new();
-    let tables = reading.root.get("rule").map(|value| tables_of(reading, value, "rule")).unwrap_or_default();
-    let rules = tables.into_iter().filter_map(|table| {
-        let place = table.1.clone();
-        let rule = rule(named(reading, "rule", table, &mut seen)?)?;
-        match rule.check() {
-            Ok(()) => Some((rule, place)),
-            Err(error) => {
-                reading.problem(place, error.to_string(), "change the rule");
-                None
-            }
-        }
-    });
-    let rules = rules.collect();
-    check_variables(reading, "rule", &seen);
-    rules
-}
-
-fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
-    let name = section.in_file("name").and_then(|name| name.get_ref().as_str()).and_then(|n| RuleName::parse(n).ok());
-    let subject = section.required("for", "\"user\" or \"meeting\"", |text| match text {
-        "user" => Some(SubjectKind::User),
-        "meeting" => Some(SubjectKind::Meeting),
-        _ => None,
-    });
-    let modes = "\"observe\" or \"enforce\"";
-    let mode = section.parsed_or("mode", ("observe", Mode::Observe), modes, |text| match text {
-        "observe" => Some(Mode::Observe),
-        "enforce" => Some(Mode::Enforce),
-        _ => None,
-    });
-    let except = section.list("except", "emails, as in [\"jill@example.com\"]", |text| Email::parse(text).ok());
-    let max_changes_per_hour = section.number("max_changes_per_hour", 500, 1..=1_000_000, "changes");
-    let max_changes_percent = section.number("max_changes_percent", 20, 1..=100, "percent");
-    let ensure = section.inner("ensure").map(ensure);
-    if ensure.is_none() {
-        let forms = "{ assistants = [\"api-user\"] } or { settings = { waiting_room = true } }";
-        section.missing("ensure", &format!("add ensure = {forms}"));
-    }
-    section.finish();
-    Some(Rule {
-        name: name?,
-        subject: subject?,
-        ensure: ensure?,
-        mode,
-        except,
-        max_changes_per_hour,
-        max_changes_percent,
-    })
-}
-
-fn ensure(mut section: Section<'_, '_>) -> Ensure {
-    let only = "\"api-user\": only the account's configured API users are ever granted";
-    let assistants = section.list("assistants", only, |text| (text == "api-user").then_some(Grantee::ApiUser));
-    let settings = section.inner("settings").map(|mut inner| {
-        let settings = MeetingSettings {
-            waiting_room: inner.flag("waiting_room"),
-            join_before_host: inner.flag("join_before_host"),
-        };
-        inner.finish();
-        settings
-    });
-    section.finish();
-    Ensure { assistants, settings }
-}
-
 /// What one app or rule alone cannot know.
-pub(super) fn check_together(reading: &Reading<'_>, apps: &Placed<App>, rules: &Placed<Rule>) {
-    let grants = rules.iter().find(|(rule, _)| !rule.ensure.assistants.is_empty());
+pub(super) fn check_together(reading: &Reading<'_>, apps: &Placed<App>, rules: &[Rule]) {
+    let grants = rules.iter().find(|rule| !rule.ensure.assistants.is_empty());
     let mut taken: Vec<(&AccountId, &AppName)> = Vec::new();
     for (app, place) in apps {
         for account in &app.accounts {
@@ -280,7 +213,7 @@ pub(super) fn check_together(reading: &Reading<'_>, apps: &Placed<App>, rules: &
                 reading.problem(place.clone(), what, "expected each account under one app only");
             }
             taken.push((&account.id, &app.name));
-            if let Some((rule, _)) = grants.filter(|_| account.api_users.is_empty()) {
+            if let Some(rule) = grants.filter(|_| account.api_users.is_empty()) {
                 let what = format!("[[app]] {}: account {} has no api_users", app.name, account.id);
                 let help = format!("add api_users = [\"…\"]: [[rule]] {} makes them everyone's assistant", rule.name);
                 reading.problem(place.clone(), what, help);

@@ -5,11 +5,12 @@
 //! which equals the built-in defaults.
 //!
 //! Text becomes a tree with positions (`source`), the tree becomes typed values (`section`, `secret`), and the values
-//! become the parts' own settings (`parts`, `apps`). Nothing here opens a socket or looks at a clock.
+//! become the parts' own settings (`parts`, `apps`, `rules`). Nothing here opens a socket or looks at a clock.
 
 mod apps;
 mod parts;
 mod problem;
+mod rules;
 mod secret;
 mod section;
 mod source;
@@ -130,19 +131,19 @@ fn read(path: &Path, text: &str, env: &Env, with_secrets: bool) -> Result<Config
         return Err(Invalid::new(path.to_owned(), text.to_owned(), problems.collect()));
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let reading = Reading::new(root.get_ref(), env, folder, with_secrets);
-    let config = resolve(path, &reading, &root);
+    let reading = Reading::new(text, root.get_ref(), env, folder, with_secrets);
+    let (config, files) = resolve(path, &reading, &root);
     let (problems, effective) = reading.finish();
-    if problems.is_empty() {
+    if problems.is_empty() && files.is_empty() {
         Ok(Config { effective, ..config })
     } else {
-        Err(Invalid::new(path.to_owned(), text.to_owned(), problems))
+        Err(Invalid::new(path.to_owned(), text.to_owned(), problems).with(files))
     }
 }
 
-const SECTIONS: [&str; 8] = ["server", "admin", "store", "zoom", "worker", "log", "app", "rule"];
+const SECTIONS: [&str; 9] = ["server", "admin", "store", "zoom", "worker", "log", "app", "rule", "rules"];
 
-fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> Config {
+fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (Config, Vec<Invalid>) {
     for (key, _) in root.get_ref() {
         if !SECTIONS.contains(&key.get_ref().as_ref()) {
             unknown(reading, "the configuration", key, &SECTIONS);
@@ -155,9 +156,9 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> C
     let worker = parts::worker(Section::top(reading, "worker"), server.drain, zoom.call_longest());
     let log = parts::log(Section::top(reading, "log"));
     let apps = apps::apps(reading);
-    let rules = apps::rules(reading);
+    let (rules, files) = rules::all(reading);
     apps::check_together(reading, &apps, &rules);
-    Config {
+    let config = Config {
         path: path.to_owned(),
         server,
         admin,
@@ -166,9 +167,10 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> C
         worker,
         log,
         apps: apps.into_iter().map(|(app, _)| app).collect(),
-        rules: rules.into_iter().map(|(rule, _)| rule).collect(),
+        rules,
         secret_files: reading.secret_files.take(),
         secrets_inline: reading.secrets_inline.get(),
         effective: Vec::new(),
-    }
+    };
+    (config, files)
 }

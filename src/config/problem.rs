@@ -31,6 +31,8 @@ pub struct Invalid {
     path: PathBuf,
     text: String,
     problems: Vec<Problem>,
+    /// What is wrong in further files.
+    files: Vec<Self>,
 }
 
 impl Invalid {
@@ -42,7 +44,11 @@ impl Invalid {
             Place::Whole => (2, 0),
         });
         problems.dedup();
-        Self { path, text, problems }
+        Self { path, text, problems, files: Vec::new() }
+    }
+
+    pub(super) fn with(self, files: Vec<Self>) -> Self {
+        Self { files, ..self }
     }
 
     pub fn problems(&self) -> &[Problem] {
@@ -71,6 +77,10 @@ impl fmt::Display for Invalid {
                 Place::Env(name) => write!(f, "\n--> environment variable {name}\n = {}", problem.help)?,
                 Place::Whole => write!(f, "\n--> {path}\n = {}", problem.help)?,
             }
+        }
+        for (n, file) in self.files.iter().enumerate() {
+            let between = if n > 0 || !self.problems.is_empty() { "\n\n" } else { "" };
+            write!(f, "{between}{file}")?;
         }
         Ok(())
     }
@@ -174,7 +184,15 @@ fn without_texts(line: &str, spot: &Range<usize>, all: bool) -> Shown {
         });
         let after = close.map_or(line.len(), |(close, _)| close.saturating_add(1));
         let whole = line.get(at..after).unwrap_or_default();
-        if !all && *spot == (at..after) {
+        if !all && at <= spot.start && spot.end <= after {
+            // The spot may be a part of the text: of a condition.
+            let count = |end: usize| line.get(at.saturating_add(1)..end).unwrap_or_default().chars().count();
+            let within = spot.start > at;
+            if within {
+                let shown = text.chars().count();
+                before_caret = Some(shown.saturating_add(count(spot.start)));
+                end = Some(shown.saturating_add(count(spot.end)));
+            }
             text.push_str(whole.get(1..).unwrap_or_default());
         } else {
             text.push('…');
@@ -193,39 +211,9 @@ fn without_texts(line: &str, spot: &Range<usize>, all: bool) -> Shown {
     Shown { text, before_caret, width }
 }
 
-/// The name of `known` that somebody who wrote `word` probably meant.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = known.into_iter().map(|name| (distance(&word.to_lowercase(), &name.to_lowercase()), name));
-    let best = scored.min_by_key(|(distance, _)| *distance)?;
-    (best.0 <= word.chars().count().div_ceil(3).max(1)).then_some(best.1)
-}
-
-/// The number of letters to insert, drop or change (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, letter) in a.chars().enumerate() {
-        let mut next = vec![i.saturating_add(1)];
-        for (other, (above_left, above)) in b.iter().zip(row.iter().zip(row.iter().skip(1))) {
-            let left = next.last().copied().unwrap_or(0);
-            let change = above_left.saturating_add(usize::from(*other != letter));
-            next.push(change.min(above.saturating_add(1)).min(left.saturating_add(1)));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_nearest_name_is_one_that_a_slip_of_the_finger_explains() {
-        assert_eq!(nearest("listn", ["url", "listen"]), Some("listen"));
-        assert_eq!(nearest("LISTEN", ["url", "listen"]), Some("listen"));
-        assert_eq!(nearest("colour", ["url", "listen"]), None);
-    }
 
     #[test]
     fn a_secret_is_left_out_of_a_quoted_line() {

@@ -9,8 +9,9 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Place, nearest};
+use super::problem::Place;
 use super::source::{Found, PREFIX, Reading};
+use crate::rules::nearest;
 
 /// A section that is being read.
 pub(super) struct Section<'t, 'r> {
@@ -73,7 +74,7 @@ impl<'t, 'r> Section<'t, 'r> {
         self.reading.record(&self.title, key, value, from);
     }
 
-    fn wrong(&self, key: &str, found: &Found<'_>, expected: &str) {
+    pub(super) fn wrong(&self, key: &str, found: &Found<'_>, expected: &str) {
         let what = match found {
             Found::File(value) => format!("{} {key} is {}", self.title, shown(value.get_ref())),
             Found::Env(_, text) => format!("{} {key} is {text:?}", self.title),

@@ -116,6 +116,8 @@ pub struct Effective {
 
 /// One reading of a configuration: the sources, and what is found on the way.
 pub(super) struct Reading<'t> {
+    /// The text of the file.
+    pub(super) text: &'t str,
     pub(super) root: &'t DeTable<'t>,
     pub(super) env: &'t Env,
     /// The folder of the file: relative paths start here.
@@ -132,8 +134,15 @@ pub(super) struct Reading<'t> {
 }
 
 impl<'t> Reading<'t> {
-    pub(super) const fn new(root: &'t DeTable<'t>, env: &'t Env, folder: &'t Path, with_secrets: bool) -> Self {
+    pub(super) const fn new(
+        text: &'t str,
+        root: &'t DeTable<'t>,
+        env: &'t Env,
+        folder: &'t Path,
+        with_secrets: bool,
+    ) -> Self {
         Self {
+            text,
             root,
             env,
             folder,
@@ -184,6 +193,13 @@ impl<'t> Reading<'t> {
         loaded.filter(|loaded| !beside.exists() && loaded.exists()).unwrap_or(beside)
     }
 
+    /// Takes in what another file of the same configuration asked for and set, and gives what is wrong with it.
+    pub(super) fn absorb(&self, other: &Reading<'_>) -> Vec<Problem> {
+        self.asked.borrow_mut().extend(other.asked.take());
+        self.effective.borrow_mut().extend(other.effective.take());
+        other.problems.take()
+    }
+
     /// Ends the reading: variables that no key asked for are mistakes.
     pub(super) fn finish(self) -> (Vec<Problem>, Vec<Effective>) {
         let asked = self.asked.take();
@@ -191,7 +207,7 @@ impl<'t> Reading<'t> {
             self.problem(Place::Env(name.clone()), "its name or its value is not UTF-8", "expected a text");
         }
         for name in self.env.vars.keys().filter(|name| !asked.contains(name)) {
-            let help = super::problem::nearest(name, asked.iter().map(String::as_str)).map_or_else(
+            let help = crate::rules::nearest(name, asked.iter().map(String::as_str)).map_or_else(
                 || {
                     format!(
                         "expected {PREFIX}SECTION__KEY, as in {PREFIX}SERVER__LISTEN or {PREFIX}APP__MAIN__CLIENT_ID"

@@ -128,6 +128,10 @@ pub enum ParkCause {
     /// The rule that the job is for is not in the configuration any more.
     RuleGone,
     ByPerson,
+    /// The condition of the rule has no answer for the subject: it neither holds nor does not.
+    ConditionUnanswered {
+        why: String,
+    },
 }
 
 impl ParkCause {
@@ -147,6 +151,7 @@ impl ParkCause {
             Self::StillLimited { .. } => "still-limited",
             Self::RuleGone => "rule-gone",
             Self::ByPerson => "by-person",
+            Self::ConditionUnanswered { .. } => "condition-unanswered",
         }
     }
 
@@ -172,6 +177,9 @@ impl ParkCause {
             Self::StillLimited { .. } => "see what uses up the limit that the reason names, then retry",
             Self::RuleGone => "put the rule back and retry, or leave it",
             Self::ByPerson => "retry when it may run again",
+            Self::ConditionUnanswered { .. } => {
+                "let the rule's when say what holds where Zoom states nothing, as with has(user.dept) && …, then retry"
+            }
         }
     }
 }
@@ -194,6 +202,7 @@ impl fmt::Display for ParkCause {
             Self::StillLimited { hours, why } => write!(f, "still limited after {hours} h: {why}"),
             Self::RuleGone => f.write_str("its rule is no longer configured"),
             Self::ByPerson => f.write_str("set aside by a person"),
+            Self::ConditionUnanswered { why } => write!(f, "the rule's condition has no answer: {why}"),
         }
     }
 }

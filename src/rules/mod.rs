@@ -4,13 +4,18 @@
 //! worker finds out at Zoom. So a lost, repeated or overtaken event can never make a wrong change; that an overtaken one
 //! cancels nothing which a newer one asked for, the store sees to.
 
+mod condition;
 mod leaves;
+mod nearest;
 
 use std::fmt;
 
 pub use leaves::Leaves;
 
 use serde::{Deserialize, Serialize};
+
+pub use condition::{Condition, ConditionError, EvaluationError, Leaf, Seen, Topic};
+pub(crate) use nearest::nearest;
 
 use crate::event::{Event, MeetingChange, What};
 use crate::ids::{Email, RuleName};
@@ -24,6 +29,12 @@ pub struct Rule {
     /// What kind of subject the rule is about.
     #[serde(rename = "for")]
     pub subject: SubjectKind,
+    /// Which subjects it is about; without one, all.
+    #[serde(skip)]
+    pub when: Option<Condition>,
+    /// For people: what the rule is for.
+    #[serde(default)]
+    pub description: Option<String>,
     pub ensure: Ensure,
     #[serde(default)]
     pub mode: Mode,
@@ -51,6 +62,16 @@ const fn default_changes_percent() -> u8 {
 pub enum SubjectKind {
     User,
     Meeting,
+}
+
+impl SubjectKind {
+    /// What a condition of such a rule speaks of.
+    pub const fn topic(self) -> Topic {
+        match self {
+            Self::User => Topic::User,
+            Self::Meeting => Topic::Meeting,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]

@@ -19,6 +19,7 @@ pub(super) async fn ensure(task: &Task<'_>, id: Option<&UserId>, email: Option<&
     };
     let user = task.user(&asked).await?;
     applies(task, &user, email).await?;
+    task.condition("user", &user.whole)?;
     eligible(&user)?;
     let of = user.id.clone().map_or(asked, UserKey::Id);
     let there = task.zoom.assistants(&of).await.map_err(|error| task.failed(error))?;

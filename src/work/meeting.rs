@@ -13,6 +13,7 @@ pub(super) async fn ensure(task: &Task<'_>, id: MeetingId) -> Ended<Effect> {
     if !task.rule.except.is_empty() && excepted(task, &meeting).await? {
         return Err(End::not_applicable("the host is excepted by the rule"));
     }
+    task.condition("meeting", &meeting.whole)?;
     let wanted = task.rule.ensure.settings.unwrap_or_default();
     let differing = wanted.differing_from(meeting.settings);
     if differing == MeetingSettings::default() {

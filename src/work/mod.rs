@@ -219,6 +219,18 @@ impl Task<'_> {
         self.zoom.user(user).await.map_err(|error| self.failed(error))
     }
 
+    /// Ends the attempt unless the rule's condition holds for the subject as it was just read.
+    fn condition(&self, subject: &str, whole: &serde_json::Map<String, serde_json::Value>) -> Ended<()> {
+        let Some(condition) = &self.rule.when else { return Ok(()) };
+        let now = self.ctx.clock.now().to_string();
+        let facts = serde_json::json!({ subject: whole, "account": self.account.id.as_str(), "now": now });
+        match condition.holds(&facts) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(End::not_applicable("the rule's condition does not hold")),
+            Err(error) => Err(End::park(ParkCause::ConditionUnanswered { why: error.to_string() })),
+        }
+    }
+
     fn is_excepted(&self, email: Option<&Email>) -> bool {
         email.is_some_and(|email| self.rule.except.contains(email))
     }

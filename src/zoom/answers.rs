@@ -162,7 +162,8 @@ pub(super) fn failed_deliveries(body: &[u8]) -> Result<Listed<FailedDelivery>, Z
 }
 
 pub(super) fn meeting(asked: MeetingId, body: &[u8]) -> Result<Meeting, ZoomError> {
-    let mut answer = Row(object("a meeting", body)?);
+    let whole = object("a meeting", body)?;
+    let mut answer = Row(whole.clone());
     if answer.text("id").and_then(|id| MeetingId::parse(&id).ok()) != Some(asked) {
         return Err(ZoomError::Unreadable("the meeting is not the one that was asked for".to_owned()));
     }
@@ -185,6 +186,7 @@ pub(super) fn meeting(asked: MeetingId, body: &[u8]) -> Result<Meeting, ZoomErro
             join_before_host: held.flag("join_before_host"),
         },
         all_settings: held.0,
+        whole,
     })
 }
 

@@ -101,6 +101,8 @@ pub struct Meeting {
     pub settings: MeetingSettings,
     /// All of them (`alternative_hosts`, `auto_recording` and so on), to compare [`Leaves`] with.
     pub all_settings: Object,
+    /// The whole object, for the conditions of rules. It names people and holds a password: it belongs in no log.
+    pub whole: Object,
 }
 
 /// One row of a user's meetings: the settings need a call of their own.

@@ -21,6 +21,7 @@ mod hostile;
 mod operate;
 mod process;
 mod receiver;
+mod rules;
 mod samples;
 mod support;
 mod tree;

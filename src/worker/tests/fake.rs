@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::account::UserKey;
@@ -67,7 +68,8 @@ impl FakeZoom {
 
     pub(super) fn put_user(&self, id: &str, status: Status, kind: i64) {
         let address = email(&format!("{id}@example.com"));
-        let user = User { id: Some(uid(id)), email: Some(address), kind: Some(kind), status, ..User::default() };
+        let Value::Object(whole) = json!({ "id": id, "type": kind }) else { unreachable!() };
+        let user = User { id: Some(uid(id)), email: Some(address), kind: Some(kind), status, whole, ..User::default() };
         self.with(|state| {
             state.users.retain(|other| other.id != user.id);
             state.users.push(user);
@@ -80,8 +82,15 @@ impl FakeZoom {
 
     pub(super) fn put_meeting(&self, id: u64, host: &str, status: MeetingStatus, settings: MeetingSettings) {
         let id = MeetingId::from_number(id);
-        let meeting =
-            Meeting { id, host_id: Some(uid(host)), host_email: None, status, settings, all_settings: Object::new() };
+        let meeting = Meeting {
+            id,
+            host_id: Some(uid(host)),
+            host_email: None,
+            status,
+            settings,
+            all_settings: Object::new(),
+            whole: Object::new(),
+        };
         self.with(|state| state.meetings.insert(id, meeting));
     }
 

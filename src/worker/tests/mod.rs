@@ -20,7 +20,7 @@ use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::event::signature::{Secret, Verified, Window, sign, verify};
 use crate::ids::{AccountId, AppName, DeliveryId};
 use crate::job::{Job, JobState};
-use crate::rules::Rule;
+use crate::rules::{Condition, Rule};
 use crate::store::{JobFilter, MemoryStore, NewDelivery, Store};
 use crate::zoom::Status;
 use fake::FakeZoom;
@@ -44,7 +44,11 @@ mode = "enforce"
 const START: Timestamp = Timestamp::from_secs(1_800_000_600);
 
 fn rule(text: &str) -> Rule {
-    let rule: Rule = toml::from_str(text).unwrap();
+    let mut table: toml::Table = text.parse().unwrap();
+    let when = table.remove("when");
+    let mut rule: Rule = table.try_into().unwrap();
+    let when = when.map(|when| Condition::compile(when.as_str().unwrap(), rule.subject.topic()).unwrap());
+    rule.when = when;
     rule.check().unwrap();
     rule
 }

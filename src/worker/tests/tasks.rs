@@ -492,3 +492,24 @@ async fn a_setting_that_does_not_take_is_parked() {
     bench.exhaust().await;
     assert_eq!(bench.state().await, "parked not-effective");
 }
+
+#[tokio::test]
+async fn a_condition_is_looked_at_before_anything_is_changed() {
+    for (when, expected, changes) in [
+        ("user.type == 2", "done changed: add assistant api@example.com", 1),
+        ("user.type == 1", "done not-applicable: the rule's condition does not hold", 0),
+        ("user.dept.startsWith('x')", "parked condition-unanswered", 0),
+        (
+            "now > timestamp('2020-01-01T00:00:00Z') && account == 'acme'",
+            "done changed: add assistant api@example.com",
+            1,
+        ),
+    ] {
+        let rule = format!("{ASSISTANTS}\nwhen = \"{when}\"");
+        let bench = Bench::new(&[rule.as_str()]);
+        bench.zoom.put_user("jill", Status::Active, 2);
+        let job = bench.create("jill").await;
+        assert_eq!(in_a_line(&job.state), expected, "{when}");
+        assert_eq!(bench.zoom.changes(), changes, "{when}");
+    }
+}

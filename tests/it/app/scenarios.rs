@@ -6,7 +6,7 @@ use adjutant::sim::{Fault, FaultKind, Mischief, NewUser, Target, TooMany};
 use adjutant::store::{Limits, MemoryStore};
 use serde_json::json;
 
-use super::{ACCOUNT, API_USER, TestApp};
+use super::{ACCOUNT, API_USER, Left, TestApp};
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// Enough for what our own rate limits put off.
@@ -200,15 +200,18 @@ async fn a_deactivation_that_comes_late_does_not_undo_the_activation_after_it() 
 
 #[tokio::test]
 async fn a_creation_that_comes_after_the_end_of_the_user_grants_nothing() {
-    for (delete, state) in [(false, "waiting user-inactive"), (true, "parked not-found")] {
+    let (waits, parks) = (Left { waiting: 1, parked: 0 }, Left { waiting: 0, parked: 1 });
+    for (delete, state, left) in [(false, "waiting user-inactive", waits), (true, "parked not-found", parks)] {
         let mut app = TestApp::start(&[ASSISTANT]).await;
         app.close().await;
+        app.expect_left(left);
         licensed(&app, JILL);
         app.drain().await;
         app.restart().await;
         app.clock.advance(Duration::from_secs(1));
         if delete {
             app.world.delete_user(ACCOUNT, JILL).unwrap();
+            app.expect_refusal("GET", "/users/", 404);
         } else {
             app.world.deactivate(ACCOUNT, JILL).unwrap();
         }
@@ -298,6 +301,7 @@ async fn an_account_with_too_many_jobs_works_them_off_and_then_gets_to_the_rest(
     }
     let status = app.store.status().await.unwrap();
     assert_eq!((app.jobs().await.len(), status.waiting, status.held_deliveries), (5, 2, 0));
+    app.expect_left(Left { waiting: 2, parked: 0 });
 }
 
 #[tokio::test]
@@ -458,6 +462,7 @@ async fn without_the_scope_the_work_parks_and_goes_on_once_the_scope_is_there() 
 async fn scopes_that_were_added_are_found_by_whoever_comes_an_hour_later() {
     let app = TestApp::start(&[ASSISTANT]).await;
     app.world.set_scopes(ACCOUNT, &["user:read:admin"]).unwrap();
+    app.expect_refusal("POST", "/assistants", 400);
     licensed(&app, "joan@acme.example");
     app.drain().await;
     app.world.set_scopes(ACCOUNT, &["user:read:admin", "user:write:admin"]).unwrap();
@@ -466,6 +471,7 @@ async fn scopes_that_were_added_are_found_by_whoever_comes_an_hour_later() {
     app.drain().await;
     assert_eq!((app.state().await.as_str(), app.assistants(JILL).len()), ("changed", 1));
     assert_eq!(app.store.parked().await.unwrap()[0].count, 1, "what parked stays for a person");
+    app.expect_left(Left { waiting: 0, parked: 1 });
 }
 
 /// What the end of a test's app says is wrong.

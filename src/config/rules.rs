@@ -1,0 +1,238 @@
+//! `[[rule]]`, in the configuration itself and in the files of `[rules] folder`.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use super::apps::{check_variables, named};
+use super::problem::{Invalid, NOT_TOML, Place, Problem};
+use super::section::{Section, tables_of, unknown};
+use super::source::{Found, Reading, read_small};
+use crate::ids::{Email, RuleName};
+use crate::rules::{Condition, Ensure, Grantee, MeetingSettings, Mode, Rule, SubjectKind, Topic};
+
+/// Far more than anybody keeps apart.
+const FILES_MAX: usize = 1000;
+
+/// All rules, those of the configuration first, with what is wrong in other files.
+pub(super) fn all(reading: &Reading<'_>) -> (Vec<Rule>, Vec<Invalid>) {
+    let mut seen = Vec::new();
+    let mut rules = here(reading, &mut seen);
+    let mut section = Section::top(reading, "rules");
+    let at = section.in_file("folder").map_or(Place::Whole, |value| Place::File(value.span()));
+    let folder = section
+        .optional("folder", "a folder, as in \"rules\"", |text| (!text.is_empty()).then(|| reading.folder.join(text)));
+    section.finish();
+    let mut invalid = Vec::new();
+    for path in folder.map(|folder| files(reading, &folder, &at)).unwrap_or_default() {
+        match read_small(&path, super::FILE_BYTES_MAX) {
+            Ok(text) => match file(reading, &path, &text, &mut seen) {
+                Ok(more) => rules.extend(more),
+                Err(error) => invalid.push(error),
+            },
+            Err(error) => {
+                let what = format!("cannot read {}: {error}", path.display());
+                reading.problem(at.clone(), what, "expected a file of [[rule]]s");
+            }
+        }
+    }
+    check_variables(reading, "rule", &seen);
+    (rules, invalid)
+}
+
+/// The files of rules in the order of their names. What editors leave behind begins with a dot or ends otherwise.
+fn files(reading: &Reading<'_>, folder: &Path, at: &Place) -> Vec<PathBuf> {
+    let is_rules = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        path.extension().is_some_and(|end| end == "toml") && !name.starts_with(['.', '#'])
+    };
+    let listed = std::fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<_>>>());
+    let mut paths: Vec<_> = match listed {
+        Ok(paths) => paths.into_iter().filter(is_rules).collect(),
+        Err(error) => {
+            let what = format!("[rules] folder {} cannot be read: {error}", folder.display());
+            reading.problem(at.clone(), what, "expected a folder, relative to this file");
+            return Vec::new();
+        }
+    };
+    paths.sort();
+    if paths.len() > FILES_MAX {
+        let what = format!("[rules] folder {} holds {} files", folder.display(), paths.len());
+        reading.problem(at.clone(), what, format!("expected {FILES_MAX} or fewer"));
+        paths.clear();
+    }
+    paths
+}
+
+/// The rules of one file, or everything that is wrong with it.
+fn file(main: &Reading<'_>, path: &Path, text: &str, seen: &mut Vec<String>) -> Result<Vec<Rule>, Invalid> {
+    let invalid = |problems| Invalid::new(path.to_owned(), text.to_owned(), problems);
+    let (root, errors) = DeTable::parse_recoverable(text);
+    if let Some(error) = errors.first() {
+        let place = error.span().map_or(Place::Whole, Place::File);
+        let help = error.message().trim_end().to_owned();
+        return Err(invalid(vec![Problem { place, what: NOT_TOML.to_owned(), help }]));
+    }
+    let reading = Reading::new(text, root.get_ref(), main.env, main.folder, main.with_secrets);
+    for (key, _) in root.get_ref() {
+        if key.get_ref() != "rule" {
+            unknown(&reading, "a file of rules", key, &["rule"]);
+        }
+    }
+    let rules = here(&reading, seen);
+    let problems = main.absorb(&reading);
+    if problems.is_empty() { Ok(rules) } else { Err(invalid(problems)) }
+}
+
+/// The rules of the file that is being read.
+fn here(reading: &Reading<'_>, seen: &mut Vec<String>) -> Vec<Rule> {
+    let tables = reading.root.get("rule").map(|value| tables_of(reading, value, "rule")).unwrap_or_default();
+    let rules = tables.into_iter().filter_map(|table| {
+        let place = table.1.clone();
+        let rule = rule(named(reading, "rule", table, seen)?)?;
+        match rule.check() {
+            Ok(()) => Some(rule),
+            Err(error) => {
+                reading.problem(place, error.to_string(), "change the rule");
+                None
+            }
+        }
+    });
+    rules.collect()
+}
+
+fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
+    let name = section.in_file("name").and_then(|name| name.get_ref().as_str()).and_then(|n| RuleName::parse(n).ok());
+    let description = section.optional("description", "a text", |text| Some(text.to_owned()));
+    if section.in_file("on").is_some() {
+        on_event(section);
+        return None;
+    }
+    let subject = section.required("for", "\"user\" or \"meeting\"", |text| match text {
+        "user" => Some(SubjectKind::User),
+        "meeting" => Some(SubjectKind::Meeting),
+        _ => None,
+    });
+    let when = condition(&mut section, subject.map(SubjectKind::topic));
+    let modes = "\"observe\" or \"enforce\"";
+    let mode = section.parsed_or("mode", ("observe", Mode::Observe), modes, |text| match text {
+        "observe" => Some(Mode::Observe),
+        "enforce" => Some(Mode::Enforce),
+        _ => None,
+    });
+    let except = section.list("except", "emails, as in [\"jill@example.com\"]", |text| Email::parse(text).ok());
+    let max_changes_per_hour = section.number("max_changes_per_hour", 500, 1..=1_000_000, "changes");
+    let max_changes_percent = section.number("max_changes_percent", 20, 1..=100, "percent");
+    let ensure = section.inner("ensure").map(ensure);
+    if ensure.is_none() {
+        let forms = "{ assistants = [\"api-user\"] } or { settings = { waiting_room = true } }";
+        section.missing("ensure", &format!("add ensure = {forms}"));
+    }
+    section.finish();
+    Some(Rule {
+        name: name?,
+        subject: subject?,
+        when,
+        description,
+        ensure: ensure?,
+        mode,
+        except,
+        max_changes_per_hour,
+        max_changes_percent,
+    })
+}
+
+/// A rule about events: it is read and checked, and refused, since there is nothing yet that it could do.
+fn on_event(mut section: Section<'_, '_>) {
+    let names = "names of events, as in [\"meeting.created\"]";
+    let is_name = |text: &str| {
+        let words = text.split(['.', '_']);
+        text.contains('.') && words.clone().all(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase()))
+    };
+    let empty = section.in_file("on").and_then(|on| on.get_ref().as_array()).is_some_and(|on| on.is_empty());
+    if empty {
+        section.missing("events in on", &format!("expected {names}"));
+    }
+    section.list("on", names, |text| is_name(text).then(|| text.to_owned()));
+    condition(&mut section, Some(Topic::Event));
+    if let Some(kind) = section.in_file("for") {
+        let what = format!("{} has both for and on", section.title);
+        let help = "expected for with ensure, or on with send";
+        section.reading.problem(Place::File(kind.span()), what, help);
+        section.knows("for");
+    }
+    match section.find("send") {
+        Some(found) => {
+            let what = format!("{} sends to a consumer, and consumers do not exist yet", section.title);
+            section.reading.problem(found.place(), what, "expected a rule with for and ensure");
+        }
+        None => section.missing("send", "expected on with send; consumers do not exist yet, so use for and ensure"),
+    }
+    section.finish();
+}
+
+/// The condition of a rule. Without a topic it cannot be checked, and what is wrong with that was told.
+fn condition(section: &mut Section<'_, '_>, topic: Option<Topic>) -> Option<Condition> {
+    let Some(found) = section.find("when") else {
+        section.note("when", None, None);
+        return None;
+    };
+    let text = match &found {
+        Found::File(value) => value.get_ref().as_str(),
+        Found::Env(_, text) => Some(text.as_str()),
+    };
+    let Some(text) = text else {
+        section.wrong("when", &found, "a condition in a text, as in 'user.type == 2'");
+        return None;
+    };
+    let tell = |span: Range<usize>, column: usize, what: &str, help: &str| {
+        let what = format!("{} when, column {column}: {what}", section.title);
+        section.reading.problem(place_in(section.reading, &found, text, &span), what, help);
+    };
+    match Condition::compile(text, topic?) {
+        Ok(condition) => {
+            section.note("when", Some(super::section::quoted(text)), Some(&found));
+            for (name, instead) in [("groups", "user.group_ids"), ("settings", "a field of user or meeting")] {
+                if condition.speaks_of(name) {
+                    tell(0..text.len(), 1, &format!("{name} is not read yet"), &format!("expected {instead}"));
+                }
+            }
+            Some(condition)
+        }
+        Err(error) => {
+            tell(error.span.clone(), error.column(text), &error.what, &error.help);
+            None
+        }
+    }
+}
+
+/// The place of a part of a text; the text as a whole where it is written with escapes.
+fn place_in(reading: &Reading<'_>, found: &Found<'_>, text: &str, part: &Range<usize>) -> Place {
+    let Found::File(value) = found else { return found.place() };
+    let whole = value.span();
+    let written = reading.text.get(whole.clone()).unwrap_or_default();
+    match written.find(text) {
+        Some(at) if !text.is_empty() => {
+            let start = whole.start.saturating_add(at);
+            Place::File(start.saturating_add(part.start)..start.saturating_add(part.end))
+        }
+        _ => Place::File(whole),
+    }
+}
+
+fn ensure(mut section: Section<'_, '_>) -> Ensure {
+    let only = "\"api-user\": only the account's configured API users are ever granted";
+    let assistants = section.list("assistants", only, |text| (text == "api-user").then_some(Grantee::ApiUser));
+    let settings = section.inner("settings").map(|mut inner| {
+        let settings = MeetingSettings {
+            waiting_room: inner.flag("waiting_room"),
+            join_before_host: inner.flag("join_before_host"),
+        };
+        inner.finish();
+        settings
+    });
+    section.finish();
+    Ensure { assistants, settings }
+}

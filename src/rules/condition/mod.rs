@@ -1,0 +1,116 @@
+//! The language of conditions: `when`, in CEL (the Common Expression Language).
+//!
+//! A condition is read once, and checked against the fields that Zoom documents: what could only ever be false by mistake
+//! is refused. Evaluating it is pure and bounded, and a condition that cannot be evaluated says so: it is neither true
+//! nor false, and nobody may act on it. What Zoom leaves out is null.
+//!
+//! Deliberately does not know where facts come from: they are one JSON object whose keys are the names that a condition
+//! begins with.
+
+mod call;
+mod check;
+mod eval;
+mod explain;
+mod fields;
+mod parse;
+mod tree;
+
+use std::ops::Range;
+
+use serde_json::Value;
+
+pub use explain::{Leaf, Seen};
+pub use fields::Topic;
+
+/// A condition that was read and checked.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    text: String,
+    topic: Topic,
+    root: tree::Node,
+}
+
+/// Two are the same where they were written the same.
+impl PartialEq for Condition {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.text, self.topic) == (&other.text, other.topic)
+    }
+}
+
+impl Eq for Condition {}
+
+/// Why a text is no condition.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {help}")]
+pub struct ConditionError {
+    /// The bytes of the condition that it is about.
+    pub span: Range<usize>,
+    /// What is wrong, without a full stop.
+    pub what: String,
+    /// What was expected.
+    pub help: String,
+}
+
+impl ConditionError {
+    fn new(span: Range<usize>, what: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { span, what: what.into(), help: help.into() }
+    }
+
+    /// Where it is in the condition, as a person counts: from 1, in characters.
+    pub fn column(&self, text: &str) -> usize {
+        text.get(..self.span.start).map_or(0, |before| before.chars().count()).saturating_add(1)
+    }
+}
+
+/// Why there is no answer. Names parts of the condition and never values of the facts: those may name people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EvaluationError {
+    #[error("{text} is null: Zoom does not state it")]
+    Absent { text: String },
+    #[error("{text} is {is}, and {expected} is needed")]
+    Kind { text: String, is: &'static str, expected: &'static str },
+    #[error("{text} compares {one} with {other}")]
+    Compares { text: String, one: &'static str, other: &'static str },
+    #[error("{text} is no number of 64 bits")]
+    Overflow { text: String },
+    #[error("{text} divides by zero")]
+    DividesByZero { text: String },
+    #[error("{text} is behind the end of the list")]
+    NoSuchItem { text: String },
+    #[error("{text} cannot be read as {expected}")]
+    Unreadable { text: String, expected: &'static str },
+    #[error("it takes more than {steps} steps")]
+    TooLong { steps: u32 },
+}
+
+impl Condition {
+    /// Reads and checks a condition.
+    pub fn compile(text: &str, topic: Topic) -> Result<Self, ConditionError> {
+        let parsed = parse::parse(text)?;
+        let root = check::check(text, &parsed, topic)?;
+        Ok(Self { text: text.to_owned(), topic, root })
+    }
+
+    /// Whether it holds for these facts.
+    pub fn holds(&self, facts: &Value) -> Result<bool, EvaluationError> {
+        eval::Run::new(&self.text, facts).truth(&self.root)
+    }
+
+    /// Every leaf of the condition, with what it saw and what came of it, also those that `holds` need not look at.
+    pub fn explain(&self, facts: &Value) -> Vec<Leaf> {
+        explain::leaves(&self.text, &self.root, facts)
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it speaks of the facts under this name.
+    pub fn speaks_of(&self, name: &str) -> bool {
+        self.root.speaks_of(name)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn facts() -> Value {
+    json!({
+        "user": {
+            "id": "KDc", "email": "Jill@Example.com", "type": 2, "created_at": "2026-11-01T08:00:00Z", "verified": 1,
+            "dept": "Physics", "group_ids": ["a", "b"], "last_login_time": "",
+            "phone_numbers": [{"country": "CH", "verified": true}, {"country": "FR", "verified": false}],
+        },
+        "account": "acme",
+        "now": "2026-11-21T08:00:00Z",
+    })
+}
+
+fn outcome(text: &str) -> String {
+    let condition = Condition::compile(text, Topic::User).unwrap_or_else(|error| panic!("{text}: {error}"));
+    match condition.holds(&facts()) {
+        Ok(value) => value.to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn a_condition_holds_where_its_facts_say_so() {
+    for (text, expected) in [
+        ("user.type == 2", "true"),
+        ("user.type != 2", "false"),
+        ("user.type in [1, 3]", "false"),
+        ("user.type == 2.0 && user.type < 2.5", "true"),
+        ("user.email.lowerAscii().endsWith('@example.com')", "true"),
+        ("user.email.startsWith(\"Jill\") && user.email.contains('@')", "true"),
+        (r#"user.email.matches("^[A-Z][a-z]+@")"#, "true"),
+        (r#"user.email.matches(r"^\d")"#, "false"),
+        ("size(user.group_ids) == 2 && user.dept.size() == 7", "true"),
+        ("'b' in user.group_ids", "true"),
+        ("user.group_ids[1] == 'b'", "true"),
+        ("user.group_ids.exists(g, g == 'b')", "true"),
+        ("user.group_ids.all(g, g == 'b')", "false"),
+        ("user.group_ids.exists_one(g, g == 'b')", "true"),
+        ("user.phone_numbers.filter(p, p.verified).map(p, p.country) == ['CH']", "true"),
+        ("user.phone_numbers.exists(p, user.group_ids.exists(g, g == p.country))", "false"),
+        ("has(user.dept) && !has(user.company)", "true"),
+        ("user.company == null && user.last_login_time == null", "true"),
+        ("user.company == 'x' ? user.pmi > 1 : true", "true"),
+        ("now - user.created_at > duration('72h')", "true"),
+        ("user.created_at < timestamp('2026-11-02T00:00:00Z')", "true"),
+        ("now - duration('24h') > user.created_at", "true"),
+        ("user.type * 2 + 1 == 5 && -user.type == -2 && 7 / 2 == 3 && 7 % 2 == 1", "true"),
+        ("account == 'acme'", "true"),
+        // The side that decides, decides.
+        ("user.company.startsWith('x') || user.type == 2", "true"),
+        ("user.company.startsWith('x') && user.type == 1", "false"),
+    ] {
+        assert_eq!(outcome(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_condition_that_has_no_answer_says_why_and_names_no_value() {
+    for (text, expected) in [
+        ("user.company.startsWith('x')", "user.company is null: Zoom does not state it"),
+        ("!user.company.startsWith('x')", "user.company is null: Zoom does not state it"),
+        ("user.pmi > 5", "user.pmi is null: Zoom does not state it"),
+        ("user.type / (user.verified - 1) == 1", "user.type / (user.verified - 1) divides by zero"),
+        ("9223372036854775807 + user.type > 0", "9223372036854775807 + user.type is no number of 64 bits"),
+        ("user.group_ids[2] == 'a'", "user.group_ids[2] is behind the end of the list"),
+        ("settings.feature == 'x'", "false"),
+        ("settings.feature.startsWith('x')", "settings.feature is null: Zoom does not state it"),
+        ("'a' in groups", "groups is null: Zoom does not state it"),
+        ("timestamp(user.email) > now", "user.email cannot be read as a time"),
+    ] {
+        assert_eq!(outcome(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn what_only_facts_can_show_to_be_of_two_kinds_has_no_answer_rather_than_the_answer_no() {
+    let condition = Condition::compile("settings.feature.size == '10'", Topic::User).unwrap();
+    let facts = json!({"settings": {"feature": {"size": 10}}});
+    let error = condition.holds(&facts).unwrap_err().to_string();
+    assert_eq!(error, "settings.feature.size == '10' compares a number with a text");
+    let condition = Condition::compile("event.payload.object.type == 2", Topic::Event).unwrap();
+    assert_eq!(condition.holds(&json!({"event": {"payload": {"object": {"type": 2}}}})), Ok(true));
+    assert_eq!(condition.holds(&json!({})), Ok(false));
+}
+
+#[test]
+fn an_explanation_has_every_leaf_with_what_it_saw() {
+    let text = "(user.type == 2 || user.dept == 'x') && !user.company.startsWith('y') && size(user.group_ids) + 1 > 2";
+    let leaves = Condition::compile(text, Topic::User).unwrap().explain(&facts());
+    let told: Vec<_> = leaves
+        .iter()
+        .map(|leaf| {
+            let saw: Vec<_> = leaf.saw.iter().map(|s| format!("{}={}", s.text, s.value.as_ref().unwrap())).collect();
+            let outcome = leaf.outcome.as_ref().map_or_else(ToString::to_string, ToString::to_string);
+            format!("{} [{}] {outcome}", leaf.text, saw.join(" "))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "user.type == 2 [user.type=2] true",
+            "user.dept == 'x' [user.dept=\"Physics\"] false",
+            "user.company.startsWith('y') [user.company=null] user.company is null: Zoom does not state it",
+            "size(user.group_ids) + 1 > 2 [user.group_ids=[\"a\",\"b\"]] true",
+        ]
+    );
+}
+
+#[test]
+fn an_evaluation_ends_however_much_there_is_to_walk() {
+    let text = "user.group_ids.all(a, user.group_ids.all(b, a != b || true))";
+    let condition = Condition::compile(text, Topic::User).unwrap();
+    let many: Vec<String> = (0..10_000).map(|n| n.to_string()).collect();
+    let error = condition.holds(&json!({"user": {"group_ids": many}})).unwrap_err();
+    assert_eq!(error.to_string(), "it takes more than 20000 steps");
+}
+
+#[test]
+fn the_caps_keep_the_parser_within_a_threads_stack() {
+    let nested = |n: usize| format!("{}user.type == 2{}", "(".repeat(n), ")".repeat(n));
+    assert!(Condition::compile(&nested(parse::NESTING_MAX), Topic::User).is_ok());
+    let error = Condition::compile(&nested(parse::NESTING_MAX + 1), Topic::User).unwrap_err();
+    assert_eq!(error.what, "brackets are nested more than 12 deep");
+    for text in ["a.".repeat(499) + "a", "1+".repeat(499) + "1", "!".repeat(999) + "a", "-".repeat(999) + "a"] {
+        assert!(Condition::compile(&text, Topic::User).is_err());
+    }
+    let many = vec!["user.type == 2"; 55].join(" || ");
+    assert!(Condition::compile(&many, Topic::User).is_ok(), "a row of || is balanced");
+    let error = Condition::compile(&"a".repeat(parse::BYTES_MAX + 1), Topic::User).unwrap_err();
+    assert_eq!(error.what, "it is 1001 bytes long");
+}

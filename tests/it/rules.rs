@@ -1,0 +1,227 @@
+//! Bad rules, each with exactly what is said about it, and that no text whatever makes the language panic.
+
+use std::path::Path;
+
+use adjutant::config::{Env, parse};
+use adjutant::rules::{Condition, Topic};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+mod bad;
+
+const CONFIG: &str = r#"[[app]]
+name = "main"
+kind = "server-to-server"
+client_id = "id"
+client_secret = "a-long-client-secret"
+webhook_secrets = ["a-long-webhook-secret"]
+[[app.account]]
+id = "acme"
+api_users = ["api@example.com"]
+"#;
+
+const ENSURE: &str = "ensure = { assistants = [\"api-user\"] }";
+
+/// What is said of a configuration with this added.
+fn said(rules: &str) -> String {
+    let parsed = parse(Path::new("adjutant.toml"), &format!("{CONFIG}{rules}"), &Env::default());
+    parsed.map_or_else(|error| error.to_string(), |_| "nothing".to_owned())
+}
+
+fn rule(topic: &str, when: &str) -> String {
+    let ensure = if topic == "user" { ENSURE } else { "ensure = { settings = { waiting_room = true } }" };
+    let quote = if when.contains('\'') { "'''" } else { "'" };
+    format!("[[rule]]\nname = \"r\"\nfor = \"{topic}\"\nwhen = {quote}{when}{quote}\n{ensure}\n")
+}
+
+/// The message without the quoted line: what is wrong, where, and what was expected.
+fn in_short(message: &str) -> String {
+    let what = message.lines().next().unwrap().trim_start_matches("error: [[rule]] r when, ");
+    let help = message.lines().nth(4).unwrap().split_once('^').unwrap().1.trim_start_matches('^');
+    format!("{what}:{help}")
+}
+
+#[test]
+fn every_bad_condition_is_refused_with_its_own_words() {
+    assert!(bad::CONDITIONS.len() >= 100);
+    let mut wrong = Vec::new();
+    for (topic, when, expected) in bad::CONDITIONS {
+        let message = said(&rule(topic, when));
+        assert!(message.starts_with("error: [[rule]] r when, column "), "{when}: {message}");
+        assert_eq!(message.matches("error: ").count(), 1, "{when}: {message}");
+        let found = in_short(&message);
+        if found != *expected {
+            wrong.push(format!("    ({topic:?}, {when:?}, {found:?}),"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_message_has_rule_column_file_line_and_caret() {
+    let message = said(&rule("user", "user.typ == 2"));
+    let expected = "error: [[rule]] r when, column 6: user has no field typ\n  --> adjutant.toml:13:14\n   |\n\
+                    13 | when = 'user.typ == 2'\n   |              ^^^ did you mean type?";
+    assert_eq!(message, expected);
+}
+
+#[test]
+fn a_rule_that_is_wrong_around_its_condition_is_refused_too() {
+    let good = rule("user", "user.type == 2");
+    assert_eq!(said(&good), "nothing");
+    let on = "[[rule]]\nname = \"r\"\non = [\"meeting.created\"]\n";
+    for (text, expected) in [
+        (good.replace("when", "whn"), "[[rule]] r has no key whn"),
+        (good.replace("'user.type == 2'", "2"), "[[rule]] r when is 2"),
+        (good.replace("name = \"r\"", "name = \"r\"\ndescription = 5"), "[[rule]] r description is 5"),
+        (good.replace("user.type == 2", "groups == []"), "[[rule]] r when, column 1: groups is not read yet"),
+        (good.replace("user.type == 2", "settings.a == 1"), "[[rule]] r when, column 1: settings is not read yet"),
+        (format!("{on}send = \"timetable\""), "[[rule]] r sends to a consumer, and consumers do not exist yet"),
+        (on.to_owned(), "[[rule]] r has no send"),
+        (format!("{on}for = \"user\"\nsend = \"a\""), "[[rule]] r has both for and on"),
+        (on.replace("meeting.created", "created") + "send = \"a\"", "[[rule]] r on holds \"created\""),
+        (on.replace("\"meeting.created\"", "") + "send = \"a\"", "[[rule]] r has no events in on"),
+        (format!("{on}when = 'event.pay == 1'\nsend = \"a\""), "[[rule]] r when, column 7: event has no field pay"),
+        (format!("{on}ensure = {{}}\nsend = \"a\""), "[[rule]] r has no key ensure"),
+    ] {
+        let message = said(&text);
+        assert!(message.contains(&format!("error: {expected}\n")), "{text}\n{message}");
+    }
+}
+
+#[test]
+fn rules_are_read_from_the_files_of_a_folder_in_the_order_of_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join("rules").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let load = || {
+        let text = format!("{CONFIG}[rules]\nfolder = \"rules\"\n");
+        parse(&folder.path().join("adjutant.toml"), &text, &Env::default()).map_err(|error| error.to_string())
+    };
+    assert!(load().unwrap_err().starts_with("error: [rules] folder "), "a folder that is not there is told");
+    let named = |name: &str| rule("user", "user.type == 2").replace("\"r\"", &format!("{name:?}"));
+    write("b.toml", &named("second"));
+    write("a.toml", &format!("{}{}", named("first"), named("and-more")));
+    for left_behind in [".a.toml.swp", ".hidden.toml", "a.toml~", "#a.toml", "notes.txt"] {
+        write(left_behind, "no rule");
+    }
+    let order: Vec<_> = load().unwrap().rules.iter().map(|rule| rule.name.to_string()).collect();
+    assert_eq!(order, ["first", "and-more", "second"]);
+    write("c.toml", &named("first"));
+    write("d.toml", "rule = ");
+    write("e.toml", "[server]\nlisten = 1");
+    let error = load().unwrap_err();
+    let place = |name: &str, spot: &str| format!("{}:{spot}", folder.path().join("rules").join(name).display());
+    for part in [
+        "error: two [[rule]] are named \"first\"",
+        &place("c.toml", "2:8"),
+        "error: this is not TOML",
+        &place("d.toml", "1:8"),
+        "error: a file of rules has no key server",
+        &place("e.toml", "1:2"),
+    ] {
+        assert!(error.contains(part), "{part} is not in\n{error}");
+    }
+}
+
+/// Words of the language, so that a text has a chance to mean something.
+fn words() -> impl Strategy<Value = String> {
+    let word = prop::sample::select(vec![
+        "user",
+        "meeting",
+        "event",
+        ".type",
+        ".email",
+        ".group_ids",
+        ".payload",
+        ".created_at",
+        "now",
+        "account",
+        "==",
+        "!=",
+        "<",
+        ">=",
+        "&&",
+        "||",
+        "!",
+        "-",
+        "+",
+        "*",
+        "/",
+        "%",
+        "?",
+        ":",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "in",
+        "null",
+        "true",
+        "1",
+        "0",
+        "2.5",
+        "'a'",
+        "\"é\"",
+        "r'\\d'",
+        ".startsWith",
+        ".matches",
+        ".exists",
+        ".map",
+        "x",
+        "size",
+        "has",
+        "duration",
+        "timestamp",
+        "9223372036854775807",
+        "// c\n",
+        "`",
+        "\\",
+        "'''",
+        "b'a'",
+        ".?",
+        "9u",
+    ]);
+    prop::collection::vec(word, 0..24).prop_map(|words| words.concat())
+}
+
+fn survives(text: &str) {
+    let facts = [
+        json!({}),
+        json!({"user": {"type": 2, "email": "a", "group_ids": ["a"], "created_at": "x"}, "now": "2026-01-01T00:00:00Z"}),
+        json!({"user": 5, "meeting": [], "event": {"payload": {"a": [1, "b", null, 1.5]}}, "now": 0}),
+        Value::Null,
+    ];
+    for topic in [Topic::User, Topic::Meeting, Topic::Event] {
+        match Condition::compile(text, topic) {
+            Ok(condition) => facts.iter().for_each(|facts| {
+                let _either = condition.holds(facts);
+                let _leaves = condition.explain(facts);
+            }),
+            Err(error) => {
+                assert!(text.get(error.span.clone()).is_some(), "{text:?}: {error:?} is not within it");
+                assert!(error.column(text) >= 1);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_of_words_of_the_language_makes_it_panic(text in words()) {
+        survives(&text);
+    }
+
+    #[test]
+    fn no_text_at_all_makes_it_panic(text in "\\PC{0,60}") {
+        survives(&text);
+    }
+}
