@@ -268,6 +268,7 @@ pub(super) fn zoom(mut section: Section<'_, '_>) -> zoom::Settings {
         call_timeout_secs: call,
         response_bytes_max: bytes,
         rate_share_percent: share,
+        sweep_share_percent: sweep_share,
         limit_wait_max_ms: wait,
     } = zoom::Settings::default();
     let expected = |url: &str| format!("a URL, as in \"{url}\"; http:// only for this machine");
@@ -277,6 +278,7 @@ pub(super) fn zoom(mut section: Section<'_, '_>) -> zoom::Settings {
         connect_timeout_secs: section.number("connect_timeout_secs", connect, 1..=60, "seconds"),
         call_timeout_secs: section.number("call_timeout_secs", call, 1..=300, "seconds"),
         response_bytes_max: section.number("response_bytes_max", bytes, 65_536..=1_073_741_824, "bytes"),
+        sweep_share_percent: sweep_share,
         rate_share_percent: section.number("rate_share_percent", share, 1..=100, "percent"),
         limit_wait_max_ms: section.number("limit_wait_max_ms", wait, 0..=60_000, "milliseconds"),
     };

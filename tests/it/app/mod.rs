@@ -5,6 +5,7 @@
 //! that was left, on calls that Zoom refused and nobody expected, and on an audit log that does not add up.
 
 mod scenarios;
+mod sweeping;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -22,10 +23,10 @@ use adjutant::ids::{AccountId, AppName};
 use adjutant::job::{Effect, Job, JobState};
 use adjutant::rules::Rule;
 use adjutant::sim::{Call, NewAccount, Sim, Subscription, World};
-use adjutant::store::{JobFilter, MemoryStore, Move, Selector, Store};
+use adjutant::store::{JobFilter, MemoryStore, Move, Selector, Store, SweepState};
 use adjutant::web::accept::{AcceptSettings, Acceptor};
 use adjutant::web::webhook::{Receiver, ReceiverApp, ReceiverSettings};
-use adjutant::worker::{Parts, Planner, Roster, Runner, Settings};
+use adjutant::worker::{Parts, Planner, Roster, Runner, Settings, SweepSettings, Sweeper};
 use adjutant::zoom::{self, AccountClient, Credentials, ZoomClients};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -62,6 +63,7 @@ pub(crate) struct TestApp {
     sim: Sim,
     disk: Box<dyn Reopen>,
     roster: watch::Sender<Arc<Roster>>,
+    pub(crate) sweeper: Sweeper,
     parts: Parts,
     address: SocketAddr,
     door: Option<Door>,
@@ -109,11 +111,17 @@ impl TestApp {
         };
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let refusals = Mutex::default();
-        let mut app = Self { world, clock, store, sim, disk, roster, parts, address, door: None, refusals };
+        let sweeper = Sweeper::new(parts.clone(), SweepSettings::default());
+        let mut app = Self { world, clock, store, sim, disk, roster, sweeper, parts, address, door: None, refusals };
         app.open().await;
-        let url = format!("http://{}/webhooks/main", app.address);
-        app.world.subscribe(ACCOUNT, Subscription::to_all(url, SECRET)).unwrap();
+        app.subscribe();
         app
+    }
+
+    /// Zoom tells us of everything, once more than before.
+    pub(crate) fn subscribe(&self) {
+        let url = format!("http://{}/webhooks/main", self.address);
+        self.world.subscribe(ACCOUNT, Subscription::to_all(url, SECRET)).unwrap();
     }
 
     async fn open(&mut self) {
@@ -149,6 +157,7 @@ impl TestApp {
         self.store = self.disk.store();
         self.parts.store = Arc::clone(&self.store);
         self.parts.facts = Arc::default();
+        self.sweeper = Sweeper::new(self.parts.clone(), SweepSettings::default());
         self.open().await;
     }
 
@@ -186,6 +195,37 @@ impl TestApp {
         }
         self.clock.set(end);
         self.drain().await;
+    }
+
+    /// A sweep of the whole account, from its beginning to the end of the work that it asks for.
+    pub(crate) async fn sweep(&self) {
+        self.sweeper.ask(&AccountId::parse(ACCOUNT).unwrap(), None);
+        loop {
+            let next = self.sweeper.step_all().await.unwrap();
+            if self.swept().await.run.is_none() {
+                break;
+            }
+            if next > self.clock.now() {
+                self.clock.set(next);
+            }
+        }
+        self.drain().await;
+        self.advance(Duration::from_secs(120)).await;
+    }
+
+    /// Calls of the API whose path contains this.
+    pub(crate) fn calls(&self, path_contains: &str) -> usize {
+        self.world.calls().iter().filter(|call| call.path.contains("/v2/") && call.path.contains(path_contains)).count()
+    }
+
+    /// Work that nothing would end by itself.
+    pub(crate) async fn cancel_all(&self) {
+        let account = AccountId::parse(ACCOUNT).unwrap();
+        self.store.cancel_jobs(&account, None, "the end of a test", self.clock.now()).await.unwrap();
+    }
+
+    pub(crate) async fn swept(&self) -> SweepState {
+        self.store.sweep_state(&AccountId::parse(ACCOUNT).unwrap()).await.unwrap()
     }
 
     pub(crate) async fn jobs(&self) -> Vec<Job> {

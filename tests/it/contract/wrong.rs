@@ -10,7 +10,7 @@ use adjutant::rules::Step;
 use adjutant::store::{
     Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased,
     Limits, MemoryStore, Move, NewDelivery, Note, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError,
-    StoredDelivery, TreeHead, Verdict,
+    StoredDelivery, SweepRecord, SweepState, Swept, TreeHead, Verdict,
 };
 use async_trait::async_trait;
 
@@ -182,6 +182,14 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
 
     async fn quota_use(&self, account: &AccountId, at: Timestamp) -> Result<QuotaUse, StoreError> {
         self.0.quota_use(account, at).await
+    }
+
+    async fn record_sweep(&self, record: SweepRecord, at: Timestamp) -> Result<Swept, StoreError> {
+        self.0.record_sweep(record, at).await
+    }
+
+    async fn sweep_state(&self, account: &AccountId) -> Result<SweepState, StoreError> {
+        self.0.sweep_state(account).await
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {

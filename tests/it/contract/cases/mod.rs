@@ -6,6 +6,7 @@ pub(crate) mod limits;
 pub(crate) mod people;
 pub(crate) mod planning;
 pub(crate) mod records;
+pub(crate) mod sweeping;
 pub(crate) mod working;
 
 /// One named test for each case.
@@ -136,6 +137,15 @@ macro_rules! every_case {
                 jobs_are_listed_newest_first_in_pages_and_by_every_filter
                 parked_work_of_one_cause_is_one_item_with_a_count
                 the_status_counts_what_is_there
+            ;
+            sweeping:
+                a_sweep_makes_jobs_that_say_so_and_every_step_is_told
+                how_far_a_sweep_is_outlives_a_restart
+                one_sweep_of_an_account_runs_at_a_time
+                a_sweep_moves_what_waits_or_was_not_found_and_nothing_else
+                what_events_ask_for_goes_before_what_a_sweep_asked_for
+                a_sweep_leaves_half_of_the_backlog_to_events
+                a_sweep_that_heals_counts_against_the_hour_and_not_against_the_share
             ;
             records:
                 entries_have_no_gaps_and_their_leaves_make_the_tree_head
