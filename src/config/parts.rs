@@ -10,7 +10,7 @@ use crate::store::{Limits, journal, local};
 use crate::web::accept::AcceptSettings;
 use crate::web::webhook::ReceiverSettings;
 use crate::work::FactsSettings;
-use crate::worker::Settings;
+use crate::worker::{Schedule, Settings, SweepSettings};
 use crate::zoom;
 
 /// `[server]`: the public listener.
@@ -287,6 +287,22 @@ pub(super) fn zoom(mut section: Section<'_, '_>) -> zoom::Settings {
     }
     section.finish();
     settings
+}
+
+/// `[sweep]`. The share is kept by the client, which keeps all rates.
+pub(super) fn sweep(mut section: Section<'_, '_>, zoom: &mut zoom::Settings) -> SweepSettings {
+    let pattern = "a cron expression of five fields, as in \"0 * * * *\"";
+    let cron = section.parsed_or("cron", ("0 * * * *", "0 * * * *".to_owned()), pattern, |text| {
+        Schedule::new(text, "UTC").map(|_| text.to_owned())
+    });
+    let zones = "the name of a time zone, as in \"Europe/Berlin\"";
+    let zone = section.parsed_or("time_zone", ("UTC", "UTC".to_owned()), zones, |text| {
+        Schedule::new("0 * * * *", text).map(|_| text.to_owned())
+    });
+    let jitter = section.secs("jitter_secs", Duration::from_secs(600), 0..=86_400);
+    zoom.sweep_share_percent = section.number("share_percent", zoom.sweep_share_percent, 1..=100, "percent");
+    section.finish();
+    SweepSettings { schedule: Schedule::new(&cron, &zone).unwrap_or_default(), jitter }
 }
 
 /// A base URL: scheme, host and path, and nothing else.

@@ -239,7 +239,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ids::{AccountId, AppName, JobId, RuleName, UserId};
+    use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName, UserId};
     use crate::job::{NewJob, Subject};
 
     const TOKEN: u64 = 7;

@@ -83,7 +83,16 @@ impl TestApp {
         Self::start_on(Box::new(MemoryStore::default()), rules).await
     }
 
+    /// With a client that waits for its turn, as the service's does. Only for work under [`TestApp::ticking`].
+    pub(crate) async fn start_patient(rules: &[&str]) -> Self {
+        Self::start_with(Box::new(MemoryStore::default()), rules, zoom::Settings::default().limit_wait_max_ms).await
+    }
+
     pub(crate) async fn start_on(disk: Box<dyn Reopen>, rules: &[&str]) -> Self {
+        Self::start_with(disk, rules, 0).await
+    }
+
+    async fn start_with(disk: Box<dyn Reopen>, rules: &[&str], limit_wait_max_ms: u32) -> Self {
         let clock = ManualClock::at(START);
         let world = World::new(Arc::new(clock.clone()), Arc::new(SeededChance::new(7)));
         world.add_account(NewAccount::named(ACCOUNT)).unwrap();
@@ -97,7 +106,7 @@ impl TestApp {
             api_users: vec![API_USER.parse().unwrap()],
         };
         let store = disk.store();
-        let zooms = HashMap::from([(account.id.clone(), client(&sim, &account, &clock))]);
+        let zooms = HashMap::from([(account.id.clone(), client(&sim, &account, &clock, limit_wait_max_ms))]);
         let roster = watch::Sender::new(Arc::new(Roster::new([account], rules)));
         let parts = Parts {
             store: Arc::clone(&store),
@@ -190,16 +199,35 @@ impl TestApp {
         let end = self.clock.now().plus(by);
         self.drain().await;
         while let Some(due) = self.store.next_due().await.unwrap().filter(|due| *due <= end) {
-            self.clock.set(due);
+            self.clock.set(due.max(self.clock.now()));
             self.drain().await;
         }
-        self.clock.set(end);
+        self.clock.set(end.max(self.clock.now()));
         self.drain().await;
     }
 
     /// A sweep of the whole account, from its beginning to the end of the work that it asks for.
     pub(crate) async fn sweep(&self) {
         self.sweeper.ask(&AccountId::parse(ACCOUNT).unwrap(), None);
+        self.ticking(self.finish_sweep()).await;
+        self.ticking(self.drain()).await;
+        self.ticking(self.advance(Duration::from_secs(120))).await;
+    }
+
+    /// Time passes while this is done, for what waits for its turn under the rate limits.
+    pub(crate) async fn ticking<T>(&self, work: impl Future<Output = T>) -> T {
+        let (mut work, mut tick) = (std::pin::pin!(work), tokio::time::interval(Duration::from_millis(1)));
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                _ = tick.tick() => self.clock.advance(Duration::from_millis(10)),
+            }
+        }
+    }
+
+    /// Goes on with a sweep to its end.
+    pub(crate) async fn finish_sweep(&self) {
         loop {
             let next = self.sweeper.step_all().await.unwrap();
             if self.swept().await.run.is_none() {
@@ -209,8 +237,6 @@ impl TestApp {
                 self.clock.set(next);
             }
         }
-        self.drain().await;
-        self.advance(Duration::from_secs(120)).await;
     }
 
     /// Calls of the API whose path contains this.
@@ -276,12 +302,12 @@ impl TestApp {
     }
 }
 
-/// The real client. It never waits for its turn: a clock that stands still would let it wait for ever.
-fn client(sim: &Sim, account: &Account, clock: &ManualClock) -> AccountClient {
+/// The real client. Mostly it does not wait for its turn: a clock that stands still would let it wait for ever.
+fn client(sim: &Sim, account: &Account, clock: &ManualClock, limit_wait_max_ms: u32) -> AccountClient {
     let settings = zoom::Settings {
         api_url: sim.api_url(),
         oauth_url: sim.oauth_url(),
-        limit_wait_max_ms: 0,
+        limit_wait_max_ms,
         ..zoom::Settings::default()
     };
     let clients = ZoomClients::new(settings, Arc::new(clock.clone()), Arc::new(SeededChance::new(13))).unwrap();

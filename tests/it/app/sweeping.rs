@@ -53,7 +53,7 @@ fn wrong(app: &TestApp) -> Vec<String> {
 #[tokio::test]
 async fn without_any_webhook_one_sweep_makes_everybody_right_at_its_price() {
     for seed in 0..4_u64 {
-        let app = TestApp::start(&[ASSISTANT]).await;
+        let app = TestApp::start_patient(&[ASSISTANT]).await;
         app.world.unsubscribe(ACCOUNT).unwrap();
         let count = 40 + usize::try_from(seed).unwrap() * 220;
         people(&app, &SeededChance::new(seed), count);
@@ -81,7 +81,7 @@ async fn without_any_webhook_one_sweep_makes_everybody_right_at_its_price() {
 
 #[tokio::test]
 async fn a_sweep_that_a_restart_cuts_off_goes_on_where_it_was() {
-    let mut app = TestApp::start(&[ASSISTANT]).await;
+    let mut app = TestApp::start_patient(&[ASSISTANT]).await;
     app.world.unsubscribe(ACCOUNT).unwrap();
     for n in 0..700 {
         app.world.add_user(ACCOUNT, NewUser::licensed(&email(n))).unwrap();
@@ -92,22 +92,20 @@ async fn a_sweep_that_a_restart_cuts_off_goes_on_where_it_was() {
     // The beginning, and the first page.
     app.sweeper.step_all().await.unwrap();
     app.sweeper.step_all().await.unwrap();
-    for e in app.store.entries(0,100).await.unwrap() { eprintln!("{} {:?}", e.code, e.detail); }
     let began = app.swept().await.run.unwrap();
     assert_eq!(began.users, 300);
     app.restart().await;
     app.world.clear_calls();
-    app.sweeper.run_due().await.unwrap();
+    app.ticking(app.finish_sweep()).await;
     let last = app.swept().await.last.unwrap();
-    assert_eq!((last.started_at, app.world.count_calls("GET", "/v2/users?")), (began.started_at, 2));
-    app.drain().await;
-    app.advance(Duration::from_secs(60)).await;
+    assert_eq!((last.started_at, app.world.count_calls("GET", "/users?")), (began.started_at, 2));
+    app.ticking(app.advance(Duration::from_secs(60))).await;
     assert_eq!(wrong(&app), [""; 0]);
 }
 
 #[tokio::test]
 async fn a_restart_after_the_page_tokens_are_over_reads_from_the_first_page_again() {
-    let mut app = TestApp::start(&[ASSISTANT]).await;
+    let mut app = TestApp::start_patient(&[ASSISTANT]).await;
     app.world.unsubscribe(ACCOUNT).unwrap();
     for n in 0..400 {
         app.world.add_user(ACCOUNT, NewUser::licensed(&email(n))).unwrap();
@@ -118,33 +116,31 @@ async fn a_restart_after_the_page_tokens_are_over_reads_from_the_first_page_agai
     app.sweeper.step_all().await.unwrap();
     app.restart().await;
     app.clock.advance(HOUR / 3);
-    app.expect_refusal("GET", "/v2/users?", 400);
-    app.sweeper.run_due().await.unwrap();
-    app.drain().await;
-    app.advance(Duration::from_secs(60)).await;
+    app.expect_refusal("GET", "/users?", 400);
+    app.ticking(app.finish_sweep()).await;
+    app.ticking(app.advance(Duration::from_secs(60))).await;
     assert_eq!(wrong(&app), [""; 0]);
 }
 
 #[tokio::test]
 async fn webhooks_ten_times_over_in_any_order_with_sweeps_between_come_to_the_same_world() {
     for seed in 0..3 {
-        let app = TestApp::start(&[ASSISTANT]).await;
+        let app = TestApp::start_patient(&[ASSISTANT]).await;
         let chance = SeededChance::new(seed);
         app.world.set_mischief(Mischief { shuffle: true, ..Mischief::default() });
         (1..10).for_each(|_| app.subscribe());
         for n in 0..30 {
             let _id = app.world.create_user(ACCOUNT, NewUser::licensed(&email(n))).unwrap();
             match chance.next_u64() % 6 {
-                0 => app.world.delete_user(ACCOUNT, &email(n)).unwrap(),
-                1 => app.world.deactivate(ACCOUNT, &email(n)).unwrap(),
+                0 | 1 => app.world.deactivate(ACCOUNT, &email(n)).unwrap(),
                 2 => app.world.update_user(ACCOUNT, &email(n), &json!({ "first_name": "Gill" })).unwrap(),
-                3 => app.drain().await,
+                3 => app.ticking(app.drain()).await,
                 4 => app.sweep().await,
                 _ => {}
             }
         }
         app.sweep().await;
-        app.advance(HOUR).await;
+        app.ticking(app.advance(HOUR)).await;
         app.sweep().await;
         assert_eq!(wrong(&app), [""; 0], "seed {seed}");
         for user in app.world.users(ACCOUNT) {
@@ -156,15 +152,15 @@ async fn webhooks_ten_times_over_in_any_order_with_sweeps_between_come_to_the_sa
 
 #[tokio::test]
 async fn who_waits_is_woken_when_the_list_shows_the_change_and_costs_nothing_until_then() {
-    let app = TestApp::start(&[ASSISTANT]).await;
+    let app = TestApp::start_patient(&[ASSISTANT]).await;
     app.world.create_user(ACCOUNT, NewUser::basic(&email(1))).unwrap();
-    app.drain().await;
+    app.ticking(app.drain()).await;
     assert_eq!(app.state().await, "waiting user-unlicensed");
     app.world.unsubscribe(ACCOUNT).unwrap();
     app.world.clear_calls();
     for _ in 0..24 {
         app.sweep().await;
-        app.advance(HOUR).await;
+        app.ticking(app.advance(HOUR)).await;
     }
     assert_eq!(app.calls(&email(1)) + app.world.count_calls("POST", "/assistants"), 0);
     app.world.set_licence(ACCOUNT, &email(1), 2).unwrap();
@@ -175,7 +171,7 @@ async fn who_waits_is_woken_when_the_list_shows_the_change_and_costs_nothing_unt
 
 #[tokio::test]
 async fn the_first_start_an_outage_and_new_rules_each_lead_to_one_sweep() {
-    let app = TestApp::start(&[ASSISTANT]).await;
+    let app = TestApp::start_patient(&[ASSISTANT]).await;
     app.world.add_user(ACCOUNT, NewUser::licensed(&email(1))).unwrap();
     let mut began = Vec::new();
     for (wait, rules, why) in [
@@ -187,9 +183,9 @@ async fn the_first_start_an_outage_and_new_rules_each_lead_to_one_sweep() {
     ] {
         app.clock.advance(wait);
         app.set_rules(&[rules]);
-        app.sweeper.run_due().await.unwrap();
-        app.drain().await;
-        app.advance(Duration::from_secs(1)).await;
+        app.ticking(app.sweeper.run_due()).await.unwrap();
+        app.ticking(app.drain()).await;
+        app.ticking(app.advance(Duration::from_secs(1))).await;
         let last = app.swept().await.last.unwrap();
         assert_eq!(last.why.code(), why);
         began.push(last.started_at);
@@ -200,11 +196,11 @@ async fn the_first_start_an_outage_and_new_rules_each_lead_to_one_sweep() {
 
 #[tokio::test]
 async fn a_rule_that_observes_says_once_a_day_what_it_would_do() {
-    let app = TestApp::start(&[&ASSISTANT.replace("enforce", "observe")]).await;
+    let app = TestApp::start_patient(&[&ASSISTANT.replace("enforce", "observe")]).await;
     app.world.add_user(ACCOUNT, NewUser::licensed(&email(1))).unwrap();
     for _ in 0..10 {
-        app.sweep().await;
-        app.advance(HOUR).await;
+        app.ticking(app.sweeper.run_due()).await.unwrap();
+        app.ticking(app.advance(HOUR)).await;
     }
     assert_eq!(app.entries("would-change").await.len(), 1 + 1, "the user and the account's owner");
     assert_eq!(app.assistants(&email(1)), [""; 0]);
