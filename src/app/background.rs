@@ -26,7 +26,16 @@ pub(super) fn work(
         // On Linux a rank is the thread's, whatever its name says. Without it, work is done all the same.
         let _as_before = rustix::process::setpriority_process(None, RANK);
         // Nobody listens any more where the service ends at once.
-        let _gone = tell.send(runtime.block_on(worker::run(&parts, &sweeper, &stop)));
+        let _gone = tell.send(runtime.block_on(work_and_sweep(&parts, &sweeper, &stop)));
     })?;
     Ok(told)
+}
+
+async fn work_and_sweep(parts: &Parts, sweeper: &Sweeper, stop: &CancellationToken) -> Result<(), StoreError> {
+    let both = stop.child_token();
+    // Where one of the two fails, the other has nothing more to do either.
+    let working = async { worker::run(parts, &both).await.inspect_err(|_| both.cancel()) };
+    let sweeping = async { sweeper.run(&both).await.inspect_err(|_| both.cancel()) };
+    let (worked, swept) = tokio::join!(working, sweeping);
+    worked.and(swept)
 }

@@ -88,14 +88,13 @@ async fn pace(settings: &Settings, shutdown: &CancellationToken) {
     }
 }
 
-/// Plans, works and sweeps until `shutdown`, then drains. An error means that the store can take nothing more.
-pub async fn run(parts: &Parts, sweeper: &Sweeper, shutdown: &CancellationToken) -> Result<(), StoreError> {
+/// Plans and works until `shutdown`, then drains. An error means that the store can take nothing more.
+pub async fn run(parts: &Parts, shutdown: &CancellationToken) -> Result<(), StoreError> {
     let (planner, runner) = (Planner::new(parts.clone()), Runner::new(parts.clone()));
-    // Where one of them fails, the others have nothing more to do either.
+    // Where one of the two fails, the other has nothing more to do either.
     let stop = shutdown.child_token();
     let planning = async { planner.run(&stop).await.inspect_err(|_| stop.cancel()) };
     let working = async { runner.run(&stop).await.inspect_err(|_| stop.cancel()) };
-    let sweeping = async { sweeper.run(&stop).await.inspect_err(|_| stop.cancel()) };
-    let (plans, jobs, sweeps) = tokio::join!(planning, working, sweeping);
-    plans.and(jobs).and(sweeps)
+    let (plans, jobs) = tokio::join!(planning, working);
+    plans.and(jobs)
 }

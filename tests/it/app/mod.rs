@@ -241,7 +241,11 @@ impl TestApp {
 
     /// Calls of the API whose path contains this.
     pub(crate) fn calls(&self, path_contains: &str) -> usize {
-        self.world.calls().iter().filter(|call| call.path.contains("/v2/") && call.path.contains(path_contains)).count()
+        self.world
+            .calls()
+            .iter()
+            .filter(|call| !call.path.starts_with("/oauth") && call.path.contains(path_contains))
+            .count()
     }
 
     /// Work that nothing would end by itself.
