@@ -228,10 +228,8 @@ impl Runner {
         let rule = roster.rule(&job.rule).ok_or(ParkCause::RuleGone)?;
         let account = roster.account(&job.app, &job.account);
         let zooms = &self.parts.zooms;
-        let zoom = account.and_then(|account| match job.is_of_sweep() {
-            true => zooms.sweeping(&account.id),
-            false => zooms.zoom(&account.id),
-        });
+        let zoom = account
+            .and_then(|account| if job.is_of_sweep() { zooms.sweeping(&account.id) } else { zooms.zoom(&account.id) });
         account.zip(zoom).map(|(account, zoom)| (rule, account, zoom)).ok_or_else(|| ParkCause::CredentialsRefused {
             detail: "the app does not hold the account any more".to_owned(),
         })

@@ -58,9 +58,15 @@ struct Known {
     /// The last one that was tried, whether it ended or not.
     tried: Option<Timestamp>,
     not_before: Timestamp,
-    asked: Option<Option<RuleName>>,
+    asked: Option<Asked>,
     /// Who granted which API user, while a sweep runs.
     granted: Option<Arc<Vec<Granted>>>,
+}
+
+/// Somebody wants a sweep, over one rule or all.
+#[derive(Debug, Clone)]
+struct Asked {
+    rule: Option<RuleName>,
 }
 
 /// An API user, and who granted it.
@@ -121,7 +127,7 @@ impl Sweeper {
     /// Somebody wants a sweep of the account now, over one rule or all. The look after the next takes it up; one that runs
     /// already is enough.
     pub fn ask(&self, account: &AccountId, rule: Option<RuleName>) {
-        self.with(account, |known| (known.asked, known.not_before) = (Some(rule), Timestamp::EPOCH));
+        self.with(account, |known| (known.asked, known.not_before) = (Some(Asked { rule }), Timestamp::EPOCH));
     }
 
     /// When the account's next sweep is due, by what is known now.
@@ -189,7 +195,7 @@ impl Sweeper {
             known.clone()
         });
         let offset = known.offset.unwrap_or_default();
-        if let Some(rule) = known.asked {
+        if let Some(Asked { rule }) = known.asked {
             return (now, SweepCause::Person, rule);
         }
         let began = state.last.as_ref().filter(|last| last.rule.is_none()).map(|last| last.started_at);
