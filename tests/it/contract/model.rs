@@ -270,7 +270,7 @@ impl Generator {
             90..92 => Op::MoveParked {
                 cause: self.pick(&["not-found", "over-share", "over-share", "by-person", "attempts-used-up"]),
                 account: self.pick(&[None, Some("acc")]),
-                to: self.pick(&[Move::Retry, Move::Retry, Move::Retry, Move::Park]),
+                to: self.pick(&[Move::Retry, Move::Park]),
             },
             92 => Op::Cancel { account: self.account(), rule: self.pick(&[Some("assist"), Some("tidy"), None]) },
             93..95 => Op::Replay { delivery: self.below(deliveries + 1) },
