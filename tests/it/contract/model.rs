@@ -208,7 +208,7 @@ impl Generator {
 
     fn sweep(&self, now: Timestamp) -> SweepStep {
         let rule = self.maybe(30, rule("assist"));
-        match self.below(8) {
+        match self.below(20) {
             0 | 1 => SweepStep::Begin { why: SweepCause::Person, rule },
             2 => SweepStep::End { with: [2; 16] },
             3 => self.maybe(30, SweepStep::GiveUp { why: "x".to_owned() }).unwrap_or(SweepStep::Called),
@@ -239,8 +239,8 @@ impl Generator {
         match self.below(100) {
             // For a while nothing is planned.
             34..48 if step % 100 >= 70 => self.deliver(),
-            0..3 => Op::Sweep { account: self.account(), step: self.sweep(now) },
-            3..8 => Op::Pass(self.pick(&[SECOND / 1000, SECOND, SECOND, 10 * SECOND, LEASE])),
+            0..4 => Op::Sweep { account: self.account(), step: self.sweep(now) },
+            4..8 => Op::Pass(self.pick(&[SECOND / 1000, SECOND, SECOND, 10 * SECOND, LEASE])),
             8 => Op::Pass(self.pick(&[HOUR, HOUR, 5 * HOUR, DAY, DAY + SECOND, 6 * DAY])),
             9..11 => Op::Reopen,
             11..34 => self.deliver(),
