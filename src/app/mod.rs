@@ -30,7 +30,7 @@ use crate::web::lanes::Lanes;
 use crate::web::peer::Proxies;
 use crate::web::webhook::Receiver;
 use crate::work::Facts;
-use crate::worker::{Parts, Roster};
+use crate::worker::{Parts, Roster, Sweeper};
 use counts::Counted;
 use zooms::Zooms;
 
@@ -92,7 +92,8 @@ pub async fn serve(
     tasks.spawn(async move {
         acceptor.serve(private, router, until, drain).await;
     });
-    let worked = background::work(running.parts.clone(), stop.clone()).map_err(ServeError::Thread)?;
+    let worked = background::work(running.parts.clone(), Arc::clone(&running.sweeper), stop.clone())
+        .map_err(ServeError::Thread)?;
     tasks.spawn(async move {
         if let Ok(Err(error)) = worked.await {
             tracing::error!(%error, "the store takes nothing more; stopping");
@@ -143,6 +144,7 @@ fn bound(listener: &TcpListener, otherwise: SocketAddr) -> SocketAddr {
 struct Running {
     receiver: Arc<Receiver>,
     parts: Parts,
+    sweeper: Arc<Sweeper>,
     admin: Arc<AdminState>,
     machine: Machine,
     local: LocalStore,
@@ -172,6 +174,7 @@ impl Running {
             stats: Arc::default(),
             settings: config.worker,
         };
+        let sweeper = Arc::new(Sweeper::new(parts.clone(), config.sweep.clone()));
         let facts = Arc::clone(&parts.facts);
         let counted = Counted { receiver: Arc::clone(&receiver), jobs: Arc::clone(&parts.stats), zooms, facts };
         let admin = Arc::new(AdminState {
@@ -186,7 +189,7 @@ impl Running {
             actor: "admin token".to_owned(),
         });
         let (machine, local, body_days) = (machine.clone(), local.clone(), config.store.body_days);
-        Ok(Self { receiver, parts, admin, machine, local, body_days, _roster: roster })
+        Ok(Self { receiver, parts, sweeper, admin, machine, local, body_days, _roster: roster })
     }
 
     fn admin_router(&self) -> axum::Router {

@@ -53,4 +53,9 @@ impl ZoomFor for Zooms {
         let client = self.accounts.get(account)?;
         Some(Arc::new(client.handle()))
     }
+
+    fn sweeping(&self, account: &AccountId) -> Option<Arc<dyn Zoom>> {
+        let client = self.accounts.get(account)?;
+        Some(Arc::new(client.sweeping_handle()))
+    }
 }

@@ -30,6 +30,8 @@ pub enum Kind {
     Attention,
     /// The service started, stopped, or took a new configuration.
     Service,
+    /// A sweep over an account began, ended, or could not.
+    Sweep,
 }
 
 impl Kind {
@@ -45,6 +47,7 @@ impl Kind {
             Self::Refusal => "refusal",
             Self::Attention => "attention",
             Self::Service => "service",
+            Self::Sweep => "sweep",
         }
     }
 }

@@ -42,6 +42,7 @@ pub struct Config {
     pub store: StoreSection,
     pub zoom: crate::zoom::Settings,
     pub worker: crate::worker::Settings,
+    pub sweep: crate::worker::SweepSettings,
     pub log: Log,
     pub apps: Vec<App>,
     pub rules: Vec<Rule>,
@@ -141,7 +142,7 @@ fn read(path: &Path, text: &str, env: &Env, with_secrets: bool) -> Result<Config
     }
 }
 
-const SECTIONS: [&str; 9] = ["server", "admin", "store", "zoom", "worker", "log", "app", "rule", "rules"];
+const SECTIONS: [&str; 10] = ["server", "admin", "store", "zoom", "worker", "sweep", "log", "app", "rule", "rules"];
 
 fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (Config, Vec<Invalid>) {
     for (key, _) in root.get_ref() {
@@ -152,7 +153,8 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (
     let server = parts::server(Section::top(reading, "server"));
     let admin = parts::admin(Section::top(reading, "admin"), &server);
     let store = parts::store(Section::top(reading, "store"), &server);
-    let zoom = parts::zoom(Section::top(reading, "zoom"));
+    let mut zoom = parts::zoom(Section::top(reading, "zoom"));
+    let sweep = parts::sweep(Section::top(reading, "sweep"), &mut zoom);
     let worker = parts::worker(Section::top(reading, "worker"), server.drain, zoom.call_longest());
     let log = parts::log(Section::top(reading, "log"));
     let apps = apps::apps(reading);
@@ -165,6 +167,7 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (
         store,
         zoom,
         worker,
+        sweep,
         log,
         apps: apps.into_iter().map(|(app, _)| app).collect(),
         rules,

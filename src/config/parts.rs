@@ -11,7 +11,7 @@ use crate::web::accept::AcceptSettings;
 use crate::web::peer::Network;
 use crate::web::webhook::ReceiverSettings;
 use crate::work::FactsSettings;
-use crate::worker::Settings;
+use crate::worker::{Schedule, Settings, SweepSettings};
 use crate::zoom;
 
 /// `[server]`: the public listener.
@@ -247,6 +247,7 @@ pub(super) fn zoom(mut section: Section<'_, '_>) -> zoom::Settings {
         call_timeout_secs: call,
         response_bytes_max: bytes,
         rate_share_percent: share,
+        sweep_share_percent: sweep_share,
         limit_wait_max_ms: wait,
     } = zoom::Settings::default();
     let expected = |url: &str| format!("a URL, as in \"{url}\"; http:// only for this machine");
@@ -256,6 +257,7 @@ pub(super) fn zoom(mut section: Section<'_, '_>) -> zoom::Settings {
         connect_timeout_secs: section.number("connect_timeout_secs", connect, 1..=60, "seconds"),
         call_timeout_secs: section.number("call_timeout_secs", call, 1..=300, "seconds"),
         response_bytes_max: section.number("response_bytes_max", bytes, 65_536..=1_073_741_824, "bytes"),
+        sweep_share_percent: sweep_share,
         rate_share_percent: section.number("rate_share_percent", share, 1..=100, "percent"),
         limit_wait_max_ms: section.number("limit_wait_max_ms", wait, 0..=60_000, "milliseconds"),
     };
@@ -264,6 +266,22 @@ pub(super) fn zoom(mut section: Section<'_, '_>) -> zoom::Settings {
     }
     section.finish();
     settings
+}
+
+/// `[sweep]`. The share is kept by the client, which keeps all rates.
+pub(super) fn sweep(mut section: Section<'_, '_>, zoom: &mut zoom::Settings) -> SweepSettings {
+    let pattern = "a cron expression of five fields, as in \"0 * * * *\"";
+    let cron = section.parsed_or("cron", ("0 * * * *", "0 * * * *".to_owned()), pattern, |text| {
+        Schedule::new(text, "UTC").map(|_| text.to_owned())
+    });
+    let zones = "the name of a time zone, as in \"Europe/Berlin\"";
+    let zone = section.parsed_or("time_zone", ("UTC", "UTC".to_owned()), zones, |text| {
+        Schedule::new("0 * * * *", text).map(|_| text.to_owned())
+    });
+    let jitter = section.secs("jitter_secs", Duration::from_secs(600), 0..=86_400);
+    zoom.sweep_share_percent = section.number("share_percent", zoom.sweep_share_percent, 1..=100, "percent");
+    section.finish();
+    SweepSettings { schedule: Schedule::new(&cron, &zone).unwrap_or_default(), jitter }
 }
 
 /// A base URL: scheme, host and path, and nothing else.

@@ -80,6 +80,23 @@ impl fmt::Display for Subject {
     }
 }
 
+/// Who asks for a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Asker {
+    Delivery(DeliveryId),
+    /// A sweep over the account found the subject different from what a rule wants.
+    Sweep,
+}
+
+impl fmt::Display for Asker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Delivery(id) => fmt::Display::fmt(id, f),
+            Self::Sweep => f.write_str("sweep"),
+        }
+    }
+}
+
 /// One piece of work: make this rule true for this subject.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
@@ -89,10 +106,10 @@ pub struct Job {
     pub rule: RuleName,
     pub subject: Subject,
     pub made_at: Timestamp,
-    /// The delivery that asked for it first.
-    pub made_by: DeliveryId,
-    /// The newest delivery that was merged into it.
-    pub asked_by: DeliveryId,
+    /// Who asked for it first.
+    pub made_by: Asker,
+    /// Who asked for it last.
+    pub asked_by: Asker,
     /// The newest `event_ts` of the events that asked for it; none where none of them had one.
     pub event_at: Option<Timestamp>,
     /// Attempts started since it was made, last retried by a person, released by an event, or put to work once more
@@ -111,6 +128,18 @@ pub struct Job {
 }
 
 impl Job {
+    /// Whether it heals what a sweep found, and no event has asked for it since. Such work lets events go first, and counts
+    /// against the limit of the hour alone: a sweep that heals is no storm of events.
+    pub fn is_of_sweep(&self) -> bool {
+        self.asked_by == Asker::Sweep
+    }
+
+    /// Whether what a sweep sees of its subject can move it on: nothing that was announced would. What is due or runs reads
+    /// Zoom anyway, and what is parked needs a person.
+    pub fn is_moved_by_sweep(&self) -> bool {
+        matches!(self.state, JobState::Waiting { .. } | JobState::Parked { cause: ParkCause::NotFound, .. })
+    }
+
     /// Whether it was asked for by an event that happened after this moment. Zoom sends an event again for up to 85 minutes,
     /// so an old one may come after a newer one. Where one of the two does not say when it happened, the order in which
     /// they came is all that is known, and it counts.
@@ -126,7 +155,7 @@ pub struct NewJob {
     pub account: AccountId,
     pub rule: RuleName,
     pub subject: Subject,
-    pub delivery: DeliveryId,
+    pub by: Asker,
     /// The `event_ts` of the event that asks for it.
     pub event_at: Option<Timestamp>,
 }
@@ -141,8 +170,8 @@ impl NewJob {
             rule: self.rule,
             subject: self.subject,
             made_at: at,
-            made_by: self.delivery,
-            asked_by: self.delivery,
+            made_by: self.by,
+            asked_by: self.by,
             event_at: self.event_at,
             attempts: 0,
             again: false,

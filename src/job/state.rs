@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Effect, Job, ParkCause, WaitReason};
+use super::{Asker, Effect, Job, ParkCause, WaitReason};
 use crate::clock::Timestamp;
-use crate::ids::DeliveryId;
 
 /// The right to run a job for a while. The token tells one claim from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,10 +47,10 @@ pub enum Input {
     LeaseEnded {
         at: Timestamp,
     },
-    /// An event asks for the same work (`ensure`).
+    /// An event or a sweep asks for the same work (`ensure`).
     Ask {
         at: Timestamp,
-        by: DeliveryId,
+        by: Asker,
         /// The event's `event_ts`.
         event_at: Option<Timestamp>,
     },
@@ -199,8 +198,8 @@ impl Job {
         Ok(())
     }
 
-    /// The newest delivery is the one that came last; its event may be older than one that came before.
-    fn asked(&mut self, by: DeliveryId, event_at: Option<Timestamp>) {
+    /// Whoever came last; the event may be older than one that came before.
+    fn asked(&mut self, by: Asker, event_at: Option<Timestamp>) {
         self.asked_by = by;
         self.event_at = self.event_at.max(event_at);
     }
@@ -240,7 +239,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ids::{AccountId, AppName, JobId, RuleName, UserId};
+    use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName, UserId};
     use crate::job::{NewJob, Subject};
 
     const TOKEN: u64 = 7;
@@ -253,7 +252,7 @@ mod tests {
             account: AccountId::parse("acc").unwrap(),
             rule: RuleName::parse("rule").unwrap(),
             subject: Subject::User { id: Some(UserId::parse("u1").unwrap()), email: None },
-            delivery: DeliveryId::from_number(1),
+            by: Asker::Delivery(DeliveryId::from_number(1)),
             event_at: Some(NOW),
         };
         Job { attempts, again, state, ..new.into_job(JobId::from_number(1), Timestamp::EPOCH) }
@@ -275,7 +274,7 @@ mod tests {
     }
 
     fn ask() -> Input {
-        Input::Ask { at: LATER, by: DeliveryId::from_number(2), event_at: None }
+        Input::Ask { at: LATER, by: Asker::Delivery(DeliveryId::from_number(2)), event_at: None }
     }
 
     fn inputs() -> Vec<(&'static str, Input)> {
@@ -407,7 +406,7 @@ mod tests {
             job.apply(input).unwrap();
             assert_eq!(job.snoozed_since, since);
         }
-        job.apply(Input::Ask { at: LATER, by: DeliveryId::from_number(2), event_at: None }).unwrap();
+        job.apply(Input::Ask { at: LATER, by: Asker::Delivery(DeliveryId::from_number(2)), event_at: None }).unwrap();
         assert_eq!(job.snoozed_since, Some(NOW), "another event says nothing about the limit");
         job.apply(Input::Retry { at: LATER }).unwrap();
         assert_eq!(job.snoozed_since, None);
@@ -417,7 +416,7 @@ mod tests {
     fn a_job_knows_the_newest_of_the_events_that_asked_for_it_in_whatever_order_they_came() {
         let mut job = job(states()[0].clone(), 0, false);
         for (event_at, newest) in [(None, NOW), (Some(LATER), LATER), (Some(NOW), LATER)] {
-            job.apply(Input::Ask { at: LATER, by: DeliveryId::from_number(2), event_at }).unwrap();
+            job.apply(Input::Ask { at: LATER, by: Asker::Delivery(DeliveryId::from_number(2)), event_at }).unwrap();
             assert_eq!(job.event_at, Some(newest));
         }
         assert!(job.is_asked_after(Some(NOW)));

@@ -193,7 +193,7 @@ pub fn plan(event: &Event, rules: &[Rule]) -> Vec<Step> {
             if change.is_gone() {
                 vec![Step::Cancel { subject, why: event.name.clone() }]
             } else {
-                ensure(SubjectKind::User, &subject, rules)
+                for_subject(SubjectKind::User, &subject, rules)
             }
         }
         What::Meeting { change, meeting } => {
@@ -202,14 +202,15 @@ pub fn plan(event: &Event, rules: &[Rule]) -> Vec<Step> {
                 MeetingChange::Deleted => vec![Step::Cancel { subject, why: event.name.clone() }],
                 MeetingChange::Started => Vec::new(),
                 MeetingChange::Ended => vec![Step::Wake { subject }],
-                MeetingChange::Created | MeetingChange::Updated => ensure(SubjectKind::Meeting, &subject, rules),
+                MeetingChange::Created | MeetingChange::Updated => for_subject(SubjectKind::Meeting, &subject, rules),
             }
         }
         What::UrlValidation { .. } | What::AppDeauthorized | What::Other => Vec::new(),
     }
 }
 
-fn ensure(kind: SubjectKind, subject: &Subject, rules: &[Rule]) -> Vec<Step> {
+/// What the rules about such a subject ask for: of an event for its one, of a sweep for all.
+pub fn for_subject(kind: SubjectKind, subject: &Subject, rules: &[Rule]) -> Vec<Step> {
     let about = rules.iter().filter(|rule| rule.subject == kind);
     about.map(|rule| Step::Ensure { rule: rule.name.clone(), subject: subject.clone() }).collect()
 }

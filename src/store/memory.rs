@@ -7,6 +7,7 @@
 mod log;
 mod plan;
 mod read;
+mod sweep;
 mod work;
 mod world;
 
@@ -20,6 +21,7 @@ use super::port::{
     Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased, Move,
     NewDelivery, Note, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError, StoredDelivery, TreeHead,
 };
+use super::sweep::{SweepRecord, SweepState, Swept};
 use crate::audit::{Call, Entry};
 use crate::clock::{Timestamp, lock};
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
@@ -209,6 +211,14 @@ impl Store for MemoryStore {
 
     async fn quota_use(&self, account: &AccountId, at: Timestamp) -> Result<QuotaUse, StoreError> {
         self.read(|world| world.quota_use(account, at))
+    }
+
+    async fn record_sweep(&self, record: SweepRecord, at: Timestamp) -> Result<Swept, StoreError> {
+        self.write(|world| world.record_sweep(record, at))
+    }
+
+    async fn sweep_state(&self, account: &AccountId) -> Result<SweepState, StoreError> {
+        self.read(|world| world.sweep_state(account))
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {

@@ -8,6 +8,7 @@ pub mod journal;
 pub mod local;
 mod memory;
 mod port;
+mod sweep;
 
 pub use local::LocalStore;
 pub use memory::{Limits, MemoryStore};
@@ -16,3 +17,4 @@ pub use port::{
     NewDelivery, Note, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError, StoredDelivery, TreeHead,
     Verdict,
 };
+pub use sweep::{SweepCause, SweepRecord, SweepRun, SweepState, SweepStep, Swept};

@@ -15,6 +15,7 @@ use crate::event::signature::Verified;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::job::{Change, Intent, Job, Lease, Outcome, WaitReason};
 use crate::rules::Step;
+use crate::store::sweep::{SweepRecord, SweepState, Swept};
 
 /// Why a store did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -346,7 +347,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///   is `due` (now or later), and fewer than `per_account_max` of its account's jobs run. Waiting and parked jobs hold
     ///   nobody up.
     /// - Turns: accounts in the order of their ids, from the first one after the account that was served last (by any
-    ///   claim since the start), and round again; at each turn the account's oldest job (smallest id) that may be taken.
+    ///   claim since the start), and round again; at each turn the account's oldest job (smallest id) that may be taken;
+    ///   those that a sweep asked for last ([`Job::is_of_sweep`]) after all others.
     async fn claim(&self, wanted: Claimable, now: Timestamp) -> Result<Vec<Leased>, StoreError>;
 
     /// Lengthens a lease; [`StoreError::Conflict`] where it is not held any more. A lease is never shortened: an earlier
@@ -362,7 +364,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// Granted intents are counted by account and rule in UTC hours: those of one job once an hour against the hour, and
     /// once within 24 hours against the share, however often it is tried. A job that was done and is asked again counts
-    /// anew.
+    /// anew. What a sweep asked for last ([`Job::is_of_sweep`]) counts against the hour alone, and `max_per_day` does not
+    /// stop it; a rule that is stopped does.
     /// - The rule is stopped for the account, or the hour of `now` and the 23 before it have `max_per_day` or more together:
     ///   [`Allowance::OverShare`], and the rule is stopped from now on ([`Store::is_stopped`]). Looked at first.
     /// - The hour of `now` has `max_per_hour` or more: [`Allowance::NextHour`] at the start of the next. The first time in
@@ -449,6 +452,25 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// The calls of the UTC day of `at` that this store knows of, by account.
     async fn quota_use(&self, account: &AccountId, at: Timestamp) -> Result<QuotaUse, StoreError>;
+
+    /// Records a step of a sweep, with the calls that were made for it and the jobs that it asks for, in one write. One
+    /// sweep of an account runs at a time, until it ends or is given up, also over a restart.
+    /// [`StoreError::Conflict`] where one runs already ([`SweepStep::Begin`]), or none does (all others but
+    /// [`SweepStep::Called`]).
+    ///
+    /// - For each [`Step::Ensure`] of a page, the oldest unfinished job of the same app, account and rule whose subject is
+    ///   the same is asked again where it waits or was not found ([`Job::is_moved_by_sweep`]), and else left as it is.
+    ///   Where there is none, a job is made, due now, by [`crate::job::Asker::Sweep`], unless the unfinished jobs of the account
+    ///   have reached half the limit: what is left of it is for events.
+    /// - A settled outcome `changed` of a job of a sweep ([`Job::is_of_sweep`]) counts to the sweep that runs, else to the
+    ///   last ([`SweepRun::changed`](crate::store::SweepRun)).
+    /// - Entries: [`Kind::Call`] as in [`Store::settle`], without job; [`Kind::Decision`] `swept` for each job that was made
+    ///   and `woken` for each that was asked again; [`Kind::Sweep`] `started` (with the rule where it is about one),
+    ///   `ended` or `failed`.
+    async fn record_sweep(&self, record: SweepRecord, at: Timestamp) -> Result<Swept, StoreError>;
+
+    /// All none for an account that was never swept.
+    async fn sweep_state(&self, account: &AccountId) -> Result<SweepState, StoreError>;
 
     /// None also for a job that finished so long ago that it is not kept any more: the store keeps a number of finished
     /// jobs, those that finished last.

@@ -17,7 +17,7 @@ pub(super) async fn ensure(task: &Task<'_>, id: Option<&UserId>, email: Option<&
         (None, Some(email)) => UserKey::Email(email.clone()),
         (None, None) => return Err(End::not_applicable("the event names no user")),
     };
-    let user = task.user(&asked).await?;
+    let user = task.user_or_listed(&asked).await?;
     applies(task, &user, email).await?;
     task.condition("user", &user.whole)?;
     eligible(&user)?;

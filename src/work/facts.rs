@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::account::{Account, UserKey};
 use crate::clock::{Timestamp, lock};
 use crate::ids::{AccountId, Email, JobId, RuleName, UserId};
-use crate::job::{Job, ParkCause};
+use crate::job::{Effect, Job, Outcome, ParkCause, Subject};
 use crate::zoom::{Page, Status, User, Zoom, ZoomError};
 
 /// Pages that are read where Zoom does not state a total: 300 users each.
@@ -19,6 +19,10 @@ const COUNT_PAGES_MAX: u32 = 400;
 const COUNT_PAGE_SIZE: u32 = 300;
 /// How long it is taken for known that scopes are missing: as long as a token lasts, since the next may have them.
 const SCOPES_TRUSTED: Duration = Duration::from_secs(3600);
+/// How long a listing's word about a user is trusted: a write that it misled is refused, and the user read then.
+const LISTING_TRUSTED: Duration = Duration::from_secs(600);
+/// How long a job's word that nothing is to be changed counts for more than the lists of a sweep.
+const ANSWER_TRUSTED: Duration = Duration::from_secs(86_400);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -100,6 +104,10 @@ struct Known {
     active_users: Option<(Timestamp, u64)>,
     put_off: HashMap<RuleName, PutOff>,
     without_scopes: HashMap<RuleName, (Timestamp, ParkCause)>,
+    /// Users as a sweep saw them, by the job that it made for each.
+    listed: HashMap<JobId, (Timestamp, User)>,
+    /// Users that a sweep took for different, and a job then changed nothing about, by rule.
+    answered: HashMap<(RuleName, String), Timestamp>,
 }
 
 /// Jobs of a rule that is at its limit for this hour.
@@ -252,6 +260,43 @@ impl Facts {
             *rule.jobs.get_mut(&job.id)? = rule.until;
             Some((rule.until, rule.notice.clone()))
         })
+    }
+
+    /// A sweep begins; `anew` where answers that were given under other rules, or before somebody asked, say nothing.
+    pub fn begin_sweep(&self, account: &AccountId, anew: bool) {
+        self.with(account, |known| {
+            known.listed.clear();
+            if anew {
+                known.answered.clear();
+            }
+        });
+    }
+
+    /// A sweep made the job for a user that it saw so.
+    pub fn listed(&self, account: &AccountId, job: JobId, user: User, seen_at: Timestamp) {
+        self.with(account, |known| known.listed.insert(job, (seen_at, user)));
+    }
+
+    /// How a sweep saw the job's user, once, and while that is fresh.
+    pub fn take_listed(&self, job: &Job, now: Timestamp) -> Option<User> {
+        let listed = self.with(&job.account, |known| known.listed.remove(&job.id));
+        listed.filter(|(at, _)| now < at.plus(LISTING_TRUSTED)).map(|(_, user)| user)
+    }
+
+    /// What a job came to that a sweep asked for. Where it changed nothing, the sweep's lists are short, or the rule only
+    /// observes: the next sweeps need not ask again for a while.
+    pub fn answered(&self, job: &Job, outcome: &Outcome, now: Timestamp) {
+        if let Outcome::Done(Effect::AlreadyRight | Effect::WouldChange { .. } | Effect::NotApplicable { .. }) = outcome
+        {
+            let key = (job.rule.clone(), job.subject.key());
+            self.with(&job.account, |known| known.answered.insert(key, now));
+        }
+    }
+
+    /// Whether a job of a sweep said so, not long ago.
+    pub fn is_answered(&self, account: &AccountId, rule: &RuleName, subject: &Subject, now: Timestamp) -> bool {
+        let key = (rule.clone(), subject.key());
+        self.with(account, |known| known.answered.get(&key).is_some_and(|at| now.since(*at) < ANSWER_TRUSTED))
     }
 
     /// The job may go on.

@@ -215,6 +215,14 @@ impl Task<'_> {
         }
     }
 
+    /// The user, as a sweep has just seen it, or read.
+    async fn user_or_listed(&self, user: &UserKey) -> Ended<User> {
+        match self.ctx.facts.take_listed(self.job, self.ctx.clock.now()) {
+            Some(listed) => Ok(listed),
+            None => self.user(user).await,
+        }
+    }
+
     async fn user(&self, user: &UserKey) -> Ended<User> {
         self.zoom.user(user).await.map_err(|error| self.failed(error))
     }
@@ -247,9 +255,9 @@ impl Task<'_> {
     }
 
     /// The rule's share of the account in changes; none where the account is small, and none for meetings: a number of
-    /// users says nothing about how many of those there are.
+    /// users says nothing about how many of those there are. Nor for what a sweep asked for: see [`Store::intend`].
     async fn changes_per_day_max(&self) -> Ended<Option<u32>> {
-        if self.rule.subject != SubjectKind::User {
+        if self.rule.subject != SubjectKind::User || self.job.is_of_sweep() {
             return Ok(None);
         }
         let now = self.ctx.clock.now();

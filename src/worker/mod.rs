@@ -10,9 +10,11 @@ mod held;
 mod planner;
 mod roster;
 mod runner;
+mod schedule;
 mod settings;
 mod stats;
 mod storm;
+mod sweeper;
 #[cfg(test)]
 mod tests;
 
@@ -27,8 +29,10 @@ use tokio_util::sync::CancellationToken;
 pub use planner::Planner;
 pub use roster::Roster;
 pub use runner::Runner;
+pub use schedule::Schedule;
 pub use settings::{Settings, SettingsError};
 pub use stats::Stats;
+pub use sweeper::{SweepSettings, Sweeper};
 
 use crate::chance::Chance;
 use crate::clock::Clock;
@@ -41,12 +45,22 @@ use crate::zoom::{AccountClient, Zoom};
 pub trait ZoomFor: fmt::Debug + Send + Sync {
     /// None where the account is not held.
     fn zoom(&self, account: &AccountId) -> Option<Arc<dyn Zoom>>;
+
+    /// The same for a sweep and its jobs, which may use only a part of the account's rate.
+    fn sweeping(&self, account: &AccountId) -> Option<Arc<dyn Zoom>> {
+        self.zoom(account)
+    }
 }
 
 impl<S: BuildHasher + Send + Sync> ZoomFor for HashMap<AccountId, AccountClient, S> {
     fn zoom(&self, account: &AccountId) -> Option<Arc<dyn Zoom>> {
         let client = self.get(account)?;
         Some(Arc::new(client.handle()))
+    }
+
+    fn sweeping(&self, account: &AccountId) -> Option<Arc<dyn Zoom>> {
+        let client = self.get(account)?;
+        Some(Arc::new(client.sweeping_handle()))
     }
 }
 

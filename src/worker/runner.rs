@@ -212,6 +212,9 @@ impl Runner {
         };
         let (now, unit) = (parts.clock.now(), parts.chance.unit());
         let outcome = unless_snoozed_too_long(outcome, &job, parts.settings.snooze_max(), now);
+        if job.is_of_sweep() {
+            parts.facts.answered(&job, &outcome, now);
+        }
         self.log(&job, &outcome, calls.len());
         parts.store.settle(leased, outcome, calls, now, unit).await.map(drop)
     }
@@ -224,7 +227,9 @@ impl Runner {
         }
         let rule = roster.rule(&job.rule).ok_or(ParkCause::RuleGone)?;
         let account = roster.account(&job.app, &job.account);
-        let zoom = account.and_then(|account| self.parts.zooms.zoom(&account.id));
+        let zooms = &self.parts.zooms;
+        let zoom = account
+            .and_then(|account| if job.is_of_sweep() { zooms.sweeping(&account.id) } else { zooms.zoom(&account.id) });
         account.zip(zoom).map(|(account, zoom)| (rule, account, zoom)).ok_or_else(|| ParkCause::CredentialsRefused {
             detail: "the app does not hold the account any more".to_owned(),
         })

@@ -68,11 +68,11 @@ impl ZoomClients {
     /// named first counts.
     pub fn account(&self, account: &Account, credentials: Credentials) -> AccountClient {
         let now = self.shared.clock.now();
-        let limits = Arc::clone(
-            lock(&self.limits)
-                .entry(account.id.clone())
-                .or_insert_with(|| Arc::new(Limits::new(account.plan, self.shared.settings.rate_share_percent, now))),
-        );
+        let limits = Arc::clone(lock(&self.limits).entry(account.id.clone()).or_insert_with(|| {
+            let settings = &self.shared.settings;
+            let limits = Limits::new(account.plan, settings.rate_share_percent, now);
+            Arc::new(limits.with_sweeps(account.plan, settings.sweep_share_percent, now))
+        }));
         let shared = Arc::clone(&self.shared);
         let tokens = Tokens::new(Arc::clone(&shared), account.id.clone(), credentials);
         AccountClient { inner: Arc::new(Inner { id: account.id.clone(), shared, tokens, limits }) }
@@ -104,7 +104,12 @@ impl AccountClient {
 
     /// A handle for one attempt, which keeps a list of its calls.
     pub fn handle(&self) -> Handle {
-        Handle { account: Arc::clone(&self.inner), calls: Mutex::default() }
+        Handle { account: Arc::clone(&self.inner), calls: Mutex::default(), is_sweep: false }
+    }
+
+    /// A handle that uses no more of the rate than sweeps may.
+    pub fn sweeping_handle(&self) -> Handle {
+        Handle { is_sweep: true, ..self.handle() }
     }
 
     /// Takes in the calls of this UTC day that were made before the start. A number that is lower than what was counted
@@ -129,6 +134,8 @@ impl AccountClient {
 pub struct Handle {
     account: Arc<Inner>,
     calls: Mutex<Vec<Call>>,
+    /// Only the part of the rate that is for sweeps.
+    is_sweep: bool,
 }
 
 impl Handle {
@@ -146,7 +153,7 @@ impl Handle {
         let mut is_second = false;
         loop {
             let token = self.account.tokens.get().await?;
-            self.account.turn(request.endpoint).await?;
+            self.account.turn(request.endpoint, self.is_sweep).await?;
             let answer = self.send(request, &token).await?;
             if answer.is_success() {
                 // Of a 429 the pause says enough, and one about a single user has headers of another bucket.
@@ -218,12 +225,12 @@ impl Handle {
 
 impl Inner {
     /// Waits for a turn under the account's limits, or says until when there is none.
-    async fn turn(&self, endpoint: Endpoint) -> Result<(), ZoomError> {
+    async fn turn(&self, endpoint: Endpoint, is_sweep: bool) -> Result<(), ZoomError> {
         let (clock, category) = (&self.shared.clock, endpoint.category());
         let latest = clock.now().plus(self.shared.settings.limit_wait_max());
         loop {
             let now = clock.now();
-            match self.limits.turn(category, now, latest.max(now)) {
+            match self.limits.turn_of(is_sweep, category, now, latest.max(now)) {
                 Turn::At(at) if at <= now => return Ok(()),
                 Turn::At(at) => clock.sleep_until(at).await,
                 Turn::Limited { until, why } => {

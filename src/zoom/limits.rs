@@ -51,6 +51,8 @@ const fn published(plan: Plan, category: Category) -> (u32, Option<u64>) {
 #[derive(Debug)]
 pub(super) struct Limits {
     state: Mutex<State>,
+    /// The part of it that sweeps may use: what is left is for events.
+    sweeps: Option<Mutex<State>>,
 }
 
 #[derive(Debug)]
@@ -174,7 +176,26 @@ impl Limits {
     pub(super) fn new(plan: Plan, share_percent: u8, now: Timestamp) -> Self {
         let bucket = |category| Bucket::new(plan, category, share_percent);
         let (light, medium, heavy) = (bucket(Category::Light), bucket(Category::Medium), bucket(Category::Heavy));
-        Self { state: Mutex::new(State { day: now.utc_day(), light, medium, heavy }) }
+        Self { state: Mutex::new(State { day: now.utc_day(), light, medium, heavy }), sweeps: None }
+    }
+
+    /// Sweeps get no more than this share of Zoom's rate.
+    pub(super) fn with_sweeps(self, plan: Plan, share_percent: u8, now: Timestamp) -> Self {
+        Self { sweeps: Some(Self::new(plan, share_percent, now).state), ..self }
+    }
+
+    /// As [`Limits::turn`], for a sweep within its part as well. What it reserves there, and gets no turn for, errs on the
+    /// safe side.
+    pub(super) fn turn_of(&self, is_sweep: bool, category: Category, now: Timestamp, latest: Timestamp) -> Turn {
+        let part = self.sweeps.as_ref().filter(|_| is_sweep);
+        match part.map(|part| lock(part).bucket(category, now).turn(now, latest)) {
+            Some(Turn::At(at)) => match self.turn(category, now, latest) {
+                Turn::At(other) => Turn::At(at.max(other)),
+                limited @ Turn::Limited { .. } => limited,
+            },
+            Some(limited @ Turn::Limited { .. }) => limited,
+            None => self.turn(category, now, latest),
+        }
     }
 
     fn with<T>(&self, category: Category, now: Timestamp, act: impl FnOnce(&mut Bucket) -> T) -> T {

@@ -26,6 +26,8 @@ pub struct Settings {
     /// The share of Zoom's published rate limits that is used, in percent: they are shared by all apps of an account.
     /// Default 80; 1 to 100.
     pub rate_share_percent: u8,
+    /// Of that, what sweeps and their jobs may use at most, in percent of Zoom's rate, 1 to 100. Set in `[sweep]`.
+    pub sweep_share_percent: u8,
     /// How long a call waits in place for its turn under the rate limits, in milliseconds; beyond it the job is put off.
     /// Default 3000; at most 60000.
     pub limit_wait_max_ms: u32,
@@ -40,6 +42,7 @@ impl Default for Settings {
             call_timeout_secs: 20,
             response_bytes_max: 8 << 20,
             rate_share_percent: 80,
+            sweep_share_percent: 30,
             limit_wait_max_ms: 3000,
         }
     }
@@ -65,6 +68,7 @@ impl Settings {
         range("connect_timeout_secs", self.connect_timeout_secs.into(), 1..=60, "1 to 60")?;
         range("call_timeout_secs", self.call_timeout_secs.into(), 1..=300, "1 to 300")?;
         range("response_bytes_max", self.response_bytes_max, 65_536..=u64::MAX, "65536 or more")?;
+        range("sweep_share_percent", self.sweep_share_percent.into(), 1..=100, "1 to 100")?;
         range("rate_share_percent", self.rate_share_percent.into(), 1..=100, "1 to 100")?;
         range("limit_wait_max_ms", self.limit_wait_max_ms.into(), 0..=60_000, "at most 60000")
     }

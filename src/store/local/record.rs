@@ -20,6 +20,7 @@ use crate::audit::tree::{Hash, leaf_hash};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::store::port::{AppState, QuotaUse};
+use crate::store::sweep::SweepState;
 
 pub(super) const DELIVERY: u8 = 1;
 pub(super) const CHANGES: u8 = 2;
@@ -259,6 +260,11 @@ pub(super) enum Change {
         app: AppName,
         state: AppState,
     },
+    /// Where the sweeps of an account stand.
+    Sweep {
+        account: AccountId,
+        state: SweepState,
+    },
 }
 
 /// The payload of a [`CHANGES`] record.
@@ -396,6 +402,7 @@ impl Stored {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::sweep::{SweepCause, SweepRun};
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_248_000_123);
 
@@ -443,7 +450,26 @@ mod tests {
             Change::Resumed { account: account(), rule: rule() },
             Change::Called { account: account(), day: 20_778, calls: QuotaUse { light: 1, medium: 2, heavy: 3 } },
             Change::App { app, state },
+            Change::Sweep { account: account(), state: sweeps() },
         ]
+    }
+
+    fn sweeps() -> SweepState {
+        let run = SweepRun {
+            why: SweepCause::Schedule,
+            rule: Some(rule()),
+            started_at: NOW,
+            ended_at: None,
+            next: Some("page-2".to_owned()),
+            users: 300,
+            found: 5,
+            made: 2,
+            woken: 1,
+            left: 1,
+            changed: 1,
+        };
+        let last = SweepRun { why: SweepCause::Person, rule: None, ended_at: Some(NOW), next: None, ..run.clone() };
+        SweepState { run: Some(run), last: Some(last), whole: Some((NOW, [6; 16])) }
     }
 
     fn line() -> Line {

@@ -17,6 +17,7 @@ use crate::clock::Timestamp;
 use crate::ids::{AccountId, RuleName};
 use crate::job::Job;
 use crate::store::port::QuotaUse;
+use crate::store::sweep::SweepState;
 
 const VERSION: u8 = 1;
 
@@ -35,6 +36,7 @@ pub(super) struct Frozen {
     meanings: Vec<(Fingerprint, Timestamp)>,
     budgets: BTreeMap<(AccountId, RuleName), Budget>,
     quotas: BTreeMap<(AccountId, i64), QuotaUse>,
+    sweeps: BTreeMap<AccountId, SweepState>,
     dedupe: dedupe::Frozen,
 }
 
@@ -57,6 +59,7 @@ struct Written<'a> {
     meanings: &'a [(Fingerprint, Timestamp)],
     budgets: &'a BTreeMap<(AccountId, RuleName), Budget>,
     quotas: &'a BTreeMap<(AccountId, i64), QuotaUse>,
+    sweeps: &'a BTreeMap<AccountId, SweepState>,
     dedupe: &'a dedupe::Frozen,
 }
 
@@ -79,6 +82,7 @@ struct Read {
     meanings: Vec<(Fingerprint, Timestamp)>,
     budgets: BTreeMap<(AccountId, RuleName), Budget>,
     quotas: BTreeMap<(AccountId, i64), QuotaUse>,
+    sweeps: BTreeMap<AccountId, SweepState>,
     dedupe: dedupe::Frozen,
 }
 
@@ -98,6 +102,7 @@ impl State {
             meanings: self.meaning_order.iter().filter_map(meaning).collect(),
             budgets: self.budgets.clone(),
             quotas: self.quotas.clone(),
+            sweeps: self.sweeps.clone(),
             dedupe: self.dedupe.freeze(),
         }
     }
@@ -118,6 +123,7 @@ impl State {
         self.meanings = read.meanings.into_iter().collect::<HashMap<_, _>>();
         self.budgets = read.budgets;
         self.quotas = read.quotas;
+        self.sweeps = read.sweeps;
         self.dedupe = Dedupe::thaw(read.dedupe);
         self.thaw_apps(read.apps, read.unplanned);
     }
@@ -158,6 +164,7 @@ impl Frozen {
             meanings: &self.meanings,
             budgets: &self.budgets,
             quotas: &self.quotas,
+            sweeps: &self.sweeps,
             dedupe: &self.dedupe,
         };
         let mut bytes = vec![VERSION];

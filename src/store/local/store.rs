@@ -23,6 +23,7 @@ use crate::store::port::{
     Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased, Move,
     NewDelivery, Note, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError, StoredDelivery, TreeHead,
 };
+use crate::store::sweep::{SweepRecord, SweepState, Swept};
 
 /// The durable store of one machine. Clones are handles to the same store.
 #[derive(Debug, Clone)]
@@ -269,6 +270,15 @@ impl Store for LocalStore {
 
     async fn quota_use(&self, account: &AccountId, at: Timestamp) -> Result<QuotaUse, StoreError> {
         self.core().read(|state| state.quota_use(account, at))
+    }
+
+    async fn record_sweep(&self, record: SweepRecord, at: Timestamp) -> Result<Swept, StoreError> {
+        self.core().ensure_account_key(&record.account).await?;
+        self.write(|state| state.record_sweep(record, at)).await
+    }
+
+    async fn sweep_state(&self, account: &AccountId) -> Result<SweepState, StoreError> {
+        self.core().read(|state| state.sweep_state(account))
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {

@@ -9,7 +9,7 @@ use crate::audit::Kind;
 use crate::clock::Timestamp;
 use crate::event::Meaning;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
-use crate::job::{Input, Job, JobState, NewJob, Subject};
+use crate::job::{Asker, Input, Job, JobState, NewJob, Subject};
 use crate::rules::Step;
 use crate::store::port::{Decision, StoreError, StoredDelivery, Verdict};
 
@@ -189,7 +189,7 @@ impl World {
         let (app, account) = (planning.app.clone(), planning.account.clone());
         let mut same = self.unfinished_about(&account, &subject).into_iter();
         if let Some(job) = same.find(|job| job.app == app && job.rule == rule) {
-            self.apply(job.id, Input::Ask { at, by: delivery, event_at });
+            self.apply(job.id, Input::Ask { at, by: Asker::Delivery(delivery), event_at });
             if let Some(job) = self.jobs.get_mut(&job.id) {
                 job.subject.learn(&subject);
             }
@@ -198,7 +198,7 @@ impl World {
         } else if planning.fresh {
             self.jobs_made += 1;
             let id = JobId::from_number(self.jobs_made);
-            let new = NewJob { app, account, rule, subject, delivery, event_at };
+            let new = NewJob { app, account, rule, subject, by: Asker::Delivery(delivery), event_at };
             self.jobs.insert(id, new.into_job(id, at));
             done.touched.insert(id);
             done.made_or_merged = true;
@@ -206,7 +206,7 @@ impl World {
     }
 
     /// By id.
-    fn unfinished_about(&self, account: &AccountId, subject: &Subject) -> Vec<Job> {
+    pub(super) fn unfinished_about(&self, account: &AccountId, subject: &Subject) -> Vec<Job> {
         let about = self.unfinished().filter(|job| job.account == *account && job.subject.is_same(subject));
         about.cloned().collect()
     }

@@ -37,8 +37,9 @@ impl World {
         let turns = accounts.range::<AccountId, _>((after, Bound::Unbounded)).chain(&accounts);
         let mut turns = turns.filter(|account| self.running_of(account) < per_account_max);
         turns.find_map(|account| {
-            let mut own = self.jobs.values().filter(|job| job.account == **account);
-            own.find(|job| is_due(job) && !self.is_held_up(job)).map(|job| job.id)
+            let own = self.jobs.values().filter(|job| job.account == **account);
+            let takeable = own.filter(|job| is_due(job) && !self.is_held_up(job));
+            takeable.min_by_key(|job| (job.is_of_sweep(), job.id)).map(|job| job.id)
         })
     }
 
@@ -136,14 +137,14 @@ impl World {
         let Some(mut job) = self.jobs.get(&leased.job.id).cloned() else { return Ok(Allowance::OverShare) };
         let (hour, key) = (now.utc_hour(), (job.account.clone(), job.rule.clone()));
         let counted_within = |hours| job.counted.is_some_and(|at| (0..hours).contains(&(hour - at)));
-        let (in_hour, in_day) = (counted_within(1), counted_within(24));
+        let (in_hour, in_day, swept) = (counted_within(1), counted_within(24), job.is_of_sweep());
         let is_ahead = |other: &&Job| {
             other.account == job.account && other.rule == job.rule && matches!(other.state, JobState::Due { .. })
         };
         let ahead = self.jobs.values().filter(is_ahead).count();
         let budget = self.budgets.entry(key).or_default();
         let day = budget.share.range(hour - 23..=hour).fold(0_u32, |sum, (_, count)| sum.saturating_add(*count));
-        if budget.is_stopped || (!in_day && change.max_per_day.is_some_and(|max| day >= max)) {
+        if budget.is_stopped || (!in_day && !swept && change.max_per_day.is_some_and(|max| day >= max)) {
             budget.is_stopped = true;
             return Ok(Allowance::OverShare);
         }
@@ -159,7 +160,7 @@ impl World {
         }
         if !in_hour {
             *budget.hours.entry(hour).or_default() += 1;
-            *budget.share.entry(hour).or_default() += u32::from(!in_day);
+            *budget.share.entry(hour).or_default() += u32::from(!in_day && !swept);
             job.counted = Some(hour);
         }
         self.log.add(Line::new(now, Kind::Intent, "granted").of_job(&job).saying(change.what.clone()));
@@ -189,6 +190,9 @@ impl World {
         let (code, note) = told(&outcome);
         let settled = settled(outcome, &job, self.limits.backoff, now, unit);
         let code = if matches!(settled, Settled::Parks(_)) { "parked" } else { code };
+        if code == "changed" && job.is_of_sweep() {
+            self.sweeps.entry(job.account.clone()).or_default().changed();
+        }
         self.claims.remove(&token);
         for call in calls {
             self.count_call(&job.account, &call, now);
@@ -204,7 +208,7 @@ impl World {
         Ok(after)
     }
 
-    fn count_call(&mut self, account: &AccountId, call: &Call, now: Timestamp) {
+    pub(super) fn count_call(&mut self, account: &AccountId, call: &Call, now: Timestamp) {
         let used = self.quotas.entry((account.clone(), now.utc_day())).or_default();
         match call.category.as_str() {
             "light" => used.light += 1,

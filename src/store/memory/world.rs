@@ -13,6 +13,7 @@ use crate::event::signature::Verified;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::job::{Input, Job, JobState};
 use crate::store::port::{AppState, DeliveryStatus, NewDelivery, Note, QuotaUse, StoreError, StoredDelivery};
+use crate::store::sweep::SweepState;
 
 #[derive(Debug)]
 pub(super) struct World {
@@ -30,6 +31,7 @@ pub(super) struct World {
     pub(super) budgets: BTreeMap<(AccountId, RuleName), Budget>,
     pub(super) quotas: BTreeMap<(AccountId, i64), QuotaUse>,
     pub(super) apps: BTreeMap<AppName, AppState>,
+    pub(super) sweeps: BTreeMap<AccountId, SweepState>,
     // What a start forgets.
     /// By token: claims of running jobs, and of jobs that were cancelled while they ran.
     pub(super) claims: BTreeMap<u64, Claim>,
@@ -131,6 +133,7 @@ impl World {
             budgets: BTreeMap::new(),
             quotas: BTreeMap::new(),
             apps: BTreeMap::new(),
+            sweeps: BTreeMap::new(),
             claims: BTreeMap::new(),
             tokens: 0,
             served: None,

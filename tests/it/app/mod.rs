@@ -5,6 +5,7 @@
 //! that was left, on calls that Zoom refused and nobody expected, and on an audit log that does not add up.
 
 mod scenarios;
+mod sweeping;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -22,10 +23,10 @@ use adjutant::ids::{AccountId, AppName};
 use adjutant::job::{Effect, Job, JobState};
 use adjutant::rules::Rule;
 use adjutant::sim::{Call, NewAccount, Sim, Subscription, World};
-use adjutant::store::{JobFilter, MemoryStore, Move, Selector, Store};
+use adjutant::store::{JobFilter, MemoryStore, Move, Selector, Store, SweepState};
 use adjutant::web::accept::{AcceptSettings, Acceptor};
 use adjutant::web::webhook::{Receiver, ReceiverApp, ReceiverSettings};
-use adjutant::worker::{Parts, Planner, Roster, Runner, Settings};
+use adjutant::worker::{Parts, Planner, Roster, Runner, Settings, SweepSettings, Sweeper};
 use adjutant::zoom::{self, AccountClient, Credentials, ZoomClients};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -69,6 +70,7 @@ pub(crate) struct TestApp {
     sim: Sim,
     disk: Box<dyn Reopen>,
     roster: watch::Sender<Arc<Roster>>,
+    pub(crate) sweeper: Sweeper,
     parts: Parts,
     address: SocketAddr,
     door: Option<Door>,
@@ -89,7 +91,16 @@ impl TestApp {
         Self::start_on(Box::new(MemoryStore::default()), rules).await
     }
 
+    /// With a client that waits for its turn, as the service's does. Only for work under [`TestApp::ticking`].
+    pub(crate) async fn start_patient(rules: &[&str]) -> Self {
+        Self::start_with(Box::new(MemoryStore::default()), rules, zoom::Settings::default().limit_wait_max_ms).await
+    }
+
     pub(crate) async fn start_on(disk: Box<dyn Reopen>, rules: &[&str]) -> Self {
+        Self::start_with(disk, rules, 0).await
+    }
+
+    async fn start_with(disk: Box<dyn Reopen>, rules: &[&str], limit_wait_max_ms: u32) -> Self {
         let clock = ManualClock::at(START);
         let world = World::new(Arc::new(clock.clone()), Arc::new(SeededChance::new(7)));
         world.add_account(NewAccount::named(ACCOUNT)).unwrap();
@@ -103,7 +114,7 @@ impl TestApp {
             api_users: vec![API_USER.parse().unwrap()],
         };
         let store = disk.store();
-        let zooms = HashMap::from([(account.id.clone(), client(&sim, &account, &clock))]);
+        let zooms = HashMap::from([(account.id.clone(), client(&sim, &account, &clock, limit_wait_max_ms))]);
         let roster = watch::Sender::new(Arc::new(Roster::new([account], rules)));
         let parts = Parts {
             store: Arc::clone(&store),
@@ -117,11 +128,18 @@ impl TestApp {
         };
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let (refusals, left) = (Mutex::default(), Mutex::default());
-        let mut app = Self { world, clock, store, sim, disk, roster, parts, address, door: None, refusals, left };
+        let sweeper = Sweeper::new(parts.clone(), SweepSettings::default());
+        let mut app =
+            Self { world, clock, store, sim, disk, roster, sweeper, parts, address, door: None, refusals, left };
         app.open().await;
-        let url = format!("http://{}/webhooks/main", app.address);
-        app.world.subscribe(ACCOUNT, Subscription::to_all(url, SECRET)).unwrap();
+        app.subscribe();
         app
+    }
+
+    /// Zoom tells us of everything, once more than before.
+    pub(crate) fn subscribe(&self) {
+        let url = format!("http://{}/webhooks/main", self.address);
+        self.world.subscribe(ACCOUNT, Subscription::to_all(url, SECRET)).unwrap();
     }
 
     async fn open(&mut self) {
@@ -157,6 +175,7 @@ impl TestApp {
         self.store = self.disk.store();
         self.parts.store = Arc::clone(&self.store);
         self.parts.facts = Arc::default();
+        self.sweeper = Sweeper::new(self.parts.clone(), SweepSettings::default());
         self.open().await;
     }
 
@@ -189,11 +208,63 @@ impl TestApp {
         let end = self.clock.now().plus(by);
         self.drain().await;
         while let Some(due) = self.store.next_due().await.unwrap().filter(|due| *due <= end) {
-            self.clock.set(due);
+            self.clock.set(due.max(self.clock.now()));
             self.drain().await;
         }
-        self.clock.set(end);
+        self.clock.set(end.max(self.clock.now()));
         self.drain().await;
+    }
+
+    /// A sweep of the whole account, from its beginning to the end of the work that it asks for.
+    pub(crate) async fn sweep(&self) {
+        self.sweeper.ask(&AccountId::parse(ACCOUNT).unwrap(), None);
+        self.ticking(self.finish_sweep()).await;
+        self.ticking(self.drain()).await;
+        self.ticking(self.advance(Duration::from_secs(120))).await;
+    }
+
+    /// Time passes while this is done, for what waits for its turn under the rate limits.
+    pub(crate) async fn ticking<T>(&self, work: impl Future<Output = T>) -> T {
+        let (mut work, mut tick) = (std::pin::pin!(work), tokio::time::interval(Duration::from_millis(1)));
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                _ = tick.tick() => self.clock.advance(Duration::from_millis(10)),
+            }
+        }
+    }
+
+    /// Goes on with a sweep to its end.
+    pub(crate) async fn finish_sweep(&self) {
+        loop {
+            let next = self.sweeper.step_all().await.unwrap();
+            if self.swept().await.run.is_none() {
+                break;
+            }
+            if next > self.clock.now() {
+                self.clock.set(next);
+            }
+        }
+    }
+
+    /// Calls of the API whose path contains this.
+    pub(crate) fn calls(&self, path_contains: &str) -> usize {
+        self.world
+            .calls()
+            .iter()
+            .filter(|call| !call.path.starts_with("/oauth") && call.path.contains(path_contains))
+            .count()
+    }
+
+    /// Work that nothing would end by itself.
+    pub(crate) async fn cancel_all(&self) {
+        let account = AccountId::parse(ACCOUNT).unwrap();
+        self.store.cancel_jobs(&account, None, "the end of a test", self.clock.now()).await.unwrap();
+    }
+
+    pub(crate) async fn swept(&self) -> SweepState {
+        self.store.sweep_state(&AccountId::parse(ACCOUNT).unwrap()).await.unwrap()
     }
 
     pub(crate) async fn jobs(&self) -> Vec<Job> {
@@ -249,12 +320,12 @@ impl TestApp {
     }
 }
 
-/// The real client. It never waits for its turn: a clock that stands still would let it wait for ever.
-fn client(sim: &Sim, account: &Account, clock: &ManualClock) -> AccountClient {
+/// The real client. Mostly it does not wait for its turn: a clock that stands still would let it wait for ever.
+fn client(sim: &Sim, account: &Account, clock: &ManualClock, limit_wait_max_ms: u32) -> AccountClient {
     let settings = zoom::Settings {
         api_url: sim.api_url(),
         oauth_url: sim.oauth_url(),
-        limit_wait_max_ms: 0,
+        limit_wait_max_ms,
         ..zoom::Settings::default()
     };
     let clients = ZoomClients::new(settings, Arc::new(clock.clone()), Arc::new(SeededChance::new(13))).unwrap();

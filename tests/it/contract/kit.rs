@@ -9,7 +9,7 @@ use adjutant::clock::Timestamp;
 use adjutant::event::Meaning;
 use adjutant::event::signature::Verified;
 use adjutant::ids::{AccountId, AppName, DeliveryId, Email, JobId, MeetingId, RuleName, UserId};
-use adjutant::job::{Change, Effect, Job, JobState, Outcome, Snooze, Subject};
+use adjutant::job::{Asker, Change, Effect, Job, JobState, Outcome, Snooze, Subject};
 use adjutant::rules::Step;
 use adjutant::store::{
     Allowance, Claimable, Decision, DeliveryFilter, DeliveryStatus, JobFilter, Leased, Limits, NewDelivery, Store,
@@ -297,6 +297,13 @@ impl Names {
         self.deliveries.get(&id).map_or_else(|| format!("unknown {id}"), |number| format!("d{number}"))
     }
 
+    fn asker(&self, asker: Asker) -> String {
+        match asker {
+            Asker::Delivery(id) => self.delivery(id),
+            Asker::Sweep => "sweep".to_owned(),
+        }
+    }
+
     pub(crate) fn job(&self, id: JobId) -> String {
         self.jobs.get(&id).map_or_else(|| format!("unknown {id}"), |number| format!("j{number}"))
     }
@@ -332,8 +339,8 @@ impl Names {
             job.rule,
             job.subject,
             job.made_at,
-            self.delivery(job.made_by),
-            self.delivery(job.asked_by),
+            self.asker(job.made_by),
+            self.asker(job.asked_by),
             job.event_at,
             job.attempts,
             job.again,
@@ -406,6 +413,7 @@ impl Names {
         }
         for id in ["acc", "bcc", "ccc"] {
             lines.push(format!("{id}: {:?}", store.quota_use(&account(id), now).await.unwrap()));
+            lines.push(format!("{id}: {:?}", store.sweep_state(&account(id)).await.unwrap()));
         }
         for (of, named) in [("acc", "assist"), ("acc", "tidy"), ("bcc", "assist"), ("ccc", "assist")] {
             let stopped = store.is_stopped(&account(of), &rule(named)).await.unwrap();

@@ -16,7 +16,8 @@ use adjutant::ids::{DeliveryId, JobId};
 use adjutant::job::{Backoff, Effect, Outcome, ParkCause, Snooze, Subject, WaitReason};
 use adjutant::rules::Step;
 use adjutant::store::{
-    Allowance, Claimable, Decision, Leased, Limits, Move, NewDelivery, Note, Selector, Store, StoreError, Verdict,
+    Allowance, Claimable, Decision, Leased, Limits, Move, NewDelivery, Note, Selector, Store, StoreError, SweepCause,
+    SweepRecord, SweepStep, Verdict,
 };
 
 use super::kit::{
@@ -85,6 +86,10 @@ enum Op {
     },
     ReleaseHeld {
         limit: usize,
+    },
+    Sweep {
+        account: &'static str,
+        step: SweepStep,
     },
     Note,
     Validated {
@@ -203,6 +208,20 @@ impl Generator {
         }
     }
 
+    fn sweep(&self, now: Timestamp) -> SweepStep {
+        let rule = self.maybe(30, rule("assist"));
+        match self.below(20) {
+            0 | 1 => SweepStep::Begin { why: SweepCause::Person, rule },
+            2 => SweepStep::End { with: [2; 16] },
+            3 => self.maybe(30, SweepStep::GiveUp { why: "x".to_owned() }).unwrap_or(SweepStep::Called),
+            4 => SweepStep::Again,
+            _ => {
+                let steps = (0..self.below(4)).map(|_| self.step()).collect();
+                SweepStep::Page { users: 3, steps, next: Some("next".to_owned()), seen_at: now }
+            }
+        }
+    }
+
     fn deliver(&self) -> Op {
         let request = u64::try_from(self.below(8)).unwrap();
         Op::Deliver { app: self.app(), body: self.0.next_u64() % 60, request: self.maybe(40, request) }
@@ -222,7 +241,8 @@ impl Generator {
         match self.below(100) {
             // For a while nothing is planned.
             34..48 if step % 100 >= 70 => self.deliver(),
-            0..8 => Op::Pass(self.pick(&[SECOND / 1000, SECOND, SECOND, 10 * SECOND, LEASE])),
+            0..4 => Op::Sweep { account: self.account(), step: self.sweep(now) },
+            4..8 => Op::Pass(self.pick(&[SECOND / 1000, SECOND, SECOND, 10 * SECOND, LEASE])),
             8 => Op::Pass(self.pick(&[HOUR, HOUR, 5 * HOUR, DAY, DAY + SECOND, 6 * DAY])),
             9..11 => Op::Reopen,
             11..34 => self.deliver(),
@@ -252,13 +272,15 @@ impl Generator {
             90..92 => Op::MoveParked {
                 cause: self.pick(&["not-found", "over-share", "over-share", "by-person", "attempts-used-up"]),
                 account: self.pick(&[None, Some("acc")]),
-                to: self.pick(&[Move::Retry, Move::Retry, Move::Retry, Move::Park]),
+                to: self.pick(&[Move::Retry, Move::Park]),
             },
             92 => Op::Cancel { account: self.account(), rule: self.pick(&[Some("assist"), Some("tidy"), None]) },
             93..95 => Op::Replay { delivery: self.below(deliveries + 1) },
             95 => Op::Release { app: self.app(), account: self.account() },
             96 => Op::ReleaseHeld { limit: 1 + self.below(3) },
-            99 => Op::Note,
+            99 => {
+                self.maybe(30, Op::Note).unwrap_or_else(|| Op::Sweep { account: self.account(), step: self.sweep(now) })
+            }
             97 => Op::Validated { app: self.app() },
             98 => Op::Secrets { app: self.app(), secrets: u8::try_from(self.below(3)).unwrap() },
             _ => Op::Pass(SECOND),
@@ -371,6 +393,13 @@ impl<H: Harness> Side<H> {
                 let (kind, code, detail) = (Kind::Service, "reloaded".to_owned(), Detail::note("new rules"));
                 told(store.note(Note { kind, app: Some(app("main")), account: None, code, detail }, now).await)
             }
+            Op::Sweep { account: of, step } => {
+                let (step, calls) = (step.clone(), vec![call("medium", Some(200))]);
+                let record = SweepRecord { app: app("main"), account: account(of), step, calls };
+                let swept = store.record_sweep(record, now).await;
+                self.names.learn(&*store).await;
+                told(swept.map(|swept| (swept.state, swept.made.len())))
+            }
             Op::Validated { app: to } => told(store.validated(&app(to), now).await),
             Op::Secrets { app: to, secrets } => told(store.secrets_seen(&app(to), [*secrets; 16], now).await),
             _ => self.apply_to_lease(op, now).await,
@@ -477,7 +506,7 @@ pub(crate) async fn run_or_panic<H: Harness>(seed: u64, steps: usize) {
 #[tokio::test]
 async fn the_operations_reach_every_answer_and_every_entry() {
     let mut came_up = CameUp::new();
-    for seed in 0..12 {
+    for seed in 0..24 {
         came_up.extend(run::<MemoryHarness>(seed, 400).await.unwrap());
     }
     for wanted in [
@@ -527,6 +556,12 @@ async fn the_operations_reach_every_answer_and_every_entry() {
         "moved replayed",
         "moved released",
         "service reloaded",
+        "sweep conflict",
+        "sweep started",
+        "sweep ended",
+        "sweep failed",
+        "decision swept",
+        "decision woken",
     ] {
         assert!(came_up.contains(wanted), "{wanted} did not, but {came_up:#?}");
     }

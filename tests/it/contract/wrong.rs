@@ -10,7 +10,7 @@ use adjutant::rules::Step;
 use adjutant::store::{
     Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased,
     Limits, MemoryStore, Move, NewDelivery, Note, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError,
-    StoredDelivery, TreeHead, Verdict,
+    StoredDelivery, SweepRecord, SweepState, Swept, TreeHead, Verdict,
 };
 use async_trait::async_trait;
 
@@ -184,6 +184,14 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
         self.0.quota_use(account, at).await
     }
 
+    async fn record_sweep(&self, record: SweepRecord, at: Timestamp) -> Result<Swept, StoreError> {
+        self.0.record_sweep(record, at).await
+    }
+
+    async fn sweep_state(&self, account: &AccountId) -> Result<SweepState, StoreError> {
+        self.0.sweep_state(account).await
+    }
+
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
         self.0.job(id).await
     }
@@ -231,7 +239,7 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
 
 /// Within how many seeds the fault shows.
 async fn is_found<const FAULT: u8>() -> bool {
-    for seed in 0..6 {
+    for seed in 0..12 {
         if model::run::<WrongHarness<FAULT>>(seed, 300).await.is_err() {
             return true;
         }

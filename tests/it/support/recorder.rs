@@ -10,7 +10,7 @@ use adjutant::job::{Change, Job, Outcome};
 use adjutant::store::{
     Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased,
     MemoryStore, Move, NewDelivery, Note, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError,
-    StoredDelivery, TreeHead,
+    StoredDelivery, SweepRecord, SweepState, Swept, TreeHead,
 };
 use tokio::sync::watch;
 
@@ -158,6 +158,14 @@ impl Store for Recorder {
     }
 
     async fn quota_use(&self, _account: &AccountId, _at: Timestamp) -> Result<QuotaUse, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn record_sweep(&self, _record: SweepRecord, _at: Timestamp) -> Result<Swept, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn sweep_state(&self, _account: &AccountId) -> Result<SweepState, StoreError> {
         Err(StoreError::Closed)
     }
 

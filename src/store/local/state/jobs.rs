@@ -18,11 +18,18 @@ pub(super) struct Claim {
     pub(super) was_due_at: Timestamp,
 }
 
+/// The order in which ready jobs are taken: what a sweep asked for comes last.
+type Place = (bool, JobId);
+
+fn place_of(job: &Job) -> Place {
+    (job.is_of_sweep(), job.id)
+}
+
 /// What runs and what is ready in one account.
 #[derive(Debug, Default)]
 struct Turns {
     /// Due jobs whose time has come, by some claim.
-    ready: BTreeSet<JobId>,
+    ready: BTreeSet<Place>,
     running: usize,
 }
 
@@ -115,7 +122,7 @@ impl Jobs {
                 self.due.insert((*at, id));
                 *self.due_by_rule.entry((job.account.clone(), job.rule.clone())).or_default() += 1;
                 if self.claimed_at.is_some_and(|claimed_at| *at <= claimed_at) {
-                    self.ready(&job.account, id);
+                    self.ready(&job.account, place_of(&job));
                 }
             }
             JobState::Running { lease } => {
@@ -152,7 +159,7 @@ impl Jobs {
                         self.due_by_rule.remove(&key);
                     }
                 }
-                self.turns.get_mut(&job.account).map(|turns| turns.ready.remove(&id));
+                self.turns.get_mut(&job.account).map(|turns| turns.ready.remove(&place_of(job)));
                 self.tidy(&job.account);
             }
             JobState::Running { lease } => {
@@ -190,11 +197,11 @@ impl Jobs {
         }
     }
 
-    fn ready(&mut self, account: &AccountId, id: JobId) {
+    fn ready(&mut self, account: &AccountId, place: Place) {
         if let Some(turns) = self.turns.get_mut(account) {
-            turns.ready.insert(id);
+            turns.ready.insert(place);
         } else {
-            self.turns.insert(account.clone(), Turns { ready: BTreeSet::from([id]), running: 0 });
+            self.turns.insert(account.clone(), Turns { ready: BTreeSet::from([place]), running: 0 });
         }
     }
 
@@ -229,8 +236,8 @@ impl Jobs {
         let end = Bound::Included((now, JobId::from_number(u64::MAX)));
         let ripe: Vec<JobId> = self.due.range((start, end)).map(|(_, id)| *id).collect();
         for id in ripe {
-            if let Some(account) = self.get(id).map(|job| job.account.clone()) {
-                self.ready(&account, id);
+            if let Some((account, place)) = self.get(id).map(|job| (job.account.clone(), place_of(job))) {
+                self.ready(&account, place);
             }
         }
     }
@@ -243,7 +250,7 @@ impl Jobs {
             if turns.running >= per_account_max {
                 return None;
             }
-            turns.ready.iter().copied().find(|id| self.may_be_taken(*id, now))
+            turns.ready.iter().map(|(_, id)| *id).find(|id| self.may_be_taken(*id, now))
         })
     }
 

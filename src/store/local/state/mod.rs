@@ -12,6 +12,7 @@ mod jobs;
 mod people;
 mod plan;
 mod read;
+mod sweep;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -33,6 +34,7 @@ use crate::ids::{AccountId, AppName, JobId, RuleName};
 use crate::job::Job;
 use crate::store::memory::Limits;
 use crate::store::port::{AppState, QuotaUse};
+use crate::store::sweep::SweepState;
 
 pub(super) use deliver::Prepared;
 pub(super) use jobs::{FrozenJobs, Jobs};
@@ -127,6 +129,7 @@ pub(super) struct State {
     pub(super) meaning_order: VecDeque<Fingerprint>,
     pub(super) budgets: BTreeMap<(AccountId, RuleName), Budget>,
     pub(super) quotas: BTreeMap<(AccountId, i64), QuotaUse>,
+    pub(super) sweeps: BTreeMap<AccountId, SweepState>,
     pub(super) dedupe: Dedupe,
     pub(super) outbox: Outbox,
     draft: Draft,
@@ -160,6 +163,7 @@ impl State {
             meaning_order: VecDeque::new(),
             budgets: BTreeMap::new(),
             quotas: BTreeMap::new(),
+            sweeps: BTreeMap::new(),
             dedupe: Dedupe::default(),
             outbox: Outbox::new(narrow(BATCH_BYTES_MAX.min(segment_bytes / 4))),
             draft: Draft::default(),
@@ -268,6 +272,7 @@ impl State {
                 used.medium = used.medium.saturating_add(calls.medium);
                 used.heavy = used.heavy.saturating_add(calls.heavy);
             }
+            Change::Sweep { account, state } => drop(self.sweeps.insert(account, state)),
             Change::App { app, state } => {
                 let number = self.app_number(&app);
                 if let Some(app) = self.app_at(number) {

@@ -10,7 +10,7 @@ use crate::audit::{Call, Detail, Kind};
 use crate::clock::Timestamp;
 use crate::event::Meaning;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
-use crate::job::{Input, Job, JobState, NewJob, Subject};
+use crate::job::{Asker, Input, Job, JobState, NewJob, Subject};
 use crate::rules::Step;
 use crate::store::local::outbox::IndexOp;
 use crate::store::local::record::{AsideFor, Change, Decided, LineRef, Said};
@@ -268,7 +268,7 @@ impl State {
         if let Some(job) = same.find(|job| job.app == planning.app && job.rule == rule) {
             let mut asked = Job::clone(&job);
             // Legal for every unfinished job.
-            let _asked = asked.apply(Input::Ask { at, by: delivery, event_at });
+            let _asked = asked.apply(Input::Ask { at, by: Asker::Delivery(delivery), event_at });
             asked.subject.learn(&subject);
             self.change_job(asked);
             done.touched.insert(job.id);
@@ -276,7 +276,8 @@ impl State {
         } else if planning.fresh {
             let id = self.jobs.next_id();
             let (app, account) = (planning.app.clone(), planning.account.clone());
-            self.change_job(NewJob { app, account, rule, subject, delivery, event_at }.into_job(id, at));
+            let by = Asker::Delivery(delivery);
+            self.change_job(NewJob { app, account, rule, subject, by, event_at }.into_job(id, at));
             done.touched.insert(id);
             done.made_or_merged = true;
         }

@@ -116,7 +116,7 @@ impl State {
         }
         let (hour, key) = (now.utc_hour(), (job.account.clone(), job.rule.clone()));
         let counted_within = |hours: i64| job.counted.is_some_and(|at| (0..hours).contains(&hour.saturating_sub(at)));
-        let (in_hour, in_day) = (counted_within(1), counted_within(24));
+        let (in_hour, in_day, swept) = (counted_within(1), counted_within(24), job.is_of_sweep());
         let budget = self.budgets.get(&key).cloned().unwrap_or_default();
         let day = budget.share.range(hour.saturating_sub(23)..=hour);
         let day = day.fold(0_u32, |sum, (_, count)| sum.saturating_add(*count));
@@ -124,7 +124,7 @@ impl State {
         if budget.is_stopped {
             return Ok(Allowance::OverShare);
         }
-        if !in_day && change.max_per_day.is_some_and(|max| day >= max) {
+        if !in_day && !swept && change.max_per_day.is_some_and(|max| day >= max) {
             self.change(Change::Stopped { account, rule });
             return Ok(Allowance::OverShare);
         }
@@ -144,7 +144,7 @@ impl State {
         }
         self.enter_job(now, "granted", &job, Kind::Intent, None, (change.what.clone(), None));
         if !in_hour {
-            self.change(Change::Intended { account, rule, hour, job: job.id.number(), share: !in_day });
+            self.change(Change::Intended { account, rule, hour, job: job.id.number(), share: !in_day && !swept });
         }
         Ok(Allowance::Granted(Intent::recorded_by_store()))
     }
@@ -178,6 +178,9 @@ impl State {
         if made_calls {
             self.change(Change::Called { account: job.account.clone(), day: now.utc_day(), calls: used });
         }
+        if code == "changed" && job.is_of_sweep() {
+            self.sweep_changed(&job.account);
+        }
         self.enter_job(now, code, &job, Kind::Outcome, None, (note, None));
         let mut after = Job::clone(&job);
         // Refused where the job was cancelled meanwhile: it stays so.
@@ -189,7 +192,7 @@ impl State {
     }
 }
 
-fn count_call(used: &mut QuotaUse, call: &Call) {
+pub(super) fn count_call(used: &mut QuotaUse, call: &Call) {
     match call.category.as_str() {
         "light" => used.light += 1,
         "medium" => used.medium += 1,

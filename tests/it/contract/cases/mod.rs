@@ -6,6 +6,7 @@ pub(crate) mod limits;
 pub(crate) mod people;
 pub(crate) mod planning;
 pub(crate) mod records;
+pub(crate) mod sweeping;
 pub(crate) mod working;
 
 /// One named test for each case.
@@ -139,6 +140,15 @@ macro_rules! every_case {
                 waiting_jobs_are_counted_by_what_they_wait_for
                 of_too_many_jobs_the_oldest_are_moved_and_asking_again_moves_the_rest
                 beyond_the_limit_the_oldest_delivery_that_is_set_aside_is_given_up
+            ;
+            sweeping:
+                a_sweep_makes_jobs_that_say_so_and_every_step_is_told
+                how_far_a_sweep_is_outlives_a_restart
+                one_sweep_of_an_account_runs_at_a_time
+                a_sweep_moves_what_waits_or_was_not_found_and_nothing_else
+                what_events_ask_for_goes_before_what_a_sweep_asked_for
+                a_sweep_leaves_half_of_the_backlog_to_events
+                a_sweep_that_heals_counts_against_the_hour_and_not_against_the_share
             ;
             records:
                 entries_have_no_gaps_and_their_leaves_make_the_tree_head

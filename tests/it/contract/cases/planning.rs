@@ -2,7 +2,7 @@
 
 use adjutant::audit::Kind;
 use adjutant::ids::{DeliveryId, JobId};
-use adjutant::job::{JobState, Outcome, ParkCause, Snooze, WaitReason};
+use adjutant::job::{Asker, JobState, Outcome, ParkCause, Snooze, WaitReason};
 use adjutant::rules::Step;
 use adjutant::store::{Decision, DeliveryStatus, Limits, StoreError, Verdict};
 
@@ -38,7 +38,8 @@ pub(crate) async fn an_event_makes_a_job_that_is_due_now<H: Harness>() {
     let job = kit.job(leased.job.id).await;
     assert_eq!((job.app, job.account, job.rule), (app("main"), account("acc"), rule("assist")));
     assert_eq!((job.subject, job.made_at, job.attempts, job.again), (user("u1"), kit.now, 0, false));
-    assert_eq!((job.made_by, job.asked_by), (delivery, delivery));
+    let by = Asker::Delivery(delivery);
+    assert_eq!((job.made_by, job.asked_by), (by, by));
 }
 
 pub(crate) async fn a_second_event_about_the_same_subject_merges<H: Harness>() {
@@ -47,8 +48,8 @@ pub(crate) async fn a_second_event_about_the_same_subject_merges<H: Harness>() {
     let delivery = kit.deliver().await;
     kit.plan(delivery, work(vec![ensure("assist", user("u1"))])).await;
     let job = kit.job(first).await;
-    assert_eq!(job.asked_by, delivery);
-    assert_ne!(job.made_by, delivery);
+    assert_eq!(job.asked_by, Asker::Delivery(delivery));
+    assert_ne!(job.made_by, Asker::Delivery(delivery));
     assert_eq!(kit.store.status().await.unwrap().due, 1);
 }
 

@@ -1,0 +1,145 @@
+//! Sweeps.
+
+use super::State;
+use super::work::count_call;
+use crate::audit::{Call, Detail, Kind};
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, AppName, JobId, RuleName};
+use crate::job::{Asker, Input, NewJob, Subject};
+use crate::rules::Step;
+use crate::store::local::record::{Change, LineRef, Said};
+use crate::store::port::{QuotaUse, StoreError};
+use crate::store::sweep::{SweepRecord, SweepRun, SweepState, SweepStep, Swept};
+
+/// Whose sweep it is.
+struct Whose<'a> {
+    app: &'a AppName,
+    account: &'a AccountId,
+    at: Timestamp,
+}
+
+impl State {
+    pub(in crate::store::local) fn sweep_state(&self, account: &AccountId) -> SweepState {
+        self.sweeps.get(account).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn sweep_changed(&mut self, account: &AccountId) {
+        let mut state = self.sweep_state(account);
+        state.changed();
+        self.change(Change::Sweep { account: account.clone(), state });
+    }
+
+    pub(in crate::store::local) fn record_sweep(
+        &mut self,
+        record: SweepRecord,
+        at: Timestamp,
+    ) -> Result<Swept, StoreError> {
+        let SweepRecord { app, account, step, calls } = record;
+        let mut state = self.sweep_state(&account);
+        match (&step, &state.run) {
+            (SweepStep::Begin { .. }, Some(_)) => {
+                return Err(StoreError::Conflict(format!("a sweep of {account} runs already")));
+            }
+            (SweepStep::Begin { .. } | SweepStep::Called, _) | (_, Some(_)) => {}
+            (_, None) => return Err(StoreError::Conflict(format!("no sweep of {account} runs"))),
+        }
+        let whose = Whose { app: &app, account: &account, at };
+        self.sweep_calls(&whose, calls);
+        let mut made = Vec::new();
+        match step {
+            SweepStep::Begin { why, rule } => {
+                self.sweep_entry(&whose, "started", rule.as_ref(), why.code().to_owned());
+                state.begin(why, rule, at);
+            }
+            SweepStep::Page { users, steps, next, seen_at } => {
+                if let Some(run) = &mut state.run {
+                    (run.next, run.users) = (next, run.users.saturating_add(users));
+                    for step in steps {
+                        if let Step::Ensure { rule, subject } = step {
+                            made.extend(self.sweep_one(&whose, run, (rule, subject), seen_at));
+                        }
+                    }
+                }
+            }
+            SweepStep::Again => {
+                if let Some(run) = &mut state.run {
+                    (run.next, run.users, run.found) = (None, 0, 0);
+                }
+            }
+            SweepStep::End { with } => {
+                self.sweep_entry(&whose, "ended", None, state.told());
+                state.end(with, at);
+            }
+            SweepStep::GiveUp { why } => {
+                self.sweep_entry(&whose, "failed", None, why);
+                state.run = None;
+            }
+            SweepStep::Called => {}
+        }
+        self.change(Change::Sweep { account: account.clone(), state: state.clone() });
+        Ok(Swept { state, made })
+    }
+
+    fn sweep_calls(&mut self, whose: &Whose<'_>, calls: Vec<Call>) {
+        let mut used = QuotaUse::default();
+        for call in calls {
+            count_call(&mut used, &call);
+            let status = call.status.map_or_else(|| "no-answer".to_owned(), |status| status.to_string());
+            let said = self.sealed_detail(Some(whose.account), &Detail { call: Some(call), ..Detail::default() });
+            self.enter(&whose.line(Kind::Call, &status, &said));
+            self.end_record_if_long();
+        }
+        if used != QuotaUse::default() {
+            let (account, day) = (whose.account.clone(), whose.at.utc_day());
+            self.change(Change::Called { account, day, calls: used });
+        }
+    }
+
+    fn sweep_entry(&mut self, whose: &Whose<'_>, code: &str, rule: Option<&RuleName>, note: String) {
+        let said = self.sealed_detail(Some(whose.account), &Detail::note(note));
+        let rule = rule.map(RuleName::as_str);
+        self.enter(&LineRef { rule, ..whose.line(Kind::Sweep, code, &said) });
+    }
+
+    /// One finding; the job, where one was made for it.
+    fn sweep_one(
+        &mut self,
+        whose: &Whose<'_>,
+        run: &mut SweepRun,
+        (rule, subject): (RuleName, Subject),
+        seen_at: Timestamp,
+    ) -> Option<JobId> {
+        let Whose { app, account, at } = *whose;
+        run.found = run.found.saturating_add(1);
+        let (by, event_at) = (Asker::Sweep, Some(seen_at));
+        let mut same = self.jobs.about(account, &subject).into_iter();
+        if let Some(job) = same.find(|job| job.app == *app && job.rule == rule) {
+            if job.is_moved_by_sweep() && self.move_on(&job, Input::Ask { at, by, event_at }) {
+                run.woken = run.woken.saturating_add(1);
+                self.enter_job(at, "woken", &job, Kind::Decision, None, (String::new(), None));
+            }
+            return None;
+        }
+        if self.room_of(account) <= self.limits.backlog_max / 2 {
+            run.left = run.left.saturating_add(1);
+            return None;
+        }
+        let id = self.jobs.next_id();
+        let new = NewJob { app: app.clone(), account: account.clone(), rule, subject, by, event_at };
+        let job = new.into_job(id, at);
+        self.enter_job(at, "swept", &job, Kind::Decision, None, (String::new(), None));
+        self.change_job(job);
+        run.made = run.made.saturating_add(1);
+        Some(id)
+    }
+}
+
+impl Whose<'_> {
+    fn line<'l>(&'l self, kind: Kind, code: &'l str, said: &'l Said) -> LineRef<'l> {
+        LineRef {
+            app: Some(self.app.as_str()),
+            account: Some(self.account.as_str()),
+            ..LineRef::new(self.at, kind, code, said)
+        }
+    }
+}

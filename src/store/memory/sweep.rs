@@ -1,0 +1,128 @@
+//! Sweeps.
+
+use super::log::Line;
+use super::world::World;
+use crate::audit::{Detail, Kind};
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, AppName, JobId, RuleName};
+use crate::job::{Asker, Input, NewJob, Subject};
+use crate::rules::Step;
+use crate::store::port::StoreError;
+use crate::store::sweep::{SweepRecord, SweepState, SweepStep, Swept};
+
+/// What became of one finding.
+enum Found {
+    Made(JobId),
+    Woken,
+    /// A job for it is due, runs, or needs a person.
+    UnderWay,
+    Left,
+}
+
+impl World {
+    pub(super) fn sweep_state(&self, account: &AccountId) -> SweepState {
+        self.sweeps.get(account).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn record_sweep(&mut self, record: SweepRecord, at: Timestamp) -> Result<Swept, StoreError> {
+        let SweepRecord { app, account, step, calls } = record;
+        let mut state = self.sweep_state(&account);
+        match (&step, &state.run) {
+            (SweepStep::Begin { .. }, Some(_)) => {
+                return Err(StoreError::Conflict(format!("a sweep of {account} runs already")));
+            }
+            (SweepStep::Begin { .. } | SweepStep::Called, _) | (_, Some(_)) => {}
+            (_, None) => return Err(StoreError::Conflict(format!("no sweep of {account} runs"))),
+        }
+        let of = || (Some(app.clone()), Some(account.clone()));
+        for call in calls {
+            self.count_call(&account, &call, at);
+            let status = call.status.map_or_else(|| "no-answer".to_owned(), |status| status.to_string());
+            let detail = Detail { call: Some(call), ..Detail::default() };
+            self.log.add(Line::new(at, Kind::Call, status).with(detail).of_app(of().0, of().1));
+        }
+        let mut made = Vec::new();
+        let told = match step {
+            SweepStep::Begin { why, rule } => {
+                state.begin(why, rule.clone(), at);
+                let line = Line::new(at, Kind::Sweep, "started").saying(why.code());
+                Some(match rule {
+                    Some(rule) => line.of_rule(rule),
+                    None => line,
+                })
+            }
+            SweepStep::Page { users, steps, next, seen_at } => {
+                if let Some(run) = &mut state.run {
+                    run.next = next;
+                    run.users += users;
+                    for step in steps {
+                        let Step::Ensure { rule, subject } = step else { continue };
+                        run.found += 1;
+                        match self.sweep_one(&app, &account, (rule, subject), seen_at, at) {
+                            Found::Made(id) => {
+                                made.push(id);
+                                run.made += 1;
+                            }
+                            Found::Woken => run.woken += 1,
+                            Found::Left => run.left += 1,
+                            Found::UnderWay => {}
+                        }
+                    }
+                }
+                None
+            }
+            SweepStep::Again => {
+                if let Some(run) = &mut state.run {
+                    (run.next, run.users, run.found) = (None, 0, 0);
+                }
+                None
+            }
+            SweepStep::End { with } => {
+                let told = state.told();
+                state.end(with, at);
+                Some(Line::new(at, Kind::Sweep, "ended").saying(told))
+            }
+            SweepStep::GiveUp { why } => {
+                state.run = None;
+                Some(Line::new(at, Kind::Sweep, "failed").saying(why))
+            }
+            SweepStep::Called => None,
+        };
+        if let Some(line) = told {
+            self.log.add(line.of_app(of().0, of().1));
+        }
+        self.sweeps.insert(account, state.clone());
+        Ok(Swept { state, made })
+    }
+
+    fn sweep_one(
+        &mut self,
+        app: &AppName,
+        account: &AccountId,
+        (rule, subject): (RuleName, Subject),
+        seen_at: Timestamp,
+        at: Timestamp,
+    ) -> Found {
+        let (by, event_at) = (Asker::Sweep, Some(seen_at));
+        let mut same = self.unfinished_about(account, &subject).into_iter();
+        let (id, code) = if let Some(job) = same.find(|job| job.app == *app && job.rule == rule) {
+            if !job.is_moved_by_sweep() {
+                return Found::UnderWay;
+            }
+            self.apply(job.id, Input::Ask { at, by, event_at });
+            (job.id, "woken")
+        } else if self.room_of(account) <= self.limits.backlog_max / 2 {
+            return Found::Left;
+        } else {
+            self.jobs_made += 1;
+            let id = JobId::from_number(self.jobs_made);
+            let new = NewJob { app: app.clone(), account: account.clone(), rule, subject, by, event_at };
+            self.jobs.insert(id, new.into_job(id, at));
+            (id, "swept")
+        };
+        if let Some(job) = self.jobs.get(&id) {
+            self.log.add(Line::new(at, Kind::Decision, code).of_job(job));
+        }
+        if code == "swept" { Found::Made(id) } else { Found::Woken }
+    }
+}

@@ -1,0 +1,156 @@
+//! What the store knows of sweeps: where each account's stands, and what it came to.
+
+use serde::{Deserialize, Serialize};
+
+use crate::audit::Call;
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, AppName, JobId, RuleName};
+use crate::rules::Step;
+
+/// Why a sweep began. Part of the format on disk: add at the end only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SweepCause {
+    Schedule,
+    /// None ended within the interval before: the service, or Zoom, was away.
+    Outage,
+    /// The rules, or the account's API users, are others than at the last one.
+    NewRules,
+    Person,
+}
+
+impl SweepCause {
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Schedule => "schedule",
+            Self::Outage => "outage",
+            Self::NewRules => "new-rules",
+            Self::Person => "person",
+        }
+    }
+}
+
+/// One sweep over one account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepRun {
+    pub why: SweepCause,
+    /// The only rule that it looks at; none for all of them.
+    pub rule: Option<RuleName>,
+    pub started_at: Timestamp,
+    /// None while it runs, also over a restart.
+    pub ended_at: Option<Timestamp>,
+    /// The token of the page of users to read next; none at the start. It lives 15 minutes at Zoom.
+    pub next: Option<String>,
+    /// Users that were looked at.
+    pub users: u64,
+    /// Those that differ from what some rule wants, by rule.
+    pub found: u64,
+    pub made: u64,
+    /// Jobs that waited, or were parked as not found, and were made due.
+    pub woken: u64,
+    /// What no job was made for, since the account has too many: the next sweep finds it again.
+    pub left: u64,
+    /// Jobs of the sweep that changed something since, until the next one begins.
+    pub changed: u64,
+}
+
+/// Where the sweeps of one account stand.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SweepState {
+    /// The one that runs.
+    pub run: Option<SweepRun>,
+    /// The last that came to its end.
+    pub last: Option<SweepRun>,
+    /// When the last one over all rules ended, and a hash of what it compared with.
+    pub whole: Option<(Timestamp, [u8; 16])>,
+}
+
+/// What is to be recorded of a sweep.
+#[derive(Debug, Clone)]
+pub enum SweepStep {
+    Begin {
+        why: SweepCause,
+        rule: Option<RuleName>,
+    },
+    /// A page of users was compared.
+    Page {
+        users: u64,
+        /// Those of [`Step::Ensure`] count; nothing else is taken.
+        steps: Vec<Step>,
+        next: Option<String>,
+        /// When the page was asked for: what its users were then.
+        seen_at: Timestamp,
+    },
+    /// The page tokens are over: the users are read from the first page again.
+    Again,
+    /// All was compared, with what this is the hash of.
+    End {
+        with: [u8; 16],
+    },
+    /// It cannot come to its end.
+    GiveUp {
+        why: String,
+    },
+    /// Zoom was called without the sweep getting further, or only to look.
+    Called,
+}
+
+/// A step of a sweep and the calls that were made for it.
+#[derive(Debug, Clone)]
+pub struct SweepRecord {
+    pub app: AppName,
+    pub account: AccountId,
+    pub step: SweepStep,
+    pub calls: Vec<Call>,
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Swept {
+    pub state: SweepState,
+    /// The jobs that were made, in the order of the steps.
+    pub made: Vec<JobId>,
+}
+
+impl SweepState {
+    pub(in crate::store) fn begin(&mut self, why: SweepCause, rule: Option<RuleName>, at: Timestamp) {
+        self.run = Some(SweepRun {
+            why,
+            rule,
+            started_at: at,
+            ended_at: None,
+            next: None,
+            users: 0,
+            found: 0,
+            made: 0,
+            woken: 0,
+            left: 0,
+            changed: 0,
+        });
+    }
+
+    pub(in crate::store) fn end(&mut self, with: [u8; 16], at: Timestamp) {
+        if let Some(mut run) = self.run.take() {
+            (run.ended_at, run.next) = (Some(at), None);
+            if run.rule.is_none() {
+                self.whole = Some((at, with));
+            }
+            self.last = Some(run);
+        }
+    }
+
+    /// A job of the sweep changed something.
+    pub(in crate::store) fn changed(&mut self) {
+        if let Some(run) = self.run.as_mut().or(self.last.as_mut()) {
+            run.changed = run.changed.saturating_add(1);
+        }
+    }
+
+    /// The counts of the run, as a sentence for the log.
+    pub(in crate::store) fn told(&self) -> String {
+        self.run.as_ref().map_or_else(String::new, |run| {
+            let SweepRun { users, found, made, woken, left, .. } = run;
+            format!("{users} users, {found} differ: {made} jobs made, {woken} woken, {left} left for the next")
+        })
+    }
+}

@@ -1,0 +1,208 @@
+//! Sweeps: what webhooks missed is found and healed, at a known price.
+
+use std::time::Duration;
+
+use adjutant::chance::{Chance, SeededChance};
+use adjutant::sim::{Mischief, NewUser};
+use serde_json::json;
+
+use super::{ACCOUNT, API_USER, TestApp};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+const ASSISTANT: &str = r#"
+name = "assist"
+for = "user"
+ensure = { assistants = ["api-user"] }
+mode = "enforce"
+max_changes_per_hour = 100000
+except = ["the.boss@acme.example"]
+"#;
+
+fn email(n: usize) -> String {
+    format!("user-{n}@acme.example")
+}
+
+/// A random account: licensed and basic, invited and deactivated, with and without the API user. Nobody is told.
+fn people(app: &TestApp, chance: &SeededChance, count: usize) {
+    for n in 0..count {
+        let email = email(n);
+        match chance.next_u64() % 8 {
+            0 => drop(app.world.add_user(ACCOUNT, NewUser::basic(&email)).unwrap()),
+            1 => drop(app.world.add_user(ACCOUNT, NewUser::licensed(&email).invited()).unwrap()),
+            2 => {
+                app.world.add_user(ACCOUNT, NewUser::licensed(&email)).unwrap();
+                app.world.deactivate(ACCOUNT, &email).unwrap();
+            }
+            3 | 4 => {
+                app.world.add_user(ACCOUNT, NewUser::licensed(&email)).unwrap();
+                app.world.grant(ACCOUNT, &email, API_USER).unwrap();
+            }
+            _ => drop(app.world.add_user(ACCOUNT, NewUser::licensed(&email)).unwrap()),
+        }
+    }
+    app.world.add_user(ACCOUNT, NewUser::licensed("the.boss@acme.example")).unwrap();
+}
+
+/// Eligible users without the API user.
+fn wrong(app: &TestApp) -> Vec<String> {
+    let all = app.world.without_assistant(ACCOUNT, API_USER);
+    all.into_iter().filter(|email| !email.starts_with("the.boss")).collect()
+}
+
+#[tokio::test]
+async fn without_any_webhook_one_sweep_makes_everybody_right_at_its_price() {
+    for seed in 0..4_u64 {
+        let app = TestApp::start_patient(&[ASSISTANT]).await;
+        app.world.unsubscribe(ACCOUNT).unwrap();
+        let count = 40 + usize::try_from(seed).unwrap() * 220;
+        people(&app, &SeededChance::new(seed), count);
+        let differing = wrong(&app).len();
+        let active = app.world.users(ACCOUNT).iter().filter(|user| user.is_active()).count();
+        app.world.clear_calls();
+        app.sweep().await;
+        assert_eq!(wrong(&app), [""; 0], "seed {seed}");
+        assert!(!app.assistants("the.boss@acme.example").contains(&API_USER.to_owned()));
+        let calls = app.calls("");
+        let price = active.div_ceil(300) + 1 + 3 * differing;
+        assert!(calls <= price + price.div_ceil(100), "seed {seed}: {calls} calls, expected {price} and 1 %");
+        let refused = app.world.calls().iter().filter(|call| call.status == Some(429)).count();
+        assert_eq!(refused, 0, "seed {seed}");
+        let last = app.swept().await.last.unwrap();
+        let differing = u64::try_from(differing).unwrap();
+        assert_eq!((last.found, last.made, last.changed), (differing, differing, differing), "seed {seed}");
+
+        // Where all is well, a sweep costs its lists and nothing else.
+        app.world.clear_calls();
+        app.sweep().await;
+        assert_eq!(app.calls(""), active.div_ceil(300) + 1, "seed {seed}");
+    }
+}
+
+#[tokio::test]
+async fn a_sweep_that_a_restart_cuts_off_goes_on_where_it_was() {
+    let mut app = TestApp::start_patient(&[ASSISTANT]).await;
+    app.world.unsubscribe(ACCOUNT).unwrap();
+    for n in 0..700 {
+        app.world.add_user(ACCOUNT, NewUser::licensed(&email(n))).unwrap();
+        if n % 50 != 0 {
+            app.world.grant(ACCOUNT, &email(n), API_USER).unwrap();
+        }
+    }
+    // The beginning, and the first page.
+    app.sweeper.step_all().await.unwrap();
+    app.sweeper.step_all().await.unwrap();
+    let began = app.swept().await.run.unwrap();
+    assert_eq!(began.users, 300);
+    app.restart().await;
+    app.world.clear_calls();
+    app.ticking(app.finish_sweep()).await;
+    let last = app.swept().await.last.unwrap();
+    assert_eq!((last.started_at, app.calls("/users") - app.calls("/users/")), (began.started_at, 2));
+    app.ticking(app.advance(Duration::from_secs(60))).await;
+    assert_eq!(wrong(&app), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_restart_after_the_page_tokens_are_over_reads_from_the_first_page_again() {
+    let mut app = TestApp::start_patient(&[ASSISTANT]).await;
+    app.world.unsubscribe(ACCOUNT).unwrap();
+    for n in 0..400 {
+        app.world.add_user(ACCOUNT, NewUser::licensed(&email(n))).unwrap();
+        app.world.grant(ACCOUNT, &email(n), API_USER).unwrap();
+    }
+    app.world.withdraw(ACCOUNT, &email(399), API_USER).unwrap();
+    app.sweeper.step_all().await.unwrap();
+    app.sweeper.step_all().await.unwrap();
+    app.restart().await;
+    app.clock.advance(HOUR / 3);
+    app.expect_refusal("GET", "/users", 400);
+    app.ticking(app.finish_sweep()).await;
+    app.ticking(app.advance(Duration::from_secs(60))).await;
+    assert_eq!(wrong(&app), [""; 0]);
+}
+
+#[tokio::test]
+async fn webhooks_ten_times_over_in_any_order_with_sweeps_between_come_to_the_same_world() {
+    for seed in 0..3 {
+        let app = TestApp::start_patient(&[ASSISTANT]).await;
+        let chance = SeededChance::new(seed);
+        app.world.set_mischief(Mischief { shuffle: true, ..Mischief::default() });
+        (1..10).for_each(|_| app.subscribe());
+        for n in 0..30 {
+            let _id = app.world.create_user(ACCOUNT, NewUser::licensed(&email(n))).unwrap();
+            match chance.next_u64() % 6 {
+                0 | 1 => app.world.deactivate(ACCOUNT, &email(n)).unwrap(),
+                2 => app.world.update_user(ACCOUNT, &email(n), &json!({ "first_name": "Gill" })).unwrap(),
+                3 => app.ticking(app.drain()).await,
+                4 => app.sweep().await,
+                _ => {}
+            }
+        }
+        app.sweep().await;
+        app.ticking(app.advance(HOUR)).await;
+        app.sweep().await;
+        assert_eq!(wrong(&app), [""; 0], "seed {seed}");
+        for user in app.world.users(ACCOUNT) {
+            assert!(app.world.assistant_writes(ACCOUNT, &user.email) <= 1, "seed {seed}: {} twice", user.email);
+        }
+        app.cancel_all().await;
+    }
+}
+
+#[tokio::test]
+async fn who_waits_is_woken_when_the_list_shows_the_change_and_costs_nothing_until_then() {
+    let app = TestApp::start_patient(&[ASSISTANT]).await;
+    app.world.create_user(ACCOUNT, NewUser::basic(&email(1))).unwrap();
+    app.ticking(app.drain()).await;
+    assert_eq!(app.state().await, "waiting user-unlicensed");
+    app.world.unsubscribe(ACCOUNT).unwrap();
+    app.sweep().await;
+    app.world.clear_calls();
+    for _ in 0..24 {
+        app.sweep().await;
+        app.ticking(app.advance(HOUR)).await;
+    }
+    assert_eq!(app.calls(&email(1)) + app.world.count_calls("POST", "/assistants"), 0);
+    app.world.set_licence(ACCOUNT, &email(1), 2).unwrap();
+    app.sweep().await;
+    let job = app.jobs().await.swap_remove(0);
+    assert_eq!((app.assistants(&email(1)), job.attempts), (vec![API_USER.to_owned()], 1));
+}
+
+#[tokio::test]
+async fn the_first_start_an_outage_and_new_rules_each_lead_to_one_sweep() {
+    let app = TestApp::start_patient(&[ASSISTANT]).await;
+    app.world.add_user(ACCOUNT, NewUser::licensed(&email(1))).unwrap();
+    let mut began = Vec::new();
+    for (wait, rules, why) in [
+        (Duration::ZERO, ASSISTANT, "outage"),
+        (Duration::ZERO, ASSISTANT, "outage"),
+        (HOUR, ASSISTANT, "schedule"),
+        (12 * HOUR, ASSISTANT, "outage"),
+        (Duration::ZERO, &ASSISTANT.replace("enforce", "observe"), "new-rules"),
+    ] {
+        app.clock.advance(wait);
+        app.set_rules(&[rules]);
+        app.ticking(app.sweeper.run_due()).await.unwrap();
+        app.ticking(app.drain()).await;
+        app.ticking(app.advance(Duration::from_secs(1))).await;
+        let last = app.swept().await.last.unwrap();
+        assert_eq!(last.why.code(), why);
+        began.push(last.started_at);
+    }
+    began.dedup();
+    assert_eq!((began.len(), app.entries("ended").await.len()), (4, 4));
+}
+
+#[tokio::test]
+async fn a_rule_that_observes_says_once_a_day_what_it_would_do() {
+    let app = TestApp::start_patient(&[&ASSISTANT.replace("enforce", "observe")]).await;
+    app.world.add_user(ACCOUNT, NewUser::licensed(&email(1))).unwrap();
+    for _ in 0..10 {
+        app.ticking(app.sweeper.run_due()).await.unwrap();
+        app.ticking(app.advance(HOUR)).await;
+    }
+    assert_eq!(app.entries("would-change").await.len(), 1 + 1, "the user and the account's owner");
+    assert_eq!(app.assistants(&email(1)), [""; 0]);
+}

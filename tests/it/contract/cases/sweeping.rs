@@ -1,0 +1,142 @@
+//! Sweeps: what they ask for, how far they are, and what they may not hold up.
+
+use adjutant::job::{Asker, Outcome, ParkCause, Snooze, WaitReason};
+use adjutant::rules::Step;
+use adjutant::store::{Allowance, Limits, StoreError, SweepCause, SweepRecord, SweepState, SweepStep, Swept};
+
+use crate::contract::Harness;
+use crate::contract::kit::{Kit, SECOND, account, app, assert_conflict, call, change, changed, ensure, user};
+
+pub(crate) fn begin() -> SweepStep {
+    SweepStep::Begin { why: SweepCause::Schedule, rule: None }
+}
+
+impl<H: Harness> Kit<H> {
+    async fn try_sweep(&self, step: SweepStep) -> Result<Swept, StoreError> {
+        let (app, account) = (app("main"), account("acc"));
+        self.store
+            .record_sweep(SweepRecord { app, account, step, calls: vec![call("medium", Some(200))] }, self.now)
+            .await
+    }
+
+    async fn sweep(&self, step: SweepStep) -> Swept {
+        self.try_sweep(step).await.unwrap()
+    }
+
+    async fn page(&self, steps: Vec<Step>, next: Option<&str>) -> Swept {
+        let next = next.map(str::to_owned);
+        self.sweep(SweepStep::Page { users: 300, steps, next, seen_at: self.now }).await
+    }
+
+    async fn swept(&self) -> SweepState {
+        self.store.sweep_state(&account("acc")).await.unwrap()
+    }
+}
+
+pub(crate) async fn a_sweep_makes_jobs_that_say_so_and_every_step_is_told<H: Harness>() {
+    let kit = Kit::<H>::new().await;
+    kit.sweep(begin()).await;
+    let swept = kit.page(vec![ensure("assist", user("u1")), ensure("assist", user("u2"))], None).await;
+    let job = kit.job(swept.made[0]).await;
+    assert_eq!((job.made_by, job.asked_by, swept.made.len()), (Asker::Sweep, Asker::Sweep, 2));
+    let state = kit.sweep(SweepStep::End { with: [1; 16] }).await.state;
+    assert_eq!((state.run, state.whole), (None, Some((kit.now, [1; 16]))));
+    let last = state.last.unwrap();
+    assert_eq!((last.users, last.found, last.made, last.ended_at), (300, 2, 2, Some(kit.now)));
+    let told = ["call 200", "sweep started", "call 200", "decision swept", "decision swept", "call 200", "sweep ended"];
+    assert_eq!(kit.told_since(0).await, told);
+    assert_eq!(kit.store.quota_use(&account("acc"), kit.now).await.unwrap().medium, 3);
+}
+
+pub(crate) async fn how_far_a_sweep_is_outlives_a_restart<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    kit.sweep(begin()).await;
+    kit.page(vec![ensure("assist", user("u1"))], Some("page-2")).await;
+    kit.restart().await;
+    let run = kit.swept().await.run.unwrap();
+    assert_eq!((run.next.as_deref(), run.users, run.made), (Some("page-2"), 300, 1));
+}
+
+pub(crate) async fn one_sweep_of_an_account_runs_at_a_time<H: Harness>() {
+    let kit = Kit::<H>::new().await;
+    assert_conflict(kit.try_sweep(SweepStep::End { with: [0; 16] }).await);
+    kit.sweep(SweepStep::Called).await;
+    kit.sweep(begin()).await;
+    assert_conflict(kit.try_sweep(begin()).await);
+    kit.sweep(SweepStep::GiveUp { why: "no token".to_owned() }).await;
+    assert_eq!(kit.swept().await, SweepState::default());
+    kit.sweep(begin()).await;
+}
+
+pub(crate) async fn a_sweep_moves_what_waits_or_was_not_found_and_nothing_else<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let (mut jobs, mut steps) = (Vec::new(), Vec::new());
+    for (n, outcome) in [
+        Outcome::Snooze(Snooze::ForEvent(WaitReason::UserUnlicensed)),
+        Outcome::Park(ParkCause::NotFound),
+        Outcome::Park(ParkCause::AssistantsFull),
+        Outcome::Retry { error: "503".to_owned() },
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        jobs.push(kit.ask(user(&format!("u{n}"))).await);
+        kit.run(outcome).await;
+        steps.push(ensure("assist", user(&format!("u{n}"))));
+    }
+    let retries = kit.job(jobs[3]).await;
+    kit.sweep(begin()).await;
+    let swept = kit.page(steps, None).await;
+    let run = swept.state.run.unwrap();
+    assert_eq!((swept.made.len(), run.found, run.woken), (0, 4, 2));
+    for (job, state) in jobs.iter().zip(["due", "due", "parked", "due"]) {
+        assert_eq!(kit.state(*job).await, state);
+    }
+    assert_eq!((kit.job(jobs[0]).await.attempts, kit.job(jobs[3]).await), (0, retries));
+}
+
+pub(crate) async fn what_events_ask_for_goes_before_what_a_sweep_asked_for<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    kit.sweep(begin()).await;
+    let swept = kit.page(vec![ensure("assist", user("u1")), ensure("assist", user("u2"))], None).await.made;
+    let asked = kit.ask(user("u3")).await;
+    assert_eq!(kit.claim(1).await[0].job.id, asked);
+    // An event asks for it as well.
+    assert_eq!(kit.ask(user("u2")).await, swept[1]);
+    let taken: Vec<_> = kit.claim(9).await.iter().map(|leased| leased.job.id).collect();
+    assert_eq!(taken, [swept[1], swept[0]]);
+}
+
+pub(crate) async fn a_sweep_leaves_half_of_the_backlog_to_events<H: Harness>() {
+    let mut kit = Kit::<H>::with(Limits { backlog_max: 4, ..Limits::default() }).await;
+    kit.sweep(begin()).await;
+    let steps = (0..4).map(|n| ensure("assist", user(&format!("u{n}")))).collect();
+    let run = kit.page(steps, None).await.state.run.unwrap();
+    assert_eq!((run.made, run.left), (2, 2));
+    kit.ask(user("u9")).await;
+}
+
+pub(crate) async fn a_sweep_that_heals_counts_against_the_hour_and_not_against_the_share<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    kit.sweep(begin()).await;
+    kit.page((0..3).map(|n| ensure("assist", user(&format!("u{n}")))).collect(), None).await;
+    let limits = change(2, Some(1));
+    for granted in [true, true, false] {
+        let mut leased = kit.claim(1).await.remove(0);
+        kit.store.start(&mut leased, kit.now).await.unwrap();
+        let allowance = kit.intend(&leased, limits.clone()).await;
+        match allowance {
+            Allowance::Granted(_) if granted => drop(kit.settle(leased, changed()).await),
+            Allowance::NextHour { at, .. } if !granted => {
+                drop(kit.settle(leased, Outcome::Snooze(Snooze::NextBudget { at, why: "hour".to_owned() })).await);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(kit.swept().await.run.unwrap().changed, 2);
+    kit.pass(3600 * SECOND);
+    kit.ask(user("u7")).await;
+    let mut leased = kit.claim(1).await.remove(0);
+    kit.store.start(&mut leased, kit.now).await.unwrap();
+    kit.granted(&leased, 1, &limits).await;
+}
