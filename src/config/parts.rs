@@ -259,7 +259,7 @@ pub(super) fn zoom(mut section: Section<'_, '_>) -> zoom::Settings {
         response_bytes_max: section.number("response_bytes_max", bytes, 65_536..=1_073_741_824, "bytes"),
         sweep_share_percent: sweep_share,
         rate_share_percent: section.number("rate_share_percent", share, 1..=100, "percent"),
-        limit_wait_max_ms: section.number("limit_wait_max_ms", wait, 0..=60_000, "milliseconds"),
+        limit_wait_max_ms: section.number("limit_wait_max_ms", wait, 1_000..=60_000, "milliseconds"),
     };
     if let Err(error) = settings.check() {
         section.reading.problem(section.place.clone(), format!("[zoom] {error}"), "correct it");

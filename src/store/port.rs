@@ -455,8 +455,8 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Records a step of a sweep, with the calls that were made for it and the jobs that it asks for, in one write. One
     /// sweep of an account runs at a time, until it ends or is given up, also over a restart.
-    /// [`StoreError::Conflict`] where one runs already ([`SweepStep::Begin`]), or none does (all others but
-    /// [`SweepStep::Called`]).
+    /// [`StoreError::Conflict`] where one runs already (`SweepStep::Begin`), or none does (all others but
+    /// `SweepStep::Called`).
     ///
     /// - For each [`Step::Ensure`] of a page, the oldest unfinished job of the same app, account and rule whose subject is
     ///   the same is asked again where it waits or was not found ([`Job::is_moved_by_sweep`]), and else left as it is.
