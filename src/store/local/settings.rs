@@ -32,7 +32,7 @@ impl Default for Settings {
             disk_reserve_bytes: 256 << 20,
             unplanned_max: 1_000_000,
             index_lag_max: 500_000,
-            dedupe_memory_max: 300_000,
+            dedupe_memory_max: 200_000,
             snapshot_every_bytes: 256 << 20,
             index_cache_bytes: 16 << 20,
             accept_damage: false,
