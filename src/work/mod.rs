@@ -215,11 +215,12 @@ impl Task<'_> {
         }
     }
 
-    /// The user, as a sweep has just seen it, or read.
+    /// The user, as a sweep has just seen it, or read. A row of a list lacks fields, and a condition that takes a missing one
+    /// for null could hold for somebody whom it is to keep out: it is only asked of a user that was read.
     async fn user_or_listed(&self, user: &UserKey) -> Ended<User> {
         match self.ctx.facts.take_listed(self.job, self.ctx.clock.now()) {
-            Some(listed) => Ok(listed),
-            None => self.user(user).await,
+            Some(listed) if self.rule.when.is_none() => Ok(listed),
+            _ => self.user(user).await,
         }
     }
 

@@ -21,7 +21,7 @@ use adjutant::clock::{Clock, ManualClock, Timestamp};
 use adjutant::event::signature::Secret;
 use adjutant::ids::{AccountId, AppName};
 use adjutant::job::{Effect, Job, JobState};
-use adjutant::rules::Rule;
+use adjutant::rules::{Condition, Rule};
 use adjutant::sim::{Call, NewAccount, Sim, Subscription, World};
 use adjutant::store::{JobFilter, MemoryStore, Move, Selector, Store, SweepState};
 use adjutant::web::accept::{AcceptSettings, Acceptor};
@@ -54,6 +54,15 @@ impl Reopen for MemoryStore {
     fn reopen(&mut self) {
         *self = self.restart().unwrap();
     }
+}
+
+/// A rule as in the configuration, which reads conditions by itself for the sake of their places.
+fn rule(text: &str) -> Rule {
+    let mut table: toml::Table = text.parse().unwrap();
+    let when = table.remove("when");
+    let rule: Rule = table.try_into().unwrap();
+    let when = when.map(|when| Condition::compile(when.as_str().unwrap(), rule.subject.topic()).unwrap());
+    Rule { when, ..rule }
 }
 
 /// What a test may leave behind where it says so.
@@ -106,7 +115,7 @@ impl TestApp {
         world.add_account(NewAccount::named(ACCOUNT)).unwrap();
         world.add_user(ACCOUNT, adjutant::sim::NewUser::licensed(API_USER)).unwrap();
         let sim = Sim::start(world.clone()).await.unwrap();
-        let rules: Vec<Rule> = rules.iter().map(|text| toml::from_str(text).unwrap()).collect();
+        let rules: Vec<Rule> = rules.iter().map(|text| rule(text)).collect();
         let account = Account {
             id: AccountId::parse(ACCOUNT).unwrap(),
             app: AppName::parse("main").unwrap(),

@@ -206,3 +206,15 @@ async fn a_rule_that_observes_says_once_a_day_what_it_would_do() {
     assert_eq!(app.entries("would-change").await.len(), 1 + 1, "the user and the account's owner");
     assert_eq!(app.assistants(&email(1)), [""; 0]);
 }
+
+/// A row of the list has no `role_name`: judged by that, the owner would pass for anybody else.
+#[tokio::test]
+async fn a_condition_is_never_judged_by_the_list_of_a_sweep() {
+    let rule = format!("{ASSISTANT}\nwhen = \"user.role_name != 'Owner'\"");
+    let app = TestApp::start_patient(&[&rule]).await;
+    app.world.unsubscribe(ACCOUNT).unwrap();
+    app.world.add_user(ACCOUNT, NewUser::licensed(&email(1))).unwrap();
+    app.sweep().await;
+    assert_eq!(app.assistants(&email(1)), [API_USER]);
+    assert_eq!(app.assistants("owner@acme.example"), [""; 0], "the owner is excepted by the condition");
+}
