@@ -250,6 +250,8 @@ pub struct AppState {
 pub struct Status {
     pub deliveries: u64,
     pub unplanned: u64,
+    /// So many of them at most, before deliveries are refused; none where nothing limits them.
+    pub unplanned_max: Option<u64>,
     pub parked_deliveries: u64,
     /// Of those: held back until their account has fewer unfinished jobs.
     pub held_deliveries: u64,

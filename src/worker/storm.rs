@@ -9,9 +9,9 @@ use crate::store::{Store, StoreError};
 
 /// More deliveries than this in a second are a storm: beyond what one machine plans beside receiving them.
 const STORM_PER_SEC: f64 = 10_000.0;
-/// From so many unplanned deliveries on, planning goes on in any storm. Well below what a store allows before it refuses
-/// deliveries, and planned within seconds after it.
-const BACKLOG: u64 = 300_000;
+/// From this share of the unplanned deliveries that the store allows on, planning goes on in any storm. As many are planned
+/// within seconds after it.
+const BACKLOG_PERCENT: u64 = 50;
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -31,7 +31,8 @@ impl Storm {
             let last = self.0.replace((Stopwatch::start(), status.deliveries));
             let came = status.deliveries.saturating_sub(last.map_or(status.deliveries, |(_, deliveries)| deliveries));
             let per_sec = f64::from(u32::try_from(came).unwrap_or(u32::MAX)) / elapsed.unwrap_or(LOOK).as_secs_f64();
-            if per_sec < STORM_PER_SEC || status.unplanned >= BACKLOG || stop.is_cancelled() {
+            let room = status.unplanned_max.map_or(0, |max| max.saturating_mul(BACKLOG_PERCENT) / 100);
+            if per_sec < STORM_PER_SEC || status.unplanned >= room || stop.is_cancelled() {
                 return Ok(());
             }
             tokio::select! {

@@ -320,6 +320,7 @@ impl Store for LocalStore {
         let status = core.read(super::state::State::status)?;
         let applied = *core.applied.borrow();
         Ok(Status {
+            unplanned_max: Some(core.settings.unplanned_max.min(core.settings.limits.backlog_max)),
             index_lag: core.synced_next().saturating_sub(applied),
             disk_free_bytes: Some(core.free_bytes()),
             refusing: core.refusal(status.unplanned).map(|refusal| refusal.to_string()),

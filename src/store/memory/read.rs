@@ -92,6 +92,7 @@ impl World {
         Status {
             deliveries: count(self.deliveries.len()),
             unplanned: count(self.deliveries.values().filter(|kept| kept.fate == Fate::Unplanned).count()),
+            unplanned_max: Some(self.limits.backlog_max),
             parked_deliveries: count(self.deliveries.values().filter(|kept| kept.is_parked()).count()),
             held_deliveries: count(self.deliveries.values().filter(|kept| matches!(kept.fate, Fate::Held(_))).count()),
             due: jobs("due"),
