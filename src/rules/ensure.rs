@@ -118,7 +118,60 @@ pub enum RuleError {
     PerHour(RuleName),
 }
 
+/// Two rules that no subject can be right for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("rules {one} and {other} want different values of {about} for every {subject}")]
+pub struct Contradiction {
+    pub one: RuleName,
+    pub other: RuleName,
+    pub about: String,
+    subject: &'static str,
+}
+
+/// The first two rules about all subjects of a kind that want different things of them.
+pub fn contradiction(rules: &[Rule]) -> Option<Contradiction> {
+    let about_all = || rules.iter().filter(|rule| rule.when.is_none());
+    about_all().enumerate().find_map(|(n, one)| {
+        about_all().skip(n.saturating_add(1)).find_map(|other| {
+            let about = one.contradicts(other)?;
+            let subject = if one.subject == SubjectKind::User { "user" } else { "meeting" };
+            Some(Contradiction { one: one.name.clone(), other: other.name.clone(), about, subject })
+        })
+    })
+}
+
 impl Rule {
+    /// Whether an event about settings of a user asks for it.
+    pub fn is_about_user_settings(&self) -> bool {
+        self.subject == SubjectKind::User && (!self.ensure.user_settings().is_empty() || self.asks_for("settings"))
+    }
+
+    /// Whether an event about members of a group asks for it.
+    pub fn is_about_groups(&self) -> bool {
+        let asks = || ["groups", "group_ids"].into_iter().any(|field| self.asks_for(field));
+        self.subject == SubjectKind::User && (!self.ensure.groups.is_empty() || asks())
+    }
+
+    /// Whether its condition looks at this field of its subject.
+    pub fn asks_for(&self, field: &str) -> bool {
+        self.when.as_ref().is_some_and(|when| when.looks_at(field))
+    }
+
+    fn contradicts(&self, other: &Self) -> Option<String> {
+        if self.subject != other.subject {
+            return None;
+        }
+        if let (Some(one), Some(two)) = (self.ensure.licence, other.ensure.licence)
+            && one != two
+        {
+            return Some("type".to_owned());
+        }
+        let (one, two) = (self.ensure.user_settings(), other.ensure.user_settings());
+        let (path, _) =
+            one.iter().find(|(path, leaf)| two.leaf(path).is_some_and(|other| !Leaves::agree(path, leaf, other)))?;
+        Some(format!("settings.{}", path.join(".")))
+    }
+
     /// Whether what the rule wants fits what it is for.
     pub fn check(&self) -> Result<(), RuleError> {
         let (ensure, name) = (&self.ensure, || self.name.clone());

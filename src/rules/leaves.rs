@@ -64,6 +64,15 @@ impl Leaves {
         }
     }
 
+    pub fn leaf(&self, path: &[String]) -> Option<&Value> {
+        self.0.get(path)
+    }
+
+    /// Whether two values of that leaf are as good as the same.
+    pub fn agree(path: &[String], one: &Value, other: &Value) -> bool {
+        is_same(path, one, other)
+    }
+
     /// One leaf alone.
     pub fn one(path: &[String], leaf: &Value) -> Self {
         Self(BTreeMap::from([(path.to_vec(), leaf.clone())]))

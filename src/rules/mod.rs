@@ -9,7 +9,7 @@ mod ensure;
 mod leaves;
 mod nearest;
 
-pub use ensure::{Ensure, Grantee, Licence, Report, RuleError};
+pub use ensure::{Contradiction, Ensure, Grantee, Licence, Report, RuleError, contradiction};
 pub use leaves::Leaves;
 
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use condition::{Condition, ConditionError, Documented, EvaluationError, Leaf, Seen, Topic};
 pub(crate) use nearest::nearest;
 
-use crate::event::{Event, MeetingChange, What};
+use crate::event::{Event, MeetingChange, UserChange, UserRef, What};
 use crate::ids::{Email, RuleName};
 use crate::job::Subject;
 
@@ -102,11 +102,16 @@ pub fn plan(event: &Event, rules: &[Rule]) -> Vec<Step> {
     match &event.what {
         What::User { change, user } => {
             let subject = Subject::User { id: user.id.clone(), email: user.email.clone() };
-            if change.is_gone() {
-                vec![Step::Cancel { subject, why: event.name.clone() }]
-            } else {
-                for_subject(SubjectKind::User, &subject, rules)
+            match change {
+                gone if gone.is_gone() => vec![Step::Cancel { subject, why: event.name.clone() }],
+                UserChange::SettingsUpdated => ensured(&subject, rules, Rule::is_about_user_settings),
+                _ => for_subject(SubjectKind::User, &subject, rules),
             }
+        }
+        What::GroupMembers { users } => {
+            let subject = |user: &UserRef| Subject::User { id: user.id.clone(), email: user.email.clone() };
+            let of = |user| ensured(&subject(user), rules, Rule::is_about_groups);
+            users.iter().flat_map(of).collect()
         }
         What::Meeting { change, meeting } => {
             let subject = Subject::Meeting { id: meeting.id };
@@ -123,7 +128,11 @@ pub fn plan(event: &Event, rules: &[Rule]) -> Vec<Step> {
 
 /// What the rules about such a subject ask for: of an event for its one, of a sweep for all.
 pub fn for_subject(kind: SubjectKind, subject: &Subject, rules: &[Rule]) -> Vec<Step> {
-    let about = rules.iter().filter(|rule| rule.subject == kind);
+    ensured(subject, rules, |rule| rule.subject == kind)
+}
+
+fn ensured(subject: &Subject, rules: &[Rule], asks: impl Fn(&Rule) -> bool) -> Vec<Step> {
+    let about = rules.iter().filter(|rule| asks(rule));
     about.map(|rule| Step::Ensure { rule: rule.name.clone(), subject: subject.clone() }).collect()
 }
 

@@ -73,5 +73,5 @@ fn movable(around: &Around<'_>, meeting: &Meeting) -> Judged<String> {
         });
     }
     let maker = if scheduler.is_some() { "somebody scheduled it" } else { "its host made it" };
-    Ok(format!("not movable: {maker} who is no API user"))
+    Ok(format!("not movable: {maker}, and that is no API user"))
 }

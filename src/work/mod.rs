@@ -11,6 +11,7 @@ mod ensure;
 mod facts;
 mod judge;
 mod meeting;
+mod needs;
 mod user;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use std::time::Duration;
 pub use around::{ApiUser, Around};
 pub use facts::{Facts, FactsSettings};
 pub use judge::{Difference, Need, Picture, Verdict, edits, in_words, judge};
+pub use needs::needs;
 
 use crate::account::{Account, UserKey};
 use crate::audit::{Detail, Kind};

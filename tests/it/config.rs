@@ -119,7 +119,7 @@ fn the_commented_lines_of_the_shipped_file_are_good_once_filled_in() {
     let config = parse(&folder.path().join("config.toml"), &filled, &Env::default());
     let config = config.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.apps[0].secrets.webhook.len(), 2);
-    assert_eq!(config.rules.len(), 2);
+    assert_eq!(config.rules.len(), 4);
 }
 
 /// Each with its text and all that is told of it.
@@ -180,8 +180,19 @@ fn bad_configurations() -> Vec<Case> {
         ("an account under two apps", after(GOOD.replace("\"main\"", "\"other\"").as_str()), vec!["12:1: account AAAAAABBBB is held by [[app]] main and by [[app]] other. expected each account under one app only".into()]),
         ("a rule for nothing known", after("[[rule]]\nname = \"r\"\nfor = \"group\"\nensure = { assistants = [\"api-user\"] }\n"), vec!["13:7: [[rule]] r for is \"group\". expected \"user\" or \"meeting\"".into()]),
         ("a rule that grants somebody else", after("[[rule]]\nname = \"r\"\nfor = \"user\"\nensure = { assistants = [\"eve@example.com\"] }\n"), vec![
-            "11:1: rule r: for = \"user\" needs ensure = { assistants = [\"api-user\"] }. change the rule".into(),
-            "14:26: [[rule]] r.ensure assistants holds \"eve@example.com\". expected \"api-user\": only the account's configured API users are ever granted".into(),
+            "2:1: [[rule]] r makes eve@example.com an assistant, and may_grant of account AAAAAABBBB of [[app]] main does not name them. add may_grant = [\"eve@example.com\"] to [[app.account]], or take them out of the rule".into(),
+        ]),
+        ("a rule that grants a text", after("[[rule]]\nname = \"r\"\nfor = \"user\"\nensure = { assistants = [\"eve\"], type = \"licensed\" }\n"), vec![
+            "14:26: [[rule]] r.ensure assistants holds \"eve\". expected \"api-user\", or the email of somebody whom may_grant of [[app.account]] names".into(),
+        ]),
+        ("a rule that takes licences unasked", after("[[rule]]\nname = \"r\"\nfor = \"user\"\nensure = { type = \"basic\" }\n"), vec![
+            "11:1: rule r: ensure.type = \"basic\" takes licences away, which needs allow_downgrade = true. change the rule".into(),
+        ]),
+        ("a setting of the wrong type", after("[[rule]]\nname = \"r\"\nfor = \"meeting\"\nensure = { settings = { auto_recording = true, waiting_room = true } }\n"), vec![
+            "14:42: [[rule]] r.ensure.settings auto_recording is true. expected a text".into(),
+        ]),
+        ("two rules that contradict each other", after("[[rule]]\nname = \"r\"\nfor = \"meeting\"\nensure = { settings = { waiting_room = true } }\n[[rule]]\nname = \"s\"\nfor = \"meeting\"\nensure = { settings = { waiting_room = false } }\n"), vec![
+            "config.toml: rules r and s want different values of settings.waiting_room for every meeting. expected one of the two, or a when that parts them".into(),
         ]),
         ("a rule without ensure", after("[[rule]]\nname = \"r\"\nfor = \"user\"\n"), vec!["11:1: [[rule]] r has no ensure. add ensure = { assistants = [\"api-user\"] } or { settings = { waiting_room = true } }".into()]),
         ("a rule of the wrong kind", after("[[rule]]\nname = \"r\"\nfor = \"meeting\"\nensure = { assistants = [\"api-user\"] }\n"), vec!["11:1: rule r: ensure.assistants does not belong to for = \"meeting\". change the rule".into()]),
