@@ -178,6 +178,12 @@ fn bad_configurations() -> Vec<Case> {
         ("an API user that is no user", app(("api-user@example.com", "me")), vec!["10:14: [[app]] main [[app.account]] api_users holds \"me\". expected users by email or id, as in [\"api-user@example.com\"]".into()]),
         ("two apps of one name", after(GOOD.replace("AAAAAABBBB", "CCCC").as_str()), vec!["13:8: two [[app]] are named \"main\". expected each name once".into()]),
         ("an account under two apps", after(GOOD.replace("\"main\"", "\"other\"").as_str()), vec!["12:1: account AAAAAABBBB is held by [[app]] main and by [[app]] other. expected each account under one app only".into()]),
+    ]
+}
+
+fn bad_rules() -> Vec<Case> {
+    let after = |more: &str| format!("{GOOD}{more}");
+    vec![
         ("a rule for nothing known", after("[[rule]]\nname = \"r\"\nfor = \"group\"\nensure = { assistants = [\"api-user\"] }\n"), vec!["13:7: [[rule]] r for is \"group\". expected \"user\" or \"meeting\"".into()]),
         ("a rule that grants somebody else", after("[[rule]]\nname = \"r\"\nfor = \"user\"\nensure = { assistants = [\"eve@example.com\"] }\n"), vec![
             "2:1: [[rule]] r makes eve@example.com an assistant, and may_grant of account AAAAAABBBB of [[app]] main does not name them. add may_grant = [\"eve@example.com\"] to [[app.account]], or take them out of the rule".into(),
@@ -199,13 +205,13 @@ fn bad_configurations() -> Vec<Case> {
         ("a mode that is none", after("[[rule]]\nname = \"r\"\nfor = \"user\"\nmode = \"dry-run\"\nensure = { assistants = [\"api-user\"] }\n"), vec!["14:8: [[rule]] r mode is \"dry-run\". expected \"observe\" or \"enforce\"".into()]),
         ("more than all of an account", after("[[rule]]\nname = \"r\"\nfor = \"user\"\nmax_changes_percent = 101\nensure = { assistants = [\"api-user\"] }\n"), vec!["14:23: [[rule]] r max_changes_percent is 101. expected a whole number of percent from 1 to 100".into()]),
         ("a setting with a slip", after("[[rule]]\nname = \"r\"\nfor = \"meeting\"\nensure = { settings = { waiting_rom = true, join_before_host = false } }\n"), vec!["14:25: [[rule]] r.ensure.settings has no key waiting_rom. did you mean waiting_room?".into()]),
-        ("a rule that grants where there is nobody to grant", format!("{}[[rule]]\nname = \"r\"\nfor = \"user\"\nensure = {{ assistants = [\"api-user\"] }}\n", app(("api_users = [\"api-user@example.com\"]\n", ""))), vec!["2:1: [[app]] main: account AAAAAABBBB has no api_users. add api_users = [\"…\"]: [[rule]] r makes them everyone's assistant".into()]),
+        ("a rule that grants where there is nobody to grant", format!("{}[[rule]]\nname = \"r\"\nfor = \"user\"\nensure = {{ assistants = [\"api-user\"] }}\n", GOOD.replace("api_users = [\"api-user@example.com\"]\n", "")), vec!["2:1: [[app]] main: account AAAAAABBBB has no api_users. add api_users = [\"…\"]: [[rule]] r makes them everyone's assistant".into()]),
     ]
 }
 
 #[test]
 fn bad_configurations_are_told_with_place_and_expectation() {
-    let cases = bad_configurations();
+    let cases = [bad_configurations(), bad_rules()].concat();
     let mut wrong = Vec::new();
     for (case, text, expected) in &cases {
         match read(text, &[]) {
