@@ -11,8 +11,8 @@ use super::section::{Section, tables_of};
 use super::source::{PREFIX, Reading};
 use crate::account::{Account, AppKind, Plan, UserKey};
 use crate::event::signature::Secret;
-use crate::ids::{AccountId, AppName};
-use crate::rules::{Rule, nearest};
+use crate::ids::{AccountId, AppName, Email};
+use crate::rules::{Grantee, Rule, contradiction, nearest};
 use crate::web::admin::AdminApp;
 use crate::web::webhook::ReceiverApp;
 use crate::zoom::Credentials;
@@ -188,8 +188,10 @@ fn account(mut section: Section<'_, '_>, app: &AppName) -> Option<Account> {
     let plan = section.parsed_or("plan", ("pro", Plan::Pro), plans, plan);
     let users = "users by email or id, as in [\"api-user@example.com\"]";
     let api_users = section.list("api_users", users, |text| filled(text)?.parse::<UserKey>().ok());
+    let emails = "emails, as in [\"jill@example.com\"]";
+    let may_grant = section.list("may_grant", emails, |text| Email::parse(text).ok());
     section.finish();
-    Some(Account { id: id?, app: app.clone(), plan, api_users })
+    Some(Account { id: id?, app: app.clone(), plan, api_users, may_grant })
 }
 
 /// Zoom's names of plans, as far as they decide rate limits.
@@ -204,7 +206,7 @@ pub(super) fn plan(text: &str) -> Option<Plan> {
 
 /// What one app or rule alone cannot know.
 pub(super) fn check_together(reading: &Reading<'_>, apps: &Placed<App>, rules: &[Rule]) {
-    let grants = rules.iter().find(|rule| !rule.ensure.assistants.is_empty());
+    let grants = rules.iter().find(|rule| rule.ensure.assistants.contains(&Grantee::ApiUser));
     let mut taken: Vec<(&AccountId, &AppName)> = Vec::new();
     for (app, place) in apps {
         for account in &app.accounts {
@@ -216,6 +218,29 @@ pub(super) fn check_together(reading: &Reading<'_>, apps: &Placed<App>, rules: &
             if let Some(rule) = grants.filter(|_| account.api_users.is_empty()) {
                 let what = format!("[[app]] {}: account {} has no api_users", app.name, account.id);
                 let help = format!("add api_users = [\"…\"]: [[rule]] {} makes them everyone's assistant", rule.name);
+                reading.problem(place.clone(), what, help);
+            }
+            check_named(reading, (app, place), account, rules);
+        }
+    }
+    if let Some(contradiction) = contradiction(rules) {
+        let help = "expected one of the two, or a when that parts them";
+        reading.problem(Place::Whole, contradiction.to_string(), help);
+    }
+}
+
+/// Whom a rule names as assistant, each account must allow.
+fn check_named(reading: &Reading<'_>, (app, place): (&App, &Place), account: &Account, rules: &[Rule]) {
+    for rule in rules {
+        for grantee in &rule.ensure.assistants {
+            if let Grantee::Named(email) = grantee
+                && !account.may_grant.contains(email)
+            {
+                let what = format!(
+                    "[[rule]] {} makes {email} an assistant, and may_grant of account {} of [[app]] {} does not name them",
+                    rule.name, account.id, app.name
+                );
+                let help = format!("add may_grant = [\"{email}\"] to [[app.account]], or take them out of the rule");
                 reading.problem(place.clone(), what, help);
             }
         }

@@ -31,9 +31,21 @@ pub struct Meaning(pub [u8; 16]);
 /// The events that something is done about; all others are stored and recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
-    UrlValidation { plain_token: String },
-    User { change: UserChange, user: UserRef },
-    Meeting { change: MeetingChange, meeting: MeetingRef },
+    UrlValidation {
+        plain_token: String,
+    },
+    User {
+        change: UserChange,
+        user: UserRef,
+    },
+    Meeting {
+        change: MeetingChange,
+        meeting: MeetingRef,
+    },
+    /// These users came into a group or left it.
+    GroupMembers {
+        users: Vec<UserRef>,
+    },
     AppDeauthorized,
     Other,
 }
@@ -44,6 +56,8 @@ pub enum UserChange {
     Activated,
     InvitationAccepted,
     Updated,
+    /// Some of the user's settings.
+    SettingsUpdated,
     Deleted,
     Deactivated,
     Disassociated,

@@ -84,6 +84,8 @@ struct Object<'a> {
     uuid: Option<&'a RawValue>,
     #[serde(borrow)]
     host_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    members: Option<&'a RawValue>,
 }
 
 /// Reads what a verified request says.
@@ -101,7 +103,7 @@ pub fn parse(verified: &Verified) -> Result<Event, Unreadable> {
     let at = envelope.event_ts.and_then(millis).or_else(|| payload.event_ts.and_then(millis));
     let what = what(&name, &payload)?;
     let meaning = match (&what, at) {
-        (What::User { .. } | What::Meeting { .. }, Some(at)) => {
+        (What::User { .. } | What::Meeting { .. } | What::GroupMembers { .. }, Some(at)) => {
             Some(meaning(account.as_ref(), &name, at, raw_payload)?)
         }
         _ => None,
@@ -121,6 +123,7 @@ fn what(name: &str, payload: &Payload<'_>) -> Result<What, Unreadable> {
         "user.activated" => user(UserChange::Activated),
         "user.invitation_accepted" => user(UserChange::InvitationAccepted),
         "user.updated" => user(UserChange::Updated),
+        "user.settings_updated" => user(UserChange::SettingsUpdated),
         "user.deleted" => user(UserChange::Deleted),
         "user.deactivated" => user(UserChange::Deactivated),
         "user.disassociated" => user(UserChange::Disassociated),
@@ -129,6 +132,10 @@ fn what(name: &str, payload: &Payload<'_>) -> Result<What, Unreadable> {
         "meeting.started" => meeting(MeetingChange::Started),
         "meeting.ended" => meeting(MeetingChange::Ended),
         "meeting.deleted" | "meeting.permanently_deleted" => meeting(MeetingChange::Deleted),
+        // Two names are documented for leaving, and one sample for each [DOC].
+        "group.member_added" | "group.members_added" | "group.member_deleted" | "group.members_deleted" => {
+            members(payload)
+        }
         "app_deauthorized" => Ok(What::AppDeauthorized),
         _ => Ok(What::Other),
     }
@@ -140,12 +147,28 @@ fn user(payload: &Payload<'_>) -> Result<Option<UserRef>, Unreadable> {
     else {
         return Ok(None);
     };
+    user_of(&object).ok_or(Unreadable::because("the user has neither a valid id nor a valid email")).map(Some)
+}
+
+fn user_of(object: &Object<'_>) -> Option<UserRef> {
     let id = object.id.and_then(scalar).and_then(|id| UserId::parse(&id).ok());
     let email = object.email.and_then(text_of).and_then(|email| Email::parse(&email).ok());
-    if id.is_none() && email.is_none() {
-        return Err(Unreadable::because("the user has neither a valid id nor a valid email"));
+    (id.is_some() || email.is_some()).then_some(UserRef { id, email })
+}
+
+/// Members who cannot be told are left out: the lists of a sweep show them.
+fn members(payload: &Payload<'_>) -> Result<What, Unreadable> {
+    let group = payload.object.map(|raw| object::<Object<'_>>(raw.get(), "the object")).transpose()?.flatten();
+    let rows = group.and_then(|group| group.members).map_or("[]", RawValue::get);
+    if !rows.trim_ascii_start().starts_with('[') {
+        return Ok(What::Other);
     }
-    Ok(Some(UserRef { id, email }))
+    let rows: Vec<&RawValue> = serde_json::from_str(rows).map_err(|error| Unreadable::json("the members", &error))?;
+    let mut users = Vec::new();
+    for row in rows {
+        users.extend(object::<Object<'_>>(row.get(), "a member")?.as_ref().and_then(user_of));
+    }
+    Ok(if users.is_empty() { What::Other } else { What::GroupMembers { users } })
 }
 
 fn meeting(payload: &Payload<'_>) -> Result<Option<MeetingRef>, Unreadable> {

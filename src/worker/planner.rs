@@ -225,7 +225,7 @@ fn whose<'a>(roster: &'a Roster, app: &AppName, event: &Event) -> Whose<'a> {
     match (&event.account, &event.what) {
         (Some(claimed), _) => roster.account(app, claimed).map_or(Whose::Unclaimed, Whose::Account),
         // Nothing is done for a user or a meeting of nobody knows whose account.
-        (None, What::User { .. } | What::Meeting { .. }) => Whose::Unclaimed,
+        (None, What::User { .. } | What::Meeting { .. } | What::GroupMembers { .. }) => Whose::Unclaimed,
         (None, What::UrlValidation { .. } | What::AppDeauthorized | What::Other) => {
             roster.only_account(app).map_or(Whose::Nobody, Whose::Account)
         }

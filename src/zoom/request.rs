@@ -37,28 +37,23 @@ impl Request {
 
     /// The call that makes a change. None where it would change nothing, or more than one call can.
     pub(super) fn of(edit: &Edit) -> Option<Self> {
+        let endpoint = edit.endpoint();
         Some(match edit {
             Edit::AddAssistant { of, who } => {
-                Self::new(Endpoint::AddAssistant, &[of.as_str()]).with_body(json!({ "assistants": [named(who)] }))
+                Self::new(endpoint, &[of.as_str()]).with_body(json!({ "assistants": [named(who)] }))
             }
-            Edit::RemoveAssistant { of, who } => Self::new(Endpoint::RemoveAssistant, &[of.as_str(), who.as_str()]),
-            Edit::SetUserKind { of, kind } => {
-                Self::new(Endpoint::UpdateUser, &[of.as_str()]).with_body(json!({ "type": kind }))
-            }
+            Edit::RemoveAssistant { of, who } => Self::new(endpoint, &[of.as_str(), who.as_str()]),
+            Edit::SetUserKind { of, kind } => Self::new(endpoint, &[of.as_str()]).with_body(json!({ "type": kind })),
             Edit::SetUserSettings { to, .. } | Edit::SetMeeting { to, .. } if to.is_empty() => return None,
-            Edit::SetUserSettings { of, to } => {
-                Self::new(Endpoint::UpdateUserSettings, &[of.as_str()]).with_body(to.tree().into())
-            }
+            Edit::SetUserSettings { of, to } => Self::new(endpoint, &[of.as_str()]).with_body(to.tree().into()),
             Edit::AddToGroup { who, .. } if !(1..=GROUP_MEMBERS_AT_ONCE).contains(&who.len()) => return None,
             Edit::AddToGroup { group, who } => {
                 let who: Vec<Value> = who.iter().map(named).collect();
-                Self::new(Endpoint::AddGroupMembers, &[group.as_str()]).with_body(json!({ "members": who }))
+                Self::new(endpoint, &[group.as_str()]).with_body(json!({ "members": who }))
             }
-            Edit::RemoveFromGroup { group, who } => {
-                Self::new(Endpoint::RemoveGroupMember, &[group.as_str(), who.as_str()])
-            }
+            Edit::RemoveFromGroup { group, who } => Self::new(endpoint, &[group.as_str(), who.as_str()]),
             Edit::SetMeeting { id, to } => {
-                Self::new(Endpoint::UpdateMeeting, &[&id.to_string()]).with_body(json!({ "settings": to.tree() }))
+                Self::new(endpoint, &[&id.to_string()]).with_body(json!({ "settings": to.tree() }))
             }
         })
     }
@@ -71,6 +66,21 @@ impl Request {
     fn with_body(mut self, body: Value) -> Self {
         self.body = Some(body);
         self
+    }
+}
+
+impl Edit {
+    /// The call that makes it, which knows its rate-limit category and its scopes.
+    pub const fn endpoint(&self) -> Endpoint {
+        match self {
+            Self::AddAssistant { .. } => Endpoint::AddAssistant,
+            Self::RemoveAssistant { .. } => Endpoint::RemoveAssistant,
+            Self::SetUserKind { .. } => Endpoint::UpdateUser,
+            Self::SetUserSettings { .. } => Endpoint::UpdateUserSettings,
+            Self::AddToGroup { .. } => Endpoint::AddGroupMembers,
+            Self::RemoveFromGroup { .. } => Endpoint::RemoveGroupMember,
+            Self::SetMeeting { .. } => Endpoint::UpdateMeeting,
+        }
     }
 }
 

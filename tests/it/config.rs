@@ -119,7 +119,7 @@ fn the_commented_lines_of_the_shipped_file_are_good_once_filled_in() {
     let config = parse(&folder.path().join("config.toml"), &filled, &Env::default());
     let config = config.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.apps[0].secrets.webhook.len(), 2);
-    assert_eq!(config.rules.len(), 2);
+    assert_eq!(config.rules.len(), 4);
 }
 
 /// Each with its text and all that is told of it.
@@ -178,23 +178,40 @@ fn bad_configurations() -> Vec<Case> {
         ("an API user that is no user", app(("api-user@example.com", "me")), vec!["10:14: [[app]] main [[app.account]] api_users holds \"me\". expected users by email or id, as in [\"api-user@example.com\"]".into()]),
         ("two apps of one name", after(GOOD.replace("AAAAAABBBB", "CCCC").as_str()), vec!["13:8: two [[app]] are named \"main\". expected each name once".into()]),
         ("an account under two apps", after(GOOD.replace("\"main\"", "\"other\"").as_str()), vec!["12:1: account AAAAAABBBB is held by [[app]] main and by [[app]] other. expected each account under one app only".into()]),
+    ]
+}
+
+fn bad_rules() -> Vec<Case> {
+    let after = |more: &str| format!("{GOOD}{more}");
+    vec![
         ("a rule for nothing known", after("[[rule]]\nname = \"r\"\nfor = \"group\"\nensure = { assistants = [\"api-user\"] }\n"), vec!["13:7: [[rule]] r for is \"group\". expected \"user\" or \"meeting\"".into()]),
         ("a rule that grants somebody else", after("[[rule]]\nname = \"r\"\nfor = \"user\"\nensure = { assistants = [\"eve@example.com\"] }\n"), vec![
-            "11:1: rule r: for = \"user\" needs ensure = { assistants = [\"api-user\"] }. change the rule".into(),
-            "14:26: [[rule]] r.ensure assistants holds \"eve@example.com\". expected \"api-user\": only the account's configured API users are ever granted".into(),
+            "2:1: [[rule]] r makes eve@example.com an assistant, and may_grant of account AAAAAABBBB of [[app]] main does not name them. add may_grant = [\"eve@example.com\"] to [[app.account]], or take them out of the rule".into(),
+        ]),
+        ("a rule that grants a text", after("[[rule]]\nname = \"r\"\nfor = \"user\"\nensure = { assistants = [\"eve\"], type = \"licensed\" }\n"), vec![
+            "14:26: [[rule]] r.ensure assistants holds \"eve\". expected \"api-user\", or the email of somebody whom may_grant of [[app.account]] names".into(),
+        ]),
+        ("a rule that takes licences unasked", after("[[rule]]\nname = \"r\"\nfor = \"user\"\nensure = { type = \"basic\" }\n"), vec![
+            "11:1: rule r: ensure.type = \"basic\" takes licences away, which needs allow_downgrade = true. change the rule".into(),
+        ]),
+        ("a setting of the wrong type", after("[[rule]]\nname = \"r\"\nfor = \"meeting\"\nensure = { settings = { auto_recording = true, waiting_room = true } }\n"), vec![
+            "14:42: [[rule]] r.ensure.settings auto_recording is true. expected a text".into(),
+        ]),
+        ("two rules that contradict each other", after("[[rule]]\nname = \"r\"\nfor = \"meeting\"\nensure = { settings = { waiting_room = true } }\n[[rule]]\nname = \"s\"\nfor = \"meeting\"\nensure = { settings = { waiting_room = false } }\n"), vec![
+            "config.toml: rules r and s want different values of settings.waiting_room for every meeting. expected one of the two, or a when that parts them".into(),
         ]),
         ("a rule without ensure", after("[[rule]]\nname = \"r\"\nfor = \"user\"\n"), vec!["11:1: [[rule]] r has no ensure. add ensure = { assistants = [\"api-user\"] } or { settings = { waiting_room = true } }".into()]),
         ("a rule of the wrong kind", after("[[rule]]\nname = \"r\"\nfor = \"meeting\"\nensure = { assistants = [\"api-user\"] }\n"), vec!["11:1: rule r: ensure.assistants does not belong to for = \"meeting\". change the rule".into()]),
         ("a mode that is none", after("[[rule]]\nname = \"r\"\nfor = \"user\"\nmode = \"dry-run\"\nensure = { assistants = [\"api-user\"] }\n"), vec!["14:8: [[rule]] r mode is \"dry-run\". expected \"observe\" or \"enforce\"".into()]),
         ("more than all of an account", after("[[rule]]\nname = \"r\"\nfor = \"user\"\nmax_changes_percent = 101\nensure = { assistants = [\"api-user\"] }\n"), vec!["14:23: [[rule]] r max_changes_percent is 101. expected a whole number of percent from 1 to 100".into()]),
         ("a setting with a slip", after("[[rule]]\nname = \"r\"\nfor = \"meeting\"\nensure = { settings = { waiting_rom = true, join_before_host = false } }\n"), vec!["14:25: [[rule]] r.ensure.settings has no key waiting_rom. did you mean waiting_room?".into()]),
-        ("a rule that grants where there is nobody to grant", format!("{}[[rule]]\nname = \"r\"\nfor = \"user\"\nensure = {{ assistants = [\"api-user\"] }}\n", app(("api_users = [\"api-user@example.com\"]\n", ""))), vec!["2:1: [[app]] main: account AAAAAABBBB has no api_users. add api_users = [\"…\"]: [[rule]] r makes them everyone's assistant".into()]),
+        ("a rule that grants where there is nobody to grant", format!("{}[[rule]]\nname = \"r\"\nfor = \"user\"\nensure = {{ assistants = [\"api-user\"] }}\n", GOOD.replace("api_users = [\"api-user@example.com\"]\n", "")), vec!["2:1: [[app]] main: account AAAAAABBBB has no api_users. add api_users = [\"…\"]: [[rule]] r makes them everyone's assistant".into()]),
     ]
 }
 
 #[test]
 fn bad_configurations_are_told_with_place_and_expectation() {
-    let cases = bad_configurations();
+    let cases = [bad_configurations(), bad_rules()].concat();
     let mut wrong = Vec::new();
     for (case, text, expected) in &cases {
         match read(text, &[]) {

@@ -35,12 +35,14 @@ fn table() -> Vec<(&'static str, &'static str, bool, What)> {
     let ada = |change| user(change, Some(USER), Some(ADA));
     let token = What::UrlValidation { plain_token: "qgg8vlvZRS6UYooatFL8Aw".to_owned() };
     let zoe = user(U::Created, Some("zoe/1+x="), Some("zoe.oneill@example.com"));
+    let members =
+        What::GroupMembers { users: vec![UserRef { id: UserId::parse(USER).ok(), email: Email::parse(ADA).ok() }] };
     vec![
         ("account.updated", "account.updated", true, What::Other),
         ("app_deauthorized", "app_deauthorized", false, What::AppDeauthorized),
         ("app_deauthorized.current", "app_deauthorized", true, What::AppDeauthorized),
         ("endpoint.url_validation", "endpoint.url_validation", true, token),
-        ("group.member_added", "group.member_added", true, What::Other),
+        ("group.member_added", "group.member_added", true, members),
         ("group.members_deleted", "group.members_deleted", true, What::Other),
         ("meeting.created", "meeting.created", true, meeting(M::Created, true)),
         ("meeting.deleted", "meeting.deleted", false, meeting(M::Deleted, true)),
@@ -60,7 +62,7 @@ fn table() -> Vec<(&'static str, &'static str, bool, What)> {
         ("user.deleted", "user.deleted", true, ada(U::Deleted)),
         ("user.disassociated", "user.disassociated", true, ada(U::Disassociated)),
         ("user.invitation_accepted", "user.invitation_accepted", true, ada(U::InvitationAccepted)),
-        ("user.settings_updated", "user.settings_updated", true, What::Other),
+        ("user.settings_updated", "user.settings_updated", true, user(U::SettingsUpdated, Some(USER), None)),
         ("user.signed_in", "user.signed_in", true, What::Other),
         ("user.updated", "user.updated", true, user(U::Updated, Some(USER), None)),
     ]
@@ -75,7 +77,7 @@ fn each_fixture_says_what_the_table_says() {
         let account = (file != "endpoint.url_validation").then(|| AccountId::parse("kX3vT9mQRbS_a1b2c3d4eQ").unwrap());
         let at = timed.then(|| Timestamp::from_millis(1_763_712_000_123));
         assert_eq!((event.name.as_str(), event.account, event.at), (name, account, at), "{file}");
-        let acted_on = matches!(what, What::User { .. } | What::Meeting { .. });
+        let acted_on = matches!(what, What::User { .. } | What::Meeting { .. } | What::GroupMembers { .. });
         assert_eq!(event.meaning.is_some(), timed && acted_on, "{file}");
         assert_eq!(event.what, what, "{file}");
         known.push(fixtures().join(format!("{file}.json")));

@@ -1,0 +1,32 @@
+//! What a rule needs of Zoom: the calls that it can lead to. Pure.
+
+use crate::rules::{Report, Rule, SubjectKind};
+use crate::zoom::Endpoint;
+
+/// All calls that making the rule true can take, in the order of [`Endpoint::ALL`]; each knows its rate-limit category and
+/// its scopes.
+pub fn needs(rule: &Rule) -> Vec<Endpoint> {
+    let (ensure, is_user) = (&rule.ensure, rule.subject == SubjectKind::User);
+    let (settings, groups) = (is_user && !ensure.user_settings().is_empty(), !ensure.groups.is_empty());
+    let needed = Endpoint::ALL.into_iter().filter(|endpoint| match endpoint {
+        // The user; the host, and whoever is granted.
+        Endpoint::GetUser => is_user || !rule.except.is_empty() || ensure.report == Some(Report::Movable),
+        // The size of the account, for max_changes_percent, and the sweep.
+        Endpoint::ListUsers => is_user,
+        Endpoint::ListAssistants | Endpoint::ListSchedulers | Endpoint::AddAssistant => !ensure.assistants.is_empty(),
+        Endpoint::UpdateUser => ensure.licence.is_some(),
+        Endpoint::GetUserSettings => settings || (is_user && rule.asks_for("settings")),
+        Endpoint::UpdateUserSettings => settings,
+        Endpoint::ListGroups => groups || (is_user && rule.asks_for("groups")),
+        Endpoint::AddGroupMembers => groups,
+        Endpoint::GetMeeting => !is_user,
+        Endpoint::UpdateMeeting => !is_user && ensure.report.is_none(),
+        Endpoint::RemoveAssistant
+        | Endpoint::GetAccountSettings
+        | Endpoint::ListGroupMembers
+        | Endpoint::RemoveGroupMember
+        | Endpoint::ListMeetings
+        | Endpoint::ListWebhookLogs => false,
+    });
+    needed.collect()
+}

@@ -1,0 +1,204 @@
+//! Everything that can be ensured: each is read, compared, written only where it differs, and read back.
+
+use adjutant::sim::NewUser;
+use serde_json::json;
+
+use super::{ACCOUNT, API_USER, DEPUTY, Left, TestApp};
+
+const JILL: &str = "jill.hill@acme.example";
+
+fn user_rule(name: &str, ensure: &str) -> String {
+    format!("name = \"{name}\"\nfor = \"user\"\nmode = \"enforce\"\nensure = {{ {ensure} }}\n")
+}
+
+fn meeting_rule(ensure: &str) -> String {
+    user_rule("meetings", ensure).replace("\"user\"", "\"meeting\"")
+}
+
+async fn with(rules: &[String]) -> TestApp {
+    TestApp::start(&rules.iter().map(String::as_str).collect::<Vec<_>>()).await
+}
+
+fn basic(app: &TestApp) {
+    app.world.create_user(ACCOUNT, NewUser::basic(JILL)).unwrap();
+}
+
+fn licensed(app: &TestApp) {
+    app.world.create_user(ACCOUNT, NewUser::licensed(JILL)).unwrap();
+}
+
+fn kind(app: &TestApp) -> i64 {
+    app.world.user(ACCOUNT, JILL).unwrap().kind
+}
+
+#[tokio::test]
+async fn a_user_is_put_into_the_group_and_put_back_when_taken_out() {
+    let app = with(&[user_rule("staff", "groups = [\"Teachers\"]")]).await;
+    let group = app.world.add_group(ACCOUNT, "Teachers").unwrap();
+    basic(&app);
+    app.drain().await;
+    assert_eq!(app.world.members(ACCOUNT, &group), [JILL]);
+    app.world.leave_group(ACCOUNT, &group, JILL).unwrap();
+    app.drain().await;
+    assert_eq!(app.world.members(ACCOUNT, &group), [JILL]);
+    assert_eq!(app.world.count_calls("POST", "/members"), 2);
+    assert_eq!(app.world.count_calls("GET", "/groups"), 1, "the names are read once");
+}
+
+#[tokio::test]
+async fn a_group_that_is_not_there_is_never_made() {
+    let app = with(&[user_rule("staff", "groups = [\"Teachers\"]")]).await;
+    basic(&app);
+    app.drain().await;
+    assert_eq!((app.state().await.as_str(), app.world.groups(ACCOUNT).len()), ("parked group-unknown", 0));
+    app.expect_left(Left { waiting: 0, parked: 1 });
+}
+
+#[tokio::test]
+async fn a_licence_is_given_and_what_needs_one_follows() {
+    let app = with(&[user_rule("all", "type = \"licensed\", assistants = [\"api-user\"]")]).await;
+    basic(&app);
+    app.drain().await;
+    assert_eq!((kind(&app), app.assistants(JILL)), (2, vec![API_USER.to_owned()]));
+    assert_eq!(app.world.count_calls("PATCH", "/users/"), 1);
+}
+
+#[tokio::test]
+async fn without_a_licence_to_give_the_reason_is_told() {
+    let app = with(&[user_rule("all", "type = \"licensed\"")]).await;
+    app.world.set_seats(ACCOUNT, Some(1)).unwrap();
+    app.expect_refusal("PATCH", "/users/", 400);
+    basic(&app);
+    app.drain().await;
+    assert_eq!((app.state().await.as_str(), kind(&app)), ("parked no-seats", 1));
+    app.expect_left(Left { waiting: 0, parked: 1 });
+}
+
+#[tokio::test]
+async fn a_licence_is_taken_away_only_by_a_rule_that_may() {
+    let app = with(&[format!("{}allow_downgrade = true", user_rule("leavers", "type = \"basic\""))]).await;
+    licensed(&app);
+    app.drain().await;
+    assert_eq!(kind(&app), 1);
+
+    let app = with(&[user_rule("leavers", "type = \"basic\"")]).await;
+    licensed(&app);
+    app.drain().await;
+    assert_eq!((app.state().await.as_str(), kind(&app)), ("parked takes-away", 2));
+    app.expect_left(Left { waiting: 0, parked: 1 });
+}
+
+#[tokio::test]
+async fn two_rules_that_disagree_about_a_user_park_and_do_not_flip() {
+    let up = format!("{}when = 'user.dept != \"x\"'", user_rule("up", "type = \"licensed\""));
+    let down = format!("{}allow_downgrade = true\nwhen = 'user.dept != \"y\"'", user_rule("down", "type = \"basic\""));
+    let app = with(&[up, down]).await;
+    basic(&app);
+    app.drain().await;
+    assert_eq!(app.world.count_calls("PATCH", "/users/"), 1, "the first one's change");
+    assert_eq!(kind(&app), 2);
+    assert_eq!(app.store.parked().await.unwrap()[0].cause, "rules-disagree");
+    app.expect_left(Left { waiting: 0, parked: 1 });
+}
+
+#[tokio::test]
+async fn only_the_settings_that_are_named_are_held() {
+    let ensure = "settings = { in_meeting = { waiting_room = true, chat = false } }, feature = { webinar = true }";
+    let app = with(&[user_rule("settings", ensure)]).await;
+    basic(&app);
+    app.drain().await;
+    let settings = app.world.user_settings(ACCOUNT, JILL);
+    assert_eq!((&settings["in_meeting"]["chat"], &settings["feature"]["webinar"]), (&json!(false), &json!(true)));
+    assert_eq!(settings["in_meeting"]["polling"], json!(false), "nobody named it");
+    assert_eq!(app.world.count_calls("PATCH", "/settings"), 1, "one call for all of them");
+    app.world.set_user_settings(ACCOUNT, JILL, &json!({ "in_meeting": { "chat": true, "polling": true } })).unwrap();
+    app.drain().await;
+    let settings = app.world.user_settings(ACCOUNT, JILL);
+    assert_eq!((&settings["in_meeting"]["chat"], &settings["in_meeting"]["polling"]), (&json!(false), &json!(true)));
+    assert_eq!(app.world.count_calls("PATCH", "/settings"), 2);
+}
+
+#[tokio::test]
+async fn a_rule_that_observes_says_everything_that_it_would_do() {
+    let ensure = "type = \"licensed\", groups = [\"Staff\"], settings = { in_meeting = { chat = false } }";
+    let app = with(&[user_rule("all", ensure).replace("enforce", "observe")]).await;
+    app.world.add_group(ACCOUNT, "Staff").unwrap();
+    basic(&app);
+    app.drain().await;
+    assert_eq!(app.state().await, "would make Licensed; add to group Staff; set in_meeting.chat off");
+    assert_eq!(app.world.count_calls("PATCH", "/v2") + app.world.count_calls("POST", "/v2"), 0);
+}
+
+#[tokio::test]
+async fn somebody_whom_the_account_allows_is_granted_by_name() {
+    let app = with(&[user_rule("deputies", &format!("assistants = [\"{DEPUTY}\"]"))]).await;
+    app.world.add_user(ACCOUNT, NewUser::licensed(DEPUTY)).unwrap();
+    licensed(&app);
+    app.drain().await;
+    assert_eq!(app.assistants(JILL), [DEPUTY]);
+    app.world.update_user(ACCOUNT, DEPUTY, &json!({ "first_name": "Dee" })).unwrap();
+    app.drain().await;
+    assert_eq!(app.state().await, "already right", "nobody is their own assistant");
+
+    let app = with(&[user_rule("deputies", "assistants = [\"eve@acme.example\"]")]).await;
+    licensed(&app);
+    app.drain().await;
+    assert_eq!((app.state().await.as_str(), app.assistants(JILL).len()), ("parked api-user-unusable", 0));
+    app.expect_left(Left { waiting: 0, parked: 1 });
+}
+
+#[tokio::test]
+async fn a_condition_can_ask_for_groups_and_settings() {
+    let when = "when = '\"Staff\" in user.groups && user.settings.in_meeting.chat == true'";
+    let app = with(&[format!("{}{when}", user_rule("staff", "type = \"licensed\""))]).await;
+    let group = app.world.add_group(ACCOUNT, "Staff").unwrap();
+    basic(&app);
+    app.drain().await;
+    assert_eq!((app.state().await.as_str(), kind(&app)), ("the rule's condition does not hold", 1));
+    app.world.join_group(ACCOUNT, &group, JILL).unwrap();
+    app.drain().await;
+    assert_eq!(kind(&app), 2);
+}
+
+#[tokio::test]
+async fn any_setting_of_a_meeting_is_held_and_alternative_hosts_are_a_set_that_nobody_is_dropped_from() {
+    let hosts =
+        format!("settings = {{ auto_recording = \"cloud\", alternative_hosts = [\"{DEPUTY}\", \"{API_USER}\"] }}");
+    let app = with(&[meeting_rule(&hosts)]).await;
+    for email in [JILL, DEPUTY] {
+        app.world.add_user(ACCOUNT, NewUser::licensed(email)).unwrap();
+    }
+    let meeting = |hosts: &str| {
+        let fields = json!({ "topic": "Class", "type": 2, "settings": { "alternative_hosts": hosts } });
+        app.world.create_meeting(ACCOUNT, JILL, &fields).unwrap()
+    };
+    let of = |id| app.world.meeting(ACCOUNT, id).unwrap().settings;
+    let same = meeting(&format!("{API_USER};{DEPUTY}"));
+    app.drain().await;
+    assert_eq!(of(same)["alternative_hosts"], json!(format!("{API_USER};{DEPUTY}")), "the order says nothing");
+    assert_eq!(of(same)["auto_recording"], json!("cloud"));
+    let fewer = meeting(DEPUTY);
+    app.drain().await;
+    assert_eq!(of(fewer)["alternative_hosts"], json!(format!("{DEPUTY};{API_USER}")));
+    assert_eq!(app.world.count_calls("PATCH", "/meetings/"), 2);
+    let other = meeting(JILL);
+    app.drain().await;
+    assert_eq!(of(other)["alternative_hosts"], json!(JILL), "to drop a host is a person's");
+    assert_eq!(app.store.parked().await.unwrap()[0].cause, "takes-away");
+    app.expect_left(Left { waiting: 0, parked: 1 });
+}
+
+#[tokio::test]
+async fn a_report_says_which_meetings_can_be_given_another_host_and_writes_nothing() {
+    let app = with(&[meeting_rule("report = \"movable\"")]).await;
+    app.world.add_user(ACCOUNT, NewUser::licensed(JILL)).unwrap();
+    let fields = json!({ "topic": "Class", "type": 2 });
+    app.world.create_meeting(ACCOUNT, JILL, &fields).unwrap();
+    app.drain().await;
+    assert_eq!(app.state().await, "not movable: its host made it, and that is no API user");
+    app.world.create_meeting(ACCOUNT, API_USER, &fields).unwrap();
+    app.drain().await;
+    assert_eq!(app.state().await, format!("movable: API user {API_USER} hosts it"));
+    assert_eq!(app.entries("reported").await.len(), 2);
+    assert_eq!(app.world.count_calls("PATCH", "/v2"), 0);
+}
