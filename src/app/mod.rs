@@ -10,6 +10,7 @@ mod background;
 mod counts;
 mod house;
 mod stop;
+mod sweeps;
 mod zooms;
 
 use std::net::SocketAddr;
@@ -30,8 +31,9 @@ use crate::web::lanes::Lanes;
 use crate::web::peer::Proxies;
 use crate::web::webhook::Receiver;
 use crate::work::Facts;
-use crate::worker::{Parts, Roster, Sweeper};
+use crate::worker::{Backfill, Parts, Roster, Sweeper};
 use counts::Counted;
+use sweeps::Swept;
 use zooms::Zooms;
 
 pub use stop::Signals;
@@ -92,8 +94,9 @@ pub async fn serve(
     tasks.spawn(async move {
         acceptor.serve(private, router, until, drain).await;
     });
-    let worked = background::work(running.parts.clone(), Arc::clone(&running.sweeper), stop.clone())
-        .map_err(ServeError::Thread)?;
+    let worked =
+        background::work(running.parts.clone(), Arc::clone(&running.sweeper), running.backfill(config), stop.clone())
+            .map_err(ServeError::Thread)?;
     tasks.spawn(async move {
         if let Ok(Err(error)) = worked.await {
             tracing::error!(%error, "the store takes nothing more; stopping");
@@ -177,6 +180,8 @@ impl Running {
         let sweeper = Arc::new(Sweeper::new(parts.clone(), config.sweep.clone()));
         let facts = Arc::clone(&parts.facts);
         let counted = Counted { receiver: Arc::clone(&receiver), jobs: Arc::clone(&parts.stats), zooms, facts };
+        let accounts = config.accounts().cloned().collect();
+        let swept = Swept { sweeper: Arc::clone(&sweeper), accounts, clock: Arc::clone(&machine.clock) };
         let admin = Arc::new(AdminState {
             local: Some(local.clone()),
             store,
@@ -185,6 +190,7 @@ impl Running {
             hosts: Hosts::new(config.admin.listen, &config.admin.hosts),
             apps: config.apps.iter().map(crate::config::App::for_admin).collect(),
             stats: Arc::new(counted),
+            sweeps: Arc::new(swept),
             started_at: machine.clock.now(),
             actor: "admin token".to_owned(),
         });
@@ -194,6 +200,12 @@ impl Running {
 
     fn admin_router(&self) -> axum::Router {
         admin::router(Arc::clone(&self.admin))
+    }
+
+    fn backfill(&self, config: &Config) -> Backfill {
+        let bytes_max = config.server.receiver.body_bytes_max;
+        let apps = config.apps.iter().filter_map(|app| app.for_backfill(bytes_max)).collect();
+        Backfill::new(self.parts.clone(), config.sweep.clone(), apps)
     }
 
     fn house(&self) -> house::House {

@@ -22,6 +22,7 @@ mod setup;
 mod show_config;
 mod signals;
 mod store;
+mod sweep;
 mod trigger;
 
 pub use exit::{Exit, Failure};
@@ -64,6 +65,8 @@ enum Command {
     Doctor(JsonOnly),
     /// Sign a realistic delivery and post it to the running service
     Trigger(trigger::Asked),
+    /// Compare all users with the rules now, for what webhooks missed
+    Sweep(sweep::Asked),
     /// Work: what is due, waiting, parked, done
     #[command(subcommand)]
     Jobs(jobs::Asked),
@@ -145,6 +148,7 @@ fn run(context: &Context, command: Command, out: &mut Out) -> Result<Exit, Failu
         Command::Config(asked) => show_config::run(context, asked.json, out),
         Command::Doctor(asked) => wait(doctor::run(context, asked.json, out)),
         Command::Trigger(asked) => wait(trigger::run(context, asked, out)),
+        Command::Sweep(asked) => wait(sweep::run(context, asked, out)),
         Command::Jobs(asked) => wait(jobs::run(context, asked, out)),
         Command::Deliveries(asked) => wait(deliveries::run(context, asked, out)),
         Command::Audit(asked) => wait(audit::run(context, asked, out)),

@@ -154,10 +154,12 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (
     let admin = parts::admin(Section::top(reading, "admin"), &server);
     let store = parts::store(Section::top(reading, "store"), &server);
     let mut zoom = parts::zoom(Section::top(reading, "zoom"));
-    let sweep = parts::sweep(Section::top(reading, "sweep"), &mut zoom);
+    let mut sweep = parts::sweep(Section::top(reading, "sweep"), &mut zoom);
     let worker = parts::worker(Section::top(reading, "worker"), server.drain, zoom.call_longest());
     let log = parts::log(Section::top(reading, "log"));
     let apps = apps::apps(reading);
+    let own = apps.iter().flat_map(|(app, _)| &app.schedules);
+    sweep.accounts = own.filter_map(|(id, own)| Some((id.clone(), own.of(&sweep.schedule)?))).collect();
     let (rules, files) = rules::all(reading);
     apps::check_together(reading, &apps, &rules);
     let config = Config {

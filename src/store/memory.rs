@@ -118,6 +118,10 @@ impl Store for MemoryStore {
         self.write(|world| world.deliver(delivery)).map(Receipt::new)
     }
 
+    async fn backfill(&self, delivery: NewDelivery) -> Result<Option<Receipt>, StoreError> {
+        Ok(self.write(|world| world.store_delivery(delivery, true))?.map(Receipt::new))
+    }
+
     async fn unplanned(&self, limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
         self.read(|world| world.unplanned(limit))
     }

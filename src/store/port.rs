@@ -82,6 +82,8 @@ pub struct StoredDelivery {
     pub same_request_as: Option<DeliveryId>,
     /// A person asked for it to be planned again: duplicates are not looked for.
     pub replayed: bool,
+    /// It was found in Zoom's log of deliveries that failed.
+    pub is_backfilled: bool,
 }
 
 /// What the planner decided about one delivery.
@@ -218,6 +220,7 @@ pub struct DeliverySummary {
     pub app: AppName,
     pub received_at: Timestamp,
     pub bytes: u64,
+    pub is_backfilled: bool,
     pub status: DeliveryStatus,
 }
 
@@ -312,6 +315,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// - Entry: [`Kind::Delivery`] `stored`, without account. `detail` is none, or a note where `same_request_as` is some.
     /// - [`AppState::verified_at`] becomes `received_at` where that is newer.
     async fn deliver(&self, delivery: NewDelivery) -> Result<Receipt, StoreError>;
+
+    /// Stores a delivery that did not come by itself, but was found in Zoom's log, and says so for ever. As
+    /// [`Store::deliver`], but: none, and nothing is written, where it would be a duplicate; the entry is
+    /// [`Kind::Delivery`] `backfilled`; and [`AppState::verified_at`] stays, since nothing shows that deliveries arrive.
+    async fn backfill(&self, delivery: NewDelivery) -> Result<Option<Receipt>, StoreError>;
 
     /// The oldest deliveries that were not planned yet, by id.
     async fn unplanned(&self, limit: usize) -> Result<Vec<StoredDelivery>, StoreError>;
@@ -458,17 +466,18 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Records a step of a sweep, with the calls that were made for it and the jobs that it asks for, in one write. One
     /// sweep of an account runs at a time, until it ends or is given up, also over a restart.
     /// [`StoreError::Conflict`] where one runs already (`SweepStep::Begin`), or none does (all others but
-    /// `SweepStep::Called`).
+    /// `SweepStep::Called` and `SweepStep::Backfilled`).
     ///
     /// - For each [`Step::Ensure`] of a page, the oldest unfinished job of the same app, account and rule whose subject is
     ///   the same is asked again where it waits or was not found ([`Job::is_moved_by_sweep`]), and else left as it is.
     ///   Where there is none, a job is made, due now, by [`crate::job::Asker::Sweep`], unless the unfinished jobs of the account
     ///   have reached half the limit: what is left of it is for events.
+    ///   A dry sweep only counts them.
     /// - A settled outcome `changed` of a job of a sweep ([`Job::is_of_sweep`]) counts to the sweep that runs, else to the
     ///   last ([`SweepRun::changed`](crate::store::SweepRun)).
     /// - Entries: [`Kind::Call`] as in [`Store::settle`], without job; [`Kind::Decision`] `swept` for each job that was made
     ///   and `woken` for each that was asked again; [`Kind::Sweep`] `started` (with the rule where it is about one),
-    ///   `ended` or `failed`.
+    ///   `ended` or `failed`; `backfilled` where deliveries of Zoom's log were stored or refused.
     async fn record_sweep(&self, record: SweepRecord, at: Timestamp) -> Result<Swept, StoreError>;
 
     /// All none for an account that was never swept.

@@ -112,9 +112,9 @@ impl LocalStore {
     }
 }
 
-#[async_trait]
-impl Store for LocalStore {
-    async fn deliver(&self, delivery: NewDelivery) -> Result<Receipt, StoreError> {
+impl LocalStore {
+    /// None where it is known, and one of Zoom's log.
+    async fn take(&self, delivery: NewDelivery, is_backfilled: bool) -> Result<Option<Receipt>, StoreError> {
         let core = self.core();
         let owner = Prepared::owner(&delivery.app);
         if let Some(refusal) = core.refusal(0) {
@@ -125,7 +125,7 @@ impl Store for LocalStore {
             core.ensure_keys(vec![owner.clone()]).await?;
         }
         let Some(key) = core.keys.of(&owner) else { return Err(StoreError::Damaged("a key is missing".to_owned())) };
-        let prepared = Prepared::new(delivery, &core.keys, &key);
+        let prepared = Prepared::new(delivery, is_backfilled, &core.keys, &key);
         if prepared.bytes() > core.settings.journal.segment_bytes / 2 {
             return Err(StoreError::Conflict("the body is too long".to_owned()));
         }
@@ -140,7 +140,19 @@ impl Store for LocalStore {
             written.await.unwrap_or(Err(StoreError::Closed))?;
         }
         breakpoint::reached("delivery-acknowledged");
-        Ok(Receipt::new(id))
+        Ok(id.map(Receipt::new))
+    }
+}
+
+#[async_trait]
+impl Store for LocalStore {
+    async fn deliver(&self, delivery: NewDelivery) -> Result<Receipt, StoreError> {
+        let known = || StoreError::Failed("a delivery that came by itself is always stored".to_owned());
+        self.take(delivery, false).await?.ok_or_else(known)
+    }
+
+    async fn backfill(&self, delivery: NewDelivery) -> Result<Option<Receipt>, StoreError> {
+        self.take(delivery, true).await
     }
 
     async fn unplanned(&self, limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {

@@ -76,6 +76,7 @@ impl World {
             app: kept.app.clone(),
             received_at: kept.received_at,
             bytes: count(kept.verified.body().len()),
+            is_backfilled: kept.is_backfilled,
             status: kept.status(),
         };
         matching.take(filter.limit).map(summary).collect()

@@ -52,6 +52,7 @@ pub(super) struct Kept {
     pub(super) duplicate_of: Option<DeliveryId>,
     pub(super) same_request_as: Option<DeliveryId>,
     pub(super) replayed: bool,
+    pub(super) is_backfilled: bool,
     pub(super) fate: Fate,
 }
 
@@ -100,6 +101,7 @@ impl Kept {
             duplicate_of: if self.replayed { None } else { self.duplicate_of },
             same_request_as: self.same_request_as,
             replayed: self.replayed,
+            is_backfilled: self.is_backfilled,
         }
     }
 
@@ -156,6 +158,16 @@ impl World {
     }
 
     pub(super) fn deliver(&mut self, new: NewDelivery) -> Result<DeliveryId, StoreError> {
+        let known = || StoreError::Failed("a delivery that came by itself is always stored".to_owned());
+        self.store_delivery(new, false)?.ok_or_else(known)
+    }
+
+    /// None where it is known, and one of Zoom's log.
+    pub(super) fn store_delivery(
+        &mut self,
+        new: NewDelivery,
+        is_backfilled: bool,
+    ) -> Result<Option<DeliveryId>, StoreError> {
         let NewDelivery { app, received_at, verified } = new;
         let unplanned = self.deliveries.values().filter(|kept| kept.app == app && kept.fate == Fate::Unplanned).count();
         if u64::try_from(unplanned).unwrap_or(u64::MAX) >= self.limits.backlog_max {
@@ -172,18 +184,34 @@ impl World {
             .filter(|(_, kept)| self.within_window(kept.received_at, received_at) && kept.body_hash != body_hash)
             .map(|(id, _)| *id);
 
+        if is_backfilled && duplicate_of.is_some() {
+            return Ok(None);
+        }
         let id = DeliveryId::from_number(self.deliveries.last_key_value().map_or(1, |(id, _)| id.number() + 1));
-        let mut line = Line::new(received_at, Kind::Delivery, "stored").of_delivery(id).of_app(Some(app.clone()), None);
+        let mut line = Line::new(received_at, Kind::Delivery, if is_backfilled { "backfilled" } else { "stored" });
+        line = line.of_delivery(id).of_app(Some(app.clone()), None);
         if let Some(other) = same_request_as {
             line = line.saying(format!("the request id came before with another body, as {other}"));
         }
         self.log.add(line);
-        let state = self.apps.entry(app.clone()).or_default();
-        state.verified_at = state.verified_at.max(Some(received_at));
+        if !is_backfilled {
+            let state = self.apps.entry(app.clone()).or_default();
+            state.verified_at = state.verified_at.max(Some(received_at));
+        }
         let (replayed, fate) = (false, Fate::Unplanned);
-        let kept = Kept { app, received_at, verified, body_hash, duplicate_of, same_request_as, replayed, fate };
+        let kept = Kept {
+            app,
+            received_at,
+            verified,
+            body_hash,
+            duplicate_of,
+            same_request_as,
+            replayed,
+            is_backfilled,
+            fate,
+        };
         self.deliveries.insert(id, kept);
-        Ok(id)
+        Ok(Some(id))
     }
 
     pub(super) fn note(&mut self, note: Note, at: Timestamp) {

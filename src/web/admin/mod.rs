@@ -9,11 +9,13 @@ mod guard;
 mod metrics;
 mod problem;
 mod routes;
+pub mod sweeps;
 pub mod token;
 pub mod view;
 
 pub use guard::Hosts;
 pub use problem::ApiProblem;
+pub use sweeps::{NoSweeps, Sweeps};
 pub use token::TokenHash;
 pub use view::Alarm;
 
@@ -40,6 +42,7 @@ pub struct AdminState {
     pub hosts: Hosts,
     pub apps: Vec<AdminApp>,
     pub stats: Arc<dyn Stats>,
+    pub sweeps: Arc<dyn Sweeps>,
     pub started_at: Timestamp,
     /// Who moves jobs through this listener, for the audit log.
     pub actor: String,
@@ -104,6 +107,7 @@ pub fn api(state: Arc<AdminState>) -> Router {
         .route("/v1/audit", get(routes::audit))
         .route("/v1/audit/head", get(routes::audit_head))
         .route("/v1/audit/verify", get(routes::audit_verify))
+        .route("/v1/sweeps", get(sweeps::list).post(sweeps::ask))
         .route("/v1/attention", get(routes::attention))
         .route("/v1/apps", get(routes::apps))
         .route("/v1/store/backup", post(routes::backup))

@@ -15,7 +15,7 @@ use super::view::{
     Alarm, AppView, AttentionView, BackupView, DeliveryView, EntriesView, FaultView, HeadView, JobView, LeavesView,
     MovedView, ParkedView, RefusedView, StatusView, WaitingView,
 };
-use super::{AdminState, cursor};
+use super::{AdminState, cursor, sweeps};
 use crate::ids::{AccountId, AppName, DeliveryId, JobId};
 use crate::store::{DeliveryFilter, JobFilter, Move, ParkedGroup, Selector};
 
@@ -23,12 +23,12 @@ use crate::store::{DeliveryFilter, JobFilter, Move, ParkedGroup, Selector};
 const ROWS: usize = 100;
 const ROWS_MAX: usize = 1_000;
 
-type Shared = State<Arc<AdminState>>;
-type Answer<T> = Result<Json<T>, ApiProblem>;
+pub(super) type Shared = State<Arc<AdminState>>;
+pub(super) type Answer<T> = Result<Json<T>, ApiProblem>;
 /// A query string, whose mistakes are told as problems.
-type Asked<T> = Result<Query<T>, QueryRejection>;
+pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
 
-fn asked<T>(query: Asked<T>) -> Result<T, ApiProblem> {
+pub(super) fn asked<T>(query: Asked<T>) -> Result<T, ApiProblem> {
     match query {
         Ok(Query(asked)) => Ok(asked),
         Err(rejection) => Err(ApiProblem::bad_request(rejection.body_text())),
@@ -51,7 +51,7 @@ where
     text.parse().map_err(|error: T::Err| ApiProblem::bad_request(error.to_string()))
 }
 
-fn maybe<T: std::str::FromStr>(text: Option<&String>) -> Result<Option<T>, ApiProblem>
+pub(super) fn maybe<T: std::str::FromStr>(text: Option<&String>) -> Result<Option<T>, ApiProblem>
 where
     T::Err: std::fmt::Display,
 {
@@ -284,6 +284,7 @@ pub(super) async fn attention(State(state): Shared) -> Answer<AttentionView> {
                 .to_owned(),
         });
     }
+    alarms.extend(sweeps::alarms(&state).await?);
     let mut parked = Vec::new();
     for group in state.store.parked().await? {
         let example = state.store.job(group.example).await?;

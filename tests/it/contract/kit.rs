@@ -376,7 +376,7 @@ impl Names {
             other => format!("{other:?}"),
         };
         format!(
-            "{} {} {} {:?} duplicate of {:?} request of {:?} replayed {}: {status}",
+            "{} {} {} {:?} duplicate of {:?} request of {:?} replayed {} backfilled {}: {status}",
             self.delivery(delivery.id),
             delivery.app,
             delivery.received_at,
@@ -384,6 +384,7 @@ impl Names {
             delivery.duplicate_of.map(|id| self.delivery(id)),
             delivery.same_request_as.map(|id| self.delivery(id)),
             delivery.replayed,
+            delivery.is_backfilled,
         )
     }
 

@@ -74,6 +74,10 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
         self.0.deliver(delivery).await
     }
 
+    async fn backfill(&self, delivery: NewDelivery) -> Result<Option<Receipt>, StoreError> {
+        self.0.backfill(delivery).await
+    }
+
     async fn unplanned(&self, limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
         self.0.unplanned(limit).await
     }

@@ -71,6 +71,10 @@ impl Store for Recorder {
         self.memory.deliver(delivery).await
     }
 
+    async fn backfill(&self, delivery: NewDelivery) -> Result<Option<Receipt>, StoreError> {
+        self.memory.backfill(delivery).await
+    }
+
     async fn validated(&self, app: &AppName, _at: Timestamp) -> Result<(), StoreError> {
         self.validated.send_modify(|noted| noted.push(app.clone()));
         Ok(())

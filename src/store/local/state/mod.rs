@@ -272,7 +272,7 @@ impl State {
                 used.medium = used.medium.saturating_add(calls.medium);
                 used.heavy = used.heavy.saturating_add(calls.heavy);
             }
-            Change::Sweep { account, state } => drop(self.sweeps.insert(account, state)),
+            Change::Sweep { account, state } => drop(self.sweeps.insert(account, *state)),
             Change::App { app, state } => {
                 let number = self.app_number(&app);
                 if let Some(app) = self.app_at(number) {

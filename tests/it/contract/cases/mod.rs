@@ -17,6 +17,7 @@ macro_rules! every_case {
                 a_delivery_reads_back_as_it_came
                 deliveries_are_planned_oldest_first
                 the_same_body_is_a_duplicate_of_the_first
+                what_is_found_in_the_log_of_zoom_says_so_and_is_stored_once
                 one_byte_makes_another_body
                 the_same_body_for_another_app_is_no_duplicate
                 a_body_is_forgotten_after_the_window_and_a_duplicate_does_not_lengthen_it
@@ -143,6 +144,7 @@ macro_rules! every_case {
             ;
             sweeping:
                 a_sweep_makes_jobs_that_say_so_and_every_step_is_told
+                a_dry_sweep_counts_and_asks_for_nothing
                 how_far_a_sweep_is_outlives_a_restart
                 one_sweep_of_an_account_runs_at_a_time
                 a_sweep_moves_what_waits_or_was_not_found_and_nothing_else
