@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::reload::Reloader;
 use super::zooms::Zooms;
 use crate::web::admin::{Alarm, Counts, Stats};
 use crate::web::webhook::Receiver;
@@ -14,6 +15,7 @@ pub(super) struct Counted {
     pub(super) jobs: Arc<worker::Stats>,
     pub(super) zooms: Arc<Zooms>,
     pub(super) facts: Arc<Facts>,
+    pub(super) reloader: Arc<Reloader>,
 }
 
 impl Stats for Counted {
@@ -24,7 +26,7 @@ impl Stats for Counted {
             refused: received.refusals().into_iter().map(|(kind, count)| (kind.code(), count)).collect(),
             outcomes: self.jobs.snapshot(),
             zoom_calls: self.zooms.calls(),
-            alarms: self.clock_alarm().into_iter().chain(self.api_user_alarms()).collect(),
+            alarms: self.clock_alarm().into_iter().chain(self.reload_alarm()).chain(self.api_user_alarms()).collect(),
         }
     }
 }
@@ -41,6 +43,14 @@ impl Counted {
         }
         };
         unusable.map(alarm).collect()
+    }
+
+    fn reload_alarm(&self) -> Option<Alarm> {
+        self.reloader.refused().map(|problem| Alarm {
+            code: "reload".to_owned(),
+            what: format!("a changed configuration was not taken in, and the rules before it run on: {problem}"),
+            advice: "mend it, then `adjutant reload`; the next start would fail as well".to_owned(),
+        })
     }
 
     fn clock_alarm(&self) -> Option<Alarm> {

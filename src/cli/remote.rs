@@ -72,7 +72,8 @@ impl Remote {
             clock,
             token: TokenHash::of(&"offline".into()),
             hosts: Hosts::new(outline.admin.listen, &[]),
-            apps: Vec::new(),
+            apps: tokio::sync::watch::Sender::default().subscribe(),
+            reload: None,
             stats: Arc::new(NoStats),
             actor: "command line, offline".to_owned(),
         });

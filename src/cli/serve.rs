@@ -11,13 +11,16 @@ use crate::store::StoreError;
 use crate::store::local::OpenReport;
 
 pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Io, format!("cannot start: {error}")))?;
+    // First of all, so that no hangup ends what is still starting.
+    let signals = runtime.block_on(async { Signals::of_process() });
+    let signals = signals.map_err(|error| Failure::new(Exit::Io, format!("cannot listen for signals: {error}")))?;
     let config = context.config()?;
     let log = logging::start(config.log);
     let _log = log.map_err(|error| Failure::new(Exit::Io, format!("cannot start the log: {error}")))?;
     open_the_limits();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(Exit::Io, format!("cannot start: {error}")))?;
-    let served = runtime.block_on(serve(&config));
+    let served = runtime.block_on(serve(&config, signals));
     // What still runs after a second signal is not waited for.
     runtime.shutdown_background();
     served.map(|()| Exit::Good)
@@ -35,9 +38,7 @@ fn open_the_limits() {
     }
 }
 
-async fn serve(config: &Config) -> Result<(), Failure> {
-    let signals =
-        Signals::of_process().map_err(|error| Failure::new(Exit::Io, format!("cannot listen for signals: {error}")))?;
+async fn serve(config: &Config, signals: Signals) -> Result<(), Failure> {
     let machine = Machine { clock: Arc::new(SystemClock), chance: Arc::new(SystemChance) };
     let (store, report) = super::store::open_local(config.store.clone()).await?;
     told(&report);

@@ -15,14 +15,16 @@ pub mod view;
 pub use guard::Hosts;
 pub use problem::ApiProblem;
 pub use token::TokenHash;
-pub use view::Alarm;
+pub use view::{Alarm, ReloadView};
 
 use std::fmt;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use tokio::sync::watch;
 
 use crate::account::AppKind;
 use crate::clock::{Clock, Timestamp};
@@ -38,7 +40,9 @@ pub struct AdminState {
     pub clock: Arc<dyn Clock>,
     pub token: TokenHash,
     pub hosts: Hosts,
-    pub apps: Vec<AdminApp>,
+    pub apps: watch::Receiver<Vec<AdminApp>>,
+    /// Reads the configuration again; none where nothing runs.
+    pub reload: Option<Arc<dyn Reload>>,
     pub stats: Arc<dyn Stats>,
     pub started_at: Timestamp,
     /// Who moves jobs through this listener, for the audit log.
@@ -51,6 +55,16 @@ pub struct AdminApp {
     pub name: AppName,
     pub kind: AppKind,
     pub accounts: Vec<AccountId>,
+}
+
+/// Takes in a changed configuration.
+#[async_trait]
+pub trait Reload: fmt::Debug + Send + Sync {
+    /// All of it or nothing.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, as text for a person.
+    async fn reload(&self) -> Result<ReloadView, String>;
 }
 
 /// What the running parts have counted since the start.
@@ -106,6 +120,7 @@ pub fn api(state: Arc<AdminState>) -> Router {
         .route("/v1/audit/verify", get(routes::audit_verify))
         .route("/v1/attention", get(routes::attention))
         .route("/v1/apps", get(routes::apps))
+        .route("/v1/reload", post(routes::reload))
         .route("/v1/store/backup", post(routes::backup))
         .fallback(routes::nowhere)
         .method_not_allowed_fallback(routes::wrong_method)

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::problem::ApiProblem;
 use super::view::{
     Alarm, AppView, AttentionView, BackupView, DeliveryView, EntriesView, FaultView, HeadView, JobView, LeavesView,
-    MovedView, ParkedView, RefusedView, StatusView, WaitingView,
+    MovedView, ParkedView, RefusedView, ReloadView, StatusView, WaitingView,
 };
 use super::{AdminState, cursor};
 use crate::ids::{AccountId, AppName, DeliveryId, JobId};
@@ -234,6 +234,19 @@ pub(super) async fn audit_verify(State(state): Shared, query: Asked<VerifyAsked>
     }))
 }
 
+pub(super) async fn reload(State(state): Shared) -> Answer<ReloadView> {
+    let Some(reload) = state.reload.clone() else {
+        return Err(ApiProblem::bad_request("nothing runs that could take in a configuration"));
+    };
+    // Whoever asked may be gone by then: what was begun is done all the same.
+    let reloaded = tokio::spawn(async move { reload.reload().await }).await;
+    match reloaded {
+        Ok(Ok(view)) => Ok(Json(view)),
+        Ok(Err(problem)) => Err(ApiProblem::bad_request(problem)),
+        Err(error) => Err(ApiProblem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
+    }
+}
+
 #[derive(Debug, Deserialize)]
 pub(super) struct BackupQuery {
     /// A folder on the machine of the service: empty, or not there yet.
@@ -318,7 +331,8 @@ fn names(alarms: &[Alarm], code: &str, account: &str) -> bool {
 
 pub(super) async fn apps(State(state): Shared) -> Answer<Vec<AppView>> {
     let mut views = Vec::new();
-    for app in &state.apps {
+    let apps = state.apps.borrow().clone();
+    for app in &apps {
         let seen = state.store.app_state(&app.name).await?;
         let text = |at: Option<crate::clock::Timestamp>| at.map(|at| at.to_string());
         views.push(AppView {

@@ -291,6 +291,16 @@ pub struct Alarm {
     pub advice: String,
 }
 
+/// A configuration that was read again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadView {
+    /// That are in force now.
+    pub rules: u64,
+    pub accounts: u64,
+    /// What else was changed: it stays as it was until the next start.
+    pub needs_restart: Vec<String>,
+}
+
 /// A backup that was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupView {
