@@ -177,7 +177,7 @@ impl Running {
         let clock = Arc::clone(&machine.clock);
         let receiver = Receiver::open(apps, Arc::clone(&store), clock, config.server.receiver.clone()).await?;
         let clock = Arc::clone(&machine.clock);
-        let reloader = Arc::new(Reloader::new(config, Arc::clone(&zooms), Arc::clone(&store), clock));
+        let reloader = Arc::new(Reloader::open(config, Arc::clone(&zooms), Arc::clone(&store), clock).await?);
         let parts = Parts {
             store: Arc::clone(&store),
             zooms: Arc::<Zooms>::clone(&zooms),
@@ -189,9 +189,8 @@ impl Running {
             settings: config.worker,
         };
         let sweeper = Arc::new(Sweeper::new(parts.clone(), config.sweep.clone()));
-        let facts = Arc::clone(&parts.facts);
         let (jobs, reloads) = (Arc::clone(&parts.stats), Arc::clone(&reloader));
-        let counted = Counted { receiver: Arc::clone(&receiver), jobs, zooms, facts, reloader: reloads };
+        let counted = Counted { receiver: Arc::clone(&receiver), jobs, zooms, reloader: reloads };
         let admin = Arc::new(AdminState {
             local: Some(local.clone()),
             store,
@@ -215,6 +214,7 @@ impl Running {
     fn house(&self) -> house::House {
         house::House {
             receiver: Arc::clone(&self.receiver),
+            parts: self.parts.clone(),
             store: self.local.clone(),
             body_days: self.body_days,
             clock: Arc::clone(&self.machine.clock),

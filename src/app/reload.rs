@@ -15,9 +15,11 @@ use crate::account::Account;
 use crate::audit::{Detail, Kind};
 use crate::clock::{Clock, lock};
 use crate::config::{self, App, Config, ConfigError};
-use crate::store::{Note, Store};
-use crate::web::admin::{AdminApp, Reload, ReloadView};
-use crate::worker::Roster;
+use crate::ids::RuleName;
+use crate::rules::Rule;
+use crate::store::{Note, Store, StoreError};
+use crate::web::admin::{AdminApp, Alarm, Reload, ReloadView};
+use crate::worker::{Roster, rule_hash};
 
 /// Between two readings: longer than an editor takes to put a file in its place.
 const BETWEEN: Duration = Duration::from_millis(100);
@@ -37,16 +39,23 @@ pub(super) struct Reloader {
 }
 
 impl Reloader {
-    pub(super) fn new(config: &Config, zooms: Arc<Zooms>, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self {
+    pub(super) async fn open(
+        config: &Config,
+        zooms: Arc<Zooms>,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
+        let accounts = config.accounts().cloned().collect();
+        let roster = roster(accounts, config.rules.clone(), config.require_plan, &*store).await?;
+        Ok(Self {
             running: tokio::sync::Mutex::new(config.clone()),
-            roster: watch::Sender::new(Arc::new(Roster::new(config.accounts().cloned(), config.rules.clone()))),
+            roster: watch::Sender::new(Arc::new(roster)),
             apps: watch::Sender::new(config.apps.iter().map(App::for_admin).collect()),
             zooms,
             store,
             clock,
             refused: Mutex::default(),
-        }
+        })
     }
 
     /// Who is served by which rules, now and after each good reload.
@@ -63,6 +72,17 @@ impl Reloader {
         lock(&self.refused).clone()
     }
 
+    /// A rule that may not do what it says is told, or somebody relies on it.
+    pub(super) fn unplanned_alarms(&self) -> Vec<Alarm> {
+        let roster = Arc::clone(&self.roster.borrow());
+        let alarm = |rule: &RuleName| Alarm {
+            code: "rule-unplanned".to_owned(),
+            what: format!("rule {rule} only observes: nobody has planned it as it is now ([rules] require_plan)"),
+            advice: "plan it, look at what it would change, and it does what its mode says".to_owned(),
+        };
+        roster.unplanned().iter().map(alarm).collect()
+    }
+
     async fn take_in(&self) -> Result<ReloadView, String> {
         let mut running = self.running.lock().await;
         let new = self.settled(&running).await?;
@@ -74,6 +94,8 @@ impl Reloader {
             let client = self.zooms.client_for(account, app, &*self.store, self.clock.now()).await;
             client.map_err(|error| taken(error.to_string()))?;
         }
+        let next = roster(accounts.clone(), new.rules.clone(), new.require_plan, &*self.store).await;
+        let next = next.map_err(|error| taken(error.to_string()))?;
         let note = Note {
             kind: Kind::Service,
             app: None,
@@ -88,10 +110,9 @@ impl Reloader {
             app.accounts = accounts.iter().filter(|account| account.app == app.name).cloned().collect();
         }
         running.sources = new.sources;
-        running.rules.clone_from(&new.rules);
-        (running.rules_folder, running.require_plan) = (new.rules_folder, new.require_plan);
+        (running.rules, running.rules_folder, running.require_plan) = (new.rules, new.rules_folder, new.require_plan);
         self.apps.send_replace(running.apps.iter().map(App::for_admin).collect());
-        self.roster.send_replace(Arc::new(Roster::new(accounts, new.rules)));
+        self.roster.send_replace(Arc::new(next));
         Ok(view)
     }
 
@@ -110,6 +131,17 @@ impl Reloader {
         }
         Err(format!("{why}, again and again: try again when nobody writes them"))
     }
+}
+
+/// What runs by these rules. Where a plan is required, a rule that nobody has planned as it is only observes.
+async fn roster(
+    accounts: Vec<Account>,
+    rules: Vec<Rule>,
+    require_plan: bool,
+    store: &dyn Store,
+) -> Result<Roster, StoreError> {
+    let roster = Roster::new(accounts, rules);
+    Ok(if require_plan { roster.observing_unplanned(&store.planned().await?) } else { roster })
 }
 
 /// One reading, on a thread that may wait for a disk.
@@ -141,6 +173,17 @@ fn accounts_of(running: &Config, new: &Config) -> Vec<Account> {
 
 #[async_trait]
 impl Reload for Reloader {
+    async fn planned(&self, rules: &[RuleName]) -> Result<(), StoreError> {
+        let running = self.running.lock().await;
+        for rule in running.rules.iter().filter(|rule| rules.contains(&rule.name)) {
+            self.store.record_planned(&rule.name, rule_hash(rule), self.clock.now()).await?;
+        }
+        let accounts = running.accounts().cloned().collect();
+        let next = roster(accounts, running.rules.clone(), running.require_plan, &*self.store).await?;
+        self.roster.send_replace(Arc::new(next));
+        Ok(())
+    }
+
     async fn reload(&self) -> Result<ReloadView, String> {
         let taken = self.take_in().await;
         match &taken {

@@ -18,6 +18,7 @@ mod needs;
 mod out;
 mod reload;
 mod remote;
+mod rules;
 mod serve;
 mod setup;
 mod show_config;
@@ -70,6 +71,9 @@ enum Command {
     /// Work: what is due, waiting, parked, done
     #[command(subcommand)]
     Jobs(jobs::Asked),
+    /// Rules: let one that is stopped go on
+    #[command(subcommand)]
+    Rules(rules::Asked),
     /// Webhook requests that were stored
     #[command(subcommand)]
     Deliveries(deliveries::Asked),
@@ -150,6 +154,7 @@ fn run(context: &Context, command: Command, out: &mut Out) -> Result<Exit, Failu
         Command::Doctor(asked) => wait(doctor::run(context, asked.json, out)),
         Command::Trigger(asked) => wait(trigger::run(context, asked, out)),
         Command::Jobs(asked) => wait(jobs::run(context, asked, out)),
+        Command::Rules(asked) => wait(rules::run(context, asked, out)),
         Command::Deliveries(asked) => wait(deliveries::run(context, asked, out)),
         Command::Audit(asked) => wait(audit::run(context, asked, out)),
         Command::Attention(asked) => wait(attention::run(context, asked, out)),

@@ -7,6 +7,7 @@
 //! Deliberately does not know how a task is done ([`crate::work`]), nor what an event means ([`crate::rules`]).
 
 mod held;
+mod mend;
 mod planner;
 mod roster;
 mod runner;
@@ -26,8 +27,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use mend::mend;
 pub use planner::Planner;
-pub use roster::Roster;
+pub use roster::{Roster, rule_hash};
 pub use runner::Runner;
 pub use schedule::Schedule;
 pub use settings::{Settings, SettingsError};

@@ -28,8 +28,8 @@ use tokio::sync::watch;
 
 use crate::account::AppKind;
 use crate::clock::{Clock, Timestamp};
-use crate::ids::{AccountId, AppName};
-use crate::store::{LocalStore, Store};
+use crate::ids::{AccountId, AppName, RuleName};
+use crate::store::{LocalStore, Store, StoreError};
 
 /// What the admin listener works with.
 #[derive(Debug)]
@@ -65,6 +65,10 @@ pub trait Reload: fmt::Debug + Send + Sync {
     /// # Errors
     /// Everything that is wrong with it, as text for a person.
     async fn reload(&self) -> Result<ReloadView, String>;
+
+    /// Somebody saw what these rules would change as they run now: where a plan is required, they do from now on what their
+    /// mode says.
+    async fn planned(&self, rules: &[RuleName]) -> Result<(), StoreError>;
 }
 
 /// What the running parts have counted since the start.
@@ -120,6 +124,7 @@ pub fn api(state: Arc<AdminState>) -> Router {
         .route("/v1/audit/verify", get(routes::audit_verify))
         .route("/v1/attention", get(routes::attention))
         .route("/v1/apps", get(routes::apps))
+        .route("/v1/rules/{rule}/resume", post(routes::resume))
         .route("/v1/reload", post(routes::reload))
         .route("/v1/store/backup", post(routes::backup))
         .fallback(routes::nowhere)

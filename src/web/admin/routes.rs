@@ -16,8 +16,8 @@ use super::view::{
     MovedView, ParkedView, RefusedView, ReloadView, StatusView, WaitingView,
 };
 use super::{AdminState, cursor};
-use crate::ids::{AccountId, AppName, DeliveryId, JobId};
-use crate::store::{DeliveryFilter, JobFilter, Move, ParkedGroup, Selector};
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
+use crate::store::{DeliveryFilter, JobFilter, Move, Notice, ParkedGroup, Selector};
 
 /// Rows in one answer.
 const ROWS: usize = 100;
@@ -137,6 +137,29 @@ pub(super) async fn retry_cause(State(state): Shared, query: Asked<CauseAsked>) 
     let Json(moved) = move_jobs(&state, which, Move::Retry).await?;
     let is_meant =
         |group: &ParkedGroup| group.cause == cause && account.as_ref().is_none_or(|account| group.account == *account);
+    let left = state.store.parked().await?.iter().filter(|group| is_meant(group)).map(|group| group.count).sum();
+    Ok(Json(MovedView { left, ..moved }))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResumeAsked {
+    account: Option<String>,
+}
+
+/// Lets a rule go on that is stopped, with all that it holds back.
+pub(super) async fn resume(
+    State(state): Shared,
+    Path(rule): Path<String>,
+    query: Asked<ResumeAsked>,
+) -> Answer<MovedView> {
+    let rule: RuleName = parsed(&rule)?;
+    let account: Option<AccountId> = maybe(asked(query)?.account.as_ref())?;
+    let which = Selector::HeldBy { rule: rule.clone(), account: account.clone() };
+    let Json(moved) = move_jobs(&state, which, Move::Retry).await?;
+    let is_meant = |group: &ParkedGroup| {
+        group.rule.as_ref() == Some(&rule) && account.as_ref().is_none_or(|account| group.account == *account)
+    };
     let left = state.store.parked().await?.iter().filter(|group| is_meant(group)).map(|group| group.count).sum();
     Ok(Json(MovedView { left, ..moved }))
 }
@@ -297,6 +320,7 @@ pub(super) async fn attention(State(state): Shared) -> Answer<AttentionView> {
                 .to_owned(),
         });
     }
+    alarms.extend(notice_alarms(&state.store.notices().await?));
     let mut parked = Vec::new();
     for group in state.store.parked().await? {
         let example = state.store.job(group.example).await?;
@@ -311,6 +335,37 @@ pub(super) async fn attention(State(state): Shared) -> Answer<AttentionView> {
     });
     let (waiting, parked_deliveries) = (waiting.collect(), status.parked_deliveries);
     Ok(Json(AttentionView { alarms, parked, parked_deliveries, waiting }))
+}
+
+/// What stands until it is mended. An API user that was told of twice, with and without its id, is one alarm.
+fn notice_alarms(notices: &[Notice]) -> Vec<Alarm> {
+    let is_first = |place: usize, notice: &Notice| {
+        let same = |other: &Notice| {
+            (&other.account, &other.code, other.about()) == (&notice.account, &notice.code, notice.about())
+        };
+        !notices.iter().take(place).any(same)
+    };
+    let firsts = notices.iter().enumerate().filter(|(place, notice)| is_first(*place, notice));
+    firsts.map(|(_, notice)| notice_alarm(notice)).collect()
+}
+
+fn notice_alarm(notice: &Notice) -> Alarm {
+    let Notice { account, code, what, since, .. } = notice;
+    let (code, advice) = match code.as_str() {
+        "api-user-gone" => (
+            "api-user",
+            "make it active and licensed, or name another in api_users; then retry what is parked for api-user-unusable",
+        ),
+        "app-deauthorized" => {
+            (code.as_str(), "install the app on the account again, or take the account out of the configuration")
+        }
+        other => (other, "see the audit log"),
+    };
+    Alarm {
+        code: code.to_owned(),
+        what: format!("account {account}, since {since}: {what}"),
+        advice: advice.to_owned(),
+    }
 }
 
 /// That work is parked because no API user can be granted is an alarm of its own, also after a restart, when nobody has

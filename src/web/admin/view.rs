@@ -250,6 +250,8 @@ pub struct FaultView {
 pub struct ParkedView {
     pub cause: String,
     pub account: String,
+    /// The rule to resume, where that is what moves them.
+    pub rule: Option<String>,
     pub count: u64,
     pub example: String,
     pub since: String,
@@ -266,6 +268,7 @@ impl ParkedView {
         Self {
             cause: group.cause.clone(),
             account: group.account.to_string(),
+            rule: group.rule.as_ref().map(ToString::to_string),
             count: group.count,
             example: group.example.to_string(),
             since: group.since.to_string(),

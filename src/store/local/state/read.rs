@@ -63,20 +63,24 @@ impl State {
     }
 
     pub(in crate::store::local) fn parked(&self) -> Vec<ParkedGroup> {
-        let mut groups: BTreeMap<(&str, &AccountId), (u64, Timestamp, JobId)> = BTreeMap::new();
+        let mut groups: BTreeMap<(&str, &AccountId, Option<&RuleName>), (u64, Timestamp, JobId)> = BTreeMap::new();
         for job in self.jobs.parked.iter().filter_map(|id| self.jobs.get(*id)) {
             if let JobState::Parked { at, cause } = &job.state {
-                let group = groups.entry((cause.code(), &job.account)).or_insert((0, *at, job.id));
+                let rule = cause.is_for_resume().then_some(&job.rule);
+                let group = groups.entry((cause.code(), &job.account, rule)).or_insert((0, *at, job.id));
                 group.0 += 1;
                 (group.1, group.2) = (group.1, group.2).min((*at, job.id));
             }
         }
-        let one = |((cause, account), (count, since, example)): ((&str, &AccountId), _)| ParkedGroup {
-            cause: cause.to_owned(),
-            account: account.clone(),
-            count,
-            example,
-            since,
+        let one = |((cause, account, rule), (count, since, example)): ((&str, &AccountId, Option<&RuleName>), _)| {
+            ParkedGroup {
+                cause: cause.to_owned(),
+                account: account.clone(),
+                rule: rule.cloned(),
+                count,
+                example,
+                since,
+            }
         };
         groups.into_iter().map(one).collect()
     }
