@@ -14,6 +14,9 @@ fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
+/// Cause, account, and the rule where that is resumed.
+type GroupKey<'a> = (&'a str, &'a AccountId, Option<&'a RuleName>);
+
 impl World {
     pub(super) fn app_state(&self, app: &AppName) -> AppState {
         self.apps.get(app).copied().unwrap_or_default()
@@ -42,14 +45,14 @@ impl World {
     }
 
     pub(super) fn parked(&self) -> Vec<ParkedGroup> {
-        let mut groups: BTreeMap<(&str, &AccountId, Option<&RuleName>), Vec<(Timestamp, JobId)>> = BTreeMap::new();
+        let mut groups: BTreeMap<GroupKey<'_>, Vec<(Timestamp, JobId)>> = BTreeMap::new();
         for job in self.jobs.values() {
             if let JobState::Parked { at, cause } = &job.state {
                 let rule = cause.is_for_resume().then_some(&job.rule);
                 groups.entry((cause.code(), &job.account, rule)).or_default().push((*at, job.id));
             }
         }
-        let one = |((cause, account, rule), jobs): ((&str, &AccountId, Option<&RuleName>), Vec<(Timestamp, JobId)>)| {
+        let one = |((cause, account, rule), jobs): (GroupKey<'_>, Vec<(Timestamp, JobId)>)| {
             let (since, example) = *jobs.iter().min()?;
             Some(ParkedGroup {
                 cause: cause.to_owned(),
