@@ -65,7 +65,13 @@ fn served_with(limits: Limits) -> Served {
         clock,
         token: TokenHash::of(&TOKEN.into()),
         hosts: Hosts::new(address, &["admin.internal".to_owned()]),
-        apps: vec![AdminApp { name: app(), kind: AppKind::ServerToServer, accounts: vec![account()] }],
+        apps: tokio::sync::watch::Sender::new(vec![AdminApp {
+            name: app(),
+            kind: AppKind::ServerToServer,
+            accounts: vec![account()],
+        }])
+        .subscribe(),
+        reload: None,
         stats: Arc::new(Fixed),
         sweeps: Arc::new(NoSweeps),
         started_at: NOW,

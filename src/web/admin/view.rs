@@ -255,6 +255,8 @@ pub struct FaultView {
 pub struct ParkedView {
     pub cause: String,
     pub account: String,
+    /// The rule to resume, where that is what moves them.
+    pub rule: Option<String>,
     pub count: u64,
     pub example: String,
     pub since: String,
@@ -271,6 +273,7 @@ impl ParkedView {
         Self {
             cause: group.cause.clone(),
             account: group.account.to_string(),
+            rule: group.rule.as_ref().map(ToString::to_string),
             count: group.count,
             example: group.example.to_string(),
             since: group.since.to_string(),
@@ -294,6 +297,16 @@ pub struct Alarm {
     pub code: String,
     pub what: String,
     pub advice: String,
+}
+
+/// A configuration that was read again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadView {
+    /// That are in force now.
+    pub rules: u64,
+    pub accounts: u64,
+    /// What else was changed: it stays as it was until the next start.
+    pub needs_restart: Vec<String>,
 }
 
 /// A backup that was made.
