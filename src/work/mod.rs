@@ -297,6 +297,6 @@ pub(crate) fn api_user_gone(account: &Account, key: &UserKey, id: Option<&UserId
         app: Some(account.app.clone()),
         account: Some(account.id.clone()),
         code: "api-user-gone".to_owned(),
-        detail: Detail { subject: Some(subject), note, call: None },
+        detail: Detail { subject: Some(subject), note, ..Detail::default() },
     }
 }

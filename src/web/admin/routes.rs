@@ -105,6 +105,7 @@ pub(super) async fn jobs(State(state): Shared, query: Asked<JobsAsked>) -> Answe
         limit: rows(asked.limit)?,
         state: asked.state,
         cause: asked.cause,
+        subject: None,
     };
     Ok(Json(state.store.jobs(filter).await?.iter().map(JobView::from).collect()))
 }
