@@ -8,6 +8,7 @@
 
 mod background;
 mod counts;
+mod engine;
 mod house;
 mod stop;
 mod zooms;
@@ -185,6 +186,7 @@ impl Running {
             hosts: Hosts::new(config.admin.listen, &config.admin.hosts),
             apps: config.apps.iter().map(crate::config::App::for_admin).collect(),
             stats: Arc::new(counted),
+            engine: Arc::new(engine::Deciding(parts.clone())),
             started_at: machine.clock.now(),
             actor: "admin token".to_owned(),
         });

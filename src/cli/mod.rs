@@ -17,6 +17,7 @@ pub mod logging;
 mod needs;
 mod out;
 mod remote;
+mod rules;
 mod serve;
 mod setup;
 mod show_config;
@@ -70,6 +71,9 @@ enum Command {
     /// Webhook requests that were stored
     #[command(subcommand)]
     Deliveries(deliveries::Asked),
+    /// What should be true: check the rules, try them, ask why
+    #[command(subcommand)]
+    Rules(rules::Asked),
     /// The log of every event, decision and change
     #[command(subcommand)]
     Audit(audit::Asked),
@@ -147,6 +151,7 @@ fn run(context: &Context, command: Command, out: &mut Out) -> Result<Exit, Failu
         Command::Trigger(asked) => wait(trigger::run(context, asked, out)),
         Command::Jobs(asked) => wait(jobs::run(context, asked, out)),
         Command::Deliveries(asked) => wait(deliveries::run(context, asked, out)),
+        Command::Rules(asked) => wait(rules::run(context, asked, out)),
         Command::Audit(asked) => wait(audit::run(context, asked, out)),
         Command::Attention(asked) => wait(attention::run(context, asked, out)),
         Command::Store(asked) => wait(store::run(context, asked, out)),

@@ -74,6 +74,7 @@ impl Remote {
             hosts: Hosts::new(outline.admin.listen, &[]),
             apps: Vec::new(),
             stats: Arc::new(NoStats),
+            engine: Arc::new(outline.rules.clone()),
             actor: "command line, offline".to_owned(),
         });
         Ok(Self::Stopped { router: api(Arc::clone(&state)), state })

@@ -100,14 +100,15 @@ pub struct Outline {
     pub server: Server,
     pub admin: Admin,
     pub store: StoreSection,
+    pub rules: Vec<Rule>,
     /// As in [`Config::effective`].
     pub effective: Vec<Effective>,
 }
 
 /// As [`load`], but reads no file of secrets.
 pub fn load_outline(path: &Path, env: &Env) -> Result<Outline, ConfigError> {
-    let Config { path, server, admin, store, effective, .. } = read(path, &text_of(path)?, env, false)?;
-    Ok(Outline { path, server, admin, store, effective })
+    let Config { path, server, admin, store, rules, effective, .. } = read(path, &text_of(path)?, env, false)?;
+    Ok(Outline { path, server, admin, store, rules, effective })
 }
 
 fn text_of(path: &Path) -> Result<String, ConfigError> {

@@ -67,6 +67,7 @@ fn served_with(limits: Limits) -> Served {
         hosts: Hosts::new(address, &["admin.internal".to_owned()]),
         apps: vec![AdminApp { name: app(), kind: AppKind::ServerToServer, accounts: vec![account()] }],
         stats: Arc::new(Fixed),
+        engine: Arc::new(Vec::new()),
         started_at: NOW,
         actor: "admin api".to_owned(),
     };

@@ -5,6 +5,7 @@
 //! sends no CORS headers, and knows neither Zoom nor how the store keeps things.
 
 mod cursor;
+mod explain;
 mod guard;
 mod metrics;
 mod problem;
@@ -12,6 +13,7 @@ mod routes;
 pub mod token;
 pub mod view;
 
+pub use explain::wants;
 pub use guard::Hosts;
 pub use problem::ApiProblem;
 pub use token::TokenHash;
@@ -27,6 +29,7 @@ use axum::routing::{get, post};
 use crate::account::AppKind;
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{AccountId, AppName};
+use crate::rules::Rule;
 use crate::store::{LocalStore, Store};
 
 /// What the admin listener works with.
@@ -40,6 +43,7 @@ pub struct AdminState {
     pub hosts: Hosts,
     pub apps: Vec<AdminApp>,
     pub stats: Arc<dyn Stats>,
+    pub engine: Arc<dyn Engine>,
     pub started_at: Timestamp,
     /// Who moves jobs through this listener, for the audit log.
     pub actor: String,
@@ -69,6 +73,18 @@ pub struct Counts {
     /// By class: `2xx`, `4xx`, `429`, `5xx`, `none`.
     pub zoom_calls: Vec<(&'static str, u64)>,
     pub alarms: Vec<Alarm>,
+}
+
+/// What decides: the rules as they are now.
+pub trait Engine: fmt::Debug + Send + Sync {
+    fn rules(&self) -> Vec<Rule>;
+}
+
+/// The rules of a service that is stopped.
+impl Engine for Vec<Rule> {
+    fn rules(&self) -> Vec<Rule> {
+        self.clone()
+    }
 }
 
 /// Nothing runs, so nothing was counted: a store that is looked at while the service is stopped.
@@ -104,6 +120,7 @@ pub fn api(state: Arc<AdminState>) -> Router {
         .route("/v1/audit", get(routes::audit))
         .route("/v1/audit/head", get(routes::audit_head))
         .route("/v1/audit/verify", get(routes::audit_verify))
+        .route("/v1/explain", get(explain::explain))
         .route("/v1/attention", get(routes::attention))
         .route("/v1/apps", get(routes::apps))
         .route("/v1/store/backup", post(routes::backup))
