@@ -76,8 +76,10 @@ pub struct Account {
     pub id: AccountId,
     pub app: AppName,
     pub plan: Plan,
-    /// The only users that are ever granted scheduling privilege.
+    /// The users that are granted scheduling privilege; with `may_grant`, the only ones.
     pub api_users: Vec<UserKey>,
+    /// Others whom a rule may name as assistants.
+    pub may_grant: Vec<Email>,
 }
 
 /// Calls made for one account in one UTC day, by rate-limit category.

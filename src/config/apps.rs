@@ -11,8 +11,8 @@ use super::section::{Section, tables_of};
 use super::source::{PREFIX, Reading};
 use crate::account::{Account, AppKind, Plan, UserKey};
 use crate::event::signature::Secret;
-use crate::ids::{AccountId, AppName};
-use crate::rules::{Rule, nearest};
+use crate::ids::{AccountId, AppName, Email};
+use crate::rules::{Grantee, Rule, nearest};
 use crate::web::admin::AdminApp;
 use crate::web::webhook::ReceiverApp;
 use crate::zoom::Credentials;
@@ -188,8 +188,10 @@ fn account(mut section: Section<'_, '_>, app: &AppName) -> Option<Account> {
     let plan = section.parsed_or("plan", ("pro", Plan::Pro), plans, plan);
     let users = "users by email or id, as in [\"api-user@example.com\"]";
     let api_users = section.list("api_users", users, |text| filled(text)?.parse::<UserKey>().ok());
+    let emails = "emails, as in [\"jill@example.com\"]";
+    let may_grant = section.list("may_grant", emails, |text| Email::parse(text).ok());
     section.finish();
-    Some(Account { id: id?, app: app.clone(), plan, api_users })
+    Some(Account { id: id?, app: app.clone(), plan, api_users, may_grant })
 }
 
 /// Zoom's names of plans, as far as they decide rate limits.
@@ -204,7 +206,7 @@ pub(super) fn plan(text: &str) -> Option<Plan> {
 
 /// What one app or rule alone cannot know.
 pub(super) fn check_together(reading: &Reading<'_>, apps: &Placed<App>, rules: &[Rule]) {
-    let grants = rules.iter().find(|rule| !rule.ensure.assistants.is_empty());
+    let grants = rules.iter().find(|rule| rule.ensure.assistants.contains(&Grantee::ApiUser));
     let mut taken: Vec<(&AccountId, &AppName)> = Vec::new();
     for (app, place) in apps {
         for account in &app.accounts {

@@ -3,14 +3,16 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use toml::de::DeTable;
+use serde_json::{Map, Value};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use super::apps::{check_variables, named};
 use super::problem::{Invalid, NOT_TOML, Place, Problem};
-use super::section::{Section, tables_of, unknown};
+use super::section::{Section, shown, tables_of, unknown};
 use super::source::{Found, Reading, read_small};
 use crate::ids::{Email, RuleName};
-use crate::rules::{Condition, Ensure, Grantee, MeetingSettings, Mode, Rule, SubjectKind, Topic};
+use crate::rules::{Condition, Documented, Ensure, Grantee, Leaves, Licence, Mode, Report, Rule, SubjectKind, Topic};
 
 /// Far more than anybody keeps apart.
 const FILES_MAX: usize = 1000;
@@ -125,11 +127,13 @@ fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
     let except = section.list("except", "emails, as in [\"jill@example.com\"]", |text| Email::parse(text).ok());
     let max_changes_per_hour = section.number("max_changes_per_hour", 500, 1..=1_000_000, "changes");
     let max_changes_percent = section.number("max_changes_percent", 20, 1..=100, "percent");
-    let ensure = section.inner("ensure").map(ensure);
+    let topic = subject.map(SubjectKind::topic);
+    let ensure = section.inner("ensure").map(|inner| ensure(inner, topic));
     if ensure.is_none() {
         let forms = "{ assistants = [\"api-user\"] } or { settings = { waiting_room = true } }";
         section.missing("ensure", &format!("add ensure = {forms}"));
     }
+    let allow_downgrade = section.flag("allow_downgrade").unwrap_or_default();
     section.finish();
     Some(Rule {
         name: name?,
@@ -137,6 +141,7 @@ fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
         when,
         description,
         ensure: ensure?,
+        allow_downgrade,
         mode,
         except,
         max_changes_per_hour,
@@ -194,11 +199,6 @@ fn condition(section: &mut Section<'_, '_>, topic: Option<Topic>) -> Option<Cond
     match Condition::compile(text, topic?) {
         Ok(condition) => {
             section.note("when", Some(super::section::quoted(text)), Some(&found));
-            for (name, instead) in [("groups", "user.group_ids"), ("settings", "a field of user or meeting")] {
-                if condition.speaks_of(name) {
-                    tell(0..text.len(), 1, &format!("{name} is not read yet"), &format!("expected {instead}"));
-                }
-            }
             Some(condition)
         }
         Err(error) => {
@@ -222,17 +222,86 @@ fn place_in(reading: &Reading<'_>, found: &Found<'_>, text: &str, part: &Range<u
     }
 }
 
-fn ensure(mut section: Section<'_, '_>) -> Ensure {
-    let only = "\"api-user\": only the account's configured API users are ever granted";
-    let assistants = section.list("assistants", only, |text| (text == "api-user").then_some(Grantee::ApiUser));
-    let settings = section.inner("settings").map(|mut inner| {
-        let settings = MeetingSettings {
-            waiting_room: inner.flag("waiting_room"),
-            join_before_host: inner.flag("join_before_host"),
-        };
-        inner.finish();
-        settings
+fn ensure(mut section: Section<'_, '_>, topic: Option<Topic>) -> Ensure {
+    let who = "\"api-user\", or the email of somebody whom may_grant of [[app.account]] names";
+    let assistants = section.list("assistants", who, |text| Grantee::try_from(text.to_owned()).ok());
+    let groups = section.list("groups", "names or ids of groups", |text| (!text.is_empty()).then(|| text.to_owned()));
+    let licence = section.parsed("type", "\"licensed\" or \"basic\"", |text| match text {
+        "licensed" => Some(Licence::Licensed),
+        "basic" => Some(Licence::Basic),
+        _ => None,
     });
+    let documented = topic.map_or(Documented::ANYTHING, Documented::settings_of);
+    let settings = settings(&mut section, "settings", documented);
+    let feature = settings_below(&mut section, "feature", topic);
+    let report = section.parsed("report", "\"movable\"", |text| (text == "movable").then_some(Report::Movable));
     section.finish();
-    Ensure { assistants, settings }
+    Ensure { assistants, groups, licence, settings, feature, report }
+}
+
+/// Feature flags: settings of a user below that branch.
+fn settings_below(section: &mut Section<'_, '_>, branch: &'static str, topic: Option<Topic>) -> Leaves {
+    let documented = topic.filter(|topic| *topic == Topic::User).map_or(Documented::ANYTHING, Documented::settings_of);
+    settings(section, branch, documented.branch(branch))
+}
+
+/// A part of a tree of settings. Variables do not speak of it.
+fn settings(section: &mut Section<'_, '_>, key: &'static str, documented: Documented) -> Leaves {
+    section.knows(key);
+    let Some(found) = section.in_file(key) else { return Leaves::default() };
+    let title = format!("{}.{key}", section.title);
+    let Some(table) = found.get_ref().as_table() else {
+        section.wrong(key, &Found::File(found), "a table, as in { waiting_room = true }");
+        return Leaves::default();
+    };
+    let leaves = Leaves::of(&tree(section.reading, &title, table, documented));
+    section.note(key, Some(leaves.to_string()), Some(&Found::File(found)));
+    leaves
+}
+
+fn tree(reading: &Reading<'_>, title: &str, table: &DeTable<'_>, documented: Documented) -> Map<String, Value> {
+    let mut tree = Map::new();
+    for (key, value) in table {
+        let name = key.get_ref().as_ref();
+        let below = match documented.below(name) {
+            Ok(below) => below,
+            Err(help) => {
+                reading.problem(Place::File(key.span()), format!("{title} has no key {name}"), help);
+                continue;
+            }
+        };
+        if let DeValue::Table(table) = value.get_ref()
+            && below.is_branch()
+        {
+            let title = format!("{title}.{name}");
+            tree.insert(name.to_owned(), self::tree(reading, &title, table, below).into());
+            continue;
+        }
+        if let Some(leaf) = json(value.get_ref()).filter(|leaf| below.takes(name, leaf)) {
+            tree.insert(name.to_owned(), leaf);
+        } else {
+            let what = format!("{title} {name} is {}", shown(value.get_ref()));
+            reading.problem(Place::File(value.span()), what, format!("expected {below}"));
+        }
+    }
+    tree
+}
+
+/// A value as Zoom would be sent it; none for what JSON does not have.
+fn json(value: &DeValue<'_>) -> Option<Value> {
+    Some(match value {
+        DeValue::String(text) => text.as_ref().into(),
+        DeValue::Integer(digits) => i64::from_str_radix(digits.as_str(), digits.radix()).ok()?.into(),
+        DeValue::Float(number) => number.as_str().parse::<f64>().ok()?.into(),
+        DeValue::Boolean(value) => (*value).into(),
+        DeValue::Array(items) => items.iter().map(|item| json(item.get_ref())).collect::<Option<Vec<_>>>()?.into(),
+        DeValue::Table(table) => {
+            let field = |(key, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| -> Option<(String, Value)> {
+                let key: &std::borrow::Cow<'_, str> = key.get_ref();
+                Some((key.to_string(), json(value.get_ref())?))
+            };
+            table.iter().map(field).collect::<Option<Map<_, _>>>()?.into()
+        }
+        DeValue::Datetime(_) => return None,
+    })
 }

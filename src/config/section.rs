@@ -313,7 +313,7 @@ fn as_table<'t>(reading: &Reading<'t>, value: &'t Spanned<DeValue<'t>>, title: &
 }
 
 /// A value in a message: what it is, and where it is short, its text.
-fn shown(value: &DeValue<'_>) -> String {
+pub(super) fn shown(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) if text.chars().count() <= 60 => format!("{text:?}"),
         DeValue::String(_) => "a long text".to_owned(),

@@ -32,6 +32,8 @@ pub enum Effect {
     WouldChange { what: String },
     /// The rule does not apply to this subject, and why (excepted, the API user itself, gone).
     NotApplicable { why: String },
+    /// The rule changes nothing: this is what it says of the subject.
+    Reported { what: String },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,6 +134,25 @@ pub enum ParkCause {
     ConditionUnanswered {
         why: String,
     },
+    /// The rule names a group that the account does not have, or a name that two groups have.
+    GroupUnknown {
+        name: String,
+        is_twice: bool,
+    },
+    /// The account has no licence left to give.
+    NoSeats {
+        code: i64,
+        message: String,
+    },
+    /// Somebody would lose something by it.
+    TakesAway {
+        what: String,
+    },
+    /// Another rule has just changed it to something else.
+    RulesDisagree {
+        about: String,
+        other: String,
+    },
 }
 
 impl ParkCause {
@@ -152,6 +173,10 @@ impl ParkCause {
             Self::RuleGone => "rule-gone",
             Self::ByPerson => "by-person",
             Self::ConditionUnanswered { .. } => "condition-unanswered",
+            Self::GroupUnknown { .. } => "group-unknown",
+            Self::NoSeats { .. } => "no-seats",
+            Self::TakesAway { .. } => "takes-away",
+            Self::RulesDisagree { .. } => "rules-disagree",
         }
     }
 
@@ -180,6 +205,10 @@ impl ParkCause {
             Self::ConditionUnanswered { .. } => {
                 "let the rule's when say what holds where Zoom states nothing, as with has(user.dept) && …, then retry"
             }
+            Self::GroupUnknown { .. } => "make the group in Zoom's admin pages or mend the rule's groups, then retry",
+            Self::NoSeats { .. } => "free or buy a licence, then retry",
+            Self::TakesAway { .. } => "if it is meant, make this change in Zoom's admin pages, then retry",
+            Self::RulesDisagree { .. } => "let only one of the two rules decide it, then retry",
         }
     }
 }
@@ -203,6 +232,11 @@ impl fmt::Display for ParkCause {
             Self::RuleGone => f.write_str("its rule is no longer configured"),
             Self::ByPerson => f.write_str("set aside by a person"),
             Self::ConditionUnanswered { why } => write!(f, "the rule's condition has no answer: {why}"),
+            Self::GroupUnknown { name, is_twice: false } => write!(f, "the account has no group {name:?}"),
+            Self::GroupUnknown { name, is_twice: true } => write!(f, "more than one group is named {name:?}"),
+            Self::NoSeats { code, message } => write!(f, "no licence is left to give: code {code}, {message}"),
+            Self::TakesAway { what } => write!(f, "somebody would lose something by it: {what}"),
+            Self::RulesDisagree { about, other } => write!(f, "rule {other} has just set {about} to something else"),
         }
     }
 }

@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::MeetingSettings;
-
 /// Leaves by path. What is no object is a leaf, lists too. One that is not named is left alone.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(from = "Map<String, Value>")]
 pub struct Leaves(BTreeMap<Vec<String>, Value>);
 
 impl Leaves {
@@ -27,6 +27,7 @@ impl Leaves {
             let path = [above, std::slice::from_ref(name)].concat();
             match value {
                 Value::Object(branch) => self.collect(&path, branch),
+                Value::Array(hosts) if is_hosts(&path) => _ = self.0.insert(path, joined(hosts)),
                 leaf => _ = self.0.insert(path, leaf.clone()),
             }
         }
@@ -46,6 +47,45 @@ impl Leaves {
         let differs = |path: &[String], wanted: &Value| at(actual, path).is_none_or(|is| !is_same(path, wanted, is));
         let differing = self.0.iter().filter(|(path, wanted)| differs(path, wanted));
         Self(differing.map(|(path, wanted)| (path.clone(), wanted.clone())).collect())
+    }
+
+    /// The leaf of that path in a tree, as Zoom states it.
+    pub fn in_tree<'a>(tree: &'a Map<String, Value>, path: &[String]) -> Option<&'a Value> {
+        at(tree, path)
+    }
+
+    /// Whether that leaf is a text of alternative hosts of which somebody would be taken off.
+    pub fn drops_hosts(path: &[String], is: &Value, wanted: &Value) -> bool {
+        match (is, wanted) {
+            (Value::String(is), Value::String(wanted)) => {
+                is_hosts(path) && !addresses(is).is_subset(&addresses(wanted))
+            }
+            _ => false,
+        }
+    }
+
+    /// One leaf alone.
+    pub fn one(path: &[String], leaf: &Value) -> Self {
+        Self(BTreeMap::from([(path.to_vec(), leaf.clone())]))
+    }
+
+    /// These and those; where both name one, those count.
+    #[must_use]
+    pub fn with(mut self, those: Self) -> Self {
+        self.0.extend(those.0);
+        self
+    }
+
+    /// The same leaves, below a branch of that name.
+    #[must_use]
+    pub fn below(&self, branch: &str) -> Self {
+        let below = |path: &Vec<String>| [&[branch.to_owned()], path.as_slice()].concat();
+        Self(self.0.iter().map(|(path, leaf)| (below(path), leaf.clone())).collect())
+    }
+
+    /// A leaf that both name.
+    pub fn named_twice(&self, other: &Self) -> Option<String> {
+        self.0.keys().find(|path| other.0.contains_key(*path)).map(|path| path.join("."))
     }
 
     /// The tree that has these leaves and no others, as a PATCH sends it.
@@ -82,33 +122,44 @@ fn at<'a>(tree: &'a Map<String, Value>, path: &[String]) -> Option<&'a Value> {
 }
 
 /// Alternative hosts are one text of addresses between `;` (documented) or `,` (seen), and who is named counts, not in which
-/// order or case. Everything else is the same when it is equal.
+/// order or case. A flag may come as text. Everything else is the same when it is equal.
 fn is_same(path: &[String], wanted: &Value, is: &Value) -> bool {
-    let is_hosts = path.last().is_some_and(|name| name == "alternative_hosts");
     match (wanted, is) {
-        (Value::String(wanted), Value::String(is)) if is_hosts => addresses(wanted) == addresses(is),
+        (Value::String(wanted), Value::String(is)) if is_hosts(path) => addresses(wanted) == addresses(is),
+        (Value::Bool(wanted), Value::String(is)) => is.trim().parse() == Ok(*wanted),
         _ => wanted == is,
     }
+}
+
+fn is_hosts(path: &[String]) -> bool {
+    path.last().is_some_and(|name| name == "alternative_hosts")
 }
 
 fn addresses(text: &str) -> BTreeSet<String> {
     text.split([';', ',']).map(|one| one.trim().to_lowercase()).filter(|one| !one.is_empty()).collect()
 }
 
-impl From<MeetingSettings> for Leaves {
-    fn from(settings: MeetingSettings) -> Self {
-        let named = [("waiting_room", settings.waiting_room), ("join_before_host", settings.join_before_host)];
-        let leaf = |(name, value): (&str, Option<bool>)| Some((vec![name.to_owned()], Value::Bool(value?)));
-        Self(named.into_iter().filter_map(leaf).collect())
+/// A list of alternative hosts as Zoom writes it.
+fn joined(hosts: &[Value]) -> Value {
+    hosts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(";").into()
+}
+
+impl From<Map<String, Value>> for Leaves {
+    fn from(tree: Map<String, Value>) -> Self {
+        Self::of(&tree)
     }
 }
 
-/// As in `in_meeting.waiting_room = true, recording.auto_recording = "cloud"`.
+/// As in `in_meeting.waiting_room on, recording.auto_recording "cloud"`.
 impl fmt::Display for Leaves {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut between = "";
         for (path, value) in &self.0 {
-            write!(f, "{between}{} = {value}", path.join("."))?;
+            write!(f, "{between}{} ", path.join("."))?;
+            match value {
+                Value::Bool(on) => f.write_str(if *on { "on" } else { "off" })?,
+                value => write!(f, "{value}")?,
+            }
             between = ", ";
         }
         Ok(())
@@ -133,10 +184,7 @@ mod tests {
         let tree =
             json!({ "in_meeting": { "chat": true, "deep": { "er": [1, 2] } }, "recording": { "auto": "cloud" } });
         let leaves = leaves(&tree);
-        assert_eq!(
-            leaves.to_string(),
-            r#"in_meeting.chat = true, in_meeting.deep.er = [1,2], recording.auto = "cloud""#
-        );
+        assert_eq!(leaves.to_string(), r#"in_meeting.chat on, in_meeting.deep.er [1,2], recording.auto "cloud""#);
         assert_eq!(Value::Object(leaves.tree()), tree);
         assert!(self::leaves(&json!({ "empty": {} })).is_empty());
     }
@@ -160,6 +208,11 @@ mod tests {
         for other in ["", "a@x.example", "a@x.example;b@x.example;c@x.example"] {
             assert!(!wanted.differing_from(&map(&json!({ "alternative_hosts": other }))).is_empty(), "{other}");
         }
+        assert_eq!(
+            leaves(&json!({ "alternative_hosts": ["a@x.example", "B@x.example"] })),
+            wanted,
+            "a list is the same"
+        );
         let topic = leaves(&json!({ "topic": "a;b" }));
         assert!(!topic.differing_from(&map(&json!({ "topic": "b;a" }))).is_empty(), "other texts are texts");
     }

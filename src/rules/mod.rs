@@ -5,16 +5,16 @@
 //! cancels nothing which a newer one asked for, the store sees to.
 
 mod condition;
+mod ensure;
 mod leaves;
 mod nearest;
 
-use std::fmt;
-
+pub use ensure::{Ensure, Grantee, Licence, Report, RuleError};
 pub use leaves::Leaves;
 
 use serde::{Deserialize, Serialize};
 
-pub use condition::{Condition, ConditionError, EvaluationError, Leaf, Seen, Topic};
+pub use condition::{Condition, ConditionError, Documented, EvaluationError, Leaf, Seen, Topic};
 pub(crate) use nearest::nearest;
 
 use crate::event::{Event, MeetingChange, What};
@@ -36,6 +36,9 @@ pub struct Rule {
     #[serde(default)]
     pub description: Option<String>,
     pub ensure: Ensure,
+    /// Whether it may take a licence away.
+    #[serde(default)]
+    pub allow_downgrade: bool,
     #[serde(default)]
     pub mode: Mode,
     /// Users that the rule leaves alone; for a meeting rule, hosts.
@@ -81,97 +84,6 @@ pub enum Mode {
     #[default]
     Observe,
     Enforce,
-}
-
-/// Desired state. Which fields make sense depends on the rule's `for`; [`Rule::check`] says so.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-pub struct Ensure {
-    /// For users: who must be their assistant. Only `api-user`: the account's configured API users.
-    #[serde(default)]
-    pub assistants: Vec<Grantee>,
-    /// For meetings: the settings to hold.
-    #[serde(default)]
-    pub settings: Option<MeetingSettings>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Grantee {
-    ApiUser,
-}
-
-/// The meeting settings that a rule may name; one that is not named is left alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-pub struct MeetingSettings {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub waiting_room: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub join_before_host: Option<bool>,
-}
-
-impl MeetingSettings {
-    /// Those of these settings that are named and not as `actual` has them.
-    #[must_use]
-    pub fn differing_from(self, actual: Self) -> Self {
-        let differing = |wanted: Option<bool>, is: Option<bool>| wanted.filter(|_| wanted != is);
-        Self {
-            waiting_room: differing(self.waiting_room, actual.waiting_room),
-            join_before_host: differing(self.join_before_host, actual.join_before_host),
-        }
-    }
-}
-
-/// As in `waiting_room on, join_before_host off`.
-impl fmt::Display for MeetingSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = [("waiting_room", self.waiting_room), ("join_before_host", self.join_before_host)];
-        let mut between = "";
-        for (name, value) in named {
-            if let Some(value) = value {
-                write!(f, "{between}{name} {}", if value { "on" } else { "off" })?;
-                between = ", ";
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Why a rule makes no sense.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RuleError {
-    #[error("rule {0}: for = \"user\" needs ensure = {{ assistants = [\"api-user\"] }}")]
-    NothingForUsers(RuleName),
-    #[error("rule {0}: for = \"meeting\" needs ensure = {{ settings = {{ waiting_room = true }} }} or another setting")]
-    NothingForMeetings(RuleName),
-    #[error("rule {0}: {1} does not belong to for = \"{2}\"")]
-    WrongSubject(RuleName, &'static str, &'static str),
-    #[error("rule {0}: max_changes_percent is {1}, expected 1 to 100")]
-    Percent(RuleName, u8),
-    #[error("rule {0}: max_changes_per_hour is 0, expected 1 or more (to change nothing, use mode = \"observe\")")]
-    PerHour(RuleName),
-}
-
-impl Rule {
-    /// Whether what the rule wants fits what it is for.
-    pub fn check(&self) -> Result<(), RuleError> {
-        let (assistants, settings) = (!self.ensure.assistants.is_empty(), self.ensure.settings.is_some());
-        let named = self.ensure.settings.is_some_and(|s| s != MeetingSettings::default());
-        match self.subject {
-            SubjectKind::User if settings => Err(RuleError::WrongSubject(self.name.clone(), "ensure.settings", "user")),
-            SubjectKind::User if !assistants => Err(RuleError::NothingForUsers(self.name.clone())),
-            SubjectKind::Meeting if assistants => {
-                Err(RuleError::WrongSubject(self.name.clone(), "ensure.assistants", "meeting"))
-            }
-            SubjectKind::Meeting if !named => Err(RuleError::NothingForMeetings(self.name.clone())),
-            _ if !(1..=100).contains(&self.max_changes_percent) => {
-                Err(RuleError::Percent(self.name.clone(), self.max_changes_percent))
-            }
-            _ if self.max_changes_per_hour == 0 => Err(RuleError::PerHour(self.name.clone())),
-            _ => Ok(()),
-        }
-    }
 }
 
 /// What an event asks for. The store turns it into jobs made, merged, woken or cancelled, in one write.

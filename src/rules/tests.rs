@@ -44,8 +44,21 @@ fn a_rule_that_makes_no_sense_is_refused_in_words() {
         (GOOD.replace("[\"api-user\"]", "[]"), "needs ensure = { assistants = [\"api-user\"] }"),
         (GOOD.replace("\"user\"", "\"meeting\""), "ensure.assistants does not belong to for = \"meeting\""),
         (
-            GOOD.replace("assistants = [\"api-user\"]", "settings = { waiting_room = true }"),
-            "ensure.settings does not belong to for = \"user\"",
+            GOOD.replace("assistants = [\"api-user\"]", "report = \"movable\""),
+            "ensure.report does not belong to for = \"user\"",
+        ),
+        (GOOD.replace("assistants = [\"api-user\"]", "type = \"basic\""), "needs allow_downgrade = true"),
+        (
+            GOOD.replace(
+                "assistants = [\"api-user\"]",
+                "settings = { feature = { webinar = true } }, feature = { webinar = false }",
+            ),
+            "both name feature.webinar",
+        ),
+        (
+            "name = \"a\"\nfor = \"meeting\"\nensure = { report = \"movable\", settings = { waiting_room = true } }"
+                .to_owned(),
+            "ensure.report changes nothing and stands alone",
         ),
         ("name = \"a\"\nfor = \"meeting\"\nensure = { settings = {} }".to_owned(), "needs ensure = { settings"),
         ("name = \"a\"\nfor = \"meeting\"\nensure = {}".to_owned(), "needs ensure = { settings"),
@@ -67,7 +80,6 @@ fn an_unknown_key_or_word_is_refused() {
         GOOD.replace("\"user\"", "\"group\""),
         format!("{GOOD}mode = \"force\""),
         format!("{GOOD}except = [\"no address\"]"),
-        "name = \"a\"\nfor = \"meeting\"\nensure = { settings = { waiting_rooom = true } }".to_owned(),
     ] {
         assert!(toml::from_str::<Rule>(&text).is_err(), "{text} was taken");
     }
@@ -113,15 +125,4 @@ fn every_rule_about_the_subject_is_asked_for_in_the_order_of_the_configuration()
         })
         .collect();
     assert_eq!(names, ["assist", "assist-too"]);
-}
-
-#[test]
-fn settings_differ_only_where_they_are_named() {
-    let named = |waiting_room, join_before_host| MeetingSettings { waiting_room, join_before_host };
-    let wanted = named(Some(true), None);
-    assert_eq!(wanted.differing_from(named(Some(true), Some(true))), named(None, None));
-    assert_eq!(wanted.differing_from(named(Some(false), Some(true))), wanted);
-    assert_eq!(wanted.differing_from(named(None, None)), wanted, "what Zoom does not state is not known to be right");
-    assert_eq!(named(Some(true), Some(false)).to_string(), "waiting_room on, join_before_host off");
-    assert_eq!(named(None, Some(true)).to_string(), "join_before_host on");
 }

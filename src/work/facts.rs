@@ -7,16 +7,24 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::account::{Account, UserKey};
 use crate::clock::{Timestamp, lock};
 use crate::ids::{AccountId, Email, JobId, RuleName, UserId};
 use crate::job::{Effect, Job, Outcome, ParkCause, Subject};
-use crate::zoom::{Page, Status, User, Zoom, ZoomError};
+use crate::zoom::{Group, Page, Status, User, Zoom, ZoomError};
+
+use super::around::{ApiUser, Around, which};
 
 /// Pages that are read where Zoom does not state a total: 300 users each.
 const COUNT_PAGES_MAX: u32 = 400;
 const COUNT_PAGE_SIZE: u32 = 300;
+/// An account has 5,000 groups at most \[D].
+const GROUP_PAGES_MAX: u32 = 20;
+/// Beyond so many changes that are remembered, those that are not of the last hour are forgotten.
+const CHANGED_MAX: usize = 200_000;
+const CHANGED_KEPT_WHEN_MANY: Duration = Duration::from_secs(3600);
 /// How long it is taken for known that scopes are missing: as long as a token lasts, since the next may have them.
 const SCOPES_TRUSTED: Duration = Duration::from_secs(3600);
 /// How long a listing's word about a user is trusted: a write that it misled is refused, and the user read then.
@@ -39,53 +47,6 @@ impl Default for FactsSettings {
     }
 }
 
-/// An API user, as Zoom knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApiUser {
-    /// As it is configured: what is granted.
-    pub key: UserKey,
-    pub id: Option<UserId>,
-    pub email: Option<Email>,
-    /// Why it cannot be an assistant, if it cannot.
-    pub unusable: Option<String>,
-}
-
-impl ApiUser {
-    fn found(key: &UserKey, user: User) -> Self {
-        let unusable = match user.status {
-            Status::Inactive => Some("it is deactivated"),
-            Status::Pending => Some("its invitation was not accepted"),
-            Status::Unknown => Some("Zoom does not say that it is active"),
-            Status::Active if !user.is_licensed() => Some("it has no licence"),
-            Status::Active => None,
-        };
-        Self { key: key.clone(), id: user.id, email: user.email, unusable: unusable.map(str::to_owned) }
-    }
-
-    fn missing(key: &UserKey) -> Self {
-        let (id, email) = match key {
-            UserKey::Id(id) => (Some(id.clone()), None),
-            UserKey::Email(email) => (None, Some(email.clone())),
-        };
-        Self { key: key.clone(), id, email, unusable: Some("Zoom does not know it".to_owned()) }
-    }
-
-    /// Whether this is the user with that id or email.
-    pub fn is(&self, id: Option<&UserId>, email: Option<&Email>) -> bool {
-        is_key(&self.key, id, email)
-            || (self.id.is_some() && self.id.as_ref() == id)
-            || (self.email.is_some() && self.email.as_ref() == email)
-    }
-}
-
-/// Whether a user with that id or email is the one that the key names.
-pub(super) fn is_key(key: &UserKey, id: Option<&UserId>, email: Option<&Email>) -> bool {
-    match key {
-        UserKey::Id(key) => id == Some(key),
-        UserKey::Email(key) => email == Some(key),
-    }
-}
-
 #[derive(Debug, Default)]
 pub struct Facts {
     settings: FactsSettings,
@@ -100,6 +61,8 @@ struct Known {
     generation: u64,
     api_users: HashMap<UserKey, (Timestamp, ApiUser)>,
     ids: HashMap<UserId, UserKey>,
+    groups: Option<(Timestamp, Arc<Vec<Group>>)>,
+    changed: HashMap<(String, String), Written>,
     reported: HashSet<UserKey>,
     active_users: Option<(Timestamp, u64)>,
     put_off: HashMap<RuleName, PutOff>,
@@ -108,6 +71,14 @@ struct Known {
     listed: HashMap<JobId, (Timestamp, User)>,
     /// Users that a sweep took for different, and a job then changed nothing about, by rule.
     answered: HashMap<(RuleName, String), Timestamp>,
+}
+
+/// What a rule last changed something to.
+#[derive(Debug)]
+struct Written {
+    at: Timestamp,
+    rule: RuleName,
+    to: Value,
 }
 
 /// Jobs of a rule that is at its limit for this hour.
@@ -150,11 +121,71 @@ impl Facts {
     /// The API user that has this id or email, as far as it is known without asking Zoom: the id of one that is configured
     /// by email is learned when it is first read.
     pub fn is_api_user(&self, account: &Account, id: Option<&UserId>, email: Option<&Email>) -> Option<UserKey> {
-        let configured = account.api_users.iter().find(|key| is_key(key, id, email));
-        configured.cloned().or_else(|| {
-            let learned = self.with(&account.id, |known| known.ids.get(id?).cloned());
-            learned.filter(|key| account.api_users.contains(key))
+        self.with(&account.id, |known| which(account, &known.ids, id, email))
+    }
+
+    /// What is known around the account's subjects, for [`super::judge`].
+    pub fn around<'a>(&self, account: &'a Account, now: Timestamp) -> Around<'a> {
+        let trusted = Duration::from_secs(self.settings.api_user_secs.into());
+        self.with(&account.id, |known| {
+            let fresh = known.api_users.values().filter(|(at, _)| now < at.plus(trusted));
+            Around {
+                account,
+                now,
+                known: fresh.map(|(_, user)| (user.key.clone(), user.clone())).collect(),
+                ids: known.ids.clone(),
+                groups: known.groups.as_ref().filter(|(at, _)| now < at.plus(trusted)).map(|(_, all)| Arc::clone(all)),
+            }
         })
+    }
+
+    /// All groups of the account, read where they are not known freshly enough.
+    pub async fn groups(
+        &self,
+        account: &AccountId,
+        zoom: &dyn Zoom,
+        now: Timestamp,
+    ) -> Result<Arc<Vec<Group>>, ZoomError> {
+        let trusted = Duration::from_secs(self.settings.api_user_secs.into());
+        let look = |known: &mut Known| known.groups.clone().filter(|(at, _)| now < at.plus(trusted));
+        let asking = self.with(account, |known| Arc::clone(&known.asking));
+        let _asking = asking.lock().await;
+        if let Some((_, groups)) = self.with(account, look) {
+            return Ok(groups);
+        }
+        let (mut all, mut token) = (Vec::new(), None);
+        for _ in 0..GROUP_PAGES_MAX {
+            let page = zoom.groups(Page { size: COUNT_PAGE_SIZE, token }).await?;
+            all.extend(page.rows);
+            token = page.next;
+            if token.is_none() {
+                break;
+            }
+        }
+        let all = Arc::new(all);
+        self.with(account, |known| known.groups = Some((now, Arc::clone(&all))));
+        Ok(all)
+    }
+
+    /// Another rule that changed the same thing of the job's subject to something else, not long ago.
+    pub fn undone(&self, job: &Job, about: &str, wanted: &Value, now: Timestamp) -> Option<RuleName> {
+        let key = (job.subject.key(), about.to_owned());
+        self.with(&job.account, |known| {
+            let last = known.changed.get(&key).filter(|last| now.since(last.at) < ANSWER_TRUSTED)?;
+            (last.rule != job.rule && last.to != *wanted).then(|| last.rule.clone())
+        })
+    }
+
+    /// The job's rule is about to change this of its subject.
+    pub fn changes(&self, job: &Job, about: &str, wanted: &Value, now: Timestamp) {
+        let key = (job.subject.key(), about.to_owned());
+        let written = Written { at: now, rule: job.rule.clone(), to: wanted.clone() };
+        self.with(&job.account, |known| {
+            known.changed.insert(key, written);
+            if known.changed.len() > CHANGED_MAX {
+                known.changed.retain(|_, last| now.since(last.at) < CHANGED_KEPT_WHEN_MANY);
+            }
+        });
     }
 
     /// Ends the trust in what is known of an API user: an event says that it changed.
@@ -268,6 +299,7 @@ impl Facts {
             known.listed.clear();
             if anew {
                 known.answered.clear();
+                known.changed.clear();
             }
         });
     }

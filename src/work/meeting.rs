@@ -1,60 +1,77 @@
-//! A meeting has the settings that a rule names.
+//! Meetings, judged: settings, and whether they can be given another host. Pure.
 
-use crate::account::UserKey;
-use crate::ids::MeetingId;
-use crate::job::{Effect, WaitReason};
-use crate::rules::MeetingSettings;
-use crate::zoom::{Meeting, MeetingStatus, ZoomError};
+use serde_json::Value;
 
-use super::{End, Ended, Hand, Task};
+use super::around::Around;
+use super::judge::{Judged, Need, Picture, Verdict, condition, not_applicable, settings};
+use crate::ids::UserId;
+use crate::job::WaitReason;
+use crate::rules::{Mode, Report, Rule};
+use crate::zoom::{Edit, Meeting, MeetingStatus};
 
-pub(super) async fn ensure(task: &Task<'_>, id: MeetingId) -> Ended<Effect> {
-    let meeting = read(task, id).await?;
-    if !task.rule.except.is_empty() && excepted(task, &meeting).await? {
-        return Err(End::not_applicable("the host is excepted by the rule"));
+/// Zoom's type of a meeting that begins when it is made.
+const INSTANT: i64 = 1;
+
+pub(super) fn judge(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Judged<Verdict> {
+    let meeting = picture.meeting.as_ref().ok_or(Verdict::Needs(Need::Meeting))?;
+    if !rule.except.is_empty() && is_excepted(rule, picture, meeting)? {
+        return Err(not_applicable("the host is excepted by the rule"));
     }
-    task.condition("meeting", &meeting.whole)?;
-    let wanted = task.rule.ensure.settings.unwrap_or_default();
-    let differing = wanted.differing_from(meeting.settings);
-    if differing == MeetingSettings::default() {
-        return Ok(Effect::AlreadyRight);
+    condition(rule, around, "meeting", &meeting.whole)?;
+    match rule.ensure.report {
+        Some(Report::Movable) => return Ok(Verdict::Reports(movable(around, meeting)?)),
+        None => {}
     }
-    let what = format!("set {differing}");
-    let guard = match task.hand {
-        Hand::Observe => return Ok(Effect::WouldChange { what }),
-        Hand::Enforce(guard) => guard,
+    let edit = |to| Edit::SetMeeting { id: meeting.id, to };
+    let differences = settings(&rule.ensure.settings, &meeting.settings, edit);
+    if differences.is_empty() {
+        return Ok(Verdict::Right);
+    }
+    // A rule that observes can say at once what it would do.
+    if meeting.status == MeetingStatus::Started && rule.mode == Mode::Enforce {
+        return Err(Verdict::Waits(WaitReason::MeetingInProgress));
+    }
+    Ok(Verdict::Differs(differences))
+}
+
+fn is_excepted(rule: &Rule, picture: &Picture, meeting: &Meeting) -> Judged<bool> {
+    if let Some(email) = &meeting.host_email {
+        return Ok(rule.except.contains(email));
+    }
+    let unclear = |why: &str| Verdict::Unclear(why.to_owned());
+    if meeting.host_id.is_none() {
+        return Err(unclear("Zoom does not say who hosts the meeting"));
+    }
+    let host = picture.host.as_ref().ok_or(Verdict::Needs(Need::Host))?;
+    let why = "Zoom does not say the host's email, and the rule excepts some hosts";
+    let email = host.email.as_ref().ok_or_else(|| unclear(why))?;
+    Ok(rule.except.contains(email))
+}
+
+/// A meeting moves where the user in whose path it was made is an assistant of the new host. The meeting says who scheduled
+/// it for its host; where that is nobody, the host did.
+fn movable(around: &Around<'_>, meeting: &Meeting) -> Judged<String> {
+    if meeting.whole.get("type").and_then(Value::as_i64) == Some(INSTANT) {
+        return Ok("not movable: an instant meeting".to_owned());
+    }
+    let scheduler = meeting.whole.get("assistant_id").and_then(Value::as_str).and_then(|id| UserId::parse(id).ok());
+    let (made, maker) = match &scheduler {
+        Some(scheduler) => ("scheduled it", Some(scheduler)),
+        None => ("hosts it", meeting.host_id.as_ref()),
     };
-    if meeting.status == MeetingStatus::Started {
-        return Err(End::waits(WaitReason::MeetingInProgress));
-    }
-    let intent = task.intend(guard, what.clone()).await?;
-    task.zoom.set_meeting(&intent, id, differing).await.map_err(|error| task.failed(error))?;
-    let left = wanted.differing_from(read(task, id).await?.settings);
-    if left == MeetingSettings::default() {
-        Ok(Effect::Changed { what })
-    } else {
-        Err(task.not_effective(format!("still to be set: {left}")))
-    }
-}
-
-/// The meeting; one that Zoom does not know, also after some tries, is over or was deleted, and nobody needs to look.
-async fn read(task: &Task<'_>, id: MeetingId) -> Ended<Meeting> {
-    task.zoom.meeting(id).await.map_err(|error| match error {
-        ZoomError::NotFound(_) if task.job.attempts > super::UNKNOWN_ATTEMPTS => {
-            End::not_applicable("Zoom does not know the meeting: it is over or was deleted")
+    for key in &around.account.api_users {
+        let known = around.known.get(key).ok_or_else(|| Verdict::Needs(Need::ApiUser(key.clone())))?;
+        if !known.is(maker, None) {
+            continue;
         }
-        error => task.failed(error),
-    })
-}
-
-async fn excepted(task: &Task<'_>, meeting: &Meeting) -> Ended<bool> {
-    if meeting.host_email.is_some() {
-        return Ok(task.is_excepted(meeting.host_email.as_ref()));
+        return Ok(match &known.unusable {
+            Some(why) => format!("not movable: API user {key} {made}, and {why}"),
+            None if meeting.status == MeetingStatus::Started => {
+                format!("movable when it is over: API user {key} {made}")
+            }
+            None => format!("movable: API user {key} {made}"),
+        });
     }
-    let Some(host) = &meeting.host_id else { return Err(End::retry("Zoom does not say who hosts the meeting")) };
-    let host = task.user(&UserKey::Id(host.clone())).await?;
-    if host.email.is_none() {
-        return Err(End::retry("Zoom does not say the host's email, and the rule excepts some hosts"));
-    }
-    Ok(task.is_excepted(host.email.as_ref()))
+    let maker = if scheduler.is_some() { "somebody scheduled it" } else { "its host made it" };
+    Ok(format!("not movable: {maker} who is no API user"))
 }

@@ -6,21 +6,26 @@
 //!
 //! Deliberately does not know leases, claims and timers: those are the worker's.
 
-mod assistant;
+mod around;
+mod ensure;
 mod facts;
+mod judge;
 mod meeting;
+mod user;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use facts::{ApiUser, Facts, FactsSettings};
+pub use around::{ApiUser, Around};
+pub use facts::{Facts, FactsSettings};
+pub use judge::{Difference, Need, Picture, Verdict, edits, in_words, judge};
 
 use crate::account::{Account, UserKey};
 use crate::audit::{Detail, Kind};
 use crate::clock::{Clock, Timestamp};
-use crate::ids::{Email, UserId};
-use crate::job::{Change, Effect, Intent, Job, Outcome, ParkCause, Snooze, Subject};
+use crate::ids::UserId;
+use crate::job::{Change, Effect, Intent, Job, Outcome, ParkCause, Snooze};
 use crate::rules::{Mode, Rule, SubjectKind};
 use crate::store::{Allowance, Note, Store, StoreError};
 use crate::zoom::{User, Zoom, ZoomError};
@@ -69,12 +74,7 @@ pub async fn run(
         return Ok(outcome);
     }
     let task = Task { job, rule, account, zoom, hand, ctx };
-    let ended = match (&job.subject, rule.subject) {
-        (Subject::User { id, email }, SubjectKind::User) => assistant::ensure(&task, id.as_ref(), email.as_ref()).await,
-        (Subject::Meeting { id }, SubjectKind::Meeting) => meeting::ensure(&task, *id).await,
-        // The rule of that name is about something else now.
-        _ => Err(End::park(ParkCause::RuleGone)),
-    };
+    let ended = ensure::ensure(&task).await;
     if !matches!(&ended, Err(End::NextHour { .. })) {
         ctx.facts.not_put_off(job);
     }
@@ -192,7 +192,7 @@ impl Task<'_> {
             ZoomError::Full(_) => End::park(ParkCause::AssistantsFull),
             ZoomError::InProgress => End::waits(MeetingInProgress),
             ZoomError::Pending(_) => End::waits(UserPending),
-            ZoomError::NoSeats { code, message } => End::park(ParkCause::Refused { status: 400, code, message }),
+            ZoomError::NoSeats { code, message } => End::park(ParkCause::NoSeats { code, message }),
             ZoomError::Refused { status, code, message } => End::park(ParkCause::Refused { status, code, message }),
         }
     }
@@ -215,38 +215,13 @@ impl Task<'_> {
         }
     }
 
-    /// The user, as a sweep has just seen it, or read. A row of a list lacks fields, and a condition that takes a missing one
-    /// for null could hold for somebody whom it is to keep out: it is only asked of a user that was read.
-    async fn user_or_listed(&self, user: &UserKey) -> Ended<User> {
-        match self.ctx.facts.take_listed(self.job, self.ctx.clock.now()) {
-            Some(listed) if self.rule.when.is_none() => Ok(listed),
-            _ => self.user(user).await,
-        }
-    }
-
     async fn user(&self, user: &UserKey) -> Ended<User> {
         self.zoom.user(user).await.map_err(|error| self.failed(error))
     }
 
-    /// Ends the attempt unless the rule's condition holds for the subject as it was just read.
-    fn condition(&self, subject: &str, whole: &serde_json::Map<String, serde_json::Value>) -> Ended<()> {
-        let Some(condition) = &self.rule.when else { return Ok(()) };
-        let now = self.ctx.clock.now().to_string();
-        let facts = serde_json::json!({ subject: whole, "account": self.account.id.as_str(), "now": now });
-        match condition.holds(&facts) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(End::not_applicable("the rule's condition does not hold")),
-            Err(error) => Err(End::park(ParkCause::ConditionUnanswered { why: error.to_string() })),
-        }
-    }
-
-    fn is_excepted(&self, email: Option<&Email>) -> bool {
-        email.is_some_and(|email| self.rule.except.contains(email))
-    }
-
     /// Puts the intent on disk, or ends the attempt where the rule's limits do not allow it now.
-    async fn intend(&self, guard: &dyn Guard, what: String) -> Ended<Intent> {
-        let max_per_day = self.changes_per_day_max().await?;
+    async fn intend(&self, guard: &dyn Guard, what: String, takes_away: bool) -> Ended<Intent> {
+        let max_per_day = self.changes_per_day_max(takes_away).await?;
         let change = Change { what, max_per_hour: self.rule.max_changes_per_hour, max_per_day };
         match guard.intend(change).await? {
             Allowance::Granted(intent) => Ok(intent),
@@ -256,9 +231,10 @@ impl Task<'_> {
     }
 
     /// The rule's share of the account in changes; none where the account is small, and none for meetings: a number of
-    /// users says nothing about how many of those there are. Nor for what a sweep asked for: see [`Store::intend`].
-    async fn changes_per_day_max(&self) -> Ended<Option<u32>> {
-        if self.rule.subject != SubjectKind::User || self.job.is_of_sweep() {
+    /// users says nothing about how many of those there are. Nor for what a sweep asked for: see [`Store::intend`]; but
+    /// what takes something away counts, whoever asked.
+    async fn changes_per_day_max(&self, takes_away: bool) -> Ended<Option<u32>> {
+        if self.rule.subject != SubjectKind::User || (self.job.is_of_sweep() && !takes_away) {
             return Ok(None);
         }
         let now = self.ctx.clock.now();

@@ -94,6 +94,7 @@ pub(super) const fn code(outcome: &Outcome) -> &'static str {
         Outcome::Done(Effect::AlreadyRight) => "already-right",
         Outcome::Done(Effect::WouldChange { .. }) => "would-change",
         Outcome::Done(Effect::NotApplicable { .. }) => "not-applicable",
+        Outcome::Done(Effect::Reported { .. }) => "reported",
         Outcome::Snooze(Snooze::Until { .. } | Snooze::NextBudget { .. }) => "snoozed",
         Outcome::Snooze(Snooze::ForEvent(_)) => "waiting",
         Outcome::Retry { .. } => "retried",

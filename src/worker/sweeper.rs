@@ -281,6 +281,7 @@ impl Sweeper {
             let asked = run.rule.as_ref().is_none_or(|only| *only == rule.name);
             if asked
                 && rule.subject == SubjectKind::User
+                && !rule.ensure.assistants.is_empty()
                 && (rule.mode == Mode::Observe || !self.parts.store.is_stopped(&account.id, &rule.name).await?)
             {
                 wanted.push(rule);

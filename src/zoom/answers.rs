@@ -8,7 +8,6 @@ use super::port::{
     Status, User, UserPage, ZoomError,
 };
 use crate::ids::{Email, GroupId, MeetingId, UserId};
-use crate::rules::MeetingSettings;
 
 /// One object of an answer.
 struct Row(Object);
@@ -32,14 +31,6 @@ impl Row {
 
     fn count(&self, key: &str) -> Option<u64> {
         self.number(key).and_then(|number| u64::try_from(number).ok())
-    }
-
-    fn flag(&self, key: &str) -> Option<bool> {
-        match self.0.get(key)? {
-            Value::Bool(flag) => Some(*flag),
-            Value::String(text) => text.trim().parse().ok(),
-            _ => None,
-        }
     }
 
     fn user_id(&self, key: &str) -> Option<UserId> {
@@ -168,8 +159,8 @@ pub(super) fn meeting(asked: MeetingId, body: &[u8]) -> Result<Meeting, ZoomErro
         return Err(ZoomError::Unreadable("the meeting is not the one that was asked for".to_owned()));
     }
     let held = match answer.0.remove("settings") {
-        Some(Value::Object(settings)) => Row(settings),
-        Some(Value::Null) | None => Row(Object::new()),
+        Some(Value::Object(settings)) => settings,
+        Some(Value::Null) | None => Object::new(),
         Some(_) => return Err(strange("a meeting", " at settings")),
     };
     Ok(Meeting {
@@ -181,11 +172,7 @@ pub(super) fn meeting(asked: MeetingId, body: &[u8]) -> Result<Meeting, ZoomErro
             "started" => MeetingStatus::Started,
             _ => MeetingStatus::Unknown,
         },
-        settings: MeetingSettings {
-            waiting_room: held.flag("waiting_room"),
-            join_before_host: held.flag("join_before_host"),
-        },
-        all_settings: held.0,
+        settings: held,
         whole,
     })
 }
@@ -309,7 +296,7 @@ mod tests {
         let body = br#"{"id":"123","host_id":"h","status":"started","settings":{"waiting_room":true,"x":1}}"#;
         let read = meeting(asked, body).unwrap();
         assert_eq!(read.status, MeetingStatus::Started);
-        assert_eq!(read.settings, MeetingSettings { waiting_room: Some(true), join_before_host: None });
-        assert_eq!(meeting(asked, br#"{"id":123}"#).unwrap().settings, MeetingSettings::default());
+        assert_eq!(Value::Object(read.settings), serde_json::json!({ "waiting_room": true, "x": 1 }));
+        assert!(meeting(asked, br#"{"id":123}"#).unwrap().settings.is_empty());
     }
 }

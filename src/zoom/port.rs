@@ -7,7 +7,7 @@ use crate::audit::Call;
 use crate::clock::Timestamp;
 use crate::ids::{Email, GroupId, MarketplaceId, MeetingId, UserId};
 use crate::job::Intent;
-use crate::rules::{Leaves, MeetingSettings};
+use crate::rules::Leaves;
 
 /// A JSON object as Zoom states it.
 pub type Object = serde_json::Map<String, serde_json::Value>;
@@ -97,10 +97,8 @@ pub struct Meeting {
     pub host_id: Option<UserId>,
     pub host_email: Option<Email>,
     pub status: MeetingStatus,
-    /// The settings that rules know, as Zoom states them; none where Zoom does not say.
-    pub settings: MeetingSettings,
-    /// All of them (`alternative_hosts`, `auto_recording` and so on), to compare [`Leaves`] with.
-    pub all_settings: Object,
+    /// Its settings (`waiting_room`, `alternative_hosts` and so on), to compare [`Leaves`] with.
+    pub settings: Object,
     /// The whole object, for the conditions of rules. It names people and holds a password: it belongs in no log.
     pub whole: Object,
 }
@@ -302,7 +300,7 @@ pub trait Zoom: fmt::Debug + Send + Sync {
         self.change(intent, Edit::AddAssistant { of: of.clone(), who: who.clone() }).await
     }
 
-    async fn set_meeting(&self, intent: &Intent, id: MeetingId, to: MeetingSettings) -> Result<(), ZoomError> {
-        self.change(intent, Edit::SetMeeting { id, to: to.into() }).await
+    async fn set_meeting(&self, intent: &Intent, id: MeetingId, to: Leaves) -> Result<(), ZoomError> {
+        self.change(intent, Edit::SetMeeting { id, to }).await
     }
 }

@@ -20,7 +20,7 @@ use crate::chance::SeededChance;
 use crate::clock::{Clock, ManualClock, Timestamp, lock};
 use crate::ids::{AccountId, AppName, MeetingId};
 use crate::job::Intent;
-use crate::rules::MeetingSettings;
+use crate::rules::Leaves;
 use crate::store::QuotaUse;
 
 /// 2026-11-20T12:00:00Z
@@ -78,9 +78,13 @@ fn settings(base: &str) -> Settings {
     Settings { api_url: format!("{base}/v2"), oauth_url: format!("{base}/oauth"), ..Settings::default() }
 }
 
+fn waiting_room() -> Leaves {
+    serde_json::from_value(serde_json::json!({ "waiting_room": true })).unwrap()
+}
+
 fn account(plan: Plan) -> Account {
     let (id, app) = (AccountId::parse("acc+&1").unwrap(), AppName::parse("main").unwrap());
-    Account { id, app, plan, api_users: Vec::new() }
+    Account { id, app, plan, api_users: Vec::new(), may_grant: Vec::new() }
 }
 
 fn credentials() -> Credentials {
@@ -191,7 +195,7 @@ async fn requests_are_as_zoom_wants_them() {
     handle.user(&jill()).await.unwrap();
     handle.add_assistant(&intent(), &"u1".parse().unwrap(), &"u2".parse().unwrap()).await.unwrap();
     handle.add_assistant(&intent(), &"u/1".parse().unwrap(), &jill()).await.unwrap();
-    let wanted = MeetingSettings { waiting_room: Some(true), join_before_host: None };
+    let wanted = waiting_room();
     handle.set_meeting(&intent(), MeetingId::from_number(123), wanted).await.unwrap();
 
     let seen = lock(&bench.seen).clone();
@@ -509,14 +513,7 @@ async fn a_limit_of_one_user_holds_back_nobody_else() {
     })
     .await;
     let handle = bench.zoom.handle();
-    let error = handle
-        .set_meeting(
-            &intent(),
-            MeetingId::from_number(1),
-            MeetingSettings { waiting_room: Some(true), join_before_host: None },
-        )
-        .await
-        .unwrap_err();
+    let error = handle.set_meeting(&intent(), MeetingId::from_number(1), waiting_room()).await.unwrap_err();
     assert!(matches!(error, ZoomError::Limited { until, .. } if until == NOON.next_utc_midnight()), "{error}");
     assert!(handle.user(&jill()).await.is_ok());
 }
@@ -583,7 +580,7 @@ async fn looking_only_reads_and_never_writes() {
     assert!(zoom.user(&jill()).await.is_ok());
     let error = zoom.add_assistant(&intent(), &jill(), &"u2".parse().unwrap()).await.unwrap_err();
     assert!(error.is_read_only(), "{error}");
-    let error = zoom.set_meeting(&intent(), MeetingId::from_number(1), MeetingSettings::default()).await.unwrap_err();
+    let error = zoom.set_meeting(&intent(), MeetingId::from_number(1), Leaves::default()).await.unwrap_err();
     assert!(error.is_read_only(), "{error}");
     assert_eq!((bench.api().len(), zoom.calls().len()), (1, 1));
 }

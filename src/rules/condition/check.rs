@@ -128,6 +128,9 @@ impl Checker<'_> {
                     "expected {}: that is what the rule is about",
                     self.names.fields.first().map_or("", |(name, _)| *name)
                 ),
+                "groups" | "settings" if self.names.fields.iter().any(|(known, _)| *known == "user") => {
+                    format!("expected user.{name}")
+                }
                 _ => expected(name, known.chain(locals)),
             };
             return Err(ConditionError::new(token, format!("nothing is named {name}"), help));

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 /// What a condition is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
@@ -126,15 +128,67 @@ impl Topic {
 
 use Field::{Bool, Dyn, Number, Numbers, Object, Objects, Text, Texts, Time};
 
-static ABOUT_USER: Shape = Shape {
-    title: "the condition",
-    fields: &[("user", Object(&USER)), ("groups", Texts), ("settings", Dyn), ("account", Text), ("now", Time)],
-};
+/// What Zoom documents at a place of a tree of settings.
+#[derive(Debug, Clone, Copy)]
+pub struct Documented(&'static Field);
 
-static ABOUT_MEETING: Shape = Shape {
-    title: "the condition",
-    fields: &[("meeting", Object(&MEETING)), ("groups", Texts), ("settings", Dyn), ("account", Text), ("now", Time)],
-};
+impl Documented {
+    /// Where nothing is known, so that anything may be.
+    pub const ANYTHING: Self = Self(&Dyn);
+
+    /// The settings of what a rule is about.
+    pub fn settings_of(topic: Topic) -> Self {
+        let subject = topic.names().fields.first().map(|(_, field)| field);
+        Self(subject.unwrap_or(&Dyn)).branch("settings")
+    }
+
+    /// What is below that name; anything where nothing is known.
+    #[must_use]
+    pub fn branch(self, name: &str) -> Self {
+        self.below(name).unwrap_or(Self::ANYTHING)
+    }
+
+    /// What is below that name, or what somebody probably meant by it.
+    pub fn below(self, name: &str) -> Result<Self, String> {
+        match self.0 {
+            Object(shape) => {
+                let names = shape.fields.iter().map(|(known, _)| *known);
+                shape.field(name).map(Self).ok_or_else(|| super::check::expected(name, names))
+            }
+            _ => Ok(Self::ANYTHING),
+        }
+    }
+
+    /// Whether there may be names below it.
+    pub const fn is_branch(self) -> bool {
+        matches!(self.0, Dyn | Object(_))
+    }
+
+    /// Whether a leaf of that name and value can be there. Alternative hosts may be a list: Zoom has them in one text.
+    pub fn takes(self, name: &str, value: &Value) -> bool {
+        match (self.0, value) {
+            (Dyn, _) | (Bool, Value::Bool(_)) | (Number, Value::Number(_)) | (Text | Time, Value::String(_)) => true,
+            (Texts, Value::Array(items)) => items.iter().all(Value::is_string),
+            (Text, Value::Array(items)) => name == "alternative_hosts" && items.iter().all(Value::is_string),
+            (Numbers, Value::Array(items)) => items.iter().all(Value::is_number),
+            (Objects(_), Value::Array(items)) => items.iter().all(Value::is_object),
+            _ => false,
+        }
+    }
+}
+
+/// As a message says it.
+impl fmt::Display for Documented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.ty().fmt(f)
+    }
+}
+
+static ABOUT_USER: Shape =
+    Shape { title: "the condition", fields: &[("user", Object(&USER)), ("account", Text), ("now", Time)] };
+
+static ABOUT_MEETING: Shape =
+    Shape { title: "the condition", fields: &[("meeting", Object(&MEETING)), ("account", Text), ("now", Time)] };
 
 static ABOUT_EVENT: Shape =
     Shape { title: "the condition", fields: &[("event", Object(&EVENT)), ("account", Text), ("now", Time)] };
@@ -359,6 +413,8 @@ static USER: Shape = Shape {
         ("employee_unique_id", Text),
         ("first_name", Text),
         ("group_ids", Texts),
+        // Not of Zoom's user: the names of the groups.
+        ("groups", Texts),
         ("host_key", Text),
         ("id", Text),
         ("im_group_ids", Texts),
@@ -383,6 +439,8 @@ static USER: Shape = Shape {
         ("pronouns_option", Number),
         ("role_id", Text),
         ("role_name", Text),
+        // Not of Zoom's user: what a call of its own says.
+        ("settings", Dyn),
         ("status", Text),
         ("timezone", Text),
         ("type", Number),

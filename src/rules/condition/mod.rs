@@ -15,12 +15,13 @@ mod fields;
 mod parse;
 mod tree;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde_json::Value;
 
 pub use explain::{Leaf, Seen};
-pub use fields::Topic;
+pub use fields::{Documented, Topic};
 
 /// A condition that was read and checked.
 #[derive(Debug, Clone)]
@@ -106,9 +107,16 @@ impl Condition {
         &self.text
     }
 
-    /// Whether it speaks of the facts under this name.
-    pub fn speaks_of(&self, name: &str) -> bool {
-        self.root.speaks_of(name)
+    /// The fields of what it is about that it looks at; none where it looks at all of it.
+    pub fn fields(&self) -> Option<BTreeSet<&str>> {
+        let (subject, _) = self.topic.names().fields.first()?;
+        let mut fields = BTreeSet::new();
+        self.root.fields_of(subject, &mut fields).then_some(fields)
+    }
+
+    /// Whether it looks at this field of what it is about.
+    pub fn looks_at(&self, field: &str) -> bool {
+        self.fields().is_none_or(|fields| fields.contains(field))
     }
 }
 

@@ -1,5 +1,6 @@
 //! A condition after it was checked: what is evaluated.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use jiff::{SignedDuration, Timestamp};
@@ -117,8 +118,16 @@ impl Node {
         }
     }
 
-    pub(super) fn speaks_of(&self, name: &str) -> bool {
-        matches!(self.kind, Kind::Fact(fact, _) if fact == name)
-            || self.children().into_iter().any(|child| child.speaks_of(name))
+    /// Takes in the fields of the fact of this name that are looked at; false where all of it is.
+    pub(super) fn fields_of<'a>(&'a self, name: &str, into: &mut BTreeSet<&'a str>) -> bool {
+        let is_fact = |node: &Self| matches!(node.kind, Kind::Fact(fact, _) if fact == name);
+        match &self.kind {
+            Kind::Fact(..) => !is_fact(self),
+            Kind::Field(of, field, _) | Kind::Has(of, field) if is_fact(of) => {
+                into.insert(field);
+                true
+            }
+            _ => self.children().into_iter().all(|child| child.fields_of(name, into)),
+        }
     }
 }

@@ -71,6 +71,7 @@ pub(super) fn effect_in_words(effect: &Effect) -> String {
         Effect::AlreadyRight => "already right".to_owned(),
         Effect::WouldChange { what } => format!("would change: {what}"),
         Effect::NotApplicable { why } => format!("not applicable: {why}"),
+        Effect::Reported { what } => what.clone(),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::audit::Call;
 use crate::clock::{Timestamp, lock};
 use crate::ids::{AccountId, Email, GroupId, MarketplaceId, MeetingId, UserId};
 use crate::job::Intent;
-use crate::rules::MeetingSettings;
+use crate::rules::Leaves;
 use crate::worker::ZoomFor;
 use crate::zoom::{
     Assistant, Edit, FailedDelivery, Group, Listed, Meeting, MeetingRow, MeetingStatus, Member, Object, Page,
@@ -80,15 +80,14 @@ impl FakeZoom {
         self.with(|state| state.assistants.entry(uid(of)).or_default().push(assistant));
     }
 
-    pub(super) fn put_meeting(&self, id: u64, host: &str, status: MeetingStatus, settings: MeetingSettings) {
+    pub(super) fn put_meeting(&self, id: u64, host: &str, status: MeetingStatus, settings: &Value) {
         let id = MeetingId::from_number(id);
         let meeting = Meeting {
             id,
             host_id: Some(uid(host)),
             host_email: None,
             status,
-            settings,
-            all_settings: Object::new(),
+            settings: settings.as_object().unwrap().clone(),
             whole: Object::new(),
         };
         self.with(|state| state.meetings.insert(id, meeting));
@@ -115,8 +114,8 @@ impl FakeZoom {
         self.with(|state| state.assistants.get(&uid(id)).map_or(Vec::new(), |all| all.iter().map(name).collect()))
     }
 
-    pub(super) fn settings(&self, id: u64) -> MeetingSettings {
-        self.with(|state| state.meetings[&MeetingId::from_number(id)].settings)
+    pub(super) fn settings(&self, id: u64) -> Value {
+        self.with(|state| state.meetings[&MeetingId::from_number(id)].settings.clone().into())
     }
 
     /// Calls whose line contains the text.
@@ -245,14 +244,13 @@ impl Handle {
         self.call("add_assistant", &format!("{of} {who}"), Some(()), act).await
     }
 
-    async fn set(&self, id: MeetingId, to: MeetingSettings) -> Result<(), ZoomError> {
-        let act = |state: &mut State| {
-            let settings = &mut state.meetings.get_mut(&id).unwrap().settings;
-            settings.waiting_room = to.waiting_room.or(settings.waiting_room);
-            settings.join_before_host = to.join_before_host.or(settings.join_before_host);
+    async fn set(&self, id: MeetingId, to: Leaves) -> Result<(), ZoomError> {
+        let said = to.to_string();
+        let act = move |state: &mut State| {
+            state.meetings.get_mut(&id).unwrap().settings.extend(to.tree());
             Ok(())
         };
-        self.call("set_meeting", &format!("{id} {to}"), Some(()), act).await
+        self.call("set_meeting", &format!("{id} {said}"), Some(()), act).await
     }
 }
 
@@ -334,10 +332,7 @@ impl Zoom for Handle {
     async fn change(&self, _: &Intent, edit: Edit) -> Result<(), ZoomError> {
         match edit {
             Edit::AddAssistant { of, who } => self.add(&of, &who).await,
-            Edit::SetMeeting { id, to } => {
-                let to: MeetingSettings = serde_json::from_value(to.tree().into()).unwrap();
-                self.set(id, to).await
-            }
+            Edit::SetMeeting { id, to } => self.set(id, to).await,
             _ => Err(elsewhere()),
         }
     }

@@ -59,7 +59,7 @@ fn app() -> AppName {
 
 fn account(id: &str, api_users: &[&str]) -> Account {
     let api_users = api_users.iter().map(|key| key.parse().unwrap()).collect();
-    Account { id: AccountId::parse(id).unwrap(), app: app(), plan: Plan::Business, api_users }
+    Account { id: AccountId::parse(id).unwrap(), app: app(), plan: Plan::Business, api_users, may_grant: Vec::new() }
 }
 
 /// A delivery that was signed and verified, since nothing else makes one.
@@ -188,7 +188,7 @@ impl Bench {
 }
 
 fn in_a_line(state: &JobState) -> String {
-    use crate::job::Effect::{AlreadyRight, Changed, NotApplicable, WouldChange};
+    use crate::job::Effect::{AlreadyRight, Changed, NotApplicable, Reported, WouldChange};
     match state {
         JobState::Due { .. } | JobState::Running { .. } => state.name().to_owned(),
         JobState::Waiting { reason, .. } => format!("waiting {}", reason.code()),
@@ -197,6 +197,7 @@ fn in_a_line(state: &JobState) -> String {
         JobState::Done { effect: AlreadyRight, .. } => "done already-right".to_owned(),
         JobState::Done { effect: WouldChange { what }, .. } => format!("done would-change: {what}"),
         JobState::Done { effect: NotApplicable { why }, .. } => format!("done not-applicable: {why}"),
+        JobState::Done { effect: Reported { what }, .. } => format!("done reported: {what}"),
         JobState::Cancelled { why, .. } => format!("cancelled {why}"),
     }
 }

@@ -2,19 +2,23 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::fake::{Trouble, email, uid};
 use super::{ASSISTANTS, Bench, START, WAITING_ROOM, account, in_a_line};
 use crate::clock::Clock;
 use crate::job::JobState;
-use crate::rules::MeetingSettings;
 use crate::store::{Move, Selector, Store};
 use crate::worker::Settings;
 use crate::zoom::{Assistant, MeetingStatus, Status, ZoomError};
 
-const OFF: MeetingSettings = MeetingSettings { waiting_room: Some(false), join_before_host: Some(true) };
-const ON: MeetingSettings = MeetingSettings { waiting_room: Some(true), join_before_host: Some(true) };
+fn off() -> Value {
+    json!({ "waiting_room": false, "join_before_host": true })
+}
+
+fn on() -> Value {
+    json!({ "waiting_room": true, "join_before_host": true })
+}
 
 fn bench() -> Bench {
     let bench = Bench::new(&[ASSISTANTS]);
@@ -132,7 +136,7 @@ async fn an_api_user_that_is_known_by_another_name_is_not_granted_to_itself() {
 async fn a_rule_that_observes_says_what_it_would_do_and_does_nothing() {
     let bench = Bench::new(&[&ASSISTANTS.replace("enforce", "observe"), &WAITING_ROOM.replace("enforce", "observe")]);
     bench.zoom.put_user("jill", Status::Active, 2);
-    bench.zoom.put_meeting(1, "jill", MeetingStatus::Waiting, OFF);
+    bench.zoom.put_meeting(1, "jill", MeetingStatus::Waiting, &off());
     let job = bench.create("jill").await;
     assert_eq!(in_a_line(&job.state), "done would-change: add assistant api@example.com");
     bench.meeting_event("meeting.created", 1).await;
@@ -425,11 +429,11 @@ async fn a_user_who_is_gone_ends_the_work_that_waits() {
 #[tokio::test]
 async fn a_meeting_gets_only_the_settings_that_are_named_and_differ() {
     let bench = Bench::new(&[WAITING_ROOM]);
-    bench.zoom.put_meeting(1, "jill", MeetingStatus::Waiting, OFF);
+    bench.zoom.put_meeting(1, "jill", MeetingStatus::Waiting, &off());
     bench.meeting_event("meeting.created", 1).await;
     bench.drain().await;
     assert_eq!(bench.state().await, "done changed: set waiting_room on");
-    assert_eq!(bench.zoom.settings(1), ON);
+    assert_eq!(bench.zoom.settings(1), on());
     assert_eq!(bench.zoom.count("set_meeting 1 waiting_room on"), 1);
     // Our own write comes back as an event.
     bench.meeting_event("meeting.updated", 1).await;
@@ -442,12 +446,12 @@ async fn a_running_meeting_waits_for_its_end_whether_it_shows_or_zoom_says_so() 
     for shows in [true, false] {
         let bench = Bench::new(&[WAITING_ROOM]);
         let status = if shows { MeetingStatus::Started } else { MeetingStatus::Waiting };
-        bench.zoom.put_meeting(1, "jill", status, OFF);
+        bench.zoom.put_meeting(1, "jill", status, &off());
         bench.zoom.trouble("set_meeting", u32::from(!shows), Trouble::Fail(ZoomError::InProgress));
         bench.meeting_event("meeting.created", 1).await;
         bench.drain().await;
         assert_eq!(bench.state().await, "waiting meeting-in-progress");
-        bench.zoom.put_meeting(1, "jill", MeetingStatus::Waiting, OFF);
+        bench.zoom.put_meeting(1, "jill", MeetingStatus::Waiting, &off());
         bench.meeting_event("meeting.ended", 1).await;
         bench.drain().await;
         assert_eq!(bench.state().await, "done changed: set waiting_room on");
@@ -473,20 +477,20 @@ async fn an_excepted_host_is_found_though_the_meeting_names_no_email() {
     let bench = Bench::new(&[&format!("{WAITING_ROOM}\nexcept = [\"HOST@example.com\"]")]);
     bench.zoom.put_user("host", Status::Active, 2);
     bench.zoom.put_user("jill", Status::Active, 2);
-    bench.zoom.put_meeting(1, "host", MeetingStatus::Waiting, OFF);
-    bench.zoom.put_meeting(2, "jill", MeetingStatus::Waiting, OFF);
+    bench.zoom.put_meeting(1, "host", MeetingStatus::Waiting, &off());
+    bench.zoom.put_meeting(2, "jill", MeetingStatus::Waiting, &off());
     bench.meeting_event("meeting.created", 1).await;
     bench.drain().await;
     assert_eq!(bench.state().await, "done not-applicable: the host is excepted by the rule");
     bench.meeting_event("meeting.created", 2).await;
     bench.drain().await;
-    assert_eq!((bench.zoom.settings(1), bench.zoom.settings(2)), (OFF, ON));
+    assert_eq!((bench.zoom.settings(1), bench.zoom.settings(2)), (off(), on()));
 }
 
 #[tokio::test]
 async fn a_setting_that_does_not_take_is_parked() {
     let bench = Bench::new(&[WAITING_ROOM]);
-    bench.zoom.put_meeting(1, "jill", MeetingStatus::Waiting, OFF);
+    bench.zoom.put_meeting(1, "jill", MeetingStatus::Waiting, &off());
     bench.zoom.trouble("set_meeting", u32::MAX, Trouble::Ignore);
     bench.meeting_event("meeting.created", 1).await;
     bench.exhaust().await;

@@ -33,7 +33,13 @@ impl Simulated {
             client_secret: format!("client-secret-{account}").into(),
         };
         let id = AccountId::parse(account).unwrap();
-        let held = Account { id, app: AppName::parse("main").unwrap(), plan: Plan::Business, api_users: Vec::new() };
+        let held = Account {
+            id,
+            app: AppName::parse("main").unwrap(),
+            plan: Plan::Business,
+            api_users: Vec::new(),
+            may_grant: Vec::new(),
+        };
         let zoom = clients(settings, &clock).account(&held, credentials);
         Self { clock, world, zoom, sim }
     }
@@ -226,10 +232,10 @@ async fn upcoming_meetings_are_listed_and_their_settings_held() {
     let id = MeetingId::from_number(soon);
     let wanted =
         leaves(&json!({ "alternative_hosts": "lee@x.example", "auto_recording": "cloud", "waiting_room": false }));
-    let to = wanted.differing_from(&handle.meeting(id).await.unwrap().all_settings);
+    let to = wanted.differing_from(&handle.meeting(id).await.unwrap().settings);
     assert_eq!(to.iter().count(), 2, "{to}");
     bench.change(Edit::SetMeeting { id, to }).await.unwrap();
-    assert!(wanted.differing_from(&handle.meeting(id).await.unwrap().all_settings).is_empty());
+    assert!(wanted.differing_from(&handle.meeting(id).await.unwrap().settings).is_empty());
     bench.world.start_meeting(ACCOUNT, soon).unwrap();
     let running = bench.change(Edit::SetMeeting { id, to: wanted }).await;
     assert_eq!(running, Err(ZoomError::InProgress));

@@ -19,7 +19,7 @@ use adjutant::audit::tree::Frontier;
 use adjutant::chance::SeededChance;
 use adjutant::clock::{Clock, ManualClock, Timestamp};
 use adjutant::event::signature::Secret;
-use adjutant::ids::{AccountId, AppName};
+use adjutant::ids::{AccountId, AppName, Email};
 use adjutant::job::{Effect, Job, JobState};
 use adjutant::rules::{Condition, Rule};
 use adjutant::sim::{Call, NewAccount, Sim, Subscription, World};
@@ -34,6 +34,8 @@ use tokio::task::JoinHandle;
 
 pub(crate) const ACCOUNT: &str = "acme";
 pub(crate) const API_USER: &str = "api@acme.example";
+/// Somebody whom a rule may name as an assistant.
+pub(crate) const DEPUTY: &str = "deputy@acme.example";
 const SECRET: &str = "a-webhook-secret-of-tests";
 /// Ten minutes into some hour.
 const START: Timestamp = Timestamp::from_secs(1_800_000_600);
@@ -121,6 +123,7 @@ impl TestApp {
             app: AppName::parse("main").unwrap(),
             plan: Plan::Business,
             api_users: vec![API_USER.parse().unwrap()],
+            may_grant: vec![Email::parse(DEPUTY).unwrap()],
         };
         let store = disk.store();
         let zooms = HashMap::from([(account.id.clone(), client(&sim, &account, &clock, limit_wait_max_ms))]);
@@ -291,6 +294,7 @@ impl TestApp {
                 Effect::AlreadyRight => "already right".to_owned(),
                 Effect::WouldChange { what } => format!("would {what}"),
                 Effect::NotApplicable { why } => why,
+                Effect::Reported { what } => what,
             },
             JobState::Cancelled { why, .. } => format!("cancelled {why}"),
             state => state.name().to_owned(),

@@ -230,6 +230,7 @@ fn told(outcome: &Outcome) -> (&'static str, String) {
         Outcome::Done(Effect::AlreadyRight) => ("already-right", String::new()),
         Outcome::Done(Effect::WouldChange { what }) => ("would-change", what.clone()),
         Outcome::Done(Effect::NotApplicable { why }) => ("not-applicable", why.clone()),
+        Outcome::Done(Effect::Reported { what }) => ("reported", what.clone()),
         Outcome::Snooze(Snooze::Until { at, why } | Snooze::NextBudget { at, why }) => {
             ("snoozed", format!("until {at}: {why}"))
         }

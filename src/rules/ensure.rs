@@ -1,0 +1,173 @@
+//! What can be ensured: the state that a rule wants, and whether it makes sense.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Leaves, Rule, SubjectKind};
+use crate::ids::{Email, RuleName};
+
+/// Desired state. Which fields make sense depends on the rule's `for`; [`Rule::check`] says so.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Ensure {
+    /// For users: who must be their assistant.
+    #[serde(default)]
+    pub assistants: Vec<Grantee>,
+    /// For users: groups to be in, by name or id. None is ever made.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// For users: the licence to have.
+    #[serde(default, rename = "type")]
+    pub licence: Option<Licence>,
+    /// Settings of the user or the meeting to hold; those that are not named are left alone.
+    #[serde(default)]
+    pub settings: Leaves,
+    /// For users: feature flags, which are settings of the branch `feature`.
+    #[serde(default)]
+    pub feature: Leaves,
+    /// For meetings: what to say of them. Such a rule changes nothing.
+    #[serde(default)]
+    pub report: Option<Report>,
+}
+
+impl Ensure {
+    /// All settings of a user that are named, feature flags among them.
+    pub fn user_settings(&self) -> Leaves {
+        self.settings.clone().with(self.feature.below("feature"))
+    }
+}
+
+/// Who is granted.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Grantee {
+    /// The account's configured API users.
+    ApiUser,
+    /// Somebody whom the account's `may_grant` names.
+    Named(Email),
+}
+
+impl TryFrom<String> for Grantee {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text == "api-user" {
+            return Ok(Self::ApiUser);
+        }
+        Email::parse(&text).map(Self::Named).map_err(|_| "expected \"api-user\" or an email")
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Licence {
+    Licensed,
+    Basic,
+}
+
+impl Licence {
+    /// Zoom's `type`.
+    pub const fn kind(self) -> i64 {
+        match self {
+            Self::Basic => 1,
+            Self::Licensed => 2,
+        }
+    }
+}
+
+impl fmt::Display for Licence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Licensed => "Licensed",
+            Self::Basic => "Basic",
+        })
+    }
+}
+
+/// What a rule can say of a meeting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Report {
+    /// Whether the meeting can be given another host.
+    Movable,
+}
+
+/// Why a rule makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RuleError {
+    #[error(
+        "rule {0}: for = \"user\" needs ensure = {{ assistants = [\"api-user\"] }}, or groups, type, settings or feature"
+    )]
+    NothingForUsers(RuleName),
+    #[error(
+        "rule {0}: for = \"meeting\" needs ensure = {{ settings = {{ waiting_room = true }} }} or another setting, or report"
+    )]
+    NothingForMeetings(RuleName),
+    #[error("rule {0}: {1} does not belong to for = \"{2}\"")]
+    WrongSubject(RuleName, &'static str, &'static str),
+    #[error("rule {0}: ensure.type = \"basic\" takes licences away, which needs allow_downgrade = true")]
+    Downgrade(RuleName),
+    #[error("rule {0}: ensure.report changes nothing and stands alone")]
+    ReportAlone(RuleName),
+    #[error("rule {0}: ensure.settings.feature and ensure.feature both name {1}")]
+    FeatureTwice(RuleName, String),
+    #[error("rule {0}: max_changes_percent is {1}, expected 1 to 100")]
+    Percent(RuleName, u8),
+    #[error("rule {0}: max_changes_per_hour is 0, expected 1 or more (to change nothing, use mode = \"observe\")")]
+    PerHour(RuleName),
+}
+
+impl Rule {
+    /// Whether what the rule wants fits what it is for.
+    pub fn check(&self) -> Result<(), RuleError> {
+        let (ensure, name) = (&self.ensure, || self.name.clone());
+        match self.subject {
+            SubjectKind::User => self.check_user()?,
+            SubjectKind::Meeting => self.check_meeting()?,
+        }
+        if let Some(leaf) = ensure.settings.named_twice(&ensure.feature.below("feature")) {
+            return Err(RuleError::FeatureTwice(name(), leaf));
+        }
+        if !(1..=100).contains(&self.max_changes_percent) {
+            return Err(RuleError::Percent(name(), self.max_changes_percent));
+        }
+        if self.max_changes_per_hour == 0 { Err(RuleError::PerHour(name())) } else { Ok(()) }
+    }
+
+    fn check_user(&self) -> Result<(), RuleError> {
+        let name = || self.name.clone();
+        if self.ensure.report.is_some() {
+            return Err(RuleError::WrongSubject(name(), "ensure.report", "user"));
+        }
+        if self.of_users().is_none() && self.ensure.settings.is_empty() {
+            return Err(RuleError::NothingForUsers(name()));
+        }
+        let takes = self.ensure.licence == Some(Licence::Basic) && !self.allow_downgrade;
+        if takes { Err(RuleError::Downgrade(name())) } else { Ok(()) }
+    }
+
+    fn check_meeting(&self) -> Result<(), RuleError> {
+        let name = || self.name.clone();
+        if let Some(key) = self.of_users() {
+            return Err(RuleError::WrongSubject(name(), key, "meeting"));
+        }
+        match (self.ensure.report, self.ensure.settings.is_empty()) {
+            (None, true) => Err(RuleError::NothingForMeetings(name())),
+            (Some(_), false) => Err(RuleError::ReportAlone(name())),
+            _ => Ok(()),
+        }
+    }
+
+    /// The first thing that it names which only users have.
+    fn of_users(&self) -> Option<&'static str> {
+        let ensure = &self.ensure;
+        let named = [
+            ("ensure.assistants", !ensure.assistants.is_empty()),
+            ("ensure.groups", !ensure.groups.is_empty()),
+            ("ensure.type", ensure.licence.is_some()),
+            ("ensure.feature", !ensure.feature.is_empty()),
+        ];
+        named.into_iter().find_map(|(key, is_named)| is_named.then_some(key))
+    }
+}

@@ -1,0 +1,254 @@
+//! A rule is made true for one subject: read what is needed, judge, intend, change, read back, judge again. One path for
+//! rules of all kinds.
+
+use super::around::Around;
+use super::judge::{Difference, Need, Picture, Verdict, edits, in_words, judge};
+use super::{End, Ended, Guard, Hand, Task, UNKNOWN_ATTEMPTS};
+use crate::account::UserKey;
+use crate::ids::MeetingId;
+use crate::job::{Effect, Intent, ParkCause, Subject};
+use crate::rules::{Rule, SubjectKind};
+use crate::zoom::{Edit, ZoomError};
+
+/// Rounds of changes in one attempt: one may make another possible, as a licence does an assistant.
+const ROUNDS_MAX: usize = 3;
+/// Reads between two changes. Each is needed once, so that more would be a defect.
+const READS_MAX: usize = 100;
+
+/// What the job's subject is at Zoom.
+#[derive(Debug, Clone)]
+enum Of {
+    User(UserKey),
+    Meeting(MeetingId),
+}
+
+pub(super) async fn ensure(task: &Task<'_>) -> Ended<Effect> {
+    let mut look = Look::begin(task)?;
+    let mut done: Vec<Difference> = Vec::new();
+    for _ in 0..ROUNDS_MAX {
+        let differences = match look.verdict().await? {
+            Verdict::Differs(differences) => differences,
+            // The change itself may have made the rule's condition false, so that it is not asked again.
+            Verdict::Right if !done.is_empty() => return Ok(Effect::Changed { what: in_words(&done) }),
+            verdict => return end(verdict),
+        };
+        let Hand::Enforce(guard) = task.hand else {
+            return Ok(Effect::WouldChange { what: in_words(&differences) });
+        };
+        let is_again = |one: &Difference| done.iter().any(|before| before.edit == one.edit);
+        if differences.iter().any(is_again) {
+            return Err(look.ineffective(&done).await?);
+        }
+        let (now, left): (Vec<_>, Vec<_>) = differences.into_iter().partition(|one| one.is_allowed(task.rule));
+        if now.is_empty() {
+            return Err(End::park(ParkCause::TakesAway { what: in_words(&left) }));
+        }
+        look.change(guard, &now).await?;
+        done.extend(now);
+    }
+    Err(task.not_effective(format!("it still differs after {ROUNDS_MAX} rounds: {}", in_words(&done))))
+}
+
+/// What a verdict comes to that asks for no change.
+fn end(verdict: Verdict) -> Ended<Effect> {
+    match verdict {
+        Verdict::Right => Ok(Effect::AlreadyRight),
+        Verdict::Reports(what) => Ok(Effect::Reported { what }),
+        Verdict::Waits(reason) => Err(End::waits(reason)),
+        Verdict::NotApplicable(why) => Err(End::not_applicable(why)),
+        Verdict::Unanswered(why) => Err(End::park(ParkCause::ConditionUnanswered { why })),
+        Verdict::Impossible(cause) => Err(End::park(cause)),
+        Verdict::Unclear(why) => Err(End::retry(why)),
+        Verdict::Needs(_) | Verdict::Differs(_) => Err(End::retry("too much would have to be read")),
+    }
+}
+
+/// What one attempt sees.
+struct Look<'a> {
+    task: &'a Task<'a>,
+    /// The rule; without its condition, once that held and something was changed.
+    rule: Rule,
+    around: Around<'a>,
+    picture: Picture,
+    of: Of,
+}
+
+impl<'a> Look<'a> {
+    fn begin(task: &'a Task<'a>) -> Ended<Self> {
+        let of = match (&task.job.subject, task.rule.subject) {
+            (Subject::User { id: Some(id), .. }, SubjectKind::User) => Of::User(UserKey::Id(id.clone())),
+            (Subject::User { id: None, email: Some(email) }, SubjectKind::User) => {
+                Of::User(UserKey::Email(email.clone()))
+            }
+            (Subject::User { id: None, email: None }, SubjectKind::User) => {
+                return Err(End::not_applicable("the event names no user"));
+            }
+            (Subject::Meeting { id }, SubjectKind::Meeting) => Of::Meeting(*id),
+            // The rule of that name is about something else now.
+            _ => return Err(End::park(ParkCause::RuleGone)),
+        };
+        let told = match &task.job.subject {
+            Subject::User { email, .. } => email.clone(),
+            Subject::Meeting { .. } => None,
+        };
+        let (facts, now) = (&task.ctx.facts, task.ctx.clock.now());
+        let user = facts.take_listed(task.job, now);
+        let picture = Picture { is_listed_row: user.is_some(), user, told, ..Picture::default() };
+        // Whoever is needed is asked for by name, so that somebody is told of one that cannot be granted.
+        let around = facts.around(task.account, now).with_nobody();
+        Ok(Self { task, rule: task.rule.clone(), around, picture, of })
+    }
+
+    /// Reads until there is a verdict.
+    async fn verdict(&mut self) -> Ended<Verdict> {
+        for _ in 0..READS_MAX {
+            match judge(&self.rule, &self.around, &self.picture) {
+                Verdict::Needs(need) => self.read(need).await?,
+                verdict => return Ok(verdict),
+            }
+        }
+        Ok(Verdict::Needs(Need::User))
+    }
+
+    async fn read(&mut self, need: Need) -> Ended<()> {
+        let (task, zoom) = (self.task, self.task.zoom);
+        let failed = |error| task.failed(error);
+        let facts = &task.ctx.facts;
+        match (need, self.of.clone()) {
+            (Need::User, Of::User(of)) => self.read_user(&of).await?,
+            (Need::Assistants, Of::User(of)) => {
+                self.picture.assistants = Some(zoom.assistants(&self.named(of)).await.map_err(failed)?);
+            }
+            (Need::Settings, Of::User(of)) => {
+                self.picture.settings = Some(zoom.user_settings(&self.named(of)).await.map_err(failed)?);
+            }
+            (Need::Meeting, Of::Meeting(id)) => self.read_meeting(id).await?,
+            (Need::Host, Of::Meeting(_)) => {
+                let host = self.picture.meeting.as_ref().and_then(|meeting| meeting.host_id.clone());
+                let host = host.ok_or_else(|| End::retry("Zoom does not say who hosts the meeting"))?;
+                self.picture.host = Some(task.user(&UserKey::Id(host)).await?);
+            }
+            (Need::Groups, _) => {
+                let now = task.ctx.clock.now();
+                self.around.groups = Some(facts.groups(&task.account.id, zoom, now).await.map_err(failed)?);
+            }
+            (Need::ApiUser(key), _) => self.around.learn(task.api_user(&key).await?),
+            (Need::User | Need::Assistants | Need::Settings, Of::Meeting(_))
+            | (Need::Meeting | Need::Host, Of::User(_)) => return Err(End::park(ParkCause::RuleGone)),
+        }
+        Ok(())
+    }
+
+    async fn read_user(&mut self, of: &UserKey) -> Ended<()> {
+        let task = self.task;
+        let user = task.user(of).await?;
+        let email = user.email.as_ref().or(self.picture.told.as_ref());
+        if let Some(key) = self.around.api_user(user.id.as_ref(), email) {
+            // An event about an API user brought us here, and it may be the one that makes it unusable.
+            task.ctx.facts.saw_api_user(&task.account.id, &key, user.clone(), task.ctx.clock.now());
+            task.api_user(&key).await?;
+        }
+        (self.picture.user, self.picture.is_listed_row) = (Some(user), false);
+        Ok(())
+    }
+
+    /// One that Zoom does not know, also after some tries, is over or was deleted, and nobody needs to look.
+    async fn read_meeting(&mut self, id: MeetingId) -> Ended<()> {
+        let task = self.task;
+        let read = task.zoom.meeting(id).await.map_err(|error| match error {
+            ZoomError::NotFound(_) if task.job.attempts > UNKNOWN_ATTEMPTS => {
+                End::not_applicable("Zoom does not know the meeting: it is over or was deleted")
+            }
+            error => task.failed(error),
+        });
+        self.picture.meeting = Some(read?);
+        Ok(())
+    }
+
+    /// The user as calls name them: by id where it is known.
+    fn named(&self, of: UserKey) -> UserKey {
+        let id = self.picture.user.as_ref().and_then(|user| user.id.clone());
+        id.map_or(of, UserKey::Id)
+    }
+
+    /// Makes the changes, and forgets what they were about, so that it is read back. One intent for all of them: to the
+    /// rule's limits, a subject is one change.
+    async fn change(&mut self, guard: &dyn Guard, differences: &[Difference]) -> Ended<()> {
+        let (task, facts) = (self.task, &self.task.ctx.facts);
+        let now = task.ctx.clock.now();
+        for one in differences.iter().filter(|one| is_exclusive(one)) {
+            if let Some(other) = facts.undone(task.job, &one.about, &one.wanted, now) {
+                let (about, other) = (one.about.clone(), other.to_string());
+                return Err(End::park(ParkCause::RulesDisagree { about, other }));
+            }
+        }
+        let takes_away = differences.iter().any(|one| one.takes_away);
+        let intent = task.intend(guard, in_words(differences), takes_away).await?;
+        for one in differences.iter().filter(|one| is_exclusive(one)) {
+            facts.changes(task.job, &one.about, &one.wanted, now);
+        }
+        for edit in edits(differences) {
+            self.apply(&intent, edit).await?;
+        }
+        for one in differences {
+            match &one.edit {
+                Edit::AddAssistant { .. } | Edit::RemoveAssistant { .. } => self.picture.assistants = None,
+                Edit::SetUserKind { .. } => self.picture.user = None,
+                Edit::AddToGroup { .. } | Edit::RemoveFromGroup { .. } => {
+                    (self.picture.user, self.picture.groups) = (None, None);
+                }
+                Edit::SetUserSettings { .. } => self.picture.settings = None,
+                Edit::SetMeeting { .. } => self.picture.meeting = None,
+            }
+        }
+        self.rule.when = None;
+        Ok(())
+    }
+
+    async fn apply(&mut self, intent: &Intent, edit: Edit) -> Ended<()> {
+        match self.task.zoom.change(intent, edit.clone()).await {
+            // What was granted meanwhile is read back like what we granted.
+            Ok(()) | Err(ZoomError::AlreadyGranted) => Ok(()),
+            Err(error) => match (error, edit) {
+                (error @ (ZoomError::Unlicensed(_) | ZoomError::NotFound(_)), Edit::AddAssistant { who, .. }) => {
+                    Err(self.blame(who, error).await?)
+                }
+                (error, _) => Err(self.task.failed(error)),
+            },
+        }
+    }
+
+    /// Zoom does not say which of the two users it means, so both are read.
+    async fn blame(&mut self, who: UserKey, error: ZoomError) -> Ended<End> {
+        self.read_again().await?;
+        self.task.ctx.facts.forget_api_user(&self.task.account.id, &who);
+        self.around = self.around.clone().with_nobody();
+        match self.verdict().await? {
+            Verdict::Differs(_) | Verdict::Right => {
+                Ok(End::retry(format!("{error}, though both users look as they should")))
+            }
+            verdict => end(verdict).map(|_| End::retry(error.to_string())),
+        }
+    }
+
+    async fn read_again(&mut self) -> Ended<()> {
+        match self.of.clone() {
+            Of::User(of) => self.read_user(&self.named(of)).await,
+            Of::Meeting(id) => self.read_meeting(id).await,
+        }
+    }
+
+    /// What was done does not show. Zoom answers success to writes on pending users and does nothing.
+    async fn ineffective(&mut self, done: &[Difference]) -> Ended<End> {
+        self.read_again().await?;
+        match self.verdict().await? {
+            Verdict::Differs(_) | Verdict::Right => Ok(self.task.not_effective(in_words(done))),
+            verdict => end(verdict).map(|_| self.task.not_effective(in_words(done))),
+        }
+    }
+}
+
+/// Whether two rules can want different things of it.
+fn is_exclusive(difference: &Difference) -> bool {
+    matches!(difference.edit, Edit::SetUserKind { .. } | Edit::SetUserSettings { .. } | Edit::SetMeeting { .. })
+}

@@ -1,0 +1,182 @@
+//! What a rule says of a subject, by what is known of it so far: the one place where rules of all kinds are judged, so that a
+//! job, a sweep, a plan and an explanation cannot disagree.
+//!
+//! Pure: whoever judges reads what is needed, wherever from, and judges again.
+
+use serde_json::{Value, json};
+
+use super::around::Around;
+use super::{meeting, user};
+use crate::account::UserKey;
+use crate::ids::{Email, GroupId};
+use crate::job::{ParkCause, WaitReason};
+use crate::rules::{Leaves, Rule, SubjectKind};
+use crate::zoom::{Assistant, Edit, Endpoint, Meeting, Object, User};
+
+/// What is known about a subject so far; what is none was not read.
+#[derive(Debug, Clone, Default)]
+pub struct Picture {
+    pub user: Option<User>,
+    /// The user is a row of a list, which may lack what reading the user would say.
+    pub is_listed_row: bool,
+    /// The email that an event told, for where Zoom does not state any.
+    pub told: Option<Email>,
+    pub assistants: Option<Vec<Assistant>>,
+    /// Groups that the user is in, where something else than the user says so: lists of members.
+    pub groups: Option<Vec<GroupId>>,
+    /// The user's settings.
+    pub settings: Option<Object>,
+    pub meeting: Option<Meeting>,
+    /// The host of the meeting.
+    pub host: Option<User>,
+}
+
+/// What has to be read before more can be said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Need {
+    User,
+    Assistants,
+    Settings,
+    /// All groups of the account: their names.
+    Groups,
+    Meeting,
+    Host,
+    /// Somebody who is to be granted.
+    ApiUser(UserKey),
+}
+
+impl Need {
+    /// The call that reads it, which knows its rate-limit category and its scopes.
+    pub const fn endpoint(&self) -> Endpoint {
+        match self {
+            Self::User | Self::Host | Self::ApiUser(_) => Endpoint::GetUser,
+            Self::Assistants => Endpoint::ListAssistants,
+            Self::Settings => Endpoint::GetUserSettings,
+            Self::Groups => Endpoint::ListGroups,
+            Self::Meeting => Endpoint::GetMeeting,
+        }
+    }
+}
+
+/// One thing that is not as the rule wants it, and the change that mends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// `assistants`, `groups`, `type`, `settings.in_meeting.waiting_room`.
+    pub about: String,
+    pub is: Value,
+    pub wanted: Value,
+    pub edit: Edit,
+    /// Somebody loses something by it.
+    pub takes_away: bool,
+}
+
+impl Difference {
+    /// Whether the rule may make it without a person.
+    pub fn is_allowed(&self, rule: &Rule) -> bool {
+        !self.takes_away || (self.about == "type" && rule.allow_downgrade)
+    }
+}
+
+/// What a rule says of a subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Right,
+    /// In the order in which they are to be mended. What cannot be mended at the same time shows when these are.
+    Differs(Vec<Difference>),
+    /// The rule changes nothing, and says this.
+    Reports(String),
+    Waits(WaitReason),
+    /// The rule is not about this subject, and why.
+    NotApplicable(String),
+    /// The rule's condition neither holds nor does not.
+    Unanswered(String),
+    /// Zoom does not say what has to be known; it may the next time.
+    Unclear(String),
+    /// It differs, and nobody but a person can mend it.
+    Impossible(ParkCause),
+    Needs(Need),
+}
+
+/// A verdict that ends the judging early.
+pub(super) type Judged<T> = Result<T, Verdict>;
+
+pub fn judge(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Verdict {
+    let judged = match rule.subject {
+        SubjectKind::User => user::judge(rule, around, picture),
+        SubjectKind::Meeting => meeting::judge(rule, around, picture),
+    };
+    judged.unwrap_or_else(|early| early)
+}
+
+/// Goes on where the rule's condition holds for these facts about its subject.
+pub(super) fn condition(rule: &Rule, around: &Around<'_>, subject: &str, whole: &Object) -> Judged<()> {
+    let Some(condition) = &rule.when else { return Ok(()) };
+    let facts = json!({ subject: whole, "account": around.account.id.as_str(), "now": around.now.to_string() });
+    match condition.holds(&facts) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Verdict::NotApplicable("the rule's condition does not hold".to_owned())),
+        Err(error) => Err(Verdict::Unanswered(error.to_string())),
+    }
+}
+
+pub(super) fn not_applicable(why: &str) -> Verdict {
+    Verdict::NotApplicable(why.to_owned())
+}
+
+/// What is wanted of settings and is not so, leaf by leaf.
+pub(super) fn settings(wanted: &Leaves, is: &Object, edit: impl Fn(Leaves) -> Edit) -> Vec<Difference> {
+    let differing = wanted.differing_from(is);
+    let difference = |(path, leaf): (&[String], &Value)| {
+        let now = Leaves::in_tree(is, path).cloned().unwrap_or(Value::Null);
+        Difference {
+            about: format!("settings.{}", path.join(".")),
+            takes_away: Leaves::drops_hosts(path, &now, leaf),
+            is: now,
+            wanted: leaf.clone(),
+            edit: edit(Leaves::one(path, leaf)),
+        }
+    };
+    differing.iter().map(difference).collect()
+}
+
+/// The changes that mend these differences: settings of one subject are one change.
+pub fn edits(differences: &[Difference]) -> Vec<Edit> {
+    let mut edits: Vec<Edit> = Vec::new();
+    for difference in differences {
+        match (edits.last_mut(), &difference.edit) {
+            (Some(Edit::SetUserSettings { to, .. }), Edit::SetUserSettings { to: more, .. })
+            | (Some(Edit::SetMeeting { to, .. }), Edit::SetMeeting { to: more, .. }) => {
+                *to = std::mem::take(to).with(more.clone());
+            }
+            (_, edit) => edits.push(edit.clone()),
+        }
+    }
+    edits
+}
+
+/// What would be done, as in `add assistant api@example.com; set in_meeting.waiting_room on`.
+pub fn in_words(differences: &[Difference]) -> String {
+    let named = |about: &str| {
+        let of = differences.iter().filter(|difference| difference.about == about);
+        of.map(|difference| difference.wanted.as_str().unwrap_or_default()).collect::<Vec<_>>().join(", ")
+    };
+    let (mut words, mut said) = (Vec::new(), Vec::new());
+    for edit in edits(differences) {
+        let (about, word) = match &edit {
+            Edit::AddAssistant { .. } => ("assistants", "add assistant"),
+            Edit::RemoveAssistant { .. } => ("assistants", "remove assistant"),
+            Edit::AddToGroup { .. } => ("groups", "add to group"),
+            Edit::RemoveFromGroup { .. } => ("groups", "remove from group"),
+            Edit::SetUserKind { .. } => ("type", "make"),
+            Edit::SetUserSettings { to, .. } | Edit::SetMeeting { to, .. } => {
+                words.push(format!("set {to}"));
+                continue;
+            }
+        };
+        if !said.contains(&word) {
+            words.push(format!("{word} {}", named(about)));
+            said.push(word);
+        }
+    }
+    words.join("; ")
+}
