@@ -186,7 +186,7 @@ impl Running {
             hosts: Hosts::new(config.admin.listen, &config.admin.hosts),
             apps: config.apps.iter().map(crate::config::App::for_admin).collect(),
             stats: Arc::new(counted),
-            engine: Arc::new(engine::Deciding(parts.clone())),
+            engine: Arc::new(engine::Deciding { parts: parts.clone(), share_percent: config.zoom.sweep_share_percent }),
             started_at: machine.clock.now(),
             actor: "admin token".to_owned(),
         });

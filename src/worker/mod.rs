@@ -7,6 +7,7 @@
 //! Deliberately does not know how a task is done ([`crate::work`]), nor what an event means ([`crate::rules`]).
 
 mod held;
+mod plan;
 mod planner;
 mod roster;
 mod runner;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use plan::plan;
 pub use planner::Planner;
 pub use roster::Roster;
 pub use runner::Runner;

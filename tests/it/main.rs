@@ -22,6 +22,7 @@ mod operate;
 mod process;
 mod receiver;
 mod rules;
+mod rules_cases;
 mod samples;
 mod support;
 mod tree;

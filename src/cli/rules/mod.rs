@@ -1,6 +1,11 @@
 //! `adjutant rules`
 
+mod case;
 mod explain;
+mod plan;
+mod pseudonyms;
+mod record;
+mod test;
 
 use std::path::PathBuf;
 
@@ -22,6 +27,10 @@ pub(super) enum Asked {
     /// Answers from what is stored, without asking Zoom: for each rule what it wants, what its condition saw, what was done
     /// or why not, and the entries of the audit log that prove it.
     Explain(Explain),
+    /// Say what the rules would change now, which calls that takes, and how long
+    ///
+    /// Reads the account at Zoom, within the share of its rate limits that sweeps may use, and changes nothing.
+    Plan(Plan),
     /// Run the cases of tests/rules, beside the configuration
     ///
     /// A case gives a user, a meeting or an event, and says what each rule should come to. Nothing is asked of Zoom.
@@ -52,6 +61,22 @@ pub(super) struct Explain {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Plan {
+    /// Only this account
+    #[arg(long)]
+    account: Option<String>,
+    /// Only this rule
+    #[arg(long)]
+    rule: Option<String>,
+    /// Also write the plan to a file, as JSON
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Test {
     /// Files of cases, or folders of such [default: tests/rules beside the configuration]
     #[arg(value_name = "PATH")]
@@ -76,7 +101,9 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
     match asked {
         Asked::Check(asked) => check(context, asked.json, out),
         Asked::Explain(asked) => explain::run(context, asked, out).await,
-        Asked::Test(_) | Asked::Record(_) => Ok(Exit::Good),
+        Asked::Plan(asked) => plan::run(context, asked, out).await,
+        Asked::Test(asked) => test::run(context, &asked, out),
+        Asked::Record(asked) => record::run(context, asked, out).await,
     }
 }
 

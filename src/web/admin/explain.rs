@@ -18,7 +18,7 @@ use crate::clock::Timestamp;
 use crate::event::{Event, What, wire};
 use crate::ids::{AccountId, DeliveryId, Email, JobId, MeetingId, RuleName, UserId};
 use crate::job::{Asker, Job, JobState, Subject};
-use crate::rules::{Mode, Rule, SubjectKind};
+use crate::rules::{Grantee, Mode, Report, Rule, SubjectKind};
 use crate::store::{DeliveryStatus, JobFilter, StoreError};
 
 /// Entries of the audit log in one look.
@@ -265,9 +265,21 @@ async fn one(
 
 /// What a rule wants, in words.
 pub fn wants(rule: &Rule) -> String {
-    let assistants = rule.ensure.assistants.iter().map(|_| "the API users as assistants".to_owned());
-    let settings = rule.ensure.settings.iter().map(ToString::to_string);
-    assistants.chain(settings).collect::<Vec<_>>().join("; ")
+    let ensure = &rule.ensure;
+    let grantee = |grantee: &Grantee| match grantee {
+        Grantee::ApiUser => "the API users".to_owned(),
+        Grantee::Named(email) => email.to_string(),
+    };
+    let assistants: Vec<_> = ensure.assistants.iter().map(grantee).collect();
+    let settings = if rule.subject == SubjectKind::User { ensure.user_settings() } else { ensure.settings.clone() };
+    let parts = [
+        (!assistants.is_empty()).then(|| format!("{} as assistants", assistants.join(", "))),
+        (!ensure.groups.is_empty()).then(|| format!("member of {}", ensure.groups.join(", "))),
+        ensure.licence.map(|licence| format!("type {licence}")),
+        (!settings.is_empty()).then(|| format!("settings {settings}")),
+        ensure.report.map(|Report::Movable| "a report whether it can be moved".to_owned()),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// How the job stands: a code, a sentence, and since when.

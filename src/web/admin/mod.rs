@@ -28,9 +28,10 @@ use axum::routing::{get, post};
 
 use crate::account::AppKind;
 use crate::clock::{Clock, Timestamp};
-use crate::ids::{AccountId, AppName};
+use crate::ids::{AccountId, AppName, RuleName};
 use crate::rules::Rule;
 use crate::store::{LocalStore, Store};
+use crate::work::PlannedAccount;
 
 /// What the admin listener works with.
 #[derive(Debug)]
@@ -76,14 +77,24 @@ pub struct Counts {
 }
 
 /// What decides: the rules as they are now.
+#[async_trait::async_trait]
 pub trait Engine: fmt::Debug + Send + Sync {
     fn rules(&self) -> Vec<Rule>;
+
+    /// What the rules, or the one that is named, would change in each account, or in the one that is named; or why that cannot
+    /// be said.
+    async fn plan(&self, account: Option<AccountId>, rule: Option<RuleName>) -> Result<Vec<PlannedAccount>, String>;
 }
 
 /// The rules of a service that is stopped.
+#[async_trait::async_trait]
 impl Engine for Vec<Rule> {
     fn rules(&self) -> Vec<Rule> {
         self.clone()
+    }
+
+    async fn plan(&self, _: Option<AccountId>, _: Option<RuleName>) -> Result<Vec<PlannedAccount>, String> {
+        Err("the service is stopped, and a plan asks Zoom".to_owned())
     }
 }
 
@@ -120,6 +131,7 @@ pub fn api(state: Arc<AdminState>) -> Router {
         .route("/v1/audit", get(routes::audit))
         .route("/v1/audit/head", get(routes::audit_head))
         .route("/v1/audit/verify", get(routes::audit_verify))
+        .route("/v1/plan", get(routes::plan))
         .route("/v1/explain", get(explain::explain))
         .route("/v1/attention", get(routes::attention))
         .route("/v1/apps", get(routes::apps))

@@ -18,6 +18,7 @@ use super::view::{
 use super::{AdminState, cursor};
 use crate::ids::{AccountId, AppName, DeliveryId, JobId};
 use crate::store::{DeliveryFilter, JobFilter, Move, ParkedGroup, Selector};
+use crate::work::PlannedAccount;
 
 /// Rows in one answer.
 const ROWS: usize = 100;
@@ -233,6 +234,20 @@ pub(super) async fn audit_verify(State(state): Shared, query: Asked<VerifyAsked>
         faults: page.findings.into_iter().map(|found| FaultView { place: found.place, what: found.what }).collect(),
         next: cursor::encode(next),
     }))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PlanAsked {
+    account: Option<String>,
+    rule: Option<String>,
+}
+
+pub(super) async fn plan(State(state): Shared, query: Asked<PlanAsked>) -> Answer<Vec<PlannedAccount>> {
+    let asked = asked(query)?;
+    let (account, rule) = (maybe(asked.account.as_ref())?, maybe(asked.rule.as_ref())?);
+    let planned = state.engine.plan(account, rule).await;
+    Ok(Json(planned.map_err(|why| ApiProblem::new(StatusCode::CONFLICT, why))?))
 }
 
 #[derive(Debug, Deserialize)]

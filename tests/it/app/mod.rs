@@ -4,6 +4,7 @@
 //! A test does something at Zoom, drains, and looks at Zoom and at the audit log. When a [`TestApp`] goes, it fails on work
 //! that was left, on calls that Zoom refused and nobody expected, and on an audit log that does not add up.
 
+mod explaining;
 mod scenarios;
 mod sweeping;
 
