@@ -101,9 +101,8 @@ impl PlannedRule {
             Verdict::Right => "right".to_owned(),
             Verdict::Reports(what) => what.clone(),
             Verdict::Waits(reason) => format!("waits: {}", WaitReason::code(*reason)),
-            Verdict::NotApplicable(why) => why.clone(),
             Verdict::Unanswered(_) => "its condition has no answer".to_owned(),
-            Verdict::Unclear(why) => why.clone(),
+            Verdict::NotApplicable(why) | Verdict::Unclear(why) => why.clone(),
             Verdict::Impossible(cause) => format!("parks: {}", cause.code()),
             Verdict::Needs(_) => "could not be read".to_owned(),
         };
