@@ -232,7 +232,13 @@ fn ensure(mut section: Section<'_, '_>, topic: Option<Topic>) -> Ensure {
         _ => None,
     });
     let documented = topic.map_or(Documented::ANYTHING, Documented::settings_of);
-    let settings = settings(&mut section, "settings", documented);
+    let checked = settings(&mut section, "settings", documented);
+    let unchecked = settings(&mut section, "settings_unchecked", Documented::ANYTHING);
+    if let Some(leaf) = checked.named_twice(&unchecked) {
+        let what = format!("{}.settings and {0}.settings_unchecked both name {leaf}", section.title);
+        section.reading.problem(section.place.clone(), what, "expected it once");
+    }
+    let settings = checked.with(unchecked);
     let feature = settings_below(&mut section, "feature", topic);
     let report = section.parsed("report", "\"movable\"", |text| (text == "movable").then_some(Report::Movable));
     section.finish();
@@ -266,10 +272,16 @@ fn tree(reading: &Reading<'_>, title: &str, table: &DeTable<'_>, documented: Doc
         let below = match documented.below(name) {
             Ok(below) => below,
             Err(help) => {
+                let help = format!("{help} (settings_unchecked takes any name)");
                 reading.problem(Place::File(key.span()), format!("{title} has no key {name}"), help);
                 continue;
             }
         };
+        if below.is_read_only() {
+            let help = "expected another: Zoom documents no way to set it; settings_unchecked tries it all the same";
+            reading.problem(Place::File(key.span()), format!("{title} {name} is read-only"), help);
+            continue;
+        }
         if let DeValue::Table(table) = value.get_ref()
             && below.is_branch()
         {

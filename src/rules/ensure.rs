@@ -143,7 +143,7 @@ pub fn contradiction(rules: &[Rule]) -> Option<Contradiction> {
 impl Rule {
     /// Whether an event about settings of a user asks for it.
     pub fn is_about_user_settings(&self) -> bool {
-        self.subject == SubjectKind::User && (!self.ensure.user_settings().is_empty() || self.asks_for("settings"))
+        self.subject == SubjectKind::User && (!self.ensure.user_settings().is_empty() || self.asks_for_settings())
     }
 
     /// Whether an event about members of a group asks for it.
@@ -155,6 +155,11 @@ impl Rule {
     /// Whether its condition looks at this field of its subject.
     pub fn asks_for(&self, field: &str) -> bool {
         self.when.as_ref().is_some_and(|when| when.looks_at(field))
+    }
+
+    /// Whether its condition looks at settings, which a call of its own reads.
+    pub fn asks_for_settings(&self) -> bool {
+        ["settings", "settings_unchecked"].into_iter().any(|field| self.asks_for(field))
     }
 
     fn contradicts(&self, other: &Self) -> Option<String> {

@@ -83,7 +83,7 @@ fn conditioned(rule: &Rule, around: &Around<'_>, picture: &Picture, user: &User)
     if picture.is_listed_row && !row_answers(asked, picture, user) {
         return Err(Verdict::Needs(Need::User));
     }
-    let (with_groups, with_settings) = (asked.looks_at("groups"), asked.looks_at("settings"));
+    let (with_groups, with_settings) = (asked.looks_at("groups"), rule.asks_for_settings());
     if !with_groups && !with_settings {
         return condition(rule, around, "user", &user.whole);
     }
@@ -97,6 +97,7 @@ fn conditioned(rule: &Rule, around: &Around<'_>, picture: &Picture, user: &User)
             return Err(Verdict::Waits(WaitReason::UserPending));
         }
         let settings = picture.settings.clone().ok_or(Verdict::Needs(Need::Settings))?;
+        whole.insert("settings_unchecked".to_owned(), settings.clone().into());
         whole.insert("settings".to_owned(), settings.into());
     }
     condition(rule, around, "user", &whole)
@@ -105,7 +106,7 @@ fn conditioned(rule: &Rule, around: &Around<'_>, picture: &Picture, user: &User)
 fn row_answers(asked: &Condition, picture: &Picture, user: &User) -> bool {
     let states = |field: &str| match field {
         "groups" => picture.groups.is_some() || user.whole.contains_key("group_ids"),
-        "settings" => true,
+        "settings" | "settings_unchecked" => true,
         field => ROW_FIELDS.contains(&field) && user.whole.contains_key(field),
     };
     asked.fields().is_some_and(|fields| fields.into_iter().all(states))
