@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::StoreError;
-use crate::worker::{self, Parts, Sweeper};
+use crate::worker::{self, Backfill, Parts, Sweeper};
 
 /// `nice` of the thread, where the system allows it.
 const RANK: i32 = 5;
@@ -17,6 +17,7 @@ const RANK: i32 = 5;
 pub(super) fn work(
     parts: Parts,
     sweeper: Arc<Sweeper>,
+    backfill: Backfill,
     stop: CancellationToken,
 ) -> io::Result<oneshot::Receiver<Result<(), StoreError>>> {
     let (tell, told) = oneshot::channel();
@@ -26,16 +27,22 @@ pub(super) fn work(
         // On Linux a rank is the thread's, whatever its name says. Without it, work is done all the same.
         let _as_before = rustix::process::setpriority_process(None, RANK);
         // Nobody listens any more where the service ends at once.
-        let _gone = tell.send(runtime.block_on(work_and_sweep(&parts, &sweeper, &stop)));
+        let _gone = tell.send(runtime.block_on(work_and_sweep(&parts, &sweeper, &backfill, &stop)));
     })?;
     Ok(told)
 }
 
-async fn work_and_sweep(parts: &Parts, sweeper: &Sweeper, stop: &CancellationToken) -> Result<(), StoreError> {
+async fn work_and_sweep(
+    parts: &Parts,
+    sweeper: &Sweeper,
+    backfill: &Backfill,
+    stop: &CancellationToken,
+) -> Result<(), StoreError> {
     let both = stop.child_token();
-    // Where one of the two fails, the other has nothing more to do either.
+    // Where one of them fails, the others have nothing more to do either.
     let working = async { worker::run(parts, &both).await.inspect_err(|_| both.cancel()) };
     let sweeping = async { sweeper.run(&both).await.inspect_err(|_| both.cancel()) };
-    let (worked, swept) = tokio::join!(working, sweeping);
-    worked.and(swept)
+    let filling = async { backfill.run(&both).await.inspect_err(|_| both.cancel()) };
+    let (worked, swept, filled) = tokio::join!(working, sweeping, filling);
+    worked.and(swept).and(filled)
 }

@@ -72,7 +72,7 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
 impl Listed for DeliveryView {
     const ONE: &'static str = "delivery";
     const MANY: &'static str = "deliveries";
-    const HEAD: &'static [&'static str] = &["DELIVERY", "RECEIVED", "APP", "STATUS", "CODE", "JOBS", "SIZE"];
+    const HEAD: &'static [&'static str] = &["DELIVERY", "RECEIVED", "APP", "STATUS", "CODE", "JOBS", "SIZE", "CAME"];
 
     fn id(&self) -> &str {
         &self.id
@@ -81,7 +81,8 @@ impl Listed for DeliveryView {
     fn row(&self) -> Vec<String> {
         let (code, jobs) = (self.code.clone().unwrap_or_default(), self.jobs.join(" "));
         let bytes = self.bytes.map_or_else(String::new, |bytes| format!("{bytes} B"));
-        [&self.id, &self.received_at, &self.app, &self.status, &code, &jobs, &bytes].map(Clone::clone).to_vec()
+        let came = if self.is_backfilled { "backfilled" } else { "" }.to_owned();
+        [&self.id, &self.received_at, &self.app, &self.status, &code, &jobs, &bytes, &came].map(Clone::clone).to_vec()
     }
 }
 
@@ -101,6 +102,7 @@ fn show(delivery: &DeliveryView, json: bool, out: &mut Out) -> Result<Exit, Fail
         ("jobs", Some(delivery.jobs.join(" ")).filter(|jobs| !jobs.is_empty())),
         ("same body as", delivery.duplicate_of.clone()),
         ("same id as", delivery.same_request_as.clone()),
+        ("came", delivery.is_backfilled.then(|| "from Zoom's log of deliveries that failed".to_owned())),
         ("size", delivery.bytes.map(|bytes| format!("{bytes} B"))),
     ])?;
     match &delivery.body {

@@ -70,7 +70,7 @@ impl Report {
     }
 }
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "configuration",
     "file permissions",
     "token",
@@ -79,6 +79,7 @@ const NAMES: [&str; 10] = [
     "clock",
     "last verified delivery",
     "last url validation",
+    "sweeps",
     "store",
     "disk",
 ];

@@ -16,7 +16,7 @@ use tower::ServiceExt as _;
 use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Outline;
-use crate::web::admin::{AdminState, ApiProblem, Hosts, NoStats, TokenHash, api, token};
+use crate::web::admin::{AdminState, ApiProblem, Hosts, NoStats, NoSweeps, TokenHash, api, token};
 
 /// Where to look.
 #[derive(Debug, Args, Clone, Copy)]
@@ -72,8 +72,10 @@ impl Remote {
             clock,
             token: TokenHash::of(&"offline".into()),
             hosts: Hosts::new(outline.admin.listen, &[]),
-            apps: Vec::new(),
+            apps: tokio::sync::watch::Sender::default().subscribe(),
+            reload: None,
             stats: Arc::new(NoStats),
+            sweeps: Arc::new(NoSweeps),
             actor: "command line, offline".to_owned(),
         });
         Ok(Self::Stopped { router: api(Arc::clone(&state)), state })

@@ -2,19 +2,21 @@
 
 use std::fmt;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use toml::de::DeTable;
 
+use super::parts::{CRON, TIME_ZONE, is_cron, is_time_zone};
 use super::problem::Place;
 use super::secret::{is_placeholder, many, one};
 use super::section::{Section, tables_of};
 use super::source::{PREFIX, Reading};
 use crate::account::{Account, AppKind, Plan, UserKey};
 use crate::event::signature::Secret;
-use crate::ids::{AccountId, AppName, Email};
+use crate::ids::{AccountId, AppName, Email, MarketplaceId};
 use crate::rules::{Grantee, Rule, contradiction, nearest};
 use crate::web::admin::AdminApp;
 use crate::web::webhook::ReceiverApp;
+use crate::worker::{Backfilled, Schedule};
 use crate::zoom::Credentials;
 
 /// One `[[app]]`.
@@ -25,6 +27,25 @@ pub struct App {
     pub client_id: String,
     pub secrets: AppSecrets,
     pub accounts: Vec<Account>,
+    /// Of accounts that are swept by a schedule of their own.
+    pub schedules: Vec<(AccountId, OwnSchedule)>,
+    /// The app's id in the Zoom Marketplace, under which Zoom keeps the log of its webhooks.
+    pub marketplace_id: Option<MarketplaceId>,
+}
+
+/// What of `[sweep]` an account has otherwise.
+#[derive(Debug, Clone, Default)]
+pub struct OwnSchedule {
+    cron: Option<String>,
+    time_zone: Option<String>,
+}
+
+impl OwnSchedule {
+    /// None where it is as all others have it.
+    pub fn of(&self, common: &Schedule) -> Option<Schedule> {
+        let is_own = self.cron.is_some() || self.time_zone.is_some();
+        is_own.then(|| common.with(self.cron.as_deref(), self.time_zone.as_deref()))?
+    }
 }
 
 /// What Zoom and the app alone know.
@@ -43,6 +64,18 @@ impl App {
         ReceiverApp { name: self.name.clone(), secrets: self.secrets.verifiers.clone() }
     }
 
+    /// Whose log at Zoom is read, where its id is known. A body is taken as by the receiver.
+    pub fn for_backfill(&self, body_bytes_max: usize) -> Option<Backfilled> {
+        Some(Backfilled {
+            app: self.name.clone(),
+            // Of several accounts, each could read it.
+            account: self.accounts.first()?.id.clone(),
+            marketplace_id: self.marketplace_id.clone()?,
+            secrets: self.secrets.verifiers.clone(),
+            body_bytes_max,
+        })
+    }
+
     /// The app as the admin listener shows it.
     pub fn for_admin(&self) -> AdminApp {
         let accounts = self.accounts.iter().map(|account| account.id.clone()).collect();
@@ -52,6 +85,17 @@ impl App {
     /// What the Zoom client gets tokens with.
     pub fn credentials(&self) -> Credentials {
         Credentials { client_id: self.client_id.clone(), client_secret: self.secrets.client.clone() }
+    }
+}
+
+impl AppSecrets {
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.client).chain(&self.webhook).map(ExposeSecret::expose_secret)
+    }
+
+    /// Whether these are the same secrets.
+    pub(super) fn are(&self, others: &Self) -> bool {
+        self.texts().eq(others.texts())
     }
 }
 
@@ -143,14 +187,21 @@ fn app(mut section: Section<'_, '_>) -> Option<App> {
     let webhook = many(&mut section, "webhook_secrets", "webhook_secrets_file");
     // What is no secret was noted when it was read.
     let verifiers = webhook.iter().filter_map(|secret| Secret::new(secret).ok()).collect();
+    let marketplace_id =
+        section.optional("marketplace_id", "the app id of the app's page in the Zoom Marketplace", |text| {
+            MarketplaceId::parse(&filled(text)?).ok()
+        });
     let accounts = name.as_ref().map(|name| accounts(&mut section, name)).unwrap_or_default();
     section.finish();
+    let schedules = accounts.iter().map(|(account, own)| (account.id.clone(), own.clone())).collect();
     Some(App {
         name: name?,
         kind: kind?,
         client_id: client_id?,
         secrets: AppSecrets { client: client?, webhook, verifiers },
-        accounts,
+        accounts: accounts.into_iter().map(|(account, _)| account).collect(),
+        schedules,
+        marketplace_id,
     })
 }
 
@@ -159,7 +210,7 @@ fn filled(text: &str) -> Option<String> {
     (printable && !is_placeholder(text)).then(|| text.to_owned())
 }
 
-fn accounts(section: &mut Section<'_, '_>, app: &AppName) -> Vec<Account> {
+fn accounts(section: &mut Section<'_, '_>, app: &AppName) -> Vec<(Account, OwnSchedule)> {
     let tables = section.tables("account");
     let alone = tables.len() <= 1;
     let vars = format!("{}ACCOUNT__", section.vars);
@@ -180,7 +231,7 @@ fn accounts(section: &mut Section<'_, '_>, app: &AppName) -> Vec<Account> {
     accounts.collect()
 }
 
-fn account(mut section: Section<'_, '_>, app: &AppName) -> Option<Account> {
+fn account(mut section: Section<'_, '_>, app: &AppName) -> Option<(Account, OwnSchedule)> {
     let id = section.required("id", "the account id of the app's page in the Zoom Marketplace", |text| {
         AccountId::parse(&filled(text)?).ok()
     });
@@ -190,8 +241,12 @@ fn account(mut section: Section<'_, '_>, app: &AppName) -> Option<Account> {
     let api_users = section.list("api_users", users, |text| filled(text)?.parse::<UserKey>().ok());
     let emails = "emails, as in [\"jill@example.com\"]";
     let may_grant = section.list("may_grant", emails, |text| Email::parse(text).ok());
+    let own = OwnSchedule {
+        cron: section.optional("sweep_cron", CRON, is_cron),
+        time_zone: section.optional("sweep_time_zone", TIME_ZONE, is_time_zone),
+    };
     section.finish();
-    Some(Account { id: id?, app: app.clone(), plan, api_users, may_grant })
+    Some((Account { id: id?, app: app.clone(), plan, api_users, may_grant }, own))
 }
 
 /// Zoom's names of plans, as far as they decide rate limits.

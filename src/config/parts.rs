@@ -270,18 +270,24 @@ pub(super) fn zoom(mut section: Section<'_, '_>) -> zoom::Settings {
 
 /// `[sweep]`. The share is kept by the client, which keeps all rates.
 pub(super) fn sweep(mut section: Section<'_, '_>, zoom: &mut zoom::Settings) -> SweepSettings {
-    let pattern = "a cron expression of five fields, as in \"0 * * * *\"";
-    let cron = section.parsed_or("cron", ("0 * * * *", "0 * * * *".to_owned()), pattern, |text| {
-        Schedule::new(text, "UTC").map(|_| text.to_owned())
-    });
-    let zones = "the name of a time zone, as in \"Europe/Berlin\"";
-    let zone = section.parsed_or("time_zone", ("UTC", "UTC".to_owned()), zones, |text| {
-        Schedule::new("0 * * * *", text).map(|_| text.to_owned())
-    });
+    let cron = section.parsed_or("cron", ("0 * * * *", "0 * * * *".to_owned()), CRON, is_cron);
+    let zone = section.parsed_or("time_zone", ("UTC", "UTC".to_owned()), TIME_ZONE, is_time_zone);
     let jitter = section.secs("jitter_secs", Duration::from_secs(600), 0..=86_400);
     zoom.sweep_share_percent = section.number("share_percent", zoom.sweep_share_percent, 1..=100, "percent");
     section.finish();
-    SweepSettings { schedule: Schedule::new(&cron, &zone).unwrap_or_default(), jitter }
+    // Those of accounts are read with their apps.
+    SweepSettings { schedule: Schedule::new(&cron, &zone).unwrap_or_default(), jitter, ..SweepSettings::default() }
+}
+
+pub(super) const CRON: &str = "a cron expression of five fields, as in \"0 * * * *\"";
+pub(super) const TIME_ZONE: &str = "the name of a time zone, as in \"Europe/Berlin\"";
+
+pub(super) fn is_cron(text: &str) -> Option<String> {
+    Schedule::new(text, "UTC").map(|_| text.to_owned())
+}
+
+pub(super) fn is_time_zone(text: &str) -> Option<String> {
+    Schedule::new("0 * * * *", text).map(|_| text.to_owned())
 }
 
 /// A base URL: scheme, host and path, and nothing else.

@@ -82,6 +82,8 @@ pub struct StoredDelivery {
     pub same_request_as: Option<DeliveryId>,
     /// A person asked for it to be planned again: duplicates are not looked for.
     pub replayed: bool,
+    /// It was found in Zoom's log of deliveries that failed.
+    pub is_backfilled: bool,
 }
 
 /// What the planner decided about one delivery.
@@ -166,6 +168,11 @@ pub enum Selector {
         cause: String,
         account: Option<AccountId>,
     },
+    /// What a rule that is stopped holds back: its jobs that are parked until a person resumes it.
+    HeldBy {
+        rule: RuleName,
+        account: Option<AccountId>,
+    },
 }
 
 /// An audit entry about something that is no job.
@@ -176,6 +183,37 @@ pub struct Note {
     pub account: Option<AccountId>,
     pub code: String,
     pub detail: Detail,
+}
+
+/// Something that a person should know and mend, and that stands until it is mended, also over a restart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    pub account: AccountId,
+    pub code: String,
+    /// As [`Detail::subject`].
+    pub subject: Option<String>,
+    pub what: String,
+    pub since: Timestamp,
+}
+
+impl Notice {
+    /// What a note leaves standing.
+    pub(in crate::store) fn of(note: &Note, at: Timestamp) -> Option<Self> {
+        let account = note.account.clone().filter(|_| note.kind == Kind::Attention)?;
+        let Detail { subject, note: what, .. } = note.detail.clone();
+        Some(Self { account, code: note.code.clone(), subject, what, since: at })
+    }
+
+    /// Whom it is about, without the kind: the last word of the subject.
+    pub fn about(&self) -> &str {
+        let last = self.subject.as_deref().and_then(|subject| subject.rsplit(' ').next()).unwrap_or_default();
+        last.strip_prefix("user:").unwrap_or(last)
+    }
+
+    /// What tells notices apart.
+    pub(in crate::store) fn key(&self) -> (&AccountId, &str, Option<&str>) {
+        (&self.account, &self.code, self.subject.as_deref())
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -218,14 +256,17 @@ pub struct DeliverySummary {
     pub app: AppName,
     pub received_at: Timestamp,
     pub bytes: u64,
+    pub is_backfilled: bool,
     pub status: DeliveryStatus,
 }
 
-/// Parked jobs of one cause and account: one item for a person.
+/// Parked jobs of one cause and account, and where a rule is to be resumed, of that rule: one item for a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ParkedGroup {
     pub cause: String,
     pub account: AccountId,
+    /// The rule that a person resumes to move them, where that is what moves them.
+    pub rule: Option<RuleName>,
     pub count: u64,
     /// The longest parked of them.
     pub example: JobId,
@@ -312,6 +353,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// - Entry: [`Kind::Delivery`] `stored`, without account. `detail` is none, or a note where `same_request_as` is some.
     /// - [`AppState::verified_at`] becomes `received_at` where that is newer.
     async fn deliver(&self, delivery: NewDelivery) -> Result<Receipt, StoreError>;
+
+    /// Stores a delivery that did not come by itself, but was found in Zoom's log, and says so for ever. As
+    /// [`Store::deliver`], but: none, and nothing is written, where it would be a duplicate; the entry is
+    /// [`Kind::Delivery`] `backfilled`; and [`AppState::verified_at`] stays, since nothing shows that deliveries arrive.
+    async fn backfill(&self, delivery: NewDelivery) -> Result<Option<Receipt>, StoreError>;
 
     /// The oldest deliveries that were not planned yet, by id.
     async fn unplanned(&self, limit: usize) -> Result<Vec<StoredDelivery>, StoreError>;
@@ -411,6 +457,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// `ParkedFor` with `Park` fails unless it finds none.
     /// Retrying a job that is parked with `over-share` resumes its rule for its account and empties the count against
     /// `max_per_day`; the count of the hour goes on.
+    /// `HeldBy` with `Retry` does the same for the rule in each account where it is stopped or holds jobs back, also where it
+    /// holds none; entry for each before those of the jobs: [`Kind::Moved`] `resumed`, with account and rule.
+    /// [`StoreError::NotFound`] where there is none.
     /// Of very many that are meant, only the oldest are moved (`moved_max` of the limits): ask again for the rest.
     async fn move_jobs(&self, which: Selector, to: Move, actor: &str, now: Timestamp) -> Result<u64, StoreError>;
 
@@ -439,8 +488,23 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Returns how many. Entry for each: [`Kind::Moved`] `released`, with the account.
     async fn release_held(&self, limit: usize, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Writes an audit entry about something that is no job.
+    /// Writes an audit entry about something that is no job. One of [`Kind::Attention`] about an account stands from then on
+    /// as a [`Notice`], until it is mended; where one with its account, code and subject stands, that one stays.
     async fn note(&self, note: Note, at: Timestamp) -> Result<(), StoreError>;
+
+    /// What stands, by account, code and subject.
+    async fn notices(&self) -> Result<Vec<Notice>, StoreError>;
+
+    /// Ends the notice with this one's account, code and subject; whether it stood. Entry where it did: [`Kind::Attention`]
+    /// `mended` with the account, the subject, and the code as the note.
+    async fn mend(&self, notice: &Notice, at: Timestamp) -> Result<bool, StoreError>;
+
+    /// Remembers that somebody saw what the rule would change, as it was with this hash. Entry, where that is new:
+    /// [`Kind::Service`] `planned` with the rule.
+    async fn record_planned(&self, rule: &RuleName, hash: [u8; 16], at: Timestamp) -> Result<(), StoreError>;
+
+    /// The newest hash of each rule for which [`Store::record_planned`] was called.
+    async fn planned(&self) -> Result<BTreeMap<RuleName, [u8; 16]>, StoreError>;
 
     /// Remembers that a url validation was answered for the app; an older `at` than what is remembered changes nothing.
     async fn validated(&self, app: &AppName, at: Timestamp) -> Result<(), StoreError>;
@@ -458,17 +522,18 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Records a step of a sweep, with the calls that were made for it and the jobs that it asks for, in one write. One
     /// sweep of an account runs at a time, until it ends or is given up, also over a restart.
     /// [`StoreError::Conflict`] where one runs already (`SweepStep::Begin`), or none does (all others but
-    /// `SweepStep::Called`).
+    /// `SweepStep::Called` and `SweepStep::Backfilled`).
     ///
     /// - For each [`Step::Ensure`] of a page, the oldest unfinished job of the same app, account and rule whose subject is
     ///   the same is asked again where it waits or was not found ([`Job::is_moved_by_sweep`]), and else left as it is.
     ///   Where there is none, a job is made, due now, by [`crate::job::Asker::Sweep`], unless the unfinished jobs of the account
     ///   have reached half the limit: what is left of it is for events.
+    ///   A dry sweep only counts them.
     /// - A settled outcome `changed` of a job of a sweep ([`Job::is_of_sweep`]) counts to the sweep that runs, else to the
     ///   last ([`SweepRun::changed`](crate::store::SweepRun)).
     /// - Entries: [`Kind::Call`] as in [`Store::settle`], without job; [`Kind::Decision`] `swept` for each job that was made
     ///   and `woken` for each that was asked again; [`Kind::Sweep`] `started` (with the rule where it is about one),
-    ///   `ended` or `failed`.
+    ///   `ended` or `failed`; `backfilled` where deliveries of Zoom's log were stored or refused.
     async fn record_sweep(&self, record: SweepRecord, at: Timestamp) -> Result<Swept, StoreError>;
 
     /// All none for an account that was never swept.
@@ -481,7 +546,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Newest first. Conditions that are given must all hold.
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError>;
 
-    /// By cause, then account. The longest parked is the one with the smallest `at`, then id.
+    /// By cause, account, then rule. The longest parked is the one with the smallest `at`, then id.
     async fn parked(&self) -> Result<Vec<ParkedGroup>, StoreError>;
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<(StoredDelivery, DeliveryStatus)>, StoreError>;

@@ -1,5 +1,7 @@
 //! What the store knows of sweeps: where each account's stands, and what it came to.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::audit::Call;
@@ -36,6 +38,8 @@ pub struct SweepRun {
     pub why: SweepCause,
     /// The only rule that it looks at; none for all of them.
     pub rule: Option<RuleName>,
+    /// It says what it finds, and asks for no work.
+    pub is_dry: bool,
     pub started_at: Timestamp,
     /// None while it runs, also over a restart.
     pub ended_at: Option<Timestamp>,
@@ -43,8 +47,11 @@ pub struct SweepRun {
     pub next: Option<String>,
     /// Users that were looked at.
     pub users: u64,
-    /// Those that differ from what some rule wants, by rule.
+    /// Of so many, as Zoom says; none where it does not.
+    pub total: Option<u64>,
+    /// Those that differ from what some rule wants, counted for each rule.
     pub found: u64,
+    pub found_by_rule: BTreeMap<RuleName, u64>,
     pub made: u64,
     /// Jobs that waited, or were parked as not found, and were made due.
     pub woken: u64,
@@ -59,10 +66,24 @@ pub struct SweepRun {
 pub struct SweepState {
     /// The one that runs.
     pub run: Option<SweepRun>,
-    /// The last that came to its end.
+    /// The last that came to its end and asked for what it found.
     pub last: Option<SweepRun>,
+    /// The last that only said what it found.
+    pub last_dry: Option<SweepRun>,
     /// When the last one over all rules ended, and a hash of what it compared with.
     pub whole: Option<(Timestamp, [u8; 16])>,
+    /// The newest one that could not come to its end, where none did since.
+    pub failed: Option<SweepFailure>,
+    /// Up to when Zoom's log of deliveries that failed was read.
+    pub backfilled: Option<Timestamp>,
+}
+
+/// A sweep that could not come to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepFailure {
+    pub at: Timestamp,
+    pub is_dry: bool,
+    pub why: String,
 }
 
 /// What is to be recorded of a sweep.
@@ -71,10 +92,12 @@ pub enum SweepStep {
     Begin {
         why: SweepCause,
         rule: Option<RuleName>,
+        is_dry: bool,
     },
     /// A page of users was compared.
     Page {
         users: u64,
+        total: Option<u64>,
         /// Those of [`Step::Ensure`] count; nothing else is taken.
         steps: Vec<Step>,
         next: Option<String>,
@@ -90,6 +113,13 @@ pub enum SweepStep {
     /// It cannot come to its end.
     GiveUp {
         why: String,
+    },
+    /// Zoom's log of deliveries that failed was read up to this moment.
+    Backfilled {
+        until: Timestamp,
+        stored: u64,
+        /// Without a signature of ours, or longer than is taken.
+        refused: u64,
     },
     /// Zoom was called without the sweep getting further, or only to look.
     Called,
@@ -113,15 +143,18 @@ pub struct Swept {
 }
 
 impl SweepState {
-    pub(in crate::store) fn begin(&mut self, why: SweepCause, rule: Option<RuleName>, at: Timestamp) {
+    pub(in crate::store) fn begin(&mut self, why: SweepCause, rule: Option<RuleName>, is_dry: bool, at: Timestamp) {
         self.run = Some(SweepRun {
             why,
             rule,
+            is_dry,
             started_at: at,
             ended_at: None,
             next: None,
             users: 0,
+            total: None,
             found: 0,
+            found_by_rule: BTreeMap::new(),
             made: 0,
             woken: 0,
             left: 0,
@@ -129,19 +162,37 @@ impl SweepState {
         });
     }
 
+    /// The page tokens are over.
+    pub(in crate::store) fn again(&mut self) {
+        if let Some(run) = &mut self.run {
+            (run.next, run.users, run.found) = (None, 0, 0);
+            run.found_by_rule.clear();
+        }
+    }
+
     pub(in crate::store) fn end(&mut self, with: [u8; 16], at: Timestamp) {
-        if let Some(mut run) = self.run.take() {
-            (run.ended_at, run.next) = (Some(at), None);
-            if run.rule.is_none() {
-                self.whole = Some((at, with));
-            }
-            self.last = Some(run);
+        let Some(mut run) = self.run.take() else { return };
+        (run.ended_at, run.next) = (Some(at), None);
+        self.failed = None;
+        if run.is_dry {
+            self.last_dry = Some(run);
+            return;
+        }
+        if run.rule.is_none() {
+            self.whole = Some((at, with));
+        }
+        self.last = Some(run);
+    }
+
+    pub(in crate::store) fn give_up(&mut self, why: String, at: Timestamp) {
+        if let Some(run) = self.run.take() {
+            self.failed = Some(SweepFailure { at, is_dry: run.is_dry, why });
         }
     }
 
     /// A job of the sweep changed something.
     pub(in crate::store) fn changed(&mut self) {
-        if let Some(run) = self.run.as_mut().or(self.last.as_mut()) {
+        if let Some(run) = self.run.as_mut().filter(|run| !run.is_dry).or(self.last.as_mut()) {
             run.changed = run.changed.saturating_add(1);
         }
     }
@@ -150,7 +201,36 @@ impl SweepState {
     pub(in crate::store) fn told(&self) -> String {
         self.run.as_ref().map_or_else(String::new, |run| {
             let SweepRun { users, found, made, woken, left, .. } = run;
+            if run.is_dry {
+                return format!("{users} users, {found} differ; a dry run, which asks for nothing");
+            }
             format!("{users} users, {found} differ: {made} jobs made, {woken} woken, {left} left for the next")
         })
+    }
+}
+
+/// What reading Zoom's log came to, as a sentence for the log; none where there was nothing.
+pub(in crate::store) fn backfill_told(stored: u64, refused: u64) -> Option<String> {
+    let told = || format!("{stored} deliveries of Zoom's log stored, {refused} refused");
+    (stored > 0 || refused > 0).then(told)
+}
+
+impl SweepRun {
+    /// A page was compared.
+    pub(in crate::store) fn page(&mut self, users: u64, total: Option<u64>, next: Option<String>) {
+        (self.next, self.users) = (next, self.users.saturating_add(users));
+        self.total = total.or(self.total);
+    }
+
+    /// The rule wants something else for one of its users.
+    pub(in crate::store) fn found(&mut self, rule: &RuleName) {
+        self.found = self.found.saturating_add(1);
+        let of_rule = self.found_by_rule.entry(rule.clone()).or_default();
+        *of_rule = of_rule.saturating_add(1);
+    }
+
+    /// As in the log: why it began, and that it asks for nothing.
+    pub(in crate::store) fn began(&self) -> String {
+        if self.is_dry { format!("{}, a dry run", self.why.code()) } else { self.why.code().to_owned() }
     }
 }

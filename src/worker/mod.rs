@@ -6,7 +6,10 @@
 //!
 //! Deliberately does not know how a task is done ([`crate::work`]), nor what an event means ([`crate::rules`]).
 
+mod backfill;
 mod held;
+mod lists;
+mod mend;
 mod planner;
 mod roster;
 mod runner;
@@ -26,13 +29,15 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use backfill::{Backfill, Backfilled};
+pub use mend::mend;
 pub use planner::Planner;
-pub use roster::Roster;
+pub use roster::{Roster, rule_hash};
 pub use runner::Runner;
 pub use schedule::Schedule;
 pub use settings::{Settings, SettingsError};
 pub use stats::Stats;
-pub use sweeper::{SweepSettings, Sweeper};
+pub use sweeper::{Order, Standing, SweepSettings, Sweeper};
 
 use crate::chance::Chance;
 use crate::clock::Clock;

@@ -16,6 +16,8 @@ use crate::clock::Timestamp;
 /// How long after a moment for which there is no next one it is looked for again.
 const NEVER: Duration = Duration::from_secs(86_400);
 
+const EVERY_HOUR: &str = "0 * * * *";
+
 /// None: every hour.
 #[derive(Debug, Clone, Default)]
 pub struct Schedule(Option<(Cron, TimeZone)>);
@@ -34,6 +36,16 @@ impl Schedule {
     pub fn new(cron: &str, zone: &str) -> Option<Self> {
         let zone = if zone == "UTC" { TimeZone::UTC } else { TimeZone::get(zone).ok()? };
         Some(Self(Some((Cron::from_str(cron).ok()?, zone))))
+    }
+
+    /// The same with another expression, or in another zone; where one is none, it stays as it is.
+    #[must_use]
+    pub fn with(&self, cron: Option<&str>, zone: Option<&str>) -> Option<Self> {
+        let (own_cron, own_zone) = match &self.0 {
+            Some((cron, zone)) => (cron.as_str().to_owned(), zone.iana_name().unwrap_or("UTC").to_owned()),
+            None => (EVERY_HOUR.to_owned(), "UTC".to_owned()),
+        };
+        Self::new(cron.unwrap_or(&own_cron), zone.unwrap_or(&own_zone))
     }
 
     /// The first moment of the schedule after `at`.
@@ -100,6 +112,15 @@ mod tests {
         // Somebody asked for one in between.
         assert_eq!(hourly.next(at("2026-03-01T11:05:00Z"), offset), at("2026-03-01T11:10:00Z"));
         assert_eq!(hourly.next(at("2026-03-01T03:10:00Z"), offset), at("2026-03-01T04:10:00Z"));
+    }
+
+    #[test]
+    fn an_account_may_have_another_hour_or_another_zone() {
+        let nightly = Schedule::new("30 2 * * *", "Europe/Berlin").unwrap();
+        rows(&nightly.with(None, Some("UTC")).unwrap(), "2026-01-01T00:00:00Z", &["2026-01-01T02:30:00Z"]);
+        rows(&nightly.with(Some("0 4 * * *"), None).unwrap(), "2026-01-01T00:00:00Z", &["2026-01-01T03:00:00Z"]);
+        let hourly = Schedule::default().with(None, Some("Asia/Kolkata")).unwrap();
+        rows(&hourly, "2026-01-01T00:00:00Z", &["2026-01-01T00:30:00Z"]);
     }
 
     #[test]

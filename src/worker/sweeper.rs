@@ -7,23 +7,23 @@
 //!
 //! Deliberately writes nothing at Zoom, and asks nothing about single users: that is the jobs'.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::lists::Granted;
 use super::schedule::Schedule;
 use super::{Parts, Roster};
-use crate::account::{Account, UserKey};
+use crate::account::Account;
 use crate::audit::Call;
 use crate::clock::{Timestamp, lock};
-use crate::ids::{AccountId, Email, RuleName, UserId};
-use crate::job::Subject;
-use crate::rules::{self, Mode, Rule, Step, SubjectKind};
+use crate::ids::{AccountId, RuleName};
+use crate::rules::{Mode, Rule, Step, SubjectKind};
 use crate::store::{StoreError, SweepCause, SweepRecord, SweepRun, SweepState, SweepStep, Swept};
-use crate::work::api_user_gone;
 use crate::zoom::{Page, Status, User, Zoom, ZoomError};
 
 /// Users in a page, the most that Zoom is sure to give.
@@ -41,51 +41,62 @@ pub struct SweepSettings {
     pub schedule: Schedule,
     /// Each account's sweeps begin up to so long after the moments of the schedule, so that not all begin at once.
     pub jitter: Duration,
+    /// Of accounts that have a schedule of their own.
+    pub accounts: HashMap<AccountId, Schedule>,
+}
+
+impl SweepSettings {
+    pub(super) fn schedule_of(&self, account: &AccountId) -> &Schedule {
+        self.accounts.get(account).unwrap_or(&self.schedule)
+    }
 }
 
 #[derive(Debug)]
 pub struct Sweeper {
-    parts: Parts,
+    pub(super) parts: Parts,
     settings: SweepSettings,
     accounts: Mutex<HashMap<AccountId, Known>>,
+    /// Somebody asked: the next look is now.
+    asked: Notify,
+    since: Timestamp,
 }
 
 /// What is in memory of an account: worth nothing after a restart.
 #[derive(Debug, Default, Clone)]
-struct Known {
+pub(super) struct Known {
     /// After the moments of the schedule.
     offset: Option<Duration>,
     /// The last one that was tried, whether it ended or not.
     tried: Option<Timestamp>,
     not_before: Timestamp,
-    asked: Option<Asked>,
+    asked: Option<Order>,
     /// Who granted which API user, while a sweep runs.
-    granted: Option<Arc<Vec<Granted>>>,
+    pub(super) granted: Option<Arc<Vec<Granted>>>,
 }
 
-/// Somebody wants a sweep, over one rule or all.
+/// The sweep that somebody wants.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Order {
+    /// Over one rule; none for all.
+    pub rule: Option<RuleName>,
+    /// It says what it finds, and asks for no work.
+    pub is_dry: bool,
+}
+
+/// Where an account's sweeps stand.
 #[derive(Debug, Clone)]
-struct Asked {
-    rule: Option<RuleName>,
-}
-
-/// An API user, and who granted it.
-#[derive(Debug)]
-struct Granted {
-    key: UserKey,
-    ids: HashSet<UserId>,
-    emails: HashSet<Email>,
-}
-
-impl Granted {
-    fn by(&self, user: &User) -> bool {
-        user.id.as_ref().is_some_and(|id| self.ids.contains(id))
-            || user.email.as_ref().is_some_and(|email| self.emails.contains(email))
-    }
+pub struct Standing {
+    pub state: SweepState,
+    /// Somebody wants one, and it did not begin yet.
+    pub is_asked: bool,
+    /// When the next is due by what is known now, and why; none where no rule is about users.
+    pub next: Option<(Timestamp, SweepCause)>,
+    /// From then on the last whole one is older than two intervals of the schedule; none where no rule is about users.
+    pub stale_at: Option<Timestamp>,
 }
 
 /// Why a page came to nothing.
-enum Fault {
+pub(super) enum Fault {
     Zoom(ZoomError),
     Store(StoreError),
 }
@@ -104,7 +115,8 @@ impl From<StoreError> for Fault {
 
 impl Sweeper {
     pub fn new(parts: Parts, settings: SweepSettings) -> Self {
-        Self { parts, settings, accounts: Mutex::default() }
+        let since = parts.clock.now();
+        Self { parts, settings, accounts: Mutex::default(), asked: Notify::new(), since }
     }
 
     /// Sweeps by the schedule until `shutdown`. An error means that the store can take nothing more.
@@ -119,22 +131,60 @@ impl Sweeper {
             let next = next.min(self.parts.clock.now().plus(LOOK_EVERY));
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
+                () = self.asked.notified() => {}
                 () = self.parts.clock.sleep_until(next) => {}
             }
         }
     }
 
-    /// Somebody wants a sweep of the account now, over one rule or all. The look after the next takes it up; one that runs
-    /// already is enough.
-    pub fn ask(&self, account: &AccountId, rule: Option<RuleName>) {
-        self.with(account, |known| (known.asked, known.not_before) = (Some(Asked { rule }), Timestamp::EPOCH));
+    /// Somebody wants a sweep of the account now. False where one runs, or is asked for already: there are never two.
+    pub async fn ask(&self, account: &AccountId, order: Order) -> Result<bool, StoreError> {
+        if self.parts.store.sweep_state(account).await?.run.is_some() {
+            return Ok(false);
+        }
+        let is_first = self.with(account, |known| {
+            let is_first = known.asked.is_none();
+            known.asked.get_or_insert(order);
+            known.not_before = Timestamp::EPOCH;
+            is_first
+        });
+        self.asked.notify_one();
+        Ok(is_first)
     }
 
-    /// When the account's next sweep is due, by what is known now.
-    pub fn next(&self, account: &AccountId, state: &SweepState) -> Option<Timestamp> {
+    /// The accounts of now.
+    pub fn accounts(&self) -> Vec<Account> {
+        self.parts.roster.borrow().accounts().cloned().collect()
+    }
+
+    pub async fn standing(&self, account: &Account) -> Result<Standing, StoreError> {
+        let (roster, now) = (Arc::clone(&self.parts.roster.borrow()), self.parts.clock.now());
+        let state = self.parts.store.sweep_state(&account.id).await?;
+        let known = self.with(&account.id, |known| known.clone());
+        if !is_swept(&roster) {
+            return Ok(Standing { state, is_asked: known.asked.is_some(), next: None, stale_at: None });
+        }
+        let (at, why, _) = self.due(account, &roster, &state, now);
+        let next = Some((at.max(known.not_before), why));
+        let (schedule, offset) = (self.settings.schedule_of(&account.id), known.offset.unwrap_or_default());
+        let fresh = state.whole.map_or(self.since, |(ended, _)| ended);
+        let stale_at = Some(schedule.next(schedule.next(fresh, offset), offset));
+        Ok(Standing { state, is_asked: known.asked.is_some(), next, stale_at })
+    }
+
+    /// Why no sweep can look at the rule, or at any, if none can.
+    pub fn is_not_swept(&self, rule: Option<&RuleName>) -> Option<String> {
         let roster = Arc::clone(&self.parts.roster.borrow());
-        let account = roster.accounts().find(|one| one.id == *account)?;
-        Some(self.due(account, &roster, state, self.parts.clock.now()).0)
+        let Some(rule) = rule else {
+            return (!is_swept(&roster)).then(|| "no rule is about users, and nothing else is swept".to_owned());
+        };
+        match roster.rule(rule) {
+            None => Some(format!("there is no rule {rule}")),
+            Some(rule) if rule.subject != SubjectKind::User => {
+                Some(format!("rule {} is not about users, and nothing else is swept", rule.name))
+            }
+            Some(_) => None,
+        }
     }
 
     /// Goes on until nothing is due now. For tools and tests.
@@ -153,25 +203,28 @@ impl Sweeper {
         Ok(next)
     }
 
-    fn with<T>(&self, account: &AccountId, look: impl FnOnce(&mut Known) -> T) -> T {
+    pub(super) fn with<T>(&self, account: &AccountId, look: impl FnOnce(&mut Known) -> T) -> T {
         look(lock(&self.accounts).entry(account.clone()).or_default())
     }
 
     async fn step(&self, account: &Account, roster: &Roster) -> Result<Timestamp, StoreError> {
         let now = self.parts.clock.now();
         let not_before = self.with(&account.id, |known| known.not_before);
-        if not_before > now || !roster.rules().iter().any(|rule| rule.subject == SubjectKind::User) {
+        if not_before > now || !is_swept(roster) {
             return Ok(not_before.max(now.plus(LOOK_EVERY)));
         }
         let state = self.parts.store.sweep_state(&account.id).await?;
         let Some(run) = &state.run else {
-            let (at, why, rule) = self.due(account, roster, &state, now);
+            let (at, why, Order { rule, is_dry }) = self.due(account, roster, &state, now);
             if at > now {
                 return Ok(at);
             }
-            self.with(&account.id, |known| (known.tried, known.asked, known.granted) = (Some(now), None, None));
             self.parts.facts.begin_sweep(&account.id, why != SweepCause::Schedule);
-            self.record(account, SweepStep::Begin { why, rule }, Vec::new()).await?;
+            self.record(account, SweepStep::Begin { why, rule, is_dry }, Vec::new()).await?;
+            self.with(&account.id, |known| {
+                (known.asked, known.granted) = (None, None);
+                known.tried = if is_dry { known.tried } else { Some(now) };
+            });
             return Ok(now);
         };
         let Some(zoom) = self.parts.zooms.sweeping(&account.id) else { return Ok(now.plus(LOOK_EVERY)) };
@@ -182,35 +235,36 @@ impl Sweeper {
         }
     }
 
-    /// When the next sweep is due, why, and over which rule.
+    /// When the next sweep is due, why, and which.
     fn due(
         &self,
         account: &Account,
         roster: &Roster,
         state: &SweepState,
         now: Timestamp,
-    ) -> (Timestamp, SweepCause, Option<RuleName>) {
+    ) -> (Timestamp, SweepCause, Order) {
         let known = self.with(&account.id, |known| {
             known.offset.get_or_insert_with(|| self.settings.jitter.mul_f64(self.parts.chance.unit()));
             known.clone()
         });
         let offset = known.offset.unwrap_or_default();
-        if let Some(Asked { rule }) = known.asked {
-            return (now, SweepCause::Person, rule);
+        if let Some(order) = known.asked {
+            return (now, SweepCause::Person, order);
         }
         let began = state.last.as_ref().filter(|last| last.rule.is_none()).map(|last| last.started_at);
         let began = began.or(state.whole.map(|(ended, _)| ended)).max(known.tried);
         // One that failed is tried again by the schedule, whatever the rules are.
         let is_new = |(_, with): (Timestamp, [u8; 16])| with != compared_with(account, roster);
-        let Some(began) = began else { return (now, SweepCause::Outage, None) };
+        let Some(began) = began else { return (now, SweepCause::Outage, Order::default()) };
         if known.tried.is_none_or(|tried| state.whole.is_some_and(|(ended, _)| ended >= tried))
             && state.whole.is_some_and(is_new)
         {
-            return (now, SweepCause::NewRules, None);
+            return (now, SweepCause::NewRules, Order::default());
         }
-        let next = self.settings.schedule.next(began, offset);
-        let missed = self.settings.schedule.next(next, offset) <= now;
-        (next, if missed { SweepCause::Outage } else { SweepCause::Schedule }, None)
+        let schedule = self.settings.schedule_of(&account.id);
+        let next = schedule.next(began, offset);
+        let missed = schedule.next(next, offset) <= now;
+        (next, if missed { SweepCause::Outage } else { SweepCause::Schedule }, Order::default())
     }
 
     async fn record(&self, account: &Account, step: SweepStep, calls: Vec<Call>) -> Result<Swept, StoreError> {
@@ -234,11 +288,11 @@ impl Sweeper {
                 }
             }
         }
-        let users = u64::try_from(page.users.len()).unwrap_or(u64::MAX);
+        let (users, total) = (u64::try_from(page.users.len()).unwrap_or(u64::MAX), page.total);
         let next = page.next.clone();
         let subjects: Vec<_> = steps.iter().zip(differing).map(|(step, user)| (step.clone(), user.clone())).collect();
-        let swept =
-            self.record(account, SweepStep::Page { users, steps, next: page.next, seen_at }, zoom.calls()).await?;
+        let step = SweepStep::Page { users, total, steps, next: page.next, seen_at };
+        let swept = self.record(account, step, zoom.calls()).await?;
         self.hand_over(account, &swept, &subjects, seen_at).await?;
         if next.is_none() {
             self.with(&account.id, |known| known.granted = None);
@@ -290,76 +344,6 @@ impl Sweeper {
         Ok(wanted)
     }
 
-    /// What the rule asks for, where the lists say that it is not true for this user.
-    async fn compare(
-        &self,
-        account: &Account,
-        rule: &Rule,
-        user: &User,
-        granted: &[Granted],
-        zoom: &dyn Zoom,
-    ) -> Result<Option<Step>, Fault> {
-        let facts = &self.parts.facts;
-        let excepted = user.email.as_ref().is_some_and(|email| rule.except.contains(email));
-        if excepted || !user.is_licensed() || user.status != Status::Active {
-            return Ok(None);
-        }
-        if let Some(key) = facts.is_api_user(account, user.id.as_ref(), user.email.as_ref()) {
-            facts.saw_api_user(&account.id, &key, user.clone(), self.parts.clock.now());
-            return Ok(None);
-        }
-        let subject = Subject::User { id: user.id.clone(), email: user.email.clone() };
-        if facts.is_answered(&account.id, &rule.name, &subject, self.parts.clock.now()) {
-            return Ok(None);
-        }
-        for one in granted {
-            if !one.by(user) && self.is_usable(account, &one.key, zoom).await? {
-                let steps = rules::for_subject(SubjectKind::User, &subject, std::slice::from_ref(rule));
-                return Ok(steps.into_iter().next());
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether anybody could be given this API user now; where not, somebody is told, once.
-    async fn is_usable(&self, account: &Account, key: &UserKey, zoom: &dyn Zoom) -> Result<bool, Fault> {
-        let (facts, now) = (&self.parts.facts, self.parts.clock.now());
-        let found = facts.api_user(&account.id, key, zoom, now).await?;
-        if let Some(why) = &found.unusable
-            && facts.set_reported(&account.id, key)
-        {
-            self.parts.store.note(api_user_gone(account, key, found.id.as_ref(), why), now).await?;
-        }
-        Ok(found.unusable.is_none())
-    }
-
-    /// One call for each API user. Where Zoom cuts its list short, the users that are not on it get jobs, which ask for each
-    /// and find it right; that they did is remembered for a day.
-    async fn granted(&self, account: &Account, zoom: &dyn Zoom) -> Result<Arc<Vec<Granted>>, ZoomError> {
-        if let Some(granted) = self.with(&account.id, |known| known.granted.clone()) {
-            return Ok(granted);
-        }
-        let mut all = Vec::new();
-        for key in &account.api_users {
-            let schedulers = match zoom.schedulers(key).await {
-                Err(ZoomError::NotFound(_)) => Vec::new(),
-                listed => listed?,
-            };
-            let mut one = Granted { key: key.clone(), ids: HashSet::new(), emails: HashSet::new() };
-            for scheduler in schedulers {
-                match (scheduler.id, scheduler.email) {
-                    (Some(id), _) => drop(one.ids.insert(id)),
-                    (None, Some(email)) => drop(one.emails.insert(email)),
-                    (None, None) => {}
-                }
-            }
-            all.push(one);
-        }
-        let all = Arc::new(all);
-        self.with(&account.id, |known| known.granted = Some(Arc::clone(&all)));
-        Ok(all)
-    }
-
     /// When to go on after an error of Zoom's.
     async fn failed(
         &self,
@@ -380,6 +364,11 @@ impl Sweeper {
         self.record(account, step, calls).await?;
         Ok(next)
     }
+}
+
+/// Whether any rule is about what a sweep lists.
+fn is_swept(roster: &Roster) -> bool {
+    roster.rules().iter().any(|rule| rule.subject == SubjectKind::User)
 }
 
 /// A hash of what the account's users are compared with.

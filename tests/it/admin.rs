@@ -15,7 +15,7 @@ use adjutant::rules::Step;
 use adjutant::sim::sign;
 use adjutant::store::{Claimable, Decision, Limits, MemoryStore, NewDelivery, Store, Verdict};
 use adjutant::web::accept::{AcceptSettings, Acceptor};
-use adjutant::web::admin::{AdminApp, AdminState, Alarm, Counts, Hosts, Stats, TokenHash, router};
+use adjutant::web::admin::{AdminApp, AdminState, Alarm, Counts, Hosts, NoSweeps, Stats, TokenHash, router};
 use serde_json::Value;
 
 const TOKEN: &str = "adj_the-token-of-the-test-0123456789";
@@ -65,8 +65,15 @@ fn served_with(limits: Limits) -> Served {
         clock,
         token: TokenHash::of(&TOKEN.into()),
         hosts: Hosts::new(address, &["admin.internal".to_owned()]),
-        apps: vec![AdminApp { name: app(), kind: AppKind::ServerToServer, accounts: vec![account()] }],
+        apps: tokio::sync::watch::Sender::new(vec![AdminApp {
+            name: app(),
+            kind: AppKind::ServerToServer,
+            accounts: vec![account()],
+        }])
+        .subscribe(),
+        reload: None,
         stats: Arc::new(Fixed),
+        sweeps: Arc::new(NoSweeps),
         started_at: NOW,
         actor: "admin api".to_owned(),
     };

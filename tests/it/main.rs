@@ -21,6 +21,7 @@ mod hostile;
 mod operate;
 mod process;
 mod receiver;
+mod reload;
 mod rules;
 mod samples;
 mod support;

@@ -8,6 +8,7 @@ use super::super::remote::Remote;
 use super::super::{Context, Failure};
 use super::Report;
 use crate::config::{Config, Outline};
+use crate::web::admin::sweeps::SweepView;
 use crate::web::admin::view::{AppView, StatusView};
 
 pub(super) fn permissions(report: &mut Report, config: &Config) {
@@ -45,22 +46,27 @@ pub(super) async fn running(report: &mut Report, context: &Context, config: &Con
         let remote = Remote::running(&outline)?;
         let apps: Vec<AppView> = remote.get("/v1/apps", &[]).await?;
         let status: StatusView = remote.get("/v1/status", &[]).await?;
-        Ok::<_, Failure>((apps, status))
+        let sweeps: Vec<SweepView> = remote.get("/v1/sweeps", &[]).await?;
+        Ok::<_, Failure>((apps, status, sweeps))
     };
     match asked.await {
-        Ok((apps, status)) => {
+        Ok((apps, status, sweeps)) => {
             for app in &apps {
                 verified(report, app);
             }
             for app in &apps {
                 validated(report, app);
             }
+            for view in &sweeps {
+                swept(report, view);
+            }
             store(report, &status);
         }
         Err(failure) => {
             let why = format!("the service was not asked: {failure}");
             report.skip("last verified delivery", why.clone());
-            report.skip("last url validation", why);
+            report.skip("last url validation", why.clone());
+            report.skip("sweeps", why);
             stopped_store(report, &config.store.folder);
         }
     }
@@ -82,6 +88,26 @@ fn validated(report: &mut Report, app: &AppView) {
     }
     let hint = "press Validate beside the webhook URL in the Zoom Marketplace";
     report.warn(NAME, format!("app {}: Zoom never validated the URL", app.name), hint);
+}
+
+fn swept(report: &mut Report, view: &SweepView) {
+    const NAME: &str = "sweeps";
+    let SweepView { account, state, whole_at, failed, .. } = view;
+    if state == "off" {
+        return report.skip(NAME, format!("account {account}: no rule is about what sweeps list"));
+    }
+    let last =
+        whole_at.as_ref().map_or_else(|| "none came to its end yet".to_owned(), |at| format!("last whole one {at}"));
+    let found = match failed {
+        Some(failed) => format!("account {account}: {last}; the one of {} failed: {}", failed.at, failed.why),
+        None => format!("account {account}: {last}"),
+    };
+    if view.is_stale {
+        let hint = "what webhooks missed is not healed: see `adjutant sweep list`, then `adjutant sweep`";
+        report.warn(NAME, format!("{found}, more than two intervals of the schedule ago"), hint);
+    } else {
+        report.ok(NAME, found);
+    }
 }
 
 fn store(report: &mut Report, status: &StatusView) {

@@ -72,6 +72,7 @@ impl Core {
             duplicate_of,
             same_request_as: head.same_request_as.map(DeliveryId::from_number),
             replayed,
+            is_backfilled: tail.is_backfilled,
         })
     }
 
@@ -188,6 +189,7 @@ impl Core {
             app: tail.app,
             received_at: tail.received_at,
             bytes: tail.body_bytes,
+            is_backfilled: tail.is_backfilled,
             status: self.status_of(head.id, place),
         }
     }
@@ -294,7 +296,7 @@ impl Core {
             delivery: Some(DeliveryId::from_number(delivery.head.id)),
             job: None,
             rule: None,
-            code: "stored".to_owned(),
+            code: delivery.tail.code().to_owned(),
             detail: self.detail(&said),
             leaf: delivery.head.leaf,
         }

@@ -263,7 +263,17 @@ pub(super) enum Change {
     /// Where the sweeps of an account stand.
     Sweep {
         account: AccountId,
-        state: SweepState,
+        state: Box<SweepState>,
+    },
+    /// What stands of an account for a person to mend: all of it.
+    Notices {
+        account: AccountId,
+        sealed: Blob,
+    },
+    /// Somebody saw what the rule would change.
+    RulePlanned {
+        rule: RuleName,
+        hash: [u8; 16],
     },
 }
 
@@ -312,7 +322,16 @@ pub(super) struct Tail {
     pub(super) body_bytes: u64,
     pub(super) body_print: Fingerprint,
     pub(super) request_print: Option<Fingerprint>,
+    /// From Zoom's log.
+    pub(super) is_backfilled: bool,
     pub(super) body: StoredBody,
+}
+
+impl Tail {
+    /// Of its entry.
+    pub(super) const fn code(&self) -> &'static str {
+        if self.is_backfilled { "backfilled" } else { "stored" }
+    }
 }
 
 impl Delivery {
@@ -349,7 +368,7 @@ impl Delivery {
     /// The line of its entry, which is not stored beside it.
     pub(super) fn line<'a>(&'a self, said: &'a Said) -> LineRef<'a> {
         let (id, app) = (self.head.id, self.tail.app.as_str());
-        line_of_delivery(id, app, self.tail.received_at, said, self.commitment())
+        line_of_delivery(id, app, (self.tail.received_at, self.tail.code()), said, self.commitment())
     }
 }
 
@@ -369,7 +388,7 @@ pub(super) fn said_of_delivery(same_request_as: Option<u64>) -> Said {
 pub(super) const fn line_of_delivery<'a>(
     id: u64,
     app: &'a str,
-    received_at: Timestamp,
+    (received_at, code): (Timestamp, &'a str),
     said: &'a Said,
     body: Commitment,
 ) -> LineRef<'a> {
@@ -377,7 +396,7 @@ pub(super) const fn line_of_delivery<'a>(
         app: Some(app),
         delivery: Some(DeliveryId::from_number(id)),
         body: Some(body),
-        ..LineRef::new(received_at, Kind::Delivery, "stored", said)
+        ..LineRef::new(received_at, Kind::Delivery, code, said)
     }
 }
 
@@ -402,7 +421,7 @@ impl Stored {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sweep::{SweepCause, SweepRun};
+    use crate::store::sweep::{SweepCause, SweepFailure, SweepRun};
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_248_000_123);
 
@@ -423,6 +442,7 @@ mod tests {
             body_bytes: 2,
             body_print: [1; 16],
             request_print: Some([2; 16]),
+            is_backfilled: false,
             body: StoredBody::Sealed(Blob(vec![0xB0; 46])),
         };
         Delivery { head, tail }
@@ -450,7 +470,9 @@ mod tests {
             Change::Resumed { account: account(), rule: rule() },
             Change::Called { account: account(), day: 20_778, calls: QuotaUse { light: 1, medium: 2, heavy: 3 } },
             Change::App { app, state },
-            Change::Sweep { account: account(), state: sweeps() },
+            Change::Sweep { account: account(), state: Box::new(sweeps()) },
+            Change::Notices { account: account(), sealed: Blob(vec![0xCC; 4]) },
+            Change::RulePlanned { rule: rule(), hash: [8; 16] },
         ]
     }
 
@@ -458,18 +480,23 @@ mod tests {
         let run = SweepRun {
             why: SweepCause::Schedule,
             rule: Some(rule()),
+            is_dry: true,
             started_at: NOW,
             ended_at: None,
             next: Some("page-2".to_owned()),
             users: 300,
+            total: Some(900),
             found: 5,
+            found_by_rule: [(rule(), 5)].into(),
             made: 2,
             woken: 1,
             left: 1,
             changed: 1,
         };
         let last = SweepRun { why: SweepCause::Person, rule: None, ended_at: Some(NOW), next: None, ..run.clone() };
-        SweepState { run: Some(run), last: Some(last), whole: Some((NOW, [6; 16])) }
+        let failed = SweepFailure { at: NOW, is_dry: false, why: "no token".to_owned() };
+        let (last_dry, whole) = (Some(run.clone()), Some((NOW, [6; 16])));
+        SweepState { run: Some(run), last: Some(last), last_dry, whole, failed: Some(failed), backfilled: Some(NOW) }
     }
 
     fn line() -> Line {

@@ -1,5 +1,6 @@
 //! The store itself: the port's methods, each one step over the [`state`](super::state).
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,7 +22,8 @@ use crate::job::{Change, Job, Outcome};
 use crate::store::journal::files::{Files, RealFiles};
 use crate::store::port::{
     Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased, Move,
-    NewDelivery, Note, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError, StoredDelivery, TreeHead,
+    NewDelivery, Note, Notice, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError, StoredDelivery,
+    TreeHead,
 };
 use crate::store::sweep::{SweepRecord, SweepState, Swept};
 
@@ -112,9 +114,9 @@ impl LocalStore {
     }
 }
 
-#[async_trait]
-impl Store for LocalStore {
-    async fn deliver(&self, delivery: NewDelivery) -> Result<Receipt, StoreError> {
+impl LocalStore {
+    /// None where it is known, and one of Zoom's log.
+    async fn take(&self, delivery: NewDelivery, is_backfilled: bool) -> Result<Option<Receipt>, StoreError> {
         let core = self.core();
         let owner = Prepared::owner(&delivery.app);
         if let Some(refusal) = core.refusal(0) {
@@ -125,7 +127,7 @@ impl Store for LocalStore {
             core.ensure_keys(vec![owner.clone()]).await?;
         }
         let Some(key) = core.keys.of(&owner) else { return Err(StoreError::Damaged("a key is missing".to_owned())) };
-        let prepared = Prepared::new(delivery, &core.keys, &key);
+        let prepared = Prepared::new(delivery, is_backfilled, &core.keys, &key);
         if prepared.bytes() > core.settings.journal.segment_bytes / 2 {
             return Err(StoreError::Conflict("the body is too long".to_owned()));
         }
@@ -140,7 +142,19 @@ impl Store for LocalStore {
             written.await.unwrap_or(Err(StoreError::Closed))?;
         }
         breakpoint::reached("delivery-acknowledged");
-        Ok(Receipt::new(id))
+        Ok(id.map(Receipt::new))
+    }
+}
+
+#[async_trait]
+impl Store for LocalStore {
+    async fn deliver(&self, delivery: NewDelivery) -> Result<Receipt, StoreError> {
+        let known = || StoreError::Failed("a delivery that came by itself is always stored".to_owned());
+        self.take(delivery, false).await?.ok_or_else(known)
+    }
+
+    async fn backfill(&self, delivery: NewDelivery) -> Result<Option<Receipt>, StoreError> {
+        self.take(delivery, true).await
     }
 
     async fn unplanned(&self, limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
@@ -249,6 +263,28 @@ impl Store for LocalStore {
                 Ok(())
             })
             .await
+    }
+
+    async fn notices(&self) -> Result<Vec<Notice>, StoreError> {
+        self.core().read(super::state::State::list_notices)
+    }
+
+    async fn mend(&self, notice: &Notice, at: Timestamp) -> Result<bool, StoreError> {
+        self.core().ensure_account_key(&notice.account).await?;
+        self.core().write(|state| Ok(state.mend(notice, at))).await
+    }
+
+    async fn record_planned(&self, rule: &RuleName, hash: [u8; 16], at: Timestamp) -> Result<(), StoreError> {
+        self.core()
+            .write(|state| {
+                state.record_planned(rule, hash, at);
+                Ok(())
+            })
+            .await
+    }
+
+    async fn planned(&self) -> Result<BTreeMap<RuleName, [u8; 16]>, StoreError> {
+        self.core().read(super::state::State::planned_rules)
     }
 
     async fn validated(&self, app: &AppName, at: Timestamp) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use crate::ids::{AccountId, AppName, JobId, RuleName};
 use crate::job::{Asker, Input, NewJob, Subject};
 use crate::rules::Step;
 use crate::store::port::StoreError;
-use crate::store::sweep::{SweepRecord, SweepState, SweepStep, Swept};
+use crate::store::sweep::{SweepRecord, SweepRun, SweepState, SweepStep, Swept, backfill_told};
 
 /// What became of one finding.
 enum Found {
@@ -31,7 +31,7 @@ impl World {
             (SweepStep::Begin { .. }, Some(_)) => {
                 return Err(StoreError::Conflict(format!("a sweep of {account} runs already")));
             }
-            (SweepStep::Begin { .. } | SweepStep::Called, _) | (_, Some(_)) => {}
+            (SweepStep::Begin { .. } | SweepStep::Called | SweepStep::Backfilled { .. }, _) | (_, Some(_)) => {}
             (_, None) => return Err(StoreError::Conflict(format!("no sweep of {account} runs"))),
         }
         let of = || (Some(app.clone()), Some(account.clone()));
@@ -43,21 +43,21 @@ impl World {
         }
         let mut made = Vec::new();
         let told = match step {
-            SweepStep::Begin { why, rule } => {
-                state.begin(why, rule.clone(), at);
-                let line = Line::new(at, Kind::Sweep, "started").saying(why.code());
-                Some(match rule {
-                    Some(rule) => line.of_rule(rule),
-                    None => line,
-                })
+            SweepStep::Begin { why, rule, is_dry } => {
+                state.begin(why, rule.clone(), is_dry, at);
+                let began = state.run.as_ref().map(SweepRun::began).unwrap_or_default();
+                let line = Line::new(at, Kind::Sweep, "started").saying(began);
+                Some(rule.into_iter().fold(line, Line::of_rule))
             }
-            SweepStep::Page { users, steps, next, seen_at } => {
+            SweepStep::Page { users, total, steps, next, seen_at } => {
                 if let Some(run) = &mut state.run {
-                    run.next = next;
-                    run.users += users;
+                    run.page(users, total, next);
                     for step in steps {
                         let Step::Ensure { rule, subject } = step else { continue };
-                        run.found += 1;
+                        run.found(&rule);
+                        if run.is_dry {
+                            continue;
+                        }
                         match self.sweep_one(&app, &account, (rule, subject), seen_at, at) {
                             Found::Made(id) => {
                                 made.push(id);
@@ -72,9 +72,7 @@ impl World {
                 None
             }
             SweepStep::Again => {
-                if let Some(run) = &mut state.run {
-                    (run.next, run.users, run.found) = (None, 0, 0);
-                }
+                state.again();
                 None
             }
             SweepStep::End { with } => {
@@ -83,8 +81,12 @@ impl World {
                 Some(Line::new(at, Kind::Sweep, "ended").saying(told))
             }
             SweepStep::GiveUp { why } => {
-                state.run = None;
+                state.give_up(why.clone(), at);
                 Some(Line::new(at, Kind::Sweep, "failed").saying(why))
+            }
+            SweepStep::Backfilled { until, stored, refused } => {
+                state.backfilled = Some(until);
+                backfill_told(stored, refused).map(|told| Line::new(at, Kind::Sweep, "backfilled").saying(told))
             }
             SweepStep::Called => None,
         };

@@ -243,7 +243,18 @@ impl World {
                 };
                 self.jobs.values().filter(is_meant).take(self.limits.moved_max).cloned().collect()
             }
+            Selector::HeldBy { rule, account } => {
+                let is_meant = |job: &&Job| {
+                    matches!(&job.state, JobState::Parked { cause, .. } if cause.is_for_resume())
+                        && job.rule == *rule
+                        && account.as_ref().is_none_or(|account| job.account == *account)
+                };
+                self.jobs.values().filter(is_meant).take(self.limits.moved_max).cloned().collect()
+            }
         };
+        if let (Selector::HeldBy { rule, account }, Move::Retry) = (which, to) {
+            self.resume(rule, account.as_ref(), &selected, (actor, now))?;
+        }
         let (code, input) = match to {
             Move::Retry => ("retried", Input::Retry { at: now }),
             Move::Park => ("parked", Input::Park { at: now, cause: ParkCause::ByPerson }),
@@ -253,7 +264,8 @@ impl World {
             tried.map_err(|illegal| StoreError::Conflict(format!("{}: {illegal}", job.id)))?;
         }
         for job in &selected {
-            if matches!(job.state, JobState::Parked { cause: ParkCause::OverShare { .. }, .. }) {
+            let resumes = matches!(&job.state, JobState::Parked { cause, .. } if cause.is_for_resume());
+            if resumes && !matches!(which, Selector::HeldBy { .. }) {
                 let budget = self.budgets.entry((job.account.clone(), job.rule.clone())).or_default();
                 budget.share.clear();
                 budget.is_stopped = false;
@@ -262,6 +274,30 @@ impl World {
             self.log.add(Line::new(now, Kind::Moved, code).of_job(job).saying(format!("by {actor}")));
         }
         Ok(u64::try_from(selected.len()).unwrap_or(u64::MAX))
+    }
+
+    fn resume(
+        &mut self,
+        rule: &RuleName,
+        account: Option<&AccountId>,
+        held: &[Job],
+        (actor, now): (&str, Timestamp),
+    ) -> Result<(), StoreError> {
+        let is_meant = |of: &AccountId| account.is_none_or(|account| of == account);
+        let stopped = self.budgets.iter().filter(|(_, budget)| budget.is_stopped).map(|(key, _)| key);
+        let stopped = stopped.filter(|(of, name)| name == rule && is_meant(of)).map(|(of, _)| of);
+        let accounts: BTreeSet<AccountId> = stopped.chain(held.iter().map(|job| &job.account)).cloned().collect();
+        if accounts.is_empty() {
+            return Err(StoreError::NotFound(format!("rule {rule} that is stopped")));
+        }
+        for of in accounts {
+            let line = Line::new(now, Kind::Moved, "resumed").of_app(None, Some(of.clone())).of_rule(rule.clone());
+            self.log.add(line.saying(format!("by {actor}")));
+            let budget = self.budgets.entry((of, rule.clone())).or_default();
+            budget.share.clear();
+            budget.is_stopped = false;
+        }
+        Ok(())
     }
 
     pub(super) fn cancel_jobs(

@@ -6,13 +6,13 @@ use sha2::{Digest, Sha256};
 
 use super::Limits;
 use super::log::{Line, Log};
-use crate::audit::Kind;
+use crate::audit::{Detail, Kind};
 use crate::clock::Timestamp;
 use crate::event::Meaning;
 use crate::event::signature::Verified;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::job::{Input, Job, JobState};
-use crate::store::port::{AppState, DeliveryStatus, NewDelivery, Note, QuotaUse, StoreError, StoredDelivery};
+use crate::store::port::{AppState, DeliveryStatus, NewDelivery, Note, Notice, QuotaUse, StoreError, StoredDelivery};
 use crate::store::sweep::SweepState;
 
 #[derive(Debug)]
@@ -32,6 +32,9 @@ pub(super) struct World {
     pub(super) quotas: BTreeMap<(AccountId, i64), QuotaUse>,
     pub(super) apps: BTreeMap<AppName, AppState>,
     pub(super) sweeps: BTreeMap<AccountId, SweepState>,
+    /// By account, code and subject.
+    pub(super) notices: Vec<Notice>,
+    pub(super) planned: BTreeMap<RuleName, [u8; 16]>,
     // What a start forgets.
     /// By token: claims of running jobs, and of jobs that were cancelled while they ran.
     pub(super) claims: BTreeMap<u64, Claim>,
@@ -52,6 +55,7 @@ pub(super) struct Kept {
     pub(super) duplicate_of: Option<DeliveryId>,
     pub(super) same_request_as: Option<DeliveryId>,
     pub(super) replayed: bool,
+    pub(super) is_backfilled: bool,
     pub(super) fate: Fate,
 }
 
@@ -100,6 +104,7 @@ impl Kept {
             duplicate_of: if self.replayed { None } else { self.duplicate_of },
             same_request_as: self.same_request_as,
             replayed: self.replayed,
+            is_backfilled: self.is_backfilled,
         }
     }
 
@@ -134,6 +139,8 @@ impl World {
             quotas: BTreeMap::new(),
             apps: BTreeMap::new(),
             sweeps: BTreeMap::new(),
+            notices: Vec::new(),
+            planned: BTreeMap::new(),
             claims: BTreeMap::new(),
             tokens: 0,
             served: None,
@@ -156,6 +163,16 @@ impl World {
     }
 
     pub(super) fn deliver(&mut self, new: NewDelivery) -> Result<DeliveryId, StoreError> {
+        let known = || StoreError::Failed("a delivery that came by itself is always stored".to_owned());
+        self.store_delivery(new, false)?.ok_or_else(known)
+    }
+
+    /// None where it is known, and one of Zoom's log.
+    pub(super) fn store_delivery(
+        &mut self,
+        new: NewDelivery,
+        is_backfilled: bool,
+    ) -> Result<Option<DeliveryId>, StoreError> {
         let NewDelivery { app, received_at, verified } = new;
         let unplanned = self.deliveries.values().filter(|kept| kept.app == app && kept.fate == Fate::Unplanned).count();
         if u64::try_from(unplanned).unwrap_or(u64::MAX) >= self.limits.backlog_max {
@@ -172,23 +189,59 @@ impl World {
             .filter(|(_, kept)| self.within_window(kept.received_at, received_at) && kept.body_hash != body_hash)
             .map(|(id, _)| *id);
 
+        if is_backfilled && duplicate_of.is_some() {
+            return Ok(None);
+        }
         let id = DeliveryId::from_number(self.deliveries.last_key_value().map_or(1, |(id, _)| id.number() + 1));
-        let mut line = Line::new(received_at, Kind::Delivery, "stored").of_delivery(id).of_app(Some(app.clone()), None);
+        let mut line = Line::new(received_at, Kind::Delivery, if is_backfilled { "backfilled" } else { "stored" });
+        line = line.of_delivery(id).of_app(Some(app.clone()), None);
         if let Some(other) = same_request_as {
             line = line.saying(format!("the request id came before with another body, as {other}"));
         }
         self.log.add(line);
-        let state = self.apps.entry(app.clone()).or_default();
-        state.verified_at = state.verified_at.max(Some(received_at));
+        if !is_backfilled {
+            let state = self.apps.entry(app.clone()).or_default();
+            state.verified_at = state.verified_at.max(Some(received_at));
+        }
         let (replayed, fate) = (false, Fate::Unplanned);
-        let kept = Kept { app, received_at, verified, body_hash, duplicate_of, same_request_as, replayed, fate };
+        let kept = Kept {
+            app,
+            received_at,
+            verified,
+            body_hash,
+            duplicate_of,
+            same_request_as,
+            replayed,
+            is_backfilled,
+            fate,
+        };
         self.deliveries.insert(id, kept);
-        Ok(id)
+        Ok(Some(id))
     }
 
     pub(super) fn note(&mut self, note: Note, at: Timestamp) {
+        if let Some(notice) = Notice::of(&note, at)
+            && self.notices.iter().all(|other| other.key() != notice.key())
+        {
+            self.notices.push(notice);
+            self.notices.sort_by(|one, other| one.key().cmp(&other.key()));
+        }
         let Note { kind, app, account, code, detail } = note;
         self.log.add(Line::new(at, kind, code).of_app(app, account).with(detail));
+    }
+
+    pub(super) fn mend(&mut self, notice: &Notice, at: Timestamp) -> bool {
+        let Some(place) = self.notices.iter().position(|other| other.key() == notice.key()) else { return false };
+        let Notice { account, code, subject, .. } = self.notices.remove(place);
+        let detail = Detail { subject, note: code, call: None };
+        self.log.add(Line::new(at, Kind::Attention, "mended").of_app(None, Some(account)).with(detail));
+        true
+    }
+
+    pub(super) fn record_planned(&mut self, rule: &RuleName, hash: [u8; 16], at: Timestamp) {
+        if self.planned.insert(rule.clone(), hash) != Some(hash) {
+            self.log.add(Line::new(at, Kind::Service, "planned").of_rule(rule.clone()));
+        }
     }
 
     pub(super) fn validated(&mut self, app: &AppName, at: Timestamp) {

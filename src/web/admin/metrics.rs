@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 
 use super::AdminState;
 use super::problem::ApiProblem;
+use super::sweeps;
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -81,6 +82,12 @@ pub(super) async fn metrics(State(state): State<Arc<AdminState>>) -> Result<impl
     scrape.gauges("adjutant_jobs", "Jobs, by state", jobs.map(|(state, count)| (one("state", &state), count)));
     let reasons = status.waiting_for.iter().map(|(reason, count)| (one("reason", &reason.code()), *count));
     scrape.gauges("adjutant_jobs_waiting", "Waiting jobs, by what they wait for", reasons);
+    let ages = sweeps::ages(&state).await?.into_iter().map(|(app, secs)| (one("app", &app), secs));
+    scrape.gauges(
+        "adjutant_sweep_age_seconds",
+        "Since the end of the last whole sweep: of the app's account for which that is longest",
+        ages,
+    );
     let plain = [
         ("adjutant_deliveries_stored", "Deliveries in the store", Some(status.deliveries)),
         ("adjutant_deliveries_unplanned", "Deliveries not planned yet", Some(status.unplanned)),

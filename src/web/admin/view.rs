@@ -87,6 +87,8 @@ pub struct DeliveryView {
     pub jobs: Vec<String>,
     /// None once the body was pruned.
     pub bytes: Option<u64>,
+    /// It did not come by itself: it was found in Zoom's log of deliveries that failed.
+    pub is_backfilled: bool,
     pub duplicate_of: Option<String>,
     pub same_request_as: Option<String>,
     /// The event's name. Only where one delivery is shown.
@@ -112,6 +114,7 @@ impl DeliveryView {
             code,
             jobs,
             bytes: None,
+            is_backfilled: false,
             duplicate_of: None,
             same_request_as: None,
             event: None,
@@ -127,6 +130,7 @@ impl DeliveryView {
         let event = json.as_ref().and_then(|json| json.get("event")?.as_str().map(str::to_owned));
         Self {
             bytes: body.and_then(|body| u64::try_from(body.len()).ok()),
+            is_backfilled: delivery.is_backfilled,
             duplicate_of: delivery.duplicate_of.map(|id| id.to_string()),
             same_request_as: delivery.same_request_as.map(|id| id.to_string()),
             event,
@@ -139,7 +143,7 @@ impl DeliveryView {
 impl From<&DeliverySummary> for DeliveryView {
     fn from(row: &DeliverySummary) -> Self {
         let view = Self::new(row.id.to_string(), row.app.to_string(), row.received_at.to_string(), &row.status);
-        Self { bytes: Some(row.bytes), ..view }
+        Self { bytes: Some(row.bytes), is_backfilled: row.is_backfilled, ..view }
     }
 }
 
@@ -251,6 +255,8 @@ pub struct FaultView {
 pub struct ParkedView {
     pub cause: String,
     pub account: String,
+    /// The rule to resume, where that is what moves them.
+    pub rule: Option<String>,
     pub count: u64,
     pub example: String,
     pub since: String,
@@ -267,6 +273,7 @@ impl ParkedView {
         Self {
             cause: group.cause.clone(),
             account: group.account.to_string(),
+            rule: group.rule.as_ref().map(ToString::to_string),
             count: group.count,
             example: group.example.to_string(),
             since: group.since.to_string(),
@@ -290,6 +297,16 @@ pub struct Alarm {
     pub code: String,
     pub what: String,
     pub advice: String,
+}
+
+/// A configuration that was read again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadView {
+    /// That are in force now.
+    pub rules: u64,
+    pub accounts: u64,
+    /// What else was changed: it stays as it was until the next start.
+    pub needs_restart: Vec<String>,
 }
 
 /// A backup that was made.

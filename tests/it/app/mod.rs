@@ -4,6 +4,7 @@
 //! A test does something at Zoom, drains, and looks at Zoom and at the audit log. When a [`TestApp`] goes, it fails on work
 //! that was left, on calls that Zoom refused and nobody expected, and on an audit log that does not add up.
 
+mod backfilling;
 mod ensuring;
 mod scenarios;
 mod sweeping;
@@ -27,7 +28,7 @@ use adjutant::sim::{Call, NewAccount, Sim, Subscription, World};
 use adjutant::store::{JobFilter, MemoryStore, Move, Selector, Store, SweepState};
 use adjutant::web::accept::{AcceptSettings, Acceptor};
 use adjutant::web::webhook::{Receiver, ReceiverApp, ReceiverSettings};
-use adjutant::worker::{Parts, Planner, Roster, Runner, Settings, SweepSettings, Sweeper};
+use adjutant::worker::{Order, Parts, Planner, Roster, Runner, Settings, SweepSettings, Sweeper};
 use adjutant::zoom::{self, AccountClient, Credentials, ZoomClients};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -230,7 +231,7 @@ impl TestApp {
 
     /// A sweep of the whole account, from its beginning to the end of the work that it asks for.
     pub(crate) async fn sweep(&self) {
-        self.sweeper.ask(&AccountId::parse(ACCOUNT).unwrap(), None);
+        assert!(self.sweeper.ask(&AccountId::parse(ACCOUNT).unwrap(), Order::default()).await.unwrap());
         self.ticking(self.finish_sweep()).await;
         self.ticking(self.drain()).await;
         self.ticking(self.advance(Duration::from_secs(120))).await;
@@ -274,6 +275,10 @@ impl TestApp {
     pub(crate) async fn cancel_all(&self) {
         let account = AccountId::parse(ACCOUNT).unwrap();
         self.store.cancel_jobs(&account, None, "the end of a test", self.clock.now()).await.unwrap();
+    }
+
+    pub(crate) fn account(&self) -> Account {
+        self.roster.borrow().accounts().next().unwrap().clone()
     }
 
     pub(crate) async fn swept(&self) -> SweepState {

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use adjutant::chance::{Chance, SeededChance};
+use adjutant::clock::Clock as _;
+use adjutant::ids::RuleName;
 use adjutant::sim::{Mischief, NewUser};
+use adjutant::store::SweepCause;
+use adjutant::worker::{Order, Schedule, SweepSettings, Sweeper};
 use serde_json::json;
 
 use super::{ACCOUNT, API_USER, TestApp};
@@ -217,4 +221,59 @@ async fn a_condition_is_never_judged_by_the_list_of_a_sweep() {
     app.sweep().await;
     assert_eq!(app.assistants(&email(1)), [API_USER]);
     assert_eq!(app.assistants("owner@acme.example"), [""; 0], "the owner is excepted by the condition");
+}
+
+#[tokio::test]
+async fn there_are_never_two_sweeps_of_an_account_and_a_dry_one_changes_nothing() {
+    let app = TestApp::start_patient(&[ASSISTANT]).await;
+    app.world.unsubscribe(ACCOUNT).unwrap();
+    app.sweep().await;
+    app.world.add_user(ACCOUNT, NewUser::licensed(&email(1))).unwrap();
+    let (account, dry) = (app.account(), Order { is_dry: true, ..Order::default() });
+    assert!(app.sweeper.ask(&account.id, dry).await.unwrap());
+    assert!(!app.sweeper.ask(&account.id, Order::default()).await.unwrap(), "one is asked for");
+    app.sweeper.step_all().await.unwrap();
+    assert!(app.swept().await.run.unwrap().is_dry);
+    assert!(!app.sweeper.ask(&account.id, Order::default()).await.unwrap(), "one runs");
+    app.ticking(app.finish_sweep()).await;
+    let state = app.swept().await;
+    let (dry, last) = (state.last_dry.unwrap(), state.last.unwrap());
+    assert_eq!((dry.users, dry.total, dry.found, dry.made), (3, Some(3), 1, 0));
+    assert_eq!((last.users, last.found), (2, 1), "the one before, and not the dry one");
+    assert_eq!((app.jobs().await.len(), app.assistants(&email(1))), (1, Vec::new()));
+    app.sweep().await;
+    assert_eq!(app.assistants(&email(1)), [API_USER]);
+}
+
+#[tokio::test]
+async fn a_sweep_is_stale_when_the_last_whole_one_is_two_intervals_old() {
+    let app = TestApp::start_patient(&[ASSISTANT]).await;
+    let account = app.account();
+    let stale_at = app.sweeper.standing(&account).await.unwrap().stale_at.unwrap();
+    assert_eq!(stale_at, app.clock.now().plus(Duration::from_secs(6_600)), "never swept");
+    app.sweep().await;
+    let standing = app.sweeper.standing(&account).await.unwrap();
+    let (ended, _) = standing.state.whole.unwrap();
+    assert!(standing.stale_at.unwrap() > stale_at || stale_at.since(ended) > HOUR);
+    // One over a single rule, or a dry one, makes nothing fresher.
+    app.clock.advance(HOUR);
+    let rule = Some(RuleName::parse("assist").unwrap());
+    app.sweeper.ask(&account.id, Order { rule, is_dry: false }).await.unwrap();
+    app.ticking(app.finish_sweep()).await;
+    assert_eq!(app.sweeper.standing(&account).await.unwrap().stale_at, standing.stale_at);
+    app.set_rules(&[]);
+    assert_eq!(app.sweeper.standing(&account).await.unwrap().stale_at, None, "nothing is swept");
+}
+
+#[tokio::test]
+async fn an_account_is_swept_by_a_schedule_of_its_own() {
+    let app = TestApp::start_patient(&[ASSISTANT]).await;
+    let account = app.account();
+    let nightly = Schedule::new("0 3 * * *", "UTC").unwrap();
+    let settings = SweepSettings { accounts: [(account.id.clone(), nightly)].into(), ..SweepSettings::default() };
+    let sweeper = Sweeper::new(app.parts.clone(), settings);
+    app.ticking(sweeper.run_due()).await.unwrap();
+    let (at, why) = sweeper.standing(&account).await.unwrap().next.unwrap();
+    assert_eq!((at.to_string().as_str(), why), ("2027-01-16T03:00:00.000Z", SweepCause::Schedule));
+    app.ticking(app.advance(Duration::from_secs(60))).await;
 }

@@ -376,7 +376,7 @@ impl Names {
             other => format!("{other:?}"),
         };
         format!(
-            "{} {} {} {:?} duplicate of {:?} request of {:?} replayed {}: {status}",
+            "{} {} {} {:?} duplicate of {:?} request of {:?} replayed {} backfilled {}: {status}",
             self.delivery(delivery.id),
             delivery.app,
             delivery.received_at,
@@ -384,6 +384,7 @@ impl Names {
             delivery.duplicate_of.map(|id| self.delivery(id)),
             delivery.same_request_as.map(|id| self.delivery(id)),
             delivery.replayed,
+            delivery.is_backfilled,
         )
     }
 
@@ -413,6 +414,7 @@ impl Names {
         }
         for id in ["acc", "bcc", "ccc"] {
             lines.push(format!("{id}: {:?}", store.quota_use(&account(id), now).await.unwrap()));
+            lines.push(format!("{:?} {:?}", store.notices().await.unwrap(), store.planned().await.unwrap()));
             lines.push(format!("{id}: {:?}", store.sweep_state(&account(id)).await.unwrap()));
         }
         for (of, named) in [("acc", "assist"), ("acc", "tidy"), ("bcc", "assist"), ("ccc", "assist")] {

@@ -35,6 +35,7 @@ enum Op {
         app: &'static str,
         body: u64,
         request: Option<u64>,
+        is_backfilled: bool,
     },
     /// For each a delivery, an account, and what is decided.
     Plan(Vec<(usize, &'static str, Decided)>),
@@ -211,20 +212,23 @@ impl Generator {
     fn sweep(&self, now: Timestamp) -> SweepStep {
         let rule = self.maybe(30, rule("assist"));
         match self.below(20) {
-            0 | 1 => SweepStep::Begin { why: SweepCause::Person, rule },
+            0 | 1 => SweepStep::Begin { why: SweepCause::Person, rule, is_dry: self.maybe(5, true).unwrap_or(false) },
             2 => SweepStep::End { with: [2; 16] },
-            3 => self.maybe(30, SweepStep::GiveUp { why: "x".to_owned() }).unwrap_or(SweepStep::Called),
+            3 => self.maybe(30, SweepStep::GiveUp { why: "x".to_owned() }).unwrap_or_else(|| {
+                self.maybe(20, SweepStep::Backfilled { until: now, stored: 1, refused: 0 }).unwrap_or(SweepStep::Called)
+            }),
             4 => SweepStep::Again,
             _ => {
                 let steps = (0..self.below(4)).map(|_| self.step()).collect();
-                SweepStep::Page { users: 3, steps, next: Some("next".to_owned()), seen_at: now }
+                SweepStep::Page { users: 3, total: None, steps, next: Some("next".to_owned()), seen_at: now }
             }
         }
     }
 
     fn deliver(&self) -> Op {
         let request = u64::try_from(self.below(8)).unwrap();
-        Op::Deliver { app: self.app(), body: self.0.next_u64() % 60, request: self.maybe(40, request) }
+        let is_backfilled = self.maybe(10, true).unwrap_or(false);
+        Op::Deliver { app: self.app(), body: self.0.next_u64() % 60, request: self.maybe(40, request), is_backfilled }
     }
 
     fn next(
@@ -364,12 +368,16 @@ impl<H: Harness> Side<H> {
                 self.leases.clear();
                 String::new()
             }
-            Op::Deliver { app: to, body, request } => {
+            Op::Deliver { app: to, body, request, is_backfilled } => {
                 let (body, request) = (format!("{{\"n\":{body}}}"), request.map(|n| format!("request-{n}")));
                 let verified = Verified::reread(body.into(), now.as_secs(), request);
-                let stored = store.deliver(NewDelivery { app: app(to), received_at: now, verified }).await;
+                let new = NewDelivery { app: app(to), received_at: now, verified };
+                let stored = match is_backfilled {
+                    true => store.backfill(new).await,
+                    false => store.deliver(new).await.map(Some),
+                };
                 self.names.learn(&*store).await;
-                told(stored.map(|receipt| self.names.delivery(receipt.delivery())))
+                told(stored.map(|receipt| receipt.map(|receipt| self.names.delivery(receipt.delivery()))))
             }
             Op::Plan(decisions) => {
                 let decisions = decisions.iter().map(|(number, of, decided)| self.decision(*number, of, decided));
@@ -391,7 +399,16 @@ impl<H: Harness> Side<H> {
             Op::ReleaseHeld { limit } => told(store.release_held(*limit, now).await),
             Op::Note => {
                 let (kind, code, detail) = (Kind::Service, "reloaded".to_owned(), Detail::note("new rules"));
-                told(store.note(Note { kind, app: Some(app("main")), account: None, code, detail }, now).await)
+                let note = Note { kind, app: Some(app("main")), account: None, code, detail };
+                // What stands, ends and is known as planned follows from the moment alone.
+                let turn = u8::try_from(now.as_secs() % 3).unwrap();
+                let (kind, account) = (Kind::Attention, Some(account(["acc", "bcc", "ccc"][usize::from(turn)])));
+                store.note(Note { kind, account, ..note.clone() }, now).await.unwrap();
+                store.record_planned(&rule("assist"), [turn; 16], now).await.unwrap();
+                if let Some(first) = store.notices().await.unwrap().first().filter(|_| turn == 2) {
+                    store.mend(first, now).await.unwrap();
+                }
+                told(store.note(note, now).await)
             }
             Op::Sweep { account: of, step } => {
                 let (step, calls) = (step.clone(), vec![call("medium", Some(200))]);

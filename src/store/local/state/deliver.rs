@@ -25,13 +25,15 @@ pub(in crate::store::local) struct Prepared {
     received_at: Timestamp,
     body: Fingerprint,
     request: Option<Fingerprint>,
+    is_backfilled: bool,
+    code: &'static str,
     commitment: Commitment,
     tail: Vec<u8>,
 }
 
 impl Prepared {
     /// `key` is the app's.
-    pub(in crate::store::local) fn new(delivery: NewDelivery, keys: &Keys, key: &Key) -> Self {
+    pub(in crate::store::local) fn new(delivery: NewDelivery, is_backfilled: bool, keys: &Keys, key: &Key) -> Self {
         let NewDelivery { app, received_at, verified } = delivery;
         let (name, raw) = (app.as_str().as_bytes(), verified.body());
         let body = keys.prints().of(BODY, &[name, raw]);
@@ -47,11 +49,13 @@ impl Prepared {
             body_bytes: wide(raw.len()),
             body_print: body,
             request_print: request,
+            is_backfilled,
             body: StoredBody::Sealed(Blob(sealed)),
         };
         let mut encoded = Vec::with_capacity(raw.len().saturating_add(160));
         record::put(&tail, &mut encoded);
-        Self { app: tail.app, received_at, body, request, commitment, tail: encoded }
+        let code = tail.code();
+        Self { app: tail.app, received_at, body, request, is_backfilled, code, commitment, tail: encoded }
     }
 
     /// Of its record, nearly.
@@ -65,7 +69,8 @@ impl Prepared {
 }
 
 impl State {
-    pub(in crate::store::local) fn deliver(&mut self, new: &Prepared) -> Result<DeliveryId, StoreError> {
+    /// None where it is known, and one of Zoom's log.
+    pub(in crate::store::local) fn deliver(&mut self, new: &Prepared) -> Result<Option<DeliveryId>, StoreError> {
         let app = self.app_number(&new.app);
         let backlog = self.app_at(app).map_or(0, |app| app.unplanned);
         if backlog >= self.limits.backlog_max {
@@ -75,9 +80,12 @@ impl State {
         let lookup = |generation, what, print: &Fingerprint| Self::lookup(&index, generation, what, print);
         let (duplicate_of, same_request_as) =
             self.dedupe.look(&new.body, new.request.as_ref(), new.received_at, window, &lookup);
+        if new.is_backfilled && duplicate_of.is_some() {
+            return Ok(None);
+        }
         let id = self.deliveries.saturating_add(1);
         let said = said_of_delivery(same_request_as);
-        let line = line_of_delivery(id, new.app.as_str(), new.received_at, &said, new.commitment);
+        let line = line_of_delivery(id, new.app.as_str(), (new.received_at, new.code), &said, new.commitment);
         let (leaf, entry) = self.add_leaf(&line);
         let head = Head { id, index: entry, leaf, duplicate_of, same_request_as };
         let number = self.next_record;
@@ -90,9 +98,15 @@ impl State {
         if id.is_multiple_of(DELIVERIES_A_MARK) || id == 1 {
             self.outbox.op(number, IndexOp::Delivery { id, record: number });
         }
-        self.take_in(number, id, app, new.received_at, new.body, new.request, duplicate_of.is_none());
+        let seen = Seen {
+            body: new.body,
+            request: new.request,
+            received_at: new.received_at,
+            original: duplicate_of.is_none(),
+        };
+        self.take_in(number, id, app, seen, new.is_backfilled);
         self.spill();
-        Ok(DeliveryId::from_number(id))
+        Ok(Some(DeliveryId::from_number(id)))
     }
 
     fn add_leaf(&mut self, line: &LineRef<'_>) -> (crate::audit::tree::Hash, u64) {
@@ -105,22 +119,13 @@ impl State {
     }
 
     /// What a delivery changes, when it comes and when it is replayed.
-    #[expect(clippy::too_many_arguments, reason = "the parts of a delivery, from two kinds of source")]
-    fn take_in(
-        &mut self,
-        record: u64,
-        id: u64,
-        app: u32,
-        received_at: Timestamp,
-        body: Fingerprint,
-        request: Option<Fingerprint>,
-        original: bool,
-    ) {
+    fn take_in(&mut self, record: u64, id: u64, app: u32, seen: Seen, is_backfilled: bool) {
+        let received_at = seen.received_at;
         self.deliveries = self.deliveries.max(id);
         self.newest_at = self.newest_at.max(received_at);
-        self.dedupe.add(id, record, Seen { body, request, received_at, original });
+        self.dedupe.add(id, record, seen);
         self.queue(id, Queued { record, app, received_at });
-        if let Some(app) = self.app_at(app) {
+        if let Some(app) = self.app_at(app).filter(|_| !is_backfilled) {
             app.state.verified_at = app.state.verified_at.max(Some(received_at));
         }
     }
@@ -137,7 +142,8 @@ impl State {
         let (head, tail) = (&delivery.head, &delivery.tail);
         let app = self.app_number(&tail.app);
         self.tree.push(head.leaf);
-        let original = head.duplicate_of.is_none();
-        self.take_in(record, head.id, app, tail.received_at, tail.body_print, tail.request_print, original);
+        let (body, request, received_at) = (tail.body_print, tail.request_print, tail.received_at);
+        let seen = Seen { body, request, received_at, original: head.duplicate_of.is_none() };
+        self.take_in(record, head.id, app, seen, tail.is_backfilled);
     }
 }

@@ -9,7 +9,7 @@ use crate::job::{Asker, Input, NewJob, Subject};
 use crate::rules::Step;
 use crate::store::local::record::{Change, LineRef, Said};
 use crate::store::port::{QuotaUse, StoreError};
-use crate::store::sweep::{SweepRecord, SweepRun, SweepState, SweepStep, Swept};
+use crate::store::sweep::{SweepRecord, SweepRun, SweepState, SweepStep, Swept, backfill_told};
 
 /// Whose sweep it is.
 struct Whose<'a> {
@@ -26,7 +26,7 @@ impl State {
     pub(super) fn sweep_changed(&mut self, account: &AccountId) {
         let mut state = self.sweep_state(account);
         state.changed();
-        self.change(Change::Sweep { account: account.clone(), state });
+        self.change(Change::Sweep { account: account.clone(), state: Box::new(state) });
     }
 
     pub(in crate::store::local) fn record_sweep(
@@ -40,20 +40,21 @@ impl State {
             (SweepStep::Begin { .. }, Some(_)) => {
                 return Err(StoreError::Conflict(format!("a sweep of {account} runs already")));
             }
-            (SweepStep::Begin { .. } | SweepStep::Called, _) | (_, Some(_)) => {}
+            (SweepStep::Begin { .. } | SweepStep::Called | SweepStep::Backfilled { .. }, _) | (_, Some(_)) => {}
             (_, None) => return Err(StoreError::Conflict(format!("no sweep of {account} runs"))),
         }
         let whose = Whose { app: &app, account: &account, at };
         self.sweep_calls(&whose, calls);
         let mut made = Vec::new();
         match step {
-            SweepStep::Begin { why, rule } => {
-                self.sweep_entry(&whose, "started", rule.as_ref(), why.code().to_owned());
-                state.begin(why, rule, at);
+            SweepStep::Begin { why, rule, is_dry } => {
+                state.begin(why, rule.clone(), is_dry, at);
+                let began = state.run.as_ref().map(SweepRun::began).unwrap_or_default();
+                self.sweep_entry(&whose, "started", rule.as_ref(), began);
             }
-            SweepStep::Page { users, steps, next, seen_at } => {
+            SweepStep::Page { users, total, steps, next, seen_at } => {
                 if let Some(run) = &mut state.run {
-                    (run.next, run.users) = (next, run.users.saturating_add(users));
+                    run.page(users, total, next);
                     for step in steps {
                         if let Step::Ensure { rule, subject } = step {
                             made.extend(self.sweep_one(&whose, run, (rule, subject), seen_at));
@@ -61,22 +62,24 @@ impl State {
                     }
                 }
             }
-            SweepStep::Again => {
-                if let Some(run) = &mut state.run {
-                    (run.next, run.users, run.found) = (None, 0, 0);
-                }
-            }
+            SweepStep::Again => state.again(),
             SweepStep::End { with } => {
                 self.sweep_entry(&whose, "ended", None, state.told());
                 state.end(with, at);
             }
             SweepStep::GiveUp { why } => {
-                self.sweep_entry(&whose, "failed", None, why);
-                state.run = None;
+                self.sweep_entry(&whose, "failed", None, why.clone());
+                state.give_up(why, at);
+            }
+            SweepStep::Backfilled { until, stored, refused } => {
+                if let Some(told) = backfill_told(stored, refused) {
+                    self.sweep_entry(&whose, "backfilled", None, told);
+                }
+                state.backfilled = Some(until);
             }
             SweepStep::Called => {}
         }
-        self.change(Change::Sweep { account: account.clone(), state: state.clone() });
+        self.change(Change::Sweep { account: account.clone(), state: Box::new(state.clone()) });
         Ok(Swept { state, made })
     }
 
@@ -110,7 +113,10 @@ impl State {
         seen_at: Timestamp,
     ) -> Option<JobId> {
         let Whose { app, account, at } = *whose;
-        run.found = run.found.saturating_add(1);
+        run.found(&rule);
+        if run.is_dry {
+            return None;
+        }
         let (by, event_at) = (Asker::Sweep, Some(seen_at));
         let mut same = self.jobs.about(account, &subject).into_iter();
         if let Some(job) = same.find(|job| job.app == *app && job.rule == rule) {

@@ -1,7 +1,8 @@
 //! Storing deliveries, and knowing them again.
 
 use adjutant::audit::Kind;
-use adjutant::store::{DeliveryFilter, DeliveryStatus, Limits, StoreError, Verdict};
+use adjutant::event::signature::Verified;
+use adjutant::store::{DeliveryFilter, DeliveryStatus, Limits, NewDelivery, StoreError, Verdict};
 
 use crate::contract::Harness;
 use crate::contract::kit::{DAY, HOUR, Kit, SECOND, START, app, ensure, user, work};
@@ -164,6 +165,25 @@ pub(crate) async fn deliveries_are_listed_newest_first_in_pages<H: Harness>() {
     assert_eq!(list(DeliveryFilter { app: Some(app("other")), ..all.clone() }).await, [made[1]]);
     assert_eq!(list(DeliveryFilter { parked: true, ..all.clone() }).await, [made[2]]);
     assert!(list(DeliveryFilter { limit: 0, ..all }).await.is_empty());
+}
+
+pub(crate) async fn what_is_found_in_the_log_of_zoom_says_so_and_is_stored_once<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let came = kit.deliver_body("{\"n\":1}").await;
+    let verified_at = kit.store.app_state(&app("main")).await.unwrap().verified_at;
+    kit.pass(SECOND);
+    let mut stored = Vec::new();
+    for body in ["{\"n\":1}", "{\"n\":2}", "{\"n\":2}"] {
+        let verified = Verified::reread(body.into(), kit.now.as_secs(), None);
+        let new = NewDelivery { app: app("main"), received_at: kit.now, verified };
+        stored.extend(kit.store.backfill(new).await.unwrap());
+    }
+    let [found] = stored.as_slice() else { panic!("{stored:?}") };
+    kit.restart().await;
+    assert!(kit.delivery(found.delivery()).await.is_backfilled && !kit.delivery(came).await.is_backfilled);
+    assert_eq!(kit.told_since(0).await, ["delivery stored", "delivery backfilled"]);
+    assert_eq!(kit.store.app_state(&app("main")).await.unwrap().verified_at, verified_at);
+    assert_eq!(kit.store.unplanned(9).await.unwrap().len(), 2, "it goes the way of all others");
 }
 
 pub(crate) async fn what_was_never_stored_is_not_there<H: Harness>() {

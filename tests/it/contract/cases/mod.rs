@@ -17,6 +17,7 @@ macro_rules! every_case {
                 a_delivery_reads_back_as_it_came
                 deliveries_are_planned_oldest_first
                 the_same_body_is_a_duplicate_of_the_first
+                what_is_found_in_the_log_of_zoom_says_so_and_is_stored_once
                 one_byte_makes_another_body
                 the_same_body_for_another_app_is_no_duplicate
                 a_body_is_forgotten_after_the_window_and_a_duplicate_does_not_lengthen_it
@@ -123,6 +124,7 @@ macro_rules! every_case {
                 a_job_that_is_asked_again_makes_another_change
                 limits_are_per_account_and_rule
                 resuming_a_rule_that_is_over_its_share_counts_the_share_anew_but_not_the_hour
+                resuming_a_rule_moves_all_that_it_holds_back_and_is_on_record
                 retrying_a_job_that_is_parked_for_something_else_leaves_the_count
                 no_change_is_granted_without_a_started_attempt_and_a_lease_that_lasts
                 counts_and_the_notice_of_the_hour_outlive_a_restart
@@ -143,6 +145,7 @@ macro_rules! every_case {
             ;
             sweeping:
                 a_sweep_makes_jobs_that_say_so_and_every_step_is_told
+                a_dry_sweep_counts_and_asks_for_nothing
                 how_far_a_sweep_is_outlives_a_restart
                 one_sweep_of_an_account_runs_at_a_time
                 a_sweep_moves_what_waits_or_was_not_found_and_nothing_else
@@ -156,6 +159,8 @@ macro_rules! every_case {
                 entries_are_read_in_pages
                 an_entry_never_changes
                 a_note_is_an_entry_as_it_was_given
+                what_a_person_should_know_stands_until_it_is_mended
+                a_rule_is_known_as_planned_by_its_newest_hash
                 a_change_of_the_webhook_secrets_is_remembered
                 an_answered_validation_is_remembered
                 a_restart_changes_nothing_that_can_be_seen

@@ -149,6 +149,7 @@ pub(crate) async fn parked_work_of_one_cause_is_one_item_with_a_count<H: Harness
     let group = |cause: &str, of: &str, count, example, since| ParkedGroup {
         cause: cause.to_owned(),
         account: account(of),
+        rule: None,
         count,
         example,
         since,

@@ -2,13 +2,15 @@
 
 use adjutant::job::{Asker, Outcome, ParkCause, Snooze, WaitReason};
 use adjutant::rules::Step;
-use adjutant::store::{Allowance, Limits, StoreError, SweepCause, SweepRecord, SweepState, SweepStep, Swept};
+use adjutant::store::{
+    Allowance, Limits, StoreError, SweepCause, SweepFailure, SweepRecord, SweepState, SweepStep, Swept,
+};
 
 use crate::contract::Harness;
-use crate::contract::kit::{Kit, SECOND, account, app, assert_conflict, call, change, changed, ensure, user};
+use crate::contract::kit::{Kit, SECOND, account, app, assert_conflict, call, change, changed, ensure, rule, user};
 
 pub(crate) fn begin() -> SweepStep {
-    SweepStep::Begin { why: SweepCause::Schedule, rule: None }
+    SweepStep::Begin { why: SweepCause::Schedule, rule: None, is_dry: false }
 }
 
 impl<H: Harness> Kit<H> {
@@ -25,7 +27,7 @@ impl<H: Harness> Kit<H> {
 
     async fn page(&self, steps: Vec<Step>, next: Option<&str>) -> Swept {
         let next = next.map(str::to_owned);
-        self.sweep(SweepStep::Page { users: 300, steps, next, seen_at: self.now }).await
+        self.sweep(SweepStep::Page { users: 300, total: Some(900), steps, next, seen_at: self.now }).await
     }
 
     async fn swept(&self) -> SweepState {
@@ -48,6 +50,20 @@ pub(crate) async fn a_sweep_makes_jobs_that_say_so_and_every_step_is_told<H: Har
     assert_eq!(kit.store.quota_use(&account("acc"), kit.now).await.unwrap().medium, 3);
 }
 
+pub(crate) async fn a_dry_sweep_counts_and_asks_for_nothing<H: Harness>() {
+    let kit = Kit::<H>::new().await;
+    kit.sweep(SweepStep::Begin { why: SweepCause::Person, rule: None, is_dry: true }).await;
+    let swept = kit.page(vec![ensure("assist", user("u1")), ensure("assist", user("u2"))], None).await;
+    assert_eq!(swept.made, []);
+    let state = kit.sweep(SweepStep::End { with: [1; 16] }).await.state;
+    assert_eq!((state.last, state.whole), (None, None), "it is no sweep that others could rely on");
+    let dry = state.last_dry.unwrap();
+    assert_eq!((dry.users, dry.total, dry.found, dry.made), (300, Some(900), 2, 0));
+    assert_eq!(dry.found_by_rule, [(rule("assist"), 2)].into());
+    let told = ["call 200", "sweep started", "call 200", "call 200", "sweep ended"];
+    assert_eq!(kit.told_since(0).await, told);
+}
+
 pub(crate) async fn how_far_a_sweep_is_outlives_a_restart<H: Harness>() {
     let mut kit = Kit::<H>::new().await;
     kit.sweep(begin()).await;
@@ -64,7 +80,8 @@ pub(crate) async fn one_sweep_of_an_account_runs_at_a_time<H: Harness>() {
     kit.sweep(begin()).await;
     assert_conflict(kit.try_sweep(begin()).await);
     kit.sweep(SweepStep::GiveUp { why: "no token".to_owned() }).await;
-    assert_eq!(kit.swept().await, SweepState::default());
+    let failed = SweepFailure { at: kit.now, is_dry: false, why: "no token".to_owned() };
+    assert_eq!(kit.swept().await, SweepState { failed: Some(failed), ..SweepState::default() });
     kit.sweep(begin()).await;
 }
 

@@ -1,0 +1,64 @@
+//! The sweeper, as the admin listener shows it.
+
+use std::sync::Arc;
+
+use crate::account::Account;
+use crate::clock::Clock;
+use crate::ids::{AccountId, RuleName};
+use crate::store::StoreError;
+use crate::web::admin::sweeps::{SweepFailedView, SweepView, Sweeps};
+use crate::worker::{Order, Standing, Sweeper};
+
+#[derive(Debug)]
+pub(super) struct Swept {
+    pub(super) sweeper: Arc<Sweeper>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+#[async_trait::async_trait]
+impl Sweeps for Swept {
+    async fn list(&self) -> Result<Vec<SweepView>, StoreError> {
+        let mut views = Vec::new();
+        for account in self.sweeper.accounts() {
+            views.push(self.view(&account, self.sweeper.standing(&account).await?));
+        }
+        views.sort_by(|one, other| one.account.cmp(&other.account));
+        Ok(views)
+    }
+
+    async fn ask(&self, account: &AccountId, rule: Option<RuleName>, is_dry: bool) -> Result<bool, StoreError> {
+        self.sweeper.ask(account, Order { rule, is_dry }).await
+    }
+
+    fn is_not_swept(&self, rule: Option<&RuleName>) -> Option<String> {
+        self.sweeper.is_not_swept(rule)
+    }
+}
+
+impl Swept {
+    fn view(&self, account: &Account, standing: Standing) -> SweepView {
+        let Standing { state, is_asked, next, stale_at } = standing;
+        let word = match (&state.run, next) {
+            (Some(_), _) => "runs",
+            (None, Some(_)) if is_asked => "asked",
+            (None, Some(_)) => "waits",
+            (None, None) => "off",
+        };
+        let failed = state.failed.as_ref().map(|failed| SweepFailedView {
+            at: failed.at.to_string(),
+            is_dry: failed.is_dry,
+            why: failed.why.clone(),
+        });
+        let view = SweepView {
+            state: word.to_owned(),
+            run: state.run.as_ref().map(Into::into),
+            last: state.last.as_ref().map(Into::into),
+            last_dry: state.last_dry.as_ref().map(Into::into),
+            failed,
+            next_at: next.map(|(at, _)| at.to_string()),
+            next_why: next.map(|(_, why)| why.code().to_owned()),
+            ..SweepView::new(&account.id)
+        };
+        view.with_whole(state.whole.map(|(ended, _)| ended), stale_at, self.clock.now())
+    }
+}

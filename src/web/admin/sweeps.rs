@@ -1,0 +1,247 @@
+//! Sweeps: where each account's stand, and one on demand. What sweeps are, the parts that run know; here they are shown.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::AdminState;
+use super::problem::ApiProblem;
+use super::routes::{Answer, Asked, Shared, asked, maybe};
+use super::view::Alarm;
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, RuleName};
+use crate::store::{StoreError, SweepRun};
+
+/// Who sweeps.
+#[async_trait::async_trait]
+pub trait Sweeps: fmt::Debug + Send + Sync {
+    /// All accounts, by id.
+    async fn list(&self) -> Result<Vec<SweepView>, StoreError>;
+
+    /// Asks for a sweep of the account. False where one runs, or is asked for already.
+    async fn ask(&self, account: &AccountId, rule: Option<RuleName>, is_dry: bool) -> Result<bool, StoreError>;
+
+    /// Why no sweep can look at the rule, or at any, if none can.
+    fn is_not_swept(&self, rule: Option<&RuleName>) -> Option<String>;
+}
+
+/// Nothing runs: a store that is looked at while the service is stopped.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoSweeps;
+
+#[async_trait::async_trait]
+impl Sweeps for NoSweeps {
+    async fn list(&self) -> Result<Vec<SweepView>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn ask(&self, _account: &AccountId, _rule: Option<RuleName>, _is_dry: bool) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    fn is_not_swept(&self, _rule: Option<&RuleName>) -> Option<String> {
+        Some("the service is stopped".to_owned())
+    }
+}
+
+/// Where the sweeps of one account stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepView {
+    pub account: String,
+    /// `runs`, `asked` (and about to begin), `waits` for its schedule, or `off` where no rule is about what sweeps list.
+    pub state: String,
+    /// The one that runs.
+    pub run: Option<SweepRunView>,
+    /// The last that came to its end.
+    pub last: Option<SweepRunView>,
+    /// The last dry one that came to its end.
+    pub last_dry: Option<SweepRunView>,
+    /// The newest one that could not come to its end, where none did since.
+    pub failed: Option<SweepFailedView>,
+    pub next_at: Option<String>,
+    pub next_why: Option<String>,
+    /// When the last one over all rules ended, and how long ago that was.
+    pub whole_at: Option<String>,
+    pub whole_age_secs: Option<u64>,
+    /// That is longer ago than two intervals of the schedule.
+    pub is_stale: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepFailedView {
+    pub at: String,
+    pub is_dry: bool,
+    pub why: String,
+}
+
+/// As [`SweepRun`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepRunView {
+    pub why: String,
+    pub rule: Option<String>,
+    pub is_dry: bool,
+    pub started_at: String,
+    pub ended_at: Option<String>,
+    pub users: u64,
+    pub users_total: Option<u64>,
+    pub found: u64,
+    pub found_by_rule: BTreeMap<String, u64>,
+    pub made: u64,
+    pub woken: u64,
+    pub left: u64,
+    pub changed: u64,
+}
+
+impl From<&SweepRun> for SweepRunView {
+    fn from(run: &SweepRun) -> Self {
+        let by_rule = run.found_by_rule.iter().map(|(rule, count)| (rule.to_string(), *count));
+        Self {
+            why: run.why.code().to_owned(),
+            rule: run.rule.as_ref().map(ToString::to_string),
+            is_dry: run.is_dry,
+            started_at: run.started_at.to_string(),
+            ended_at: run.ended_at.map(|at| at.to_string()),
+            users: run.users,
+            users_total: run.total,
+            found: run.found,
+            found_by_rule: by_rule.collect(),
+            made: run.made,
+            woken: run.woken,
+            left: run.left,
+            changed: run.changed,
+        }
+    }
+}
+
+/// What was asked for, account by account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepAskedView {
+    pub asked_at: String,
+    pub accounts: Vec<SweepTakenView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepTakenView {
+    pub account: String,
+    /// False where one runs, or is asked for already: there are never two.
+    pub taken: bool,
+    /// How far that one is.
+    pub why: Option<String>,
+}
+
+pub(super) async fn list(State(state): Shared) -> Answer<Vec<SweepView>> {
+    Ok(Json(state.sweeps.list().await?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SweepAsked {
+    account: Option<String>,
+    rule: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Asks for sweeps. 409 where all accounts that are meant are being swept already.
+pub(super) async fn ask(State(state): Shared, query: Asked<SweepAsked>) -> Answer<SweepAskedView> {
+    let SweepAsked { account, rule, dry_run } = asked(query)?;
+    let (only, rule) = (maybe::<AccountId>(account.as_ref())?, maybe::<RuleName>(rule.as_ref())?);
+    if let Some(why) = state.sweeps.is_not_swept(rule.as_ref()) {
+        return Err(ApiProblem::bad_request(why));
+    }
+    let all: Vec<AccountId> = state.apps.borrow().iter().flat_map(|app| app.accounts.clone()).collect();
+    let meant: Vec<&AccountId> = all.iter().filter(|id| only.as_ref().is_none_or(|only| only == *id)).collect();
+    if let Some(only) = only.filter(|_| meant.is_empty()) {
+        return Err(ApiProblem::not_found(format!("account {only} in the configuration")));
+    }
+    let asked_at = state.clock.now().to_string();
+    let mut accounts = Vec::new();
+    for account in meant {
+        let taken = state.sweeps.ask(account, rule.clone(), dry_run).await?;
+        let why = if taken { None } else { Some(how_far(&state, account).await?) };
+        accounts.push(SweepTakenView { account: account.to_string(), taken, why });
+    }
+    if let Some(SweepTakenView { why: Some(why), .. }) = accounts.first()
+        && !accounts.iter().any(|account| account.taken)
+    {
+        return Err(ApiProblem::new(StatusCode::CONFLICT, why.clone()));
+    }
+    Ok(Json(SweepAskedView { asked_at, accounts }))
+}
+
+async fn how_far(state: &AdminState, account: &AccountId) -> Result<String, ApiProblem> {
+    let all = state.sweeps.list().await?;
+    let run = all.into_iter().find(|view| view.account == account.as_str()).and_then(|view| view.run);
+    Ok(match run {
+        Some(run) => {
+            let of = run.users_total.map(|total| format!(" of {total}")).unwrap_or_default();
+            format!("account {account} is being swept since {}: {}{of} users so far", run.started_at, run.users)
+        }
+        None => format!("a sweep of account {account} is asked for already, and about to begin"),
+    })
+}
+
+/// Accounts whose last whole sweep is too long ago.
+pub(super) async fn alarms(state: &AdminState) -> Result<Vec<Alarm>, StoreError> {
+    let old = state.sweeps.list().await?.into_iter().filter(|view| view.is_stale);
+    let told = |view: SweepView| {
+        let last = view.whole_at.map_or_else(|| "never".to_owned(), |at| format!("at {at}"));
+        let why = view.failed.map(|failed| format!(" (the one of {}: {})", failed.at, failed.why)).unwrap_or_default();
+        Alarm {
+            code: "sweep-stale".to_owned(),
+            what: format!(
+                "account {} was last swept whole {last}, more than two intervals of its schedule ago{why}",
+                view.account
+            ),
+            advice: "what webhooks missed is not healed: see `adjutant sweep list`, then `adjutant sweep`".to_owned(),
+        }
+    };
+    Ok(old.map(told).collect())
+}
+
+/// For each app, how long ago the last whole sweep of its account was that waits longest for one.
+pub(super) async fn ages(state: &Arc<AdminState>) -> Result<Vec<(String, u64)>, StoreError> {
+    let views = state.sweeps.list().await?;
+    let age = |account: &AccountId| views.iter().find(|view| view.account == account.as_str())?.whole_age_secs;
+    let apps = state.apps.borrow();
+    let of_app = apps.iter().filter_map(|app| {
+        let oldest = app.accounts.iter().filter_map(age).max()?;
+        Some((app.name.to_string(), oldest))
+    });
+    Ok(of_app.collect())
+}
+
+impl SweepView {
+    /// Of an account that was never swept, and is not by any rule.
+    pub fn new(account: &AccountId) -> Self {
+        Self {
+            account: account.to_string(),
+            state: "off".to_owned(),
+            run: None,
+            last: None,
+            last_dry: None,
+            failed: None,
+            next_at: None,
+            next_why: None,
+            whole_at: None,
+            whole_age_secs: None,
+            is_stale: false,
+        }
+    }
+
+    /// With the end of the last whole sweep, as `now` sees it.
+    #[must_use]
+    pub fn with_whole(self, ended: Option<Timestamp>, stale_at: Option<Timestamp>, now: Timestamp) -> Self {
+        Self {
+            whole_at: ended.map(|at| at.to_string()),
+            whole_age_secs: ended.map(|at| now.since(at).as_secs()),
+            is_stale: stale_at.is_some_and(|at| at <= now),
+            ..self
+        }
+    }
+}
