@@ -62,7 +62,7 @@ fn a_mistake_keeps_the_rules_that_run_and_is_told_until_a_reload_is_good() {
     let alarms = |service: &Service| service.admin("GET", "/v1/attention").unwrap()["alarms"].clone();
     for (text, problem) in [
         (rule("a").replace("\"user\"", "\"users\""), "error: [[rule]] a for is \"users\""),
-        (rule("a").replace("]", ""), "error: this is not TOML"),
+        (rule("a").replace(']', ""), "error: this is not TOML"),
         (String::new(), "error: this file of rules is empty"),
         (rule("waiting-room"), "error: two [[rule]] are named \"waiting-room\""),
     ] {
