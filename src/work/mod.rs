@@ -18,6 +18,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 pub use around::{ApiUser, Around};
 pub use facts::{Facts, FactsSettings};
 pub use judge::{Difference, Need, Picture, Verdict, edits, in_words, judge};
@@ -58,11 +60,11 @@ pub trait Guard: fmt::Debug + Send + Sync {
     async fn intend(&self, change: Change) -> Result<Allowance, StoreError>;
 }
 
-/// Runs one attempt at `job`, whose rule is `rule`. An error means that the store did not take an intent, so that nothing
+/// Runs one attempt at `job`, whose rule is `rule`, one of `rules`. An error means that the store did not take an intent, so that nothing
 /// was changed for it.
 pub async fn run(
     job: &Job,
-    rule: &Rule,
+    (rule, rules): (&Rule, &[Rule]),
     account: &Account,
     zoom: &dyn Zoom,
     guard: &dyn Guard,
@@ -75,7 +77,7 @@ pub async fn run(
     if let Some(outcome) = known(job, rule, ctx).await? {
         return Ok(outcome);
     }
-    let task = Task { job, rule, account, zoom, hand, ctx };
+    let task = Task { job, rule, rules, account, zoom, hand, ctx };
     let ended = ensure::ensure(&task).await;
     if !matches!(&ended, Err(End::NextHour { .. })) {
         ctx.facts.not_put_off(job);
@@ -127,6 +129,8 @@ enum Hand<'a> {
 struct Task<'a> {
     job: &'a Job,
     rule: &'a Rule,
+    /// All that are in the configuration.
+    rules: &'a [Rule],
     account: &'a Account,
     zoom: &'a dyn Zoom,
     hand: Hand<'a>,
@@ -247,6 +251,13 @@ impl Task<'_> {
         }
         let share = users.saturating_mul(u64::from(self.rule.max_changes_percent)) / 100;
         Ok(Some(u32::try_from(share.max(1)).unwrap_or(u32::MAX)))
+    }
+
+    /// A rule that changed this of the subject to something else, not long ago, and that still would.
+    fn opponent(&self, about: &str, wanted: &Value, now: Timestamp) -> Option<&Rule> {
+        let (name, was) = self.ctx.facts.undone(self.job, about, wanted, now)?;
+        let is_in_force = |rule: &&Rule| rule.name == name && rule.mode == Mode::Enforce && rule.fingerprint() == was;
+        self.rules.iter().find(is_in_force)
     }
 
     /// One of the account's API users, as Zoom knows it. Where it cannot be granted, somebody is told, once until it

@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 pub use backfill::{Backfill, Backfilled};
 pub use mend::mend;
 pub use planner::Planner;
-pub use roster::{Roster, rule_hash};
+pub use roster::Roster;
 pub use runner::Runner;
 pub use schedule::Schedule;
 pub use settings::{Settings, SettingsError};
