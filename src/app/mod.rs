@@ -8,6 +8,7 @@
 
 mod background;
 mod counts;
+mod engine;
 mod house;
 mod reload;
 mod stop;
@@ -205,6 +206,7 @@ impl Running {
             reload: Some(Arc::<Reloader>::clone(&reloader)),
             stats: Arc::new(counted),
             sweeps: Arc::new(swept),
+            engine: Arc::new(engine::Deciding { parts: parts.clone(), share_percent: config.zoom.sweep_share_percent }),
             started_at: machine.clock.now(),
             actor: "admin token".to_owned(),
         });

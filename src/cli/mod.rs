@@ -74,12 +74,12 @@ enum Command {
     /// Work: what is due, waiting, parked, done
     #[command(subcommand)]
     Jobs(jobs::Asked),
-    /// Rules: let one that is stopped go on
-    #[command(subcommand)]
-    Rules(rules::Asked),
     /// Webhook requests that were stored
     #[command(subcommand)]
     Deliveries(deliveries::Asked),
+    /// What should be true: check the rules, try them, ask why, let one that is stopped go on
+    #[command(subcommand)]
+    Rules(rules::Asked),
     /// The log of every event, decision and change
     #[command(subcommand)]
     Audit(audit::Asked),
@@ -158,8 +158,8 @@ fn run(context: &Context, command: Command, out: &mut Out) -> Result<Exit, Failu
         Command::Trigger(asked) => wait(trigger::run(context, asked, out)),
         Command::Sweep(asked) => wait(sweep::run(context, asked, out)),
         Command::Jobs(asked) => wait(jobs::run(context, asked, out)),
-        Command::Rules(asked) => wait(rules::run(context, asked, out)),
         Command::Deliveries(asked) => wait(deliveries::run(context, asked, out)),
+        Command::Rules(asked) => wait(rules::run(context, asked, out)),
         Command::Audit(asked) => wait(audit::run(context, asked, out)),
         Command::Attention(asked) => wait(attention::run(context, asked, out)),
         Command::Store(asked) => wait(store::run(context, asked, out)),

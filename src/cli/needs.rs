@@ -38,3 +38,28 @@ pub(super) fn events(rules: &[Rule]) -> Vec<&'static str> {
     }
     events
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_and_events_are_those_of_these_rules_and_of_no_others() {
+        let rule = |subject: &str, ensure: &str| {
+            let text = format!("name = \"r\"\nfor = \"{subject}\"\nensure = {{ {ensure} }}");
+            toml::from_str::<Rule>(&text).unwrap()
+        };
+        let groups = rule("user", "groups = [\"Staff\"]");
+        let settings = rule("user", "settings = { in_meeting = { chat = true } }");
+        let meetings = rule("meeting", "settings = { waiting_room = true }");
+        let told = |rules: &[Rule]| events(rules).into_iter().map(str::to_owned).collect::<Vec<_>>().join(" ");
+        assert!(told(&[groups.clone()]).ends_with("group.member_added group.member_deleted"));
+        assert!(!told(&[groups.clone()]).contains("settings"));
+        assert!(told(&[settings.clone()]).ends_with("user.disassociated user.settings_updated"));
+        assert_eq!(told(&[meetings.clone()]), "meeting.created meeting.updated meeting.ended meeting.deleted");
+        assert_eq!(endpoints(&[meetings.clone()]), [Endpoint::GetMeeting, Endpoint::UpdateMeeting]);
+        let all = endpoints(&[groups.clone(), settings, meetings, groups]);
+        assert_eq!(all.len(), 8, "each once: {all:?}");
+        assert!(all.is_sorted(), "{all:?}");
+    }
+}

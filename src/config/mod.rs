@@ -110,14 +110,18 @@ pub struct Outline {
     pub server: Server,
     pub admin: Admin,
     pub store: StoreSection,
+    pub rules: Vec<Rule>,
+    pub accounts: Vec<Account>,
     /// As in [`Config::effective`].
     pub effective: Vec<Effective>,
 }
 
 /// As [`load`], but reads no file of secrets.
 pub fn load_outline(path: &Path, env: &Env) -> Result<Outline, ConfigError> {
-    let Config { path, server, admin, store, effective, .. } = read(path, &text_of(path)?, env, false)?;
-    Ok(Outline { path, server, admin, store, effective })
+    let config = read(path, &text_of(path)?, env, false)?;
+    let accounts = config.accounts().cloned().collect();
+    let Config { path, server, admin, store, rules, effective, .. } = config;
+    Ok(Outline { path, server, admin, store, rules, accounts, effective })
 }
 
 fn text_of(path: &Path) -> Result<String, ConfigError> {

@@ -108,6 +108,8 @@ pub enum RuleError {
     WrongSubject(RuleName, &'static str, &'static str),
     #[error("rule {0}: ensure.type = \"basic\" takes licences away, which needs allow_downgrade = true")]
     Downgrade(RuleName),
+    #[error("rule {0}: ensure.type = \"basic\" and ensure.assistants cannot both be: a Basic user has no assistants")]
+    BasicWithAssistants(RuleName),
     #[error("rule {0}: ensure.report changes nothing and stands alone")]
     ReportAlone(RuleName),
     #[error("rule {0}: ensure.settings.feature and ensure.feature both name {1}")]
@@ -201,8 +203,11 @@ impl Rule {
         if self.of_users().is_none() && self.ensure.settings.is_empty() {
             return Err(RuleError::NothingForUsers(name()));
         }
-        let takes = self.ensure.licence == Some(Licence::Basic) && !self.allow_downgrade;
-        if takes { Err(RuleError::Downgrade(name())) } else { Ok(()) }
+        let is_basic = self.ensure.licence == Some(Licence::Basic);
+        if is_basic && !self.ensure.assistants.is_empty() {
+            return Err(RuleError::BasicWithAssistants(name()));
+        }
+        if is_basic && !self.allow_downgrade { Err(RuleError::Downgrade(name())) } else { Ok(()) }
     }
 
     fn check_meeting(&self) -> Result<(), RuleError> {

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::account::QuotaUse;
 use crate::audit::tree::Hash;
-use crate::audit::{Call, Detail, Entry, Kind};
+use crate::audit::{Call, Detail, Entry, Kind, Saw};
 use crate::clock::Timestamp;
 use crate::event::Meaning;
 use crate::event::signature::Verified;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
-use crate::job::{Change, Intent, Job, Lease, Outcome, WaitReason};
+use crate::job::{Change, Intent, Job, Lease, Outcome, Subject, WaitReason};
 use crate::rules::Step;
 use crate::store::sweep::{SweepRecord, SweepState, Swept};
 
@@ -127,6 +127,8 @@ pub enum Verdict {
 pub struct Leased {
     pub job: Job,
     pub lease: Lease,
+    /// How the rule's condition looked to the attempt, for the entry of its outcome.
+    pub saw: Vec<Saw>,
 }
 
 /// How much a worker can take.
@@ -223,6 +225,8 @@ pub struct JobFilter {
     pub account: Option<AccountId>,
     /// Parked jobs with this cause.
     pub cause: Option<String>,
+    /// Jobs about the same subject ([`Subject::is_same`]), whoever knows it by what.
+    pub subject: Option<Subject>,
     /// Only jobs before this one: newest first.
     pub before: Option<JobId>,
     pub limit: usize,
@@ -434,7 +438,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// - A retry without attempts left parks with [`crate::job::ParkCause::AttemptsUsedUp`].
     /// - Entries: [`Kind::Call`] for each call, in order (code: the status in digits, or `no-answer`; `detail.call`), then
     ///   [`Kind::Outcome`]: `changed`, `already-right`, `would-change`, `not-applicable`, `snoozed`, `waits`, `retries` or
-    ///   `parked`.
+    ///   `parked`, with [`Leased::saw`] in `detail.saw`.
     /// - Calls whose category is `light`, `medium` or `heavy` count into [`Store::quota_use`] for the UTC day of `now`.
     async fn settle(
         &self,

@@ -126,7 +126,7 @@ impl Facts {
         self.with(&account.id, |known| which(account, &known.ids, id, email))
     }
 
-    /// What is known around the account's subjects, for [`super::judge`].
+    /// What is known around the account's subjects, for [`super::judge()`].
     pub fn around<'a>(&self, account: &'a Account, now: Timestamp) -> Around<'a> {
         let trusted = Duration::from_secs(self.settings.api_user_secs.into());
         self.with(&account.id, |known| {

@@ -96,11 +96,16 @@ fn conditioned(rule: &Rule, around: &Around<'_>, picture: &Picture, user: &User)
         if user.status == Status::Pending {
             return Err(Verdict::Waits(WaitReason::UserPending));
         }
-        let settings = picture.settings.clone().ok_or(Verdict::Needs(Need::Settings))?;
-        whole.insert("settings_unchecked".to_owned(), settings.clone().into());
-        whole.insert("settings".to_owned(), settings.into());
+        put_settings(&mut whole, picture.settings.as_ref().ok_or(Verdict::Needs(Need::Settings))?);
     }
     condition(rule, around, "user", &whole)
+}
+
+/// Under the names that conditions have for them.
+pub(super) fn put_settings(whole: &mut Object, settings: &Object) {
+    for name in ["settings", "settings_unchecked"] {
+        whole.insert(name.to_owned(), settings.clone().into());
+    }
 }
 
 fn row_answers(asked: &Condition, picture: &Picture, user: &User) -> bool {
@@ -113,7 +118,7 @@ fn row_answers(asked: &Condition, picture: &Picture, user: &User) -> bool {
 }
 
 /// The names of the user's groups; of one that the account does not list, the id.
-fn group_names(around: &Around<'_>, picture: &Picture, user: &User) -> Judged<Value> {
+pub(super) fn group_names(around: &Around<'_>, picture: &Picture, user: &User) -> Judged<Value> {
     let ids = group_ids(picture, user)?;
     if ids.is_empty() {
         return Ok(json!([]));

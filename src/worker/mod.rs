@@ -10,6 +10,7 @@ mod backfill;
 mod held;
 mod lists;
 mod mend;
+mod plan;
 mod planner;
 mod roster;
 mod runner;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use backfill::{Backfill, Backfilled};
 pub use mend::mend;
+pub use plan::plan;
 pub use planner::Planner;
 pub use roster::Roster;
 pub use runner::Runner;

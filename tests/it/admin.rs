@@ -74,6 +74,7 @@ fn served_with(limits: Limits) -> Served {
         reload: None,
         stats: Arc::new(Fixed),
         sweeps: Arc::new(NoSweeps),
+        engine: Arc::new(Vec::new()),
         started_at: NOW,
         actor: "admin api".to_owned(),
     };

@@ -23,6 +23,7 @@ mod process;
 mod receiver;
 mod reload;
 mod rules;
+mod rules_cases;
 mod samples;
 mod support;
 mod tree;

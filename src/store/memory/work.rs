@@ -68,7 +68,7 @@ impl World {
         job.apply(Input::Claim(lease)).ok()?;
         self.claims.insert(lease.token, Claim { job: id, started: false, was_due_at });
         self.served = Some(job.account.clone());
-        Some(Leased { job: job.clone(), lease })
+        Some(Leased { job: job.clone(), lease, saw: Vec::new() })
     }
 
     fn end_lease(&mut self, id: JobId) {
@@ -108,7 +108,7 @@ impl World {
         let lease = Lease { until: until.max(held.until), ..held };
         if let Some(job) = self.jobs.get_mut(&leased.job.id) {
             job.state = JobState::Running { lease };
-            *leased = Leased { job: job.clone(), lease };
+            (leased.job, leased.lease) = (job.clone(), lease);
         }
         Ok(())
     }
@@ -200,7 +200,8 @@ impl World {
             let detail = Detail { call: Some(call), ..Detail::default() };
             self.log.add(Line::new(now, Kind::Call, status).with(detail).of_job(&job));
         }
-        self.log.add(Line::new(now, Kind::Outcome, code).saying(note).of_job(&job));
+        let detail = Detail { note, saw: leased.saw.clone(), ..Detail::default() };
+        self.log.add(Line::new(now, Kind::Outcome, code).with(detail).of_job(&job));
         let mut after = job;
         // Refused where the job was cancelled meanwhile: it stays so.
         let _cancelled = after.apply(Input::Settle { token, at: now, to: settled.clone() });

@@ -233,7 +233,7 @@ impl World {
     pub(super) fn mend(&mut self, notice: &Notice, at: Timestamp) -> bool {
         let Some(place) = self.notices.iter().position(|other| other.key() == notice.key()) else { return false };
         let Notice { account, code, subject, .. } = self.notices.remove(place);
-        let detail = Detail { subject, note: code, call: None };
+        let detail = Detail { subject, ..Detail::note(code) };
         self.log.add(Line::new(at, Kind::Attention, "mended").of_app(None, Some(account)).with(detail));
         true
     }

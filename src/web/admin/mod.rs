@@ -5,6 +5,7 @@
 //! sends no CORS headers, and knows neither Zoom nor how the store keeps things.
 
 mod cursor;
+mod explain;
 mod guard;
 mod metrics;
 mod problem;
@@ -13,6 +14,7 @@ pub mod sweeps;
 pub mod token;
 pub mod view;
 
+pub use explain::wants;
 pub use guard::Hosts;
 pub use problem::ApiProblem;
 pub use sweeps::{NoSweeps, Sweeps};
@@ -31,7 +33,9 @@ use tokio::sync::watch;
 use crate::account::AppKind;
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{AccountId, AppName, RuleName};
+use crate::rules::Rule;
 use crate::store::{LocalStore, Store, StoreError};
+use crate::work::PlannedAccount;
 
 /// What the admin listener works with.
 #[derive(Debug)]
@@ -47,6 +51,7 @@ pub struct AdminState {
     pub reload: Option<Arc<dyn Reload>>,
     pub stats: Arc<dyn Stats>,
     pub sweeps: Arc<dyn Sweeps>,
+    pub engine: Arc<dyn Engine>,
     pub started_at: Timestamp,
     /// Who moves jobs through this listener, for the audit log.
     pub actor: String,
@@ -92,6 +97,28 @@ pub struct Counts {
     pub alarms: Vec<Alarm>,
 }
 
+/// What decides: the rules as they are now.
+#[async_trait::async_trait]
+pub trait Engine: fmt::Debug + Send + Sync {
+    fn rules(&self) -> Vec<Rule>;
+
+    /// What the rules, or the one that is named, would change in each account, or in the one that is named; or why that cannot
+    /// be said.
+    async fn plan(&self, account: Option<AccountId>, rule: Option<RuleName>) -> Result<Vec<PlannedAccount>, String>;
+}
+
+/// The rules of a service that is stopped.
+#[async_trait::async_trait]
+impl Engine for Vec<Rule> {
+    fn rules(&self) -> Vec<Rule> {
+        self.clone()
+    }
+
+    async fn plan(&self, _: Option<AccountId>, _: Option<RuleName>) -> Result<Vec<PlannedAccount>, String> {
+        Err("the service is stopped, and a plan asks Zoom".to_owned())
+    }
+}
+
 /// Nothing runs, so nothing was counted: a store that is looked at while the service is stopped.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoStats;
@@ -126,6 +153,8 @@ pub fn api(state: Arc<AdminState>) -> Router {
         .route("/v1/audit/head", get(routes::audit_head))
         .route("/v1/audit/verify", get(routes::audit_verify))
         .route("/v1/sweeps", get(sweeps::list).post(sweeps::ask))
+        .route("/v1/plan", get(routes::plan))
+        .route("/v1/explain", get(explain::explain))
         .route("/v1/attention", get(routes::attention))
         .route("/v1/apps", get(routes::apps))
         .route("/v1/rules/{rule}/resume", post(routes::resume))

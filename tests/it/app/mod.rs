@@ -6,6 +6,7 @@
 
 mod backfilling;
 mod ensuring;
+mod explaining;
 mod scenarios;
 mod sweeping;
 

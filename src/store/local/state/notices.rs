@@ -30,7 +30,7 @@ impl State {
         let mut standing = self.notices.get(&notice.account).cloned().unwrap_or_default();
         let Ok(place) = standing.binary_search_by(|other| other.key().cmp(&notice.key())) else { return false };
         let gone = standing.remove(place);
-        let detail = Detail { subject: gone.subject, note: gone.code, call: None };
+        let detail = Detail { subject: gone.subject, ..Detail::note(gone.code) };
         let said = self.sealed_detail(Some(&gone.account), &detail);
         let account = Some(gone.account.as_str());
         self.enter(&LineRef { account, ..LineRef::new(at, Kind::Attention, "mended", &said) });

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::State;
-use crate::audit::Kind;
+use crate::audit::{Detail, Kind};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, RuleName};
 use crate::job::{Input, Job, JobState, ParkCause};
@@ -60,7 +60,7 @@ impl State {
                 self.change(Change::Resumed { account: job.account.clone(), rule: job.rule.clone() });
             }
             self.move_on(job, input.clone());
-            self.enter_job(now, code, job, Kind::Moved, None, (format!("by {actor}"), None));
+            self.enter_job(now, code, job, Kind::Moved, None, Detail::note(format!("by {actor}")));
         }
         Ok(wide(selected.len()))
     }
@@ -106,7 +106,7 @@ impl State {
         let meant: Vec<Arc<Job>> = self.jobs.iter().filter(is_meant).take(self.limits.moved_max).cloned().collect();
         for job in &meant {
             self.move_on(job, Input::Cancel { at: now, why: why.to_owned() });
-            self.enter_job(now, "cancelled", job, Kind::Moved, None, (why.to_owned(), None));
+            self.enter_job(now, "cancelled", job, Kind::Moved, None, Detail::note(why));
         }
         wide(meant.len())
     }

@@ -100,6 +100,7 @@ macro_rules! every_case {
             working:
                 an_attempt_counts_before_its_first_call
                 entries_about_a_job_name_it_and_its_subject
+                an_outcome_tells_what_the_condition_saw_also_after_a_restart
                 an_attempt_is_started_once_and_only_under_a_lease_that_lasts
                 nothing_is_settled_that_was_not_started
                 every_outcome_leads_to_its_state_and_is_told_by_its_code

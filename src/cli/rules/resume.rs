@@ -1,20 +1,14 @@
-//! `adjutant rules`
+//! `adjutant rules resume`
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
-use super::out::{Out, count};
-use super::remote::{Remote, Where, segment};
-use super::{Context, Exit, Failure};
+use crate::cli::out::{Out, count};
+use crate::cli::remote::{Remote, Where, segment};
+use crate::cli::{Context, Exit, Failure};
 use crate::web::admin::view::MovedView;
 
-#[derive(Debug, Subcommand)]
-pub(super) enum Asked {
-    /// Let a rule go on that came to its limit, with all the jobs that it holds back
-    Resume(Resume),
-}
-
 #[derive(Debug, Args)]
-pub(super) struct Resume {
+pub(in crate::cli) struct Resume {
     /// The name of the rule
     rule: String,
     /// Only for this account
@@ -27,8 +21,7 @@ pub(super) struct Resume {
     place: Where,
 }
 
-pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
-    let Asked::Resume(asked) = asked;
+pub(super) async fn run(context: &Context, asked: Resume, out: &mut Out) -> Result<Exit, Failure> {
     let remote = Remote::open(context, asked.place).await?;
     let path = format!("/v1/rules/{}/resume", segment(&asked.rule));
     let query: Vec<_> = asked.account.into_iter().map(|account| ("account", account)).collect();
