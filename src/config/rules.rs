@@ -7,12 +7,14 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::apps::{check_variables, named};
+use super::apps::{Placed, check_variables, named};
 use super::problem::{Invalid, NOT_TOML, Place, Problem};
 use super::section::{Section, shown, tables_of, unknown};
 use super::source::{Found, Reading, read_small};
 use crate::ids::{Email, RuleName};
-use crate::rules::{Condition, Documented, Ensure, Grantee, Leaves, Licence, Mode, Report, Rule, SubjectKind, Topic};
+use crate::rules::{
+    Condition, Documented, Ensure, Grantee, Leaves, Licence, Mode, Report, Rule, SubjectKind, Topic, contradiction,
+};
 
 /// Far more than anybody keeps apart.
 const FILES_MAX: usize = 1000;
@@ -38,13 +40,16 @@ pub(super) fn all(reading: &Reading<'_>) -> Rules {
         .optional("folder", "a folder, as in \"rules\"", |text| (!text.is_empty()).then(|| reading.folder.join(text)));
     let require_plan = section.flag_or("require_plan", false);
     section.finish();
-    let mut invalid = Vec::new();
+    let (mut invalid, mut read) = (Vec::new(), Vec::new());
     for path in folder.as_ref().map(|folder| files(reading, folder, &at)).unwrap_or_default() {
         match read_small(&path, super::FILE_BYTES_MAX) {
             Ok(text) => {
                 reading.took(&path, &text);
                 match file(reading, &path, &text, &mut seen) {
-                    Ok(more) => rules.extend(more),
+                    Ok(more) => {
+                        read.push(File { path, text, first: rules.len() });
+                        rules.extend(more);
+                    }
                     Err(error) => invalid.push(error),
                 }
             }
@@ -55,7 +60,29 @@ pub(super) fn all(reading: &Reading<'_>) -> Rules {
         }
     }
     check_variables(reading, "rule", &seen);
-    Rules { all: rules, folder, require_plan, invalid }
+    let (all, places): (Vec<_>, Vec<_>) = rules.into_iter().unzip();
+    invalid.extend(contradicted(reading, &all, &places, read));
+    Rules { all, folder, require_plan, invalid }
+}
+
+/// A file of rules that was read, and how many rules were read before it.
+struct File {
+    path: PathBuf,
+    text: String,
+    first: usize,
+}
+
+/// Tells of a rule that contradicts one before it, at its own place; where that is in another file, as what is wrong there.
+fn contradicted(reading: &Reading<'_>, rules: &[Rule], places: &[Place], files: Vec<File>) -> Option<Invalid> {
+    let contradiction = contradiction(rules)?;
+    let at = rules.iter().position(|rule| rule.name == contradiction.other)?;
+    let (place, what) = (places.get(at)?.clone(), contradiction.to_string());
+    let help = "expected one of the two, or a when that parts them";
+    let Some(File { path, text, .. }) = files.into_iter().rfind(|file| file.first <= at) else {
+        reading.problem(place, what, help);
+        return None;
+    };
+    Some(Invalid::new(path, text, vec![Problem { place, what, help: help.to_owned() }]))
 }
 
 /// The files of rules in the order of their names. What editors leave behind begins with a dot or ends otherwise.
@@ -84,7 +111,7 @@ fn files(reading: &Reading<'_>, folder: &Path, at: &Place) -> Vec<PathBuf> {
 }
 
 /// The rules of one file, or everything that is wrong with it.
-fn file(main: &Reading<'_>, path: &Path, text: &str, seen: &mut Vec<String>) -> Result<Vec<Rule>, Invalid> {
+fn file(main: &Reading<'_>, path: &Path, text: &str, seen: &mut Vec<String>) -> Result<Placed<Rule>, Invalid> {
     let invalid = |problems| Invalid::new(path.to_owned(), text.to_owned(), problems);
     if text.trim().is_empty() {
         // What an editor or a full disk cut off, more likely than what somebody meant.
@@ -109,13 +136,17 @@ fn file(main: &Reading<'_>, path: &Path, text: &str, seen: &mut Vec<String>) -> 
 }
 
 /// The rules of the file that is being read.
-fn here(reading: &Reading<'_>, seen: &mut Vec<String>) -> Vec<Rule> {
+fn here(reading: &Reading<'_>, seen: &mut Vec<String>) -> Placed<Rule> {
     let tables = reading.root.get("rule").map(|value| tables_of(reading, value, "rule")).unwrap_or_default();
     let rules = tables.into_iter().filter_map(|table| {
-        let place = table.1.clone();
+        let (place, told) = (table.1.clone(), reading.told());
         let rule = rule(named(reading, "rule", table, seen)?)?;
+        if reading.told() > told {
+            // Whether it makes sense as a whole cannot be known.
+            return None;
+        }
         match rule.check() {
-            Ok(()) => Some(rule),
+            Ok(()) => Some((rule, place)),
             Err(error) => {
                 reading.problem(place, error.to_string(), "change the rule");
                 None
@@ -252,7 +283,13 @@ fn ensure(mut section: Section<'_, '_>, topic: Option<Topic>) -> Ensure {
         _ => None,
     });
     let documented = topic.map_or(Documented::ANYTHING, Documented::settings_of);
-    let settings = settings(&mut section, "settings", documented);
+    let checked = settings(&mut section, "settings", documented);
+    let unchecked = settings(&mut section, "settings_unchecked", Documented::ANYTHING);
+    if let Some(leaf) = checked.named_twice(&unchecked) {
+        let what = format!("{}.settings and {0}.settings_unchecked both name {leaf}", section.title);
+        section.reading.problem(section.place.clone(), what, "expected it once");
+    }
+    let settings = checked.with(unchecked);
     let feature = settings_below(&mut section, "feature", topic);
     let report = section.parsed("report", "\"movable\"", |text| (text == "movable").then_some(Report::Movable));
     section.finish();
@@ -286,10 +323,16 @@ fn tree(reading: &Reading<'_>, title: &str, table: &DeTable<'_>, documented: Doc
         let below = match documented.below(name) {
             Ok(below) => below,
             Err(help) => {
+                let help = format!("{help} (settings_unchecked takes any name)");
                 reading.problem(Place::File(key.span()), format!("{title} has no key {name}"), help);
                 continue;
             }
         };
+        if below.is_read_only() {
+            let help = "expected another: Zoom documents no way to set it; settings_unchecked tries it all the same";
+            reading.problem(Place::File(key.span()), format!("{title} {name} is read-only"), help);
+            continue;
+        }
         if let DeValue::Table(table) = value.get_ref()
             && below.is_branch()
         {

@@ -34,7 +34,7 @@ pub use backfill::{Backfill, Backfilled};
 pub use mend::mend;
 pub use plan::plan;
 pub use planner::Planner;
-pub use roster::{Roster, rule_hash};
+pub use roster::Roster;
 pub use runner::Runner;
 pub use schedule::Schedule;
 pub use settings::{Settings, SettingsError};

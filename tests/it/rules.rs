@@ -108,6 +108,16 @@ fn rules_are_read_from_the_files_of_a_folder_in_the_order_of_their_names() {
     }
     let order: Vec<_> = load().unwrap().rules.iter().map(|rule| rule.name.to_string()).collect();
     assert_eq!(order, ["first", "and-more", "second"]);
+    let licence = |name: &str, kind: &str| {
+        let ensure = format!("ensure = {{ type = \"{kind}\" }}\nallow_downgrade = true");
+        format!("[[rule]]\nname = {name:?}\nfor = \"user\"\n{ensure}\n")
+    };
+    write("c.toml", &licence("up", "licensed"));
+    write("d.toml", &format!("{}{}", named("third"), licence("down", "basic")));
+    let error = load().unwrap_err();
+    let at = format!("{}:6:1", folder.path().join("rules").join("d.toml").display());
+    let expected = format!("error: rules up and down want different values of type for every user\n --> {at}\n");
+    assert!(error.starts_with(&expected), "the place is in the file of the second: {error}");
     write("c.toml", &named("first"));
     write("d.toml", "rule = ");
     write("e.toml", "[server]\nlisten = 1");
