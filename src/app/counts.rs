@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::reload::Reloader;
 use super::zooms::Zooms;
 use crate::web::admin::{Alarm, Counts, Stats};
 use crate::web::webhook::Receiver;
-use crate::work::Facts;
 use crate::worker;
 
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub(super) struct Counted {
     pub(super) receiver: Arc<Receiver>,
     pub(super) jobs: Arc<worker::Stats>,
     pub(super) zooms: Arc<Zooms>,
-    pub(super) facts: Arc<Facts>,
+    pub(super) reloader: Arc<Reloader>,
 }
 
 impl Stats for Counted {
@@ -24,23 +24,23 @@ impl Stats for Counted {
             refused: received.refusals().into_iter().map(|(kind, count)| (kind.code(), count)).collect(),
             outcomes: self.jobs.snapshot(),
             zoom_calls: self.zooms.calls(),
-            alarms: self.clock_alarm().into_iter().chain(self.api_user_alarms()).collect(),
+            alarms: self
+                .clock_alarm()
+                .into_iter()
+                .chain(self.reload_alarm())
+                .chain(self.reloader.unplanned_alarms())
+                .collect(),
         }
     }
 }
 
 impl Counted {
-    fn api_user_alarms(&self) -> Vec<Alarm> {
-        let unusable = self.facts.unusable_api_users().into_iter();
-        let alarm = |(account, user): (crate::ids::AccountId, crate::account::UserKey)| {
-            Alarm {
-            code: "api-user".to_owned(),
-            what: format!("the API user {user} of account {account} cannot be made an assistant: gone, deactivated or unlicensed"),
-            advice: "make it active and licensed, or name another in api_users; then retry what is parked for api-user-unusable"
-                .to_owned(),
-        }
-        };
-        unusable.map(alarm).collect()
+    fn reload_alarm(&self) -> Option<Alarm> {
+        self.reloader.refused().map(|problem| Alarm {
+            code: "reload".to_owned(),
+            what: format!("a changed configuration was not taken in, and the rules before it run on: {problem}"),
+            advice: "mend it, then `adjutant reload`; the next start would fail as well".to_owned(),
+        })
     }
 
     fn clock_alarm(&self) -> Option<Alarm> {

@@ -1,5 +1,5 @@
 //! What has to be done now and then: refused requests, counted by minute and kind, go to the audit log; bodies that were
-//! kept long enough become stubs.
+//! kept long enough become stubs; notices whose reason is gone end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +10,13 @@ use crate::audit::{Detail, Kind};
 use crate::clock::Clock;
 use crate::store::{LocalStore, Note, Store as _};
 use crate::web::webhook::Receiver;
+use crate::worker::{self, Parts};
 
 const EVERY: Duration = Duration::from_secs(60);
 
 pub(super) struct House {
     pub(super) receiver: Arc<Receiver>,
+    pub(super) parts: Parts,
     pub(super) store: LocalStore,
     /// How long bodies are kept.
     pub(super) body_days: u32,
@@ -30,6 +32,9 @@ impl House {
                 () = self.clock.sleep_until(self.clock.now().plus(EVERY)) => false,
             };
             self.record_refusals().await;
+            if let Err(error) = worker::mend(&self.parts).await {
+                tracing::warn!(%error, "notices could not be looked at");
+            }
             let day = self.clock.now().utc_day();
             if !stopping && pruned_on.replace(day) != Some(day) {
                 self.prune().await;

@@ -8,7 +8,9 @@
 
 mod background;
 mod counts;
+mod engine;
 mod house;
+mod reload;
 mod stop;
 mod sweeps;
 mod zooms;
@@ -17,7 +19,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -26,13 +27,14 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::{LocalStore, Store, StoreError};
 use crate::web::accept::{AcceptSettings, Acceptor};
-use crate::web::admin::{self, AdminState, Hosts, TokenHash};
+use crate::web::admin::{self, AdminState, Hosts, Reload as _, TokenHash};
 use crate::web::lanes::Lanes;
 use crate::web::peer::Proxies;
 use crate::web::webhook::Receiver;
 use crate::work::Facts;
-use crate::worker::{Backfill, Parts, Roster, Sweeper};
+use crate::worker::{Backfill, Parts, Sweeper};
 use counts::Counted;
+use reload::Reloader;
 use sweeps::Swept;
 use zooms::Zooms;
 
@@ -106,6 +108,10 @@ pub async fn serve(
         let (house, stop) = (running.house(), stop.clone());
         tasks.spawn(async move { house.keep(&stop).await });
     }
+    {
+        let (reloader, signals, stop) = (Arc::clone(&running.reloader), signals.clone(), stop.clone());
+        tasks.spawn(async move { stop.run_until_cancelled(reload_on(&signals, &reloader)).await.unwrap_or_default() });
+    }
     ready(addresses.0, addresses.1);
     let by_signal = tokio::select! {
         () = signals.first() => true,
@@ -135,6 +141,15 @@ pub async fn serve(
     }
 }
 
+/// Reads the configuration again whenever `SIGHUP` says so. What came of it is in the log, and with the alarms.
+async fn reload_on(signals: &Signals, reloader: &Reloader) {
+    let mut hangups = signals.hangups();
+    loop {
+        hangups.next().await;
+        let _logged = reloader.reload().await;
+    }
+}
+
 async fn listen(section: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).await.map_err(|source| ServeError::Listen { section, address, source })
 }
@@ -152,8 +167,7 @@ struct Running {
     machine: Machine,
     local: LocalStore,
     body_days: u32,
-    /// Keeps the roster's channel open; a reload would send a new one.
-    _roster: watch::Sender<Arc<Roster>>,
+    reloader: Arc<Reloader>,
 }
 
 impl Running {
@@ -166,11 +180,12 @@ impl Running {
         let apps = config.apps.iter().map(crate::config::App::for_receiver).collect();
         let clock = Arc::clone(&machine.clock);
         let receiver = Receiver::open(apps, Arc::clone(&store), clock, config.server.receiver.clone()).await?;
-        let (roster, watched) = watch::channel(Arc::new(Roster::new(config.accounts().cloned(), config.rules.clone())));
+        let clock = Arc::clone(&machine.clock);
+        let reloader = Arc::new(Reloader::open(config, Arc::clone(&zooms), Arc::clone(&store), clock).await?);
         let parts = Parts {
             store: Arc::clone(&store),
             zooms: Arc::<Zooms>::clone(&zooms),
-            roster: watched,
+            roster: reloader.roster(),
             clock: Arc::clone(&machine.clock),
             chance: Arc::clone(&machine.chance),
             facts: Arc::new(Facts::new(config.worker.cache)),
@@ -178,24 +193,25 @@ impl Running {
             settings: config.worker,
         };
         let sweeper = Arc::new(Sweeper::new(parts.clone(), config.sweep.clone()));
-        let facts = Arc::clone(&parts.facts);
-        let counted = Counted { receiver: Arc::clone(&receiver), jobs: Arc::clone(&parts.stats), zooms, facts };
-        let accounts = config.accounts().cloned().collect();
-        let swept = Swept { sweeper: Arc::clone(&sweeper), accounts, clock: Arc::clone(&machine.clock) };
+        let (jobs, reloads) = (Arc::clone(&parts.stats), Arc::clone(&reloader));
+        let counted = Counted { receiver: Arc::clone(&receiver), jobs, zooms, reloader: reloads };
+        let swept = Swept { sweeper: Arc::clone(&sweeper), clock: Arc::clone(&machine.clock) };
         let admin = Arc::new(AdminState {
             local: Some(local.clone()),
             store,
             clock: Arc::clone(&machine.clock),
             token: TokenHash::of(&token),
             hosts: Hosts::new(config.admin.listen, &config.admin.hosts),
-            apps: config.apps.iter().map(crate::config::App::for_admin).collect(),
+            apps: reloader.apps(),
+            reload: Some(Arc::<Reloader>::clone(&reloader)),
             stats: Arc::new(counted),
             sweeps: Arc::new(swept),
+            engine: Arc::new(engine::Deciding { parts: parts.clone(), share_percent: config.zoom.sweep_share_percent }),
             started_at: machine.clock.now(),
             actor: "admin token".to_owned(),
         });
         let (machine, local, body_days) = (machine.clone(), local.clone(), config.store.body_days);
-        Ok(Self { receiver, parts, sweeper, admin, machine, local, body_days, _roster: roster })
+        Ok(Self { receiver, parts, sweeper, admin, machine, local, body_days, reloader })
     }
 
     fn admin_router(&self) -> axum::Router {
@@ -211,6 +227,7 @@ impl Running {
     fn house(&self) -> house::House {
         house::House {
             receiver: Arc::clone(&self.receiver),
+            parts: self.parts.clone(),
             store: self.local.clone(),
             body_days: self.body_days,
             clock: Arc::clone(&self.machine.clock),

@@ -12,7 +12,6 @@ use crate::worker::{Order, Standing, Sweeper};
 #[derive(Debug)]
 pub(super) struct Swept {
     pub(super) sweeper: Arc<Sweeper>,
-    pub(super) accounts: Vec<Account>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -20,8 +19,8 @@ pub(super) struct Swept {
 impl Sweeps for Swept {
     async fn list(&self) -> Result<Vec<SweepView>, StoreError> {
         let mut views = Vec::new();
-        for account in &self.accounts {
-            views.push(self.view(account, self.sweeper.standing(account).await?));
+        for account in self.sweeper.accounts() {
+            views.push(self.view(&account, self.sweeper.standing(&account).await?));
         }
         views.sort_by(|one, other| one.account.cmp(&other.account));
         Ok(views)

@@ -1,19 +1,21 @@
 //! Zoom for each account that is served.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::{Machine, ServeError};
-use crate::config::Config;
+use crate::account::Account;
+use crate::clock::{Timestamp, lock};
+use crate::config::{App, Config};
 use crate::ids::AccountId;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::worker::ZoomFor;
-use crate::zoom::{AccountClient, Credentials, Zoom, ZoomClients};
+use crate::zoom::{AccountClient, Zoom, ZoomClients};
 
 #[derive(Debug)]
 pub(super) struct Zooms {
     clients: ZoomClients,
-    accounts: BTreeMap<AccountId, AccountClient>,
+    accounts: Mutex<BTreeMap<AccountId, AccountClient>>,
 }
 
 impl Zooms {
@@ -22,17 +24,28 @@ impl Zooms {
         let Machine { clock, chance } = machine;
         let clients = ZoomClients::new(config.zoom.clone(), Arc::clone(clock), Arc::clone(chance))
             .map_err(|error| ServeError::Zoom(error.to_string()))?;
-        let mut accounts = BTreeMap::new();
+        let zooms = Self { clients, accounts: Mutex::default() };
         for app in &config.apps {
             for account in &app.accounts {
-                let credentials =
-                    Credentials { client_id: app.client_id.clone(), client_secret: app.secrets.client.clone() };
-                let client = clients.account(account, credentials);
-                client.seed_today(store.quota_use(&account.id, clock.now()).await?);
-                accounts.insert(account.id.clone(), client);
+                zooms.client_for(account, Some(app), store, clock.now()).await?;
             }
         }
-        Ok(Self { clients, accounts })
+        Ok(zooms)
+    }
+
+    /// Sees to it that the account has a client. One that is there stays, and what it knows of used up limits with it.
+    pub(super) async fn client_for(
+        &self,
+        account: &Account,
+        app: Option<&App>,
+        store: &dyn Store,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let Some(app) = app.filter(|_| !lock(&self.accounts).contains_key(&account.id)) else { return Ok(()) };
+        let client = self.clients.account(account, app.credentials());
+        client.seed_today(store.quota_use(&account.id, now).await?);
+        lock(&self.accounts).insert(account.id.clone(), client);
+        Ok(())
     }
 
     /// Calls since the start, by the class of their answers.
@@ -50,12 +63,10 @@ impl Zooms {
 
 impl ZoomFor for Zooms {
     fn zoom(&self, account: &AccountId) -> Option<Arc<dyn Zoom>> {
-        let client = self.accounts.get(account)?;
-        Some(Arc::new(client.handle()))
+        Some(Arc::new(lock(&self.accounts).get(account)?.handle()))
     }
 
     fn sweeping(&self, account: &AccountId) -> Option<Arc<dyn Zoom>> {
-        let client = self.accounts.get(account)?;
-        Some(Arc::new(client.sweeping_handle()))
+        Some(Arc::new(lock(&self.accounts).get(account)?.sweeping_handle()))
     }
 }

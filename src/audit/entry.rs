@@ -85,12 +85,25 @@ pub struct Detail {
     /// A sentence.
     pub note: String,
     pub call: Option<Call>,
+    /// Of an outcome: the parts of the rule's condition, as the attempt saw them.
+    pub saw: Vec<Saw>,
 }
 
 impl Detail {
     pub fn note(note: impl Into<String>) -> Self {
         Self { note: note.into(), ..Self::default() }
     }
+}
+
+/// A part of a condition that is true or false by itself, and what it came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saw {
+    /// As the condition has it.
+    pub text: String,
+    /// The facts that it looked at, by name, each cut short. No secret is among them.
+    pub facts: Vec<(String, String)>,
+    /// `true`, `false`, or why there is no answer.
+    pub outcome: String,
 }
 
 /// A call to Zoom, without secrets and bodies.

@@ -5,4 +5,4 @@
 pub mod entry;
 pub mod tree;
 
-pub use entry::{Call, Detail, Entry, Kind};
+pub use entry::{Call, Detail, Entry, Kind, Saw};

@@ -44,10 +44,11 @@ fn tell(found: &AttentionView, out: &mut Out) -> Result<(), Failure> {
             out.line(format!("        to do: {advice}"))?;
         }
         let (cause, account) = (&group.cause, &group.account);
-        out.line(format!(
-            "        then: adjutant jobs retry --cause {cause} --account {account}   (one of them: {})",
-            group.example
-        ))?;
+        let then = group.rule.as_ref().map_or_else(
+            || format!("jobs retry --cause {cause} --account {account}"),
+            |rule| format!("rules resume {rule} --account {account}"),
+        );
+        out.line(format!("        then: adjutant {then}   (one of them: {})", group.example))?;
     }
     if found.parked_deliveries > 0 {
         let deliveries = count(found.parked_deliveries, "delivery is", "deliveries are");

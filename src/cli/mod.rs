@@ -16,7 +16,9 @@ mod listing;
 pub mod logging;
 mod needs;
 mod out;
+mod reload;
 mod remote;
+mod rules;
 mod serve;
 mod setup;
 mod show_config;
@@ -50,8 +52,8 @@ struct Cli {
 enum Command {
     /// Run the service until SIGTERM or Ctrl-C
     ///
-    /// The first of these lets what runs come to its end, a second one stops at once, and both lose nothing. SIGHUP,
-    /// SIGUSR1, SIGUSR2 and SIGALRM change nothing: a changed configuration counts from the next start.
+    /// The first of these lets what runs come to its end, a second one stops at once, and both lose nothing. SIGHUP
+    /// reads rules and accounts again, as `reload` does. SIGUSR1, SIGUSR2 and SIGALRM change nothing.
     Serve,
     /// Watch the service at work on a simulated Zoom account; nothing leaves this machine
     Demo(demo::Asked),
@@ -61,6 +63,8 @@ enum Command {
     CheckConfig,
     /// Print the configuration that is in force, and where each value comes from; secrets are masked
     Config(JsonOnly),
+    /// Have the running service read its configuration again: rules and accounts, all of it or nothing
+    Reload(reload::Asked),
     /// Check configuration, Zoom's side, clock, store and disk, one by one
     Doctor(JsonOnly),
     /// Sign a realistic delivery and post it to the running service
@@ -73,6 +77,9 @@ enum Command {
     /// Webhook requests that were stored
     #[command(subcommand)]
     Deliveries(deliveries::Asked),
+    /// What should be true: check the rules, try them, ask why, let one that is stopped go on
+    #[command(subcommand)]
+    Rules(rules::Asked),
     /// The log of every event, decision and change
     #[command(subcommand)]
     Audit(audit::Asked),
@@ -146,11 +153,13 @@ fn run(context: &Context, command: Command, out: &mut Out) -> Result<Exit, Failu
         Command::Setup(asked) => wait(setup::run(context, *asked, out)),
         Command::CheckConfig => check_config::run(context, out),
         Command::Config(asked) => show_config::run(context, asked.json, out),
+        Command::Reload(asked) => wait(reload::run(context, asked, out)),
         Command::Doctor(asked) => wait(doctor::run(context, asked.json, out)),
         Command::Trigger(asked) => wait(trigger::run(context, asked, out)),
         Command::Sweep(asked) => wait(sweep::run(context, asked, out)),
         Command::Jobs(asked) => wait(jobs::run(context, asked, out)),
         Command::Deliveries(asked) => wait(deliveries::run(context, asked, out)),
+        Command::Rules(asked) => wait(rules::run(context, asked, out)),
         Command::Audit(asked) => wait(audit::run(context, asked, out)),
         Command::Attention(asked) => wait(attention::run(context, asked, out)),
         Command::Store(asked) => wait(store::run(context, asked, out)),

@@ -33,6 +33,7 @@ pub(super) enum Remote {
 
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 const PATIENCE: Duration = Duration::from_secs(30);
+const LONG_PATIENCE: Duration = Duration::from_secs(6 * 3600);
 
 impl Remote {
     pub(super) async fn open(context: &Context, place: Where) -> Result<Self, Failure> {
@@ -72,9 +73,11 @@ impl Remote {
             clock,
             token: TokenHash::of(&"offline".into()),
             hosts: Hosts::new(outline.admin.listen, &[]),
-            apps: Vec::new(),
+            apps: tokio::sync::watch::Sender::default().subscribe(),
+            reload: None,
             stats: Arc::new(NoStats),
             sweeps: Arc::new(NoSweeps),
+            engine: Arc::new(outline.rules.clone()),
             actor: "command line, offline".to_owned(),
         });
         Ok(Self::Stopped { router: api(Arc::clone(&state)), state })
@@ -86,6 +89,16 @@ impl Remote {
 
     pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, Failure> {
         self.call(Method::POST, path, query).await
+    }
+
+    /// For what takes the service long: it reads whole accounts at Zoom.
+    pub(super) fn patient(self) -> Result<Self, Failure> {
+        match self {
+            Self::Running { address, token, .. } => {
+                Ok(Self::Running { client: client(LONG_PATIENCE)?, address, token })
+            }
+            stopped @ Self::Stopped { .. } => Ok(stopped),
+        }
     }
 
     /// Lets go of the store, if it was opened.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use toml::de::DeTable;
 
 use super::parts::{CRON, TIME_ZONE, is_cron, is_time_zone};
@@ -85,6 +85,17 @@ impl App {
     /// What the Zoom client gets tokens with.
     pub fn credentials(&self) -> Credentials {
         Credentials { client_id: self.client_id.clone(), client_secret: self.secrets.client.clone() }
+    }
+}
+
+impl AppSecrets {
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.client).chain(&self.webhook).map(ExposeSecret::expose_secret)
+    }
+
+    /// Whether these are the same secrets.
+    pub(super) fn are(&self, others: &Self) -> bool {
+        self.texts().eq(others.texts())
     }
 }
 

@@ -10,6 +10,7 @@
 mod apps;
 mod parts;
 mod problem;
+mod reload;
 mod rules;
 mod secret;
 mod section;
@@ -18,8 +19,9 @@ mod source;
 pub use apps::{App, AppSecrets};
 pub use parts::{Admin, Log, LogFormat, LogLevel, Server, StoreSection};
 pub use problem::{Invalid, Place, Problem};
+pub use reload::{Unsettled, agree, apart_from_rules};
 pub(crate) use source::read_small;
-pub use source::{Effective, Env};
+pub use source::{Effective, Env, Source};
 
 use std::path::{Path, PathBuf};
 
@@ -46,12 +48,20 @@ pub struct Config {
     pub log: Log,
     pub apps: Vec<App>,
     pub rules: Vec<Rule>,
+    /// Where more of them are.
+    pub rules_folder: Option<PathBuf>,
+    /// A rule that was never planned only observes, whatever its mode.
+    pub require_plan: bool,
     /// The files of secrets that were read.
     pub secret_files: Vec<PathBuf>,
     /// Whether the file itself holds a secret.
     pub secrets_inline: bool,
     /// Every key as it is in force, with where it comes from; secrets masked.
     pub effective: Vec<Effective>,
+    /// The files that were read, without those of secrets.
+    pub sources: Vec<Source>,
+    /// The environment that it was read with.
+    pub env: Env,
 }
 
 impl Config {
@@ -100,14 +110,18 @@ pub struct Outline {
     pub server: Server,
     pub admin: Admin,
     pub store: StoreSection,
+    pub rules: Vec<Rule>,
+    pub accounts: Vec<Account>,
     /// As in [`Config::effective`].
     pub effective: Vec<Effective>,
 }
 
 /// As [`load`], but reads no file of secrets.
 pub fn load_outline(path: &Path, env: &Env) -> Result<Outline, ConfigError> {
-    let Config { path, server, admin, store, effective, .. } = read(path, &text_of(path)?, env, false)?;
-    Ok(Outline { path, server, admin, store, effective })
+    let config = read(path, &text_of(path)?, env, false)?;
+    let accounts = config.accounts().cloned().collect();
+    let Config { path, server, admin, store, rules, effective, .. } = config;
+    Ok(Outline { path, server, admin, store, rules, accounts, effective })
 }
 
 fn text_of(path: &Path) -> Result<String, ConfigError> {
@@ -133,6 +147,7 @@ fn read(path: &Path, text: &str, env: &Env, with_secrets: bool) -> Result<Config
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let reading = Reading::new(text, root.get_ref(), env, folder, with_secrets);
+    reading.took(path, text);
     let (config, files) = resolve(path, &reading, &root);
     let (problems, effective) = reading.finish();
     if problems.is_empty() && files.is_empty() {
@@ -160,7 +175,7 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (
     let apps = apps::apps(reading);
     let own = apps.iter().flat_map(|(app, _)| &app.schedules);
     sweep.accounts = own.filter_map(|(id, own)| Some((id.clone(), own.of(&sweep.schedule)?))).collect();
-    let (rules, files) = rules::all(reading);
+    let rules::Rules { all: rules, folder: rules_folder, require_plan, invalid } = rules::all(reading);
     apps::check_together(reading, &apps, &rules);
     let config = Config {
         path: path.to_owned(),
@@ -173,9 +188,13 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (
         log,
         apps: apps.into_iter().map(|(app, _)| app).collect(),
         rules,
+        rules_folder,
+        require_plan,
         secret_files: reading.secret_files.take(),
         secrets_inline: reading.secrets_inline.get(),
         effective: Vec::new(),
+        sources: reading.sources.take(),
+        env: reading.env.clone(),
     };
-    (config, files)
+    (config, invalid)
 }

@@ -17,22 +17,37 @@ use crate::rules::{Condition, Documented, Ensure, Grantee, Leaves, Licence, Mode
 /// Far more than anybody keeps apart.
 const FILES_MAX: usize = 1000;
 
-/// All rules, those of the configuration first, with what is wrong in other files.
-pub(super) fn all(reading: &Reading<'_>) -> (Vec<Rule>, Vec<Invalid>) {
+/// What the configuration says of rules.
+pub(super) struct Rules {
+    /// Those of the configuration itself first.
+    pub(super) all: Vec<Rule>,
+    /// Where the others are.
+    pub(super) folder: Option<PathBuf>,
+    /// A rule that was never planned only observes.
+    pub(super) require_plan: bool,
+    /// What is wrong in other files.
+    pub(super) invalid: Vec<Invalid>,
+}
+
+pub(super) fn all(reading: &Reading<'_>) -> Rules {
     let mut seen = Vec::new();
     let mut rules = here(reading, &mut seen);
     let mut section = Section::top(reading, "rules");
     let at = section.in_file("folder").map_or(Place::Whole, |value| Place::File(value.span()));
     let folder = section
         .optional("folder", "a folder, as in \"rules\"", |text| (!text.is_empty()).then(|| reading.folder.join(text)));
+    let require_plan = section.flag_or("require_plan", false);
     section.finish();
     let mut invalid = Vec::new();
-    for path in folder.map(|folder| files(reading, &folder, &at)).unwrap_or_default() {
+    for path in folder.as_ref().map(|folder| files(reading, folder, &at)).unwrap_or_default() {
         match read_small(&path, super::FILE_BYTES_MAX) {
-            Ok(text) => match file(reading, &path, &text, &mut seen) {
-                Ok(more) => rules.extend(more),
-                Err(error) => invalid.push(error),
-            },
+            Ok(text) => {
+                reading.took(&path, &text);
+                match file(reading, &path, &text, &mut seen) {
+                    Ok(more) => rules.extend(more),
+                    Err(error) => invalid.push(error),
+                }
+            }
             Err(error) => {
                 let what = format!("cannot read {}: {error}", path.display());
                 reading.problem(at.clone(), what, "expected a file of [[rule]]s");
@@ -40,7 +55,7 @@ pub(super) fn all(reading: &Reading<'_>) -> (Vec<Rule>, Vec<Invalid>) {
         }
     }
     check_variables(reading, "rule", &seen);
-    (rules, invalid)
+    Rules { all: rules, folder, require_plan, invalid }
 }
 
 /// The files of rules in the order of their names. What editors leave behind begins with a dot or ends otherwise.
@@ -71,6 +86,11 @@ fn files(reading: &Reading<'_>, folder: &Path, at: &Place) -> Vec<PathBuf> {
 /// The rules of one file, or everything that is wrong with it.
 fn file(main: &Reading<'_>, path: &Path, text: &str, seen: &mut Vec<String>) -> Result<Vec<Rule>, Invalid> {
     let invalid = |problems| Invalid::new(path.to_owned(), text.to_owned(), problems);
+    if text.trim().is_empty() {
+        // What an editor or a full disk cut off, more likely than what somebody meant.
+        let (what, help) = ("this file of rules is empty".to_owned(), "write a [[rule]], or remove it".to_owned());
+        return Err(invalid(vec![Problem { place: Place::Whole, what, help }]));
+    }
     let (root, errors) = DeTable::parse_recoverable(text);
     if let Some(error) = errors.first() {
         let place = error.span().map_or(Place::Whole, Place::File);

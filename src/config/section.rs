@@ -243,6 +243,13 @@ impl<'t, 'r> Section<'t, 'r> {
         value
     }
 
+    pub(super) fn flag_or(&mut self, key: &'static str, default: bool) -> bool {
+        if !self.is_set(key) {
+            self.note(key, Some(default.to_string()), None);
+        }
+        self.flag(key).unwrap_or(default)
+    }
+
     /// A table within this one.
     pub(super) fn inner(&mut self, key: &'static str) -> Option<Section<'t, 'r>> {
         self.known.push(key);

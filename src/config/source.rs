@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -114,6 +115,14 @@ pub struct Effective {
     pub from: String,
 }
 
+/// A file that was read: two readings agree where these do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    pub path: PathBuf,
+    /// SHA-256 of its text, which may hold secrets.
+    digest: [u8; 32],
+}
+
 /// One reading of a configuration: the sources, and what is found on the way.
 pub(super) struct Reading<'t> {
     /// The text of the file.
@@ -127,6 +136,7 @@ pub(super) struct Reading<'t> {
     /// The files of secrets that were named, and whether any secret stands in the configuration itself.
     pub(super) secret_files: RefCell<Vec<PathBuf>>,
     pub(super) secrets_inline: std::cell::Cell<bool>,
+    pub(super) sources: RefCell<Vec<Source>>,
     problems: RefCell<Vec<Problem>>,
     effective: RefCell<Vec<Effective>>,
     /// The variables that some key asked for.
@@ -149,10 +159,16 @@ impl<'t> Reading<'t> {
             with_secrets,
             secret_files: RefCell::new(Vec::new()),
             secrets_inline: std::cell::Cell::new(false),
+            sources: RefCell::new(Vec::new()),
             problems: RefCell::new(Vec::new()),
             effective: RefCell::new(Vec::new()),
             asked: RefCell::new(Vec::new()),
         }
+    }
+
+    pub(super) fn took(&self, path: &Path, text: &str) {
+        let source = Source { path: path.to_owned(), digest: Sha256::digest(text).into() };
+        self.sources.borrow_mut().push(source);
     }
 
     pub(super) fn problem(&self, place: Place, what: impl Into<String>, help: impl Into<String>) {

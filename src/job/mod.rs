@@ -43,6 +43,19 @@ impl Subject {
         }
     }
 
+    /// The subject that prints so; none where no subject does.
+    pub fn read(text: &str) -> Option<Self> {
+        let (first, email) = text.split_once(' ').map_or((text, None), |(first, email)| (first, Some(email)));
+        let (kind, name) = first.split_once(':')?;
+        let email = email.and_then(|email| Email::parse(email).ok());
+        match kind {
+            "user" => Some(Self::User { id: Some(UserId::parse(name).ok()?), email }),
+            "email" => Some(Self::User { id: None, email: Some(Email::parse(name).ok()?) }),
+            "meeting" => Some(Self::Meeting { id: MeetingId::parse(name).ok()? }),
+            _ => None,
+        }
+    }
+
     /// Whether both are about one user or meeting: work for them goes through one lane. One event knows a user by id,
     /// another by email only, so the email is enough where one of the ids is not known. Where both are known they decide:
     /// whoever is made anew under the address of somebody who left is another user.
@@ -202,6 +215,21 @@ mod tests {
         assert!(!user(Some("u1"), None).is_same(&user(None, Some("jill@example.com"))));
         assert!(!user(None, None).is_same(&user(None, None)), "nothing known is nobody");
         assert!(!both.is_same(&Subject::Meeting { id: MeetingId::from_number(1) }));
+    }
+
+    #[test]
+    fn a_subject_is_read_back_from_what_it_prints() {
+        let both = user(Some("u1"), Some("jill@example.com"));
+        for subject in [
+            both,
+            user(Some("u1"), None),
+            user(None, Some("jill@example.com")),
+            Subject::Meeting { id: MeetingId::from_number(1) },
+        ] {
+            assert_eq!(Subject::read(&subject.to_string()), Some(subject));
+        }
+        assert_eq!(Subject::read("user:"), None);
+        assert_eq!(Subject::read("the API user is gone"), None);
     }
 
     #[test]

@@ -180,6 +180,11 @@ impl ParkCause {
         }
     }
 
+    /// Whether it is the rule that a person resumes, and not each job.
+    pub const fn is_for_resume(&self) -> bool {
+        matches!(self, Self::OverShare { .. })
+    }
+
     /// What a person can do about it.
     pub const fn advice(&self) -> &'static str {
         match self {
@@ -194,9 +199,7 @@ impl ParkCause {
             Self::ApiUserUnusable { .. } => {
                 "make the API user active and licensed (`adjutant doctor` says which), then retry"
             }
-            Self::OverShare { .. } => {
-                "if so many changes are meant, retry with --cause over-share: that resumes the rule"
-            }
+            Self::OverShare { .. } => "if so many changes are meant, resume the rule: adjutant rules resume",
             Self::AttemptsUsedUp { .. } => "look at the last error; retry when it is mended",
             Self::Panicked { .. } => "this is a defect in adjutant: report it with the audit entries of the job",
             Self::StillLimited { .. } => "see what uses up the limit that the reason names, then retry",

@@ -11,6 +11,7 @@ mod sweep;
 mod work;
 mod world;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ use tokio::sync::watch;
 
 use super::port::{
     Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased, Move,
-    NewDelivery, Note, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError, StoredDelivery, TreeHead,
+    NewDelivery, Note, Notice, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError, StoredDelivery,
+    TreeHead,
 };
 use super::sweep::{SweepRecord, SweepState, Swept};
 use crate::audit::{Call, Entry};
@@ -196,6 +198,25 @@ impl Store for MemoryStore {
             world.note(note, at);
             Ok(())
         })
+    }
+
+    async fn notices(&self) -> Result<Vec<Notice>, StoreError> {
+        self.read(|world| world.notices.clone())
+    }
+
+    async fn mend(&self, notice: &Notice, at: Timestamp) -> Result<bool, StoreError> {
+        self.write_quietly(|world| Ok(world.mend(notice, at)))
+    }
+
+    async fn record_planned(&self, rule: &RuleName, hash: [u8; 16], at: Timestamp) -> Result<(), StoreError> {
+        self.write_quietly(|world| {
+            world.record_planned(rule, hash, at);
+            Ok(())
+        })
+    }
+
+    async fn planned(&self) -> Result<BTreeMap<RuleName, [u8; 16]>, StoreError> {
+        self.read(|world| world.planned.clone())
     }
 
     async fn validated(&self, app: &AppName, at: Timestamp) -> Result<(), StoreError> {

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::account::QuotaUse;
 use crate::audit::tree::Hash;
-use crate::audit::{Call, Detail, Entry, Kind};
+use crate::audit::{Call, Detail, Entry, Kind, Saw};
 use crate::clock::Timestamp;
 use crate::event::Meaning;
 use crate::event::signature::Verified;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
-use crate::job::{Change, Intent, Job, Lease, Outcome, WaitReason};
+use crate::job::{Change, Intent, Job, Lease, Outcome, Subject, WaitReason};
 use crate::rules::Step;
 use crate::store::sweep::{SweepRecord, SweepState, Swept};
 
@@ -127,6 +127,8 @@ pub enum Verdict {
 pub struct Leased {
     pub job: Job,
     pub lease: Lease,
+    /// How the rule's condition looked to the attempt, for the entry of its outcome.
+    pub saw: Vec<Saw>,
 }
 
 /// How much a worker can take.
@@ -168,6 +170,11 @@ pub enum Selector {
         cause: String,
         account: Option<AccountId>,
     },
+    /// What a rule that is stopped holds back: its jobs that are parked until a person resumes it.
+    HeldBy {
+        rule: RuleName,
+        account: Option<AccountId>,
+    },
 }
 
 /// An audit entry about something that is no job.
@@ -180,6 +187,37 @@ pub struct Note {
     pub detail: Detail,
 }
 
+/// Something that a person should know and mend, and that stands until it is mended, also over a restart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    pub account: AccountId,
+    pub code: String,
+    /// As [`Detail::subject`].
+    pub subject: Option<String>,
+    pub what: String,
+    pub since: Timestamp,
+}
+
+impl Notice {
+    /// What a note leaves standing.
+    pub(in crate::store) fn of(note: &Note, at: Timestamp) -> Option<Self> {
+        let account = note.account.clone().filter(|_| note.kind == Kind::Attention)?;
+        let Detail { subject, note: what, .. } = note.detail.clone();
+        Some(Self { account, code: note.code.clone(), subject, what, since: at })
+    }
+
+    /// Whom it is about, without the kind: the last word of the subject.
+    pub fn about(&self) -> &str {
+        let last = self.subject.as_deref().and_then(|subject| subject.rsplit(' ').next()).unwrap_or_default();
+        last.strip_prefix("user:").unwrap_or(last)
+    }
+
+    /// What tells notices apart.
+    pub(in crate::store) fn key(&self) -> (&AccountId, &str, Option<&str>) {
+        (&self.account, &self.code, self.subject.as_deref())
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
     /// As [`crate::job::JobState::name`] says it.
@@ -187,6 +225,8 @@ pub struct JobFilter {
     pub account: Option<AccountId>,
     /// Parked jobs with this cause.
     pub cause: Option<String>,
+    /// Jobs about the same subject ([`Subject::is_same`]), whoever knows it by what.
+    pub subject: Option<Subject>,
     /// Only jobs before this one: newest first.
     pub before: Option<JobId>,
     pub limit: usize,
@@ -224,11 +264,13 @@ pub struct DeliverySummary {
     pub status: DeliveryStatus,
 }
 
-/// Parked jobs of one cause and account: one item for a person.
+/// Parked jobs of one cause and account, and where a rule is to be resumed, of that rule: one item for a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ParkedGroup {
     pub cause: String,
     pub account: AccountId,
+    /// The rule that a person resumes to move them, where that is what moves them.
+    pub rule: Option<RuleName>,
     pub count: u64,
     /// The longest parked of them.
     pub example: JobId,
@@ -396,7 +438,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// - A retry without attempts left parks with [`crate::job::ParkCause::AttemptsUsedUp`].
     /// - Entries: [`Kind::Call`] for each call, in order (code: the status in digits, or `no-answer`; `detail.call`), then
     ///   [`Kind::Outcome`]: `changed`, `already-right`, `would-change`, `not-applicable`, `snoozed`, `waits`, `retries` or
-    ///   `parked`.
+    ///   `parked`, with [`Leased::saw`] in `detail.saw`.
     /// - Calls whose category is `light`, `medium` or `heavy` count into [`Store::quota_use`] for the UTC day of `now`.
     async fn settle(
         &self,
@@ -419,6 +461,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// `ParkedFor` with `Park` fails unless it finds none.
     /// Retrying a job that is parked with `over-share` resumes its rule for its account and empties the count against
     /// `max_per_day`; the count of the hour goes on.
+    /// `HeldBy` with `Retry` does the same for the rule in each account where it is stopped or holds jobs back, also where it
+    /// holds none; entry for each before those of the jobs: [`Kind::Moved`] `resumed`, with account and rule.
+    /// [`StoreError::NotFound`] where there is none.
     /// Of very many that are meant, only the oldest are moved (`moved_max` of the limits): ask again for the rest.
     async fn move_jobs(&self, which: Selector, to: Move, actor: &str, now: Timestamp) -> Result<u64, StoreError>;
 
@@ -447,8 +492,23 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Returns how many. Entry for each: [`Kind::Moved`] `released`, with the account.
     async fn release_held(&self, limit: usize, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Writes an audit entry about something that is no job.
+    /// Writes an audit entry about something that is no job. One of [`Kind::Attention`] about an account stands from then on
+    /// as a [`Notice`], until it is mended; where one with its account, code and subject stands, that one stays.
     async fn note(&self, note: Note, at: Timestamp) -> Result<(), StoreError>;
+
+    /// What stands, by account, code and subject.
+    async fn notices(&self) -> Result<Vec<Notice>, StoreError>;
+
+    /// Ends the notice with this one's account, code and subject; whether it stood. Entry where it did: [`Kind::Attention`]
+    /// `mended` with the account, the subject, and the code as the note.
+    async fn mend(&self, notice: &Notice, at: Timestamp) -> Result<bool, StoreError>;
+
+    /// Remembers that somebody saw what the rule would change, as it was with this hash. Entry, where that is new:
+    /// [`Kind::Service`] `planned` with the rule.
+    async fn record_planned(&self, rule: &RuleName, hash: [u8; 16], at: Timestamp) -> Result<(), StoreError>;
+
+    /// The newest hash of each rule for which [`Store::record_planned`] was called.
+    async fn planned(&self) -> Result<BTreeMap<RuleName, [u8; 16]>, StoreError>;
 
     /// Remembers that a url validation was answered for the app; an older `at` than what is remembered changes nothing.
     async fn validated(&self, app: &AppName, at: Timestamp) -> Result<(), StoreError>;
@@ -490,7 +550,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Newest first. Conditions that are given must all hold.
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError>;
 
-    /// By cause, then account. The longest parked is the one with the smallest `at`, then id.
+    /// By cause, account, then rule. The longest parked is the one with the smallest `at`, then id.
     async fn parked(&self) -> Result<Vec<ParkedGroup>, StoreError>;
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<(StoredDelivery, DeliveryStatus)>, StoreError>;

@@ -3,8 +3,10 @@
 
 use super::around::Around;
 use super::judge::{Difference, Need, Picture, Verdict, edits, in_words, judge};
+use super::seen::seen;
 use super::{End, Ended, Guard, Hand, Task, UNKNOWN_ATTEMPTS};
 use crate::account::UserKey;
+use crate::audit::Saw;
 use crate::ids::MeetingId;
 use crate::job::{Effect, Intent, ParkCause, Subject};
 use crate::rules::{Rule, SubjectKind};
@@ -22,11 +24,16 @@ enum Of {
     Meeting(MeetingId),
 }
 
-pub(super) async fn ensure(task: &Task<'_>) -> Ended<Effect> {
+/// `saw` becomes how the rule's condition looked, as far as that was asked.
+pub(super) async fn ensure(task: &Task<'_>, saw: &mut Vec<Saw>) -> Ended<Effect> {
     let mut look = Look::begin(task)?;
     let mut done: Vec<Difference> = Vec::new();
     for _ in 0..ROUNDS_MAX {
-        let differences = match look.verdict().await? {
+        let verdict = look.verdict().await?;
+        if done.is_empty() {
+            *saw = seen(task.rule, &look.around, &look.picture);
+        }
+        let differences = match verdict {
             Verdict::Differs(differences) => differences,
             // The change itself may have made the rule's condition false, so that it is not asked again.
             Verdict::Right if !done.is_empty() => return Ok(Effect::Changed { what: in_words(&done) }),

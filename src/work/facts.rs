@@ -124,7 +124,7 @@ impl Facts {
         self.with(&account.id, |known| which(account, &known.ids, id, email))
     }
 
-    /// What is known around the account's subjects, for [`super::judge`].
+    /// What is known around the account's subjects, for [`super::judge()`].
     pub fn around<'a>(&self, account: &'a Account, now: Timestamp) -> Around<'a> {
         let trusted = Duration::from_secs(self.settings.api_user_secs.into());
         self.with(&account.id, |known| {
@@ -202,12 +202,10 @@ impl Facts {
         self.with(account, |known| known.reported.insert(key.clone()))
     }
 
-    /// The API users that somebody was told are unusable, and that were not seen usable since.
-    pub fn unusable_api_users(&self) -> Vec<(AccountId, UserKey)> {
-        let accounts = lock(&self.accounts);
-        let of =
-            accounts.iter().flat_map(|(id, known)| known.reported.iter().map(move |key| (id.clone(), key.clone())));
-        of.collect()
+    /// Whether the API user was found usable when it was read at `since` or later.
+    pub fn saw_usable(&self, account: &AccountId, key: &UserKey, since: Timestamp) -> bool {
+        let usable = |(at, user): &(Timestamp, ApiUser)| *at >= since && user.unusable.is_none();
+        self.with(account, |known| known.api_users.get(key).is_some_and(usable))
     }
 
     /// It could not be told after all.

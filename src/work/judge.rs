@@ -111,12 +111,16 @@ pub fn judge(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Verdict {
 /// Goes on where the rule's condition holds for these facts about its subject.
 pub(super) fn condition(rule: &Rule, around: &Around<'_>, subject: &str, whole: &Object) -> Judged<()> {
     let Some(condition) = &rule.when else { return Ok(()) };
-    let facts = json!({ subject: whole, "account": around.account.id.as_str(), "now": around.now.to_string() });
-    match condition.holds(&facts) {
+    match condition.holds(&facts(around, subject, whole)) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Verdict::NotApplicable("the rule's condition does not hold".to_owned())),
         Err(error) => Err(Verdict::Unanswered(error.to_string())),
     }
+}
+
+/// What a condition is asked of.
+pub(super) fn facts(around: &Around<'_>, subject: &str, whole: &Object) -> Value {
+    json!({ subject: whole, "account": around.account.id.as_str(), "now": around.now.to_string() })
 }
 
 pub(super) fn not_applicable(why: &str) -> Verdict {

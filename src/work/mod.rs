@@ -12,6 +12,8 @@ mod facts;
 mod judge;
 mod meeting;
 mod needs;
+mod planned;
+mod seen;
 mod user;
 
 use std::fmt;
@@ -22,9 +24,11 @@ pub use around::{ApiUser, Around};
 pub use facts::{Facts, FactsSettings};
 pub use judge::{Difference, Need, Picture, Verdict, edits, in_words, judge};
 pub use needs::needs;
+pub use planned::{Cost, PlannedAccount, PlannedChange, PlannedDifference, PlannedRule};
+pub use seen::seen;
 
 use crate::account::{Account, UserKey};
-use crate::audit::{Detail, Kind};
+use crate::audit::{Detail, Kind, Saw};
 use crate::clock::{Clock, Timestamp};
 use crate::ids::UserId;
 use crate::job::{Change, Effect, Intent, Job, Outcome, ParkCause, Snooze};
@@ -56,6 +60,9 @@ pub struct Ctx {
 #[async_trait::async_trait]
 pub trait Guard: fmt::Debug + Send + Sync {
     async fn intend(&self, change: Change) -> Result<Allowance, StoreError>;
+
+    /// How the rule's condition looked, for the record of what came of the attempt.
+    async fn saw(&self, saw: Vec<Saw>);
 }
 
 /// Runs one attempt at `job`, whose rule is `rule`. An error means that the store did not take an intent, so that nothing
@@ -76,7 +83,9 @@ pub async fn run(
         return Ok(outcome);
     }
     let task = Task { job, rule, account, zoom, hand, ctx };
-    let ended = ensure::ensure(&task).await;
+    let mut saw = Vec::new();
+    let ended = ensure::ensure(&task, &mut saw).await;
+    guard.saw(saw).await;
     if !matches!(&ended, Err(End::NextHour { .. })) {
         ctx.facts.not_put_off(job);
     }
@@ -275,6 +284,6 @@ pub(crate) fn api_user_gone(account: &Account, key: &UserKey, id: Option<&UserId
         app: Some(account.app.clone()),
         account: Some(account.id.clone()),
         code: "api-user-gone".to_owned(),
-        detail: Detail { subject: Some(subject), note, call: None },
+        detail: Detail { subject: Some(subject), note, ..Detail::default() },
     }
 }

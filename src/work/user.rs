@@ -112,7 +112,7 @@ fn row_answers(asked: &Condition, picture: &Picture, user: &User) -> bool {
 }
 
 /// The names of the user's groups; of one that the account does not list, the id.
-fn group_names(around: &Around<'_>, picture: &Picture, user: &User) -> Judged<Value> {
+pub(super) fn group_names(around: &Around<'_>, picture: &Picture, user: &User) -> Judged<Value> {
     let ids = group_ids(picture, user)?;
     if ids.is_empty() {
         return Ok(json!([]));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use crate::account::UserKey;
-use crate::audit::Call;
+use crate::audit::{Call, Saw};
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{GroupId, MarketplaceId, MeetingId};
 use crate::job::{Change, Intent};
@@ -65,6 +65,10 @@ impl Guard for Held {
     async fn intend(&self, change: Change) -> Result<Allowance, StoreError> {
         let leased = self.leased.lock().await;
         self.store.intend(&leased, change, self.clock.now()).await
+    }
+
+    async fn saw(&self, saw: Vec<Saw>) {
+        self.leased.lock().await.saw = saw;
     }
 }
 

@@ -9,6 +9,8 @@
 mod backfill;
 mod held;
 mod lists;
+mod mend;
+mod plan;
 mod planner;
 mod roster;
 mod runner;
@@ -29,8 +31,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use backfill::{Backfill, Backfilled};
+pub use mend::mend;
+pub use plan::plan;
 pub use planner::Planner;
-pub use roster::Roster;
+pub use roster::{Roster, rule_hash};
 pub use runner::Runner;
 pub use schedule::Schedule;
 pub use settings::{Settings, SettingsError};

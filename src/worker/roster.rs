@@ -1,16 +1,19 @@
 //! Who is served: the accounts of each app, and the rules.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+
+use sha2::{Digest as _, Sha256};
 
 use crate::account::Account;
 use crate::ids::{AccountId, AppName, RuleName};
-use crate::rules::Rule;
+use crate::rules::{Mode, Rule};
 
 /// What the configuration says, in the shape in which planner and runner ask for it.
 #[derive(Debug, Default)]
 pub struct Roster {
     accounts: HashMap<AppName, Vec<Account>>,
     rules: Vec<Rule>,
+    unplanned: Vec<RuleName>,
 }
 
 impl Roster {
@@ -19,7 +22,24 @@ impl Roster {
         for account in accounts {
             by_app.entry(account.app.clone()).or_default().push(account);
         }
-        Self { accounts: by_app, rules }
+        Self { accounts: by_app, rules, unplanned: Vec::new() }
+    }
+
+    /// The same, where rules only observe that nobody has planned as they are.
+    #[must_use]
+    pub fn observing_unplanned(mut self, planned: &BTreeMap<RuleName, [u8; 16]>) -> Self {
+        for rule in &mut self.rules {
+            if rule.mode == Mode::Enforce && planned.get(&rule.name) != Some(&rule_hash(rule)) {
+                rule.mode = Mode::Observe;
+                self.unplanned.push(rule.name.clone());
+            }
+        }
+        self
+    }
+
+    /// Rules that would enforce and only observe.
+    pub fn unplanned(&self) -> &[RuleName] {
+        &self.unplanned
     }
 
     pub fn rules(&self) -> &[Rule] {
@@ -50,4 +70,11 @@ impl Roster {
     fn of(&self, app: &AppName) -> &[Account] {
         self.accounts.get(app).map_or(&[], Vec::as_slice)
     }
+}
+
+/// Tells a rule from what it was: all that decides what it changes, and not whether it only observes.
+pub fn rule_hash(rule: &Rule) -> [u8; 16] {
+    let alike = Rule { mode: Mode::Observe, description: None, ..rule.clone() };
+    let hash: [u8; 32] = Sha256::digest(format!("{alike:?}")).into();
+    hash.first_chunk().copied().unwrap_or_default()
 }

@@ -161,6 +161,11 @@ impl Sweeper {
         Ok(is_first)
     }
 
+    /// The accounts of now.
+    pub fn accounts(&self) -> Vec<Account> {
+        self.parts.roster.borrow().accounts().cloned().collect()
+    }
+
     pub async fn standing(&self, account: &Account) -> Result<Standing, StoreError> {
         let (roster, now) = (Arc::clone(&self.parts.roster.borrow()), self.parts.clock.now());
         let state = self.parts.store.sweep_state(&account.id).await?;

@@ -153,28 +153,46 @@ pub(super) fn failed_deliveries(body: &[u8]) -> Result<Listed<FailedDelivery>, Z
 }
 
 pub(super) fn meeting(asked: MeetingId, body: &[u8]) -> Result<Meeting, ZoomError> {
-    let whole = object("a meeting", body)?;
-    let mut answer = Row(whole.clone());
-    if answer.text("id").and_then(|id| MeetingId::parse(&id).ok()) != Some(asked) {
+    let meeting = Meeting::try_from(object("a meeting", body)?)?;
+    if meeting.id != asked {
         return Err(ZoomError::Unreadable("the meeting is not the one that was asked for".to_owned()));
     }
-    let held = match answer.0.remove("settings") {
-        Some(Value::Object(settings)) => settings,
-        Some(Value::Null) | None => Object::new(),
-        Some(_) => return Err(strange("a meeting", " at settings")),
-    };
-    Ok(Meeting {
-        id: asked,
-        host_id: answer.user_id("host_id"),
-        host_email: answer.email("host_email"),
-        status: match answer.text("status").unwrap_or_default().to_ascii_lowercase().as_str() {
-            "waiting" => MeetingStatus::Waiting,
-            "started" => MeetingStatus::Started,
-            _ => MeetingStatus::Unknown,
-        },
-        settings: held,
-        whole,
-    })
+    Ok(meeting)
+}
+
+/// A user as Zoom states one.
+impl From<Object> for User {
+    fn from(whole: Object) -> Self {
+        Row(whole).user(None)
+    }
+}
+
+/// A meeting as Zoom states one.
+impl TryFrom<Object> for Meeting {
+    type Error = ZoomError;
+
+    fn try_from(whole: Object) -> Result<Self, ZoomError> {
+        let mut answer = Row(whole.clone());
+        let id = answer.text("id").and_then(|id| MeetingId::parse(&id).ok());
+        let id = id.ok_or_else(|| strange("a meeting", " at id"))?;
+        let held = match answer.0.remove("settings") {
+            Some(Value::Object(settings)) => settings,
+            Some(Value::Null) | None => Object::new(),
+            Some(_) => return Err(strange("a meeting", " at settings")),
+        };
+        Ok(Self {
+            id,
+            host_id: answer.user_id("host_id"),
+            host_email: answer.email("host_email"),
+            status: match answer.text("status").unwrap_or_default().to_ascii_lowercase().as_str() {
+                "waiting" => MeetingStatus::Waiting,
+                "started" => MeetingStatus::Started,
+                _ => MeetingStatus::Unknown,
+            },
+            settings: held,
+            whole,
+        })
+    }
 }
 
 #[cfg(test)]

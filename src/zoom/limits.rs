@@ -51,6 +51,11 @@ const fn published(plan: Plan, category: Category) -> (u32, Option<u64>) {
     }
 }
 
+/// How many calls of a category Zoom allows an account in a second.
+pub const fn per_second(plan: Plan, category: Category) -> u32 {
+    published(plan, category).0
+}
+
 #[derive(Debug)]
 pub(super) struct Limits {
     state: Mutex<State>,

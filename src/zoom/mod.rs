@@ -26,6 +26,7 @@ mod tests;
 
 pub use client::{AccountClient, ClientError, Handle, ZoomClients};
 pub use endpoint::{Endpoint, Scopes};
+pub use limits::per_second;
 pub use observe::Observed;
 pub use paths::{meeting_uuid, segment};
 pub use port::{

@@ -10,6 +10,13 @@ use crate::account::UserKey;
 /// The most rows of a page: the specification says 2000 for users and members, accounts were seen to answer 300.
 const PAGE_SIZE_MAX: u32 = 300;
 
+impl Edit {
+    /// The call that makes it, with its path. None where it would change nothing, or more than one call can.
+    pub fn call(&self) -> Option<(Endpoint, String)> {
+        Request::of(self).map(|request| (request.endpoint, request.path))
+    }
+}
+
 /// What is sent.
 #[derive(Debug)]
 pub(super) struct Request {

@@ -65,9 +65,16 @@ fn served_with(limits: Limits) -> Served {
         clock,
         token: TokenHash::of(&TOKEN.into()),
         hosts: Hosts::new(address, &["admin.internal".to_owned()]),
-        apps: vec![AdminApp { name: app(), kind: AppKind::ServerToServer, accounts: vec![account()] }],
+        apps: tokio::sync::watch::Sender::new(vec![AdminApp {
+            name: app(),
+            kind: AppKind::ServerToServer,
+            accounts: vec![account()],
+        }])
+        .subscribe(),
+        reload: None,
         stats: Arc::new(Fixed),
         sweeps: Arc::new(NoSweeps),
+        engine: Arc::new(Vec::new()),
         started_at: NOW,
         actor: "admin api".to_owned(),
     };

@@ -265,6 +265,16 @@ pub(super) enum Change {
         account: AccountId,
         state: Box<SweepState>,
     },
+    /// What stands of an account for a person to mend: all of it.
+    Notices {
+        account: AccountId,
+        sealed: Blob,
+    },
+    /// Somebody saw what the rule would change.
+    RulePlanned {
+        rule: RuleName,
+        hash: [u8; 16],
+    },
 }
 
 /// The payload of a [`CHANGES`] record.
@@ -461,6 +471,8 @@ mod tests {
             Change::Called { account: account(), day: 20_778, calls: QuotaUse { light: 1, medium: 2, heavy: 3 } },
             Change::App { app, state },
             Change::Sweep { account: account(), state: Box::new(sweeps()) },
+            Change::Notices { account: account(), sealed: Blob(vec![0xCC; 4]) },
+            Change::RulePlanned { rule: rule(), hash: [8; 16] },
         ]
     }
 

@@ -16,7 +16,7 @@ use crate::audit::tree::Frontier;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, RuleName};
 use crate::job::Job;
-use crate::store::port::QuotaUse;
+use crate::store::port::{Notice, QuotaUse};
 use crate::store::sweep::SweepState;
 
 const VERSION: u8 = 1;
@@ -37,6 +37,8 @@ pub(super) struct Frozen {
     budgets: BTreeMap<(AccountId, RuleName), Budget>,
     quotas: BTreeMap<(AccountId, i64), QuotaUse>,
     sweeps: BTreeMap<AccountId, SweepState>,
+    notices: BTreeMap<AccountId, Vec<Notice>>,
+    planned: BTreeMap<RuleName, [u8; 16]>,
     dedupe: dedupe::Frozen,
 }
 
@@ -60,6 +62,8 @@ struct Written<'a> {
     budgets: &'a BTreeMap<(AccountId, RuleName), Budget>,
     quotas: &'a BTreeMap<(AccountId, i64), QuotaUse>,
     sweeps: &'a BTreeMap<AccountId, SweepState>,
+    notices: &'a BTreeMap<AccountId, Vec<Notice>>,
+    planned: &'a BTreeMap<RuleName, [u8; 16]>,
     dedupe: &'a dedupe::Frozen,
 }
 
@@ -83,6 +87,8 @@ struct Read {
     budgets: BTreeMap<(AccountId, RuleName), Budget>,
     quotas: BTreeMap<(AccountId, i64), QuotaUse>,
     sweeps: BTreeMap<AccountId, SweepState>,
+    notices: BTreeMap<AccountId, Vec<Notice>>,
+    planned: BTreeMap<RuleName, [u8; 16]>,
     dedupe: dedupe::Frozen,
 }
 
@@ -103,6 +109,8 @@ impl State {
             budgets: self.budgets.clone(),
             quotas: self.quotas.clone(),
             sweeps: self.sweeps.clone(),
+            notices: self.notices.clone(),
+            planned: self.planned.clone(),
             dedupe: self.dedupe.freeze(),
         }
     }
@@ -124,6 +132,7 @@ impl State {
         self.budgets = read.budgets;
         self.quotas = read.quotas;
         self.sweeps = read.sweeps;
+        (self.notices, self.planned) = (read.notices, read.planned);
         self.dedupe = Dedupe::thaw(read.dedupe);
         self.thaw_apps(read.apps, read.unplanned);
     }
@@ -165,6 +174,8 @@ impl Frozen {
             budgets: &self.budgets,
             quotas: &self.quotas,
             sweeps: &self.sweeps,
+            notices: &self.notices,
+            planned: &self.planned,
             dedupe: &self.dedupe,
         };
         let mut bytes = vec![VERSION];

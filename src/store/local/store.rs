@@ -1,5 +1,6 @@
 //! The store itself: the port's methods, each one step over the [`state`](super::state).
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,7 +22,8 @@ use crate::job::{Change, Job, Outcome};
 use crate::store::journal::files::{Files, RealFiles};
 use crate::store::port::{
     Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased, Move,
-    NewDelivery, Note, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError, StoredDelivery, TreeHead,
+    NewDelivery, Note, Notice, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError, StoredDelivery,
+    TreeHead,
 };
 use crate::store::sweep::{SweepRecord, SweepState, Swept};
 
@@ -261,6 +263,28 @@ impl Store for LocalStore {
                 Ok(())
             })
             .await
+    }
+
+    async fn notices(&self) -> Result<Vec<Notice>, StoreError> {
+        self.core().read(super::state::State::list_notices)
+    }
+
+    async fn mend(&self, notice: &Notice, at: Timestamp) -> Result<bool, StoreError> {
+        self.core().ensure_account_key(&notice.account).await?;
+        self.core().write(|state| Ok(state.mend(notice, at))).await
+    }
+
+    async fn record_planned(&self, rule: &RuleName, hash: [u8; 16], at: Timestamp) -> Result<(), StoreError> {
+        self.core()
+            .write(|state| {
+                state.record_planned(rule, hash, at);
+                Ok(())
+            })
+            .await
+    }
+
+    async fn planned(&self) -> Result<BTreeMap<RuleName, [u8; 16]>, StoreError> {
+        self.core().read(super::state::State::planned_rules)
     }
 
     async fn validated(&self, app: &AppName, at: Timestamp) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::world::{Fate, World};
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, AppName, DeliveryId, JobId};
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::job::{Job, JobState};
 use crate::store::port::{
     AppState, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, ParkedGroup, QuotaUse, Status, StoredDelivery,
@@ -13,6 +13,9 @@ use crate::store::port::{
 fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
+
+/// Cause, account, and the rule where that is resumed.
+type GroupKey<'a> = (&'a str, &'a AccountId, Option<&'a RuleName>);
 
 impl World {
     pub(super) fn app_state(&self, app: &AppName) -> AppState {
@@ -35,6 +38,7 @@ impl World {
             };
             filter.state.as_ref().is_none_or(|state| job.state.name() == state)
                 && filter.account.as_ref().is_none_or(|account| job.account == *account)
+                && filter.subject.as_ref().is_none_or(|subject| job.subject.is_same(subject))
                 && filter.cause.as_ref().is_none_or(|cause| parked_for == Some(cause))
                 && filter.before.is_none_or(|before| job.id < before)
         };
@@ -42,17 +46,19 @@ impl World {
     }
 
     pub(super) fn parked(&self) -> Vec<ParkedGroup> {
-        let mut groups: BTreeMap<(&str, &AccountId), Vec<(Timestamp, JobId)>> = BTreeMap::new();
+        let mut groups: BTreeMap<GroupKey<'_>, Vec<(Timestamp, JobId)>> = BTreeMap::new();
         for job in self.jobs.values() {
             if let JobState::Parked { at, cause } = &job.state {
-                groups.entry((cause.code(), &job.account)).or_default().push((*at, job.id));
+                let rule = cause.is_for_resume().then_some(&job.rule);
+                groups.entry((cause.code(), &job.account, rule)).or_default().push((*at, job.id));
             }
         }
-        let one = |((cause, account), jobs): ((&str, &AccountId), Vec<(Timestamp, JobId)>)| {
+        let one = |((cause, account, rule), jobs): (GroupKey<'_>, Vec<(Timestamp, JobId)>)| {
             let (since, example) = *jobs.iter().min()?;
             Some(ParkedGroup {
                 cause: cause.to_owned(),
                 account: account.clone(),
+                rule: rule.cloned(),
                 count: count(jobs.len()),
                 example,
                 since,

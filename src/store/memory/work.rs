@@ -68,7 +68,7 @@ impl World {
         job.apply(Input::Claim(lease)).ok()?;
         self.claims.insert(lease.token, Claim { job: id, started: false, was_due_at });
         self.served = Some(job.account.clone());
-        Some(Leased { job: job.clone(), lease })
+        Some(Leased { job: job.clone(), lease, saw: Vec::new() })
     }
 
     fn end_lease(&mut self, id: JobId) {
@@ -108,7 +108,7 @@ impl World {
         let lease = Lease { until: until.max(held.until), ..held };
         if let Some(job) = self.jobs.get_mut(&leased.job.id) {
             job.state = JobState::Running { lease };
-            *leased = Leased { job: job.clone(), lease };
+            (leased.job, leased.lease) = (job.clone(), lease);
         }
         Ok(())
     }
@@ -200,7 +200,8 @@ impl World {
             let detail = Detail { call: Some(call), ..Detail::default() };
             self.log.add(Line::new(now, Kind::Call, status).with(detail).of_job(&job));
         }
-        self.log.add(Line::new(now, Kind::Outcome, code).saying(note).of_job(&job));
+        let detail = Detail { note, saw: leased.saw.clone(), ..Detail::default() };
+        self.log.add(Line::new(now, Kind::Outcome, code).with(detail).of_job(&job));
         let mut after = job;
         // Refused where the job was cancelled meanwhile: it stays so.
         let _cancelled = after.apply(Input::Settle { token, at: now, to: settled.clone() });
@@ -243,7 +244,18 @@ impl World {
                 };
                 self.jobs.values().filter(is_meant).take(self.limits.moved_max).cloned().collect()
             }
+            Selector::HeldBy { rule, account } => {
+                let is_meant = |job: &&Job| {
+                    matches!(&job.state, JobState::Parked { cause, .. } if cause.is_for_resume())
+                        && job.rule == *rule
+                        && account.as_ref().is_none_or(|account| job.account == *account)
+                };
+                self.jobs.values().filter(is_meant).take(self.limits.moved_max).cloned().collect()
+            }
         };
+        if let (Selector::HeldBy { rule, account }, Move::Retry) = (which, to) {
+            self.resume(rule, account.as_ref(), &selected, (actor, now))?;
+        }
         let (code, input) = match to {
             Move::Retry => ("retried", Input::Retry { at: now }),
             Move::Park => ("parked", Input::Park { at: now, cause: ParkCause::ByPerson }),
@@ -253,7 +265,8 @@ impl World {
             tried.map_err(|illegal| StoreError::Conflict(format!("{}: {illegal}", job.id)))?;
         }
         for job in &selected {
-            if matches!(job.state, JobState::Parked { cause: ParkCause::OverShare { .. }, .. }) {
+            let resumes = matches!(&job.state, JobState::Parked { cause, .. } if cause.is_for_resume());
+            if resumes && !matches!(which, Selector::HeldBy { .. }) {
                 let budget = self.budgets.entry((job.account.clone(), job.rule.clone())).or_default();
                 budget.share.clear();
                 budget.is_stopped = false;
@@ -262,6 +275,30 @@ impl World {
             self.log.add(Line::new(now, Kind::Moved, code).of_job(job).saying(format!("by {actor}")));
         }
         Ok(u64::try_from(selected.len()).unwrap_or(u64::MAX))
+    }
+
+    fn resume(
+        &mut self,
+        rule: &RuleName,
+        account: Option<&AccountId>,
+        held: &[Job],
+        (actor, now): (&str, Timestamp),
+    ) -> Result<(), StoreError> {
+        let is_meant = |of: &AccountId| account.is_none_or(|account| of == account);
+        let stopped = self.budgets.iter().filter(|(_, budget)| budget.is_stopped).map(|(key, _)| key);
+        let stopped = stopped.filter(|(of, name)| name == rule && is_meant(of)).map(|(of, _)| of);
+        let accounts: BTreeSet<AccountId> = stopped.chain(held.iter().map(|job| &job.account)).cloned().collect();
+        if accounts.is_empty() {
+            return Err(StoreError::NotFound(format!("rule {rule} that is stopped")));
+        }
+        for of in accounts {
+            let line = Line::new(now, Kind::Moved, "resumed").of_app(None, Some(of.clone())).of_rule(rule.clone());
+            self.log.add(line.saying(format!("by {actor}")));
+            let budget = self.budgets.entry((of, rule.clone())).or_default();
+            budget.share.clear();
+            budget.is_stopped = false;
+        }
+        Ok(())
     }
 
     pub(super) fn cancel_jobs(

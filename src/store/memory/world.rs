@@ -6,13 +6,13 @@ use sha2::{Digest, Sha256};
 
 use super::Limits;
 use super::log::{Line, Log};
-use crate::audit::Kind;
+use crate::audit::{Detail, Kind};
 use crate::clock::Timestamp;
 use crate::event::Meaning;
 use crate::event::signature::Verified;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::job::{Input, Job, JobState};
-use crate::store::port::{AppState, DeliveryStatus, NewDelivery, Note, QuotaUse, StoreError, StoredDelivery};
+use crate::store::port::{AppState, DeliveryStatus, NewDelivery, Note, Notice, QuotaUse, StoreError, StoredDelivery};
 use crate::store::sweep::SweepState;
 
 #[derive(Debug)]
@@ -32,6 +32,9 @@ pub(super) struct World {
     pub(super) quotas: BTreeMap<(AccountId, i64), QuotaUse>,
     pub(super) apps: BTreeMap<AppName, AppState>,
     pub(super) sweeps: BTreeMap<AccountId, SweepState>,
+    /// By account, code and subject.
+    pub(super) notices: Vec<Notice>,
+    pub(super) planned: BTreeMap<RuleName, [u8; 16]>,
     // What a start forgets.
     /// By token: claims of running jobs, and of jobs that were cancelled while they ran.
     pub(super) claims: BTreeMap<u64, Claim>,
@@ -136,6 +139,8 @@ impl World {
             quotas: BTreeMap::new(),
             apps: BTreeMap::new(),
             sweeps: BTreeMap::new(),
+            notices: Vec::new(),
+            planned: BTreeMap::new(),
             claims: BTreeMap::new(),
             tokens: 0,
             served: None,
@@ -215,8 +220,28 @@ impl World {
     }
 
     pub(super) fn note(&mut self, note: Note, at: Timestamp) {
+        if let Some(notice) = Notice::of(&note, at)
+            && self.notices.iter().all(|other| other.key() != notice.key())
+        {
+            self.notices.push(notice);
+            self.notices.sort_by(|one, other| one.key().cmp(&other.key()));
+        }
         let Note { kind, app, account, code, detail } = note;
         self.log.add(Line::new(at, kind, code).of_app(app, account).with(detail));
+    }
+
+    pub(super) fn mend(&mut self, notice: &Notice, at: Timestamp) -> bool {
+        let Some(place) = self.notices.iter().position(|other| other.key() == notice.key()) else { return false };
+        let Notice { account, code, subject, .. } = self.notices.remove(place);
+        let detail = Detail { subject, ..Detail::note(code) };
+        self.log.add(Line::new(at, Kind::Attention, "mended").of_app(None, Some(account)).with(detail));
+        true
+    }
+
+    pub(super) fn record_planned(&mut self, rule: &RuleName, hash: [u8; 16], at: Timestamp) {
+        if self.planned.insert(rule.clone(), hash) != Some(hash) {
+            self.log.add(Line::new(at, Kind::Service, "planned").of_rule(rule.clone()));
+        }
     }
 
     pub(super) fn validated(&mut self, app: &AppName, at: Timestamp) {

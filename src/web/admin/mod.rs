@@ -5,6 +5,7 @@
 //! sends no CORS headers, and knows neither Zoom nor how the store keeps things.
 
 mod cursor;
+mod explain;
 mod guard;
 mod metrics;
 mod problem;
@@ -13,23 +14,28 @@ pub mod sweeps;
 pub mod token;
 pub mod view;
 
+pub use explain::wants;
 pub use guard::Hosts;
 pub use problem::ApiProblem;
 pub use sweeps::{NoSweeps, Sweeps};
 pub use token::TokenHash;
-pub use view::Alarm;
+pub use view::{Alarm, ReloadView};
 
 use std::fmt;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use tokio::sync::watch;
 
 use crate::account::AppKind;
 use crate::clock::{Clock, Timestamp};
-use crate::ids::{AccountId, AppName};
-use crate::store::{LocalStore, Store};
+use crate::ids::{AccountId, AppName, RuleName};
+use crate::rules::Rule;
+use crate::store::{LocalStore, Store, StoreError};
+use crate::work::PlannedAccount;
 
 /// What the admin listener works with.
 #[derive(Debug)]
@@ -40,9 +46,12 @@ pub struct AdminState {
     pub clock: Arc<dyn Clock>,
     pub token: TokenHash,
     pub hosts: Hosts,
-    pub apps: Vec<AdminApp>,
+    pub apps: watch::Receiver<Vec<AdminApp>>,
+    /// Reads the configuration again; none where nothing runs.
+    pub reload: Option<Arc<dyn Reload>>,
     pub stats: Arc<dyn Stats>,
     pub sweeps: Arc<dyn Sweeps>,
+    pub engine: Arc<dyn Engine>,
     pub started_at: Timestamp,
     /// Who moves jobs through this listener, for the audit log.
     pub actor: String,
@@ -54,6 +63,20 @@ pub struct AdminApp {
     pub name: AppName,
     pub kind: AppKind,
     pub accounts: Vec<AccountId>,
+}
+
+/// Takes in a changed configuration.
+#[async_trait]
+pub trait Reload: fmt::Debug + Send + Sync {
+    /// All of it or nothing.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, as text for a person.
+    async fn reload(&self) -> Result<ReloadView, String>;
+
+    /// Somebody saw what these rules would change as they run now: where a plan is required, they do from now on what their
+    /// mode says.
+    async fn planned(&self, rules: &[RuleName]) -> Result<(), StoreError>;
 }
 
 /// What the running parts have counted since the start.
@@ -72,6 +95,28 @@ pub struct Counts {
     /// By class: `2xx`, `4xx`, `429`, `5xx`, `none`.
     pub zoom_calls: Vec<(&'static str, u64)>,
     pub alarms: Vec<Alarm>,
+}
+
+/// What decides: the rules as they are now.
+#[async_trait::async_trait]
+pub trait Engine: fmt::Debug + Send + Sync {
+    fn rules(&self) -> Vec<Rule>;
+
+    /// What the rules, or the one that is named, would change in each account, or in the one that is named; or why that cannot
+    /// be said.
+    async fn plan(&self, account: Option<AccountId>, rule: Option<RuleName>) -> Result<Vec<PlannedAccount>, String>;
+}
+
+/// The rules of a service that is stopped.
+#[async_trait::async_trait]
+impl Engine for Vec<Rule> {
+    fn rules(&self) -> Vec<Rule> {
+        self.clone()
+    }
+
+    async fn plan(&self, _: Option<AccountId>, _: Option<RuleName>) -> Result<Vec<PlannedAccount>, String> {
+        Err("the service is stopped, and a plan asks Zoom".to_owned())
+    }
 }
 
 /// Nothing runs, so nothing was counted: a store that is looked at while the service is stopped.
@@ -108,8 +153,12 @@ pub fn api(state: Arc<AdminState>) -> Router {
         .route("/v1/audit/head", get(routes::audit_head))
         .route("/v1/audit/verify", get(routes::audit_verify))
         .route("/v1/sweeps", get(sweeps::list).post(sweeps::ask))
+        .route("/v1/plan", get(routes::plan))
+        .route("/v1/explain", get(explain::explain))
         .route("/v1/attention", get(routes::attention))
         .route("/v1/apps", get(routes::apps))
+        .route("/v1/rules/{rule}/resume", post(routes::resume))
+        .route("/v1/reload", post(routes::reload))
         .route("/v1/store/backup", post(routes::backup))
         .fallback(routes::nowhere)
         .method_not_allowed_fallback(routes::wrong_method)

@@ -13,11 +13,12 @@ use serde::Deserialize;
 use super::problem::ApiProblem;
 use super::view::{
     Alarm, AppView, AttentionView, BackupView, DeliveryView, EntriesView, FaultView, HeadView, JobView, LeavesView,
-    MovedView, ParkedView, RefusedView, StatusView, WaitingView,
+    MovedView, ParkedView, RefusedView, ReloadView, StatusView, WaitingView,
 };
 use super::{AdminState, cursor, sweeps};
-use crate::ids::{AccountId, AppName, DeliveryId, JobId};
-use crate::store::{DeliveryFilter, JobFilter, Move, ParkedGroup, Selector};
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
+use crate::store::{DeliveryFilter, JobFilter, Move, Notice, ParkedGroup, Selector};
+use crate::work::PlannedAccount;
 
 /// Rows in one answer.
 const ROWS: usize = 100;
@@ -105,6 +106,7 @@ pub(super) async fn jobs(State(state): Shared, query: Asked<JobsAsked>) -> Answe
         limit: rows(asked.limit)?,
         state: asked.state,
         cause: asked.cause,
+        subject: None,
     };
     Ok(Json(state.store.jobs(filter).await?.iter().map(JobView::from).collect()))
 }
@@ -137,6 +139,29 @@ pub(super) async fn retry_cause(State(state): Shared, query: Asked<CauseAsked>) 
     let Json(moved) = move_jobs(&state, which, Move::Retry).await?;
     let is_meant =
         |group: &ParkedGroup| group.cause == cause && account.as_ref().is_none_or(|account| group.account == *account);
+    let left = state.store.parked().await?.iter().filter(|group| is_meant(group)).map(|group| group.count).sum();
+    Ok(Json(MovedView { left, ..moved }))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResumeAsked {
+    account: Option<String>,
+}
+
+/// Lets a rule go on that is stopped, with all that it holds back.
+pub(super) async fn resume(
+    State(state): Shared,
+    Path(rule): Path<String>,
+    query: Asked<ResumeAsked>,
+) -> Answer<MovedView> {
+    let rule: RuleName = parsed(&rule)?;
+    let account: Option<AccountId> = maybe(asked(query)?.account.as_ref())?;
+    let which = Selector::HeldBy { rule: rule.clone(), account: account.clone() };
+    let Json(moved) = move_jobs(&state, which, Move::Retry).await?;
+    let is_meant = |group: &ParkedGroup| {
+        group.rule.as_ref() == Some(&rule) && account.as_ref().is_none_or(|account| group.account == *account)
+    };
     let left = state.store.parked().await?.iter().filter(|group| is_meant(group)).map(|group| group.count).sum();
     Ok(Json(MovedView { left, ..moved }))
 }
@@ -234,6 +259,33 @@ pub(super) async fn audit_verify(State(state): Shared, query: Asked<VerifyAsked>
     }))
 }
 
+pub(super) async fn reload(State(state): Shared) -> Answer<ReloadView> {
+    let Some(reload) = state.reload.clone() else {
+        return Err(ApiProblem::bad_request("nothing runs that could take in a configuration"));
+    };
+    // Whoever asked may be gone by then: what was begun is done all the same.
+    let reloaded = tokio::spawn(async move { reload.reload().await }).await;
+    match reloaded {
+        Ok(Ok(view)) => Ok(Json(view)),
+        Ok(Err(problem)) => Err(ApiProblem::bad_request(problem)),
+        Err(error) => Err(ApiProblem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PlanAsked {
+    account: Option<String>,
+    rule: Option<String>,
+}
+
+pub(super) async fn plan(State(state): Shared, query: Asked<PlanAsked>) -> Answer<Vec<PlannedAccount>> {
+    let asked = asked(query)?;
+    let (account, rule) = (maybe(asked.account.as_ref())?, maybe(asked.rule.as_ref())?);
+    let planned = state.engine.plan(account, rule).await;
+    Ok(Json(planned.map_err(|why| ApiProblem::new(StatusCode::CONFLICT, why))?))
+}
+
 #[derive(Debug, Deserialize)]
 pub(super) struct BackupQuery {
     /// A folder on the machine of the service: empty, or not there yet.
@@ -285,6 +337,7 @@ pub(super) async fn attention(State(state): Shared) -> Answer<AttentionView> {
         });
     }
     alarms.extend(sweeps::alarms(&state).await?);
+    alarms.extend(notice_alarms(&state.store.notices().await?));
     let mut parked = Vec::new();
     for group in state.store.parked().await? {
         let example = state.store.job(group.example).await?;
@@ -299,6 +352,37 @@ pub(super) async fn attention(State(state): Shared) -> Answer<AttentionView> {
     });
     let (waiting, parked_deliveries) = (waiting.collect(), status.parked_deliveries);
     Ok(Json(AttentionView { alarms, parked, parked_deliveries, waiting }))
+}
+
+/// What stands until it is mended. An API user that was told of twice, with and without its id, is one alarm.
+fn notice_alarms(notices: &[Notice]) -> Vec<Alarm> {
+    let is_first = |place: usize, notice: &Notice| {
+        let same = |other: &Notice| {
+            (&other.account, &other.code, other.about()) == (&notice.account, &notice.code, notice.about())
+        };
+        !notices.iter().take(place).any(same)
+    };
+    let firsts = notices.iter().enumerate().filter(|(place, notice)| is_first(*place, notice));
+    firsts.map(|(_, notice)| notice_alarm(notice)).collect()
+}
+
+fn notice_alarm(notice: &Notice) -> Alarm {
+    let Notice { account, code, what, since, .. } = notice;
+    let (code, advice) = match code.as_str() {
+        "api-user-gone" => (
+            "api-user",
+            "make it active and licensed, or name another in api_users; then retry what is parked for api-user-unusable",
+        ),
+        "app-deauthorized" => {
+            (code.as_str(), "install the app on the account again, or take the account out of the configuration")
+        }
+        other => (other, "see the audit log"),
+    };
+    Alarm {
+        code: code.to_owned(),
+        what: format!("account {account}, since {since}: {what}"),
+        advice: advice.to_owned(),
+    }
 }
 
 /// That work is parked because no API user can be granted is an alarm of its own, also after a restart, when nobody has
@@ -319,7 +403,8 @@ fn names(alarms: &[Alarm], code: &str, account: &str) -> bool {
 
 pub(super) async fn apps(State(state): Shared) -> Answer<Vec<AppView>> {
     let mut views = Vec::new();
-    for app in &state.apps {
+    let apps = state.apps.borrow().clone();
+    for app in &apps {
         let seen = state.store.app_state(&app.name).await?;
         let text = |at: Option<crate::clock::Timestamp>| at.map(|at| at.to_string());
         views.push(AppView {

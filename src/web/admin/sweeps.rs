@@ -154,8 +154,8 @@ pub(super) async fn ask(State(state): Shared, query: Asked<SweepAsked>) -> Answe
     if let Some(why) = state.sweeps.is_not_swept(rule.as_ref()) {
         return Err(ApiProblem::bad_request(why));
     }
-    let meant: Vec<&AccountId> = state.apps.iter().flat_map(|app| &app.accounts).collect();
-    let meant: Vec<&AccountId> = meant.into_iter().filter(|id| only.as_ref().is_none_or(|only| only == *id)).collect();
+    let all: Vec<AccountId> = state.apps.borrow().iter().flat_map(|app| app.accounts.clone()).collect();
+    let meant: Vec<&AccountId> = all.iter().filter(|id| only.as_ref().is_none_or(|only| only == *id)).collect();
     if let Some(only) = only.filter(|_| meant.is_empty()) {
         return Err(ApiProblem::not_found(format!("account {only} in the configuration")));
     }
@@ -208,7 +208,8 @@ pub(super) async fn alarms(state: &AdminState) -> Result<Vec<Alarm>, StoreError>
 pub(super) async fn ages(state: &Arc<AdminState>) -> Result<Vec<(String, u64)>, StoreError> {
     let views = state.sweeps.list().await?;
     let age = |account: &AccountId| views.iter().find(|view| view.account == account.as_str())?.whole_age_secs;
-    let of_app = state.apps.iter().filter_map(|app| {
+    let apps = state.apps.borrow();
+    let of_app = apps.iter().filter_map(|app| {
         let oldest = app.accounts.iter().filter_map(age).max()?;
         Some((app.name.to_string(), oldest))
     });

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::account::AppKind;
-use crate::audit::{Call, Entry};
+use crate::audit::{Call, Detail, Entry, Saw};
 use crate::event::signature::Verified;
 use crate::job::{Effect, Job, JobState, ParkCause};
 use crate::store::{DeliveryStatus, DeliverySummary, ParkedGroup, StoredDelivery};
@@ -65,7 +65,7 @@ impl From<&Job> for JobView {
     }
 }
 
-fn effect_in_words(effect: &Effect) -> String {
+pub(super) fn effect_in_words(effect: &Effect) -> String {
     match effect {
         Effect::Changed { what } => format!("changed: {what}"),
         Effect::AlreadyRight => "already right".to_owned(),
@@ -190,14 +190,16 @@ pub struct EntryView {
     pub subject: Option<String>,
     pub note: Option<String>,
     pub call: Option<Call>,
+    /// Of an outcome: the parts of the rule's condition, as the attempt saw them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub saw: Vec<Saw>,
     /// The RFC 6962 leaf hash, in hex.
     pub leaf: String,
 }
 
 impl From<Entry> for EntryView {
     fn from(entry: Entry) -> Self {
-        let (subject, note, call) =
-            entry.detail.map_or((None, None, None), |detail| (detail.subject, Some(detail.note), detail.call));
+        let Detail { subject, note, call, saw } = entry.detail.unwrap_or_default();
         Self {
             index: entry.index,
             at: entry.at.to_string(),
@@ -209,8 +211,9 @@ impl From<Entry> for EntryView {
             job: entry.job.map(|id| id.to_string()),
             rule: entry.rule.map(|id| id.to_string()),
             subject,
-            note: note.filter(|note| !note.is_empty()),
+            note: Some(note).filter(|note| !note.is_empty()),
             call,
+            saw,
             leaf: hex::encode(entry.leaf),
         }
     }
@@ -242,6 +245,49 @@ pub struct LeavesView {
     pub next: String,
 }
 
+/// Why somebody did, or did not, get what the rules want.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplainView {
+    /// None for a delivery that is about no user and no meeting.
+    pub subject: Option<String>,
+    /// Where a delivery was asked about.
+    pub delivery: Option<AskedByView>,
+    /// One for each rule that is about such subjects.
+    pub rules: Vec<ExplainedView>,
+    /// The audit log was read back to this moment; none where all of it was.
+    pub looked_back_to: Option<String>,
+}
+
+/// What a delivery came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedByView {
+    pub id: String,
+    pub event: Option<String>,
+    pub received_at: String,
+    pub answer: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplainedView {
+    pub rule: String,
+    /// `observe` or `enforce`.
+    pub mode: String,
+    pub wants: String,
+    pub when: Option<String>,
+    /// `due`, `put-off`, `running`, `waits`, `parked`, `done`, `cancelled`, `excepted`, `no-job`; where the job is not kept any
+    /// more, the code of its last entry.
+    pub code: String,
+    /// The same as a sentence, with what a person can do.
+    pub answer: String,
+    pub since: Option<String>,
+    pub account: Option<String>,
+    pub job: Option<String>,
+    /// The parts of the condition, as the last attempt that asked it saw them.
+    pub saw: Vec<Saw>,
+    /// The entries of the audit log that prove it.
+    pub entries: Vec<u64>,
+}
+
 /// Something that is wrong with the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultView {
@@ -255,6 +301,8 @@ pub struct FaultView {
 pub struct ParkedView {
     pub cause: String,
     pub account: String,
+    /// The rule to resume, where that is what moves them.
+    pub rule: Option<String>,
     pub count: u64,
     pub example: String,
     pub since: String,
@@ -271,6 +319,7 @@ impl ParkedView {
         Self {
             cause: group.cause.clone(),
             account: group.account.to_string(),
+            rule: group.rule.as_ref().map(ToString::to_string),
             count: group.count,
             example: group.example.to_string(),
             since: group.since.to_string(),
@@ -294,6 +343,16 @@ pub struct Alarm {
     pub code: String,
     pub what: String,
     pub advice: String,
+}
+
+/// A configuration that was read again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadView {
+    /// That are in force now.
+    pub rules: u64,
+    pub accounts: u64,
+    /// What else was changed: it stays as it was until the next start.
+    pub needs_restart: Vec<String>,
 }
 
 /// A backup that was made.

@@ -7,6 +7,7 @@
 mod backfilling;
 mod big_world;
 mod ensuring;
+mod explaining;
 mod scenarios;
 mod sweeping;
 

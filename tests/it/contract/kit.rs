@@ -414,6 +414,7 @@ impl Names {
         }
         for id in ["acc", "bcc", "ccc"] {
             lines.push(format!("{id}: {:?}", store.quota_use(&account(id), now).await.unwrap()));
+            lines.push(format!("{:?} {:?}", store.notices().await.unwrap(), store.planned().await.unwrap()));
             lines.push(format!("{id}: {:?}", store.sweep_state(&account(id)).await.unwrap()));
         }
         for (of, named) in [("acc", "assist"), ("acc", "tidy"), ("bcc", "assist"), ("ccc", "assist")] {

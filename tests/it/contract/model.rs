@@ -399,7 +399,16 @@ impl<H: Harness> Side<H> {
             Op::ReleaseHeld { limit } => told(store.release_held(*limit, now).await),
             Op::Note => {
                 let (kind, code, detail) = (Kind::Service, "reloaded".to_owned(), Detail::note("new rules"));
-                told(store.note(Note { kind, app: Some(app("main")), account: None, code, detail }, now).await)
+                let note = Note { kind, app: Some(app("main")), account: None, code, detail };
+                // What stands, ends and is known as planned follows from the moment alone.
+                let turn = u8::try_from(now.as_secs() % 3).unwrap();
+                let (kind, account) = (Kind::Attention, Some(account(["acc", "bcc", "ccc"][usize::from(turn)])));
+                store.note(Note { kind, account, ..note.clone() }, now).await.unwrap();
+                store.record_planned(&rule("assist"), [turn; 16], now).await.unwrap();
+                if let Some(first) = store.notices().await.unwrap().first().filter(|_| turn == 2) {
+                    store.mend(first, now).await.unwrap();
+                }
+                told(store.note(note, now).await)
             }
             Op::Sweep { account: of, step } => {
                 let (step, calls) = (step.clone(), vec![call("medium", Some(200))]);

@@ -1,5 +1,6 @@
 //! The null control of [`super::model`]: stores with one fault each, which the comparison must find.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use adjutant::audit::{Call, Entry};
@@ -9,8 +10,8 @@ use adjutant::job::{Change, Job, Outcome, Snooze};
 use adjutant::rules::Step;
 use adjutant::store::{
     Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased,
-    Limits, MemoryStore, Move, NewDelivery, Note, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError,
-    StoredDelivery, SweepRecord, SweepState, Swept, TreeHead, Verdict,
+    Limits, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store,
+    StoreError, StoredDelivery, SweepRecord, SweepState, Swept, TreeHead, Verdict,
 };
 use async_trait::async_trait;
 
@@ -170,6 +171,22 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
 
     async fn note(&self, note: Note, at: Timestamp) -> Result<(), StoreError> {
         self.0.note(note, at).await
+    }
+
+    async fn notices(&self) -> Result<Vec<Notice>, StoreError> {
+        self.0.notices().await
+    }
+
+    async fn mend(&self, notice: &Notice, at: Timestamp) -> Result<bool, StoreError> {
+        self.0.mend(notice, at).await
+    }
+
+    async fn record_planned(&self, rule: &RuleName, hash: [u8; 16], at: Timestamp) -> Result<(), StoreError> {
+        self.0.record_planned(rule, hash, at).await
+    }
+
+    async fn planned(&self) -> Result<BTreeMap<RuleName, [u8; 16]>, StoreError> {
+        self.0.planned().await
     }
 
     async fn validated(&self, app: &AppName, at: Timestamp) -> Result<(), StoreError> {

@@ -75,7 +75,7 @@ async fn plant(store: &LocalStore) {
         status: None,
         millis: 1,
     };
-    let detail = Detail { subject: Some(EMAIL.to_owned()), note: text, call: Some(call) };
+    let detail = Detail { subject: Some(EMAIL.to_owned()), note: text, call: Some(call), saw: Vec::new() };
     let app = AppName::parse("main").unwrap();
     store
         .note(Note { kind: Kind::Refusal, app: Some(app), account: None, code: "refused".into(), detail }, START)

@@ -87,6 +87,12 @@ max_changes_percent = 100
 
     /// Starts the process; ends when it answers, or when it died on the way (as a break point may want it to).
     pub(crate) fn start(&mut self, environment: &[(&str, &str)]) -> bool {
+        self.spawn(environment);
+        self.wait_until_up()
+    }
+
+    /// Starts the process and does not wait for it.
+    pub(crate) fn spawn(&mut self, environment: &[(&str, &str)]) -> rustix::process::Pid {
         assert!(self.child.is_none(), "it runs already");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("log")).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_adjutant"))
@@ -99,7 +105,11 @@ max_changes_percent = 100
             .stderr(log)
             .spawn()
             .unwrap();
-        self.child = Some(child);
+        rustix::process::Pid::from_child(self.child.insert(child))
+    }
+
+    /// Ends when it answers, or when it died on the way.
+    pub(crate) fn wait_until_up(&mut self) -> bool {
         let given_up = since_epoch() + Duration::from_secs(120);
         while !self.answers() {
             if !self.is_running() {
@@ -157,11 +167,17 @@ max_changes_percent = 100
 
     /// Asks the admin listener.
     pub(crate) fn admin(&self, method: &str, path: &str) -> io::Result<serde_json::Value> {
+        let (status, answer) = self.ask(method, path)?;
+        assert_eq!(status, 200, "{method} {path}: {answer}");
+        Ok(answer)
+    }
+
+    /// The same, with its status, whatever that is.
+    pub(crate) fn ask(&self, method: &str, path: &str) -> io::Result<(u16, serde_json::Value)> {
         let token = std::fs::read_to_string(self.folder.path().join("admin.token"))?;
         let authorization = format!("Bearer {}", token.trim());
         let answer = http::request(self.admin, method, path, &[("authorization", authorization.as_str())], b"")?;
-        assert_eq!(answer.status, 200, "{method} {path}: {}", answer.body);
-        Ok(serde_json::from_str(&answer.body)?)
+        Ok((answer.status, serde_json::from_str(&answer.body)?))
     }
 
     /// How its store is doing.

@@ -1,5 +1,6 @@
 //! A store that takes deliveries, remembers them, fails when it is told to, and does nothing else.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use adjutant::audit::{Call, Entry};
@@ -9,7 +10,7 @@ use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use adjutant::job::{Change, Job, Outcome};
 use adjutant::store::{
     Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased,
-    MemoryStore, Move, NewDelivery, Note, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError,
+    MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError,
     StoredDelivery, SweepRecord, SweepState, Swept, TreeHead,
 };
 use tokio::sync::watch;
@@ -73,6 +74,22 @@ impl Store for Recorder {
 
     async fn backfill(&self, delivery: NewDelivery) -> Result<Option<Receipt>, StoreError> {
         self.memory.backfill(delivery).await
+    }
+
+    async fn notices(&self) -> Result<Vec<Notice>, StoreError> {
+        unreachable!()
+    }
+
+    async fn mend(&self, _: &Notice, _: Timestamp) -> Result<bool, StoreError> {
+        unreachable!()
+    }
+
+    async fn record_planned(&self, _: &RuleName, _: [u8; 16], _: Timestamp) -> Result<(), StoreError> {
+        unreachable!()
+    }
+
+    async fn planned(&self) -> Result<BTreeMap<RuleName, [u8; 16]>, StoreError> {
+        unreachable!()
     }
 
     async fn validated(&self, app: &AppName, _at: Timestamp) -> Result<(), StoreError> {

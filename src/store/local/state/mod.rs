@@ -9,6 +9,7 @@
 
 mod deliver;
 mod jobs;
+mod notices;
 mod people;
 mod plan;
 mod read;
@@ -33,7 +34,7 @@ use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, JobId, RuleName};
 use crate::job::Job;
 use crate::store::memory::Limits;
-use crate::store::port::{AppState, QuotaUse};
+use crate::store::port::{AppState, Notice, QuotaUse};
 use crate::store::sweep::SweepState;
 
 pub(super) use deliver::Prepared;
@@ -130,6 +131,8 @@ pub(super) struct State {
     pub(super) budgets: BTreeMap<(AccountId, RuleName), Budget>,
     pub(super) quotas: BTreeMap<(AccountId, i64), QuotaUse>,
     pub(super) sweeps: BTreeMap<AccountId, SweepState>,
+    pub(super) notices: BTreeMap<AccountId, Vec<Notice>>,
+    pub(super) planned: BTreeMap<RuleName, [u8; 16]>,
     pub(super) dedupe: Dedupe,
     pub(super) outbox: Outbox,
     draft: Draft,
@@ -164,6 +167,8 @@ impl State {
             budgets: BTreeMap::new(),
             quotas: BTreeMap::new(),
             sweeps: BTreeMap::new(),
+            notices: BTreeMap::new(),
+            planned: BTreeMap::new(),
             dedupe: Dedupe::default(),
             outbox: Outbox::new(narrow(BATCH_BYTES_MAX.min(segment_bytes / 4))),
             draft: Draft::default(),
@@ -273,6 +278,8 @@ impl State {
                 used.heavy = used.heavy.saturating_add(calls.heavy);
             }
             Change::Sweep { account, state } => drop(self.sweeps.insert(account, *state)),
+            Change::Notices { account, sealed: Blob(sealed) } => self.apply_notices(account, &sealed),
+            Change::RulePlanned { rule, hash } => drop(self.planned.insert(rule, hash)),
             Change::App { app, state } => {
                 let number = self.app_number(&app);
                 if let Some(app) = self.app_at(number) {

@@ -1,13 +1,14 @@
 //! What people do, and what is remembered of apps.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::State;
-use crate::audit::Kind;
+use crate::audit::{Detail, Kind};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, RuleName};
 use crate::job::{Input, Job, JobState, ParkCause};
-use crate::store::local::record::{Change, LineRef};
+use crate::store::local::record::{Change, LineRef, Said};
 use crate::store::local::wide;
 use crate::store::port::{AppState, Move, Note, Selector, StoreError};
 
@@ -32,7 +33,19 @@ impl State {
                 let parked = self.jobs.parked.iter().filter_map(|id| self.jobs.get(*id));
                 parked.filter(is_meant).take(self.limits.moved_max).cloned().collect()
             }
+            Selector::HeldBy { rule, account } => {
+                let is_meant = |job: &&Arc<Job>| {
+                    matches!(&job.state, JobState::Parked { cause, .. } if cause.is_for_resume())
+                        && job.rule == *rule
+                        && account.as_ref().is_none_or(|account| job.account == *account)
+                };
+                let parked = self.jobs.parked.iter().filter_map(|id| self.jobs.get(*id));
+                parked.filter(is_meant).take(self.limits.moved_max).cloned().collect()
+            }
         };
+        if let (Selector::HeldBy { rule, account }, Move::Retry) = (which, to) {
+            self.resume(rule, account.as_ref(), &selected, (actor, now))?;
+        }
         let (code, input) = match to {
             Move::Retry => ("retried", Input::Retry { at: now }),
             Move::Park => ("parked", Input::Park { at: now, cause: ParkCause::ByPerson }),
@@ -42,13 +55,42 @@ impl State {
             tried.map_err(|illegal| StoreError::Conflict(format!("{}: {illegal}", job.id)))?;
         }
         for job in &selected {
-            if matches!(job.state, JobState::Parked { cause: ParkCause::OverShare { .. }, .. }) {
+            let resumes = matches!(&job.state, JobState::Parked { cause, .. } if cause.is_for_resume());
+            if resumes && !matches!(which, Selector::HeldBy { .. }) {
                 self.change(Change::Resumed { account: job.account.clone(), rule: job.rule.clone() });
             }
             self.move_on(job, input.clone());
-            self.enter_job(now, code, job, Kind::Moved, None, (format!("by {actor}"), None));
+            self.enter_job(now, code, job, Kind::Moved, None, Detail::note(format!("by {actor}")));
         }
         Ok(wide(selected.len()))
+    }
+
+    /// Lets a rule go on where it is stopped or holds these jobs back.
+    fn resume(
+        &mut self,
+        rule: &RuleName,
+        account: Option<&AccountId>,
+        held: &[Arc<Job>],
+        (actor, now): (&str, Timestamp),
+    ) -> Result<(), StoreError> {
+        let stopped = self.budgets.iter().filter(|((of, name), budget)| {
+            budget.is_stopped && name == rule && account.is_none_or(|account| of == account)
+        });
+        let mut accounts: BTreeSet<AccountId> = stopped.map(|((of, _), _)| of.clone()).collect();
+        accounts.extend(held.iter().map(|job| job.account.clone()));
+        if accounts.is_empty() {
+            return Err(StoreError::NotFound(format!("rule {rule} that is stopped")));
+        }
+        for account in accounts {
+            let said = Said::Plain(format!("by {actor}"));
+            self.enter(&LineRef {
+                account: Some(account.as_str()),
+                rule: Some(rule.as_str()),
+                ..LineRef::new(now, Kind::Moved, "resumed", &said)
+            });
+            self.change(Change::Resumed { account, rule: rule.clone() });
+        }
+        Ok(())
     }
 
     pub(in crate::store::local) fn cancel_jobs(
@@ -64,7 +106,7 @@ impl State {
         let meant: Vec<Arc<Job>> = self.jobs.iter().filter(is_meant).take(self.limits.moved_max).cloned().collect();
         for job in &meant {
             self.move_on(job, Input::Cancel { at: now, why: why.to_owned() });
-            self.enter_job(now, "cancelled", job, Kind::Moved, None, (why.to_owned(), None));
+            self.enter_job(now, "cancelled", job, Kind::Moved, None, Detail::note(why));
         }
         wide(meant.len())
     }
@@ -76,6 +118,7 @@ impl State {
             account: note.account.as_ref().map(AccountId::as_str),
             ..LineRef::new(at, note.kind, &note.code, &said)
         });
+        self.raise(note, at);
     }
 
     pub(in crate::store::local) fn validated(&mut self, app: &AppName, at: Timestamp) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::deliver::MEANING;
 use super::{Aside, State};
-use crate::audit::{Call, Detail, Kind};
+use crate::audit::{Detail, Kind};
 use crate::clock::Timestamp;
 use crate::event::Meaning;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
@@ -118,7 +118,10 @@ impl State {
                     None => ("backlog", Fate::Aside(AsideFor::Backlog(account.clone()))),
                 };
                 let said = match self.only_job(&done) {
-                    Some(job) => self.sealed_detail(Some(&account), &detail_of(&job, event, None)),
+                    Some(job) => self.sealed_detail(
+                        Some(&account),
+                        &Detail { subject: Some(job.subject.to_string()), ..Detail::note(event) },
+                    ),
                     None => self.said_of(Some(&account), event.clone(), is_plain(&event)),
                 };
                 (code, said, fate)
@@ -134,7 +137,7 @@ impl State {
             ..LineRef::new(at, Kind::Decision, code, &said)
         });
         for job in std::mem::take(&mut done.cancelled) {
-            self.enter_job(at, "cancelled", &job, Kind::Moved, Some(delivery), (String::new(), None));
+            self.enter_job(at, "cancelled", &job, Kind::Moved, Some(delivery), Detail::default());
         }
         let jobs: Vec<u64> = done.touched.into_iter().map(JobId::number).collect();
         self.settle_fate(delivery.number(), fate, jobs);
@@ -291,9 +294,10 @@ impl State {
         job: &Job,
         kind: Kind,
         delivery: Option<DeliveryId>,
-        (note, call): (String, Option<Call>),
+        detail: Detail,
     ) {
-        let said = self.sealed_detail(Some(&job.account), &detail_of(job, note, call));
+        let detail = Detail { subject: Some(job.subject.to_string()), ..detail };
+        let said = self.sealed_detail(Some(&job.account), &detail);
         self.enter(&LineRef {
             app: Some(job.app.as_str()),
             account: Some(job.account.as_str()),
@@ -373,8 +377,4 @@ impl State {
         });
         self.change(Change::Unplanned { delivery, record, app, received_at, replayed: false });
     }
-}
-
-fn detail_of(job: &Job, note: String, call: Option<Call>) -> Detail {
-    Detail { subject: Some(job.subject.to_string()), note, call }
 }

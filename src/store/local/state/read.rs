@@ -24,6 +24,9 @@ pub(in crate::store::local) enum Where {
     Unknown,
 }
 
+/// Cause, account, and the rule where that is resumed.
+type GroupKey<'a> = (&'a str, &'a AccountId, Option<&'a RuleName>);
+
 impl State {
     pub(in crate::store::local) fn whereabouts(&self, delivery: u64) -> Where {
         if let Some(queued) = self.unplanned.get(&delivery) {
@@ -57,23 +60,26 @@ impl State {
             };
             filter.state.as_ref().is_none_or(|state| job.state.name() == state)
                 && filter.account.as_ref().is_none_or(|account| job.account == *account)
+                && filter.subject.as_ref().is_none_or(|subject| job.subject.is_same(subject))
                 && filter.cause.as_ref().is_none_or(|cause| parked_for == Some(cause))
         };
         self.jobs.before(filter.before).filter(matches).take(filter.limit).map(|job| Job::clone(job)).collect()
     }
 
     pub(in crate::store::local) fn parked(&self) -> Vec<ParkedGroup> {
-        let mut groups: BTreeMap<(&str, &AccountId), (u64, Timestamp, JobId)> = BTreeMap::new();
+        let mut groups: BTreeMap<GroupKey<'_>, (u64, Timestamp, JobId)> = BTreeMap::new();
         for job in self.jobs.parked.iter().filter_map(|id| self.jobs.get(*id)) {
             if let JobState::Parked { at, cause } = &job.state {
-                let group = groups.entry((cause.code(), &job.account)).or_insert((0, *at, job.id));
+                let rule = cause.is_for_resume().then_some(&job.rule);
+                let group = groups.entry((cause.code(), &job.account, rule)).or_insert((0, *at, job.id));
                 group.0 += 1;
                 (group.1, group.2) = (group.1, group.2).min((*at, job.id));
             }
         }
-        let one = |((cause, account), (count, since, example)): ((&str, &AccountId), _)| ParkedGroup {
+        let one = |((cause, account, rule), (count, since, example)): (GroupKey<'_>, _)| ParkedGroup {
             cause: cause.to_owned(),
             account: account.clone(),
+            rule: rule.cloned(),
             count,
             example,
             since,

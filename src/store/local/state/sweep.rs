@@ -122,7 +122,7 @@ impl State {
         if let Some(job) = same.find(|job| job.app == *app && job.rule == rule) {
             if job.is_moved_by_sweep() && self.move_on(&job, Input::Ask { at, by, event_at }) {
                 run.woken = run.woken.saturating_add(1);
-                self.enter_job(at, "woken", &job, Kind::Decision, None, (String::new(), None));
+                self.enter_job(at, "woken", &job, Kind::Decision, None, Detail::default());
             }
             return None;
         }
@@ -133,7 +133,7 @@ impl State {
         let id = self.jobs.next_id();
         let new = NewJob { app: app.clone(), account: account.clone(), rule, subject, by, event_at };
         let job = new.into_job(id, at);
-        self.enter_job(at, "swept", &job, Kind::Decision, None, (String::new(), None));
+        self.enter_job(at, "swept", &job, Kind::Decision, None, Detail::default());
         self.change_job(job);
         run.made = run.made.saturating_add(1);
         Some(id)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::State;
 use super::jobs::Claim;
-use crate::audit::{Call, Kind};
+use crate::audit::{Call, Detail, Kind};
 use crate::clock::Timestamp;
 use crate::ids::{JobId, RuleName};
 use crate::job::{
@@ -37,7 +37,7 @@ impl State {
         self.jobs.claims.insert(lease.token, Claim { job: id, started: false, was_due_at });
         self.jobs.served = Some(job.account.clone());
         self.keep(job.clone());
-        Some(Leased { job, lease })
+        Some(Leased { job, lease, saw: Vec::new() })
     }
 
     /// In memory only: on disk the job never ran.
@@ -76,7 +76,7 @@ impl State {
         let lease = Lease { until: until.max(held.until), ..held };
         let job = Job { state: JobState::Running { lease }, ..Job::clone(&job) };
         self.keep(job.clone());
-        *leased = Leased { job, lease };
+        (leased.job, leased.lease) = (job, lease);
         Ok(())
     }
 
@@ -99,7 +99,7 @@ impl State {
         // Legal: the lease is held.
         let _counted = job.apply(Input::Start { token });
         let note = format!("attempt {}", job.attempts);
-        self.enter_job(now, "started", &job, Kind::Attempt, None, (note, None));
+        self.enter_job(now, "started", &job, Kind::Attempt, None, Detail::note(note));
         self.change_job(job.clone());
         Ok(job)
     }
@@ -142,7 +142,7 @@ impl State {
             }
             return Ok(Allowance::NextHour { at, notice });
         }
-        self.enter_job(now, "granted", &job, Kind::Intent, None, (change.what.clone(), None));
+        self.enter_job(now, "granted", &job, Kind::Intent, None, Detail::note(change.what.clone()));
         if !in_hour {
             self.change(Change::Intended { account, rule, hour, job: job.id.number(), share: !in_day && !swept });
         }
@@ -172,7 +172,7 @@ impl State {
         for call in calls {
             count_call(&mut used, &call);
             let status = call.status.map_or_else(|| "no-answer".to_owned(), |status| status.to_string());
-            self.enter_job(now, &status, &job, Kind::Call, None, (String::new(), Some(call)));
+            self.enter_job(now, &status, &job, Kind::Call, None, Detail { call: Some(call), ..Detail::default() });
             self.end_record_if_long();
         }
         if made_calls {
@@ -181,7 +181,14 @@ impl State {
         if code == "changed" && job.is_of_sweep() {
             self.sweep_changed(&job.account);
         }
-        self.enter_job(now, code, &job, Kind::Outcome, None, (note, None));
+        self.enter_job(
+            now,
+            code,
+            &job,
+            Kind::Outcome,
+            None,
+            Detail { note, saw: leased.saw.clone(), ..Detail::default() },
+        );
         let mut after = Job::clone(&job);
         // Refused where the job was cancelled meanwhile: it stays so.
         if after.apply(Input::Settle { token, at: now, to: settled }).is_ok() {

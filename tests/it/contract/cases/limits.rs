@@ -2,7 +2,7 @@
 
 use adjutant::audit::Kind;
 use adjutant::job::{Change, Outcome, ParkCause};
-use adjutant::store::{Allowance, Leased, Move, Selector};
+use adjutant::store::{Allowance, Leased, Move, Selector, StoreError};
 
 use crate::contract::Harness;
 use crate::contract::kit::{
@@ -188,6 +188,34 @@ pub(crate) async fn resuming_a_rule_that_is_over_its_share_counts_the_share_anew
     let leased = long_lease(&mut kit, "acc", "assist").await;
     let allowance = kit.intend(&leased, limits).await;
     assert!(matches!(allowance, Allowance::NextHour { .. }), "{allowance:?}");
+}
+
+pub(crate) async fn resuming_a_rule_moves_all_that_it_holds_back_and_is_on_record<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let held_by =
+        |account: Option<&str>| Selector::HeldBy { rule: rule("assist"), account: account.map(self::account) };
+    let nothing = kit.store.move_jobs(held_by(None), Move::Retry, "jill", kit.now).await;
+    assert!(matches!(nothing, Err(StoreError::NotFound(_))), "{nothing:?}");
+    for (of, named) in [("acc", "assist"), ("acc", "assist"), ("acc", "tidy"), ("bcc", "assist")] {
+        let leased = long_lease(&mut kit, of, named).await;
+        assert!(matches!(kit.intend(&leased, change(9, Some(0))).await, Allowance::OverShare));
+        kit.settle(leased, over_share()).await;
+    }
+    let groups = kit.store.parked().await.unwrap();
+    let told: Vec<_> = groups.iter().map(|group| (group.account.as_str(), group.rule.clone(), group.count)).collect();
+    let (assist, tidy) = (Some(rule("assist")), Some(rule("tidy")));
+    assert_eq!(told, [("acc", assist.clone(), 2), ("acc", tidy, 1), ("bcc", assist, 1)]);
+    let size = kit.log_size().await;
+    assert_eq!(kit.store.move_jobs(held_by(Some("acc")), Move::Retry, "jill", kit.now).await.unwrap(), 2);
+    assert_eq!(kit.told_since(size).await, ["moved resumed", "moved retried", "moved retried"]);
+    kit.restart().await;
+    for (of, named, stopped) in [("acc", "assist", false), ("acc", "tidy", true), ("bcc", "assist", true)] {
+        assert_eq!(kit.store.is_stopped(&account(of), &rule(named)).await.unwrap(), stopped, "{of} {named}");
+    }
+    // Also where nothing is held back any more.
+    kit.store.cancel_jobs(&account("bcc"), None, "gone", kit.now).await.unwrap();
+    assert_eq!(kit.store.move_jobs(held_by(None), Move::Retry, "jill", kit.now).await.unwrap(), 0);
+    assert!(!kit.store.is_stopped(&account("bcc"), &rule("assist")).await.unwrap());
 }
 
 pub(crate) async fn retrying_a_job_that_is_parked_for_something_else_leaves_the_count<H: Harness>() {

@@ -100,6 +100,7 @@ macro_rules! every_case {
             working:
                 an_attempt_counts_before_its_first_call
                 entries_about_a_job_name_it_and_its_subject
+                an_outcome_tells_what_the_condition_saw_also_after_a_restart
                 an_attempt_is_started_once_and_only_under_a_lease_that_lasts
                 nothing_is_settled_that_was_not_started
                 every_outcome_leads_to_its_state_and_is_told_by_its_code
@@ -124,6 +125,7 @@ macro_rules! every_case {
                 a_job_that_is_asked_again_makes_another_change
                 limits_are_per_account_and_rule
                 resuming_a_rule_that_is_over_its_share_counts_the_share_anew_but_not_the_hour
+                resuming_a_rule_moves_all_that_it_holds_back_and_is_on_record
                 retrying_a_job_that_is_parked_for_something_else_leaves_the_count
                 no_change_is_granted_without_a_started_attempt_and_a_lease_that_lasts
                 counts_and_the_notice_of_the_hour_outlive_a_restart
@@ -158,6 +160,8 @@ macro_rules! every_case {
                 entries_are_read_in_pages
                 an_entry_never_changes
                 a_note_is_an_entry_as_it_was_given
+                what_a_person_should_know_stands_until_it_is_mended
+                a_rule_is_known_as_planned_by_its_newest_hash
                 a_change_of_the_webhook_secrets_is_remembered
                 an_answered_validation_is_remembered
                 a_restart_changes_nothing_that_can_be_seen

@@ -134,6 +134,9 @@ pub(crate) async fn jobs_are_listed_newest_first_in_pages_and_by_every_filter<H:
     let state = Some("due".to_owned());
     assert_eq!(list(JobFilter { state, account: Some(account("bcc")), ..all.clone() }).await, []);
     assert_eq!(list(JobFilter { state: Some("no-such-state".to_owned()), ..all.clone() }).await, []);
+    let subject = kit.job(due[0]).await.subject;
+    assert_eq!(list(JobFilter { subject: Some(subject), ..all.clone() }).await, [due[0]]);
+    assert_eq!(list(JobFilter { subject: Some(user("nobody")), ..all.clone() }).await, []);
     assert_eq!(list(JobFilter { limit: 0, ..all }).await, []);
 }
 
@@ -149,6 +152,7 @@ pub(crate) async fn parked_work_of_one_cause_is_one_item_with_a_count<H: Harness
     let group = |cause: &str, of: &str, count, example, since| ParkedGroup {
         cause: cause.to_owned(),
         account: account(of),
+        rule: None,
         count,
         example,
         since,

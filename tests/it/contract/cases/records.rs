@@ -9,7 +9,7 @@ use adjutant::store::{AppState, Claimable, DeliveryFilter, JobFilter, Move, Note
 
 use crate::contract::Harness;
 use crate::contract::kit::{
-    HOUR, Kit, LEASE, Names, SECOND, account, app, call, change, changed, ensure, meant, put_off, user, work,
+    HOUR, Kit, LEASE, Names, SECOND, account, app, call, change, changed, ensure, meant, put_off, rule, user, work,
 };
 
 /// A bit of everything.
@@ -112,6 +112,53 @@ pub(crate) async fn a_note_is_an_entry_as_it_was_given<H: Harness>() {
     assert_eq!((entries[1].kind, &entries[1].app, &entries[1].account), (Kind::Service, &None, &None));
 }
 
+fn gone(of: &str, subject: &str) -> Note {
+    Note {
+        kind: Kind::Attention,
+        app: Some(app("main")),
+        account: Some(account(of)),
+        code: "api-user-gone".to_owned(),
+        detail: Detail { subject: Some(subject.to_owned()), ..Detail::note("gone") },
+    }
+}
+
+pub(crate) async fn what_a_person_should_know_stands_until_it_is_mended<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let since = kit.now;
+    for (of, subject) in [("bcc", "user:b"), ("acc", "user:b"), ("acc", "user:id a")] {
+        kit.store.note(gone(of, subject), kit.now).await.unwrap();
+    }
+    kit.store.note(Note { account: None, ..gone("acc", "user:x") }, kit.now).await.unwrap();
+    kit.store.note(Note { kind: Kind::Service, ..gone("acc", "user:y") }, kit.now).await.unwrap();
+    kit.pass(HOUR);
+    kit.store.note(gone("acc", "user:b"), kit.now).await.unwrap();
+    let standing = kit.store.notices().await.unwrap();
+    let told: Vec<_> = standing.iter().map(|one| (one.account.as_str(), one.about(), one.since)).collect();
+    assert_eq!(told, [("acc", "b", since), ("acc", "a", since), ("bcc", "b", since)]);
+    kit.restart().await;
+    assert_eq!(kit.store.notices().await.unwrap(), standing);
+    let size = kit.log_size().await;
+    assert!(kit.store.mend(&standing[1], kit.now).await.unwrap());
+    assert!(!kit.store.mend(&standing[1], kit.now).await.unwrap(), "it is mended already");
+    assert_eq!(kit.told_since(size).await, ["attention mended"]);
+    let entry = kit.store.entries(size, 1).await.unwrap().remove(0);
+    assert_eq!(entry.detail.unwrap().subject.as_deref(), Some("user:id a"));
+    kit.restart().await;
+    assert_eq!(kit.store.notices().await.unwrap(), [standing[0].clone(), standing[2].clone()]);
+}
+
+pub(crate) async fn a_rule_is_known_as_planned_by_its_newest_hash<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let size = kit.log_size().await;
+    for (named, hash) in [("assist", 1), ("tidy", 2), ("assist", 3), ("assist", 3)] {
+        kit.store.record_planned(&rule(named), [hash; 16], kit.now).await.unwrap();
+    }
+    assert_eq!(kit.told_since(size).await, ["service planned"; 3]);
+    kit.restart().await;
+    let planned = kit.store.planned().await.unwrap();
+    assert_eq!(planned.into_iter().collect::<Vec<_>>(), [(rule("assist"), [3; 16]), (rule("tidy"), [2; 16])]);
+}
+
 pub(crate) async fn a_change_of_the_webhook_secrets_is_remembered<H: Harness>() {
     let mut kit = Kit::<H>::new().await;
     let main = app("main");
@@ -167,6 +214,8 @@ pub(crate) async fn a_closed_store_says_so_whatever_it_is_asked<H: Harness>() {
     kit.store.start(&mut leased[1], kit.now).await.unwrap();
     let (mut first, second) = (leased.remove(0), leased.remove(0));
     let (store, now) = (&kit.store, kit.now);
+    store.note(gone("acc", "user:a"), now).await.unwrap();
+    let standing = store.notices().await.unwrap().remove(0);
     store.close().await.unwrap();
     store.close().await.expect("closing again is no error");
     let (main, acc) = (app("main"), account("acc"));
@@ -187,6 +236,10 @@ pub(crate) async fn a_closed_store_says_so_whatever_it_is_asked<H: Harness>() {
         ("replay", store.replay(id, "jill", now).await.err()),
         ("release", store.release(&main, &acc, now).await.err()),
         ("note", store.note(note, now).await.err()),
+        ("notices", store.notices().await.err()),
+        ("mend", store.mend(&standing, now).await.err()),
+        ("record_planned", store.record_planned(&rule("assist"), [0; 16], now).await.err()),
+        ("planned", store.planned().await.err()),
         ("validated", store.validated(&main, now).await.err()),
         ("secrets_seen", store.secrets_seen(&main, [0; 16], now).await.err()),
         ("app_state", store.app_state(&main).await.err()),

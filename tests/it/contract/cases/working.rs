@@ -1,6 +1,6 @@
 //! Attempts and what they come to.
 
-use adjutant::audit::Kind;
+use adjutant::audit::{Kind, Saw};
 use adjutant::clock::Timestamp;
 use adjutant::job::{Backoff, Effect, JobState, Outcome, ParkCause, Snooze, WaitReason};
 use adjutant::rules::Step;
@@ -44,6 +44,24 @@ pub(crate) async fn entries_about_a_job_name_it_and_its_subject<H: Harness>() {
         assert_eq!((entry.app, entry.account), (Some(app("main")), Some(account("acc"))));
         assert_eq!(entry.detail.unwrap().subject.unwrap(), "user:u1 jill@example.com");
     }
+}
+
+pub(crate) async fn an_outcome_tells_what_the_condition_saw_also_after_a_restart<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    kit.ask(user("u1")).await;
+    let mut leased = kit.started().await;
+    let saw = Saw {
+        text: "user.type == 2".to_owned(),
+        facts: vec![("user.type".to_owned(), "1".to_owned())],
+        outcome: "false".to_owned(),
+    };
+    leased.saw = vec![saw.clone()];
+    let until = kit.now.plus(2 * LEASE);
+    kit.store.renew(&mut leased, until).await.unwrap();
+    kit.settle(leased, changed()).await;
+    kit.restart().await;
+    let last = kit.entries().await.pop().unwrap();
+    assert_eq!((last.kind, last.detail.unwrap().saw), (Kind::Outcome, vec![saw]));
 }
 
 pub(crate) async fn an_attempt_is_started_once_and_only_under_a_lease_that_lasts<H: Harness>() {

@@ -1,0 +1,201 @@
+//! Takes in a changed configuration while the service runs: rules and accounts, all of them or none.
+//!
+//! A reading counts once two in a row agree, a moment apart: a file that is just being written, or renamed into its place,
+//! is neither half a rule nor a rule less. With any mistake what runs stays, and [`Stats`](super::counts::Counted) tells it
+//! until a reload is good. What only a start can take in is named, and the rest is taken in all the same.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use super::zooms::Zooms;
+use crate::account::Account;
+use crate::audit::{Detail, Kind};
+use crate::clock::{Clock, lock};
+use crate::config::{self, App, Config, ConfigError};
+use crate::ids::RuleName;
+use crate::rules::Rule;
+use crate::store::{Note, Store, StoreError};
+use crate::web::admin::{AdminApp, Alarm, Reload, ReloadView};
+use crate::worker::{Roster, rule_hash};
+
+/// Between two readings: longer than an editor takes to put a file in its place.
+const BETWEEN: Duration = Duration::from_millis(100);
+/// Readings until two must have agreed.
+const READINGS_MAX: u32 = 20;
+
+#[derive(Debug)]
+pub(super) struct Reloader {
+    /// What runs: as it started, with the rules and accounts of the last good reload. Held while one goes on.
+    running: tokio::sync::Mutex<Config>,
+    roster: watch::Sender<Arc<Roster>>,
+    apps: watch::Sender<Vec<AdminApp>>,
+    zooms: Arc<Zooms>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    refused: Mutex<Option<String>>,
+}
+
+impl Reloader {
+    pub(super) async fn open(
+        config: &Config,
+        zooms: Arc<Zooms>,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
+        let accounts = config.accounts().cloned().collect();
+        let roster = roster(accounts, config.rules.clone(), config.require_plan, &*store).await?;
+        Ok(Self {
+            running: tokio::sync::Mutex::new(config.clone()),
+            roster: watch::Sender::new(Arc::new(roster)),
+            apps: watch::Sender::new(config.apps.iter().map(App::for_admin).collect()),
+            zooms,
+            store,
+            clock,
+            refused: Mutex::default(),
+        })
+    }
+
+    /// Who is served by which rules, now and after each good reload.
+    pub(super) fn roster(&self) -> watch::Receiver<Arc<Roster>> {
+        self.roster.subscribe()
+    }
+
+    pub(super) fn apps(&self) -> watch::Receiver<Vec<AdminApp>> {
+        self.apps.subscribe()
+    }
+
+    /// Why the last reload was refused.
+    pub(super) fn refused(&self) -> Option<String> {
+        lock(&self.refused).clone()
+    }
+
+    /// A rule that may not do what it says is told, or somebody relies on it.
+    pub(super) fn unplanned_alarms(&self) -> Vec<Alarm> {
+        let roster = Arc::clone(&self.roster.borrow());
+        let alarm = |rule: &RuleName| Alarm {
+            code: "rule-unplanned".to_owned(),
+            what: format!("rule {rule} only observes: nobody has planned it as it is now ([rules] require_plan)"),
+            advice: "plan it, look at what it would change, and it does what its mode says".to_owned(),
+        };
+        roster.unplanned().iter().map(alarm).collect()
+    }
+
+    async fn take_in(&self) -> Result<ReloadView, String> {
+        let mut running = self.running.lock().await;
+        let new = self.settled(&running).await?;
+        let needs_restart = config::apart_from_rules(&running, &new);
+        let accounts = accounts_of(&running, &new);
+        let taken = |error| format!("cannot take in what is new: {error}");
+        for account in &accounts {
+            let app = running.app(&account.app);
+            let client = self.zooms.client_for(account, app, &*self.store, self.clock.now()).await;
+            client.map_err(|error| taken(error.to_string()))?;
+        }
+        let next = roster(accounts.clone(), new.rules.clone(), new.require_plan, &*self.store).await;
+        let next = next.map_err(|error| taken(error.to_string()))?;
+        let note = Note {
+            kind: Kind::Service,
+            app: None,
+            account: None,
+            code: "reloaded".to_owned(),
+            detail: Detail::note(format!("{} rules, {} accounts", new.rules.len(), accounts.len())),
+        };
+        self.store.note(note, self.clock.now()).await.map_err(|error| taken(error.to_string()))?;
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let view = ReloadView { rules: count(new.rules.len()), accounts: count(accounts.len()), needs_restart };
+        for app in &mut running.apps {
+            app.accounts = accounts.iter().filter(|account| account.app == app.name).cloned().collect();
+        }
+        running.sources = new.sources;
+        (running.rules, running.rules_folder, running.require_plan) = (new.rules, new.rules_folder, new.require_plan);
+        self.apps.send_replace(running.apps.iter().map(App::for_admin).collect());
+        self.roster.send_replace(Arc::new(next));
+        Ok(view)
+    }
+
+    /// The configuration as two readings in a row have it.
+    async fn settled(&self, running: &Config) -> Result<Config, String> {
+        let mut first = read(running).await?;
+        let mut why = String::new();
+        for _ in 1..READINGS_MAX {
+            self.clock.sleep_until(self.clock.now().plus(BETWEEN)).await;
+            let second = read(running).await?;
+            match config::agree(running, &first, &second) {
+                Ok(()) => return second.map_err(|error| error.to_string()),
+                Err(unsettled) => why = unsettled.to_string(),
+            }
+            first = second;
+        }
+        Err(format!("{why}, again and again: try again when nobody writes them"))
+    }
+}
+
+/// What runs by these rules. Where a plan is required, a rule that nobody has planned as it is only observes.
+async fn roster(
+    accounts: Vec<Account>,
+    rules: Vec<Rule>,
+    require_plan: bool,
+    store: &dyn Store,
+) -> Result<Roster, StoreError> {
+    let roster = Roster::new(accounts, rules);
+    Ok(if require_plan { roster.observing_unplanned(&store.planned().await?) } else { roster })
+}
+
+/// One reading, on a thread that may wait for a disk.
+async fn read(running: &Config) -> Result<Result<Config, ConfigError>, String> {
+    let (path, env) = (running.path.clone(), running.env.clone());
+    let reading = tokio::task::spawn_blocking(move || config::load(&path, &env));
+    reading.await.map_err(|error| format!("reading the configuration failed: {error}"))
+}
+
+/// The accounts to serve: the new ones of the apps that run. What an account has of its app or plan stays as it started.
+fn accounts_of(running: &Config, new: &Config) -> Vec<Account> {
+    let mut accounts = Vec::new();
+    for account in new.accounts() {
+        let before = running.accounts().find(|old| old.id == account.id);
+        let (app, plan) = before.map_or((&account.app, account.plan), |old| (&old.app, old.plan));
+        if running.app(app).is_some() {
+            accounts.push(Account { app: app.clone(), plan, ..account.clone() });
+        }
+    }
+    // An app that is gone from the file serves its accounts until the next start.
+    let gone = running.apps.iter().filter(|app| new.app(&app.name).is_none());
+    for account in gone.flat_map(|app| &app.accounts) {
+        if accounts.iter().all(|taken| taken.id != account.id) {
+            accounts.push(account.clone());
+        }
+    }
+    accounts
+}
+
+#[async_trait]
+impl Reload for Reloader {
+    async fn planned(&self, rules: &[RuleName]) -> Result<(), StoreError> {
+        let running = self.running.lock().await;
+        for rule in running.rules.iter().filter(|rule| rules.contains(&rule.name)) {
+            self.store.record_planned(&rule.name, rule_hash(rule), self.clock.now()).await?;
+        }
+        let accounts = running.accounts().cloned().collect();
+        let next = roster(accounts, running.rules.clone(), running.require_plan, &*self.store).await?;
+        self.roster.send_replace(Arc::new(next));
+        Ok(())
+    }
+
+    async fn reload(&self) -> Result<ReloadView, String> {
+        let taken = self.take_in().await;
+        match &taken {
+            Ok(ReloadView { rules, accounts, needs_restart }) => {
+                tracing::info!(rules, accounts, "the configuration was read again and is in force");
+                if !needs_restart.is_empty() {
+                    tracing::warn!(keys = needs_restart.join(", "), "changes that wait for a restart");
+                }
+            }
+            Err(problem) => tracing::error!("the configuration was not taken in, and what ran goes on: {problem}"),
+        }
+        *lock(&self.refused) = taken.as_ref().err().cloned();
+        taken
+    }
+}

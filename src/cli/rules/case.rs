@@ -1,0 +1,213 @@
+//! One case of `rules test`: what is given, and what each rule should come to.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::account::{Account, UserKey};
+use crate::clock::Timestamp;
+use crate::event::signature::{Secret, Stamp, Window};
+use crate::event::{Event, wire};
+use crate::ids::{Email, GroupId, RuleName, UserId};
+use crate::rules::{self, Rule, Step, SubjectKind};
+use crate::sim::sign;
+use crate::work::{ApiUser, Around, Need, Picture, Verdict, in_words, judge};
+use crate::zoom::{Assistant, Group, Meeting, Object, User};
+
+/// The moment at which a case without `now_secs` is judged: 2026-01-01.
+const NOW: Timestamp = Timestamp::from_secs(1_767_225_600);
+/// Rounds of reading: each reads another thing.
+const READS_MAX: usize = 64;
+/// Cases are signed for the parser, which takes nothing else.
+const SECRET: &str = "a-secret-for-cases-of-rules-test";
+
+/// A file of cases.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cases {
+    #[serde(default, rename = "case")]
+    pub(super) cases: Vec<Case>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Case {
+    pub(super) name: String,
+    /// Seconds since 1970: what `now` is to conditions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) now_secs: Option<i64>,
+    /// The account's, where they differ from the configuration's; all of them can be granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) api_users: Option<Vec<String>>,
+    /// The user's, by email or id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) assistants: Option<Vec<String>>,
+    /// What each rule comes to.
+    pub(super) expect: BTreeMap<String, String>,
+    /// As Zoom sends it. Without one, the rules about the subject are judged as a sweep does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) event: Option<Object>,
+    /// As Zoom states the user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) user: Option<Object>,
+    /// As Zoom states the user's settings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) settings: Option<Object>,
+    /// As Zoom states the meeting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) meeting: Option<Object>,
+    /// As Zoom states the host of the meeting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) host: Option<Object>,
+    /// The account's groups: names by id. The user's are in `user.group_ids`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) groups: Option<BTreeMap<String, String>>,
+}
+
+impl Case {
+    /// What each rule comes to, by name. Rules that are about something else are left out.
+    pub(super) fn came_to(&self, rules: &[Rule], account: &Account) -> Result<BTreeMap<String, String>, String> {
+        let event = self.event.as_ref().map(parsed).transpose()?;
+        let asked = event.as_ref().map(|event| asked_by(event, rules));
+        let kinds = [(SubjectKind::User, self.user.is_some()), (SubjectKind::Meeting, self.meeting.is_some())];
+        let is_given = |rule: &&Rule| kinds.contains(&(rule.subject, true));
+        let about = rules
+            .iter()
+            .filter(|rule| is_given(rule) || asked.as_ref().is_some_and(|asked| asked.contains(&rule.name)));
+        let account = self.account(account)?;
+        let mut came = BTreeMap::new();
+        for rule in about {
+            let is_asked = asked.as_ref().is_none_or(|asked| asked.contains(&rule.name));
+            let text = if is_asked { self.verdict(rule, &account)? } else { "not asked".to_owned() };
+            came.insert(rule.name.to_string(), text);
+        }
+        Ok(came)
+    }
+
+    fn account(&self, account: &Account) -> Result<Account, String> {
+        let Some(api_users) = &self.api_users else { return Ok(account.clone()) };
+        let parsed = api_users.iter().map(|key| key.parse::<UserKey>().map_err(|error| error.to_string()));
+        Ok(Account { api_users: parsed.collect::<Result<_, _>>()?, ..account.clone() })
+    }
+
+    fn verdict(&self, rule: &Rule, account: &Account) -> Result<String, String> {
+        let now = self.now_secs.map_or(NOW, Timestamp::from_secs);
+        let mut around =
+            Around { account, now, known: HashMap::new(), ids: HashMap::new(), groups: self.groups()?.map(Arc::new) };
+        let picture = self.picture()?;
+        for _ in 0..READS_MAX {
+            match judge(rule, &around, &picture) {
+                Verdict::Needs(Need::ApiUser(key)) => around.learn(granted(key)),
+                verdict => return Ok(shown(&verdict)),
+            }
+        }
+        Ok("needs: too much".to_owned())
+    }
+
+    fn picture(&self) -> Result<Picture, String> {
+        let meeting = self.meeting.clone().map(Meeting::try_from).transpose().map_err(|error| error.to_string())?;
+        Ok(Picture {
+            user: self.user.clone().map(User::from),
+            assistants: self.assistants.as_ref().map(|keys| keys.iter().map(|key| assistant(key)).collect()),
+            settings: self.settings.clone(),
+            meeting,
+            host: self.host.clone().map(User::from),
+            ..Picture::default()
+        })
+    }
+
+    fn groups(&self) -> Result<Option<Vec<Group>>, String> {
+        let Some(groups) = &self.groups else { return Ok(None) };
+        let group = |(id, name): (&String, &String)| {
+            let id = GroupId::parse(id).map_err(|error| error.to_string())?;
+            Ok(Group { id, name: name.clone(), members: None })
+        };
+        groups.iter().map(group).collect::<Result<_, String>>().map(Some)
+    }
+}
+
+fn parsed(event: &Object) -> Result<Event, String> {
+    let body = Bytes::from(Value::Object(event.clone()).to_string());
+    let (secret, at) = (SECRET, NOW.as_secs());
+    let signature = sign(secret, at, &body);
+    let mut headers = http::HeaderMap::new();
+    for (name, value) in [("x-zm-signature", signature), ("x-zm-request-timestamp", at.to_string())] {
+        headers.insert(name, value.parse().map_err(|_| "the case cannot be signed".to_owned())?);
+    }
+    let secrets = [Secret::new(&secret.into()).map_err(|error| error.to_string())?];
+    let window = Window { past: 60, future: 60 };
+    let verified = Stamp::read(&headers).and_then(|stamp| stamp.verify(body, &secrets, at, window).map(|(one, _)| one));
+    let verified = verified.map_err(|error| error.to_string())?;
+    wire::parse(&verified).map_err(|error| format!("the event cannot be understood: {error}"))
+}
+
+/// The rules that the event asks.
+fn asked_by(event: &Event, rules: &[Rule]) -> Vec<RuleName> {
+    let asks = |step| match step {
+        Step::Ensure { rule, .. } => Some(rule),
+        Step::Wake { .. } | Step::Cancel { .. } => None,
+    };
+    rules::plan(event, rules).into_iter().filter_map(asks).collect()
+}
+
+fn granted(key: UserKey) -> ApiUser {
+    let (id, email) = match &key {
+        UserKey::Id(id) => (Some(id.clone()), None),
+        UserKey::Email(email) => (None, Some(email.clone())),
+    };
+    ApiUser { key, id, email, unusable: None }
+}
+
+fn assistant(key: &str) -> Assistant {
+    Assistant { id: UserId::parse(key).ok(), email: Email::parse(key).ok() }
+}
+
+fn shown(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Right => "right".to_owned(),
+        Verdict::Differs(differences) => in_words(differences),
+        Verdict::Reports(what) => format!("reports: {what}"),
+        Verdict::Waits(reason) => format!("waits: {}", reason.code()),
+        Verdict::NotApplicable(why) => format!("not applicable: {why}"),
+        Verdict::Unanswered(why) => format!("unanswered: {why}"),
+        Verdict::Unclear(why) => format!("unclear: {why}"),
+        Verdict::Impossible(cause) => format!("parks: {}", cause.code()),
+        Verdict::Needs(need) => format!("needs: {}", key_of(need)),
+    }
+}
+
+/// The key of a case that gives what is needed.
+const fn key_of(need: &Need) -> &'static str {
+    match need {
+        Need::User => "user",
+        Need::Assistants => "assistants",
+        Need::Settings => "settings",
+        Need::Groups => "groups",
+        Need::Meeting => "meeting",
+        Need::Host => "host",
+        Need::ApiUser(_) => "api_users",
+    }
+}
+
+/// Whether what is expected is met: exactly, or by its first word alone, as in `waits`. `nothing` is met by whatever changes
+/// nothing.
+pub(super) fn meets(expected: &str, came: &str) -> bool {
+    const QUIET: [&str; 5] = ["right", "waits", "not applicable", "not asked", "reports"];
+    let word = came.split_once(": ").map_or(came, |(word, _)| word);
+    expected == came || (came.contains(": ") && expected == word) || (expected == "nothing" && QUIET.contains(&word))
+}
+
+/// A tree without what TOML cannot say.
+pub(super) fn without_nulls(map: Object) -> Object {
+    fn clean(value: Value) -> Value {
+        match value {
+            Value::Object(map) => Value::Object(without_nulls(map)),
+            Value::Array(items) => items.into_iter().filter(|item| !item.is_null()).map(clean).collect(),
+            value => value,
+        }
+    }
+    map.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key, clean(value))).collect::<Map<_, _>>()
+}

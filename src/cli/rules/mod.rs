@@ -1,0 +1,179 @@
+//! `adjutant rules`
+
+mod case;
+mod explain;
+mod plan;
+mod pseudonyms;
+mod record;
+mod resume;
+mod test;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::out::{Out, count};
+use super::remote::Where;
+use super::{Context, Exit, Failure, check_config};
+use crate::rules::{Mode, Rule, SubjectKind};
+use crate::web::admin::wants;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Asked {
+    /// Read the rules, show what each wants, and say what is wrong with them
+    Check(Check),
+    /// Say why a user or meeting got, or did not get, what the rules want
+    ///
+    /// Answers from what is stored, without asking Zoom: for each rule what it wants, what its condition saw, what was done
+    /// or why not, and the entries of the audit log that prove it.
+    Explain(Explain),
+    /// Say what the rules would change now, which calls that takes, and how long
+    ///
+    /// Reads the account at Zoom, within the share of its rate limits that sweeps may use, and changes nothing.
+    Plan(Plan),
+    /// Run the cases of tests/rules, beside the configuration
+    ///
+    /// A case gives a user, a meeting or an event, and says what each rule should come to. Nothing is asked of Zoom.
+    Test(Test),
+    /// Write such a case from a delivery, with people and secrets replaced
+    Record(Record),
+    /// Let a rule go on that came to its limit, with all the jobs that it holds back
+    Resume(resume::Resume),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// A user's email or id, the number of a meeting, or an id as in `dlv_42` or `job_42`
+    subject: String,
+    /// Look through the whole audit log, however long it is
+    #[arg(long)]
+    all: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Where,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Plan {
+    /// Only this account
+    #[arg(long)]
+    account: Option<String>,
+    /// Only this rule
+    #[arg(long)]
+    rule: Option<String>,
+    /// Also write the plan to a file, as JSON
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Test {
+    /// Files of cases, or folders of such [default: tests/rules beside the configuration]
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Record {
+    /// As the list prints it: `dlv_42`
+    delivery: String,
+    /// Write it there instead of to standard output; an existing file is left as it is
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    place: Where,
+}
+
+pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
+    match asked {
+        Asked::Check(asked) => check(context, asked.json, out),
+        Asked::Explain(asked) => explain::run(context, asked, out).await,
+        Asked::Plan(asked) => plan::run(context, asked, out).await,
+        Asked::Test(asked) => test::run(context, &asked, out),
+        Asked::Record(asked) => record::run(context, asked, out).await,
+        Asked::Resume(asked) => resume::run(context, asked, out).await,
+    }
+}
+
+/// A rule as `rules check` prints it.
+#[derive(Debug, Serialize)]
+struct Shown {
+    name: String,
+    r#for: SubjectKind,
+    mode: Mode,
+    wants: String,
+    when: Option<String>,
+    except: usize,
+    max_changes_per_hour: u32,
+    max_changes_percent: u8,
+    description: Option<String>,
+}
+
+impl From<&Rule> for Shown {
+    fn from(rule: &Rule) -> Self {
+        Self {
+            name: rule.name.to_string(),
+            r#for: rule.subject,
+            mode: rule.mode,
+            wants: wants(rule),
+            when: rule.when.as_ref().map(|when| when.as_str().to_owned()),
+            except: rule.except.len(),
+            max_changes_per_hour: rule.max_changes_per_hour,
+            max_changes_percent: rule.max_changes_percent,
+            description: rule.description.clone(),
+        }
+    }
+}
+
+fn check(context: &Context, json: bool, out: &mut Out) -> Result<Exit, Failure> {
+    let config = context.config()?;
+    let rules: Vec<Shown> = config.rules.iter().map(Shown::from).collect();
+    if json {
+        out.json(&rules)?;
+        return Ok(Exit::Good);
+    }
+    for rule in &rules {
+        let subject = match rule.r#for {
+            SubjectKind::User => "users",
+            SubjectKind::Meeting => "meetings",
+        };
+        let mode = match rule.mode {
+            Mode::Observe => "observed",
+            Mode::Enforce => "enforced",
+        };
+        out.line(format!("{} ({mode}, for {subject})", rule.name))?;
+        let per_hour = count(rule.max_changes_per_hour, "change", "changes");
+        out.fields(&[
+            ("  for", rule.description.clone()),
+            ("  wants", Some(rule.wants.clone())),
+            ("  when", rule.when.clone()),
+            ("  except", (rule.except > 0).then(|| count(rule.except, "user", "users"))),
+            ("  limits", Some(format!("{per_hour} an hour, {} % of the users a day", rule.max_changes_percent))),
+        ])?;
+    }
+    out.line(format!(
+        "{}, and nothing is wrong with {}",
+        count(rules.len(), "rule", "rules"),
+        context.path().display()
+    ))?;
+    if let Some(note) = check_config::note(&config) {
+        out.line(format!("note: {note}"))?;
+    }
+    Ok(Exit::Good)
+}

@@ -1,0 +1,171 @@
+//! People and secrets, replaced: the same one always by the same pseudonym, so that a case means what the delivery meant.
+//!
+//! What is kept is listed, and all other text is replaced: a field that is not known may name somebody.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Number, Value};
+
+/// Fields whose text is a word of Zoom's or a moment, and so names nobody.
+const KEPT: [&str; 18] = [
+    "approval_type",
+    "audio",
+    "auto_recording",
+    "created_at",
+    "creation_type",
+    "encryption_type",
+    "end_time",
+    "event",
+    "language",
+    "operation",
+    "scope",
+    "start_time",
+    "status",
+    "time_stamp",
+    "timezone",
+    "last_login_time",
+    "join_time",
+    "leave_time",
+];
+/// Numbers from here on may be somebody's: a phone, a meeting.
+const NUMBER_MIN: u64 = 100_000;
+/// But for these, which are moments.
+const MOMENTS: [&str; 2] = ["event_ts", "time_stamp"];
+
+#[derive(Debug, Default)]
+pub(super) struct Pseudonyms {
+    known: BTreeMap<String, String>,
+    numbers: BTreeMap<u64, u64>,
+    counts: BTreeMap<&'static str, u64>,
+}
+
+impl Pseudonyms {
+    /// Replaces what is in a tree; `key` is the field in which it is.
+    pub(super) fn replace(&mut self, key: &str, value: Value) -> Value {
+        match value {
+            Value::Object(map) => {
+                let replaced = map.into_iter().map(|(key, value)| {
+                    let value = self.replace(&key, value);
+                    (key, value)
+                });
+                Value::Object(replaced.collect())
+            }
+            Value::Array(items) => items.into_iter().map(|item| self.replace(key, item)).collect(),
+            Value::String(text) if KEPT.contains(&key) => text.into(),
+            Value::String(text) => self.text(key, &text).into(),
+            Value::Number(number) if !MOMENTS.contains(&key) => self.number(number),
+            value => value,
+        }
+    }
+
+    fn text(&mut self, key: &str, text: &str) -> String {
+        if text.is_empty() || text == "***" {
+            return text.to_owned();
+        }
+        // Lists of people come as one text.
+        if text.contains('@') && text.contains([';', ',']) {
+            let parts = text.split([';', ',']).map(|part| self.text(key, part.trim()));
+            return parts.collect::<Vec<_>>().join(";");
+        }
+        // The number of a meeting comes as a number here and as text there.
+        if let Ok(number) = text.parse::<u64>() {
+            return if number < NUMBER_MIN { text.to_owned() } else { self.number_for(number).to_string() };
+        }
+        let (kind, known_as) = match key {
+            _ if text.contains('@') => ("user", text.to_lowercase()),
+            "id" | "uuid" => ("id", text.to_owned()),
+            _ if key.ends_with("_id") || key.ends_with("_ids") => ("id", text.to_owned()),
+            _ if text.contains("://") => ("url", text.to_owned()),
+            "topic" | "agenda" => ("topic", text.to_owned()),
+            _ if key.ends_with("name") => ("name", text.to_owned()),
+            _ => ("text", text.to_owned()),
+        };
+        if let Some(known) = self.known.get(&known_as) {
+            return known.clone();
+        }
+        let number = self.count(kind);
+        let made = match kind {
+            "user" => format!("user-{number}@example.com"),
+            "url" => format!("https://example.com/{number}"),
+            kind => format!("{kind}-{number}"),
+        };
+        self.known.insert(known_as, made.clone());
+        made
+    }
+
+    fn number(&mut self, number: Number) -> Value {
+        match number.as_u64() {
+            Some(whole) if whole >= NUMBER_MIN => self.number_for(whole).into(),
+            Some(_) => Value::Number(number),
+            // Below nothing, or with a fraction: no such field is known.
+            None => 0.into(),
+        }
+    }
+
+    fn number_for(&mut self, number: u64) -> u64 {
+        if let Some(known) = self.numbers.get(&number) {
+            return *known;
+        }
+        let made = 90_000_000_000_u64.saturating_add(self.count("number"));
+        self.numbers.insert(number, made);
+        made
+    }
+
+    fn count(&mut self, kind: &'static str) -> u64 {
+        let count = self.counts.entry(kind).or_default();
+        *count = count.saturating_add(1);
+        *count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn nobody_is_left_and_who_was_the_same_stays_the_same() {
+        let body = json!({
+            "event": "meeting.created",
+            "event_ts": 1_739_923_528_123_u64,
+            "payload": {
+                "account_id": "AbC-account",
+                "operator": "Boss@School.example",
+                "object": {
+                    "id": 98_765_432_101_u64, "uuid": "uu/id==", "host_id": "hOsT", "topic": "Maths with Jill",
+                    "type": 2, "password": "s3cret", "join_url": "https://zoom.us/j/98765432101?pwd=abc",
+                    "phone_number": "+4912345", "dept": "Maths",
+                    "settings": { "alternative_hosts": "boss@school.example;jill@school.example", "waiting_room": true },
+                },
+                "old_object": { "id": "98765432101", "host_id": "hOsT" },
+            },
+        });
+        let replaced = Pseudonyms::default().replace("", body);
+        let text = replaced.to_string();
+        for original in [
+            "AbC",
+            "Boss",
+            "boss",
+            "school",
+            "98765432101",
+            "uu/id",
+            "hOsT",
+            "Maths",
+            "Jill",
+            "jill",
+            "s3cret",
+            "pwd",
+            "+4912345",
+        ] {
+            assert!(!text.contains(original), "{original} is left in {text}");
+        }
+        let object = &replaced["payload"]["object"];
+        assert_eq!(object["id"].to_string(), replaced["payload"]["old_object"]["id"].as_str().unwrap());
+        assert_eq!(object["host_id"], replaced["payload"]["old_object"]["host_id"]);
+        let hosts = object["settings"]["alternative_hosts"].as_str().unwrap();
+        assert_eq!(hosts.split(';').next(), replaced["payload"]["operator"].as_str(), "the same person");
+        assert_eq!(object["settings"]["waiting_room"], true);
+        assert_eq!((&replaced["event"], &object["type"]), (&json!("meeting.created"), &json!(2)));
+        assert_eq!(replaced["event_ts"], 1_739_923_528_123_u64);
+    }
+}

@@ -1,0 +1,329 @@
+//! Why somebody did, or did not, get what the rules want: from the store alone, without Zoom.
+//!
+//! Every rule about the subject is answered, also where it never made a job. What an attempt saw of its rule's condition is in
+//! the audit entry of its outcome, so that the past can be explained after the subject has changed.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use serde::Deserialize;
+
+use super::AdminState;
+use super::problem::ApiProblem;
+use super::view::{AskedByView, ExplainView, ExplainedView, effect_in_words};
+use crate::audit::{Entry, Kind};
+use crate::clock::Timestamp;
+use crate::event::{Event, What, wire};
+use crate::ids::{AccountId, DeliveryId, Email, JobId, MeetingId, RuleName, UserId};
+use crate::job::{Asker, Job, JobState, Subject};
+use crate::rules::{Grantee, Mode, Report, Rule, SubjectKind};
+use crate::store::{DeliveryStatus, JobFilter, StoreError};
+
+/// Entries of the audit log in one look.
+const PAGE: u64 = 1_000;
+/// How far back to look in the audit log where no job says how old its story is.
+const LOOK_BACK: u64 = 100_000;
+/// Jobs about one subject that are looked at, the newest first.
+const JOBS_MAX: usize = 100;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExplainAsked {
+    subject: String,
+    /// Look through the whole audit log, however long it is.
+    #[serde(default)]
+    all: bool,
+}
+
+pub(super) async fn explain(
+    State(state): State<Arc<AdminState>>,
+    query: Result<Query<ExplainAsked>, QueryRejection>,
+) -> Result<Json<ExplainView>, ApiProblem> {
+    let Query(asked) = query.map_err(|rejection| ApiProblem::bad_request(rejection.body_text()))?;
+    let (subject, delivery) = match asked.subject.parse::<DeliveryId>() {
+        Ok(id) => about_delivery(&state, id).await?,
+        Err(_) => (Some(subject_of(&state, &asked.subject).await?), None),
+    };
+    let Some(subject) = subject else {
+        let delivery = delivery.map(|(_, delivery)| delivery);
+        let view = ExplainView { subject: None, delivery, rules: Vec::new(), looked_back_to: None };
+        return Ok(Json(view));
+    };
+    let (subject, jobs) = jobs_about(&state, subject).await?;
+    let oldest = jobs.iter().map(|job| job.made_at).min();
+    let (from, delivery) = delivery.unzip();
+    let since = match (oldest, from) {
+        (Some(oldest), Some(from)) => Some(oldest.min(from)),
+        (oldest, from) => oldest.or(from),
+    };
+    let past = Past::read(&state, &subject, &jobs, since, asked.all).await?;
+    let kind = match subject {
+        Subject::User { .. } => SubjectKind::User,
+        Subject::Meeting { .. } => SubjectKind::Meeting,
+    };
+    let mut rules = Vec::new();
+    for rule in state.engine.rules().iter().filter(|rule| rule.subject == kind) {
+        rules.push(one(&state, rule, &subject, &jobs, &past).await?);
+    }
+    Ok(Json(ExplainView {
+        subject: Some(subject.to_string()),
+        delivery,
+        rules,
+        looked_back_to: past.looked_back_to.map(|at| at.to_string()),
+    }))
+}
+
+fn subject_of_event(event: &Event) -> Option<Subject> {
+    match &event.what {
+        What::User { user, .. } => Some(Subject::User { id: user.id.clone(), email: user.email.clone() }),
+        What::Meeting { meeting, .. } => Some(Subject::Meeting { id: meeting.id }),
+        // The event may be about many: `rules explain` is asked about one of them.
+        What::GroupMembers { .. } | What::UrlValidation { .. } | What::AppDeauthorized | What::Other => None,
+    }
+}
+
+/// What a person means: `job_42`, an email, the number of a meeting, or a user's id.
+async fn subject_of(state: &AdminState, text: &str) -> Result<Subject, ApiProblem> {
+    let text = text.trim();
+    if let Ok(id) = text.parse::<JobId>() {
+        let job = state.store.job(id).await?;
+        return job.map(|job| job.subject).ok_or_else(|| ApiProblem::not_found(format!("job {id}")));
+    }
+    if let Ok(email) = Email::parse(text) {
+        return Ok(Subject::User { id: None, email: Some(email) });
+    }
+    if text.bytes().all(|b| b.is_ascii_digit() || b == b' ')
+        && let Ok(id) = MeetingId::parse(&text.replace(' ', ""))
+    {
+        return Ok(Subject::Meeting { id });
+    }
+    let expected = "expected a user's email or id, the number of a meeting, or an id as in dlv_42 or job_42";
+    let id = UserId::parse(text).map_err(|_| ApiProblem::bad_request(format!("{text:?} names nobody: {expected}")))?;
+    Ok(Subject::User { id: Some(id), email: None })
+}
+
+/// What a delivery came to, and whom it is about.
+async fn about_delivery(
+    state: &AdminState,
+    id: DeliveryId,
+) -> Result<(Option<Subject>, Option<(Timestamp, AskedByView)>), ApiProblem> {
+    let found = state.store.delivery(id).await?;
+    let (delivery, status) = found.ok_or_else(|| ApiProblem::not_found(format!("delivery {id}")))?;
+    let event = delivery.verified.as_ref().and_then(|verified| wire::parse(verified).ok());
+    let subject = event.as_ref().and_then(subject_of_event);
+    let name = event.as_ref().map(|event| event.name.clone());
+    let answer = match &status {
+        DeliveryStatus::Unplanned => "it waits to be planned".to_owned(),
+        DeliveryStatus::Parked { cause } => format!("it is set aside: {cause}"),
+        DeliveryStatus::Planned { code, jobs } => planned(code, jobs, delivery.duplicate_of, event.as_ref()),
+    };
+    let answer = if delivery.verified.is_none() { format!("{answer}; its body was pruned") } else { answer };
+    let received_at = delivery.received_at;
+    let view = AskedByView { id: id.to_string(), event: name, received_at: received_at.to_string(), answer };
+    Ok((subject, Some((received_at, view))))
+}
+
+fn planned(code: &str, jobs: &[JobId], duplicate_of: Option<DeliveryId>, event: Option<&Event>) -> String {
+    let ids: Vec<_> = jobs.iter().map(ToString::to_string).collect();
+    match (code, duplicate_of) {
+        ("nothing", _) if event.is_some_and(|event| matches!(event.what, What::Other)) => {
+            "no rule is about such events".to_owned()
+        }
+        ("nothing", _) => "no rule asks for work after it".to_owned(),
+        ("duplicate", Some(of)) => format!("it is the same as {of}, so nothing new was asked for"),
+        ("repeated", _) => format!("an event with the same meaning had asked already {}", ids.join(" ")),
+        (_, _) if ids.is_empty() => format!("it was planned: {code}"),
+        _ => format!("it asked for {}", ids.join(", ")),
+    }
+}
+
+/// Jobs about the subject, newest first, and all that they know it by.
+async fn jobs_about(state: &AdminState, mut subject: Subject) -> Result<(Subject, Vec<Job>), StoreError> {
+    let listed = async |subject: &Subject| {
+        let filter = JobFilter { subject: Some(subject.clone()), limit: JOBS_MAX, ..JobFilter::default() };
+        state.store.jobs(filter).await
+    };
+    let jobs = listed(&subject).await?;
+    let before = subject.clone();
+    for job in &jobs {
+        subject.learn(&job.subject);
+    }
+    let jobs = if subject == before { jobs } else { listed(&subject).await? };
+    Ok((subject, jobs))
+}
+
+/// What the audit log says of the subject, newest first.
+struct Past {
+    entries: Vec<Entry>,
+    /// None where there is nothing older.
+    looked_back_to: Option<Timestamp>,
+}
+
+impl Past {
+    async fn read(
+        state: &AdminState,
+        subject: &Subject,
+        jobs: &[Job],
+        since: Option<Timestamp>,
+        all: bool,
+    ) -> Result<Self, StoreError> {
+        let asked_by: Vec<DeliveryId> =
+            jobs.iter().flat_map(|job| [job.made_by, job.asked_by]).filter_map(delivery).collect();
+        let is_about = |entry: &Entry| {
+            let named = entry.detail.as_ref().and_then(|detail| Subject::read(detail.subject.as_ref()?));
+            named.is_some_and(|named| named.is_same(subject))
+                || (entry.kind == Kind::Decision && entry.delivery.is_some_and(|id| asked_by.contains(&id)))
+        };
+        let mut end = state.store.tree_head().await?.size;
+        let (mut looked, mut entries, mut oldest) = (0_u64, Vec::new(), None);
+        while end > 0 {
+            let far_enough = if all { false } else { since.map_or(looked >= LOOK_BACK, |since| oldest < Some(since)) };
+            if oldest.is_some() && far_enough {
+                return Ok(Self { entries, looked_back_to: oldest });
+            }
+            let start = end.saturating_sub(PAGE);
+            let limit = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
+            let page = state.store.entries(start, limit).await?;
+            oldest = page.first().map(|entry| entry.at).or(oldest);
+            entries.extend(page.into_iter().rev().filter(is_about));
+            looked = looked.saturating_add(end.saturating_sub(start));
+            end = start;
+        }
+        Ok(Self { entries, looked_back_to: None })
+    }
+
+    /// Of the job's newest attempt, and of what asked for it: oldest first.
+    fn proof(&self, id: JobId, job: Option<&Job>) -> Vec<u64> {
+        let asked_by = job.and_then(|job| delivery(job.asked_by));
+        let mut indices = Vec::new();
+        let mut in_attempt = true;
+        for entry in &self.entries {
+            let is_asked = entry.kind == Kind::Decision && entry.delivery.is_some() && entry.delivery == asked_by;
+            if is_asked || (entry.job == Some(id) && (in_attempt || entry.kind == Kind::Decision)) {
+                indices.push(entry.index);
+            }
+            if entry.job == Some(id) && entry.kind == Kind::Attempt {
+                in_attempt = false;
+            }
+        }
+        indices.reverse();
+        indices
+    }
+
+    fn newest_of(&self, rule: &RuleName) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.rule.as_ref() == Some(rule) && entry.job.is_some())
+    }
+}
+
+const fn delivery(asker: Asker) -> Option<DeliveryId> {
+    match asker {
+        Asker::Delivery(id) => Some(id),
+        Asker::Sweep => None,
+    }
+}
+
+async fn one(
+    state: &AdminState,
+    rule: &Rule,
+    subject: &Subject,
+    jobs: &[Job],
+    past: &Past,
+) -> Result<ExplainedView, StoreError> {
+    let job = jobs.iter().find(|job| job.rule == rule.name);
+    let newest = past.newest_of(&rule.name);
+    let id = job.map(|job| job.id).or_else(|| newest.and_then(|entry| entry.job));
+    let (code, answer, since) = match (job, newest) {
+        (Some(job), _) => stands(job),
+        (None, Some(entry)) => {
+            let note = entry.detail.as_ref().map(|detail| detail.note.clone()).filter(|note| !note.is_empty());
+            let said = note.map_or_else(|| entry.code.clone(), |note| format!("{}: {note}", entry.code));
+            (entry.code.clone(), said, Some(entry.at))
+        }
+        (None, None) => never(state, rule, subject).await?,
+    };
+    let is_its = |entry: &&Entry| entry.kind == Kind::Outcome && entry.job.is_some() && entry.job == id;
+    let seen = past
+        .entries
+        .iter()
+        .filter(is_its)
+        .find_map(|entry| entry.detail.as_ref().map(|detail| detail.saw.clone()).filter(|saw| !saw.is_empty()));
+    Ok(ExplainedView {
+        rule: rule.name.to_string(),
+        mode: if rule.mode == Mode::Observe { "observe" } else { "enforce" }.to_owned(),
+        wants: wants(rule),
+        when: rule.when.as_ref().map(|when| when.as_str().to_owned()),
+        code,
+        answer,
+        since: since.map(|at| at.to_string()),
+        saw: seen.unwrap_or_default(),
+        entries: id.map(|id| past.proof(id, job)).unwrap_or_default(),
+        job: id.map(|id| id.to_string()),
+        account: job.map(|job| job.account.to_string()),
+    })
+}
+
+/// What a rule wants, in words.
+pub fn wants(rule: &Rule) -> String {
+    let ensure = &rule.ensure;
+    let grantee = |grantee: &Grantee| match grantee {
+        Grantee::ApiUser => "the API users".to_owned(),
+        Grantee::Named(email) => email.to_string(),
+    };
+    let assistants: Vec<_> = ensure.assistants.iter().map(grantee).collect();
+    let settings = if rule.subject == SubjectKind::User { ensure.user_settings() } else { ensure.settings.clone() };
+    let parts = [
+        (!assistants.is_empty()).then(|| format!("{} as assistants", assistants.join(", "))),
+        (!ensure.groups.is_empty()).then(|| format!("member of {}", ensure.groups.join(", "))),
+        ensure.licence.map(|licence| format!("type {licence}")),
+        (!settings.is_empty()).then(|| format!("settings {settings}")),
+        ensure.report.map(|Report::Movable| "a report whether it can be moved".to_owned()),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// How the job stands: a code, a sentence, and since when.
+fn stands(job: &Job) -> (String, String, Option<Timestamp>) {
+    let (code, answer, at) = match &job.state {
+        JobState::Due { at, why: Some(why) } => ("put-off", format!("it is put off until {at}: {why}"), *at),
+        JobState::Due { at, why: None } => ("due", "its work is due and has not begun".to_owned(), *at),
+        JobState::Running { lease } => ("running", "its work is being done now".to_owned(), lease.until),
+        JobState::Waiting { since, reason } => ("waits", format!("it waits: {reason}"), *since),
+        JobState::Parked { at, cause } => {
+            ("parked", format!("it is set aside: {cause}. to do: {}", cause.advice()), *at)
+        }
+        JobState::Done { at, effect } => ("done", effect_in_words(effect), *at),
+        JobState::Cancelled { at, why } => ("cancelled", format!("it was cancelled: {why}"), *at),
+    };
+    (code.to_owned(), answer, Some(at))
+}
+
+/// There is no trace of work for this rule: why there may be none.
+async fn never(
+    state: &AdminState,
+    rule: &Rule,
+    subject: &Subject,
+) -> Result<(String, String, Option<Timestamp>), StoreError> {
+    let mut swept: Option<(AccountId, Timestamp)> = None;
+    let accounts: Vec<AccountId> = state.apps.borrow().iter().flat_map(|app| app.accounts.clone()).collect();
+    for account in &accounts {
+        let last = state.store.sweep_state(account).await?.last.and_then(|last| last.ended_at);
+        let newest = swept.as_ref().map(|(_, at)| *at);
+        swept = last.filter(|at| newest.is_none_or(|newest| newest < *at)).map(|at| (account.clone(), at)).or(swept);
+    }
+    if let Subject::User { email: Some(email), .. } = subject
+        && rule.except.contains(email)
+    {
+        return Ok(("excepted".to_owned(), format!("the rule excepts {email}"), None));
+    }
+    let asked = match subject {
+        Subject::User { .. } => "no event named this user, and no sweep found anything to do for them",
+        Subject::Meeting { .. } => "no event named this meeting",
+    };
+    let last = swept.map_or_else(
+        || "no sweep has ended yet".to_owned(),
+        |(account, at)| format!("the last sweep, of account {account}, ended at {at}"),
+    );
+    Ok(("no-job".to_owned(), format!("nothing was ever to be done: {asked}; {last}"), None))
+}

@@ -1,0 +1,159 @@
+//! What rules would change in an account: what a plan says, and what it costs.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::judge::{Difference, Verdict, edits};
+use crate::account::Plan;
+use crate::job::WaitReason;
+use crate::rules::Rule;
+use crate::zoom::{Category, Edit, Endpoint, per_second};
+
+/// What the rules would change in one account.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedAccount {
+    pub account: String,
+    /// Users that were looked at.
+    pub users: u64,
+    pub rules: Vec<PlannedRule>,
+    /// Calls of all changes together.
+    pub cost: Cost,
+    /// How long they take at the share of the account's limits that sweeps may use, and under the rules' own limits.
+    pub secs: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedRule {
+    pub rule: String,
+    /// Whether the changes are made when the time comes, or only recorded.
+    pub is_enforced: bool,
+    pub changes: Vec<PlannedChange>,
+    /// How many users nothing is to be changed for, by the reason.
+    pub others: BTreeMap<String, u64>,
+    max_changes_per_hour: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedChange {
+    /// As in `user:abc jill@example.com`.
+    pub subject: String,
+    pub differences: Vec<PlannedDifference>,
+    /// The calls that change something, as in `POST /users/abc/assistants`.
+    pub calls: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedDifference {
+    pub about: String,
+    pub is: Value,
+    pub wanted: Value,
+}
+
+/// Calls by rate-limit category.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    pub light: u64,
+    pub medium: u64,
+    pub heavy: u64,
+}
+
+impl Cost {
+    fn add(&mut self, category: Category, calls: u64) {
+        let of = match category {
+            Category::Light => &mut self.light,
+            Category::Medium => &mut self.medium,
+            Category::Heavy => &mut self.heavy,
+        };
+        *of = of.saturating_add(calls);
+    }
+
+    fn secs(self, plan: Plan, share_percent: u8) -> u64 {
+        let of = |category, calls: u64| {
+            let rate = u64::from(per_second(plan, category)).saturating_mul(share_percent.into());
+            calls.saturating_mul(100).div_ceil(rate.max(100))
+        };
+        let each = [(Category::Light, self.light), (Category::Medium, self.medium), (Category::Heavy, self.heavy)];
+        each.into_iter().map(|(category, calls)| of(category, calls)).max().unwrap_or(0)
+    }
+}
+
+impl PlannedRule {
+    pub fn new(rule: &Rule) -> Self {
+        Self {
+            rule: rule.name.to_string(),
+            is_enforced: rule.mode == crate::rules::Mode::Enforce,
+            max_changes_per_hour: rule.max_changes_per_hour,
+            ..Self::default()
+        }
+    }
+
+    /// Takes in what the rule says of one subject.
+    pub fn add(&mut self, rule: &Rule, subject: String, verdict: &Verdict) {
+        let reason = match verdict {
+            Verdict::Differs(differences) if differences.iter().any(|one| one.is_allowed(rule)) => {
+                let allowed: Vec<_> = differences.iter().filter(|one| one.is_allowed(rule)).cloned().collect();
+                self.changes.push(PlannedChange::new(subject, &allowed));
+                return;
+            }
+            Verdict::Differs(_) => "parks: takes-away".to_owned(),
+            Verdict::Right => "right".to_owned(),
+            Verdict::Reports(what) => what.clone(),
+            Verdict::Waits(reason) => format!("waits: {}", WaitReason::code(*reason)),
+            Verdict::Unanswered(_) => "its condition has no answer".to_owned(),
+            Verdict::NotApplicable(why) | Verdict::Unclear(why) => why.clone(),
+            Verdict::Impossible(cause) => format!("parks: {}", cause.code()),
+            Verdict::Needs(_) => "could not be read".to_owned(),
+        };
+        let count = self.others.entry(reason).or_default();
+        *count = count.saturating_add(1);
+    }
+}
+
+impl PlannedChange {
+    fn new(subject: String, differences: &[Difference]) -> Self {
+        let shown = |one: &Difference| PlannedDifference {
+            about: one.about.clone(),
+            is: one.is.clone(),
+            wanted: one.wanted.clone(),
+        };
+        let edits = edits(differences);
+        let calls = edits.iter().filter_map(Edit::call);
+        Self {
+            subject,
+            differences: differences.iter().map(shown).collect(),
+            calls: calls.map(|(endpoint, path)| format!("{} {path}", endpoint.method())).collect(),
+        }
+    }
+
+    /// What is read before and after, and what is written.
+    fn cost(&self, cost: &mut Cost) {
+        cost.add(Endpoint::GetUser.category(), 1);
+        for difference in &self.differences {
+            let (read, write) = match difference.about.as_str() {
+                "assistants" => (Endpoint::ListAssistants, Endpoint::AddAssistant),
+                "groups" => (Endpoint::GetUser, Endpoint::AddGroupMembers),
+                "type" => (Endpoint::GetUser, Endpoint::UpdateUser),
+                _ => (Endpoint::GetUserSettings, Endpoint::UpdateUserSettings),
+            };
+            cost.add(read.category(), 2);
+            cost.add(write.category(), 1);
+        }
+    }
+}
+
+impl PlannedAccount {
+    /// Adds up what all of it costs.
+    #[must_use]
+    pub fn priced(mut self, plan: Plan, share_percent: u8) -> Self {
+        let (mut cost, mut hours) = (Cost::default(), 0);
+        for rule in &self.rules {
+            rule.changes.iter().for_each(|change| change.cost(&mut cost));
+            let changes = u64::try_from(rule.changes.len()).unwrap_or(u64::MAX);
+            hours = hours.max(changes.saturating_sub(1) / u64::from(rule.max_changes_per_hour.max(1)));
+        }
+        (self.cost, self.secs) = (cost, cost.secs(plan, share_percent).max(hours.saturating_mul(3_600)));
+        self
+    }
+}

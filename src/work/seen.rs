@@ -1,0 +1,100 @@
+//! What a rule's condition saw of a subject, as the audit log keeps it: the facts that the condition names, cut short, and
+//! none that opens a meeting or an account.
+
+use serde_json::Value;
+
+use super::around::Around;
+use super::judge::{Picture, facts};
+use super::user;
+use crate::audit::Saw;
+use crate::rules::{Leaf, Rule, Seen, SubjectKind};
+
+/// Parts of a condition that are kept.
+const LEAVES_MAX: usize = 32;
+/// Characters of a fact, and of a part of a condition.
+const CHARS_MAX: usize = 120;
+/// A fact with one of these in its name is not kept.
+const SECRET: [&str; 7] = ["password", "passcode", "_url", "host_key", "token", "secret", "pin"];
+
+/// Every part of the rule's condition, as far as the picture answers it.
+pub fn seen(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Vec<Saw> {
+    let Some(condition) = &rule.when else { return Vec::new() };
+    let facts = match rule.subject {
+        SubjectKind::User => {
+            let Some(user) = &picture.user else { return Vec::new() };
+            let mut whole = user.whole.clone();
+            if condition.looks_at("groups")
+                && let Ok(groups) = user::group_names(around, picture, user)
+            {
+                whole.insert("groups".to_owned(), groups);
+            }
+            if let Some(settings) = &picture.settings {
+                whole.insert("settings".to_owned(), settings.clone().into());
+            }
+            facts(around, "user", &whole)
+        }
+        SubjectKind::Meeting => {
+            let Some(meeting) = &picture.meeting else { return Vec::new() };
+            facts(around, "meeting", &meeting.whole)
+        }
+    };
+    condition.explain(&facts).into_iter().take(LEAVES_MAX).map(kept).collect()
+}
+
+fn kept(leaf: Leaf) -> Saw {
+    let outcome = match leaf.outcome {
+        Ok(holds) => holds.to_string(),
+        Err(error) => short(&error.to_string()),
+    };
+    Saw { text: short(&leaf.text), facts: leaf.saw.into_iter().map(fact).collect(), outcome }
+}
+
+fn fact(seen: Seen) -> (String, String) {
+    let value = match seen.value {
+        _ if is_secret(&seen.text) => "(not kept)".to_owned(),
+        Ok(value) if holds_object(&value) => "(not kept)".to_owned(),
+        Ok(value) => short(&value.to_string()),
+        Err(error) => short(&error.to_string()),
+    };
+    (short(&seen.text), value)
+}
+
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET.iter().any(|word| name.contains(word))
+}
+
+/// A tree may hold secrets further down.
+fn holds_object(value: &Value) -> bool {
+    match value {
+        Value::Object(_) => true,
+        Value::Array(items) => items.iter().any(holds_object),
+        _ => false,
+    }
+}
+
+fn short(text: &str) -> String {
+    let mut kept: String = text.chars().take(CHARS_MAX).collect();
+    if kept.len() < text.len() {
+        kept.push('…');
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_and_whole_subjects_are_not_kept_and_long_facts_are_cut() {
+        let seen = |text: &str, value: &str| Seen { text: text.to_owned(), value: Ok(value.into()) };
+        for name in ["meeting.password", "user.host_key", "meeting.settings[\"start_url\"]"] {
+            assert_eq!(fact(seen(name, "abc")).1, "(not kept)", "{name}");
+        }
+        let whole = serde_json::json!([{ "host_key": "123456" }]);
+        assert_eq!(fact(Seen { text: "user.all".to_owned(), value: Ok(whole) }).1, "(not kept)");
+        assert_eq!(fact(seen("user.dept", "Maths")).1, "\"Maths\"");
+        let (_, long) = fact(seen("user.dept", &"é".repeat(500)));
+        assert_eq!(long.chars().count(), CHARS_MAX + 1);
+    }
+}

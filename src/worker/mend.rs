@@ -1,0 +1,44 @@
+//! Ends notices whose reason is gone.
+
+use std::time::Duration;
+
+use super::{Parts, Roster};
+use crate::account::Account;
+use crate::clock::Timestamp;
+use crate::store::{Notice, Store, StoreError};
+
+/// How long a token that Zoom gave before an app was removed may still be good for.
+const TOKEN_LIVES: Duration = Duration::from_secs(3600);
+
+/// Looks at all that stand. Nothing is asked of Zoom: what jobs and sweeps saw is enough.
+pub async fn mend(parts: &Parts) -> Result<(), StoreError> {
+    let roster = std::sync::Arc::clone(&parts.roster.borrow());
+    for notice in parts.store.notices().await? {
+        if is_mended(parts, &roster, &notice).await? {
+            parts.store.mend(&notice, parts.clock.now()).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn is_mended(parts: &Parts, roster: &Roster, notice: &Notice) -> Result<bool, StoreError> {
+    let Some(account) = roster.accounts().find(|account| account.id == notice.account) else { return Ok(true) };
+    match notice.code.as_str() {
+        "api-user-gone" => Ok(is_api_user_back(parts, account, notice)),
+        "app-deauthorized" => is_swept_after(&*parts.store, notice, notice.since.plus(TOKEN_LIVES)).await,
+        _ => Ok(false),
+    }
+}
+
+/// Whether it was seen usable since, or is nobody's API user any more.
+fn is_api_user_back(parts: &Parts, account: &Account, notice: &Notice) -> bool {
+    let about = notice.about();
+    let key = account.api_users.iter().find(|key| key.as_str() == about);
+    key.is_none_or(|key| parts.facts.saw_usable(&account.id, key, notice.since))
+}
+
+/// Whether a sweep began after that moment and came to its end: Zoom takes the app's calls.
+async fn is_swept_after(store: &dyn Store, notice: &Notice, after: Timestamp) -> Result<bool, StoreError> {
+    let last = store.sweep_state(&notice.account).await?.last;
+    Ok(last.is_some_and(|run| run.started_at > after && run.ended_at.is_some()))
+}

@@ -1,0 +1,114 @@
+//! Why somebody did, or did not, get what the rules want, told from the store alone.
+
+use std::sync::Arc;
+
+use adjutant::clock::Clock as _;
+use adjutant::sim::NewUser;
+use adjutant::web::admin::view::{ExplainView, ExplainedView};
+use adjutant::web::admin::{AdminState, Hosts, NoStats, TokenHash, api};
+use axum::body::Body;
+use http::{Request, StatusCode};
+use serde_json::json;
+use tower::ServiceExt as _;
+
+use super::{ACCOUNT, API_USER, Left, TestApp, rule};
+
+const TEACHERS: &str = r#"
+name = "teachers"
+for = "user"
+when = 'user.type == 2 && user.dept == "Maths" && user.host_key != "1"'
+ensure = { assistants = ["api-user"] }
+mode = "enforce"
+"#;
+const EVERYONE: &str = r#"
+name = "everyone"
+for = "user"
+ensure = { assistants = ["api-user"] }
+except = ["boss@acme.example"]
+"#;
+const JILL: &str = "jill.hill@acme.example";
+
+async fn asked(app: &TestApp, rules: &[&str], subject: &str) -> (StatusCode, String) {
+    let state = AdminState {
+        store: Arc::clone(&app.store),
+        local: None,
+        clock: Arc::new(app.clock.clone()),
+        token: TokenHash::of(&"unused".into()),
+        hosts: Hosts::new(app.address, &[]),
+        apps: tokio::sync::watch::Sender::default().subscribe(),
+        reload: None,
+        sweeps: Arc::new(adjutant::web::admin::NoSweeps),
+        stats: Arc::new(NoStats),
+        engine: Arc::new(rules.iter().map(|text| rule(text)).collect::<Vec<_>>()),
+        started_at: app.clock.now(),
+        actor: "a test".to_owned(),
+    };
+    let path = format!("/v1/explain?subject={}", subject.replace('@', "%40"));
+    let answer = api(Arc::new(state)).oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+    let status = answer.status();
+    let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+async fn explained(app: &TestApp, rules: &[&str], subject: &str) -> ExplainView {
+    let (status, text) = asked(app, rules, subject).await;
+    assert_eq!(status, StatusCode::OK, "{text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+fn of<'a>(view: &'a ExplainView, rule: &str) -> &'a ExplainedView {
+    view.rules.iter().find(|one| one.rule == rule).unwrap()
+}
+
+#[tokio::test]
+async fn a_condition_that_did_not_hold_is_told_leaf_by_leaf_with_the_entries_that_prove_it() {
+    let rules = [TEACHERS, EVERYONE];
+    let app = TestApp::start(&rules).await;
+    let id = app.world.create_user(ACCOUNT, NewUser::licensed(JILL)).unwrap();
+    app.drain().await;
+    // What has become of the user since does not change what was seen.
+    app.world.update_user(ACCOUNT, JILL, &json!({ "dept": "Maths" })).unwrap();
+    let calls = app.calls("/");
+    for subject in [JILL, &id, "dlv_1", "job_1"] {
+        let view = explained(&app, &rules, subject).await;
+        let teachers = of(&view, "teachers");
+        assert_eq!(teachers.answer, "not applicable: the rule's condition does not hold", "{subject}");
+        let saw: Vec<_> = teachers.saw.iter().map(|leaf| (leaf.text.as_str(), leaf.outcome.as_str())).collect();
+        assert_eq!(saw[0], ("user.type == 2", "true"));
+        assert_eq!((saw[1].0, saw[1].1), ("user.dept == \"Maths\"", "false"));
+        assert_eq!(teachers.saw[0].facts, [("user.type".to_owned(), "2".to_owned())]);
+        assert_eq!(teachers.saw[2].facts, [("user.host_key".to_owned(), "(not kept)".to_owned())]);
+        let entries = app.store.entries(0, 1_000).await.unwrap();
+        let proof: Vec<_> = teachers.entries.iter().map(|index| &entries[usize::try_from(*index).unwrap()]).collect();
+        let codes: Vec<_> = proof.iter().map(|entry| entry.code.as_str()).collect();
+        assert_eq!(codes, ["work", "started", "200", "not-applicable"]);
+        assert!(proof.iter().skip(1).all(|entry| entry.job.unwrap().to_string() == teachers.job.clone().unwrap()));
+        assert!(of(&view, "everyone").answer.starts_with("would change: add assistant"), "{view:?}");
+        assert_eq!(view.looked_back_to, None);
+    }
+    assert_eq!(app.calls("/"), calls, "Zoom was asked");
+    let told = explained(&app, &rules, "dlv_1").await.delivery.unwrap();
+    assert_eq!((told.event.unwrap().as_str(), told.answer.as_str()), ("user.created", "it asked for job_1, job_2"));
+    app.drain().await;
+    assert_eq!(app.assistants(JILL), [API_USER]);
+}
+
+#[tokio::test]
+async fn who_waits_who_is_excepted_and_who_was_never_asked_for_is_told_apart() {
+    let rules = [TEACHERS.replace("when", "#"), EVERYONE.to_owned()];
+    let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+    let app = TestApp::start(&rules).await;
+    app.world.create_user(ACCOUNT, NewUser::basic(JILL)).unwrap();
+    app.drain().await;
+    let view = explained(&app, &rules, JILL).await;
+    assert_eq!((of(&view, "teachers").code.as_str(), of(&view, "everyone").code.as_str()), ("waits", "waits"));
+    assert!(of(&view, "teachers").answer.contains("the user has no licence"), "{view:?}");
+    let view = explained(&app, &rules, "boss@acme.example").await;
+    assert_eq!(of(&view, "everyone").answer, "the rule excepts boss@acme.example");
+    assert_eq!((of(&view, "teachers").code.as_str(), of(&view, "teachers").job.as_deref()), ("no-job", None));
+    let (status, text) = asked(&app, &rules, "dlv_99").await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "{text}");
+    let (status, text) = asked(&app, &rules, "Jill%20Hill").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{text}");
+    app.expect_left(Left { waiting: 2, parked: 0 });
+}

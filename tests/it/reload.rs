@@ -1,0 +1,163 @@
+//! A changed configuration is taken in whole, or what runs stays: with the real binary, real files and real signals.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use adjutant::config::{Config, Env, Unsettled, agree, load};
+use rustix::process::Signal;
+
+use crate::process::service::Service;
+
+/// No Zoom is needed: nobody listens there. The rules of a folder run beside the two of the configuration.
+fn service(files: &[(&str, &str)]) -> Service {
+    let service = Service::new("http://127.0.0.1:9/v2", "http://127.0.0.1:9/oauth");
+    std::fs::create_dir(service.folder().join("rules")).unwrap();
+    for (name, text) in files {
+        std::fs::write(service.folder().join("rules").join(name), text).unwrap();
+    }
+    append(&service, "[rules]\nfolder = \"rules\"\n");
+    service
+}
+
+fn append(service: &Service, text: &str) {
+    let path = service.folder().join("config.toml");
+    let before = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(path, before + text).unwrap();
+}
+
+fn rule(name: &str) -> String {
+    format!("[[rule]]\nname = \"{name}\"\nfor = \"user\"\nensure = {{ assistants = [\"api-user\"] }}\n")
+}
+
+#[test]
+fn a_reload_takes_in_rules_and_names_what_waits_for_a_restart() {
+    let mut service = service(&[]);
+    assert!(service.start(&[]));
+    std::fs::write(service.folder().join("rules/more.toml"), rule("more")).unwrap();
+    append(
+        &service,
+        "[worker]\nworkers = 3\nper_account_max = 2\n[[app]]\nname = \"other\"\nkind = \"server-to-server\"\n",
+    );
+    append(
+        &service,
+        "client_id = \"a\"\nclient_secret = \"a-long-client-secret\"\nwebhook_secrets = [\"a-long-secret-too\"]\n",
+    );
+    append(&service, "[[app.account]]\nid = \"another\"\napi_users = [\"a@b.example\"]\n");
+    let (code, out, err) = service.command(&["reload"]);
+    let expected = "in force: 3 rules for 1 account\nneeds a restart: [[app]] other\n\
+                    needs a restart: [worker] workers\nneeds a restart: [worker] per_account_max\n";
+    assert_eq!((code, out.as_str()), (0, expected), "{err}");
+    // A file that a person took away is a rule less.
+    std::fs::remove_file(service.folder().join("rules/more.toml")).unwrap();
+    assert_eq!(service.admin("POST", "/v1/reload").unwrap()["rules"], 2);
+    let (_, log, _) = service.command(&["audit", "tail", "-n", "10"]);
+    assert!(log.contains("reloaded") && log.contains("3 rules, 1 accounts"), "{log}");
+}
+
+#[test]
+fn a_mistake_keeps_the_rules_that_run_and_is_told_until_a_reload_is_good() {
+    let mut service = service(&[("a.toml", &rule("a"))]);
+    assert!(service.start(&[]));
+    let file = service.folder().join("rules/a.toml");
+    let alarms = |service: &Service| service.admin("GET", "/v1/attention").unwrap()["alarms"].clone();
+    for (text, problem) in [
+        (rule("a").replace("\"user\"", "\"users\""), "error: [[rule]] a for is \"users\""),
+        (rule("a").replace(']', ""), "error: this is not TOML"),
+        (String::new(), "error: this file of rules is empty"),
+        (rule("waiting-room"), "error: two [[rule]] are named \"waiting-room\""),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let (status, answer) = service.ask("POST", "/v1/reload").unwrap();
+        let detail = answer["detail"].as_str().unwrap();
+        assert!(status == 400 && detail.starts_with(problem) && detail.contains("rules/a.toml"), "{status} {answer}");
+        let told = alarms(&service);
+        assert!(told[0]["code"] == "reload" && told[0]["what"].as_str().unwrap().contains(detail), "{told}");
+        assert!(service.log().contains(problem), "{}", service.log());
+        let (code, _, err) = service.command(&["reload"]);
+        assert!(code == 78 && err.contains(problem), "{code}: {err}");
+    }
+    std::fs::write(&file, rule("b")).unwrap();
+    assert_eq!(service.admin("POST", "/v1/reload").unwrap()["rules"], 3);
+    assert_eq!(alarms(&service), serde_json::json!([]));
+}
+
+/// Which signals a process catches, as Linux tells it.
+fn catches(pid: rustix::process::Pid, signal: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or_default();
+    u64::from_str_radix(caught.trim(), 16).is_ok_and(|bits| bits & (1 << (signal - 1)) != 0)
+}
+
+#[test]
+fn a_hangup_reads_the_configuration_again_and_never_ends_the_service() {
+    let mut service = service(&[("a.toml", &rule("a"))]);
+    let pid = service.spawn(&[]);
+    // From the first moment at which it listens on, also while it starts.
+    while !catches(pid, 1) {
+        std::thread::yield_now();
+    }
+    for _ in 0..50 {
+        rustix::process::kill_process(pid, Signal::HUP).unwrap();
+    }
+    assert!(service.wait_until_up(), "{}", service.log());
+    let reloads = |service: &Service| service.log().matches("was read again").count();
+    while reloads(&service) == 0 {
+        assert!(service.is_running(), "{}", service.log());
+        std::thread::yield_now();
+    }
+    std::fs::write(service.folder().join("rules/b.toml"), "[[rule]]\n").unwrap();
+    rustix::process::kill_process(pid, Signal::HUP).unwrap();
+    while !service.log().contains("was not taken in") {
+        assert!(service.is_running(), "{}", service.log());
+        std::thread::yield_now();
+    }
+    assert_eq!(service.terminate(), Some(0), "{}", service.log());
+}
+
+#[test]
+fn files_that_are_replaced_by_rename_all_the_time_drop_no_rule() {
+    let names: Vec<String> = (0..20).map(|n| format!("r{n}")).collect();
+    let texts: Vec<(String, String)> = names.iter().map(|name| (format!("{name}.toml"), rule(name))).collect();
+    let files: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let mut service = service(&files);
+    assert!(service.start(&[]));
+    let (stop, folder) = (AtomicBool::new(false), service.folder().join("rules"));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                for (name, text) in &texts {
+                    let written = folder.join(format!("{name}.new"));
+                    std::fs::write(&written, text).unwrap();
+                    std::fs::rename(&written, folder.join(name)).unwrap();
+                }
+            }
+        });
+        for _ in 0..10 {
+            let (status, answer) = service.ask("POST", "/v1/reload").unwrap();
+            assert!(status == 400 || answer["rules"] == 22, "{status} {answer}");
+            assert!(status == 200 || answer["detail"].as_str().unwrap().contains("again and again"), "{answer}");
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(service.admin("POST", "/v1/reload").unwrap()["rules"], 22);
+}
+
+fn read(folder: &Path) -> Config {
+    load(&folder.join("config.toml"), &Env::default()).unwrap()
+}
+
+#[test]
+fn two_readings_agree_only_where_no_file_changed_and_none_was_overlooked() {
+    let service = service(&[("a.toml", &rule("a")), ("b.toml", &rule("b"))]);
+    let (folder, b) = (service.folder(), service.folder().join("rules/b.toml"));
+    let both = read(folder);
+    assert_eq!(agree(&both, &Ok(read(folder)), &Ok(read(folder))), Ok(()));
+    std::fs::write(&b, rule("c")).unwrap();
+    assert_eq!(agree(&both, &Ok(both.clone()), &Ok(read(folder))), Err(Unsettled::Differs));
+    std::fs::remove_file(&b).unwrap();
+    let one = read(folder);
+    assert_eq!(agree(&both, &Ok(one.clone()), &Ok(one.clone())), Ok(()), "it is gone");
+    std::fs::write(&b, rule("b")).unwrap();
+    let overlooked = Err(Unsettled::Missed(b.display().to_string()));
+    assert_eq!(agree(&both, &Ok(one.clone()), &Ok(one)), overlooked, "it is there");
+}

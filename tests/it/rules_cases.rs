@@ -1,0 +1,175 @@
+//! `rules check`, `rules test` and `rules record`, with the real binary.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::process::service::{ACCOUNT, Service};
+
+const CONFIG: &str = r#"
+[[app]]
+name = "main"
+kind = "server-to-server"
+client_id = "abcDEF123"
+client_secret = "client-secret-of-the-test"
+webhook_secrets = ["webhook-secret-of-the-test"]
+[[app.account]]
+id = "AAAAAABBBB"
+api_users = ["api@example.com"]
+[[rule]]
+name = "assist"
+for = "user"
+when = 'user.dept != "Guests"'
+ensure = { assistants = ["api-user"] }
+mode = "enforce"
+[[rule]]
+name = "waiting-room"
+for = "meeting"
+ensure = { settings = { waiting_room = true } }
+"#;
+
+const CASES: &str = r#"
+[[case]]
+name = "a teacher without the API user gets it"
+user = { id = "u1", email = "jill@example.com", type = 2, status = "active", dept = "Maths" }
+assistants = []
+[case.expect]
+assist = "add assistant api@example.com"
+
+[[case]]
+name = "who has it is right"
+user = { id = "u1", email = "jill@example.com", type = 2, status = "active", dept = "Maths" }
+assistants = ["api@example.com"]
+expect = { assist = "right" }
+
+[[case]]
+name = "a basic user waits"
+user = { id = "u1", email = "jill@example.com", type = 1, status = "active", dept = "Maths" }
+expect = { assist = "waits" }
+
+[[case]]
+name = "a guest is left alone"
+user = { id = "u1", email = "jill@example.com", type = 2, status = "active", dept = "Guests" }
+expect = { assist = "nothing" }
+
+[[case]]
+name = "a deleted user asks for nothing"
+event = { event = "user.deleted", event_ts = 1760000000000, payload = { account_id = "AAAAAABBBB", object = { id = "u1" } } }
+user = { id = "u1", email = "jill@example.com", type = 2, status = "active" }
+expect = { assist = "not asked" }
+
+[[case]]
+name = "a meeting without a waiting room gets one"
+meeting = { id = 123456789, host_id = "u1", settings = { waiting_room = false } }
+expect = { waiting-room = "set waiting_room on" }
+"#;
+
+fn run(folder: &Path, words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_adjutant"))
+        .args(words)
+        .current_dir(folder)
+        .env_remove("ADJUTANT_CONFIG")
+        .output()
+        .unwrap()
+}
+
+fn folder(cases: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config.toml"), CONFIG).unwrap();
+    std::fs::create_dir_all(folder.path().join("tests/rules")).unwrap();
+    std::fs::write(folder.path().join("tests/rules/all.toml"), cases).unwrap();
+    folder
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn cases_pass_where_the_rules_say_what_is_expected() {
+    let folder = folder(CASES);
+    let output = run(folder.path(), &["rules", "test"]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
+    assert!(said.contains("pass a guest is left alone (tests/rules/all.toml)"), "{said}");
+    assert!(said.ends_with("6 cases, 0 failed\n"), "{said}");
+}
+
+#[test]
+fn a_case_that_fails_says_what_came_instead_and_the_exit_code_says_so() {
+    let wrong = CASES
+        .replace("{ assist = \"right\" }", "{ assist = \"waits\" }")
+        .replace("{ assist = \"nothing\" }", "{ no-such-rule = \"right\" }");
+    let folder = folder(&wrong.replacen("assistants = []\n", "", 1));
+    let output = run(folder.path(), &["rules", "test", "tests/rules/all.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stdout);
+    for line in [
+        "     assist: expected \"add assistant api@example.com\", and the case does not give assistants",
+        "     assist: expected \"waits\", came to \"right\"",
+        "     no-such-rule: there is no such rule about what the case gives",
+        "6 cases, 3 failed",
+    ] {
+        assert!(said.lines().any(|had| had == line), "{line} is missing in\n{said}");
+    }
+    let json = run(folder.path(), &["rules", "test", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json.as_array().unwrap().iter().filter(|case| case["passed"] == false).count(), 3);
+    let none = folder.path().join("none");
+    std::fs::create_dir(&none).unwrap();
+    assert_eq!(run(folder.path(), &["rules", "test", "none"]).status.code(), Some(1), "no case is no success");
+    std::fs::write(none.join("bad.toml"), "[[case]]\nname = \"x\"\nuser.typ = 2\nexpct = {}\n").unwrap();
+    let output = run(folder.path(), &["rules", "test", "none"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("unknown field `expct`"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_rules_are_shown_with_what_they_want_and_what_is_wrong_with_them_is_told() {
+    let folder = folder(CASES);
+    let output = run(folder.path(), &["rules", "check"]);
+    let said = text(&output.stdout);
+    for line in [
+        "assist (enforced, for users)",
+        "  wants   the API users as assistants",
+        "  when    user.dept != \"Guests\"",
+        "waiting-room (observed, for meetings)",
+        "  wants   settings waiting_room on",
+        "2 rules, and nothing is wrong with config.toml",
+    ] {
+        assert!(said.lines().any(|had| had == line), "{line} is missing in\n{said}");
+    }
+    std::fs::write(folder.path().join("config.toml"), CONFIG.replace("user.dept", "user.dpt")).unwrap();
+    let output = run(folder.path(), &["rules", "check"]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(text(&output.stderr).contains("dept"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_delivery_becomes_a_case_that_passes_and_names_nobody() {
+    let mut service = Service::new("http://127.0.0.1:9/v2", "http://127.0.0.1:9/oauth");
+    assert!(service.start(&[]));
+    let body = format!(
+        r#"{{"event":"user.created","event_ts":1760000000123,"payload":{{"account_id":"{ACCOUNT}","operator":"boss@school.example",
+            "object":{{"id":"uJILLu","first_name":"Jill","last_name":"Hill","email":"Jill.Hill@School.example","type":2,
+            "dept":null,"host_key":"998877"}}}}}}"#
+    );
+    assert_eq!(service.deliver(&body).unwrap(), 200);
+    let cases = service.folder().join("tests/rules");
+    std::fs::create_dir_all(&cases).unwrap();
+    let file = cases.join("created.toml");
+    let (code, out, err) = service.command(&["rules", "record", "dlv_1", "--out", file.to_str().unwrap()]);
+    assert_eq!(code, 0, "{out}{err}");
+    let (code, _, err) = service.command(&["rules", "record", "dlv_1", "--out", file.to_str().unwrap()]);
+    assert_eq!(code, 74, "a file was written over: {err}");
+    let written = std::fs::read_to_string(&file).unwrap();
+    for original in ["ill", "oss", "School", "school", "998877", ACCOUNT] {
+        let rest = written.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
+        assert!(!rest.contains(original), "{original} is left in\n{rest}");
+    }
+    assert!(written.contains("add assistant"), "{written}");
+    let (code, out, err) = service.command(&["rules", "test"]);
+    assert_eq!(code, 0, "{out}{err}\n{written}");
+    let (code, out, err) = service.command(&["rules", "explain", "dlv_1"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("dlv_1, user.created") && out.contains("user:uJILLu"), "{out}");
+}
