@@ -13,7 +13,8 @@ use super::section::{Section, shown, tables_of, unknown};
 use super::source::{Found, Reading, read_small};
 use crate::ids::{Email, RuleName};
 use crate::rules::{
-    Condition, Documented, Ensure, Grantee, Leaves, Licence, Mode, Report, Rule, SubjectKind, Topic, contradiction,
+    Condition, Documented, Ensure, Grantee, Leaves, Licence, Mode, On, Report, Rule, SubjectKind, Topic, contradiction,
+    gone_by_then, kind_of,
 };
 
 /// Far more than anybody keeps apart.
@@ -159,16 +160,21 @@ fn here(reading: &Reading<'_>, seen: &mut Vec<String>) -> Placed<Rule> {
 fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
     let name = section.in_file("name").and_then(|name| name.get_ref().as_str()).and_then(|n| RuleName::parse(n).ok());
     let description = section.optional("description", "a text", |text| Some(text.to_owned()));
-    if section.in_file("on").is_some() {
-        on_event(section);
-        return None;
-    }
-    let subject = section.required("for", "\"user\" or \"meeting\"", |text| match text {
-        "user" => Some(SubjectKind::User),
-        "meeting" => Some(SubjectKind::Meeting),
-        _ => None,
-    });
-    let when = condition(&mut section, subject.map(SubjectKind::topic));
+    let on = events(&mut section);
+    let subject = match &on {
+        Some(events) => subject_of(&mut section, events),
+        None => section.required("for", "\"user\" or \"meeting\"", |text| match text {
+            "user" => Some(SubjectKind::User),
+            "meeting" => Some(SubjectKind::Meeting),
+            _ => None,
+        }),
+    };
+    let topic = if on.is_some() { Some(Topic::Event) } else { subject.map(SubjectKind::topic) };
+    let when = condition(&mut section, topic);
+    let (on, when) = match on {
+        Some(events) => (Some(On { events, when }), None),
+        None => (None, when),
+    };
     let modes = "\"observe\" or \"enforce\"";
     let mode = section.parsed_or("mode", ("observe", Mode::Observe), modes, |text| match text {
         "observe" => Some(Mode::Observe),
@@ -190,6 +196,7 @@ fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
         name: name?,
         subject: subject?,
         when,
+        on,
         description,
         ensure: ensure?,
         allow_downgrade,
@@ -200,33 +207,56 @@ fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
     })
 }
 
-/// A rule about events: it is read and checked, and refused, since there is nothing yet that it could do.
-fn on_event(mut section: Section<'_, '_>) {
+/// The events that the rule is about, where it is about events.
+fn events(section: &mut Section<'_, '_>) -> Option<Vec<String>> {
+    let on = section.in_file("on")?;
     let names = "names of events, as in [\"meeting.created\"]";
     let is_name = |text: &str| {
-        let words = text.split(['.', '_']);
-        text.contains('.') && words.clone().all(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase()))
+        let mut words = text.split(['.', '_']);
+        text.contains('.') && words.all(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase()))
     };
-    let empty = section.in_file("on").and_then(|on| on.get_ref().as_array()).is_some_and(|on| on.is_empty());
-    if empty {
+    if on.get_ref().as_array().is_some_and(|on| on.is_empty()) {
         section.missing("events in on", &format!("expected {names}"));
     }
-    section.list("on", names, |text| is_name(text).then(|| text.to_owned()));
-    condition(&mut section, Some(Topic::Event));
     if let Some(kind) = section.in_file("for") {
         let what = format!("{} has both for and on", section.title);
-        let help = "expected for with ensure, or on with send";
+        let help = "expected for, or on: events say themselves whether they are about a user or a meeting";
         section.reading.problem(Place::File(kind.span()), what, help);
         section.knows("for");
     }
-    match section.find("send") {
-        Some(found) => {
-            let what = format!("{} sends to a consumer, and consumers do not exist yet", section.title);
-            section.reading.problem(found.place(), what, "expected a rule with for and ensure");
-        }
-        None => section.missing("send", "expected on with send; consumers do not exist yet, so use for and ensure"),
+    if let Some(found) = section.find("send") {
+        let what = format!("{} sends to a consumer, and consumers do not exist yet", section.title);
+        section.reading.problem(found.place(), what, "expected a rule with ensure");
     }
-    section.finish();
+    Some(section.list("on", names, |text| is_name(text).then(|| text.to_owned())))
+}
+
+/// What these events are about: all of them the same.
+fn subject_of(section: &mut Section<'_, '_>, events: &[String]) -> Option<SubjectKind> {
+    let place = section.in_file("on").map_or(Place::Whole, |on| Place::File(on.span()));
+    let wrong = |what: String, help: &str| section.reading.problem(place.clone(), what, help);
+    let mut kind = None;
+    for event in events {
+        let of = kind_of(event);
+        if of.is_none() {
+            wrong(
+                format!("{} ensures something, and {event} is about neither a user nor a meeting", section.title),
+                "expected events that begin with user. or meeting.",
+            );
+        } else if kind.is_some() && kind != of {
+            wrong(
+                format!("{} is about events of users and of meetings", section.title),
+                "expected a rule for each of the two",
+            );
+        } else if gone_by_then(event) {
+            wrong(
+                format!("{} ensures something after {event}, and its subject is gone by then", section.title),
+                "expected another event",
+            );
+        }
+        kind = kind.or(of);
+    }
+    kind
 }
 
 /// The condition of a rule. Without a topic it cannot be checked, and what is wrong with that was told.

@@ -51,7 +51,8 @@ impl<'r> Listable<'r> {
 /// Whether a list says something of what the rule wants.
 pub(super) fn is_listable(rule: &Rule) -> bool {
     let Ensure { assistants, groups, licence, .. } = &rule.ensure;
-    rule.subject == SubjectKind::User && (!assistants.is_empty() || !groups.is_empty() || licence.is_some())
+    let of_users = rule.subject == SubjectKind::User && rule.on.is_none();
+    of_users && (!assistants.is_empty() || !groups.is_empty() || licence.is_some())
 }
 
 /// Users as a list names them.

@@ -32,7 +32,9 @@ pub async fn plan(
     share_percent: u8,
 ) -> Result<PlannedAccount, String> {
     let roster = Arc::clone(&parts.roster.borrow());
-    let is_meant = |rule: &&Rule| rule.subject == SubjectKind::User && only.is_none_or(|only| rule.name == *only);
+    let is_meant = |rule: &&Rule| {
+        rule.subject == SubjectKind::User && rule.on.is_none() && only.is_none_or(|only| rule.name == *only)
+    };
     let rules: Vec<&Rule> = roster.rules().iter().filter(is_meant).collect();
     let zoom = parts.zooms.sweeping(&account.id).ok_or("the account is not held")?;
     let look = Look { parts, account, zoom: &*zoom };

@@ -69,18 +69,26 @@ fn a_message_has_rule_column_file_line_and_caret() {
 fn a_rule_that_is_wrong_around_its_condition_is_refused_too() {
     let good = rule("user", "user.type == 2");
     assert_eq!(said(&good), "nothing");
-    let on = "[[rule]]\nname = \"r\"\non = [\"meeting.created\"]\n";
+    let on = "[[rule]]\nname = \"r\"\non = [\"meeting.created\"]\nensure = { settings = { waiting_room = true } }\n";
+    assert_eq!(said(&format!("{on}when = 'event.payload.object.type == 2'")), "nothing");
     for (text, expected) in [
         (good.replace("when", "whn"), "[[rule]] r has no key whn"),
         (good.replace("'user.type == 2'", "2"), "[[rule]] r when is 2"),
         (good.replace("name = \"r\"", "name = \"r\"\ndescription = 5"), "[[rule]] r description is 5"),
         (format!("{on}send = \"timetable\""), "[[rule]] r sends to a consumer, and consumers do not exist yet"),
-        (on.to_owned(), "[[rule]] r has no send"),
-        (format!("{on}for = \"user\"\nsend = \"a\""), "[[rule]] r has both for and on"),
-        (on.replace("meeting.created", "created") + "send = \"a\"", "[[rule]] r on holds \"created\""),
-        (on.replace("\"meeting.created\"", "") + "send = \"a\"", "[[rule]] r has no events in on"),
-        (format!("{on}when = 'event.pay == 1'\nsend = \"a\""), "[[rule]] r when, column 7: event has no field pay"),
-        (format!("{on}ensure = {{}}\nsend = \"a\""), "[[rule]] r has no key ensure"),
+        (format!("{on}for = \"user\""), "[[rule]] r has both for and on"),
+        (on.replace("meeting.created", "created"), "[[rule]] r on holds \"created\""),
+        (on.replace("\"meeting.created\"", ""), "[[rule]] r has no events in on"),
+        (
+            on.replace("meeting.", "webinar."),
+            "[[rule]] r ensures something, and webinar.created is about neither a user nor a meeting",
+        ),
+        (on.replace("d\"]", "d\", \"user.created\"]"), "[[rule]] r is about events of users and of meetings"),
+        (
+            on.replace("created", "deleted"),
+            "[[rule]] r ensures something after meeting.deleted, and its subject is gone by then",
+        ),
+        (format!("{on}when = 'event.pay == 1'"), "[[rule]] r when, column 7: event has no field pay"),
     ] {
         let message = said(&text);
         assert!(message.contains(&format!("error: {expected}\n")), "{text}\n{message}");

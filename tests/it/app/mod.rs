@@ -8,6 +8,7 @@ mod backfilling;
 mod big_world;
 mod ensuring;
 mod explaining;
+mod on_events;
 mod scenarios;
 mod sweeping;
 
@@ -25,7 +26,7 @@ use adjutant::clock::{Clock, ManualClock, Timestamp};
 use adjutant::event::signature::Secret;
 use adjutant::ids::{AccountId, AppName, Email};
 use adjutant::job::{Effect, Job, JobState};
-use adjutant::rules::{Condition, Rule};
+use adjutant::rules::{Condition, On, Rule, Topic};
 use adjutant::sim::{Call, NewAccount, Sim, Subscription, World};
 use adjutant::store::{JobFilter, MemoryStore, Move, Selector, Store, SweepState};
 use adjutant::web::accept::{AcceptSettings, Acceptor};
@@ -66,9 +67,13 @@ impl Reopen for MemoryStore {
 fn rule(text: &str) -> Rule {
     let mut table: toml::Table = text.parse().unwrap();
     let when = table.remove("when");
+    let when = |topic| when.map(|when| Condition::compile(when.as_str().unwrap(), topic).unwrap());
+    let on = table.remove("on").map(|events| events.try_into().unwrap());
     let rule: Rule = table.try_into().unwrap();
-    let when = when.map(|when| Condition::compile(when.as_str().unwrap(), rule.subject.topic()).unwrap());
-    Rule { when, ..rule }
+    match on {
+        Some(events) => Rule { on: Some(On { events, when: when(Topic::Event) }), ..rule },
+        None => Rule { when: when(rule.subject.topic()), ..rule },
+    }
 }
 
 /// What a test may leave behind where it says so.
