@@ -5,6 +5,7 @@
 //! that was left, on calls that Zoom refused and nobody expected, and on an audit log that does not add up.
 
 mod backfilling;
+mod big_world;
 mod ensuring;
 mod explaining;
 mod scenarios;
@@ -120,13 +121,29 @@ impl TestApp {
         let world = World::new(Arc::new(clock.clone()), Arc::new(SeededChance::new(7)));
         world.add_account(NewAccount::named(ACCOUNT)).unwrap();
         world.add_user(ACCOUNT, adjutant::sim::NewUser::licensed(API_USER)).unwrap();
+        Self::start_in_world(disk, rules, limit_wait_max_ms, (world, clock), API_USER).await
+    }
+
+    /// In a world that is there already, with a client that waits for its turn.
+    pub(crate) async fn start_in(world: World, clock: ManualClock, api_user: &str, rules: &[&str]) -> Self {
+        let wait_ms = zoom::Settings::default().limit_wait_max_ms;
+        Self::start_in_world(Box::new(MemoryStore::default()), rules, wait_ms, (world, clock), api_user).await
+    }
+
+    async fn start_in_world(
+        disk: Box<dyn Reopen>,
+        rules: &[&str],
+        limit_wait_max_ms: u32,
+        (world, clock): (World, ManualClock),
+        api_user: &str,
+    ) -> Self {
         let sim = Sim::start(world.clone()).await.unwrap();
         let rules: Vec<Rule> = rules.iter().map(|text| rule(text)).collect();
         let account = Account {
             id: AccountId::parse(ACCOUNT).unwrap(),
             app: AppName::parse("main").unwrap(),
             plan: Plan::Business,
-            api_users: vec![API_USER.parse().unwrap()],
+            api_users: vec![api_user.parse().unwrap()],
             may_grant: vec![Email::parse(DEPUTY).unwrap()],
         };
         let store = disk.store();
@@ -251,7 +268,7 @@ impl TestApp {
         }
     }
 
-    /// Goes on with a sweep to its end.
+    /// Goes on with a sweep to its end; works while it waits for that.
     pub(crate) async fn finish_sweep(&self) {
         loop {
             let next = self.sweeper.step_all().await.unwrap();
@@ -259,7 +276,8 @@ impl TestApp {
                 break;
             }
             if next > self.clock.now() {
-                self.clock.set(next);
+                self.drain().await;
+                self.clock.set(next.max(self.clock.now()));
             }
         }
     }
