@@ -10,6 +10,10 @@ use super::{ACCOUNT, API_USER, TestApp};
 const HOUR: Duration = Duration::from_secs(3600);
 const DAYS: usize = 3;
 const SWEEPS_A_DAY: usize = 24;
+/// Users who wait.
+const WAITING: usize = 60;
+/// Of one user on one day.
+const EVENTS: usize = 5;
 
 const ASSISTANT: &str = r#"
 name = "assist"
@@ -52,7 +56,6 @@ fn tell_activated(app: &TestApp, user: &str) {
 #[tokio::test]
 async fn who_waits_costs_one_look_at_first_and_then_nothing_but_the_lists_of_the_sweeps() {
     let app = TestApp::start_patient(&[ASSISTANT]).await;
-    const WAITING: usize = 60;
     for n in 0..WAITING {
         let new = if n % 2 == 0 { NewUser::basic(&email(n)) } else { NewUser::licensed(&email(n)).invited() };
         app.world.create_user(ACCOUNT, new).unwrap();
@@ -91,7 +94,6 @@ async fn where_reading_the_user_lags_behind_the_events_each_event_costs_one_look
     app.sweep().await;
     app.world.create_user(ACCOUNT, NewUser::licensed(JILL).invited()).unwrap();
     app.ticking(app.drain()).await;
-    const EVENTS: usize = 5;
     for day_of in 0..DAYS {
         app.world.clear_calls();
         for _ in 0..EVENTS {
