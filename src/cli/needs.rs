@@ -53,11 +53,14 @@ mod tests {
         let settings = rule("user", "settings = { in_meeting = { chat = true } }");
         let meetings = rule("meeting", "settings = { waiting_room = true }");
         let told = |rules: &[Rule]| events(rules).into_iter().map(str::to_owned).collect::<Vec<_>>().join(" ");
-        assert!(told(&[groups.clone()]).ends_with("group.member_added group.member_deleted"));
-        assert!(!told(&[groups.clone()]).contains("settings"));
-        assert!(told(&[settings.clone()]).ends_with("user.disassociated user.settings_updated"));
-        assert_eq!(told(&[meetings.clone()]), "meeting.created meeting.updated meeting.ended meeting.deleted");
-        assert_eq!(endpoints(&[meetings.clone()]), [Endpoint::GetMeeting, Endpoint::UpdateMeeting]);
+        assert!(told(std::slice::from_ref(&groups)).ends_with("group.member_added group.member_deleted"));
+        assert!(!told(std::slice::from_ref(&groups)).contains("settings"));
+        assert!(told(std::slice::from_ref(&settings)).ends_with("user.disassociated user.settings_updated"));
+        assert_eq!(
+            told(std::slice::from_ref(&meetings)),
+            "meeting.created meeting.updated meeting.ended meeting.deleted"
+        );
+        assert_eq!(endpoints(std::slice::from_ref(&meetings)), [Endpoint::GetMeeting, Endpoint::UpdateMeeting]);
         let all = endpoints(&[groups.clone(), settings, meetings, groups]);
         assert_eq!(all.len(), 8, "each once: {all:?}");
         assert!(all.is_sorted(), "{all:?}");

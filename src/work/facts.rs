@@ -299,7 +299,6 @@ impl Facts {
             known.listed.clear();
             if anew {
                 known.answered.clear();
-                known.changed.clear();
             }
         });
     }

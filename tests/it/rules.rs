@@ -96,6 +96,17 @@ fn a_rule_that_is_wrong_around_its_condition_is_refused_too() {
 }
 
 #[test]
+fn settings_that_are_not_checked_are_held_like_the_others() {
+    let settings = "settings = { in_meeting = { chat = false } }";
+    let unchecked = "settings_unchecked = { in_meeting = { quite_new = true }, a.b = [1] }";
+    let text = rule("user", "user.settings_unchecked.a.b == 1")
+        .replace(ENSURE, &format!("ensure = {{ {settings}, {unchecked} }}"));
+    let parsed = parse(Path::new("adjutant.toml"), &format!("{CONFIG}{text}"), &Env::default()).unwrap();
+    let held = parsed.rules[0].ensure.settings.to_string();
+    assert_eq!(held, "a.b [1], in_meeting.chat off, in_meeting.quite_new on");
+}
+
+#[test]
 fn rules_are_read_from_the_files_of_a_folder_in_the_order_of_their_names() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {

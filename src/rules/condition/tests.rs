@@ -67,7 +67,10 @@ fn a_condition_that_has_no_answer_says_why_and_names_no_value() {
         ("9223372036854775807 + user.type > 0", "9223372036854775807 + user.type is no number of 64 bits"),
         ("user.group_ids[2] == 'a'", "user.group_ids[2] is behind the end of the list"),
         ("user.settings_unchecked.feature == 'x'", "false"),
-        ("user.settings_unchecked.feature.startsWith('x')", "user.settings_unchecked.feature is null: Zoom does not state it"),
+        (
+            "user.settings_unchecked.feature.startsWith('x')",
+            "user.settings_unchecked.feature is null: Zoom does not state it",
+        ),
         ("'a' in user.groups", "user.groups is null: Zoom does not state it"),
         ("timestamp(user.email) > now", "user.email cannot be read as a time"),
     ] {

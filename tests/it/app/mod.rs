@@ -11,6 +11,7 @@ mod explaining;
 mod on_events;
 mod scenarios;
 mod sweeping;
+mod waiting;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -218,7 +219,7 @@ impl TestApp {
 
     pub(crate) fn set_rules(&self, rules: &[&str]) {
         let accounts: Vec<_> = self.roster.borrow().accounts().cloned().collect();
-        let rules = rules.iter().map(|text| toml::from_str(text).unwrap()).collect();
+        let rules = rules.iter().map(|text| rule(text)).collect();
         self.roster.send_replace(Arc::new(Roster::new(accounts, rules)));
     }
 
