@@ -62,7 +62,7 @@ mod tests {
         );
         assert_eq!(endpoints(std::slice::from_ref(&meetings)), [Endpoint::GetMeeting, Endpoint::UpdateMeeting]);
         let all = endpoints(&[groups.clone(), settings, meetings, groups]);
-        assert_eq!(all.len(), 8, "each once: {all:?}");
+        assert_eq!(all.len(), 9, "each once: {all:?}");
         assert!(all.is_sorted(), "{all:?}");
     }
 }

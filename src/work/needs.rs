@@ -18,12 +18,11 @@ pub fn needs(rule: &Rule) -> Vec<Endpoint> {
         Endpoint::GetUserSettings => settings || (is_user && rule.asks_for_settings()),
         Endpoint::UpdateUserSettings => settings,
         Endpoint::ListGroups => groups || (is_user && rule.asks_for("groups")),
-        Endpoint::AddGroupMembers => groups,
+        Endpoint::ListGroupMembers | Endpoint::AddGroupMembers => groups,
         Endpoint::GetMeeting => !is_user,
         Endpoint::UpdateMeeting => !is_user && ensure.report.is_none(),
         Endpoint::RemoveAssistant
         | Endpoint::GetAccountSettings
-        | Endpoint::ListGroupMembers
         | Endpoint::RemoveGroupMember
         | Endpoint::ListMeetings
         | Endpoint::ListWebhookLogs => false,
