@@ -1,6 +1,9 @@
 //! What the rules need of Zoom: scopes and events. For `setup`, which prints them, and `doctor`, which checks them.
 
-use crate::rules::SubjectKind;
+use std::collections::BTreeSet;
+
+use crate::rules::{Rule, SubjectKind};
+use crate::work;
 use crate::zoom::Endpoint;
 
 /// The calls that rules about these subjects make.
@@ -9,12 +12,27 @@ pub(super) fn endpoints(subjects: &[SubjectKind]) -> Vec<Endpoint> {
     let needed = Endpoint::ALL.into_iter().filter(|endpoint| match endpoint {
         // The size of the account, for max_changes_percent, and users who are hosts.
         Endpoint::ListUsers | Endpoint::GetUser => user || meeting,
-        Endpoint::ListAssistants | Endpoint::AddAssistant => user,
-        Endpoint::GetMeeting | Endpoint::UpdateMeeting => meeting,
+        Endpoint::ListAssistants | Endpoint::ListSchedulers | Endpoint::AddAssistant => user,
+        Endpoint::ListMeetings | Endpoint::GetMeeting | Endpoint::UpdateMeeting => meeting,
         // No rule makes the others.
         _ => false,
     });
     needed.collect()
+}
+
+/// The calls that these rules can lead to, and those of the sweeps that look at them.
+pub(super) fn of_rules(rules: &[Rule]) -> Vec<Endpoint> {
+    let mut needed: BTreeSet<Endpoint> = rules.iter().flat_map(work::needs).collect();
+    if !rules.is_empty() {
+        needed.insert(Endpoint::ListUsers);
+    }
+    if rules.iter().any(|rule| rule.subject == SubjectKind::Meeting) {
+        needed.insert(Endpoint::ListMeetings);
+    }
+    if rules.iter().any(|rule| !rule.ensure.groups.is_empty()) {
+        needed.insert(Endpoint::ListGroupMembers);
+    }
+    needed.into_iter().collect()
 }
 
 /// The events that tell of these subjects.

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::account::Account;
-use crate::ids::{AccountId, AppName, RuleName};
-use crate::rules::{Mode, Rule};
+use crate::ids::{AccountId, AppName, Email, RuleName};
+use crate::rules::{Condition, Ensure, Grantee, Leaves, Mode, Rule};
 
 /// What the configuration says, in the shape in which planner and runner ask for it.
 #[derive(Debug, Default)]
@@ -74,7 +75,31 @@ impl Roster {
 
 /// Tells a rule from what it was: all that decides what it changes, and not whether it only observes.
 pub fn rule_hash(rule: &Rule) -> [u8; 16] {
-    let alike = Rule { mode: Mode::Observe, description: None, ..rule.clone() };
-    let hash: [u8; 32] = Sha256::digest(format!("{alike:?}")).into();
+    // Every field is named, so that a new one cannot be forgotten; as text that no later version reads otherwise.
+    let Rule {
+        name,
+        subject,
+        when,
+        description: _,
+        ensure,
+        allow_downgrade,
+        mode: _,
+        except,
+        max_changes_per_hour,
+        max_changes_percent,
+    } = rule;
+    let Ensure { assistants, groups, licence, settings, feature, report } = ensure;
+    let assistants = assistants.iter().map(|grantee| match grantee {
+        Grantee::ApiUser => "api-user",
+        Grantee::Named(email) => email.as_str(),
+    });
+    let leaves = |leaves: &Leaves| -> Value { leaves.iter().map(|(path, leaf)| json!([path, leaf])).collect() };
+    let text = json!([
+        [name.as_str(), subject, when.as_ref().map(Condition::as_str)],
+        [assistants.collect::<Vec<_>>(), groups, licence, leaves(settings), leaves(feature), report],
+        [allow_downgrade, except.iter().map(Email::as_str).collect::<Vec<_>>()],
+        [max_changes_per_hour, &u32::from(*max_changes_percent)],
+    ]);
+    let hash: [u8; 32] = Sha256::digest(text.to_string()).into();
     hash.first_chunk().copied().unwrap_or_default()
 }
