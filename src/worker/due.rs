@@ -14,9 +14,9 @@ use super::lists::is_listable;
 use super::roster::rule_hash;
 use super::schedule::Schedule;
 use super::sweeper::{Order, Sweeper};
-use crate::account::Account;
+use crate::account::{Account, UserKey};
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, RuleName};
+use crate::ids::{AccountId, Email, RuleName};
 use crate::rules::{Mode, Rule, SubjectKind};
 use crate::store::{StoreError, SweepCause, SweepKind, SweepState, WholeSweep};
 
@@ -190,8 +190,8 @@ pub(super) fn compared_with(kind: SweepKind, account: &Account, roster: &Roster)
         hash.update([u8::from(rule.mode == Mode::Enforce)]);
     }
     if kind == SweepKind::Users {
-        let named = account.api_users.iter().map(|user| user.as_str());
-        for name in named.chain(account.may_grant.iter().map(|email| email.as_str())) {
+        let named = account.api_users.iter().map(UserKey::as_str);
+        for name in named.chain(account.may_grant.iter().map(Email::as_str)) {
             hash.update(name);
             hash.update([0]);
         }

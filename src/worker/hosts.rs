@@ -32,14 +32,13 @@ impl Sweeper {
         let key = host.id.clone().map(UserKey::Id).or_else(|| host.email.clone().map(UserKey::Email));
         let Some(key) = key.filter(|_| host.is_licensed() && !about.is_empty()) else { return Ok(Vec::new()) };
         let known = self.with(&account.id, |known| known.hosted.get(&key).cloned());
-        let meetings = match known {
-            Some(meetings) => meetings,
-            None => {
-                // Kept until the page is recorded, so that an error costs one host.
-                let meetings = upcoming(&key, zoom, now).await?;
-                self.with(&account.id, |known| known.hosted.insert(key, meetings.clone()));
-                meetings
-            }
+        let meetings = if let Some(meetings) = known {
+            meetings
+        } else {
+            // Kept until the page is recorded, so that an error costs one host.
+            let meetings = upcoming(&key, zoom, now).await?;
+            self.with(&account.id, |known| known.hosted.insert(key, meetings.clone()));
+            meetings
         };
         let step =
             |id: MeetingId, rule: &Rule| Step::Ensure { rule: rule.name.clone(), subject: Subject::Meeting { id } };

@@ -103,3 +103,22 @@ pub fn rule_hash(rule: &Rule) -> [u8; 16] {
     let hash: [u8; 32] = Sha256::digest(text.to_string()).into();
     hash.first_chunk().copied().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Kept over restarts and versions: a hash that changes by itself makes every rule one that nobody planned.
+    #[test]
+    fn a_rule_that_means_the_same_has_the_same_hash_for_ever() {
+        let text = "name = \"assist\"\nfor = \"user\"\nensure = { assistants = [\"api-user\"] }\n";
+        let hash = |text: &str| rule_hash(&toml::from_str(text).unwrap());
+        let hex = |hash: [u8; 16]| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert_eq!(hex(hash(text)), "6ccb17fddc791ded8eafce7167f13310");
+        assert_eq!(hash(&format!("{text}mode = \"enforce\"\ndescription = \"x\"\n")), hash(text));
+        for other in ["allow_downgrade = true", "except = [\"a@b.example\"]", "max_changes_per_hour = 501"] {
+            assert_ne!(hash(&format!("{text}{other}\n")), hash(text), "{other}");
+        }
+        assert_ne!(hash(&text.replace("api-user", "a@b.example")), hash(text));
+    }
+}
