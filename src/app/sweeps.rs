@@ -6,8 +6,8 @@ use crate::account::Account;
 use crate::clock::Clock;
 use crate::ids::{AccountId, RuleName};
 use crate::store::StoreError;
-use crate::web::admin::sweeps::{SweepFailedView, SweepView, Sweeps};
-use crate::worker::{Order, Standing, Sweeper};
+use crate::web::admin::sweeps::{SweepFailedView, SweepKindView, SweepView, Sweeps};
+use crate::worker::{KindStanding, Order, Standing, Sweeper};
 
 #[derive(Debug)]
 pub(super) struct Swept {
@@ -37,28 +37,34 @@ impl Sweeps for Swept {
 
 impl Swept {
     fn view(&self, account: &Account, standing: Standing) -> SweepView {
-        let Standing { state, is_asked, next, stale_at } = standing;
-        let word = match (&state.run, next) {
-            (Some(_), _) => "runs",
-            (None, Some(_)) if is_asked => "asked",
-            (None, Some(_)) => "waits",
-            (None, None) => "off",
+        let Standing { state, is_asked, kinds } = standing;
+        let word = match &state.run {
+            Some(_) => "runs",
+            None if kinds.is_empty() => "off",
+            None if is_asked => "asked",
+            None => "waits",
         };
         let failed = state.failed.as_ref().map(|failed| SweepFailedView {
             at: failed.at.to_string(),
             is_dry: failed.is_dry,
             why: failed.why.clone(),
         });
+        let kind = |of: &KindStanding| SweepKindView {
+            kind: of.kind.code().to_owned(),
+            whole_at: of.whole_at.map(|at| at.to_string()),
+            next_at: of.next.0.to_string(),
+            next_why: of.next.1.code().to_owned(),
+        };
         let view = SweepView {
             state: word.to_owned(),
             run: state.run.as_ref().map(Into::into),
             last: state.last.as_ref().map(Into::into),
             last_dry: state.last_dry.as_ref().map(Into::into),
             failed,
-            next_at: next.map(|(at, _)| at.to_string()),
-            next_why: next.map(|(_, why)| why.code().to_owned()),
+            kinds: kinds.iter().map(kind).collect(),
             ..SweepView::new(&account.id)
         };
-        view.with_whole(state.whole.map(|(ended, _)| ended), stale_at, self.clock.now())
+        let stalest = kinds.iter().min_by_key(|of| of.stale_at);
+        view.with_whole(stalest.and_then(|of| of.whole_at), stalest.map(|of| of.stale_at), self.clock.now())
     }
 }

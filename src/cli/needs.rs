@@ -13,8 +13,8 @@ pub(super) fn endpoints(rules: &[Rule]) -> Vec<Endpoint> {
 }
 
 /// The events that ask for these rules.
-pub(super) fn events(rules: &[Rule]) -> Vec<&'static str> {
-    let of = |kind| rules.iter().any(|rule| rule.subject == kind);
+pub(super) fn events(rules: &[Rule]) -> Vec<&str> {
+    let of = |kind| rules.iter().any(|rule| rule.subject == kind && rule.on.is_none());
     let mut events = Vec::new();
     if of(SubjectKind::User) {
         events.extend([
@@ -35,6 +35,11 @@ pub(super) fn events(rules: &[Rule]) -> Vec<&'static str> {
     }
     if of(SubjectKind::Meeting) {
         events.extend(["meeting.created", "meeting.updated", "meeting.ended", "meeting.deleted"]);
+    }
+    for event in rules.iter().filter_map(|rule| rule.on.as_ref()).flat_map(|on| &on.events) {
+        if !events.contains(&event.as_str()) {
+            events.push(event);
+        }
     }
     events
 }
@@ -60,9 +65,18 @@ mod tests {
             told(std::slice::from_ref(&meetings)),
             "meeting.created meeting.updated meeting.ended meeting.deleted"
         );
-        assert_eq!(endpoints(std::slice::from_ref(&meetings)), [Endpoint::GetMeeting, Endpoint::UpdateMeeting]);
+        let of_meetings = endpoints(std::slice::from_ref(&meetings));
+        assert_eq!(
+            of_meetings.iter().collect::<BTreeSet<_>>(),
+            BTreeSet::from([
+                &Endpoint::ListUsers,
+                &Endpoint::ListMeetings,
+                &Endpoint::GetMeeting,
+                &Endpoint::UpdateMeeting
+            ])
+        );
         let all = endpoints(&[groups.clone(), settings, meetings, groups]);
-        assert_eq!(all.len(), 9, "each once: {all:?}");
+        assert_eq!(all.len(), 10, "each once: {all:?}");
         assert!(all.is_sorted(), "{all:?}");
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::out::{Out, count};
 use super::remote::Remote;
 use super::{Context, Exit, Failure};
-use crate::web::admin::sweeps::{SweepAskedView, SweepFailedView, SweepRunView, SweepView};
+use crate::web::admin::sweeps::{SweepAskedView, SweepFailedView, SweepKindView, SweepRunView, SweepView};
 
 /// Between two looks at a sweep that runs.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -89,7 +89,8 @@ async fn list(remote: &Remote, json: bool, out: &mut Out) -> Result<Exit, Failur
             (None, None, Some(last)) => counts(last),
             (None, None, None) => String::new(),
         };
-        let next = [view.next_at.clone().unwrap_or_default(), view.next_why.clone().unwrap_or_default()].join(" ");
+        let next = |of: &SweepKindView| format!("{} {} {}", of.kind, of.next_at, of.next_why);
+        let next = view.kinds.iter().map(next).collect::<Vec<_>>().join("; ");
         vec![view.account.clone(), view.state.clone(), whole, next, last]
     };
     out.table(&["ACCOUNT", "STATE", "LAST WHOLE", "NEXT", "WHAT"], &all.iter().map(row).collect::<Vec<_>>())?;
@@ -188,12 +189,18 @@ impl Came {
 
 fn progress(run: &SweepRunView) -> String {
     let of = run.users_total.map(|total| format!(" of {total}")).unwrap_or_default();
-    format!("{}{of} users compared, {} found to differ", run.users, run.found)
+    format!("{}{of} users compared, {} found to {}", run.users, run.found, differ(run))
+}
+
+/// What is found: settings and meetings are in no list, so that a job reads them.
+fn differ(run: &SweepRunView) -> &'static str {
+    if run.kind == "users" { "differ" } else { "be read" }
 }
 
 /// What a sweep came to, as a sentence.
 fn counts(run: &SweepRunView) -> String {
-    let (users, differ) = (count(run.users, "user", "users"), count(run.found, "differs", "differ"));
+    let words = if run.kind == "users" { ("differs", "differ") } else { ("is to be read", "are to be read") };
+    let (users, differ) = (count(run.users, "user", "users"), count(run.found, words.0, words.1));
     let rules: Vec<String> = run.found_by_rule.iter().map(|(rule, count)| format!("{rule} {count}")).collect();
     let rules = if rules.is_empty() { String::new() } else { format!(" ({})", rules.join(", ")) };
     if run.is_dry {

@@ -272,11 +272,18 @@ pub(super) fn zoom(mut section: Section<'_, '_>) -> zoom::Settings {
 pub(super) fn sweep(mut section: Section<'_, '_>, zoom: &mut zoom::Settings) -> SweepSettings {
     let cron = section.parsed_or("cron", ("0 * * * *", "0 * * * *".to_owned()), CRON, is_cron);
     let zone = section.parsed_or("time_zone", ("UTC", "UTC".to_owned()), TIME_ZONE, is_time_zone);
+    let mut nightly = |key, default: &'static str| {
+        let cron = section.parsed_or(key, (default, default.to_owned()), CRON, is_cron);
+        Schedule::new(&cron, &zone).unwrap_or_default()
+    };
+    let settings = nightly("settings_cron", SweepSettings::SETTINGS_CRON);
+    let meetings = nightly("meetings_cron", SweepSettings::MEETINGS_CRON);
     let jitter = section.secs("jitter_secs", Duration::from_secs(600), 0..=86_400);
     zoom.sweep_share_percent = section.number("share_percent", zoom.sweep_share_percent, 1..=100, "percent");
     section.finish();
     // Those of accounts are read with their apps.
-    SweepSettings { schedule: Schedule::new(&cron, &zone).unwrap_or_default(), jitter, ..SweepSettings::default() }
+    let schedule = Schedule::new(&cron, &zone).unwrap_or_default();
+    SweepSettings { schedule, settings, meetings, jitter, ..SweepSettings::default() }
 }
 
 pub(super) const CRON: &str = "a cron expression of five fields, as in \"0 * * * *\"";

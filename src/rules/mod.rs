@@ -6,6 +6,7 @@
 
 mod condition;
 mod ensure;
+mod fingerprint;
 mod leaves;
 mod nearest;
 mod on;
@@ -15,7 +16,6 @@ pub use leaves::Leaves;
 pub use on::{OnEvent, gone_by_then, kind_of, on_event};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 pub use condition::{Condition, ConditionError, Documented, EvaluationError, Leaf, Seen, Topic};
 pub(crate) use nearest::nearest;
@@ -57,15 +57,6 @@ pub struct Rule {
     /// Share of the account's active users changed within 24 hours; beyond it everything parks until a person resumes it.
     #[serde(default = "default_changes_percent")]
     pub max_changes_percent: u8,
-}
-
-impl Rule {
-    /// Tells a rule from what it was: all that decides what it changes, and not whether it only observes.
-    pub fn fingerprint(&self) -> [u8; 16] {
-        let alike = Self { mode: Mode::Observe, description: None, ..self.clone() };
-        let hash: [u8; 32] = Sha256::digest(format!("{alike:?}")).into();
-        hash.first_chunk().copied().unwrap_or_default()
-    }
 }
 
 /// Events that a rule is about: it looks at what they name, once for each, and at nothing else.

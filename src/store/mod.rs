@@ -17,4 +17,4 @@ pub use port::{
     NewDelivery, Note, Notice, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError, StoredDelivery,
     TreeHead, Verdict,
 };
-pub use sweep::{SweepCause, SweepFailure, SweepRecord, SweepRun, SweepState, SweepStep, Swept};
+pub use sweep::{SweepCause, SweepFailure, SweepKind, SweepRecord, SweepRun, SweepState, SweepStep, Swept, WholeSweep};

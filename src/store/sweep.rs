@@ -32,9 +32,34 @@ impl SweepCause {
     }
 }
 
+/// What a sweep looks at. Part of the format on disk: add at the end only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SweepKind {
+    /// Users, as Zoom's lists have them.
+    Users,
+    /// Settings of users, which are read one by one.
+    Settings,
+    /// Upcoming meetings, which are read one by one.
+    Meetings,
+}
+
+impl SweepKind {
+    pub const ALL: [Self; 3] = [Self::Users, Self::Settings, Self::Meetings];
+
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::Settings => "settings",
+            Self::Meetings => "meetings",
+        }
+    }
+}
+
 /// One sweep over one account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SweepRun {
+    pub kind: SweepKind,
     pub why: SweepCause,
     /// The only rule that it looks at; none for all of them.
     pub rule: Option<RuleName>,
@@ -70,12 +95,21 @@ pub struct SweepState {
     pub last: Option<SweepRun>,
     /// The last that only said what it found.
     pub last_dry: Option<SweepRun>,
-    /// When the last one over all rules ended, and a hash of what it compared with.
-    pub whole: Option<(Timestamp, [u8; 16])>,
+    /// The last one of each kind over all of its rules that came to its end.
+    pub whole: BTreeMap<SweepKind, WholeSweep>,
     /// The newest one that could not come to its end, where none did since.
     pub failed: Option<SweepFailure>,
     /// Up to when Zoom's log of deliveries that failed was read.
     pub backfilled: Option<Timestamp>,
+}
+
+/// A sweep over all rules of its kind that came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WholeSweep {
+    pub started_at: Timestamp,
+    pub ended_at: Timestamp,
+    /// A hash of what it compared with.
+    pub with: [u8; 16],
 }
 
 /// A sweep that could not come to its end.
@@ -90,6 +124,7 @@ pub struct SweepFailure {
 #[derive(Debug, Clone)]
 pub enum SweepStep {
     Begin {
+        kind: SweepKind,
         why: SweepCause,
         rule: Option<RuleName>,
         is_dry: bool,
@@ -143,8 +178,15 @@ pub struct Swept {
 }
 
 impl SweepState {
-    pub(in crate::store) fn begin(&mut self, why: SweepCause, rule: Option<RuleName>, is_dry: bool, at: Timestamp) {
+    pub(in crate::store) fn begin(
+        &mut self,
+        (kind, why): (SweepKind, SweepCause),
+        rule: Option<RuleName>,
+        is_dry: bool,
+        at: Timestamp,
+    ) {
         self.run = Some(SweepRun {
+            kind,
             why,
             rule,
             is_dry,
@@ -179,7 +221,7 @@ impl SweepState {
             return;
         }
         if run.rule.is_none() {
-            self.whole = Some((at, with));
+            self.whole.insert(run.kind, WholeSweep { started_at: run.started_at, ended_at: at, with });
         }
         self.last = Some(run);
     }
@@ -201,10 +243,15 @@ impl SweepState {
     pub(in crate::store) fn told(&self) -> String {
         self.run.as_ref().map_or_else(String::new, |run| {
             let SweepRun { users, found, made, woken, left, .. } = run;
+            let differ = match run.kind {
+                SweepKind::Users => "differ",
+                SweepKind::Settings => "have settings to be read",
+                SweepKind::Meetings => "meetings to be read",
+            };
             if run.is_dry {
-                return format!("{users} users, {found} differ; a dry run, which asks for nothing");
+                return format!("{users} users, {found} {differ}; a dry run, which asks for nothing");
             }
-            format!("{users} users, {found} differ: {made} jobs made, {woken} woken, {left} left for the next")
+            format!("{users} users, {found} {differ}: {made} jobs made, {woken} woken, {left} left for the next")
         })
     }
 }
@@ -229,8 +276,9 @@ impl SweepRun {
         *of_rule = of_rule.saturating_add(1);
     }
 
-    /// As in the log: why it began, and that it asks for nothing.
+    /// As in the log: of what kind it is, why it began, and that it asks for nothing.
     pub(in crate::store) fn began(&self) -> String {
-        if self.is_dry { format!("{}, a dry run", self.why.code()) } else { self.why.code().to_owned() }
+        let dry = if self.is_dry { ", a dry run" } else { "" };
+        format!("{}, {}{dry}", self.kind.code(), self.why.code())
     }
 }

@@ -11,8 +11,9 @@ pub fn needs(rule: &Rule) -> Vec<Endpoint> {
     let needed = Endpoint::ALL.into_iter().filter(|endpoint| match endpoint {
         // The user; the host, and whoever is granted.
         Endpoint::GetUser => is_user || !rule.except.is_empty() || ensure.report == Some(Report::Movable),
-        // The size of the account, for max_changes_percent, and the sweep.
-        Endpoint::ListUsers => is_user,
+        // The size of the account, for max_changes_percent, and the sweep: for meetings, their hosts.
+        Endpoint::ListUsers => is_user || rule.on.is_none(),
+        Endpoint::ListMeetings => !is_user && rule.on.is_none(),
         Endpoint::ListAssistants | Endpoint::ListSchedulers | Endpoint::AddAssistant => !ensure.assistants.is_empty(),
         Endpoint::UpdateUser => ensure.licence.is_some(),
         Endpoint::GetUserSettings => settings || (is_user && rule.asks_for_settings()),
@@ -24,7 +25,6 @@ pub fn needs(rule: &Rule) -> Vec<Endpoint> {
         Endpoint::RemoveAssistant
         | Endpoint::GetAccountSettings
         | Endpoint::RemoveGroupMember
-        | Endpoint::ListMeetings
         | Endpoint::ListWebhookLogs => false,
     });
     needed.collect()

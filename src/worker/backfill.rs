@@ -20,7 +20,7 @@ use crate::audit::{Call, Detail, Kind};
 use crate::clock::{Timestamp, lock};
 use crate::event::signature::{Secret, Verified, Window, verify};
 use crate::ids::{AccountId, AppName, MarketplaceId};
-use crate::store::{NewDelivery, Note, StoreError, SweepRecord, SweepStep};
+use crate::store::{NewDelivery, Note, StoreError, SweepKind, SweepRecord, SweepStep};
 use crate::zoom::{FailedDelivery, Object, Page, Zoom, ZoomError};
 
 /// How far back Zoom's log goes.
@@ -111,7 +111,7 @@ impl Backfill {
             }
             let Some(zoom) = self.parts.zooms.sweeping(&app.account) else { continue };
             let next = match self.look(app, &*zoom, now).await {
-                Ok(()) => self.settings.schedule_of(&app.account).after(now).plus(self.jitter()),
+                Ok(()) => self.settings.schedule_of(&app.account, SweepKind::Users).after(now).plus(self.jitter()),
                 Err(Fault::Store(StoreError::Full | StoreError::Behind(_) | StoreError::Backlog)) => {
                     self.record(app, SweepStep::Called, zoom.calls()).await?;
                     now.plus(RETRY)

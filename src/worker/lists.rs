@@ -123,24 +123,27 @@ impl Sweeper {
             return Ok(None);
         }
         let subject = Subject::User { id: user.id.clone(), email: user.email.clone() };
+        let picture = lists.picture(&listable.of_lists, user);
         let is_answered = facts.is_answered(&account.id, &listable.rule.name, &subject, now);
-        if is_answered || !self.differs(around, listable, user, lists, zoom).await? {
+        if is_answered
+            || !self.differs(around, &listable.of_lists, picture, Some((&listable.blunt, lists)), zoom).await?
+        {
             return Ok(None);
         }
         let steps = rules::for_subject(SubjectKind::User, &subject, std::slice::from_ref(listable.rule));
         Ok(steps.into_iter().next())
     }
 
-    async fn differs(
+    /// Whether something differs, or more has to be read to know; `blunt` is the rule without its condition, to be judged
+    /// by lists where the row does not answer that.
+    pub(super) async fn differs(
         &self,
         around: &mut Around<'_>,
-        listable: &Listable<'_>,
-        user: &User,
-        lists: &Lists,
+        mut rule: &Rule,
+        mut picture: Picture,
+        blunt: Option<(&Rule, &Lists)>,
         zoom: &dyn Zoom,
     ) -> Result<bool, Fault> {
-        let mut rule = &listable.of_lists;
-        let mut picture = lists.picture(rule, user);
         for _ in 0..READS_MAX {
             match judge(rule, around, &picture) {
                 Verdict::Needs(Need::ApiUser(key)) => self.learn(around, &key, zoom).await?,
@@ -148,13 +151,15 @@ impl Sweeper {
                     let (facts, now) = (&self.parts.facts, self.parts.clock.now());
                     around.groups = Some(facts.groups(&around.account.id, zoom, now).await?);
                 }
-                // The row does not say whether the rule is about this user: a job asks, for whoever would differ.
-                Verdict::Needs(_) | Verdict::Unanswered(_) if rule.when.is_some() => {
-                    rule = &listable.blunt;
-                    picture = lists.picture(rule, user);
-                }
-                Verdict::Differs(_) | Verdict::Needs(_) => return Ok(true),
-                _ => return Ok(false),
+                // A job asks the condition, for whoever would differ.
+                Verdict::Needs(_) | Verdict::Unanswered(_) => match blunt {
+                    Some((without, lists)) if rule.when.is_some() => {
+                        let Some(user) = picture.user.take() else { return Ok(true) };
+                        (rule, picture) = (without, lists.picture(without, &user));
+                    }
+                    _ => return Ok(true),
+                },
+                verdict => return Ok(matches!(verdict, Verdict::Differs(_))),
             }
         }
         Ok(false)

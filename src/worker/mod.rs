@@ -7,9 +7,12 @@
 //! Deliberately does not know how a task is done ([`crate::work`]), nor what an event means ([`crate::rules`]).
 
 mod backfill;
+mod due;
 mod held;
+mod hosts;
 mod lists;
 mod mend;
+mod pages;
 mod plan;
 mod planner;
 mod roster;
@@ -31,6 +34,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use backfill::{Backfill, Backfilled};
+pub use due::{KindStanding, Standing, SweepSettings};
 pub use mend::mend;
 pub use plan::plan;
 pub use planner::Planner;
@@ -39,7 +43,7 @@ pub use runner::Runner;
 pub use schedule::Schedule;
 pub use settings::{Settings, SettingsError};
 pub use stats::Stats;
-pub use sweeper::{Order, Standing, SweepSettings, Sweeper};
+pub use sweeper::{Order, Sweeper};
 
 use crate::chance::Chance;
 use crate::clock::Clock;

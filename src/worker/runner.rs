@@ -212,7 +212,9 @@ impl Runner {
         };
         let (now, unit) = (parts.clock.now(), parts.chance.unit());
         let outcome = unless_snoozed_too_long(outcome, &job, parts.settings.snooze_max(), now);
-        if job.is_of_sweep() {
+        // Who is looked at for settings is in no list that could be short.
+        let is_by_lists = |rule: &Rule| rule.ensure.user_settings().is_empty();
+        if job.is_of_sweep() && roster.rule(&job.rule).is_some_and(is_by_lists) {
             parts.facts.answered(&job, &outcome, now);
         }
         self.log(&job, &outcome, calls.len());

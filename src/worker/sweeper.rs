@@ -11,30 +11,19 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::lists::{Listable, Lists, is_listable};
-use super::schedule::Schedule;
+use super::due::{Due, SweepSettings};
+use super::lists::Lists;
 use super::{Parts, Roster};
-use crate::account::Account;
+use crate::account::{Account, UserKey};
 use crate::audit::Call;
 use crate::clock::{Timestamp, lock};
-use crate::ids::{AccountId, JobId, RuleName};
-use crate::job::JobState;
-use crate::rules::{Mode, Step};
-use crate::store::{StoreError, SweepCause, SweepRecord, SweepRun, SweepState, SweepStep, Swept};
-use crate::zoom::{Page, Status, User, Zoom, ZoomError};
+use crate::ids::{AccountId, JobId, MeetingId, RuleName};
+use crate::store::{StoreError, SweepCause, SweepKind, SweepRecord, SweepRun, SweepStep, Swept};
+use crate::zoom::ZoomError;
 
-/// Users in a page, the most that Zoom is sure to give.
-const PAGE_USERS: u32 = 300;
-/// Jobs of a page that may be left when the next is read: a user whose row is old has to be read again, and rows that wait
-/// are held in memory.
-const AHEAD_JOBS: usize = 100;
-const AHEAD_LOOK: Duration = Duration::from_secs(1);
-/// The token of the next page lives 15 minutes.
-const AHEAD_MAX: Duration = Duration::from_secs(300);
 /// After something that heals by itself.
 const RETRY: Duration = Duration::from_secs(60);
 /// The shortest wait for a rate limit, so that one that is over already does not spin.
@@ -42,45 +31,31 @@ const LIMITED_MIN: Duration = Duration::from_millis(250);
 /// How long to sleep at most: accounts and rules may have changed.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
-/// `[sweep]` of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct SweepSettings {
-    pub schedule: Schedule,
-    /// Each account's sweeps begin up to so long after the moments of the schedule, so that not all begin at once.
-    pub jitter: Duration,
-    /// Of accounts that have a schedule of their own.
-    pub accounts: HashMap<AccountId, Schedule>,
-}
-
-impl SweepSettings {
-    pub(super) fn schedule_of(&self, account: &AccountId) -> &Schedule {
-        self.accounts.get(account).unwrap_or(&self.schedule)
-    }
-}
-
 #[derive(Debug)]
 pub struct Sweeper {
     pub(super) parts: Parts,
-    settings: SweepSettings,
+    pub(super) settings: SweepSettings,
     accounts: Mutex<HashMap<AccountId, Known>>,
     /// Somebody asked: the next look is now.
     asked: Notify,
-    since: Timestamp,
+    pub(super) since: Timestamp,
 }
 
 /// What is in memory of an account: worth nothing after a restart.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Known {
     /// After the moments of the schedule.
-    offset: Option<Duration>,
-    /// The last one that was tried, whether it ended or not.
-    tried: Option<Timestamp>,
-    not_before: Timestamp,
-    asked: Option<Order>,
+    pub(super) offset: Option<Duration>,
+    /// The last one of each kind that was tried, whether it ended or not.
+    pub(super) tried: HashMap<SweepKind, Timestamp>,
+    pub(super) not_before: Timestamp,
+    pub(super) asked: Option<Order>,
     /// What was listed, while a sweep runs.
     pub(super) lists: Lists,
+    /// The meetings of hosts of the page that is under way.
+    pub(super) hosted: HashMap<UserKey, Vec<MeetingId>>,
     /// The next page waits for this job of the last one to begin, and at most so long.
-    ahead: Option<(JobId, Timestamp)>,
+    pub(super) ahead: Option<(JobId, Timestamp)>,
 }
 
 /// The sweep that somebody wants.
@@ -90,18 +65,6 @@ pub struct Order {
     pub rule: Option<RuleName>,
     /// It says what it finds, and asks for no work.
     pub is_dry: bool,
-}
-
-/// Where an account's sweeps stand.
-#[derive(Debug, Clone)]
-pub struct Standing {
-    pub state: SweepState,
-    /// Somebody wants one, and it did not begin yet.
-    pub is_asked: bool,
-    /// When the next is due by what is known now, and why; none where no rule is about users.
-    pub next: Option<(Timestamp, SweepCause)>,
-    /// From then on the last whole one is older than two intervals of the schedule; none where no rule is about users.
-    pub stale_at: Option<Timestamp>,
 }
 
 /// Why a page came to nothing.
@@ -166,38 +129,6 @@ impl Sweeper {
         self.parts.roster.borrow().accounts().cloned().collect()
     }
 
-    pub async fn standing(&self, account: &Account) -> Result<Standing, StoreError> {
-        let (roster, now) = (Arc::clone(&self.parts.roster.borrow()), self.parts.clock.now());
-        let state = self.parts.store.sweep_state(&account.id).await?;
-        let known = self.with(&account.id, |known| known.clone());
-        if !is_swept(&roster) {
-            return Ok(Standing { state, is_asked: known.asked.is_some(), next: None, stale_at: None });
-        }
-        let (at, why, _) = self.due(account, &roster, &state, now);
-        let next = Some((at.max(known.not_before), why));
-        let (schedule, offset) = (self.settings.schedule_of(&account.id), known.offset.unwrap_or_default());
-        let fresh = state.whole.map_or(self.since, |(ended, _)| ended);
-        let stale_at = Some(schedule.next(schedule.next(fresh, offset), offset));
-        Ok(Standing { state, is_asked: known.asked.is_some(), next, stale_at })
-    }
-
-    /// Why no sweep can look at the rule, or at any, if none can.
-    pub fn is_not_swept(&self, rule: Option<&RuleName>) -> Option<String> {
-        let roster = Arc::clone(&self.parts.roster.borrow());
-        let Some(rule) = rule else {
-            return (!is_swept(&roster))
-                .then(|| "no rule wants what lists say: assistants, groups or licences of users".to_owned());
-        };
-        match roster.rule(rule) {
-            None => Some(format!("there is no rule {rule}")),
-            Some(rule) if !is_listable(rule) => Some(format!(
-                "rule {} wants nothing that lists say: assistants, groups or licences of users",
-                rule.name
-            )),
-            Some(_) => None,
-        }
-    }
-
     /// Goes on until nothing is due now. For tools and tests.
     pub async fn run_due(&self) -> Result<(), StoreError> {
         while self.step_all().await? <= self.parts.clock.now() {}
@@ -221,25 +152,31 @@ impl Sweeper {
     async fn step(&self, account: &Account, roster: &Roster) -> Result<Timestamp, StoreError> {
         let now = self.parts.clock.now();
         let not_before = self.with(&account.id, |known| known.not_before);
-        if not_before > now || !is_swept(roster) {
+        if not_before > now || roster.rules().is_empty() {
             return Ok(not_before.max(now.plus(LOOK_EVERY)));
         }
         let state = self.parts.store.sweep_state(&account.id).await?;
         let Some(run) = &state.run else {
-            let (at, why, Order { rule, is_dry }) = self.due(account, roster, &state, now);
+            let Some(Due { at, kind, why, order: Order { rule, is_dry } }) = self.due(account, roster, &state, now)
+            else {
+                return Ok(now.plus(LOOK_EVERY));
+            };
             if at > now {
                 return Ok(at);
             }
             self.parts.facts.begin_sweep(&account.id, why != SweepCause::Schedule);
-            self.record(account, SweepStep::Begin { why, rule, is_dry }, Vec::new()).await?;
+            self.record(account, SweepStep::Begin { kind, why, rule, is_dry }, Vec::new()).await?;
             self.with(&account.id, |known| {
-                (known.asked, known.lists, known.ahead) = (None, Lists::default(), None);
-                known.tried = if is_dry { known.tried } else { Some(now) };
+                (known.asked, known.ahead) = (None, None);
+                (known.lists, known.hosted) = (Lists::default(), HashMap::new());
+                if !is_dry {
+                    known.tried.insert(kind, now);
+                }
             });
             return Ok(now);
         };
         if self.is_ahead(account, now).await? {
-            return Ok(now.plus(AHEAD_LOOK));
+            return Ok(now.plus(super::pages::AHEAD_LOOK));
         }
         let Some(zoom) = self.parts.zooms.sweeping(&account.id) else { return Ok(now.plus(LOOK_EVERY)) };
         match self.page(account, roster, run, &*zoom).await {
@@ -249,124 +186,14 @@ impl Sweeper {
         }
     }
 
-    /// Whether so many jobs of the last page are left that the next one is not read yet.
-    async fn is_ahead(&self, account: &Account, now: Timestamp) -> Result<bool, StoreError> {
-        let Some((job, _)) = self.with(&account.id, |known| known.ahead).filter(|(_, until)| now < *until) else {
-            return Ok(false);
-        };
-        let job = self.parts.store.job(job).await?;
-        Ok(job.is_some_and(|job| job.attempts == 0 && matches!(job.state, JobState::Due { at, .. } if at <= now)))
-    }
-
-    /// When the next sweep is due, why, and which.
-    fn due(
+    pub(super) async fn record(
         &self,
         account: &Account,
-        roster: &Roster,
-        state: &SweepState,
-        now: Timestamp,
-    ) -> (Timestamp, SweepCause, Order) {
-        let known = self.with(&account.id, |known| {
-            known.offset.get_or_insert_with(|| self.settings.jitter.mul_f64(self.parts.chance.unit()));
-            known.clone()
-        });
-        let offset = known.offset.unwrap_or_default();
-        if let Some(order) = known.asked {
-            return (now, SweepCause::Person, order);
-        }
-        let began = state.last.as_ref().filter(|last| last.rule.is_none()).map(|last| last.started_at);
-        let began = began.or(state.whole.map(|(ended, _)| ended)).max(known.tried);
-        // One that failed is tried again by the schedule, whatever the rules are.
-        let is_new = |(_, with): (Timestamp, [u8; 16])| with != compared_with(account, roster);
-        let Some(began) = began else { return (now, SweepCause::Outage, Order::default()) };
-        if known.tried.is_none_or(|tried| state.whole.is_some_and(|(ended, _)| ended >= tried))
-            && state.whole.is_some_and(is_new)
-        {
-            return (now, SweepCause::NewRules, Order::default());
-        }
-        let schedule = self.settings.schedule_of(&account.id);
-        let next = schedule.next(began, offset);
-        let missed = schedule.next(next, offset) <= now;
-        (next, if missed { SweepCause::Outage } else { SweepCause::Schedule }, Order::default())
-    }
-
-    async fn record(&self, account: &Account, step: SweepStep, calls: Vec<Call>) -> Result<Swept, StoreError> {
+        step: SweepStep,
+        calls: Vec<Call>,
+    ) -> Result<Swept, StoreError> {
         let (app, account) = (account.app.clone(), account.id.clone());
         self.parts.store.record_sweep(SweepRecord { app, account, step, calls }, self.parts.clock.now()).await
-    }
-
-    /// Compares one page, and ends the sweep after the last.
-    async fn page(&self, account: &Account, roster: &Roster, run: &SweepRun, zoom: &dyn Zoom) -> Result<(), Fault> {
-        let wanted = self.wanted(account, roster, run).await?;
-        let lists = self.lists(account, &wanted, zoom, self.parts.clock.now()).await?;
-        let seen_at = self.parts.clock.now();
-        // Only they can be given what the rules want: whoever waits to become one of them is found when they have.
-        let page = zoom.users(Status::Active, Page { size: PAGE_USERS, token: run.next.clone() }).await?;
-        let mut around = self.parts.facts.around(account, seen_at);
-        let (mut steps, mut differing) = (Vec::new(), Vec::new());
-        for user in &page.users {
-            for listable in &wanted {
-                if let Some(step) = self.compare(&mut around, listable, user, &lists, zoom).await? {
-                    steps.push(step);
-                    differing.push(user);
-                }
-            }
-        }
-        let (users, total) = (u64::try_from(page.users.len()).unwrap_or(u64::MAX), page.total);
-        let next = page.next.clone();
-        let subjects: Vec<_> = steps.iter().zip(differing).map(|(step, user)| (step.clone(), user.clone())).collect();
-        let step = SweepStep::Page { users, total, steps, next: page.next, seen_at };
-        let swept = self.record(account, step, zoom.calls()).await?;
-        let ahead = swept.made.iter().rev().nth(AHEAD_JOBS).map(|job| (*job, seen_at.plus(AHEAD_MAX)));
-        self.with(&account.id, |known| known.ahead = ahead);
-        self.hand_over(account, &swept, &subjects, seen_at).await?;
-        if next.is_none() {
-            self.with(&account.id, |known| known.lists = Lists::default());
-            self.record(account, SweepStep::End { with: compared_with(account, roster) }, Vec::new()).await?;
-        }
-        Ok(())
-    }
-
-    /// A job that was made need not read again what the page has just said of its user.
-    async fn hand_over(
-        &self,
-        account: &Account,
-        swept: &Swept,
-        differing: &[(Step, User)],
-        seen_at: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut left = differing.iter();
-        for id in &swept.made {
-            let Some(job) = self.parts.store.job(*id).await? else { continue };
-            let is_its = |(step, _): &&(Step, User)| match step {
-                Step::Ensure { rule, subject } => job.rule == *rule && job.subject == *subject,
-                Step::Wake { .. } | Step::Cancel { .. } => false,
-            };
-            if let Some((_, user)) = left.find(is_its) {
-                self.parts.facts.listed(&account.id, *id, user.clone(), seen_at);
-            }
-        }
-        Ok(())
-    }
-
-    /// The rules that this sweep looks at. One that is stopped would only park what it is asked for.
-    async fn wanted<'r>(
-        &self,
-        account: &Account,
-        roster: &'r Roster,
-        run: &SweepRun,
-    ) -> Result<Vec<Listable<'r>>, StoreError> {
-        let mut wanted = Vec::new();
-        for rule in roster.rules() {
-            let asked = run.rule.as_ref().is_none_or(|only| *only == rule.name);
-            if asked
-                && let Some(listable) = Listable::of(rule)
-                && (rule.mode == Mode::Observe || !self.parts.store.is_stopped(&account.id, &rule.name).await?)
-            {
-                wanted.push(listable);
-            }
-        }
-        Ok(wanted)
     }
 
     /// When to go on after an error of Zoom's.
@@ -389,16 +216,4 @@ impl Sweeper {
         self.record(account, step, calls).await?;
         Ok(next)
     }
-}
-
-/// Whether any rule is about what a sweep lists.
-fn is_swept(roster: &Roster) -> bool {
-    roster.rules().iter().any(is_listable)
-}
-
-/// A hash of what the account's users are compared with.
-fn compared_with(account: &Account, roster: &Roster) -> [u8; 16] {
-    let text = format!("{:?} {:?} {:?}", account.api_users, account.may_grant, roster.rules());
-    let hash: [u8; 32] = Sha256::digest(text).into();
-    hash.first_chunk().copied().unwrap_or_default()
 }

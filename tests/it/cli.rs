@@ -383,6 +383,7 @@ kind = "server-to-server"
 client_id = "client-acc"
 client_secret_file = "client-secret"
 webhook_secrets_file = "webhook-secrets"
+marketplace_id = "of-the-test"
 [[app.account]]
 id = "acc"
 plan = "business"
@@ -413,8 +414,9 @@ ensure = {{ assistants = ["api-user"] }}
 #[test]
 fn doctor_finds_what_is_missing_at_zoom_and_understands_both_kinds_of_scopes() {
     use adjutant::sim::NewUser;
-    let classic = ["user:read:admin", "user:write:admin"];
+    let classic = ["user:read:admin", "user:write:admin", "marketplace_app:read:admin"];
     let granular = [
+        "marketplace_app:read:admin",
         "user:read:user:admin",
         "user:read:list_users:admin",
         "user:read:list_assistants:admin",
@@ -425,7 +427,8 @@ fn doctor_finds_what_is_missing_at_zoom_and_understands_both_kinds_of_scopes() {
     for (case, scopes, user, failing, words) in [
         ("classic", &classic[..], api_user(), "", ""),
         ("granular", &granular[..], api_user(), "", ""),
-        ("one short", &granular[..4], api_user(), "scopes", "user:write:assistant:admin (classic: user:write:admin)"),
+        ("without Zoom's log", &classic[..2], api_user(), "scopes", "marketplace_app:read:admin"),
+        ("one short", &granular[..5], api_user(), "scopes", "user:write:assistant:admin (classic: user:write:admin)"),
         ("a Basic API user", &classic[..], NewUser::basic("api-user@example.com"), "API user", "no licence"),
         ("a pending API user", &classic[..], api_user().invited(), "API user", "pending"),
     ] {

@@ -13,7 +13,7 @@ use crate::account::{Account, UserKey};
 use crate::chance::SystemChance;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::config::Config;
-use crate::zoom::{AccountClient, Status, User, Zoom as _, ZoomClients, ZoomError};
+use crate::zoom::{AccountClient, Endpoint, Status, User, Zoom as _, ZoomClients, ZoomError};
 
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Beyond it the clock is worth a look.
@@ -64,12 +64,15 @@ fn tokens(report: &mut Report, seen: &[Seen<'_>]) {
 }
 
 fn scopes(report: &mut Report, config: &Config, seen: &[Seen<'_>]) {
-    let needed = needs::endpoints(&config.rules);
+    let of_rules = needs::endpoints(&config.rules);
     for Seen { account, scopes, .. } in seen {
         let Ok(granted) = scopes else {
             report.skip("scopes", format!("account {}: there is no token", account.id));
             continue;
         };
+        let has_log = config.apps.iter().any(|app| app.name == account.app && app.marketplace_id.is_some());
+        let needed: Vec<Endpoint> =
+            of_rules.iter().copied().chain(has_log.then_some(Endpoint::ListWebhookLogs)).collect();
         let lacking: BTreeSet<String> = needed
             .iter()
             .map(|endpoint| endpoint.scopes())
@@ -77,7 +80,10 @@ fn scopes(report: &mut Report, config: &Config, seen: &[Seen<'_>]) {
             .map(|scopes| format!("{} (classic: {})", scopes.granular, scopes.classic))
             .collect();
         if lacking.is_empty() {
-            report.ok("scopes", format!("account {}: all {} calls of the rules are granted", account.id, needed.len()));
+            report.ok(
+                "scopes",
+                format!("account {}: all {} calls that may be made are granted", account.id, needed.len()),
+            );
         } else {
             let list = lacking.into_iter().collect::<Vec<_>>().join(", ");
             let hint = "tick them under Scopes in the Zoom Marketplace; the app's owner must have these rights, too";

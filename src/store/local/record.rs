@@ -421,7 +421,7 @@ impl Stored {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sweep::{SweepCause, SweepFailure, SweepRun};
+    use crate::store::sweep::{SweepCause, SweepFailure, SweepKind, SweepRun, WholeSweep};
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_248_000_123);
 
@@ -478,6 +478,7 @@ mod tests {
 
     fn sweeps() -> SweepState {
         let run = SweepRun {
+            kind: SweepKind::Users,
             why: SweepCause::Schedule,
             rule: Some(rule()),
             is_dry: true,
@@ -495,7 +496,8 @@ mod tests {
         };
         let last = SweepRun { why: SweepCause::Person, rule: None, ended_at: Some(NOW), next: None, ..run.clone() };
         let failed = SweepFailure { at: NOW, is_dry: false, why: "no token".to_owned() };
-        let (last_dry, whole) = (Some(run.clone()), Some((NOW, [6; 16])));
+        let whole = WholeSweep { started_at: NOW, ended_at: NOW, with: [6; 16] };
+        let (last_dry, whole) = (Some(run.clone()), [(SweepKind::Settings, whole)].into());
         SweepState { run: Some(run), last: Some(last), last_dry, whole, failed: Some(failed), backfilled: Some(NOW) }
     }
 

@@ -43,8 +43,8 @@ impl World {
         }
         let mut made = Vec::new();
         let told = match step {
-            SweepStep::Begin { why, rule, is_dry } => {
-                state.begin(why, rule.clone(), is_dry, at);
+            SweepStep::Begin { kind, why, rule, is_dry } => {
+                state.begin((kind, why), rule.clone(), is_dry, at);
                 let began = state.run.as_ref().map(SweepRun::began).unwrap_or_default();
                 let line = Line::new(at, Kind::Sweep, "started").saying(began);
                 Some(rule.into_iter().fold(line, Line::of_rule))

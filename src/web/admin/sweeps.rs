@@ -53,7 +53,7 @@ impl Sweeps for NoSweeps {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SweepView {
     pub account: String,
-    /// `runs`, `asked` (and about to begin), `waits` for its schedule, or `off` where no rule is about what sweeps list.
+    /// `runs`, `asked` (and about to begin), `waits` for its schedule, or `off` where there is no rule.
     pub state: String,
     /// The one that runs.
     pub run: Option<SweepRunView>,
@@ -63,13 +63,24 @@ pub struct SweepView {
     pub last_dry: Option<SweepRunView>,
     /// The newest one that could not come to its end, where none did since.
     pub failed: Option<SweepFailedView>,
-    pub next_at: Option<String>,
-    pub next_why: Option<String>,
-    /// When the last one over all rules ended, and how long ago that was.
+    /// Of each kind that some rule is of.
+    pub kinds: Vec<SweepKindView>,
+    /// When the last one over all rules ended, and how long ago that was; of the kind that is stale soonest.
     pub whole_at: Option<String>,
     pub whole_age_secs: Option<u64>,
     /// That is longer ago than two intervals of the schedule.
     pub is_stale: bool,
+}
+
+/// The sweeps of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepKindView {
+    /// `users` (by lists), `settings` (of users, each read by itself) or `meetings` (each read by itself).
+    pub kind: String,
+    /// When the last one over all of its rules ended.
+    pub whole_at: Option<String>,
+    pub next_at: String,
+    pub next_why: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +93,7 @@ pub struct SweepFailedView {
 /// As [`SweepRun`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SweepRunView {
+    pub kind: String,
     pub why: String,
     pub rule: Option<String>,
     pub is_dry: bool,
@@ -101,6 +113,7 @@ impl From<&SweepRun> for SweepRunView {
     fn from(run: &SweepRun) -> Self {
         let by_rule = run.found_by_rule.iter().map(|(rule, count)| (rule.to_string(), *count));
         Self {
+            kind: run.kind.code().to_owned(),
             why: run.why.code().to_owned(),
             rule: run.rule.as_ref().map(ToString::to_string),
             is_dry: run.is_dry,
@@ -226,8 +239,7 @@ impl SweepView {
             last: None,
             last_dry: None,
             failed: None,
-            next_at: None,
-            next_why: None,
+            kinds: Vec::new(),
             whole_at: None,
             whole_age_secs: None,
             is_stale: false,

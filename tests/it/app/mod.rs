@@ -6,8 +6,10 @@
 
 mod backfilling;
 mod big_world;
+mod converging;
 mod ensuring;
 mod explaining;
+mod kinds;
 mod on_events;
 mod scenarios;
 mod sweeping;

@@ -249,20 +249,20 @@ async fn there_are_never_two_sweeps_of_an_account_and_a_dry_one_changes_nothing(
 async fn a_sweep_is_stale_when_the_last_whole_one_is_two_intervals_old() {
     let app = TestApp::start_patient(&[ASSISTANT]).await;
     let account = app.account();
-    let stale_at = app.sweeper.standing(&account).await.unwrap().stale_at.unwrap();
+    let stale_at = app.sweeper.standing(&account).await.unwrap().kinds[0].stale_at;
     assert_eq!(stale_at, app.clock.now().plus(Duration::from_secs(6_600)), "never swept");
     app.sweep().await;
     let standing = app.sweeper.standing(&account).await.unwrap();
-    let (ended, _) = standing.state.whole.unwrap();
-    assert!(standing.stale_at.unwrap() > stale_at || stale_at.since(ended) > HOUR);
+    let users = standing.kinds[0].clone();
+    assert!(users.stale_at > stale_at || stale_at.since(users.whole_at.unwrap()) > HOUR);
     // One over a single rule, or a dry one, makes nothing fresher.
     app.clock.advance(HOUR);
     let rule = Some(RuleName::parse("assist").unwrap());
     app.sweeper.ask(&account.id, Order { rule, is_dry: false }).await.unwrap();
     app.ticking(app.finish_sweep()).await;
-    assert_eq!(app.sweeper.standing(&account).await.unwrap().stale_at, standing.stale_at);
+    assert_eq!(app.sweeper.standing(&account).await.unwrap().kinds[0].stale_at, users.stale_at);
     app.set_rules(&[]);
-    assert_eq!(app.sweeper.standing(&account).await.unwrap().stale_at, None, "nothing is swept");
+    assert_eq!(app.sweeper.standing(&account).await.unwrap().kinds.len(), 0, "nothing is swept");
 }
 
 #[tokio::test]
@@ -273,7 +273,7 @@ async fn an_account_is_swept_by_a_schedule_of_its_own() {
     let settings = SweepSettings { accounts: [(account.id.clone(), nightly)].into(), ..SweepSettings::default() };
     let sweeper = Sweeper::new(app.parts.clone(), settings);
     app.ticking(sweeper.run_due()).await.unwrap();
-    let (at, why) = sweeper.standing(&account).await.unwrap().next.unwrap();
+    let (at, why) = sweeper.standing(&account).await.unwrap().kinds[0].next;
     assert_eq!((at.to_string().as_str(), why), ("2027-01-16T03:00:00.000Z", SweepCause::Schedule));
     app.ticking(app.advance(Duration::from_secs(60))).await;
 }

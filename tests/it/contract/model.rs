@@ -17,7 +17,7 @@ use adjutant::job::{Backoff, Effect, Outcome, ParkCause, Snooze, Subject, WaitRe
 use adjutant::rules::Step;
 use adjutant::store::{
     Allowance, Claimable, Decision, Leased, Limits, Move, NewDelivery, Note, Selector, Store, StoreError, SweepCause,
-    SweepRecord, SweepStep, Verdict,
+    SweepKind, SweepRecord, SweepStep, Verdict,
 };
 
 use super::kit::{
@@ -212,7 +212,11 @@ impl Generator {
     fn sweep(&self, now: Timestamp) -> SweepStep {
         let rule = self.maybe(30, rule("assist"));
         match self.below(20) {
-            0 | 1 => SweepStep::Begin { why: SweepCause::Person, rule, is_dry: self.maybe(5, true).unwrap_or(false) },
+            0 | 1 => {
+                let kind = if rule.is_some() { SweepKind::Meetings } else { SweepKind::Users };
+                let is_dry = self.maybe(5, true).unwrap_or(false);
+                SweepStep::Begin { kind, why: SweepCause::Person, rule, is_dry }
+            }
             2 => SweepStep::End { with: [2; 16] },
             3 => self.maybe(30, SweepStep::GiveUp { why: "x".to_owned() }).unwrap_or_else(|| {
                 self.maybe(20, SweepStep::Backfilled { until: now, stored: 1, refused: 0 }).unwrap_or(SweepStep::Called)

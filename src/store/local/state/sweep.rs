@@ -47,8 +47,8 @@ impl State {
         self.sweep_calls(&whose, calls);
         let mut made = Vec::new();
         match step {
-            SweepStep::Begin { why, rule, is_dry } => {
-                state.begin(why, rule.clone(), is_dry, at);
+            SweepStep::Begin { kind, why, rule, is_dry } => {
+                state.begin((kind, why), rule.clone(), is_dry, at);
                 let began = state.run.as_ref().map(SweepRun::began).unwrap_or_default();
                 self.sweep_entry(&whose, "started", rule.as_ref(), began);
             }

@@ -3,14 +3,15 @@
 use adjutant::job::{Asker, Outcome, ParkCause, Snooze, WaitReason};
 use adjutant::rules::Step;
 use adjutant::store::{
-    Allowance, Limits, StoreError, SweepCause, SweepFailure, SweepRecord, SweepState, SweepStep, Swept,
+    Allowance, Limits, StoreError, SweepCause, SweepFailure, SweepKind, SweepRecord, SweepState, SweepStep, Swept,
+    WholeSweep,
 };
 
 use crate::contract::Harness;
 use crate::contract::kit::{Kit, SECOND, account, app, assert_conflict, call, change, changed, ensure, rule, user};
 
 pub(crate) fn begin() -> SweepStep {
-    SweepStep::Begin { why: SweepCause::Schedule, rule: None, is_dry: false }
+    SweepStep::Begin { kind: SweepKind::Users, why: SweepCause::Schedule, rule: None, is_dry: false }
 }
 
 impl<H: Harness> Kit<H> {
@@ -42,7 +43,8 @@ pub(crate) async fn a_sweep_makes_jobs_that_say_so_and_every_step_is_told<H: Har
     let job = kit.job(swept.made[0]).await;
     assert_eq!((job.made_by, job.asked_by, swept.made.len()), (Asker::Sweep, Asker::Sweep, 2));
     let state = kit.sweep(SweepStep::End { with: [1; 16] }).await.state;
-    assert_eq!((state.run, state.whole), (None, Some((kit.now, [1; 16]))));
+    let whole = WholeSweep { started_at: kit.now, ended_at: kit.now, with: [1; 16] };
+    assert_eq!((state.run, state.whole), (None, [(SweepKind::Users, whole)].into()));
     let last = state.last.unwrap();
     assert_eq!((last.users, last.found, last.made, last.ended_at), (300, 2, 2, Some(kit.now)));
     let told = ["call 200", "sweep started", "call 200", "decision swept", "decision swept", "call 200", "sweep ended"];
@@ -52,11 +54,11 @@ pub(crate) async fn a_sweep_makes_jobs_that_say_so_and_every_step_is_told<H: Har
 
 pub(crate) async fn a_dry_sweep_counts_and_asks_for_nothing<H: Harness>() {
     let kit = Kit::<H>::new().await;
-    kit.sweep(SweepStep::Begin { why: SweepCause::Person, rule: None, is_dry: true }).await;
+    kit.sweep(SweepStep::Begin { kind: SweepKind::Users, why: SweepCause::Person, rule: None, is_dry: true }).await;
     let swept = kit.page(vec![ensure("assist", user("u1")), ensure("assist", user("u2"))], None).await;
     assert_eq!(swept.made, []);
     let state = kit.sweep(SweepStep::End { with: [1; 16] }).await.state;
-    assert_eq!((state.last, state.whole), (None, None), "it is no sweep that others could rely on");
+    assert_eq!((state.last, state.whole), (None, [].into()), "it is no sweep that others could rely on");
     let dry = state.last_dry.unwrap();
     assert_eq!((dry.users, dry.total, dry.found, dry.made), (300, Some(900), 2, 0));
     assert_eq!(dry.found_by_rule, [(rule("assist"), 2)].into());

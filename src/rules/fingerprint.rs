@@ -1,0 +1,61 @@
+//! What tells a rule from what it was.
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::{Condition, Ensure, Grantee, Leaves, Rule};
+use crate::ids::Email;
+
+impl Rule {
+    /// Tells a rule from what it was: all that decides what it changes, and not whether it only observes.
+    pub fn fingerprint(&self) -> [u8; 16] {
+        // Every field is named, so that a new one cannot be forgotten; as text that no later version reads otherwise.
+        let Self {
+            name,
+            subject,
+            when,
+            on,
+            description: _,
+            ensure,
+            allow_downgrade,
+            mode: _,
+            except,
+            max_changes_per_hour,
+            max_changes_percent,
+        } = self;
+        let Ensure { assistants, groups, licence, settings, feature, report } = ensure;
+        let assistants = assistants.iter().map(|grantee| match grantee {
+            Grantee::ApiUser => "api-user",
+            Grantee::Named(email) => email.as_str(),
+        });
+        let leaves = |leaves: &Leaves| -> Value { leaves.iter().map(|(path, leaf)| json!([path, leaf])).collect() };
+        let text = json!([
+            [name.as_str(), subject, when.as_ref().map(Condition::as_str)],
+            on.as_ref().map(|on| (&on.events, on.when.as_ref().map(Condition::as_str))),
+            [assistants.collect::<Vec<_>>(), groups, licence, leaves(settings), leaves(feature), report],
+            [allow_downgrade, except.iter().map(Email::as_str).collect::<Vec<_>>()],
+            [max_changes_per_hour, &u32::from(*max_changes_percent)],
+        ]);
+        let hash: [u8; 32] = Sha256::digest(text.to_string()).into();
+        hash.first_chunk().copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Kept over restarts and versions: a hash that changes by itself makes every rule one that nobody planned.
+    #[test]
+    fn a_rule_that_means_the_same_has_the_same_hash_for_ever() {
+        let text = "name = \"assist\"\nfor = \"user\"\nensure = { assistants = [\"api-user\"] }\n";
+        let hash = |text: &str| toml::from_str::<Rule>(text).unwrap().fingerprint();
+        let known = 0xdcfe_aa47_8226_89cb_b020_d54d_b70b_7de2_u128;
+        assert_eq!(hash(text), known.to_be_bytes());
+        assert_eq!(hash(&format!("{text}mode = \"enforce\"\ndescription = \"x\"\n")), hash(text));
+        for other in ["allow_downgrade = true", "except = [\"a@b.example\"]", "max_changes_per_hour = 501"] {
+            assert_ne!(hash(&format!("{text}{other}\n")), hash(text), "{other}");
+        }
+        assert_ne!(hash(&text.replace("api-user", "a@b.example")), hash(text));
+    }
+}

@@ -1,0 +1,76 @@
+//! What a sweep of meetings looks at: each host's meetings of the next days. Their settings are in no list, so that a job
+//! reads each.
+
+use std::time::Duration;
+
+use super::sweeper::{Fault, Sweeper};
+use crate::account::{Account, UserKey};
+use crate::clock::Timestamp;
+use crate::ids::MeetingId;
+use crate::job::Subject;
+use crate::rules::{Rule, Step};
+use crate::zoom::{MeetingRow, Page, User, Zoom, ZoomError};
+
+/// Later ones are looked at on a later night.
+const AHEAD: Duration = Duration::from_secs(14 * 86_400);
+const PAGE_MEETINGS: u32 = 300;
+/// Of one host.
+const PAGES_MAX: usize = 100;
+
+impl Sweeper {
+    /// A job for each meeting of the host and each rule, where the host can have any and some rule does not except them.
+    pub(super) async fn meetings_of(
+        &self,
+        account: &Account,
+        rules: &[&Rule],
+        host: &User,
+        zoom: &dyn Zoom,
+        now: Timestamp,
+    ) -> Result<Vec<Step>, Fault> {
+        let is_excepted = |rule: &Rule| host.email.as_ref().is_some_and(|email| rule.except.contains(email));
+        let about: Vec<&&Rule> = rules.iter().filter(|rule| !is_excepted(rule)).collect();
+        let key = host.id.clone().map(UserKey::Id).or_else(|| host.email.clone().map(UserKey::Email));
+        let Some(key) = key.filter(|_| host.is_licensed() && !about.is_empty()) else { return Ok(Vec::new()) };
+        let known = self.with(&account.id, |known| known.hosted.get(&key).cloned());
+        let meetings = if let Some(meetings) = known {
+            meetings
+        } else {
+            // Kept until the page is recorded, so that an error costs one host.
+            let meetings = upcoming(&key, zoom, now).await?;
+            self.with(&account.id, |known| known.hosted.insert(key, meetings.clone()));
+            meetings
+        };
+        let step =
+            |id: MeetingId, rule: &Rule| Step::Ensure { rule: rule.name.clone(), subject: Subject::Meeting { id } };
+        let of = |id: MeetingId| about.iter().map(move |rule| step(id, rule));
+        Ok(meetings.into_iter().flat_map(of).collect())
+    }
+}
+
+/// The host's meetings until [`AHEAD`], each once, however often it takes place.
+async fn upcoming(host: &UserKey, zoom: &dyn Zoom, now: Timestamp) -> Result<Vec<MeetingId>, ZoomError> {
+    let (mut meetings, mut token) = (Vec::new(), None);
+    for _ in 0..PAGES_MAX {
+        let page = match zoom.meetings(host, Page { size: PAGE_MEETINGS, token }).await {
+            // Gone meanwhile, or not somebody who can host: nothing that would end the sweep of all others.
+            Err(error @ (ZoomError::NotFound(_) | ZoomError::Refused { .. })) => {
+                tracing::warn!(%error, "the meetings of a host cannot be listed");
+                break;
+            }
+            page => page?,
+        };
+        meetings.extend(page.rows.iter().filter(|row| is_soon(row, now)).map(|row| row.id));
+        token = page.next;
+        if token.is_none() {
+            break;
+        }
+    }
+    meetings.sort_unstable();
+    meetings.dedup();
+    Ok(meetings)
+}
+
+/// One without a time can begin at any.
+fn is_soon(row: &MeetingRow, now: Timestamp) -> bool {
+    row.start.is_none_or(|start| start <= now.plus(AHEAD))
+}
