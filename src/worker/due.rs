@@ -93,11 +93,13 @@ pub struct KindStanding {
 
 /// Whether a sweep of the kind looks at the rule.
 pub(super) fn is_of(kind: SweepKind, rule: &Rule) -> bool {
-    match kind {
-        SweepKind::Users => is_listable(rule),
-        SweepKind::Settings => rule.subject == SubjectKind::User && !rule.ensure.user_settings().is_empty(),
-        SweepKind::Meetings => rule.subject == SubjectKind::Meeting,
-    }
+    // What an event missed is nothing that a rule about events wants.
+    rule.on.is_none()
+        && match kind {
+            SweepKind::Users => is_listable(rule),
+            SweepKind::Settings => rule.subject == SubjectKind::User && !rule.ensure.user_settings().is_empty(),
+            SweepKind::Meetings => rule.subject == SubjectKind::Meeting,
+        }
 }
 
 fn is_any_of(kind: SweepKind, roster: &Roster) -> bool {
