@@ -426,6 +426,13 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// - Else entry [`Kind::Intent`] `granted`, with the change in the note.
     async fn intend(&self, leased: &Leased, change: Change, now: Timestamp) -> Result<Allowance, StoreError>;
 
+    /// Asks to change something that a person has told to, beside all rules and their limits: the note is on disk before.
+    /// The note is of [`Kind::Intent`], and says who told it.
+    async fn intend_as_told(&self, note: Note, now: Timestamp) -> Result<Intent, StoreError> {
+        self.note(note, now).await?;
+        Ok(Intent::recorded_by_store())
+    }
+
     /// Whether the rule came to its share of the account and no person has resumed it since, however long ago that was.
     async fn is_stopped(&self, account: &AccountId, rule: &RuleName) -> Result<bool, StoreError>;
 

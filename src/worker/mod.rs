@@ -19,6 +19,7 @@ mod settings;
 mod stats;
 mod storm;
 mod sweeper;
+mod take_back;
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +41,7 @@ pub use schedule::Schedule;
 pub use settings::{Settings, SettingsError};
 pub use stats::Stats;
 pub use sweeper::{Order, Standing, SweepSettings, Sweeper};
+pub use take_back::{Grants, TAKE_BACK, TakeBack};
 
 use crate::chance::Chance;
 use crate::clock::Clock;

@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::out::{Out, count};
 use super::remote::Where;
 use super::{Context, Exit, Failure, check_config};
+use crate::account::Role;
 use crate::rules::{Mode, Rule, SubjectKind};
 use crate::web::admin::wants;
 
@@ -120,6 +121,7 @@ struct Shown {
     wants: String,
     when: Option<String>,
     except: usize,
+    except_roles: Vec<Role>,
     max_changes_per_hour: u32,
     max_changes_percent: u8,
     description: Option<String>,
@@ -134,6 +136,7 @@ impl From<&Rule> for Shown {
             wants: wants(rule),
             when: rule.when.as_ref().map(|when| when.as_str().to_owned()),
             except: rule.except.len(),
+            except_roles: rule.except_roles.clone(),
             max_changes_per_hour: rule.max_changes_per_hour,
             max_changes_percent: rule.max_changes_percent,
             description: rule.description.clone(),
@@ -158,12 +161,14 @@ fn check(context: &Context, json: bool, out: &mut Out) -> Result<Exit, Failure> 
             Mode::Enforce => "enforced",
         };
         out.line(format!("{} ({mode}, for {subject})", rule.name))?;
+        let excepted: Vec<&str> = rule.except_roles.iter().map(|role| role.name()).collect();
         let per_hour = count(rule.max_changes_per_hour, "change", "changes");
         out.fields(&[
             ("  for", rule.description.clone()),
             ("  wants", Some(rule.wants.clone())),
             ("  when", rule.when.clone()),
             ("  except", (rule.except > 0).then(|| count(rule.except, "user", "users"))),
+            ("  except roles", (!excepted.is_empty()).then(|| excepted.join(", "))),
             ("  limits", Some(format!("{per_hour} an hour, {} % of the users a day", rule.max_changes_percent))),
         ])?;
     }

@@ -45,7 +45,7 @@ fn rows(limit: Option<usize>) -> Result<usize, ApiProblem> {
     }
 }
 
-fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, ApiProblem>
+pub(super) fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, ApiProblem>
 where
     T::Err: std::fmt::Display,
 {
@@ -373,6 +373,9 @@ fn notice_alarm(notice: &Notice) -> Alarm {
             "api-user",
             "make it active and licensed, or name another in api_users; then retry what is parked for api-user-unusable",
         ),
+        "take-back" => {
+            ("take-back", "it goes on by itself until nobody is left: see `adjutant audit tail` for what is done")
+        }
         "app-deauthorized" => {
             (code.as_str(), "install the app on the account again, or take the account out of the configuration")
         }

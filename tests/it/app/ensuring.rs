@@ -130,6 +130,27 @@ async fn a_rule_that_observes_says_everything_that_it_would_do() {
 }
 
 #[tokio::test]
+async fn owners_and_admins_are_left_alone_where_the_rule_excepts_their_roles() {
+    let roles = "except_roles = [\"owner\", \"admin\"]";
+    let app = with(&[format!("{}{roles}", user_rule("all", "type = \"licensed\""))]).await;
+    for (email, role) in [("dean@acme.example", "0"), ("admin@acme.example", "1"), ("clerk@acme.example", "22")] {
+        app.world.add_user(ACCOUNT, NewUser::basic(email)).unwrap();
+        app.world.update_user(ACCOUNT, email, &json!({ "role_id": role })).unwrap();
+    }
+    app.drain().await;
+    let kind = |email| app.world.user(ACCOUNT, email).unwrap().kind;
+    assert_eq!(["dean@acme.example", "admin@acme.example", "clerk@acme.example"].map(kind), [1, 1, 2]);
+    assert_eq!(app.entries("not-applicable").await.len(), 2);
+    let waiting_room = meeting_rule("settings = { waiting_room = true }");
+    app.set_rules(&[&format!("{waiting_room}{roles}")]);
+    let host = |email| app.world.create_meeting(ACCOUNT, email, &json!({ "topic": "Class", "type": 2 })).unwrap();
+    let of = ["dean@acme.example", "clerk@acme.example"].map(host);
+    app.drain().await;
+    let has_room = |id| app.world.meeting(ACCOUNT, id).unwrap().settings["waiting_room"].clone();
+    assert_eq!(of.map(has_room), [json!(false), json!(true)]);
+}
+
+#[tokio::test]
 async fn somebody_whom_the_account_allows_is_granted_by_name() {
     let app = with(&[user_rule("deputies", &format!("assistants = [\"{DEPUTY}\"]"))]).await;
     app.world.add_user(ACCOUNT, NewUser::licensed(DEPUTY)).unwrap();

@@ -9,6 +9,7 @@ mod ensuring;
 mod explaining;
 mod scenarios;
 mod sweeping;
+mod taking_back;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
