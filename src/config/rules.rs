@@ -127,6 +127,7 @@ fn here(reading: &Reading<'_>, seen: &mut Vec<String>) -> Vec<Rule> {
 }
 
 fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
+    let (reading, told) = (section.reading, section.reading.problem_count());
     let name = section.in_file("name").and_then(|name| name.get_ref().as_str()).and_then(|n| RuleName::parse(n).ok());
     let description = section.optional("description", "a text", |text| Some(text.to_owned()));
     if section.in_file("on").is_some() {
@@ -161,6 +162,10 @@ fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
     }
     let allow_downgrade = section.flag("allow_downgrade").unwrap_or_default();
     section.finish();
+    if reading.problem_count() > told {
+        // What was left out for being wrong is not missing as well.
+        return None;
+    }
     Some(Rule {
         name: name?,
         subject: subject?,

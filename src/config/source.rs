@@ -175,6 +175,10 @@ impl<'t> Reading<'t> {
         self.problems.borrow_mut().push(Problem { place, what: what.into(), help: help.into() });
     }
 
+    pub(super) fn problem_count(&self) -> usize {
+        self.problems.borrow().len()
+    }
+
     pub(super) fn record(&self, section: &str, key: &str, value: Option<String>, from: &str) {
         let (section, key, from) = (section.to_owned(), key.to_owned(), from.to_owned());
         self.effective.borrow_mut().push(Effective { section, key, value, from });

@@ -1,6 +1,8 @@
 //! Everything that can be ensured: each is read, compared, written only where it differs, and read back.
 
+use adjutant::clock::Clock as _;
 use adjutant::sim::NewUser;
+use adjutant::store::{Move, Selector};
 use serde_json::json;
 
 use super::{ACCOUNT, API_USER, DEPUTY, Left, TestApp};
@@ -85,6 +87,33 @@ async fn a_licence_is_taken_away_only_by_a_rule_that_may() {
     licensed(&app);
     app.drain().await;
     assert_eq!((app.state().await.as_str(), kind(&app)), ("parked takes-away", 2));
+    app.expect_left(Left { waiting: 0, parked: 1 });
+}
+
+#[tokio::test]
+async fn what_takes_away_is_one_item_and_goes_through_when_a_person_lets_just_that_through() {
+    let hosts = |hosts: &str| json!({ "topic": "Class", "type": 2, "settings": { "alternative_hosts": hosts } });
+    let app = with(&[meeting_rule(&format!("settings = {{ alternative_hosts = [\"{API_USER}\"] }}"))]).await;
+    for email in [JILL, DEPUTY] {
+        app.world.add_user(ACCOUNT, NewUser::licensed(email)).unwrap();
+    }
+    let meeting = |of: &str| app.world.create_meeting(ACCOUNT, JILL, &hosts(of)).unwrap();
+    let (one, other) = (meeting(DEPUTY), meeting(DEPUTY));
+    app.drain().await;
+    let parked = app.store.parked().await.unwrap();
+    assert_eq!((parked.len(), parked[0].cause.as_str(), parked[0].count), (1, "takes-away", 2));
+    app.retry_parked("takes-away").await;
+    app.drain().await;
+    assert_eq!(app.store.parked().await.unwrap()[0].count, 2, "to retry only looks again");
+    let which = Selector::HeldBy { rule: parked[0].rule.clone().unwrap(), account: None };
+    assert_eq!(app.store.move_jobs(which, Move::Allow, "Ada", app.clock.now()).await.unwrap(), 2);
+    // Somebody else would lose it by now: nobody agreed to that.
+    let now = format!("{DEPUTY};{JILL}");
+    app.world.update_meeting(ACCOUNT, other, &json!({ "settings": { "alternative_hosts": now } })).unwrap();
+    app.drain().await;
+    let of = |id| app.world.meeting(ACCOUNT, id).unwrap().settings["alternative_hosts"].clone();
+    assert_eq!((of(one), of(other)), (json!(API_USER), json!(now)));
+    assert_eq!(app.store.parked().await.unwrap()[0].count, 1);
     app.expect_left(Left { waiting: 0, parked: 1 });
 }
 
