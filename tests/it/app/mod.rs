@@ -7,6 +7,7 @@
 mod backfilling;
 mod ensuring;
 mod explaining;
+mod guarding;
 mod scenarios;
 mod sweeping;
 mod taking_back;
