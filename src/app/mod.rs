@@ -13,6 +13,7 @@ mod house;
 mod reload;
 mod stop;
 mod sweeps;
+mod take_back;
 mod zooms;
 
 use std::net::SocketAddr;
@@ -32,7 +33,8 @@ use crate::web::lanes::Lanes;
 use crate::web::peer::Proxies;
 use crate::web::webhook::Receiver;
 use crate::work::Facts;
-use crate::worker::{Backfill, Parts, Sweeper};
+use crate::worker::{Backfill, Parts, Sweeper, TakeBack};
+use background::Besides;
 use counts::Counted;
 use reload::Reloader;
 use sweeps::Swept;
@@ -97,8 +99,7 @@ pub async fn serve(
         acceptor.serve(private, router, until, drain).await;
     });
     let worked =
-        background::work(running.parts.clone(), Arc::clone(&running.sweeper), running.backfill(config), stop.clone())
-            .map_err(ServeError::Thread)?;
+        background::work(running.parts.clone(), running.besides(config), stop.clone()).map_err(ServeError::Thread)?;
     tasks.spawn(async move {
         if let Ok(Err(error)) = worked.await {
             tracing::error!(%error, "the store takes nothing more; stopping");
@@ -163,6 +164,7 @@ struct Running {
     receiver: Arc<Receiver>,
     parts: Parts,
     sweeper: Arc<Sweeper>,
+    take_back: Arc<TakeBack>,
     admin: Arc<AdminState>,
     machine: Machine,
     local: LocalStore,
@@ -194,6 +196,7 @@ impl Running {
         };
         let sweeper = Arc::new(Sweeper::new(parts.clone(), config.sweep.clone()));
         let (jobs, reloads) = (Arc::clone(&parts.stats), Arc::clone(&reloader));
+        let take_back = Arc::new(TakeBack::new(parts.clone()));
         let counted = Counted { receiver: Arc::clone(&receiver), jobs, zooms, reloader: reloads };
         let swept = Swept { sweeper: Arc::clone(&sweeper), clock: Arc::clone(&machine.clock) };
         let admin = Arc::new(AdminState {
@@ -207,15 +210,21 @@ impl Running {
             stats: Arc::new(counted),
             sweeps: Arc::new(swept),
             engine: Arc::new(engine::Deciding { parts: parts.clone(), share_percent: config.zoom.sweep_share_percent }),
+            take_back: Some(Arc::new(take_back::Taking(Arc::clone(&take_back)))),
             started_at: machine.clock.now(),
             actor: "admin token".to_owned(),
         });
         let (machine, local, body_days) = (machine.clone(), local.clone(), config.store.body_days);
-        Ok(Self { receiver, parts, sweeper, admin, machine, local, body_days, reloader })
+        Ok(Self { receiver, parts, sweeper, take_back, admin, machine, local, body_days, reloader })
     }
 
     fn admin_router(&self) -> axum::Router {
         admin::router(Arc::clone(&self.admin))
+    }
+
+    fn besides(&self, config: &Config) -> Besides {
+        let (sweeper, take_back) = (Arc::clone(&self.sweeper), Arc::clone(&self.take_back));
+        Besides { sweeper, take_back, backfill: self.backfill(config) }
     }
 
     fn backfill(&self, config: &Config) -> Backfill {

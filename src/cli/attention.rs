@@ -46,7 +46,10 @@ fn tell(found: &AttentionView, out: &mut Out) -> Result<(), Failure> {
         let (cause, account) = (&group.cause, &group.account);
         let then = group.rule.as_ref().map_or_else(
             || format!("jobs retry --cause {cause} --account {account}"),
-            |rule| format!("rules resume {rule} --account {account}"),
+            |rule| match cause.as_str() {
+                "takes-away" => format!("rules resume {rule} --takes-away --account {account}"),
+                _ => format!("rules resume {rule} --account {account}"),
+            },
         );
         out.line(format!("        then: adjutant {then}   (one of them: {})", group.example))?;
     }

@@ -4,6 +4,7 @@
 //! `--offline` they open the folder of a stopped one. Everything is written through [`out::Out`], which takes a closed pipe
 //! as the end of the work, and every failure says what is wrong, where, and what to do, and ends with a code of [`Exit`].
 
+mod assistants;
 mod attention;
 mod audit;
 mod check_config;
@@ -71,6 +72,9 @@ enum Command {
     Trigger(trigger::Asked),
     /// Compare all users with the rules now, for what webhooks missed
     Sweep(sweep::Asked),
+    /// Assistants: take back all grants of an API user
+    #[command(subcommand)]
+    Assistants(assistants::Asked),
     /// Work: what is due, waiting, parked, done
     #[command(subcommand)]
     Jobs(jobs::Asked),
@@ -157,6 +161,7 @@ fn run(context: &Context, command: Command, out: &mut Out) -> Result<Exit, Failu
         Command::Doctor(asked) => wait(doctor::run(context, asked.json, out)),
         Command::Trigger(asked) => wait(trigger::run(context, asked, out)),
         Command::Sweep(asked) => wait(sweep::run(context, asked, out)),
+        Command::Assistants(asked) => wait(assistants::run(context, asked, out)),
         Command::Jobs(asked) => wait(jobs::run(context, asked, out)),
         Command::Deliveries(asked) => wait(deliveries::run(context, asked, out)),
         Command::Rules(asked) => wait(rules::run(context, asked, out)),

@@ -78,6 +78,7 @@ impl Remote {
             stats: Arc::new(NoStats),
             sweeps: Arc::new(NoSweeps),
             engine: Arc::new(outline.rules.clone()),
+            take_back: None,
             actor: "command line, offline".to_owned(),
         });
         Ok(Self::Stopped { router: api(Arc::clone(&state)), state })

@@ -11,6 +11,7 @@ use super::apps::{Placed, check_variables, named};
 use super::problem::{Invalid, NOT_TOML, Place, Problem};
 use super::section::{Section, shown, tables_of, unknown};
 use super::source::{Found, Reading, read_small};
+use crate::account::Role;
 use crate::ids::{Email, RuleName};
 use crate::rules::{
     Condition, Documented, Ensure, Grantee, Leaves, Licence, Mode, On, Report, Rule, SubjectKind, Topic, contradiction,
@@ -182,6 +183,11 @@ fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
         _ => None,
     });
     let except = section.list("except", "emails, as in [\"jill@example.com\"]", |text| Email::parse(text).ok());
+    let except_roles = section.list("except_roles", "\"owner\" or \"admin\"", |text| match text {
+        "owner" => Some(Role::Owner),
+        "admin" => Some(Role::Admin),
+        _ => None,
+    });
     let max_changes_per_hour = section.number("max_changes_per_hour", 500, 1..=1_000_000, "changes");
     let max_changes_percent = section.number("max_changes_percent", 20, 1..=100, "percent");
     let topic = subject.map(SubjectKind::topic);
@@ -202,6 +208,7 @@ fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
         allow_downgrade,
         mode,
         except,
+        except_roles,
         max_changes_per_hour,
         max_changes_percent,
     })

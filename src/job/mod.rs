@@ -137,6 +137,8 @@ pub struct Job {
     pub counted: Option<i64>,
     /// When a person last retried it.
     pub retried_at: Option<Timestamp>,
+    /// What a person let it take away, as [`ParkCause::TakesAway`] told it, until it is done or parks again. Nothing else.
+    pub allowed: Option<String>,
     pub state: JobState,
 }
 
@@ -191,6 +193,7 @@ impl NewJob {
             snoozed_since: None,
             counted: None,
             retried_at: None,
+            allowed: None,
             state: JobState::Due { at, why: None },
         }
     }

@@ -185,6 +185,11 @@ impl ParkCause {
         matches!(self, Self::OverShare { .. })
     }
 
+    /// Whether a person lets it go on rule by rule: what is stopped, and what would take something away.
+    pub const fn is_by_rule(&self) -> bool {
+        matches!(self, Self::OverShare { .. } | Self::TakesAway { .. })
+    }
+
     /// What a person can do about it.
     pub const fn advice(&self) -> &'static str {
         match self {
@@ -210,7 +215,9 @@ impl ParkCause {
             }
             Self::GroupUnknown { .. } => "make the group in Zoom's admin pages or mend the rule's groups, then retry",
             Self::NoSeats { .. } => "free or buy a licence, then retry",
-            Self::TakesAway { .. } => "if it is meant, make this change in Zoom's admin pages, then retry",
+            Self::TakesAway { .. } => {
+                "if it is meant, let it through: adjutant rules resume --takes-away. to retry only looks again"
+            }
             Self::RulesDisagree { .. } => "let only one of the two rules decide it, then retry",
         }
     }

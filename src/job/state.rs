@@ -67,6 +67,10 @@ pub enum Input {
     Retry {
         at: Timestamp,
     },
+    /// A person lets it take away what it was parked for.
+    Allow {
+        at: Timestamp,
+    },
     /// A person, or a limit, sets it aside.
     Park {
         at: Timestamp,
@@ -133,6 +137,7 @@ impl Input {
             Self::Wake { .. } => "wake",
             Self::Cancel { .. } => "cancel",
             Self::Retry { .. } => "retry",
+            Self::Allow { .. } => "allow",
             Self::Park { .. } => "park",
         }
     }
@@ -183,6 +188,11 @@ impl Job {
                 (self.attempts, self.snoozed_since, self.retried_at) = (0, None, Some(at));
                 self.state = due(at);
             }
+            (JobState::Parked { cause: ParkCause::TakesAway { what }, .. }, Input::Allow { at }) => {
+                self.allowed = Some(what.clone());
+                (self.attempts, self.snoozed_since, self.retried_at) = (0, None, Some(at));
+                self.state = due(at);
+            }
             (
                 JobState::Due { .. } | JobState::Running { .. } | JobState::Waiting { .. } | JobState::Parked { .. },
                 Input::Cancel { at, why },
@@ -207,6 +217,9 @@ impl Job {
     fn settle(&mut self, at: Timestamp, to: Settled) {
         let again = std::mem::take(&mut self.again);
         let snoozed_since = self.snoozed_since.take();
+        if matches!(to, Settled::Done(_) | Settled::Parks(_)) {
+            self.allowed = None;
+        }
         self.state = match to {
             // It was asked for again meanwhile, so what it came to may be old news.
             Settled::Done(_) | Settled::Waits(_) | Settled::Parks(ParkCause::NotFound) if again => {
@@ -294,6 +307,7 @@ mod tests {
             ("wake", Input::Wake { at: LATER }),
             ("cancel", Input::Cancel { at: LATER, why: "deleted".to_owned() }),
             ("retry", Input::Retry { at: LATER }),
+            ("allow", Input::Allow { at: LATER }),
             ("park", Input::Park { at: LATER, cause: ParkCause::ByPerson }),
         ]
     }
@@ -316,6 +330,7 @@ mod tests {
         ("wake", ["=", "running again", "due 0", "=", "-", "-"]),
         ("cancel", ["cancelled", "cancelled", "cancelled", "cancelled", "-", "-"]),
         ("retry", ["due 0", "-", "due 0", "due 0", "-", "-"]),
+        ("allow", ["-", "-", "-", "-", "-", "-"]),
         ("park", ["parked", "-", "parked", "-", "-", "-"]),
     ];
 
@@ -367,6 +382,28 @@ mod tests {
             let mut after = before.clone();
             after.apply(inputs().into_iter().find(|(input, _)| *input == name).unwrap().1).unwrap();
             assert_eq!(cell(&before, &after), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_person_let_it_take_away_is_good_until_it_is_done_or_parks_again() {
+        let takes_away = |what: &str| ParkCause::TakesAway { what: what.to_owned() };
+        let parked = JobState::Parked { at: NOW, cause: takes_away("a licence") };
+        let mut plain = job(parked.clone(), 5, false);
+        plain.apply(Input::Retry { at: LATER }).unwrap();
+        assert_eq!(plain.allowed, None, "to look again lets nothing through");
+        for (to, kept) in [
+            (Settled::Retries { at: LATER, error: "503".to_owned() }, Some("a licence")),
+            (Settled::Done(Effect::AlreadyRight), None),
+            (Settled::Parks(takes_away("a host")), None),
+        ] {
+            let mut job = job(parked.clone(), 5, false);
+            job.apply(Input::Allow { at: LATER }).unwrap();
+            assert_eq!((job.allowed.as_deref(), job.attempts, job.state.name()), (Some("a licence"), 0, "due"));
+            job.apply(Input::Claim(Lease { token: TOKEN, until: LATER })).unwrap();
+            job.apply(Input::Start { token: TOKEN }).unwrap();
+            job.apply(settle(TOKEN, to)).unwrap();
+            assert_eq!(job.allowed.as_deref(), kept);
         }
     }
 
@@ -432,7 +469,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_happens_a_job_stays_sound(steps in proptest::collection::vec(0_usize..17, 0..60)) {
+        fn whatever_happens_a_job_stays_sound(steps in proptest::collection::vec(0_usize..18, 0..60)) {
             let mut job = job(JobState::Due { at: NOW, why: None }, 0, false);
             let (mut started, mut token) = (0_u32, TOKEN);
             for step in steps {

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use condition::{Condition, ConditionError, Documented, EvaluationError, Leaf, Seen, Topic};
 pub(crate) use nearest::nearest;
 
+use crate::account::Role;
 use crate::event::{Event, MeetingChange, UserChange, UserRef, What};
 use crate::ids::{Email, RuleName};
 use crate::job::Subject;
@@ -51,6 +52,9 @@ pub struct Rule {
     /// Users that the rule leaves alone; for a meeting rule, hosts.
     #[serde(default)]
     pub except: Vec<Email>,
+    /// Roles whose users it leaves alone: owner and admin, since an account names all others for itself.
+    #[serde(default)]
+    pub except_roles: Vec<Role>,
     /// Changes per account and UTC hour; beyond it additions wait for the next hour. A change that is tried again counts once.
     #[serde(default = "default_changes_per_hour")]
     pub max_changes_per_hour: u32,

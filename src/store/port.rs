@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::event::Meaning;
 use crate::event::signature::Verified;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
-use crate::job::{Change, Intent, Job, Lease, Outcome, Subject, WaitReason};
+use crate::job::{Change, Input, Intent, Job, Lease, Outcome, ParkCause, Subject, WaitReason};
 use crate::rules::Step;
 use crate::store::sweep::{SweepRecord, SweepState, Swept};
 
@@ -159,6 +159,27 @@ pub enum Move {
     /// Try again now, with all attempts. For jobs parked with `over-share` the rule goes on, and its count starts again.
     Retry,
     Park,
+    /// Try again now, and let it take away what it was parked for, as it was told then. For jobs parked with `takes-away`.
+    Allow,
+}
+
+impl Move {
+    /// Whether it moves what a rule holds back for this cause.
+    pub(in crate::store) const fn is_for(self, cause: &ParkCause) -> bool {
+        match self {
+            Self::Allow => matches!(cause, ParkCause::TakesAway { .. }),
+            Self::Retry | Self::Park => cause.is_for_resume(),
+        }
+    }
+
+    /// The code of its entries, and what it puts in.
+    pub(in crate::store) const fn input(self, at: Timestamp) -> (&'static str, Input) {
+        match self {
+            Self::Retry => ("retried", Input::Retry { at }),
+            Self::Park => ("parked", Input::Park { at, cause: ParkCause::ByPerson }),
+            Self::Allow => ("allowed", Input::Allow { at }),
+        }
+    }
 }
 
 /// Which jobs a person means.
@@ -170,7 +191,8 @@ pub enum Selector {
         cause: String,
         account: Option<AccountId>,
     },
-    /// What a rule that is stopped holds back: its jobs that are parked until a person resumes it.
+    /// What a rule that is stopped holds back: its jobs that are parked until a person resumes it; with [`Move::Allow`], those
+    /// that would take something away.
     HeldBy {
         rule: RuleName,
         account: Option<AccountId>,
@@ -426,6 +448,13 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// - Else entry [`Kind::Intent`] `granted`, with the change in the note.
     async fn intend(&self, leased: &Leased, change: Change, now: Timestamp) -> Result<Allowance, StoreError>;
 
+    /// Asks to change something that a person has told to, beside all rules and their limits: the note is on disk before.
+    /// The note is of [`Kind::Intent`], and says who told it.
+    async fn intend_as_told(&self, note: Note, now: Timestamp) -> Result<Intent, StoreError> {
+        self.note(note, now).await?;
+        Ok(Intent::recorded_by_store())
+    }
+
     /// Whether the rule came to its share of the account and no person has resumed it since, however long ago that was.
     async fn is_stopped(&self, account: &AccountId, rule: &RuleName) -> Result<bool, StoreError>;
 
@@ -461,6 +490,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// `ParkedFor` with `Park` fails unless it finds none.
     /// Retrying a job that is parked with `over-share` resumes its rule for its account and empties the count against
     /// `max_per_day`; the count of the hour goes on.
+    /// `Allow` is for jobs that are parked with `takes-away`; its entries are [`Kind::Moved`] `allowed`, and no count changes.
+    /// `HeldBy` with `Allow` is [`StoreError::NotFound`] where there are none.
     /// `HeldBy` with `Retry` does the same for the rule in each account where it is stopped or holds jobs back, also where it
     /// holds none; entry for each before those of the jobs: [`Kind::Moved`] `resumed`, with account and rule.
     /// [`StoreError::NotFound`] where there is none.

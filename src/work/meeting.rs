@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::around::Around;
 use super::judge::{Judged, Need, Picture, Verdict, condition, not_applicable, settings};
+use super::user::excepts_role;
 use crate::ids::UserId;
 use crate::job::WaitReason;
 use crate::rules::{Mode, Report, Rule};
@@ -16,6 +17,12 @@ pub(super) fn judge(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Judg
     let meeting = picture.meeting.as_ref().ok_or(Verdict::Needs(Need::Meeting))?;
     if !rule.except.is_empty() && is_excepted(rule, picture, meeting)? {
         return Err(not_applicable("the host is excepted by the rule"));
+    }
+    if !rule.except_roles.is_empty() {
+        let host = picture.host.as_ref().ok_or(Verdict::Needs(Need::Host))?;
+        if excepts_role(rule, host.role)? {
+            return Err(not_applicable("the rule excepts the host's role"));
+        }
     }
     condition(rule, around, "meeting", &meeting.whole)?;
     match rule.ensure.report {

@@ -8,9 +8,10 @@ use crate::zoom::Endpoint;
 pub fn needs(rule: &Rule) -> Vec<Endpoint> {
     let (ensure, is_user) = (&rule.ensure, rule.subject == SubjectKind::User);
     let (settings, groups) = (is_user && !ensure.user_settings().is_empty(), !ensure.groups.is_empty());
+    let excepts = !(rule.except.is_empty() && rule.except_roles.is_empty());
     let needed = Endpoint::ALL.into_iter().filter(|endpoint| match endpoint {
         // The user; the host, and whoever is granted.
-        Endpoint::GetUser => is_user || !rule.except.is_empty() || ensure.report == Some(Report::Movable),
+        Endpoint::GetUser => is_user || excepts || ensure.report == Some(Report::Movable),
         // The size of the account, for max_changes_percent, and the sweep: for meetings, their hosts.
         Endpoint::ListUsers => is_user || rule.on.is_none(),
         Endpoint::ListMeetings => !is_user && rule.on.is_none(),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::around::{ApiUser, Around};
 use super::judge::{Difference, Judged, Need, Picture, Verdict, condition, not_applicable, settings};
-use crate::account::UserKey;
+use crate::account::{Role, UserKey};
 use crate::ids::GroupId;
 use crate::job::{ParkCause, WaitReason};
 use crate::rules::{Condition, Grantee, Licence, Rule};
@@ -68,8 +68,24 @@ fn applies(rule: &Rule, around: &Around<'_>, picture: &Picture, user: &User) -> 
             let why = "Zoom does not say the user's email, and the rule excepts some users";
             Err(Verdict::Unclear(why.to_owned()))
         }
-        _ => Ok(()),
+        _ => role_applies(rule, picture, user),
     }
+}
+
+/// Who might have an excepted role is left alone until it is known.
+fn role_applies(rule: &Rule, picture: &Picture, user: &User) -> Judged<()> {
+    if rule.except_roles.is_empty() {
+        return Ok(());
+    }
+    if user.role.is_none() && picture.is_listed_row {
+        return Err(Verdict::Needs(Need::User));
+    }
+    if excepts_role(rule, user.role)? { Err(not_applicable("the rule excepts the user's role")) } else { Ok(()) }
+}
+
+pub(super) fn excepts_role(rule: &Rule, known: Option<Role>) -> Judged<bool> {
+    let unclear = || Verdict::Unclear("Zoom does not say the user's role, and the rule excepts some roles".to_owned());
+    known.map(|role| rule.except_roles.contains(&role)).ok_or_else(unclear)
 }
 
 fn an_api_user() -> Verdict {

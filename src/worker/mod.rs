@@ -22,6 +22,7 @@ mod settings;
 mod stats;
 mod storm;
 mod sweeper;
+mod take_back;
 #[cfg(test)]
 mod tests;
 
@@ -44,6 +45,7 @@ pub use schedule::Schedule;
 pub use settings::{Settings, SettingsError};
 pub use stats::Stats;
 pub use sweeper::{Order, Sweeper};
+pub use take_back::{Grants, TAKE_BACK, TakeBack};
 
 use crate::chance::Chance;
 use crate::clock::Clock;

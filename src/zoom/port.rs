@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+pub use crate::account::Role;
 use crate::account::UserKey;
 use crate::audit::Call;
 use crate::clock::Timestamp;
@@ -39,14 +40,6 @@ pub enum Status {
     /// A word that is not documented.
     #[default]
     Unknown,
-}
-
-/// What a user may do in the account. Other roles are made by each account for itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    Owner,
-    Admin,
-    Other,
 }
 
 /// A user: what rules look at most, parsed, and everything else as Zoom states it.

@@ -75,6 +75,7 @@ fn served_with(limits: Limits) -> Served {
         stats: Arc::new(Fixed),
         sweeps: Arc::new(NoSweeps),
         engine: Arc::new(Vec::new()),
+        take_back: None,
         started_at: NOW,
         actor: "admin api".to_owned(),
     };

@@ -6,6 +6,8 @@ use adjutant::chance::SeededChance;
 use adjutant::clock::SystemClock;
 use adjutant::sim::{NewAccount, NewUser, Plan, Sim, World};
 
+use tokio::runtime::Runtime;
+
 use crate::process::service::{ACCOUNT, API_USER, Service};
 
 /// No Zoom is needed: nobody listens there.
@@ -99,13 +101,56 @@ fn told(service: &Service, words: &[&str], code: i32) -> String {
     out + &err
 }
 
-#[test]
-fn a_sweep_on_demand_says_what_it_found_and_a_dry_one_asks_for_nothing() {
+/// A simulated Zoom with the account and its API user.
+fn simulated() -> (Runtime, World, Sim) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let world = World::new(Arc::new(SystemClock), Arc::new(SeededChance::new(1)));
     world.add_account(NewAccount { plan: Plan::Business, ..NewAccount::named(ACCOUNT) }).unwrap();
     world.add_user(ACCOUNT, NewUser::licensed(API_USER)).unwrap();
     let sim = runtime.block_on(Sim::start(world.clone())).unwrap();
+    (runtime, world, sim)
+}
+
+#[test]
+fn all_grants_of_an_api_user_are_taken_back_once_no_rule_gives_them_and_a_person_agrees() {
+    let (_runtime, world, sim) = simulated();
+    for n in 0..3 {
+        let teacher = format!("teacher-{n}@school.example");
+        world.add_user(ACCOUNT, NewUser::licensed(&teacher)).unwrap();
+        world.grant(ACCOUNT, &teacher, API_USER).unwrap();
+    }
+    // Nothing is left to the sweep of the first start.
+    world.grant(ACCOUNT, &format!("owner@{ACCOUNT}.example"), API_USER).unwrap();
+    let granted =
+        || (0..3).filter(|n| !world.assistants(ACCOUNT, &format!("teacher-{n}@school.example")).is_empty()).count();
+    let mut service = Service::new(&sim.api_url(), &sim.oauth_url());
+    assert!(service.start(&[]), "{}", service.log());
+    let take_back = ["assistants", "take-back", "--api-user", API_USER];
+    let and = |more: &[&'static str]| [&take_back[..], more].concat();
+    let shown = told(&service, &and(&["--plan"]), 0);
+    let names = (0..3).all(|n| shown.contains(&format!("teacher-{n}@school.example")));
+    assert!(names && shown.contains("rule api-user-assists-everyone would grant it again"), "{shown}");
+    assert!(told(&service, &and(&["--yes"]), 1).contains("nothing was changed: rules are in force"));
+    let config = service.folder().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("\"enforce\"", "\"observe\"")).unwrap();
+    told(&service, &["reload"], 0);
+    assert!(told(&service, &take_back, 2).contains("add --yes"), "nobody is there to ask");
+    let query = format!("/v1/take-back?api_user={API_USER}&users_max=2");
+    let (status, refused) = service.ask("POST", &query).unwrap();
+    assert!(status == 409 && refused["detail"].as_str().unwrap().contains("more than the 2"), "{status} {refused}");
+    assert_eq!(granted(), 3, "nothing was changed so far");
+    assert!(told(&service, &and(&["--yes"]), 0).contains("begun"));
+    while granted() > 0 || service.admin("GET", "/v1/attention").unwrap()["alarms"] != serde_json::json!([]) {
+        std::thread::yield_now();
+    }
+    let audit = told(&service, &["audit", "tail", "-n", "100"], 0);
+    assert!(audit.contains("admin token asked to take back all grants of") && audit.contains("4 users"), "{audit}");
+}
+
+#[test]
+fn a_sweep_on_demand_says_what_it_found_and_a_dry_one_asks_for_nothing() {
+    let (_runtime, world, sim) = simulated();
     let mut service = Service::new(&sim.api_url(), &sim.oauth_url());
     assert!(service.start(&[]), "{}", service.log());
     // The first start sweeps by itself.

@@ -252,3 +252,60 @@ proptest! {
         survives(&text);
     }
 }
+
+/// Each problem as `file:line:column what: what was expected`, one a line.
+fn problems(message: &str, folder: &str) -> String {
+    let short = |block: &str| {
+        let lines: Vec<&str> = block.lines().collect();
+        let place = lines[1].trim().trim_start_matches("--> ").replace(folder, "");
+        let last = lines.last().unwrap();
+        let help =
+            last.split_once('^').map_or(*last, |(_, help)| help.trim_start_matches('^')).trim_start_matches(" = ");
+        format!("{} {}: {}", place.trim_start_matches('/'), &lines[0]["error: ".len()..], help.trim())
+            .replace(folder, "")
+    };
+    message.split("\n\n").map(short).collect::<Vec<_>>().join("\n")
+}
+
+/// What is said of a configuration whose folder of rules holds this file.
+fn said_of_file(bytes: &[u8]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("rules")).unwrap();
+    std::fs::write(folder.path().join("rules/r.toml"), bytes).unwrap();
+    let taken = rule("meeting", "true").replace("\"r\"", "\"taken\"");
+    let path = folder.path().join("config.toml");
+    std::fs::write(&path, format!("{CONFIG}[rules]\nfolder = \"rules\"\n{taken}")).unwrap();
+    let loaded = adjutant::config::load(&path, &Env::default());
+    loaded.map_or_else(|error| problems(&error.to_string(), folder.path().to_str().unwrap()), |_| "nothing".to_owned())
+}
+
+#[test]
+fn every_bad_file_of_rules_is_refused_with_its_own_words_and_place() {
+    let cases: Vec<&str> = include_str!("rules/files.txt").split("\n### ").skip(1).collect();
+    assert!(cases.len() >= 100, "{}", cases.len());
+    let mut wrong = Vec::new();
+    for case in cases {
+        let (name, rest) = case.split_once('\n').unwrap();
+        let (text, expected) = rest.split_once("--->\n").unwrap();
+        let found = said_of_file(text.as_bytes());
+        if found != expected.trim_end() {
+            wrong.push(format!("{name}: {found}"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    assert_eq!(said_of_file(rule("user", "user.type == 2").as_bytes()), "nothing");
+}
+
+#[test]
+fn a_file_of_rules_that_is_no_text_or_far_too_large_is_refused() {
+    let good = rule("user", "user.type == 2");
+    let not_text = [good.as_bytes(), b"# \xff\n"].concat();
+    let large = format!("{good}{}", "# a comment\n".repeat(1 << 20));
+    for (bytes, expected) in [
+        (not_text.as_slice(), "stream did not contain valid UTF-8"),
+        (large.as_bytes(), "it is larger than 1048576 bytes"),
+    ] {
+        let expected = format!("config.toml:11:10 cannot read /rules/r.toml: {expected}: expected a file of [[rule]]s");
+        assert_eq!(said_of_file(bytes), expected);
+    }
+}

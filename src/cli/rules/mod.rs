@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::out::{Out, count};
 use super::remote::Where;
 use super::{Context, Exit, Failure, check_config};
+use crate::account::Role;
 use crate::rules::{Mode, Rule, SubjectKind};
 use crate::web::admin::wants;
 
@@ -121,6 +122,7 @@ struct Shown {
     on: Vec<String>,
     when: Option<String>,
     except: usize,
+    except_roles: Vec<Role>,
     max_changes_per_hour: u32,
     max_changes_percent: u8,
     description: Option<String>,
@@ -136,6 +138,7 @@ impl From<&Rule> for Shown {
             on: rule.on.as_ref().map(|on| on.events.clone()).unwrap_or_default(),
             when: rule.condition().map(str::to_owned),
             except: rule.except.len(),
+            except_roles: rule.except_roles.clone(),
             max_changes_per_hour: rule.max_changes_per_hour,
             max_changes_percent: rule.max_changes_percent,
             description: rule.description.clone(),
@@ -160,6 +163,7 @@ fn check(context: &Context, json: bool, out: &mut Out) -> Result<Exit, Failure> 
             Mode::Enforce => "enforced",
         };
         out.line(format!("{} ({mode}, for {subject})", rule.name))?;
+        let excepted: Vec<&str> = rule.except_roles.iter().map(|role| role.name()).collect();
         let per_hour = count(rule.max_changes_per_hour, "change", "changes");
         out.fields(&[
             ("  for", rule.description.clone()),
@@ -167,6 +171,7 @@ fn check(context: &Context, json: bool, out: &mut Out) -> Result<Exit, Failure> 
             ("  on", (!rule.on.is_empty()).then(|| rule.on.join(", "))),
             ("  when", rule.when.clone()),
             ("  except", (rule.except > 0).then(|| count(rule.except, "user", "users"))),
+            ("  except roles", (!excepted.is_empty()).then(|| excepted.join(", "))),
             ("  limits", Some(format!("{per_hour} an hour, {} % of the users a day", rule.max_changes_percent))),
         ])?;
     }

@@ -49,7 +49,7 @@ impl World {
         let mut groups: BTreeMap<GroupKey<'_>, Vec<(Timestamp, JobId)>> = BTreeMap::new();
         for job in self.jobs.values() {
             if let JobState::Parked { at, cause } = &job.state {
-                let rule = cause.is_for_resume().then_some(&job.rule);
+                let rule = cause.is_by_rule().then_some(&job.rule);
                 groups.entry((cause.code(), &job.account, rule)).or_default().push((*at, job.id));
             }
         }

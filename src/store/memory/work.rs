@@ -246,7 +246,7 @@ impl World {
             }
             Selector::HeldBy { rule, account } => {
                 let is_meant = |job: &&Job| {
-                    matches!(&job.state, JobState::Parked { cause, .. } if cause.is_for_resume())
+                    matches!(&job.state, JobState::Parked { cause, .. } if to.is_for(cause))
                         && job.rule == *rule
                         && account.as_ref().is_none_or(|account| job.account == *account)
                 };
@@ -256,10 +256,10 @@ impl World {
         if let (Selector::HeldBy { rule, account }, Move::Retry) = (which, to) {
             self.resume(rule, account.as_ref(), &selected, (actor, now))?;
         }
-        let (code, input) = match to {
-            Move::Retry => ("retried", Input::Retry { at: now }),
-            Move::Park => ("parked", Input::Park { at: now, cause: ParkCause::ByPerson }),
-        };
+        if let (Selector::HeldBy { rule, .. }, Move::Allow, true) = (which, to, selected.is_empty()) {
+            return Err(StoreError::NotFound(format!("job of rule {rule} that would take something away")));
+        }
+        let (code, input) = to.input(now);
         for job in &selected {
             let tried = job.clone().apply(input.clone());
             tried.map_err(|illegal| StoreError::Conflict(format!("{}: {illegal}", job.id)))?;

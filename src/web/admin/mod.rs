@@ -11,6 +11,7 @@ mod metrics;
 mod problem;
 mod routes;
 pub mod sweeps;
+pub mod take_back;
 pub mod token;
 pub mod view;
 
@@ -52,6 +53,8 @@ pub struct AdminState {
     pub stats: Arc<dyn Stats>,
     pub sweeps: Arc<dyn Sweeps>,
     pub engine: Arc<dyn Engine>,
+    /// None where nothing runs.
+    pub take_back: Option<Arc<dyn take_back::TakesBack>>,
     pub started_at: Timestamp,
     /// Who moves jobs through this listener, for the audit log.
     pub actor: String,
@@ -154,6 +157,7 @@ pub fn api(state: Arc<AdminState>) -> Router {
         .route("/v1/audit/verify", get(routes::audit_verify))
         .route("/v1/sweeps", get(sweeps::list).post(sweeps::ask))
         .route("/v1/plan", get(routes::plan))
+        .route("/v1/take-back", get(take_back::look).post(take_back::begin))
         .route("/v1/explain", get(explain::explain))
         .route("/v1/attention", get(routes::attention))
         .route("/v1/apps", get(routes::apps))

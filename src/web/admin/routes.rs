@@ -45,7 +45,7 @@ fn rows(limit: Option<usize>) -> Result<usize, ApiProblem> {
     }
 }
 
-fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, ApiProblem>
+pub(super) fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, ApiProblem>
 where
     T::Err: std::fmt::Display,
 {
@@ -147,20 +147,25 @@ pub(super) async fn retry_cause(State(state): Shared, query: Asked<CauseAsked>) 
 #[serde(deny_unknown_fields)]
 pub(super) struct ResumeAsked {
     account: Option<String>,
+    #[serde(default)]
+    takes_away: bool,
 }
 
-/// Lets a rule go on that is stopped, with all that it holds back.
+/// Lets a rule go on that is stopped, with all that it holds back; or lets through what it would take away.
 pub(super) async fn resume(
     State(state): Shared,
     Path(rule): Path<String>,
     query: Asked<ResumeAsked>,
 ) -> Answer<MovedView> {
     let rule: RuleName = parsed(&rule)?;
-    let account: Option<AccountId> = maybe(asked(query)?.account.as_ref())?;
+    let ResumeAsked { account, takes_away } = asked(query)?;
+    let account: Option<AccountId> = maybe(account.as_ref())?;
     let which = Selector::HeldBy { rule: rule.clone(), account: account.clone() };
-    let Json(moved) = move_jobs(&state, which, Move::Retry).await?;
+    let Json(moved) = move_jobs(&state, which, if takes_away { Move::Allow } else { Move::Retry }).await?;
     let is_meant = |group: &ParkedGroup| {
-        group.rule.as_ref() == Some(&rule) && account.as_ref().is_none_or(|account| group.account == *account)
+        group.rule.as_ref() == Some(&rule)
+            && (group.cause == "takes-away") == takes_away
+            && account.as_ref().is_none_or(|account| group.account == *account)
     };
     let left = state.store.parked().await?.iter().filter(|group| is_meant(group)).map(|group| group.count).sum();
     Ok(Json(MovedView { left, ..moved }))
@@ -373,6 +378,9 @@ fn notice_alarm(notice: &Notice) -> Alarm {
             "api-user",
             "make it active and licensed, or name another in api_users; then retry what is parked for api-user-unusable",
         ),
+        "take-back" => {
+            ("take-back", "it goes on by itself until nobody is left: see `adjutant audit tail` for what is done")
+        }
         "app-deauthorized" => {
             (code.as_str(), "install the app on the account again, or take the account out of the configuration")
         }

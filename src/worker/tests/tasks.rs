@@ -120,6 +120,15 @@ async fn whoever_might_be_excepted_is_granted_nothing_before_it_is_known() {
 }
 
 #[tokio::test]
+async fn whoever_might_have_an_excepted_role_is_left_alone_until_it_is_known() {
+    let bench = Bench::new(&[&format!("{ASSISTANTS}except_roles = [\"owner\"]")]);
+    bench.zoom.put_user("jill", Status::Active, 2);
+    let job = bench.create("jill").await;
+    let state = in_a_line(&job.state);
+    assert_eq!((state.as_str(), bench.zoom.changes()), ("parked attempts-used-up", 0), "this Zoom states no role");
+}
+
+#[tokio::test]
 async fn an_api_user_that_is_known_by_another_name_is_not_granted_to_itself() {
     for mode in ["enforce", "observe"] {
         let rule = ASSISTANTS.replace("enforce", mode).replace("except = [\"Boss@Example.com\"]", "");

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use adjutant::clock::Clock as _;
 use adjutant::sim::{Fault, FaultKind, NewUser, Target};
+use adjutant::store::{Move, Selector};
 use serde_json::json;
 
 use super::{ACCOUNT, API_USER, DEPUTY, Left, TestApp};
@@ -101,6 +103,33 @@ async fn a_licence_is_taken_away_only_by_a_rule_that_may() {
 }
 
 #[tokio::test]
+async fn what_takes_away_is_one_item_and_goes_through_when_a_person_lets_just_that_through() {
+    let hosts = |hosts: &str| json!({ "topic": "Class", "type": 2, "settings": { "alternative_hosts": hosts } });
+    let app = with(&[meeting_rule(&format!("settings = {{ alternative_hosts = [\"{API_USER}\"] }}"))]).await;
+    for email in [JILL, DEPUTY] {
+        app.world.add_user(ACCOUNT, NewUser::licensed(email)).unwrap();
+    }
+    let meeting = |of: &str| app.world.create_meeting(ACCOUNT, JILL, &hosts(of)).unwrap();
+    let (one, other) = (meeting(DEPUTY), meeting(DEPUTY));
+    app.drain().await;
+    let parked = app.store.parked().await.unwrap();
+    assert_eq!((parked.len(), parked[0].cause.as_str(), parked[0].count), (1, "takes-away", 2));
+    app.retry_parked("takes-away").await;
+    app.drain().await;
+    assert_eq!(app.store.parked().await.unwrap()[0].count, 2, "to retry only looks again");
+    let which = Selector::HeldBy { rule: parked[0].rule.clone().unwrap(), account: None };
+    assert_eq!(app.store.move_jobs(which, Move::Allow, "Ada", app.clock.now()).await.unwrap(), 2);
+    // Somebody else would lose it by now: nobody agreed to that.
+    let now = format!("{DEPUTY};{JILL}");
+    app.world.update_meeting(ACCOUNT, other, &json!({ "settings": { "alternative_hosts": now } })).unwrap();
+    app.drain().await;
+    let of = |id| app.world.meeting(ACCOUNT, id).unwrap().settings["alternative_hosts"].clone();
+    assert_eq!((of(one), of(other)), (json!(API_USER), json!(now)));
+    assert_eq!(app.store.parked().await.unwrap()[0].count, 1);
+    app.expect_left(Left { waiting: 0, parked: 1 });
+}
+
+#[tokio::test]
 async fn two_rules_that_disagree_about_a_user_park_and_do_not_flip() {
     let up = format!("{}when = 'user.dept != \"x\"'", user_rule("up", "type = \"licensed\""));
     let down = format!("{}allow_downgrade = true\nwhen = 'user.dept != \"y\"'", user_rule("down", "type = \"basic\""));
@@ -162,6 +191,27 @@ async fn a_rule_that_observes_says_everything_that_it_would_do() {
     app.drain().await;
     assert_eq!(app.state().await, "would make Licensed; add to group Staff; set in_meeting.chat off");
     assert_eq!(app.world.count_calls("PATCH", "/v2") + app.world.count_calls("POST", "/v2"), 0);
+}
+
+#[tokio::test]
+async fn owners_and_admins_are_left_alone_where_the_rule_excepts_their_roles() {
+    let roles = "except_roles = [\"owner\", \"admin\"]";
+    let app = with(&[format!("{}{roles}", user_rule("all", "type = \"licensed\""))]).await;
+    for (email, role) in [("dean@acme.example", "0"), ("admin@acme.example", "1"), ("clerk@acme.example", "22")] {
+        app.world.add_user(ACCOUNT, NewUser::basic(email)).unwrap();
+        app.world.update_user(ACCOUNT, email, &json!({ "role_id": role })).unwrap();
+    }
+    app.drain().await;
+    let kind = |email| app.world.user(ACCOUNT, email).unwrap().kind;
+    assert_eq!(["dean@acme.example", "admin@acme.example", "clerk@acme.example"].map(kind), [1, 1, 2]);
+    assert_eq!(app.entries("not-applicable").await.len(), 2);
+    let waiting_room = meeting_rule("settings = { waiting_room = true }");
+    app.set_rules(&[&format!("{waiting_room}{roles}")]);
+    let host = |email| app.world.create_meeting(ACCOUNT, email, &json!({ "topic": "Class", "type": 2 })).unwrap();
+    let of = ["dean@acme.example", "clerk@acme.example"].map(host);
+    app.drain().await;
+    let has_room = |id| app.world.meeting(ACCOUNT, id).unwrap().settings["waiting_room"].clone();
+    assert_eq!(of.map(has_room), [json!(false), json!(true)]);
 }
 
 #[tokio::test]

@@ -40,6 +40,7 @@ async fn asked(app: &TestApp, rules: &[&str], subject: &str) -> (StatusCode, Str
         sweeps: Arc::new(adjutant::web::admin::NoSweeps),
         stats: Arc::new(NoStats),
         engine: Arc::new(rules.iter().map(|text| rule(text)).collect::<Vec<_>>()),
+        take_back: None,
         started_at: app.clock.now(),
         actor: "a test".to_owned(),
     };

@@ -9,10 +9,12 @@ mod big_world;
 mod converging;
 mod ensuring;
 mod explaining;
+mod guarding;
 mod kinds;
 mod on_events;
 mod scenarios;
 mod sweeping;
+mod taking_back;
 mod waiting;
 
 use std::collections::HashMap;

@@ -332,7 +332,7 @@ impl Names {
             other => format!("{other:?}"),
         };
         format!(
-            "{} {} {} {} {:?} made {} by {} asked by {} of {:?} attempts {} again {} snoozed since {:?} counted {:?} retried {:?}: {state}",
+            "{} {} {} {} {:?} made {} by {} asked by {} of {:?} attempts {} again {} snoozed since {:?} counted {:?} retried {:?} allowed {:?}: {state}",
             self.job(job.id),
             job.app,
             job.account,
@@ -347,6 +347,7 @@ impl Names {
             job.snoozed_since,
             job.counted,
             job.retried_at,
+            job.allowed,
         )
     }
 

@@ -7,7 +7,7 @@ use super::State;
 use crate::audit::{Detail, Kind};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, RuleName};
-use crate::job::{Input, Job, JobState, ParkCause};
+use crate::job::{Input, Job, JobState};
 use crate::store::local::record::{Change, LineRef, Said};
 use crate::store::local::wide;
 use crate::store::port::{AppState, Move, Note, Selector, StoreError};
@@ -35,7 +35,7 @@ impl State {
             }
             Selector::HeldBy { rule, account } => {
                 let is_meant = |job: &&Arc<Job>| {
-                    matches!(&job.state, JobState::Parked { cause, .. } if cause.is_for_resume())
+                    matches!(&job.state, JobState::Parked { cause, .. } if to.is_for(cause))
                         && job.rule == *rule
                         && account.as_ref().is_none_or(|account| job.account == *account)
                 };
@@ -46,10 +46,10 @@ impl State {
         if let (Selector::HeldBy { rule, account }, Move::Retry) = (which, to) {
             self.resume(rule, account.as_ref(), &selected, (actor, now))?;
         }
-        let (code, input) = match to {
-            Move::Retry => ("retried", Input::Retry { at: now }),
-            Move::Park => ("parked", Input::Park { at: now, cause: ParkCause::ByPerson }),
-        };
+        if let (Selector::HeldBy { rule, .. }, Move::Allow, true) = (which, to, selected.is_empty()) {
+            return Err(StoreError::NotFound(format!("job of rule {rule} that would take something away")));
+        }
+        let (code, input) = to.input(now);
         for job in &selected {
             let tried = Job::clone(job).apply(input.clone());
             tried.map_err(|illegal| StoreError::Conflict(format!("{}: {illegal}", job.id)))?;

@@ -70,7 +70,7 @@ impl State {
         let mut groups: BTreeMap<GroupKey<'_>, (u64, Timestamp, JobId)> = BTreeMap::new();
         for job in self.jobs.parked.iter().filter_map(|id| self.jobs.get(*id)) {
             if let JobState::Parked { at, cause } = &job.state {
-                let rule = cause.is_for_resume().then_some(&job.rule);
+                let rule = cause.is_by_rule().then_some(&job.rule);
                 let group = groups.entry((cause.code(), &job.account, rule)).or_insert((0, *at, job.id));
                 group.0 += 1;
                 (group.1, group.2) = (group.1, group.2).min((*at, job.id));

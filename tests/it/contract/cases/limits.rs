@@ -218,6 +218,35 @@ pub(crate) async fn resuming_a_rule_moves_all_that_it_holds_back_and_is_on_recor
     assert!(!kit.store.is_stopped(&account("bcc"), &rule("assist")).await.unwrap());
 }
 
+pub(crate) async fn what_would_take_something_away_is_let_through_rule_by_rule_and_changes_no_count<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let held_by = |named: &str| Selector::HeldBy { rule: rule(named), account: None };
+    let takes_away = || Outcome::Park(ParkCause::TakesAway { what: "a licence".to_owned() });
+    for named in ["assist", "assist", "tidy"] {
+        let leased = long_lease(&mut kit, "acc", named).await;
+        kit.settle(leased, takes_away()).await;
+    }
+    let leased = long_lease(&mut kit, "acc", "assist").await;
+    assert!(matches!(kit.intend(&leased, change(9, Some(0))).await, Allowance::OverShare));
+    let stopped = kit.settle(leased, over_share()).await.id;
+    let groups = kit.store.parked().await.unwrap();
+    let told: Vec<_> = groups.iter().map(|one| (one.cause.as_str(), one.rule.clone(), one.count)).collect();
+    let (assist, tidy) = (Some(rule("assist")), Some(rule("tidy")));
+    assert_eq!(told, [("over-share", assist.clone(), 1), ("takes-away", assist, 2), ("takes-away", tidy, 1)]);
+    kit.store.move_jobs(held_by("tidy"), Move::Allow, "jill", kit.now).await.unwrap();
+    kit.restart().await;
+    let leased = kit.started().await;
+    assert_eq!(leased.job.allowed.as_deref(), Some("a licence"));
+    assert_eq!(kit.settle(leased, changed()).await.allowed, None);
+    let size = kit.log_size().await;
+    assert_eq!(kit.store.move_jobs(held_by("assist"), Move::Allow, "jill", kit.now).await.unwrap(), 2);
+    assert_eq!(kit.told_since(size).await, ["moved allowed", "moved allowed"]);
+    assert!(kit.store.is_stopped(&account("acc"), &rule("assist")).await.unwrap(), "that is another resume");
+    let none = kit.store.move_jobs(held_by("assist"), Move::Allow, "jill", kit.now).await;
+    assert!(matches!(none, Err(StoreError::NotFound(_))), "{none:?}");
+    assert_conflict(kit.store.move_jobs(Selector::Job(stopped), Move::Allow, "jill", kit.now).await);
+}
+
 pub(crate) async fn retrying_a_job_that_is_parked_for_something_else_leaves_the_count<H: Harness>() {
     let mut kit = Kit::<H>::new().await;
     spend(&mut kit, "acc", "assist", 1, &change(9, Some(1))).await;

@@ -126,6 +126,7 @@ macro_rules! every_case {
                 limits_are_per_account_and_rule
                 resuming_a_rule_that_is_over_its_share_counts_the_share_anew_but_not_the_hour
                 resuming_a_rule_moves_all_that_it_holds_back_and_is_on_record
+                what_would_take_something_away_is_let_through_rule_by_rule_and_changes_no_count
                 retrying_a_job_that_is_parked_for_something_else_leaves_the_count
                 no_change_is_granted_without_a_started_attempt_and_a_lease_that_lasts
                 counts_and_the_notice_of_the_hour_outlive_a_restart
