@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::ids::{AccountId, RuleName};
 use crate::rules::Rule;
 use crate::web::admin::Engine;
-use crate::work::PlannedAccount;
+use crate::work::{AppliedAccount, SavedPlan};
 use crate::worker::{self, Parts};
 
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl Engine for Deciding {
         self.parts.roster.borrow().rules().to_vec()
     }
 
-    async fn plan(&self, account: Option<AccountId>, rule: Option<RuleName>) -> Result<Vec<PlannedAccount>, String> {
+    async fn plan(&self, account: Option<AccountId>, rule: Option<RuleName>) -> Result<SavedPlan, String> {
         let roster = Arc::clone(&self.parts.roster.borrow());
         if let Some(rule) = rule.as_ref().filter(|rule| roster.rule(rule).is_none()) {
             return Err(format!("there is no rule {rule}"));
@@ -34,6 +34,11 @@ impl Engine for Deciding {
         if planned.is_empty() {
             return Err("no app holds such an account".to_owned());
         }
-        Ok(planned)
+        let hashes = roster.hashes().into_iter().filter(|(name, _)| rule.as_ref().is_none_or(|rule| rule == name));
+        Ok(SavedPlan::new(hashes.collect(), planned, self.parts.clock.now()))
+    }
+
+    async fn apply(&self, plan: &SavedPlan, by: &str, is_check: bool) -> Result<Vec<AppliedAccount>, String> {
+        worker::apply(&self.parts, plan, by, is_check).await
     }
 }

@@ -54,6 +54,11 @@ pub enum Input {
         /// The event's `event_ts`.
         event_at: Option<Timestamp>,
     },
+    /// A person applies a plan in which these differences are: it is done now, whatever held it up.
+    Apply {
+        at: Timestamp,
+        planned: [u8; 16],
+    },
     /// An event says that something changed for what waits.
     Wake {
         at: Timestamp,
@@ -130,6 +135,7 @@ impl Input {
             Self::Settle { .. } => "settle",
             Self::LeaseEnded { .. } => "lease ended",
             Self::Ask { .. } => "ask",
+            Self::Apply { .. } => "apply",
             Self::Wake { .. } => "wake",
             Self::Cancel { .. } => "cancel",
             Self::Retry { .. } => "retry",
@@ -160,6 +166,16 @@ impl Job {
             (JobState::Running { .. }, Input::Ask { by, event_at, .. }) => {
                 self.asked(by, event_at);
                 self.again = true;
+            }
+            (JobState::Running { .. }, Input::Apply { planned, .. }) => {
+                (self.planned, self.again) = (Some(planned), true);
+            }
+            (
+                JobState::Due { .. } | JobState::Waiting { .. } | JobState::Parked { .. },
+                Input::Apply { at, planned },
+            ) => {
+                (self.planned, self.attempts, self.snoozed_since) = (Some(planned), 0, None);
+                self.state = due(at);
             }
             (JobState::Running { .. }, Input::Wake { .. }) => self.again = true,
             // What went wrong before says nothing of what is there now.
@@ -291,6 +307,7 @@ mod tests {
             ("done, other lease", settle(8, Settled::Done(Effect::AlreadyRight))),
             ("lease ended", Input::LeaseEnded { at: LATER }),
             ("ask", ask()),
+            ("apply", Input::Apply { at: LATER, planned: [1; 16] }),
             ("wake", Input::Wake { at: LATER }),
             ("cancel", Input::Cancel { at: LATER, why: "deleted".to_owned() }),
             ("retry", Input::Retry { at: LATER }),
@@ -313,6 +330,7 @@ mod tests {
         ("done, other lease", ["-", "-", "-", "-", "-", "-"]),
         ("lease ended", ["-", "due", "-", "-", "-", "-"]),
         ("ask", ["due asked", "running again asked", "due 0 asked", "parked asked", "-", "-"]),
+        ("apply", ["due 0 planned", "running again planned", "due 0 planned", "due 0 planned", "-", "-"]),
         ("wake", ["=", "running again", "due 0", "=", "-", "-"]),
         ("cancel", ["cancelled", "cancelled", "cancelled", "cancelled", "-", "-"]),
         ("retry", ["due 0", "-", "due 0", "due 0", "-", "-"]),
@@ -332,6 +350,9 @@ mod tests {
         }
         if after.asked_by != before.asked_by {
             cell += " asked";
+        }
+        if after.planned != before.planned {
+            cell += " planned";
         }
         cell
     }
@@ -432,7 +453,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_happens_a_job_stays_sound(steps in proptest::collection::vec(0_usize..17, 0..60)) {
+        fn whatever_happens_a_job_stays_sound(steps in proptest::collection::vec(0_usize..18, 0..60)) {
             let mut job = job(JobState::Due { at: NOW, why: None }, 0, false);
             let (mut started, mut token) = (0_u32, TOKEN);
             for step in steps {

@@ -1,9 +1,11 @@
 //! What rules would change in an account: what a plan says, and what it costs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::judge::{Difference, Verdict, edits};
 use crate::account::Plan;
@@ -13,6 +15,7 @@ use crate::zoom::{Category, Edit, Endpoint, per_second};
 
 /// What the rules would change in one account.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PlannedAccount {
     pub account: String,
     /// Users that were looked at.
@@ -22,9 +25,12 @@ pub struct PlannedAccount {
     pub cost: Cost,
     /// How long they take at the share of the account's limits that sweeps may use, and under the rules' own limits.
     pub secs: u64,
+    /// The same for a plan that is applied, which the rules' own limits do not hold up.
+    pub applied_secs: u64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PlannedRule {
     pub rule: String,
     /// Whether the changes are made when the time comes, or only recorded.
@@ -36,6 +42,7 @@ pub struct PlannedRule {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PlannedChange {
     /// As in `user:abc jill@example.com`.
     pub subject: String,
@@ -45,14 +52,38 @@ pub struct PlannedChange {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PlannedDifference {
     pub about: String,
     pub is: Value,
     pub wanted: Value,
 }
 
+impl From<&Difference> for PlannedDifference {
+    fn from(one: &Difference) -> Self {
+        Self { about: one.about.clone(), is: one.is.clone(), wanted: one.wanted.clone() }
+    }
+}
+
+/// Tells differences from others. Whoever else is an assistant, and in which other groups a user is, says nothing.
+pub(super) fn planned(differences: &[Difference]) -> [u8; 16] {
+    hashed(differences.iter().map(PlannedDifference::from).collect())
+}
+
+fn hashed(mut differences: Vec<PlannedDifference>) -> [u8; 16] {
+    for difference in &mut differences {
+        if matches!(difference.about.as_str(), "assistants" | "groups") {
+            difference.is = Value::Null;
+        }
+    }
+    // Encoding plain data into memory has nothing that could fail.
+    let hash: [u8; 32] = Sha256::digest(serde_json::to_vec(&differences).unwrap_or_default()).into();
+    hash.first_chunk().copied().unwrap_or_default()
+}
+
 /// Calls by rate-limit category.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Cost {
     pub light: u64,
     pub medium: u64,
@@ -113,32 +144,41 @@ impl PlannedRule {
 
 impl PlannedChange {
     fn new(subject: String, differences: &[Difference]) -> Self {
-        let shown = |one: &Difference| PlannedDifference {
-            about: one.about.clone(),
-            is: one.is.clone(),
-            wanted: one.wanted.clone(),
-        };
         let edits = edits(differences);
         let calls = edits.iter().filter_map(Edit::call);
         Self {
             subject,
-            differences: differences.iter().map(shown).collect(),
+            differences: differences.iter().map(PlannedDifference::from).collect(),
             calls: calls.map(|(endpoint, path)| format!("{} {path}", endpoint.method())).collect(),
         }
+    }
+
+    /// What a job is asked for with it.
+    pub fn hash(&self) -> [u8; 16] {
+        hashed(self.differences.clone())
     }
 
     /// What is read before and after, and what is written.
     fn cost(&self, cost: &mut Cost) {
         cost.add(Endpoint::GetUser.category(), 1);
+        let mut kinds = BTreeSet::new();
         for difference in &self.differences {
-            let (read, write) = match difference.about.as_str() {
-                "assistants" => (Endpoint::ListAssistants, Endpoint::AddAssistant),
-                "groups" => (Endpoint::GetUser, Endpoint::AddGroupMembers),
-                "type" => (Endpoint::GetUser, Endpoint::UpdateUser),
-                _ => (Endpoint::GetUserSettings, Endpoint::UpdateUserSettings),
+            let kind = difference.about.split('.').next().unwrap_or_default();
+            // What the user states is known by then, and only read back.
+            let (reads, read, write) = match kind {
+                "assistants" => (2, Endpoint::ListAssistants, Endpoint::AddAssistant),
+                "groups" => (1, Endpoint::GetUser, Endpoint::AddGroupMembers),
+                "type" => (1, Endpoint::GetUser, Endpoint::UpdateUser),
+                _ => (2, Endpoint::GetUserSettings, Endpoint::UpdateUserSettings),
             };
-            cost.add(read.category(), 2);
-            cost.add(write.category(), 1);
+            let is_first = kinds.insert(kind);
+            if is_first {
+                cost.add(read.category(), reads);
+            }
+            // All settings of a user are one call.
+            if is_first || kind != "settings" {
+                cost.add(write.category(), 1);
+            }
         }
     }
 }
@@ -153,7 +193,41 @@ impl PlannedAccount {
             let changes = u64::try_from(rule.changes.len()).unwrap_or(u64::MAX);
             hours = hours.max(changes.saturating_sub(1) / u64::from(rule.max_changes_per_hour.max(1)));
         }
-        (self.cost, self.secs) = (cost, cost.secs(plan, share_percent).max(hours.saturating_mul(3_600)));
+        (self.cost, self.applied_secs) = (cost, cost.secs(plan, share_percent));
+        self.secs = self.applied_secs.max(hours.saturating_mul(3_600));
         self
     }
+}
+
+/// As a person reads it: each rule with its changes, what they cost, and why all others are left as they are.
+impl fmt::Display for PlannedAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { account, users, rules, cost, secs, .. } = self;
+        writeln!(f, "account {account}, {}", users_of(*users))?;
+        for rule in rules {
+            writeln!(f, "\n{rule}")?;
+        }
+        let Cost { light, medium, heavy } = cost;
+        let calls = format!("{light} light, {medium} medium and {heavy} heavy calls");
+        write!(f, "\nall changes together: {calls}, about {} min. meetings are not planned", secs.div_ceil(60))
+    }
+}
+
+impl fmt::Display for PlannedRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let would = if self.is_enforced { "to be changed" } else { "would be changed, but the rule observes" };
+        let users = u64::try_from(self.changes.len()).unwrap_or(u64::MAX);
+        write!(f, "{}: {} {would}", self.rule, users_of(users))?;
+        for change in &self.changes {
+            for one in &change.differences {
+                write!(f, "\n  {}: {} {} -> {}", change.subject, one.about, one.is, one.wanted)?;
+            }
+            write!(f, "\n    {}", change.calls.join("; "))?;
+        }
+        self.others.iter().try_for_each(|(reason, users)| write!(f, "\n  {}: {reason}", users_of(*users)))
+    }
+}
+
+fn users_of(number: u64) -> String {
+    format!("{number} {}", if number == 1 { "user" } else { "users" })
 }

@@ -6,6 +6,7 @@
 //!
 //! Deliberately does not know how a task is done ([`crate::work`]), nor what an event means ([`crate::rules`]).
 
+mod apply;
 mod backfill;
 mod held;
 mod lists;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use apply::apply;
 pub use backfill::{Backfill, Backfilled};
 pub use mend::mend;
 pub use plan::plan;

@@ -41,7 +41,12 @@ pub async fn plan(
     let (app, id) = (account.app.clone(), account.id.clone());
     let record = SweepRecord { app, account: id, step: SweepStep::Called, calls: zoom.calls() };
     parts.store.record_sweep(record, parts.clock.now()).await.map_err(|error| error.to_string())?;
-    planned.map(|planned| planned.priced(account.plan, share_percent)).map_err(|error| error.to_string())
+    let mut planned = planned.map_err(|error| error.to_string())?;
+    // What observes only because nobody has planned it, this may be the plan for.
+    for rule in &mut planned.rules {
+        rule.is_enforced |= roster.unplanned().iter().any(|name| name.as_str() == rule.rule);
+    }
+    Ok(planned.priced(account.plan, share_percent))
 }
 
 struct Look<'a> {

@@ -1,5 +1,6 @@
 //! `adjutant rules`
 
+mod apply;
 mod case;
 mod explain;
 mod plan;
@@ -32,6 +33,11 @@ pub(super) enum Asked {
     ///
     /// Reads the account at Zoom, within the share of its rate limits that sweeps may use, and changes nothing.
     Plan(Plan),
+    /// Do what a plan says, each change only where it is still as planned
+    ///
+    /// The changes carry their own allowance: the limits of the rules neither hold them up nor count them. A plan is refused
+    /// after 24 hours, and after its rules changed.
+    Apply(Apply),
     /// Run the cases of tests/rules, beside the configuration
     ///
     /// A case gives a user, a meeting or an event, and says what each rule should come to. Nothing is asked of Zoom.
@@ -80,6 +86,21 @@ pub(super) struct Plan {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Apply {
+    /// As `rules plan --out` wrote it
+    file: PathBuf,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Do not wait until all is done
+    #[arg(long)]
+    no_wait: bool,
+    /// Print JSON
+    #[arg(long, requires = "yes")]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Test {
     /// Files of cases, or folders of such [default: tests/rules beside the configuration]
     #[arg(value_name = "PATH")]
@@ -105,6 +126,7 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
         Asked::Check(asked) => check(context, asked.json, out),
         Asked::Explain(asked) => explain::run(context, asked, out).await,
         Asked::Plan(asked) => plan::run(context, asked, out).await,
+        Asked::Apply(asked) => apply::run(context, asked, out).await,
         Asked::Test(asked) => test::run(context, &asked, out),
         Asked::Record(asked) => record::run(context, asked, out).await,
         Asked::Resume(asked) => resume::run(context, asked, out).await,

@@ -6,8 +6,10 @@
 
 mod cursor;
 mod explain;
+pub mod explained;
 mod guard;
 mod metrics;
+mod plans;
 mod problem;
 mod routes;
 pub mod sweeps;
@@ -26,6 +28,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tokio::sync::watch;
@@ -35,7 +38,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::ids::{AccountId, AppName, RuleName};
 use crate::rules::Rule;
 use crate::store::{LocalStore, Store, StoreError};
-use crate::work::PlannedAccount;
+use crate::work::{AppliedAccount, SavedPlan};
 
 /// What the admin listener works with.
 #[derive(Debug)]
@@ -104,7 +107,10 @@ pub trait Engine: fmt::Debug + Send + Sync {
 
     /// What the rules, or the one that is named, would change in each account, or in the one that is named; or why that cannot
     /// be said.
-    async fn plan(&self, account: Option<AccountId>, rule: Option<RuleName>) -> Result<Vec<PlannedAccount>, String>;
+    async fn plan(&self, account: Option<AccountId>, rule: Option<RuleName>) -> Result<SavedPlan, String>;
+
+    /// Asks for all that the plan would change, or, for a check, says what that would be; or why the plan may not be applied.
+    async fn apply(&self, plan: &SavedPlan, by: &str, is_check: bool) -> Result<Vec<AppliedAccount>, String>;
 }
 
 /// The rules of a service that is stopped.
@@ -114,8 +120,12 @@ impl Engine for Vec<Rule> {
         self.clone()
     }
 
-    async fn plan(&self, _: Option<AccountId>, _: Option<RuleName>) -> Result<Vec<PlannedAccount>, String> {
+    async fn plan(&self, _: Option<AccountId>, _: Option<RuleName>) -> Result<SavedPlan, String> {
         Err("the service is stopped, and a plan asks Zoom".to_owned())
+    }
+
+    async fn apply(&self, _: &SavedPlan, _: &str, _: bool) -> Result<Vec<AppliedAccount>, String> {
+        Err("the service is stopped, and cannot apply a plan".to_owned())
     }
 }
 
@@ -153,7 +163,8 @@ pub fn api(state: Arc<AdminState>) -> Router {
         .route("/v1/audit/head", get(routes::audit_head))
         .route("/v1/audit/verify", get(routes::audit_verify))
         .route("/v1/sweeps", get(sweeps::list).post(sweeps::ask))
-        .route("/v1/plan", get(routes::plan))
+        .route("/v1/plan", get(plans::plan))
+        .route("/v1/plan/apply", post(plans::apply).layer(DefaultBodyLimit::max(plans::PLAN_BYTES_MAX)))
         .route("/v1/explain", get(explain::explain))
         .route("/v1/attention", get(routes::attention))
         .route("/v1/apps", get(routes::apps))

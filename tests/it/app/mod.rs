@@ -7,6 +7,7 @@
 mod backfilling;
 mod ensuring;
 mod explaining;
+mod planning;
 mod scenarios;
 mod sweeping;
 
