@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::judge::{Difference, Verdict, edits};
 use crate::account::Plan;
 use crate::job::WaitReason;
-use crate::rules::Rule;
+use crate::rules::{Rule, SubjectKind};
 use crate::zoom::{Category, Edit, Endpoint, per_second};
 
 /// What the rules would change in one account.
@@ -20,6 +20,8 @@ pub struct PlannedAccount {
     pub account: String,
     /// Users that were looked at.
     pub users: u64,
+    /// Meetings that were looked at; none where nobody asked for them.
+    pub meetings: Option<u64>,
     pub rules: Vec<PlannedRule>,
     /// Calls of all changes together.
     pub cost: Cost,
@@ -29,14 +31,15 @@ pub struct PlannedAccount {
     pub applied_secs: u64,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedRule {
     pub rule: String,
+    pub subject: SubjectKind,
     /// Whether the changes are made when the time comes, or only recorded.
     pub is_enforced: bool,
     pub changes: Vec<PlannedChange>,
-    /// How many users nothing is to be changed for, by the reason.
+    /// How many users or meetings nothing is to be changed for, by the reason.
     pub others: BTreeMap<String, u64>,
     max_changes_per_hour: u32,
 }
@@ -115,31 +118,40 @@ impl PlannedRule {
         Self {
             rule: rule.name.to_string(),
             is_enforced: rule.mode == crate::rules::Mode::Enforce,
+            subject: rule.subject,
+            changes: Vec::new(),
+            others: BTreeMap::new(),
             max_changes_per_hour: rule.max_changes_per_hour,
-            ..Self::default()
         }
     }
 
     /// Takes in what the rule says of one subject.
     pub fn add(&mut self, rule: &Rule, subject: String, verdict: &Verdict) {
-        let reason = match verdict {
-            Verdict::Differs(differences) if differences.iter().any(|one| one.is_allowed(rule)) => {
-                let allowed: Vec<_> = differences.iter().filter(|one| one.is_allowed(rule)).cloned().collect();
-                self.changes.push(PlannedChange::new(subject, &allowed));
-                return;
+        match would_change(rule, verdict) {
+            Ok(differences) => self.changes.push(PlannedChange::new(subject, &differences)),
+            Err(reason) => {
+                let count = self.others.entry(reason).or_default();
+                *count = count.saturating_add(1);
             }
-            Verdict::Differs(_) => "parks: takes-away".to_owned(),
-            Verdict::Right => "right".to_owned(),
-            Verdict::Reports(what) => what.clone(),
-            Verdict::Waits(reason) => format!("waits: {}", WaitReason::code(*reason)),
-            Verdict::Unanswered(_) => "its condition has no answer".to_owned(),
-            Verdict::NotApplicable(why) | Verdict::Unclear(why) => why.clone(),
-            Verdict::Impossible(cause) => format!("parks: {}", cause.code()),
-            Verdict::Needs(_) => "could not be read".to_owned(),
-        };
-        let count = self.others.entry(reason).or_default();
-        *count = count.saturating_add(1);
+        }
     }
+}
+
+/// What the rule would change, or, in a few words that are alike for many, why nothing.
+pub fn would_change(rule: &Rule, verdict: &Verdict) -> Result<Vec<Difference>, String> {
+    Err(match verdict {
+        Verdict::Differs(differences) if differences.iter().any(|one| one.is_allowed(rule)) => {
+            return Ok(differences.iter().filter(|one| one.is_allowed(rule)).cloned().collect());
+        }
+        Verdict::Differs(_) => "parks: takes-away".to_owned(),
+        Verdict::Right => "right".to_owned(),
+        Verdict::Reports(what) => what.clone(),
+        Verdict::Waits(reason) => format!("waits: {}", WaitReason::code(*reason)),
+        Verdict::Unanswered(_) => "its condition has no answer".to_owned(),
+        Verdict::NotApplicable(why) | Verdict::Unclear(why) => why.clone(),
+        Verdict::Impossible(cause) => format!("parks: {}", cause.code()),
+        Verdict::Needs(_) => "could not be read".to_owned(),
+    })
 }
 
 impl PlannedChange {
@@ -161,6 +173,11 @@ impl PlannedChange {
     /// What is read before and after, and what is written.
     fn cost(&self, cost: &mut Cost) {
         cost.add(Endpoint::GetUser.category(), 1);
+        if self.subject.starts_with("meeting:") {
+            cost.add(Endpoint::GetMeeting.category(), 2);
+            cost.add(Endpoint::UpdateMeeting.category(), 1);
+            return;
+        }
         let mut kinds = BTreeSet::new();
         for difference in &self.differences {
             let kind = difference.about.split('.').next().unwrap_or_default();
@@ -202,32 +219,38 @@ impl PlannedAccount {
 /// As a person reads it: each rule with its changes, what they cost, and why all others are left as they are.
 impl fmt::Display for PlannedAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { account, users, rules, cost, secs, .. } = self;
-        writeln!(f, "account {account}, {}", users_of(*users))?;
+        let Self { account, users, meetings, rules, cost, secs, .. } = self;
+        let and = meetings.map(|meetings| format!(" and {}", counted(meetings, SubjectKind::Meeting)));
+        writeln!(f, "account {account}, {}{}", counted(*users, SubjectKind::User), and.unwrap_or_default())?;
         for rule in rules {
             writeln!(f, "\n{rule}")?;
         }
         let Cost { light, medium, heavy } = cost;
         let calls = format!("{light} light, {medium} medium and {heavy} heavy calls");
-        write!(f, "\nall changes together: {calls}, about {} min. meetings are not planned", secs.div_ceil(60))
+        write!(f, "\nall changes together: {calls}, about {} min", secs.div_ceil(60))?;
+        if meetings.is_none() { write!(f, ". meetings are looked at with --meetings or --host") } else { Ok(()) }
     }
 }
 
 impl fmt::Display for PlannedRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let would = if self.is_enforced { "to be changed" } else { "would be changed, but the rule observes" };
-        let users = u64::try_from(self.changes.len()).unwrap_or(u64::MAX);
-        write!(f, "{}: {} {would}", self.rule, users_of(users))?;
+        let changes = u64::try_from(self.changes.len()).unwrap_or(u64::MAX);
+        write!(f, "{}: {} {would}", self.rule, counted(changes, self.subject))?;
         for change in &self.changes {
             for one in &change.differences {
                 write!(f, "\n  {}: {} {} -> {}", change.subject, one.about, one.is, one.wanted)?;
             }
             write!(f, "\n    {}", change.calls.join("; "))?;
         }
-        self.others.iter().try_for_each(|(reason, users)| write!(f, "\n  {}: {reason}", users_of(*users)))
+        self.others.iter().try_for_each(|(reason, count)| write!(f, "\n  {}: {reason}", counted(*count, self.subject)))
     }
 }
 
-fn users_of(number: u64) -> String {
-    format!("{number} {}", if number == 1 { "user" } else { "users" })
+fn counted(number: u64, kind: SubjectKind) -> String {
+    let one = match kind {
+        SubjectKind::User => "user",
+        SubjectKind::Meeting => "meeting",
+    };
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
 }

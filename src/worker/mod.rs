@@ -8,6 +8,7 @@
 
 mod apply;
 mod backfill;
+mod decide;
 mod held;
 mod lists;
 mod mend;
@@ -33,8 +34,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use apply::apply;
 pub use backfill::{Backfill, Backfilled};
+pub use decide::{DecidedNow, decide};
 pub use mend::mend;
-pub use plan::plan;
+pub use plan::{PlanScope, PlannedMeetings, plan};
 pub use planner::Planner;
 pub use roster::{Roster, rule_hash};
 pub use runner::Runner;

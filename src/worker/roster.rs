@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::account::Account;
 use crate::ids::{AccountId, AppName, RuleName};
-use crate::rules::{Mode, Rule, SubjectKind};
+use crate::rules::{Mode, Rule};
 
 /// What the configuration says, in the shape in which planner and runner ask for it.
 #[derive(Debug, Default)]
@@ -50,10 +50,9 @@ impl Roster {
         self.rules.iter().find(|rule| rule.name == *name)
     }
 
-    /// Of the rules that are planned, what tells each from what it was, in hex.
+    /// What tells each rule from what it was, in hex.
     pub fn hashes(&self) -> BTreeMap<RuleName, String> {
-        let planned = self.rules.iter().filter(|rule| rule.subject == SubjectKind::User);
-        planned.map(|rule| (rule.name.clone(), hex::encode(rule_hash(rule)))).collect()
+        self.rules.iter().map(|rule| (rule.name.clone(), hex::encode(rule_hash(rule)))).collect()
     }
 
     /// The account, where the app holds it.

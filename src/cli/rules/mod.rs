@@ -77,6 +77,12 @@ pub(super) struct Plan {
     /// Only this rule
     #[arg(long)]
     rule: Option<String>,
+    /// Also the upcoming meetings of all active users: one call for each, and one for each meeting
+    #[arg(long)]
+    meetings: bool,
+    /// Only the upcoming meetings of this host, by email or id
+    #[arg(long, value_name = "USER", conflicts_with = "meetings")]
+    host: Option<String>,
     /// Also write the plan to a file, as JSON
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,

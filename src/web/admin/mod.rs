@@ -11,6 +11,7 @@ mod guard;
 mod metrics;
 mod plans;
 mod problem;
+mod redact;
 mod routes;
 pub mod sweeps;
 pub mod token;
@@ -37,8 +38,9 @@ use crate::account::AppKind;
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{AccountId, AppName, RuleName};
 use crate::rules::Rule;
-use crate::store::{LocalStore, Store, StoreError};
+use crate::store::{LocalStore, Store, StoreError, StoredDelivery};
 use crate::work::{AppliedAccount, SavedPlan};
+use crate::worker::{DecidedNow, PlanScope};
 
 /// What the admin listener works with.
 #[derive(Debug)]
@@ -105,9 +107,11 @@ pub struct Counts {
 pub trait Engine: fmt::Debug + Send + Sync {
     fn rules(&self) -> Vec<Rule>;
 
-    /// What the rules, or the one that is named, would change in each account, or in the one that is named; or why that cannot
-    /// be said.
-    async fn plan(&self, account: Option<AccountId>, rule: Option<RuleName>) -> Result<SavedPlan, String>;
+    /// What the rules would change in each account, or in the one that is named; or why that cannot be said.
+    async fn plan(&self, account: Option<AccountId>, scope: PlanScope) -> Result<SavedPlan, String>;
+
+    /// What the rules of now would do about a delivery, as Zoom is now; or why that cannot be said.
+    async fn decide(&self, delivery: &StoredDelivery) -> Result<Vec<DecidedNow>, String>;
 
     /// Asks for all that the plan would change, or, for a check, says what that would be; or why the plan may not be applied.
     async fn apply(&self, plan: &SavedPlan, by: &str, is_check: bool) -> Result<Vec<AppliedAccount>, String>;
@@ -120,8 +124,12 @@ impl Engine for Vec<Rule> {
         self.clone()
     }
 
-    async fn plan(&self, _: Option<AccountId>, _: Option<RuleName>) -> Result<SavedPlan, String> {
+    async fn plan(&self, _: Option<AccountId>, _: PlanScope) -> Result<SavedPlan, String> {
         Err("the service is stopped, and a plan asks Zoom".to_owned())
+    }
+
+    async fn decide(&self, _: &StoredDelivery) -> Result<Vec<DecidedNow>, String> {
+        Err("the service is stopped, and this asks Zoom".to_owned())
     }
 
     async fn apply(&self, _: &SavedPlan, _: &str, _: bool) -> Result<Vec<AppliedAccount>, String> {
@@ -158,6 +166,7 @@ pub fn api(state: Arc<AdminState>) -> Router {
         .route("/v1/jobs/{id}/park", post(routes::park))
         .route("/v1/deliveries", get(routes::deliveries))
         .route("/v1/deliveries/{id}", get(routes::delivery))
+        .route("/v1/deliveries/{id}/decide", get(plans::decide))
         .route("/v1/deliveries/{id}/replay", post(routes::replay))
         .route("/v1/audit", get(routes::audit))
         .route("/v1/audit/head", get(routes::audit_head))

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::redact::redact;
 use crate::account::AppKind;
 use crate::audit::{Call, Detail, Entry, Saw};
 use crate::event::signature::Verified;
@@ -144,35 +145,6 @@ impl From<&DeliverySummary> for DeliveryView {
     fn from(row: &DeliverySummary) -> Self {
         let view = Self::new(row.id.to_string(), row.app.to_string(), row.received_at.to_string(), &row.status);
         Self { bytes: Some(row.bytes), is_backfilled: row.is_backfilled, ..view }
-    }
-}
-
-/// Takes out what opens a meeting or an account.
-fn redact(value: &mut serde_json::Value) {
-    const SECRET: [&str; 10] = [
-        "host_key",
-        "password",
-        "passcode",
-        "plainToken",
-        "token",
-        "download_token",
-        "start_url",
-        "join_url",
-        "h323_password",
-        "encrypted_password",
-    ];
-    match value {
-        serde_json::Value::Object(map) => {
-            for (key, value) in map {
-                if SECRET.contains(&key.as_str()) {
-                    *value = "***".into();
-                } else {
-                    redact(value);
-                }
-            }
-        }
-        serde_json::Value::Array(items) => items.iter_mut().for_each(redact),
-        _ => {}
     }
 }
 

@@ -7,7 +7,7 @@ use adjutant::clock::Clock as _;
 use adjutant::ids::RuleName;
 use adjutant::sim::{NewUser, UserStatus};
 use adjutant::work::{AppliedAccount, Cost, PlannedAccount, PlannedChange, PlannedDifference, SavedPlan};
-use adjutant::worker;
+use adjutant::worker::{self, PlanScope, PlannedMeetings};
 use serde_json::json;
 
 use super::{ACCOUNT, API_USER, Left, TestApp};
@@ -33,9 +33,13 @@ mode = "observe"
 
 impl TestApp {
     async fn plan(&self, rule: Option<&str>) -> PlannedAccount {
-        let (rule, account) = (rule.map(|rule| RuleName::parse(rule).unwrap()), self.account());
-        let planned = worker::plan(&self.parts, &account, rule.as_ref(), SHARE_PERCENT);
-        self.ticking(planned).await.unwrap()
+        let rule = rule.map(|rule| RuleName::parse(rule).unwrap());
+        self.plan_scope(PlanScope { rule, ..PlanScope::default() }).await
+    }
+
+    async fn plan_scope(&self, scope: PlanScope) -> PlannedAccount {
+        let account = self.account();
+        self.ticking(worker::plan(&self.parts, &account, &scope, SHARE_PERCENT)).await.unwrap()
     }
 
     fn id(&self, email: &str) -> String {
@@ -378,4 +382,27 @@ async fn an_event_about_a_planned_change_is_worked_off_in_its_own_right() {
     app.ticking(app.drain()).await;
     assert_eq!(app.state().await, "waiting user-unlicensed");
     app.expect_left(Left { waiting: 1, parked: 0 });
+}
+
+#[tokio::test]
+async fn meetings_are_planned_for_a_host_or_for_all_and_applied_like_users() {
+    let rule =
+        "name = \"rooms\"\nfor = \"meeting\"\nmode = \"enforce\"\nensure = { settings = { waiting_room = true } }\n";
+    let app = TestApp::start_patient(&[rule]).await;
+    quiet(&app);
+    app.world.add_user(ACCOUNT, NewUser::licensed(JILL)).unwrap();
+    let open = json!({ "topic": "Maths", "type": 2, "settings": { "waiting_room": false } });
+    let of_jill = app.world.create_meeting(ACCOUNT, JILL, &open).unwrap();
+    let other = app.world.create_meeting(ACCOUNT, API_USER, &open).unwrap();
+    assert_eq!((app.plan(None).await.meetings, app.calls("/meetings")), (None, 0), "nobody asked for them");
+    let meetings = PlannedMeetings::Of(JILL.parse().unwrap());
+    let planned = app.plan_scope(PlanScope { meetings, ..PlanScope::default() }).await;
+    assert_eq!((planned.users, planned.meetings), (0, Some(1)));
+    assert_eq!(planned.rules[0].changes[0].calls, [format!("PATCH /meetings/{of_jill}")]);
+    let all = app.plan_scope(PlanScope { meetings: PlannedMeetings::All, ..PlanScope::default() }).await;
+    assert_eq!((all.meetings, all.rules[0].changes.len()), (Some(2), 2));
+    let plan = SavedPlan::new(app.roster.borrow().hashes(), vec![all], app.clock.now());
+    app.world.update_meeting(ACCOUNT, other, &json!({ "settings": { "waiting_room": true } })).unwrap();
+    app.apply(&plan).await;
+    assert_eq!(app.writes(), [format!("PATCH /meetings/{of_jill}")]);
 }

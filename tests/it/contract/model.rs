@@ -291,7 +291,7 @@ impl Generator {
             }
             97 => self.maybe(30, Op::Validated { app: self.app() }).unwrap_or_else(|| Op::Apply {
                 account: self.account(),
-                subjects: (0..1 + self.below(3)).map(|_| self.subject()).collect(),
+                subjects: (0..=self.below(3)).map(|_| self.subject()).collect(),
             }),
             98 => Op::Secrets { app: self.app(), secrets: u8::try_from(self.below(3)).unwrap() },
             _ => Op::Pass(SECOND),
