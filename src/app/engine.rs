@@ -6,8 +6,8 @@ use crate::ids::AccountId;
 use crate::rules::{Rule, SubjectKind};
 use crate::store::StoredDelivery;
 use crate::web::admin::Engine;
-use crate::work::{AppliedAccount, SavedPlan};
-use crate::worker::{self, DecidedNow, Parts, PlanScope};
+use crate::work::{AppliedAccount, DecidedNow, PlanScope, SavedPlan};
+use crate::worker::{self, Parts};
 
 #[derive(Debug)]
 pub(super) struct Deciding {
@@ -29,6 +29,10 @@ impl Engine for Deciding {
         }
         let named = scope.rule.as_ref().and_then(|rule| roster.rule(rule));
         if let Some(rule) = named.filter(|rule| !scope.is_about(rule)) {
+            if rule.on.is_some() {
+                let how = "what it would do is said of a delivery, by `adjutant deliveries replay --diff`";
+                return Err(format!("rule {} is about events: {how}", rule.name));
+            }
             let kind =
                 if rule.subject == SubjectKind::Meeting { "meetings: give --meetings or --host" } else { "users" };
             return Err(format!("rule {} is about {kind}", rule.name));

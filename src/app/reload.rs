@@ -19,7 +19,7 @@ use crate::ids::RuleName;
 use crate::rules::Rule;
 use crate::store::{Note, Store, StoreError};
 use crate::web::admin::{AdminApp, Alarm, Reload, ReloadView};
-use crate::worker::{Roster, rule_hash};
+use crate::worker::Roster;
 
 /// Between two readings: longer than an editor takes to put a file in its place.
 const BETWEEN: Duration = Duration::from_millis(100);
@@ -176,7 +176,7 @@ impl Reload for Reloader {
     async fn planned(&self, rules: &[RuleName]) -> Result<(), StoreError> {
         let running = self.running.lock().await;
         for rule in running.rules.iter().filter(|rule| rules.contains(&rule.name)) {
-            self.store.record_planned(&rule.name, rule_hash(rule), self.clock.now()).await?;
+            self.store.record_planned(&rule.name, rule.fingerprint(), self.clock.now()).await?;
         }
         let accounts = running.accounts().cloned().collect();
         let next = roster(accounts, running.rules.clone(), running.require_plan, &*self.store).await?;

@@ -8,7 +8,7 @@ use super::out::Out;
 use super::remote::{Remote, Where, segment};
 use super::{Context, Exit, Failure};
 use crate::web::admin::view::{DeliveryView, JobView, MovedView};
-use crate::worker::DecidedNow;
+use crate::work::DecidedNow;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Asked {

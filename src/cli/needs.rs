@@ -1,26 +1,22 @@
-//! What the rules need of Zoom: scopes and events. For `setup`, which prints them, and `doctor`, which checks them.
+//! What these rules need of Zoom: scopes and events. For `setup`, which prints them, and `doctor`, which checks them.
 
-use crate::rules::SubjectKind;
+use std::collections::BTreeSet;
+
+use crate::rules::{Rule, SubjectKind};
+use crate::work;
 use crate::zoom::Endpoint;
 
-/// The calls that rules about these subjects make.
-pub(super) fn endpoints(subjects: &[SubjectKind]) -> Vec<Endpoint> {
-    let (user, meeting) = (subjects.contains(&SubjectKind::User), subjects.contains(&SubjectKind::Meeting));
-    let needed = Endpoint::ALL.into_iter().filter(|endpoint| match endpoint {
-        // The size of the account, for max_changes_percent, and users who are hosts.
-        Endpoint::ListUsers | Endpoint::GetUser => user || meeting,
-        Endpoint::ListAssistants | Endpoint::AddAssistant => user,
-        Endpoint::GetMeeting | Endpoint::UpdateMeeting => meeting,
-        // No rule makes the others.
-        _ => false,
-    });
-    needed.collect()
+/// The calls that these rules can lead to, each once.
+pub(super) fn endpoints(rules: &[Rule]) -> Vec<Endpoint> {
+    let needed: BTreeSet<Endpoint> = rules.iter().flat_map(work::needs).collect();
+    needed.into_iter().collect()
 }
 
-/// The events that tell of these subjects.
-pub(super) fn events(subjects: &[SubjectKind]) -> Vec<&'static str> {
+/// The events that ask for these rules.
+pub(super) fn events(rules: &[Rule]) -> Vec<&'static str> {
+    let of = |kind| rules.iter().any(|rule| rule.subject == kind);
     let mut events = Vec::new();
-    if subjects.contains(&SubjectKind::User) {
+    if of(SubjectKind::User) {
         events.extend([
             "user.created",
             "user.activated",
@@ -31,8 +27,42 @@ pub(super) fn events(subjects: &[SubjectKind]) -> Vec<&'static str> {
             "user.disassociated",
         ]);
     }
-    if subjects.contains(&SubjectKind::Meeting) {
+    if rules.iter().any(Rule::is_about_user_settings) {
+        events.push("user.settings_updated");
+    }
+    if rules.iter().any(Rule::is_about_groups) {
+        events.extend(["group.member_added", "group.member_deleted"]);
+    }
+    if of(SubjectKind::Meeting) {
         events.extend(["meeting.created", "meeting.updated", "meeting.ended", "meeting.deleted"]);
     }
     events
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_and_events_are_those_of_these_rules_and_of_no_others() {
+        let rule = |subject: &str, ensure: &str| {
+            let text = format!("name = \"r\"\nfor = \"{subject}\"\nensure = {{ {ensure} }}");
+            toml::from_str::<Rule>(&text).unwrap()
+        };
+        let groups = rule("user", "groups = [\"Staff\"]");
+        let settings = rule("user", "settings = { in_meeting = { chat = true } }");
+        let meetings = rule("meeting", "settings = { waiting_room = true }");
+        let told = |rules: &[Rule]| events(rules).into_iter().map(str::to_owned).collect::<Vec<_>>().join(" ");
+        assert!(told(std::slice::from_ref(&groups)).ends_with("group.member_added group.member_deleted"));
+        assert!(!told(std::slice::from_ref(&groups)).contains("settings"));
+        assert!(told(std::slice::from_ref(&settings)).ends_with("user.disassociated user.settings_updated"));
+        assert_eq!(
+            told(std::slice::from_ref(&meetings)),
+            "meeting.created meeting.updated meeting.ended meeting.deleted"
+        );
+        assert_eq!(endpoints(std::slice::from_ref(&meetings)), [Endpoint::GetMeeting, Endpoint::UpdateMeeting]);
+        let all = endpoints(&[groups.clone(), settings, meetings, groups]);
+        assert_eq!(all.len(), 9, "each once: {all:?}");
+        assert!(all.is_sorted(), "{all:?}");
+    }
 }

@@ -16,7 +16,7 @@ use super::out::Out;
 use super::{Context, Exit, Failure, needs};
 use crate::config::{Env, parse};
 use crate::ids::AppName;
-use crate::rules::SubjectKind;
+use crate::rules::Rule;
 use ask::Asker;
 
 #[derive(Debug, Args)]
@@ -67,15 +67,6 @@ enum RuleKind {
     WaitingRoom,
 }
 
-impl RuleKind {
-    const fn subject(self) -> SubjectKind {
-        match self {
-            Self::Assistants => SubjectKind::User,
-            Self::WaitingRoom => SubjectKind::Meeting,
-        }
-    }
-}
-
 /// All answers, checked one by one.
 struct Answers {
     kind: String,
@@ -96,9 +87,9 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
     write::refuse_to_overwrite(path, force)?;
     let answers = collect(asked, out).await?;
     let text = write::config(&answers);
-    check(path, &text, &answers)?;
+    let rules = check(path, &text, &answers)?;
     write::all(path, &text, &answers, force)?;
-    instruct(path, &answers, out)?;
+    instruct(path, &answers, &rules, out)?;
     Ok(Exit::Good)
 }
 
@@ -159,29 +150,28 @@ fn tell_what_is_needed(out: &mut Out) -> Result<(), Failure> {
     )
 }
 
-/// What will be written is read as the service will read it, before it is written.
-fn check(path: &Path, text: &str, answers: &Answers) -> Result<(), Failure> {
+/// What will be written is read as the service will read it, before it is written: the rules.
+fn check(path: &Path, text: &str, answers: &Answers) -> Result<Vec<Rule>, Failure> {
     let app = answers.app.as_str().to_uppercase().replace('-', "_");
     let secrets = [("CLIENT_SECRET", &answers.client_secret), ("WEBHOOK_SECRETS", &answers.webhook_secret)];
     let vars = secrets.map(|(key, value)| (format!("ADJUTANT__APP__{app}__{key}"), value.expose_secret().to_owned()));
-    parse(path, text, &Env::from_vars(vars)).map(|_| ()).map_err(|error| {
+    parse(path, text, &Env::from_vars(vars)).map(|config| config.rules).map_err(|error| {
         Failure::new(Exit::Usage, format!("these answers make no good configuration; nothing was written.\n{error}"))
     })
 }
 
-fn instruct(path: &Path, answers: &Answers, out: &mut Out) -> Result<(), Failure> {
-    let subjects: Vec<SubjectKind> = answers.rules.iter().map(|rule| rule.subject()).collect();
+fn instruct(path: &Path, answers: &Answers, rules: &[Rule], out: &mut Out) -> Result<(), Failure> {
     out.line(format!("wrote {}, and beside it client-secret and webhook-secrets (mode 0600)", path.display()))?;
     out.line("\nScopes to tick (granular; for an older app the classic one beside it):")?;
     let mut rows: Vec<Vec<String>> = Vec::new();
-    for endpoint in needs::endpoints(&subjects) {
+    for endpoint in needs::endpoints(rules) {
         let scopes = endpoint.scopes();
         let call = format!("{} {}", endpoint.method(), endpoint.template());
         rows.push(vec![format!("  {}", scopes.granular), scopes.classic.to_owned(), call]);
     }
     out.table(&["  GRANULAR", "CLASSIC", "FOR"], &rows)?;
     out.line("\nEvents to subscribe:")?;
-    for event in needs::events(&subjects) {
+    for event in needs::events(rules) {
         out.line(format!("  {event}"))?;
     }
     out.line(format!(

@@ -13,7 +13,7 @@ use super::source::{PREFIX, Reading};
 use crate::account::{Account, AppKind, Plan, UserKey};
 use crate::event::signature::Secret;
 use crate::ids::{AccountId, AppName, Email, MarketplaceId};
-use crate::rules::{Grantee, Rule, contradiction, nearest};
+use crate::rules::{Grantee, Rule, nearest};
 use crate::web::admin::AdminApp;
 use crate::web::webhook::ReceiverApp;
 use crate::worker::{Backfilled, Schedule};
@@ -106,7 +106,7 @@ impl fmt::Debug for AppSecrets {
 }
 
 /// With the place of each, for checks over several.
-type Placed<T> = Vec<(T, Place)>;
+pub(super) type Placed<T> = Vec<(T, Place)>;
 
 const NAME: &str = "1 to 32 of a-z, 0-9 and -";
 
@@ -277,10 +277,6 @@ pub(super) fn check_together(reading: &Reading<'_>, apps: &Placed<App>, rules: &
             }
             check_named(reading, (app, place), account, rules);
         }
-    }
-    if let Some(contradiction) = contradiction(rules) {
-        let help = "expected one of the two, or a when that parts them";
-        reading.problem(Place::Whole, contradiction.to_string(), help);
     }
 }
 

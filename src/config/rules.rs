@@ -7,12 +7,15 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::apps::{check_variables, named};
+use super::apps::{Placed, check_variables, named};
 use super::problem::{Invalid, NOT_TOML, Place, Problem};
 use super::section::{Section, shown, tables_of, unknown};
 use super::source::{Found, Reading, read_small};
 use crate::ids::{Email, RuleName};
-use crate::rules::{Condition, Documented, Ensure, Grantee, Leaves, Licence, Mode, Report, Rule, SubjectKind, Topic};
+use crate::rules::{
+    Condition, Documented, Ensure, Grantee, Leaves, Licence, Mode, On, Report, Rule, SubjectKind, Topic, contradiction,
+    gone_by_then, kind_of,
+};
 
 /// Far more than anybody keeps apart.
 const FILES_MAX: usize = 1000;
@@ -38,13 +41,16 @@ pub(super) fn all(reading: &Reading<'_>) -> Rules {
         .optional("folder", "a folder, as in \"rules\"", |text| (!text.is_empty()).then(|| reading.folder.join(text)));
     let require_plan = section.flag_or("require_plan", false);
     section.finish();
-    let mut invalid = Vec::new();
+    let (mut invalid, mut read) = (Vec::new(), Vec::new());
     for path in folder.as_ref().map(|folder| files(reading, folder, &at)).unwrap_or_default() {
         match read_small(&path, super::FILE_BYTES_MAX) {
             Ok(text) => {
                 reading.took(&path, &text);
                 match file(reading, &path, &text, &mut seen) {
-                    Ok(more) => rules.extend(more),
+                    Ok(more) => {
+                        read.push(File { path, text, first: rules.len() });
+                        rules.extend(more);
+                    }
                     Err(error) => invalid.push(error),
                 }
             }
@@ -55,7 +61,29 @@ pub(super) fn all(reading: &Reading<'_>) -> Rules {
         }
     }
     check_variables(reading, "rule", &seen);
-    Rules { all: rules, folder, require_plan, invalid }
+    let (all, places): (Vec<_>, Vec<_>) = rules.into_iter().unzip();
+    invalid.extend(contradicted(reading, &all, &places, read));
+    Rules { all, folder, require_plan, invalid }
+}
+
+/// A file of rules that was read, and how many rules were read before it.
+struct File {
+    path: PathBuf,
+    text: String,
+    first: usize,
+}
+
+/// Tells of a rule that contradicts one before it, at its own place; where that is in another file, as what is wrong there.
+fn contradicted(reading: &Reading<'_>, rules: &[Rule], places: &[Place], files: Vec<File>) -> Option<Invalid> {
+    let contradiction = contradiction(rules)?;
+    let at = rules.iter().position(|rule| rule.name == contradiction.other)?;
+    let (place, what) = (places.get(at)?.clone(), contradiction.to_string());
+    let help = "expected one of the two, or a when that parts them";
+    let Some(File { path, text, .. }) = files.into_iter().rfind(|file| file.first <= at) else {
+        reading.problem(place, what, help);
+        return None;
+    };
+    Some(Invalid::new(path, text, vec![Problem { place, what, help: help.to_owned() }]))
 }
 
 /// The files of rules in the order of their names. What editors leave behind begins with a dot or ends otherwise.
@@ -84,7 +112,7 @@ fn files(reading: &Reading<'_>, folder: &Path, at: &Place) -> Vec<PathBuf> {
 }
 
 /// The rules of one file, or everything that is wrong with it.
-fn file(main: &Reading<'_>, path: &Path, text: &str, seen: &mut Vec<String>) -> Result<Vec<Rule>, Invalid> {
+fn file(main: &Reading<'_>, path: &Path, text: &str, seen: &mut Vec<String>) -> Result<Placed<Rule>, Invalid> {
     let invalid = |problems| Invalid::new(path.to_owned(), text.to_owned(), problems);
     if text.trim().is_empty() {
         // What an editor or a full disk cut off, more likely than what somebody meant.
@@ -109,13 +137,17 @@ fn file(main: &Reading<'_>, path: &Path, text: &str, seen: &mut Vec<String>) -> 
 }
 
 /// The rules of the file that is being read.
-fn here(reading: &Reading<'_>, seen: &mut Vec<String>) -> Vec<Rule> {
+fn here(reading: &Reading<'_>, seen: &mut Vec<String>) -> Placed<Rule> {
     let tables = reading.root.get("rule").map(|value| tables_of(reading, value, "rule")).unwrap_or_default();
     let rules = tables.into_iter().filter_map(|table| {
-        let place = table.1.clone();
+        let (place, told) = (table.1.clone(), reading.told());
         let rule = rule(named(reading, "rule", table, seen)?)?;
+        if reading.told() > told {
+            // Whether it makes sense as a whole cannot be known.
+            return None;
+        }
         match rule.check() {
-            Ok(()) => Some(rule),
+            Ok(()) => Some((rule, place)),
             Err(error) => {
                 reading.problem(place, error.to_string(), "change the rule");
                 None
@@ -128,16 +160,21 @@ fn here(reading: &Reading<'_>, seen: &mut Vec<String>) -> Vec<Rule> {
 fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
     let name = section.in_file("name").and_then(|name| name.get_ref().as_str()).and_then(|n| RuleName::parse(n).ok());
     let description = section.optional("description", "a text", |text| Some(text.to_owned()));
-    if section.in_file("on").is_some() {
-        on_event(section);
-        return None;
-    }
-    let subject = section.required("for", "\"user\" or \"meeting\"", |text| match text {
-        "user" => Some(SubjectKind::User),
-        "meeting" => Some(SubjectKind::Meeting),
-        _ => None,
-    });
-    let when = condition(&mut section, subject.map(SubjectKind::topic));
+    let on = events(&mut section);
+    let subject = match &on {
+        Some(events) => subject_of(&mut section, events),
+        None => section.required("for", "\"user\" or \"meeting\"", |text| match text {
+            "user" => Some(SubjectKind::User),
+            "meeting" => Some(SubjectKind::Meeting),
+            _ => None,
+        }),
+    };
+    let topic = if on.is_some() { Some(Topic::Event) } else { subject.map(SubjectKind::topic) };
+    let when = condition(&mut section, topic);
+    let (on, when) = match on {
+        Some(events) => (Some(On { events, when }), None),
+        None => (None, when),
+    };
     let modes = "\"observe\" or \"enforce\"";
     let mode = section.parsed_or("mode", ("observe", Mode::Observe), modes, |text| match text {
         "observe" => Some(Mode::Observe),
@@ -159,6 +196,7 @@ fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
         name: name?,
         subject: subject?,
         when,
+        on,
         description,
         ensure: ensure?,
         allow_downgrade,
@@ -169,33 +207,56 @@ fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
     })
 }
 
-/// A rule about events: it is read and checked, and refused, since there is nothing yet that it could do.
-fn on_event(mut section: Section<'_, '_>) {
+/// The events that the rule is about, where it is about events.
+fn events(section: &mut Section<'_, '_>) -> Option<Vec<String>> {
+    let on = section.in_file("on")?;
     let names = "names of events, as in [\"meeting.created\"]";
     let is_name = |text: &str| {
-        let words = text.split(['.', '_']);
-        text.contains('.') && words.clone().all(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase()))
+        let mut words = text.split(['.', '_']);
+        text.contains('.') && words.all(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase()))
     };
-    let empty = section.in_file("on").and_then(|on| on.get_ref().as_array()).is_some_and(|on| on.is_empty());
-    if empty {
+    if on.get_ref().as_array().is_some_and(|on| on.is_empty()) {
         section.missing("events in on", &format!("expected {names}"));
     }
-    section.list("on", names, |text| is_name(text).then(|| text.to_owned()));
-    condition(&mut section, Some(Topic::Event));
     if let Some(kind) = section.in_file("for") {
         let what = format!("{} has both for and on", section.title);
-        let help = "expected for with ensure, or on with send";
+        let help = "expected for, or on: events say themselves whether they are about a user or a meeting";
         section.reading.problem(Place::File(kind.span()), what, help);
         section.knows("for");
     }
-    match section.find("send") {
-        Some(found) => {
-            let what = format!("{} sends to a consumer, and consumers do not exist yet", section.title);
-            section.reading.problem(found.place(), what, "expected a rule with for and ensure");
-        }
-        None => section.missing("send", "expected on with send; consumers do not exist yet, so use for and ensure"),
+    if let Some(found) = section.find("send") {
+        let what = format!("{} sends to a consumer, and consumers do not exist yet", section.title);
+        section.reading.problem(found.place(), what, "expected a rule with ensure");
     }
-    section.finish();
+    Some(section.list("on", names, |text| is_name(text).then(|| text.to_owned())))
+}
+
+/// What these events are about: all of them the same.
+fn subject_of(section: &mut Section<'_, '_>, events: &[String]) -> Option<SubjectKind> {
+    let place = section.in_file("on").map_or(Place::Whole, |on| Place::File(on.span()));
+    let wrong = |what: String, help: &str| section.reading.problem(place.clone(), what, help);
+    let mut kind = None;
+    for event in events {
+        let of = kind_of(event);
+        if of.is_none() {
+            wrong(
+                format!("{} ensures something, and {event} is about neither a user nor a meeting", section.title),
+                "expected events that begin with user. or meeting.",
+            );
+        } else if kind.is_some() && kind != of {
+            wrong(
+                format!("{} is about events of users and of meetings", section.title),
+                "expected a rule for each of the two",
+            );
+        } else if gone_by_then(event) {
+            wrong(
+                format!("{} ensures something after {event}, and its subject is gone by then", section.title),
+                "expected another event",
+            );
+        }
+        kind = kind.or(of);
+    }
+    kind
 }
 
 /// The condition of a rule. Without a topic it cannot be checked, and what is wrong with that was told.
@@ -252,7 +313,13 @@ fn ensure(mut section: Section<'_, '_>, topic: Option<Topic>) -> Ensure {
         _ => None,
     });
     let documented = topic.map_or(Documented::ANYTHING, Documented::settings_of);
-    let settings = settings(&mut section, "settings", documented);
+    let checked = settings(&mut section, "settings", documented);
+    let unchecked = settings(&mut section, "settings_unchecked", Documented::ANYTHING);
+    if let Some(leaf) = checked.named_twice(&unchecked) {
+        let what = format!("{}.settings and {0}.settings_unchecked both name {leaf}", section.title);
+        section.reading.problem(section.place.clone(), what, "expected it once");
+    }
+    let settings = checked.with(unchecked);
     let feature = settings_below(&mut section, "feature", topic);
     let report = section.parsed("report", "\"movable\"", |text| (text == "movable").then_some(Report::Movable));
     section.finish();
@@ -286,10 +353,16 @@ fn tree(reading: &Reading<'_>, title: &str, table: &DeTable<'_>, documented: Doc
         let below = match documented.below(name) {
             Ok(below) => below,
             Err(help) => {
+                let help = format!("{help} (settings_unchecked takes any name)");
                 reading.problem(Place::File(key.span()), format!("{title} has no key {name}"), help);
                 continue;
             }
         };
+        if below.is_read_only() {
+            let help = "expected another: Zoom documents no way to set it; settings_unchecked tries it all the same";
+            reading.problem(Place::File(key.span()), format!("{title} {name} is read-only"), help);
+            continue;
+        }
         if let DeValue::Table(table) = value.get_ref()
             && below.is_branch()
         {

@@ -175,6 +175,11 @@ impl<'t> Reading<'t> {
         self.problems.borrow_mut().push(Problem { place, what: what.into(), help: help.into() });
     }
 
+    /// How many problems were told so far.
+    pub(super) fn told(&self) -> usize {
+        self.problems.borrow().len()
+    }
+
     pub(super) fn record(&self, section: &str, key: &str, value: Option<String>, from: &str) {
         let (section, key, from) = (section.to_owned(), key.to_owned(), from.to_owned());
         self.effective.borrow_mut().push(Effective { section, key, value, from });

@@ -108,6 +108,8 @@ pub enum RuleError {
     WrongSubject(RuleName, &'static str, &'static str),
     #[error("rule {0}: ensure.type = \"basic\" takes licences away, which needs allow_downgrade = true")]
     Downgrade(RuleName),
+    #[error("rule {0}: ensure.type = \"basic\" and ensure.assistants cannot both be: a Basic user has no assistants")]
+    BasicWithAssistants(RuleName),
     #[error("rule {0}: ensure.report changes nothing and stands alone")]
     ReportAlone(RuleName),
     #[error("rule {0}: ensure.settings.feature and ensure.feature both name {1}")]
@@ -130,7 +132,7 @@ pub struct Contradiction {
 
 /// The first two rules about all subjects of a kind that want different things of them.
 pub fn contradiction(rules: &[Rule]) -> Option<Contradiction> {
-    let about_all = || rules.iter().filter(|rule| rule.when.is_none());
+    let about_all = || rules.iter().filter(|rule| rule.when.is_none() && rule.on.is_none());
     about_all().enumerate().find_map(|(n, one)| {
         about_all().skip(n.saturating_add(1)).find_map(|other| {
             let about = one.contradicts(other)?;
@@ -143,7 +145,7 @@ pub fn contradiction(rules: &[Rule]) -> Option<Contradiction> {
 impl Rule {
     /// Whether an event about settings of a user asks for it.
     pub fn is_about_user_settings(&self) -> bool {
-        self.subject == SubjectKind::User && (!self.ensure.user_settings().is_empty() || self.asks_for("settings"))
+        self.subject == SubjectKind::User && (!self.ensure.user_settings().is_empty() || self.asks_for_settings())
     }
 
     /// Whether an event about members of a group asks for it.
@@ -155,6 +157,11 @@ impl Rule {
     /// Whether its condition looks at this field of its subject.
     pub fn asks_for(&self, field: &str) -> bool {
         self.when.as_ref().is_some_and(|when| when.looks_at(field))
+    }
+
+    /// Whether its condition looks at settings, which a call of its own reads.
+    pub fn asks_for_settings(&self) -> bool {
+        ["settings", "settings_unchecked"].into_iter().any(|field| self.asks_for(field))
     }
 
     fn contradicts(&self, other: &Self) -> Option<String> {
@@ -196,8 +203,11 @@ impl Rule {
         if self.of_users().is_none() && self.ensure.settings.is_empty() {
             return Err(RuleError::NothingForUsers(name()));
         }
-        let takes = self.ensure.licence == Some(Licence::Basic) && !self.allow_downgrade;
-        if takes { Err(RuleError::Downgrade(name())) } else { Ok(()) }
+        let is_basic = self.ensure.licence == Some(Licence::Basic);
+        if is_basic && !self.ensure.assistants.is_empty() {
+            return Err(RuleError::BasicWithAssistants(name()));
+        }
+        if is_basic && !self.allow_downgrade { Err(RuleError::Downgrade(name())) } else { Ok(()) }
     }
 
     fn check_meeting(&self) -> Result<(), RuleError> {

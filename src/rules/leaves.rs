@@ -92,9 +92,11 @@ impl Leaves {
         Self(self.0.iter().map(|(path, leaf)| (below(path), leaf.clone())).collect())
     }
 
-    /// A leaf that both name.
+    /// A leaf that both name, or that one has where the other has a branch.
     pub fn named_twice(&self, other: &Self) -> Option<String> {
-        self.0.keys().find(|path| other.0.contains_key(*path)).map(|path| path.join("."))
+        let is_in_its_place =
+            |path: &[String]| other.0.keys().any(|one| one.starts_with(path) || path.starts_with(one));
+        self.0.keys().find(|path| is_in_its_place(path)).map(|path| path.join("."))
     }
 
     /// The tree that has these leaves and no others, as a PATCH sends it.

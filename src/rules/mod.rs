@@ -8,11 +8,14 @@ mod condition;
 mod ensure;
 mod leaves;
 mod nearest;
+mod on;
 
 pub use ensure::{Contradiction, Ensure, Grantee, Licence, Report, RuleError, contradiction};
 pub use leaves::Leaves;
+pub use on::{OnEvent, gone_by_then, kind_of, on_event};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 pub use condition::{Condition, ConditionError, Documented, EvaluationError, Leaf, Seen, Topic};
 pub(crate) use nearest::nearest;
@@ -32,6 +35,10 @@ pub struct Rule {
     /// Which subjects it is about; without one, all.
     #[serde(skip)]
     pub when: Option<Condition>,
+    /// The events that it is about. Without, it is about all its subjects: every event about one asks for it, and sweeps
+    /// look for what no event told.
+    #[serde(skip)]
+    pub on: Option<On>,
     /// For people: what the rule is for.
     #[serde(default)]
     pub description: Option<String>,
@@ -50,6 +57,24 @@ pub struct Rule {
     /// Share of the account's active users changed within 24 hours; beyond it everything parks until a person resumes it.
     #[serde(default = "default_changes_percent")]
     pub max_changes_percent: u8,
+}
+
+impl Rule {
+    /// Tells a rule from what it was: all that decides what it changes, and not whether it only observes.
+    pub fn fingerprint(&self) -> [u8; 16] {
+        let alike = Self { mode: Mode::Observe, description: None, ..self.clone() };
+        let hash: [u8; 32] = Sha256::digest(format!("{alike:?}")).into();
+        hash.first_chunk().copied().unwrap_or_default()
+    }
+}
+
+/// Events that a rule is about: it looks at what they name, once for each, and at nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct On {
+    /// As in `meeting.created`.
+    pub events: Vec<String>,
+    /// Asked of the event, not of its subject.
+    pub when: Option<Condition>,
 }
 
 const fn default_changes_per_hour() -> u32 {
@@ -84,6 +109,13 @@ pub enum Mode {
     #[default]
     Observe,
     Enforce,
+}
+
+impl Rule {
+    /// The condition in its words, of the subject or of the event.
+    pub fn condition(&self) -> Option<&str> {
+        self.when.as_ref().or_else(|| self.on.as_ref()?.when.as_ref()).map(Condition::as_str)
+    }
 }
 
 /// What an event asks for. The store turns it into jobs made, merged, woken or cancelled, in one write.
@@ -132,7 +164,7 @@ pub fn for_subject(kind: SubjectKind, subject: &Subject, rules: &[Rule]) -> Vec<
 }
 
 fn ensured(subject: &Subject, rules: &[Rule], asks: impl Fn(&Rule) -> bool) -> Vec<Step> {
-    let about = rules.iter().filter(|rule| asks(rule));
+    let about = rules.iter().filter(|rule| rule.on.is_none() && asks(rule));
     about.map(|rule| Step::Ensure { rule: rule.name.clone(), subject: subject.clone() }).collect()
 }
 

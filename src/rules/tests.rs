@@ -48,6 +48,7 @@ fn a_rule_that_makes_no_sense_is_refused_in_words() {
             "ensure.report does not belong to for = \"user\"",
         ),
         (GOOD.replace("assistants = [\"api-user\"]", "type = \"basic\""), "needs allow_downgrade = true"),
+        (GOOD.replace(" }", ", type = \"basic\" }\nallow_downgrade = true"), "a Basic user has no assistants"),
         (
             GOOD.replace(
                 "assistants = [\"api-user\"]",
@@ -125,4 +126,14 @@ fn every_rule_about_the_subject_is_asked_for_in_the_order_of_the_configuration()
         })
         .collect();
     assert_eq!(names, ["assist", "assist-too"]);
+}
+
+#[test]
+fn a_rule_is_another_once_it_would_change_something_else() {
+    let before = rule(GOOD).fingerprint();
+    let same = format!("{GOOD}mode = \"enforce\"\ndescription = \"for all\"");
+    assert_eq!(rule(&same).fingerprint(), before);
+    for other in [GOOD.replace("assist\"", "assists\""), format!("{GOOD}max_changes_per_hour = 1")] {
+        assert_ne!(rule(&other).fingerprint(), before, "{other}");
+    }
 }

@@ -211,8 +211,8 @@ impl<'a> Look<'a> {
         let (task, facts) = (self.task, &self.task.ctx.facts);
         let now = task.ctx.clock.now();
         for one in differences.iter().filter(|one| is_exclusive(one)) {
-            if let Some(other) = facts.undone(task.job, &one.about, &one.wanted, now) {
-                let (about, other) = (one.about.clone(), other.to_string());
+            if let Some(other) = task.opponent(&one.about, &one.wanted, now) {
+                let (about, other) = (one.about.clone(), other.name.to_string());
                 return Err(End::park(ParkCause::RulesDisagree { about, other }));
             }
         }
@@ -220,7 +220,7 @@ impl<'a> Look<'a> {
         let is_planned = task.job.planned == Some(planned(differences));
         let intent = task.intend(guard, in_words(differences), takes_away, is_planned).await?;
         for one in differences.iter().filter(|one| is_exclusive(one)) {
-            facts.changes(task.job, &one.about, &one.wanted, now);
+            facts.changes(task.job, task.rule, (&one.about, &one.wanted), now);
         }
         for edit in edits(differences) {
             self.apply(&intent, edit).await?;

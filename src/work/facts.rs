@@ -13,6 +13,7 @@ use crate::account::{Account, UserKey};
 use crate::clock::{Timestamp, lock};
 use crate::ids::{AccountId, Email, JobId, RuleName, UserId};
 use crate::job::{Effect, Job, Outcome, ParkCause, Subject};
+use crate::rules::Rule;
 use crate::zoom::{Group, Page, Status, User, Zoom, ZoomError};
 
 use super::around::{ApiUser, Around, which};
@@ -77,7 +78,8 @@ struct Known {
 #[derive(Debug)]
 struct Written {
     at: Timestamp,
-    rule: RuleName,
+    /// With its fingerprint: one that was changed since says nothing.
+    rule: (RuleName, [u8; 16]),
     to: Value,
 }
 
@@ -167,19 +169,19 @@ impl Facts {
         Ok(all)
     }
 
-    /// Another rule that changed the same thing of the job's subject to something else, not long ago.
-    pub fn undone(&self, job: &Job, about: &str, wanted: &Value, now: Timestamp) -> Option<RuleName> {
+    /// Another rule, with its fingerprint, that changed the same thing of the job's subject to something else, not long ago.
+    pub fn undone(&self, job: &Job, about: &str, wanted: &Value, now: Timestamp) -> Option<(RuleName, [u8; 16])> {
         let key = (job.subject.key(), about.to_owned());
         self.with(&job.account, |known| {
             let last = known.changed.get(&key).filter(|last| now.since(last.at) < ANSWER_TRUSTED)?;
-            (last.rule != job.rule && last.to != *wanted).then(|| last.rule.clone())
+            (last.rule.0 != job.rule && last.to != *wanted).then(|| last.rule.clone())
         })
     }
 
-    /// The job's rule is about to change this of its subject.
-    pub fn changes(&self, job: &Job, about: &str, wanted: &Value, now: Timestamp) {
+    /// The job's rule is about to change this of its subject, to that.
+    pub fn changes(&self, job: &Job, rule: &Rule, (about, wanted): (&str, &Value), now: Timestamp) {
         let key = (job.subject.key(), about.to_owned());
-        let written = Written { at: now, rule: job.rule.clone(), to: wanted.clone() };
+        let written = Written { at: now, rule: (rule.name.clone(), rule.fingerprint()), to: wanted.clone() };
         self.with(&job.account, |known| {
             known.changed.insert(key, written);
             if known.changed.len() > CHANGED_MAX {
@@ -297,7 +299,6 @@ impl Facts {
             known.listed.clear();
             if anew {
                 known.answered.clear();
-                known.changed.clear();
             }
         });
     }

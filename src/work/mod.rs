@@ -21,12 +21,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 pub use around::{ApiUser, Around};
 pub use facts::{Facts, FactsSettings};
 pub use judge::{Difference, Need, Picture, Verdict, edits, in_words, judge};
 pub use needs::needs;
 pub use planned::{Cost, PlannedAccount, PlannedChange, PlannedDifference, PlannedRule, would_change};
-pub use saved::{AppliedAccount, AppliedRule, SavedPlan};
+pub use saved::{AppliedAccount, AppliedRule, DecidedNow, PlanScope, PlannedMeetings, SavedPlan};
 pub use seen::seen;
 
 use crate::account::{Account, UserKey};
@@ -67,11 +69,11 @@ pub trait Guard: fmt::Debug + Send + Sync {
     async fn saw(&self, saw: Vec<Saw>);
 }
 
-/// Runs one attempt at `job`, whose rule is `rule`. An error means that the store did not take an intent, so that nothing
-/// was changed for it.
+/// Runs one attempt at `job`, whose rule is `rule`, one of `rules`. An error means that the store did not take an intent, so
+/// that nothing was changed for it.
 pub async fn run(
     job: &Job,
-    rule: &Rule,
+    (rule, rules): (&Rule, &[Rule]),
     account: &Account,
     zoom: &dyn Zoom,
     guard: &dyn Guard,
@@ -84,7 +86,7 @@ pub async fn run(
     if let Some(outcome) = known(job, rule, ctx).await? {
         return Ok(outcome);
     }
-    let task = Task { job, rule, account, zoom, hand, ctx };
+    let task = Task { job, rule, rules, account, zoom, hand, ctx };
     let mut saw = Vec::new();
     let ended = ensure::ensure(&task, &mut saw).await;
     guard.saw(saw).await;
@@ -139,6 +141,8 @@ enum Hand<'a> {
 struct Task<'a> {
     job: &'a Job,
     rule: &'a Rule,
+    /// All that are in the configuration.
+    rules: &'a [Rule],
     account: &'a Account,
     zoom: &'a dyn Zoom,
     hand: Hand<'a>,
@@ -261,6 +265,13 @@ impl Task<'_> {
         Ok(Some(u32::try_from(share.max(1)).unwrap_or(u32::MAX)))
     }
 
+    /// A rule that changed this of the subject to something else, not long ago, and that still would.
+    fn opponent(&self, about: &str, wanted: &Value, now: Timestamp) -> Option<&Rule> {
+        let (name, was) = self.ctx.facts.undone(self.job, about, wanted, now)?;
+        let is_in_force = |rule: &&Rule| rule.name == name && rule.mode == Mode::Enforce && rule.fingerprint() == was;
+        self.rules.iter().find(is_in_force)
+    }
+
     /// One of the account's API users, as Zoom knows it. Where it cannot be granted, somebody is told, once until it
     /// can be again.
     async fn api_user(&self, key: &UserKey) -> Ended<ApiUser> {
@@ -290,3 +301,6 @@ pub(crate) fn api_user_gone(account: &Account, key: &UserKey, id: Option<&UserId
         detail: Detail { subject: Some(subject), note, ..Detail::default() },
     }
 }
+
+#[cfg(test)]
+mod tests;

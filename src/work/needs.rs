@@ -15,15 +15,14 @@ pub fn needs(rule: &Rule) -> Vec<Endpoint> {
         Endpoint::ListUsers => is_user,
         Endpoint::ListAssistants | Endpoint::ListSchedulers | Endpoint::AddAssistant => !ensure.assistants.is_empty(),
         Endpoint::UpdateUser => ensure.licence.is_some(),
-        Endpoint::GetUserSettings => settings || (is_user && rule.asks_for("settings")),
+        Endpoint::GetUserSettings => settings || (is_user && rule.asks_for_settings()),
         Endpoint::UpdateUserSettings => settings,
         Endpoint::ListGroups => groups || (is_user && rule.asks_for("groups")),
-        Endpoint::AddGroupMembers => groups,
+        Endpoint::ListGroupMembers | Endpoint::AddGroupMembers => groups,
         Endpoint::GetMeeting => !is_user,
         Endpoint::UpdateMeeting => !is_user && ensure.report.is_none(),
         Endpoint::RemoveAssistant
         | Endpoint::GetAccountSettings
-        | Endpoint::ListGroupMembers
         | Endpoint::RemoveGroupMember
         | Endpoint::ListMeetings
         | Endpoint::ListWebhookLogs => false,

@@ -1,4 +1,4 @@
-//! A plan as it is kept: what it was made from and when, and a hash that tells when somebody altered it. Pure.
+//! What is asked of a plan, and a plan as it is kept: what it was made from and when, and a hash that tells when somebody altered it. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::PlannedAccount;
+use crate::account::UserKey;
 use crate::clock::Timestamp;
 use crate::ids::RuleName;
+use crate::rules::{Rule, SubjectKind};
 
 /// The only one there is.
 const VERSION: u32 = 1;
@@ -60,6 +62,48 @@ impl SavedPlan {
         let changed = self.rules.iter().find(changed)?;
         Some(format!("rule {} is not what it was when this was planned: plan anew", changed.0))
     }
+}
+
+/// What is to be planned.
+#[derive(Debug, Clone, Default)]
+pub struct PlanScope {
+    /// The only rule; none for all.
+    pub rule: Option<RuleName>,
+    pub meetings: PlannedMeetings,
+}
+
+/// Which meetings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum PlannedMeetings {
+    /// Users alone.
+    #[default]
+    None,
+    /// Users, and the upcoming meetings of all that are active: one call for each, and one for each meeting.
+    All,
+    /// The upcoming meetings of one host alone.
+    Of(UserKey),
+}
+
+impl PlanScope {
+    pub fn is_about(&self, rule: &Rule) -> bool {
+        let is_kind = match (&self.meetings, rule.subject) {
+            (PlannedMeetings::None, kind) => kind == SubjectKind::User,
+            (PlannedMeetings::All, _) => true,
+            (PlannedMeetings::Of(_), kind) => kind == SubjectKind::Meeting,
+        };
+        // What a rule does when an event comes, nobody can list.
+        is_kind && rule.on.is_none() && self.rule.as_ref().is_none_or(|only| rule.name == *only)
+    }
+}
+
+/// What would become of one step of the delivery's plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedNow {
+    /// None where it is about all work for the subject.
+    pub rule: Option<String>,
+    pub subject: String,
+    /// As a sentence.
+    pub answer: String,
 }
 
 /// What is asked for of a plan in one account.

@@ -29,7 +29,7 @@ pub fn seen(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Vec<Saw> {
                 whole.insert("groups".to_owned(), groups);
             }
             if let Some(settings) = &picture.settings {
-                whole.insert("settings".to_owned(), settings.clone().into());
+                user::put_settings(&mut whole, settings);
             }
             facts(around, "user", &whole)
         }

@@ -83,7 +83,7 @@ fn conditioned(rule: &Rule, around: &Around<'_>, picture: &Picture, user: &User)
     if picture.is_listed_row && !row_answers(asked, picture, user) {
         return Err(Verdict::Needs(Need::User));
     }
-    let (with_groups, with_settings) = (asked.looks_at("groups"), asked.looks_at("settings"));
+    let (with_groups, with_settings) = (asked.looks_at("groups"), rule.asks_for_settings());
     if !with_groups && !with_settings {
         return condition(rule, around, "user", &user.whole);
     }
@@ -96,16 +96,22 @@ fn conditioned(rule: &Rule, around: &Around<'_>, picture: &Picture, user: &User)
         if user.status == Status::Pending {
             return Err(Verdict::Waits(WaitReason::UserPending));
         }
-        let settings = picture.settings.clone().ok_or(Verdict::Needs(Need::Settings))?;
-        whole.insert("settings".to_owned(), settings.into());
+        put_settings(&mut whole, picture.settings.as_ref().ok_or(Verdict::Needs(Need::Settings))?);
     }
     condition(rule, around, "user", &whole)
+}
+
+/// Under the names that conditions have for them.
+pub(super) fn put_settings(whole: &mut Object, settings: &Object) {
+    for name in ["settings", "settings_unchecked"] {
+        whole.insert(name.to_owned(), settings.clone().into());
+    }
 }
 
 fn row_answers(asked: &Condition, picture: &Picture, user: &User) -> bool {
     let states = |field: &str| match field {
         "groups" => picture.groups.is_some() || user.whole.contains_key("group_ids"),
-        "settings" => true,
+        "settings" | "settings_unchecked" => true,
         field => ROW_FIELDS.contains(&field) && user.whole.contains_key(field),
     };
     asked.fields().is_some_and(|fields| fields.into_iter().all(states))

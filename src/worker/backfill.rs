@@ -40,6 +40,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// How far the signed moment of a row may be from now: the log's age, and Zoom's retries before.
 const WINDOW: Window = Window { past: 8 * 86_400, future: 300 };
 
+/// The code of the notice that an app's log cannot be read.
+pub(super) const FAILED: &str = "backfill-failed";
+
 /// An app whose log at Zoom is read.
 #[derive(Debug, Clone)]
 pub struct Backfilled {
@@ -75,6 +78,7 @@ impl Backfill {
     /// Reads the log at the start, and then by the schedule of sweeps, until `shutdown`. An error means that the store can
     /// take nothing more.
     pub async fn run(&self, shutdown: &CancellationToken) -> Result<(), StoreError> {
+        self.mend_what_is_read_no_more().await?;
         loop {
             match self.look_all().await {
                 Err(StoreError::Closed) if shutdown.is_cancelled() => return Ok(()),
@@ -86,6 +90,16 @@ impl Backfill {
                 () = clock.sleep_until(clock.now().plus(LOOK_EVERY)) => {}
             }
         }
+    }
+
+    /// Nobody need mend a log that is not to be read any more.
+    async fn mend_what_is_read_no_more(&self) -> Result<(), StoreError> {
+        for notice in self.parts.store.notices().await? {
+            if notice.code == FAILED && self.apps.iter().all(|app| app.account != notice.account) {
+                self.parts.store.mend(&notice, self.parts.clock.now()).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Looks for each app for which that is due.
@@ -181,7 +195,7 @@ impl Backfill {
                     kind: Kind::Attention,
                     app: Some(app.app.clone()),
                     account: Some(app.account.clone()),
-                    code: "backfill-failed".to_owned(),
+                    code: FAILED.to_owned(),
                     detail: Detail::note(format!("Zoom's log of deliveries that failed could not be read: {error}")),
                 };
                 self.parts.store.note(note, now).await?;

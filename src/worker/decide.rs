@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::Parts;
 use super::plan::Look;
 use super::planner::{Whose, whose};
@@ -12,17 +10,7 @@ use crate::event::wire;
 use crate::job::Subject;
 use crate::rules::{self, Mode, Rule, Step};
 use crate::store::StoredDelivery;
-use crate::work::{Picture, in_words, would_change};
-
-/// What would become of one step of the delivery's plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DecidedNow {
-    /// None where it is about all work for the subject.
-    pub rule: Option<String>,
-    pub subject: String,
-    /// As a sentence.
-    pub answer: String,
-}
+use crate::work::{DecidedNow, Picture, in_words, would_change};
 
 /// An error says why nothing would be decided, or could be read.
 pub async fn decide(parts: &Parts, delivery: &StoredDelivery) -> Result<Vec<DecidedNow>, String> {
@@ -37,7 +25,15 @@ pub async fn decide(parts: &Parts, delivery: &StoredDelivery) -> Result<Vec<Deci
     let zoom = parts.zooms.zoom(&account.id).ok_or("the account is not held")?;
     let look = Look { parts, account, zoom: &*zoom };
     let mut decided = Vec::new();
-    for step in rules::plan(&event, roster.rules()) {
+    let mut steps = rules::plan(&event, roster.rules());
+    let body = || serde_json::from_slice(verified.body()).ok();
+    let asked = rules::on_event(&event, Some(&account.id), parts.clock.now(), roster.rules(), body);
+    steps.extend(asked.steps);
+    for (rule, why) in &asked.unanswered {
+        let answer = format!("its condition has no answer: {why}");
+        decided.push(DecidedNow { rule: Some(rule.to_string()), subject: event.name.clone(), answer });
+    }
+    for step in steps {
         decided.push(match step {
             Step::Wake { subject } => said(None, &subject, "what waits for it would go on".to_owned()),
             Step::Cancel { subject, why } => {

@@ -1,28 +1,109 @@
 //! What a sweep compares users with: what Zoom's lists say of them.
+//!
+//! A rule is judged as by a job, with a picture made of lists: the row of the user, who may schedule for whom, and who is in
+//! the groups that rules name. Where a list does not say what a condition asks for, the rule is judged without it, and a
+//! job finds out. Settings are in no list: they are looked at without, and have sweeps of their own.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::sweeper::{Fault, Sweeper};
 use crate::account::{Account, UserKey};
-use crate::ids::{Email, UserId};
-use crate::job::Subject;
-use crate::rules::{self, Rule, Step, SubjectKind};
-use crate::work::api_user_gone;
-use crate::zoom::{Status, User, Zoom, ZoomError};
+use crate::audit::{Detail, Kind};
+use crate::clock::Timestamp;
+use crate::ids::{Email, GroupId, UserId};
+use crate::job::{ParkCause, Subject};
+use crate::rules::{self, Ensure, Grantee, Leaves, Rule, Step, SubjectKind};
+use crate::store::Note;
+use crate::work::{Around, Need, Picture, Verdict, api_user_gone, judge};
+use crate::zoom::{Assistant, Page, User, Zoom, ZoomError};
 
-/// An API user, and who granted it.
+/// Members in a page.
+const PAGE_MEMBERS: u32 = 300;
+/// Of one group: more than an account has users.
+const PAGES_MAX: usize = 2_000;
+/// What may be read around one user; each is read once, so that more would be a defect.
+const READS_MAX: usize = 100;
+
+/// A rule, as lists can answer it.
 #[derive(Debug)]
-pub(super) struct Granted {
-    key: UserKey,
+pub(super) struct Listable<'r> {
+    pub(super) rule: &'r Rule,
+    /// Without what is in no list.
+    of_lists: Rule,
+    /// Also without its condition.
+    blunt: Rule,
+}
+
+impl<'r> Listable<'r> {
+    /// None where no list says anything of what the rule wants.
+    pub(super) fn of(rule: &'r Rule) -> Option<Self> {
+        if !is_listable(rule) {
+            return None;
+        }
+        let ensure = Ensure { settings: Leaves::default(), feature: Leaves::default(), ..rule.ensure.clone() };
+        let of_lists = Rule { ensure, ..rule.clone() };
+        let blunt = Rule { when: None, ..of_lists.clone() };
+        Some(Self { rule, of_lists, blunt })
+    }
+}
+
+/// Whether a list says something of what the rule wants.
+pub(super) fn is_listable(rule: &Rule) -> bool {
+    let Ensure { assistants, groups, licence, .. } = &rule.ensure;
+    let of_users = rule.subject == SubjectKind::User && rule.on.is_none();
+    of_users && (!assistants.is_empty() || !groups.is_empty() || licence.is_some())
+}
+
+/// Users as a list names them.
+#[derive(Debug, Default)]
+struct People {
     ids: HashSet<UserId>,
     emails: HashSet<Email>,
 }
 
-impl Granted {
-    fn by(&self, user: &User) -> bool {
+impl People {
+    fn add(&mut self, id: Option<UserId>, email: Option<Email>) {
+        match (id, email) {
+            (Some(id), _) => drop(self.ids.insert(id)),
+            (None, Some(email)) => drop(self.emails.insert(email)),
+            (None, None) => {}
+        }
+    }
+
+    fn hold(&self, user: &User) -> bool {
         user.id.as_ref().is_some_and(|id| self.ids.contains(id))
             || user.email.as_ref().is_some_and(|email| self.emails.contains(email))
+    }
+}
+
+/// The lists around an account's users, as far as they were read.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Lists {
+    /// Who granted whom.
+    granted: Vec<(UserKey, Arc<People>)>,
+    /// Who is in which of the groups that rules name.
+    members: Vec<(GroupId, Arc<People>)>,
+    are_whole: bool,
+}
+
+impl Lists {
+    fn picture(&self, rule: &Rule, user: &User) -> Picture {
+        let granted = self.granted.iter().filter(|(_, people)| people.hold(user));
+        let assistant = |(key, _): &(UserKey, Arc<People>)| match key {
+            UserKey::Id(id) => Assistant { id: Some(id.clone()), email: None },
+            UserKey::Email(email) => Assistant { id: None, email: Some(email.clone()) },
+        };
+        // A row may leave the groups out. Whoever asks for all groups is not answered by those that rules name.
+        let is_told = user.whole.contains_key("group_ids") || rule.asks_for("groups");
+        let there = self.members.iter().filter(|(_, people)| people.hold(user)).map(|(group, _)| group.clone());
+        Picture {
+            user: Some(user.clone()),
+            is_listed_row: true,
+            assistants: Some(granted.map(assistant).collect()),
+            groups: (!is_told && !rule.ensure.groups.is_empty()).then(|| there.collect()),
+            ..Picture::default()
+        }
     }
 }
 
@@ -30,70 +111,162 @@ impl Sweeper {
     /// What the rule asks for, where the lists say that it is not true for this user.
     pub(super) async fn compare(
         &self,
-        account: &Account,
-        rule: &Rule,
+        around: &mut Around<'_>,
+        listable: &Listable<'_>,
         user: &User,
-        granted: &[Granted],
+        lists: &Lists,
         zoom: &dyn Zoom,
     ) -> Result<Option<Step>, Fault> {
-        let facts = &self.parts.facts;
-        let excepted = user.email.as_ref().is_some_and(|email| rule.except.contains(email));
-        if excepted || !user.is_licensed() || user.status != Status::Active {
-            return Ok(None);
-        }
+        let (facts, now, account) = (&self.parts.facts, self.parts.clock.now(), around.account);
         if let Some(key) = facts.is_api_user(account, user.id.as_ref(), user.email.as_ref()) {
-            facts.saw_api_user(&account.id, &key, user.clone(), self.parts.clock.now());
+            facts.saw_api_user(&account.id, &key, user.clone(), now);
             return Ok(None);
         }
         let subject = Subject::User { id: user.id.clone(), email: user.email.clone() };
-        if facts.is_answered(&account.id, &rule.name, &subject, self.parts.clock.now()) {
+        let is_answered = facts.is_answered(&account.id, &listable.rule.name, &subject, now);
+        if is_answered || !self.differs(around, listable, user, lists, zoom).await? {
             return Ok(None);
         }
-        for one in granted {
-            if !one.by(user) && self.is_usable(account, &one.key, zoom).await? {
-                let steps = rules::for_subject(SubjectKind::User, &subject, std::slice::from_ref(rule));
-                return Ok(steps.into_iter().next());
-            }
-        }
-        Ok(None)
+        let steps = rules::for_subject(SubjectKind::User, &subject, std::slice::from_ref(listable.rule));
+        Ok(steps.into_iter().next())
     }
 
-    /// Whether anybody could be given this API user now; where not, somebody is told, once.
-    async fn is_usable(&self, account: &Account, key: &UserKey, zoom: &dyn Zoom) -> Result<bool, Fault> {
-        let (facts, now) = (&self.parts.facts, self.parts.clock.now());
+    async fn differs(
+        &self,
+        around: &mut Around<'_>,
+        listable: &Listable<'_>,
+        user: &User,
+        lists: &Lists,
+        zoom: &dyn Zoom,
+    ) -> Result<bool, Fault> {
+        let mut rule = &listable.of_lists;
+        let mut picture = lists.picture(rule, user);
+        for _ in 0..READS_MAX {
+            match judge(rule, around, &picture) {
+                Verdict::Needs(Need::ApiUser(key)) => self.learn(around, &key, zoom).await?,
+                Verdict::Needs(Need::Groups) => {
+                    let (facts, now) = (&self.parts.facts, self.parts.clock.now());
+                    around.groups = Some(facts.groups(&around.account.id, zoom, now).await?);
+                }
+                // The row does not say whether the rule is about this user: a job asks, for whoever would differ.
+                Verdict::Needs(_) | Verdict::Unanswered(_) if rule.when.is_some() => {
+                    rule = &listable.blunt;
+                    picture = lists.picture(rule, user);
+                }
+                Verdict::Differs(_) | Verdict::Needs(_) => return Ok(true),
+                _ => return Ok(false),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether somebody could be granted now; where not, somebody is told, once.
+    async fn learn(&self, around: &mut Around<'_>, key: &UserKey, zoom: &dyn Zoom) -> Result<(), Fault> {
+        let (facts, now, account) = (&self.parts.facts, self.parts.clock.now(), around.account);
         let found = facts.api_user(&account.id, key, zoom, now).await?;
         if let Some(why) = &found.unusable
             && facts.set_reported(&account.id, key)
         {
             self.parts.store.note(api_user_gone(account, key, found.id.as_ref(), why), now).await?;
         }
-        Ok(found.unusable.is_none())
+        around.learn(found);
+        Ok(())
     }
 
-    /// One call for each API user. Where Zoom cuts its list short, the users that are not on it get jobs, which ask for each
-    /// and find it right; that they did is remembered for a day.
-    pub(super) async fn granted(&self, account: &Account, zoom: &dyn Zoom) -> Result<Arc<Vec<Granted>>, ZoomError> {
-        if let Some(granted) = self.with(&account.id, |known| known.granted.clone()) {
-            return Ok(granted);
+    /// One call for each who may be granted, and one for each 300 members of each group that some rule names. Where Zoom
+    /// cuts the list of schedulers short, the users that are not on it get jobs, which ask for each and find it right; that
+    /// they did is remembered for a day. What was read is kept until the sweep ends, so that an error costs one list.
+    pub(super) async fn lists(
+        &self,
+        account: &Account,
+        rules: &[Listable<'_>],
+        zoom: &dyn Zoom,
+        now: Timestamp,
+    ) -> Result<Lists, Fault> {
+        let mut lists = self.with(&account.id, |known| known.lists.clone());
+        if lists.are_whole {
+            return Ok(lists);
         }
-        let mut all = Vec::new();
-        for key in &account.api_users {
-            let schedulers = match zoom.schedulers(key).await {
-                Err(ZoomError::NotFound(_)) => Vec::new(),
-                listed => listed?,
-            };
-            let mut one = Granted { key: key.clone(), ids: HashSet::new(), emails: HashSet::new() };
-            for scheduler in schedulers {
-                match (scheduler.id, scheduler.email) {
-                    (Some(id), _) => drop(one.ids.insert(id)),
-                    (None, Some(email)) => drop(one.emails.insert(email)),
-                    (None, None) => {}
+        for key in grantees(account, rules) {
+            if !lists.granted.iter().any(|(done, _)| *done == key) {
+                let people = schedulers(&key, zoom).await?;
+                lists.granted.push((key, Arc::new(people)));
+                self.with(&account.id, |known| known.lists = lists.clone());
+            }
+        }
+        let mut wanted: Vec<&String> = rules.iter().flat_map(|listable| &listable.rule.ensure.groups).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let all =
+            if wanted.is_empty() { Arc::default() } else { self.parts.facts.groups(&account.id, zoom, now).await? };
+        for name in wanted {
+            let named: Vec<_> = all.iter().filter(|group| *name == group.name || *name == group.id.as_str()).collect();
+            if named.len() != 1 {
+                self.parts.store.note(group_unknown(account, name, named.len() > 1), now).await?;
+            }
+            for group in named {
+                if !lists.members.iter().any(|(done, _)| *done == group.id) {
+                    let people = members(&group.id, zoom).await?;
+                    lists.members.push((group.id.clone(), Arc::new(people)));
+                    self.with(&account.id, |known| known.lists = lists.clone());
                 }
             }
-            all.push(one);
         }
-        let all = Arc::new(all);
-        self.with(&account.id, |known| known.granted = Some(Arc::clone(&all)));
-        Ok(all)
+        lists.are_whole = true;
+        self.with(&account.id, |known| known.lists = lists.clone());
+        Ok(lists)
     }
+}
+
+/// The attention entry about a group that rules name: a sweep makes no jobs that could say it.
+fn group_unknown(account: &Account, name: &str, is_twice: bool) -> Note {
+    let cause = ParkCause::GroupUnknown { name: name.to_owned(), is_twice };
+    Note {
+        kind: Kind::Attention,
+        app: Some(account.app.clone()),
+        account: Some(account.id.clone()),
+        code: cause.code().to_owned(),
+        detail: Detail { note: format!("{cause}; a sweep leaves its rules out"), ..Detail::default() },
+    }
+}
+
+/// Everybody whom some rule wants to be granted.
+fn grantees(account: &Account, rules: &[Listable<'_>]) -> Vec<UserKey> {
+    let mut keys: Vec<UserKey> = Vec::new();
+    for grantee in rules.iter().flat_map(|listable| &listable.rule.ensure.assistants) {
+        match grantee {
+            Grantee::ApiUser => keys.extend(account.api_users.iter().cloned()),
+            Grantee::Named(email) => keys.push(UserKey::Email(email.clone())),
+        }
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+async fn schedulers(key: &UserKey, zoom: &dyn Zoom) -> Result<People, ZoomError> {
+    let mut people = People::default();
+    let listed = match zoom.schedulers(key).await {
+        Err(ZoomError::NotFound(_)) => Vec::new(),
+        listed => listed?,
+    };
+    for one in listed {
+        people.add(one.id, one.email);
+    }
+    Ok(people)
+}
+
+async fn members(group: &GroupId, zoom: &dyn Zoom) -> Result<People, ZoomError> {
+    let (mut people, mut token) = (People::default(), None);
+    for _ in 0..PAGES_MAX {
+        let page = zoom.group_members(group, Page { size: PAGE_MEMBERS, token }).await?;
+        for one in page.rows {
+            people.add(one.id, one.email);
+        }
+        token = page.next;
+        if token.is_none() {
+            break;
+        }
+    }
+    Ok(people)
 }

@@ -25,6 +25,10 @@ async fn is_mended(parts: &Parts, roster: &Roster, notice: &Notice) -> Result<bo
     let Some(account) = roster.accounts().find(|account| account.id == notice.account) else { return Ok(true) };
     match notice.code.as_str() {
         "api-user-gone" => Ok(is_api_user_back(parts, account, notice)),
+        super::backfill::FAILED => {
+            let read_until = parts.store.sweep_state(&notice.account).await?.backfilled;
+            Ok(read_until.is_some_and(|until| until > notice.since))
+        }
         "app-deauthorized" => is_swept_after(&*parts.store, notice, notice.since.plus(TOKEN_LIVES)).await,
         _ => Ok(false),
     }

@@ -34,11 +34,11 @@ use tokio_util::sync::CancellationToken;
 
 pub use apply::apply;
 pub use backfill::{Backfill, Backfilled};
-pub use decide::{DecidedNow, decide};
+pub use decide::decide;
 pub use mend::mend;
-pub use plan::{PlanScope, PlannedMeetings, plan};
+pub use plan::plan;
 pub use planner::Planner;
-pub use roster::{Roster, rule_hash};
+pub use roster::Roster;
 pub use runner::Runner;
 pub use schedule::Schedule;
 pub use settings::{Settings, SettingsError};

@@ -10,11 +10,10 @@ use std::time::Duration;
 use super::Parts;
 use crate::account::{Account, UserKey};
 use crate::clock::Timestamp;
-use crate::ids::RuleName;
 use crate::job::Subject;
 use crate::rules::{Rule, SubjectKind};
 use crate::store::{SweepRecord, SweepStep};
-use crate::work::{Around, Need, Picture, PlannedAccount, PlannedRule, Verdict, judge};
+use crate::work::{Around, Need, Picture, PlanScope, PlannedAccount, PlannedMeetings, PlannedRule, Verdict, judge};
 use crate::zoom::{Assistant, Page, Status, User, Zoom, ZoomError};
 
 /// Users in a page, the most that Zoom is sure to give.
@@ -23,37 +22,6 @@ const PAGE_USERS: u32 = 300;
 const READS_MAX: usize = 64;
 /// The shortest wait for a rate limit.
 const LIMITED_MIN: Duration = Duration::from_millis(250);
-
-/// What is to be planned.
-#[derive(Debug, Clone, Default)]
-pub struct PlanScope {
-    /// The only rule; none for all.
-    pub rule: Option<RuleName>,
-    pub meetings: PlannedMeetings,
-}
-
-/// Which meetings.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum PlannedMeetings {
-    /// Users alone.
-    #[default]
-    None,
-    /// Users, and the upcoming meetings of all that are active: one call for each, and one for each meeting.
-    All,
-    /// The upcoming meetings of one host alone.
-    Of(UserKey),
-}
-
-impl PlanScope {
-    pub fn is_about(&self, rule: &Rule) -> bool {
-        let is_kind = match (&self.meetings, rule.subject) {
-            (PlannedMeetings::None, kind) => kind == SubjectKind::User,
-            (PlannedMeetings::All, _) => true,
-            (PlannedMeetings::Of(_), kind) => kind == SubjectKind::Meeting,
-        };
-        is_kind && self.rule.as_ref().is_none_or(|only| rule.name == *only)
-    }
-}
 
 /// What the rules would change.
 pub async fn plan(

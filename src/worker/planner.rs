@@ -18,7 +18,7 @@ use super::{Parts, Roster};
 use crate::account::Account;
 use crate::audit::{Detail, Kind};
 use crate::event::{Event, What, wire};
-use crate::ids::{AccountId, AppName};
+use crate::ids::{AccountId, AppName, RuleName};
 use crate::rules;
 use crate::store::{Decision, Note, StoreError, StoredDelivery, Verdict};
 use crate::work::api_user_gone;
@@ -114,10 +114,10 @@ impl Planner {
         }
         let (mut decisions, mut notes) = (Vec::with_capacity(count), Vec::new());
         for delivery in deliveries {
-            let (decision, note) = guarded(&delivery, || self.plan(&roster, &delivery));
+            let (decision, more) = guarded(&delivery, || self.plan(&roster, &delivery));
             self.count(&decision.verdict);
             decisions.push(decision);
-            notes.extend(note);
+            notes.extend(more);
         }
         let now = self.parts.clock.now();
         // First what a person should know: after a crash in between it is said again, which is better than never.
@@ -128,7 +128,7 @@ impl Planner {
         Ok(count)
     }
 
-    fn plan(&self, roster: &Roster, delivery: &StoredDelivery) -> (Decision, Option<Note>) {
+    fn plan(&self, roster: &Roster, delivery: &StoredDelivery) -> (Decision, Vec<Note>) {
         let decide = |account: Option<&AccountId>, event: String, verdict| Decision {
             delivery: delivery.id,
             account: account.cloned(),
@@ -142,8 +142,8 @@ impl Planner {
         let duplicate = delivery.duplicate_of.filter(|_| !delivery.replayed);
         let event = match (parsed, duplicate) {
             (Ok(event), _) => event,
-            (Err(_), Some(of)) => return (decide(None, String::new(), Verdict::Duplicate { of }), None),
-            (Err(why), None) => return (decide(None, String::new(), Verdict::Unreadable { why }), None),
+            (Err(_), Some(of)) => return (decide(None, String::new(), Verdict::Duplicate { of }), Vec::new()),
+            (Err(why), None) => return (decide(None, String::new(), Verdict::Unreadable { why }), Vec::new()),
         };
         let account = match whose(roster, &delivery.app, &event) {
             Whose::Account(account) => Some(account),
@@ -153,21 +153,27 @@ impl Planner {
                     Some(of) => Verdict::Duplicate { of },
                     None => Verdict::Unclaimed { account: event.account },
                 };
-                return (decide(None, event.name, verdict), None);
+                return (decide(None, event.name, verdict), Vec::new());
             }
         };
         let id = account.map(|account| &account.id);
         if let Some(of) = duplicate {
-            return (decide(id, event.name, Verdict::Duplicate { of }), None);
+            return (decide(id, event.name, Verdict::Duplicate { of }), Vec::new());
         }
-        let note = account.and_then(|account| self.attention(account, &event));
-        let steps = rules::plan(&event, roster.rules());
+        let mut notes: Vec<Note> = account.and_then(|account| self.attention(account, &event)).into_iter().collect();
+        let mut steps = rules::plan(&event, roster.rules());
+        if let (Some(_), Some(verified)) = (id, &delivery.verified) {
+            let body = || serde_json::from_slice(verified.body()).ok();
+            let asked = rules::on_event(&event, id, self.parts.clock.now(), roster.rules(), body);
+            steps.extend(asked.steps);
+            notes.extend(asked.unanswered.iter().map(|(rule, why)| unanswered(delivery, rule, why)));
+        }
         let verdict = if steps.is_empty() {
             Verdict::Nothing
         } else {
             Verdict::Work { meaning: event.meaning, event_at: event.at, steps }
         };
-        (decide(id, event.name, verdict), note)
+        (decide(id, event.name, verdict), notes)
     }
 
     /// What a person should know of, and what is not to be trusted any more, because of this event.
@@ -206,6 +212,18 @@ impl Planner {
     }
 }
 
+/// The entry about a rule that did nothing because its condition has no answer for this event.
+fn unanswered(delivery: &StoredDelivery, rule: &RuleName, why: &str) -> Note {
+    tracing::warn!(delivery = %delivery.id, %rule, "a rule's condition has no answer for an event: it does nothing");
+    Note {
+        kind: Kind::Attention,
+        app: Some(delivery.app.clone()),
+        account: None,
+        code: "condition-unanswered".to_owned(),
+        detail: Detail::note(format!("rule {rule} does nothing for {}: {why}", delivery.id)),
+    }
+}
+
 /// Ends when another roster was sent; never, where none can be any more.
 async fn moved(roster: &mut watch::Receiver<Arc<Roster>>) {
     if roster.changed().await.is_err() {
@@ -235,13 +253,13 @@ pub(super) fn whose<'a>(roster: &'a Roster, app: &AppName, event: &Event) -> Who
 /// A defect that a delivery brings to light sets that one aside, and not the batch.
 pub(super) fn guarded(
     delivery: &StoredDelivery,
-    plan: impl FnOnce() -> (Decision, Option<Note>),
-) -> (Decision, Option<Note>) {
+    plan: impl FnOnce() -> (Decision, Vec<Note>),
+) -> (Decision, Vec<Note>) {
     // The plan is pure, so that nothing is left half changed by a panic.
     catch_unwind(AssertUnwindSafe(plan)).unwrap_or_else(|_| {
         tracing::error!(delivery = %delivery.id, "planning it panicked; it is set aside");
         let why = "a defect in adjutant: planning it panicked".to_owned();
         let verdict = Verdict::Unreadable { why };
-        (Decision { delivery: delivery.id, account: None, event: String::new(), verdict }, None)
+        (Decision { delivery: delivery.id, account: None, event: String::new(), verdict }, Vec::new())
     })
 }

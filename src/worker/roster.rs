@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sha2::{Digest as _, Sha256};
-
 use crate::account::Account;
 use crate::ids::{AccountId, AppName, RuleName};
 use crate::rules::{Mode, Rule};
@@ -29,7 +27,7 @@ impl Roster {
     #[must_use]
     pub fn observing_unplanned(mut self, planned: &BTreeMap<RuleName, [u8; 16]>) -> Self {
         for rule in &mut self.rules {
-            if rule.mode == Mode::Enforce && planned.get(&rule.name) != Some(&rule_hash(rule)) {
+            if rule.mode == Mode::Enforce && planned.get(&rule.name) != Some(&rule.fingerprint()) {
                 rule.mode = Mode::Observe;
                 self.unplanned.push(rule.name.clone());
             }
@@ -52,7 +50,7 @@ impl Roster {
 
     /// What tells each rule from what it was, in hex.
     pub fn hashes(&self) -> BTreeMap<RuleName, String> {
-        self.rules.iter().map(|rule| (rule.name.clone(), hex::encode(rule_hash(rule)))).collect()
+        self.rules.iter().map(|rule| (rule.name.clone(), hex::encode(rule.fingerprint()))).collect()
     }
 
     /// The account, where the app holds it.
@@ -75,11 +73,4 @@ impl Roster {
     fn of(&self, app: &AppName) -> &[Account] {
         self.accounts.get(app).map_or(&[], Vec::as_slice)
     }
-}
-
-/// Tells a rule from what it was: all that decides what it changes, and not whether it only observes.
-pub fn rule_hash(rule: &Rule) -> [u8; 16] {
-    let alike = Rule { mode: Mode::Observe, description: None, ..rule.clone() };
-    let hash: [u8; 32] = Sha256::digest(format!("{alike:?}")).into();
-    hash.first_chunk().copied().unwrap_or_default()
 }

@@ -204,7 +204,7 @@ impl Runner {
                 let (store, clock) = (Arc::clone(&parts.store), Arc::clone(&parts.clock));
                 let held = Held::new(leased, store, clock, parts.settings.lease());
                 let tried = tokio::select! {
-                    tried = self.tried(&job, rule, account, &*zoom, &held) => tried,
+                    tried = self.tried(&job, (rule, roster.rules()), account, &*zoom, &held) => tried,
                     lost = held.keep() => Err(lost),
                 };
                 (decided(tried)?, zoom.calls(), held.into_inner())
@@ -239,7 +239,7 @@ impl Runner {
     async fn tried(
         &self,
         job: &Job,
-        rule: &Rule,
+        (rule, rules): (&Rule, &[Rule]),
         account: &Account,
         zoom: &dyn Zoom,
         held: &Held,
@@ -249,7 +249,7 @@ impl Runner {
             Ctx { store: Arc::clone(&parts.store), clock: Arc::clone(&parts.clock), facts: Arc::clone(&parts.facts) };
         let fenced = Fenced { zoom, held, call_max: parts.settings.call_max() };
         let zoom = fenced.of(rule.mode);
-        caught(work::run(job, rule, account, &*zoom, held, &ctx)).await.unwrap_or_else(|message| {
+        caught(work::run(job, (rule, rules), account, &*zoom, held, &ctx)).await.unwrap_or_else(|message| {
             tracing::error!(job = %job.id, "the job panicked; it is parked");
             Ok(Outcome::Park(ParkCause::Panicked { message }))
         })

@@ -15,19 +15,26 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::lists::Granted;
+use super::lists::{Listable, Lists, is_listable};
 use super::schedule::Schedule;
 use super::{Parts, Roster};
 use crate::account::Account;
 use crate::audit::Call;
 use crate::clock::{Timestamp, lock};
-use crate::ids::{AccountId, RuleName};
-use crate::rules::{Mode, Rule, Step, SubjectKind};
+use crate::ids::{AccountId, JobId, RuleName};
+use crate::job::JobState;
+use crate::rules::{Mode, Step};
 use crate::store::{StoreError, SweepCause, SweepRecord, SweepRun, SweepState, SweepStep, Swept};
 use crate::zoom::{Page, Status, User, Zoom, ZoomError};
 
 /// Users in a page, the most that Zoom is sure to give.
 const PAGE_USERS: u32 = 300;
+/// Jobs of a page that may be left when the next is read: a user whose row is old has to be read again, and rows that wait
+/// are held in memory.
+const AHEAD_JOBS: usize = 100;
+const AHEAD_LOOK: Duration = Duration::from_secs(1);
+/// The token of the next page lives 15 minutes.
+const AHEAD_MAX: Duration = Duration::from_secs(300);
 /// After something that heals by itself.
 const RETRY: Duration = Duration::from_secs(60);
 /// The shortest wait for a rate limit, so that one that is over already does not spin.
@@ -70,8 +77,10 @@ pub(super) struct Known {
     tried: Option<Timestamp>,
     not_before: Timestamp,
     asked: Option<Order>,
-    /// Who granted which API user, while a sweep runs.
-    pub(super) granted: Option<Arc<Vec<Granted>>>,
+    /// What was listed, while a sweep runs.
+    pub(super) lists: Lists,
+    /// The next page waits for this job of the last one to begin, and at most so long.
+    ahead: Option<(JobId, Timestamp)>,
 }
 
 /// The sweep that somebody wants.
@@ -176,13 +185,15 @@ impl Sweeper {
     pub fn is_not_swept(&self, rule: Option<&RuleName>) -> Option<String> {
         let roster = Arc::clone(&self.parts.roster.borrow());
         let Some(rule) = rule else {
-            return (!is_swept(&roster)).then(|| "no rule is about users, and nothing else is swept".to_owned());
+            return (!is_swept(&roster))
+                .then(|| "no rule wants what lists say: assistants, groups or licences of users".to_owned());
         };
         match roster.rule(rule) {
             None => Some(format!("there is no rule {rule}")),
-            Some(rule) if rule.subject != SubjectKind::User => {
-                Some(format!("rule {} is not about users, and nothing else is swept", rule.name))
-            }
+            Some(rule) if !is_listable(rule) => Some(format!(
+                "rule {} wants nothing that lists say: assistants, groups or licences of users",
+                rule.name
+            )),
             Some(_) => None,
         }
     }
@@ -222,17 +233,29 @@ impl Sweeper {
             self.parts.facts.begin_sweep(&account.id, why != SweepCause::Schedule);
             self.record(account, SweepStep::Begin { why, rule, is_dry }, Vec::new()).await?;
             self.with(&account.id, |known| {
-                (known.asked, known.granted) = (None, None);
+                (known.asked, known.lists, known.ahead) = (None, Lists::default(), None);
                 known.tried = if is_dry { known.tried } else { Some(now) };
             });
             return Ok(now);
         };
+        if self.is_ahead(account, now).await? {
+            return Ok(now.plus(AHEAD_LOOK));
+        }
         let Some(zoom) = self.parts.zooms.sweeping(&account.id) else { return Ok(now.plus(LOOK_EVERY)) };
         match self.page(account, roster, run, &*zoom).await {
             Ok(()) => Ok(now),
             Err(Fault::Store(error)) => Err(error),
             Err(Fault::Zoom(error)) => self.failed(account, run, error, zoom.calls()).await,
         }
+    }
+
+    /// Whether so many jobs of the last page are left that the next one is not read yet.
+    async fn is_ahead(&self, account: &Account, now: Timestamp) -> Result<bool, StoreError> {
+        let Some((job, _)) = self.with(&account.id, |known| known.ahead).filter(|(_, until)| now < *until) else {
+            return Ok(false);
+        };
+        let job = self.parts.store.job(job).await?;
+        Ok(job.is_some_and(|job| job.attempts == 0 && matches!(job.state, JobState::Due { at, .. } if at <= now)))
     }
 
     /// When the next sweep is due, why, and which.
@@ -274,15 +297,16 @@ impl Sweeper {
 
     /// Compares one page, and ends the sweep after the last.
     async fn page(&self, account: &Account, roster: &Roster, run: &SweepRun, zoom: &dyn Zoom) -> Result<(), Fault> {
-        let granted = self.granted(account, zoom).await?;
+        let wanted = self.wanted(account, roster, run).await?;
+        let lists = self.lists(account, &wanted, zoom, self.parts.clock.now()).await?;
         let seen_at = self.parts.clock.now();
         // Only they can be given what the rules want: whoever waits to become one of them is found when they have.
         let page = zoom.users(Status::Active, Page { size: PAGE_USERS, token: run.next.clone() }).await?;
-        let wanted = self.wanted(account, roster, run).await?;
+        let mut around = self.parts.facts.around(account, seen_at);
         let (mut steps, mut differing) = (Vec::new(), Vec::new());
         for user in &page.users {
-            for rule in &wanted {
-                if let Some(step) = self.compare(account, rule, user, &granted, zoom).await? {
+            for listable in &wanted {
+                if let Some(step) = self.compare(&mut around, listable, user, &lists, zoom).await? {
                     steps.push(step);
                     differing.push(user);
                 }
@@ -293,9 +317,11 @@ impl Sweeper {
         let subjects: Vec<_> = steps.iter().zip(differing).map(|(step, user)| (step.clone(), user.clone())).collect();
         let step = SweepStep::Page { users, total, steps, next: page.next, seen_at };
         let swept = self.record(account, step, zoom.calls()).await?;
+        let ahead = swept.made.iter().rev().nth(AHEAD_JOBS).map(|job| (*job, seen_at.plus(AHEAD_MAX)));
+        self.with(&account.id, |known| known.ahead = ahead);
         self.hand_over(account, &swept, &subjects, seen_at).await?;
         if next.is_none() {
-            self.with(&account.id, |known| known.granted = None);
+            self.with(&account.id, |known| known.lists = Lists::default());
             self.record(account, SweepStep::End { with: compared_with(account, roster) }, Vec::new()).await?;
         }
         Ok(())
@@ -329,16 +355,15 @@ impl Sweeper {
         account: &Account,
         roster: &'r Roster,
         run: &SweepRun,
-    ) -> Result<Vec<&'r Rule>, StoreError> {
+    ) -> Result<Vec<Listable<'r>>, StoreError> {
         let mut wanted = Vec::new();
         for rule in roster.rules() {
             let asked = run.rule.as_ref().is_none_or(|only| *only == rule.name);
             if asked
-                && rule.subject == SubjectKind::User
-                && !rule.ensure.assistants.is_empty()
+                && let Some(listable) = Listable::of(rule)
                 && (rule.mode == Mode::Observe || !self.parts.store.is_stopped(&account.id, &rule.name).await?)
             {
-                wanted.push(rule);
+                wanted.push(listable);
             }
         }
         Ok(wanted)
@@ -368,12 +393,12 @@ impl Sweeper {
 
 /// Whether any rule is about what a sweep lists.
 fn is_swept(roster: &Roster) -> bool {
-    roster.rules().iter().any(|rule| rule.subject == SubjectKind::User)
+    roster.rules().iter().any(is_listable)
 }
 
 /// A hash of what the account's users are compared with.
 fn compared_with(account: &Account, roster: &Roster) -> [u8; 16] {
-    let text = format!("{:?} {:?}", account.api_users, roster.rules());
+    let text = format!("{:?} {:?} {:?}", account.api_users, account.may_grant, roster.rules());
     let hash: [u8; 32] = Sha256::digest(text).into();
     hash.first_chunk().copied().unwrap_or_default()
 }

@@ -130,7 +130,10 @@ fn a_sweep_on_demand_says_what_it_found_and_a_dry_one_asks_for_nothing() {
         assert_eq!(world.assistants(ACCOUNT, &format!("teacher-{n}@school.example")), [API_USER]);
     }
     assert!(told(&service, &["sweep", "list"], 0).contains(counts));
-    assert!(told(&service, &["sweep", "--rule", "waiting-room"], 2).contains("rule waiting-room is not about users"));
+    assert!(
+        told(&service, &["sweep", "--rule", "waiting-room"], 2)
+            .contains("rule waiting-room wants nothing that lists say")
+    );
     assert!(told(&service, &["sweep", "--account", "nobody"], 1).contains("there is no account nobody"));
     let (_, doctor, _) = service.command(&["doctor"]);
     assert!(doctor.contains("sweeps") && doctor.contains("last whole one 20"), "{doctor}");

@@ -69,22 +69,41 @@ fn a_message_has_rule_column_file_line_and_caret() {
 fn a_rule_that_is_wrong_around_its_condition_is_refused_too() {
     let good = rule("user", "user.type == 2");
     assert_eq!(said(&good), "nothing");
-    let on = "[[rule]]\nname = \"r\"\non = [\"meeting.created\"]\n";
+    let on = "[[rule]]\nname = \"r\"\non = [\"meeting.created\"]\nensure = { settings = { waiting_room = true } }\n";
+    assert_eq!(said(&format!("{on}when = 'event.payload.object.type == 2'")), "nothing");
     for (text, expected) in [
         (good.replace("when", "whn"), "[[rule]] r has no key whn"),
         (good.replace("'user.type == 2'", "2"), "[[rule]] r when is 2"),
         (good.replace("name = \"r\"", "name = \"r\"\ndescription = 5"), "[[rule]] r description is 5"),
         (format!("{on}send = \"timetable\""), "[[rule]] r sends to a consumer, and consumers do not exist yet"),
-        (on.to_owned(), "[[rule]] r has no send"),
-        (format!("{on}for = \"user\"\nsend = \"a\""), "[[rule]] r has both for and on"),
-        (on.replace("meeting.created", "created") + "send = \"a\"", "[[rule]] r on holds \"created\""),
-        (on.replace("\"meeting.created\"", "") + "send = \"a\"", "[[rule]] r has no events in on"),
-        (format!("{on}when = 'event.pay == 1'\nsend = \"a\""), "[[rule]] r when, column 7: event has no field pay"),
-        (format!("{on}ensure = {{}}\nsend = \"a\""), "[[rule]] r has no key ensure"),
+        (format!("{on}for = \"user\""), "[[rule]] r has both for and on"),
+        (on.replace("meeting.created", "created"), "[[rule]] r on holds \"created\""),
+        (on.replace("\"meeting.created\"", ""), "[[rule]] r has no events in on"),
+        (
+            on.replace("meeting.", "webinar."),
+            "[[rule]] r ensures something, and webinar.created is about neither a user nor a meeting",
+        ),
+        (on.replace("d\"]", "d\", \"user.created\"]"), "[[rule]] r is about events of users and of meetings"),
+        (
+            on.replace("created", "deleted"),
+            "[[rule]] r ensures something after meeting.deleted, and its subject is gone by then",
+        ),
+        (format!("{on}when = 'event.pay == 1'"), "[[rule]] r when, column 7: event has no field pay"),
     ] {
         let message = said(&text);
         assert!(message.contains(&format!("error: {expected}\n")), "{text}\n{message}");
     }
+}
+
+#[test]
+fn settings_that_are_not_checked_are_held_like_the_others() {
+    let settings = "settings = { in_meeting = { chat = false } }";
+    let unchecked = "settings_unchecked = { in_meeting = { quite_new = true }, a.b = [1] }";
+    let text = rule("user", "user.settings_unchecked.a.b == 1")
+        .replace(ENSURE, &format!("ensure = {{ {settings}, {unchecked} }}"));
+    let parsed = parse(Path::new("adjutant.toml"), &format!("{CONFIG}{text}"), &Env::default()).unwrap();
+    let held = parsed.rules[0].ensure.settings.to_string();
+    assert_eq!(held, "a.b [1], in_meeting.chat off, in_meeting.quite_new on");
 }
 
 #[test]
@@ -108,6 +127,16 @@ fn rules_are_read_from_the_files_of_a_folder_in_the_order_of_their_names() {
     }
     let order: Vec<_> = load().unwrap().rules.iter().map(|rule| rule.name.to_string()).collect();
     assert_eq!(order, ["first", "and-more", "second"]);
+    let licence = |name: &str, kind: &str| {
+        let ensure = format!("ensure = {{ type = \"{kind}\" }}\nallow_downgrade = true");
+        format!("[[rule]]\nname = {name:?}\nfor = \"user\"\n{ensure}\n")
+    };
+    write("c.toml", &licence("up", "licensed"));
+    write("d.toml", &format!("{}{}", named("third"), licence("down", "basic")));
+    let error = load().unwrap_err();
+    let at = format!("{}:6:1", folder.path().join("rules").join("d.toml").display());
+    let expected = format!("error: rules up and down want different values of type for every user\n --> {at}\n");
+    assert!(error.starts_with(&expected), "the place is in the file of the second: {error}");
     write("c.toml", &named("first"));
     write("d.toml", "rule = ");
     write("e.toml", "[server]\nlisten = 1");

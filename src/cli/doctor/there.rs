@@ -13,7 +13,6 @@ use crate::account::{Account, UserKey};
 use crate::chance::SystemChance;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::config::Config;
-use crate::rules::SubjectKind;
 use crate::zoom::{AccountClient, Status, User, Zoom as _, ZoomClients, ZoomError};
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -65,8 +64,7 @@ fn tokens(report: &mut Report, seen: &[Seen<'_>]) {
 }
 
 fn scopes(report: &mut Report, config: &Config, seen: &[Seen<'_>]) {
-    let subjects: Vec<SubjectKind> = config.rules.iter().map(|rule| rule.subject).collect();
-    let needed = needs::endpoints(&subjects);
+    let needed = needs::endpoints(&config.rules);
     for Seen { account, scopes, .. } in seen {
         let Ok(granted) = scopes else {
             report.skip("scopes", format!("account {}: there is no token", account.id));

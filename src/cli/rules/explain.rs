@@ -40,7 +40,8 @@ pub(super) async fn run(context: &Context, asked: Explain, out: &mut Out) -> Res
 fn show(rule: &ExplainedView, out: &mut Out) -> Result<(), Failure> {
     let observes = if rule.mode == "observe" { " (observes)" } else { "" };
     out.line(format!("{}{observes}: {}", rule.rule, rule.answer))?;
-    let mut fields = vec![("  wants", Some(rule.wants.clone())), ("  when", rule.when.clone())];
+    let on = (!rule.on.is_empty()).then(|| rule.on.join(", "));
+    let mut fields = vec![("  wants", Some(rule.wants.clone())), ("  on", on), ("  when", rule.when.clone())];
     fields.extend(rule.saw.iter().map(|leaf| {
         let facts: Vec<_> = leaf.facts.iter().map(|(name, value)| format!("{name} was {value}")).collect();
         ("  saw", Some(format!("{}: {} ({})", leaf.text, leaf.outcome, facts.join(", "))))

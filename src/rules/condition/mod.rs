@@ -9,19 +9,23 @@
 
 mod call;
 mod check;
+mod documented;
 mod eval;
 mod explain;
 mod fields;
 mod parse;
+mod subjects;
 mod tree;
+mod user_settings;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde_json::Value;
 
+pub use documented::Documented;
 pub use explain::{Leaf, Seen};
-pub use fields::{Documented, Topic};
+pub use fields::Topic;
 
 /// A condition that was read and checked.
 #[derive(Debug, Clone)]

@@ -66,8 +66,11 @@ fn a_condition_that_has_no_answer_says_why_and_names_no_value() {
         ("user.type / (user.verified - 1) == 1", "user.type / (user.verified - 1) divides by zero"),
         ("9223372036854775807 + user.type > 0", "9223372036854775807 + user.type is no number of 64 bits"),
         ("user.group_ids[2] == 'a'", "user.group_ids[2] is behind the end of the list"),
-        ("user.settings.feature == 'x'", "false"),
-        ("user.settings.feature.startsWith('x')", "user.settings.feature is null: Zoom does not state it"),
+        ("user.settings_unchecked.feature == 'x'", "false"),
+        (
+            "user.settings_unchecked.feature.startsWith('x')",
+            "user.settings_unchecked.feature is null: Zoom does not state it",
+        ),
         ("'a' in user.groups", "user.groups is null: Zoom does not state it"),
         ("timestamp(user.email) > now", "user.email cannot be read as a time"),
     ] {
@@ -77,10 +80,10 @@ fn a_condition_that_has_no_answer_says_why_and_names_no_value() {
 
 #[test]
 fn what_only_facts_can_show_to_be_of_two_kinds_has_no_answer_rather_than_the_answer_no() {
-    let condition = Condition::compile("user.settings.feature.size == '10'", Topic::User).unwrap();
-    let facts = json!({"user": {"settings": {"feature": {"size": 10}}}});
+    let condition = Condition::compile("user.settings_unchecked.feature.size == '10'", Topic::User).unwrap();
+    let facts = json!({"user": {"settings_unchecked": {"feature": {"size": 10}}}});
     let error = condition.holds(&facts).unwrap_err().to_string();
-    assert_eq!(error, "user.settings.feature.size == '10' compares a number with a text");
+    assert_eq!(error, "user.settings_unchecked.feature.size == '10' compares a number with a text");
     let condition = Condition::compile("event.payload.object.type == 2", Topic::Event).unwrap();
     assert_eq!(condition.holds(&json!({"event": {"payload": {"object": {"type": 2}}}})), Ok(true));
     assert_eq!(condition.holds(&json!({})), Ok(false));

@@ -32,6 +32,8 @@ pub struct ExplainedView {
     /// `observe` or `enforce`.
     pub mode: String,
     pub wants: String,
+    /// The events that it is about; none where it is about its subjects at all times.
+    pub on: Vec<String>,
     pub when: Option<String>,
     /// `due`, `put-off`, `running`, `waits`, `parked`, `done`, `cancelled`, `excepted`, `no-job`; where the job is not kept any
     /// more, the code of its last entry.

@@ -39,8 +39,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::ids::{AccountId, AppName, RuleName};
 use crate::rules::Rule;
 use crate::store::{LocalStore, Store, StoreError, StoredDelivery};
-use crate::work::{AppliedAccount, SavedPlan};
-use crate::worker::{DecidedNow, PlanScope};
+use crate::work::{AppliedAccount, DecidedNow, PlanScope, SavedPlan};
 
 /// What the admin listener works with.
 #[derive(Debug)]

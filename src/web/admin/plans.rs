@@ -10,8 +10,7 @@ use super::problem::ApiProblem;
 use super::routes::{Answer, Asked, Shared, asked, maybe};
 use crate::account::UserKey;
 use crate::ids::{DeliveryId, InvalidId, RuleName};
-use crate::work::{AppliedAccount, SavedPlan};
-use crate::worker::{DecidedNow, PlanScope, PlannedMeetings};
+use crate::work::{AppliedAccount, DecidedNow, PlanScope, PlannedMeetings, SavedPlan};
 
 /// A plan of some 100,000 changes.
 pub(super) const PLAN_BYTES_MAX: usize = 64 << 20;

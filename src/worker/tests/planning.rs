@@ -115,7 +115,7 @@ async fn a_defect_in_planning_sets_one_delivery_aside() {
     let delivery = bench.store.unplanned(1).await.unwrap().remove(0);
     let (decision, note) = guarded(&delivery, || panic!("a defect"));
     assert!(matches!(&decision.verdict, Verdict::Unreadable { why } if why.contains("panicked")));
-    assert!(note.is_none());
+    assert!(note.is_empty());
     bench.store.record_plan(vec![decision], bench.clock.now()).await.unwrap();
     assert_eq!(bench.statuses().await, ["parked unreadable"]);
 }

@@ -7,7 +7,7 @@ use adjutant::event::signature::Secret;
 use adjutant::ids::MarketplaceId;
 use adjutant::sim::NewUser;
 use adjutant::store::DeliveryFilter;
-use adjutant::worker::{Backfill, Backfilled, SweepSettings};
+use adjutant::worker::{Backfill, Backfilled, SweepSettings, mend};
 
 use super::{ACCOUNT, API_USER, SECRET, TestApp};
 
@@ -101,4 +101,21 @@ async fn what_came_by_itself_is_not_fetched_again_and_what_cannot_be_understood_
     log.look_all().await.unwrap();
     app.drain().await;
     assert_eq!((backfilled(&app).await, app.store.status().await.unwrap().parked_deliveries), (1, 1));
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_read_is_told_until_it_can_be() {
+    let app = TestApp::start(&[ASSISTANT]).await;
+    app.expect_refusal("GET", "webhook_logs", 400);
+    app.world.set_scopes(ACCOUNT, &["user:read:admin", "user:write:admin"]).unwrap();
+    let log = backfill(&app, SECRET);
+    log.look_all().await.unwrap();
+    mend(&app.parts).await.unwrap();
+    let told = app.store.notices().await.unwrap();
+    assert_eq!(told.iter().map(|notice| notice.code.as_str()).collect::<Vec<_>>(), ["backfill-failed"]);
+    app.world.set_scopes(ACCOUNT, &["user:read:admin", "user:write:admin", "marketplace_app:read:admin"]).unwrap();
+    app.clock.advance(2 * HOUR);
+    log.look_all().await.unwrap();
+    mend(&app.parts).await.unwrap();
+    assert_eq!(app.store.notices().await.unwrap(), []);
 }

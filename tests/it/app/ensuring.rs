@@ -1,11 +1,15 @@
 //! Everything that can be ensured: each is read, compared, written only where it differs, and read back.
 
-use adjutant::sim::NewUser;
+use std::time::Duration;
+
+use adjutant::sim::{Fault, FaultKind, NewUser, Target};
 use serde_json::json;
 
 use super::{ACCOUNT, API_USER, DEPUTY, Left, TestApp};
 
 const JILL: &str = "jill.hill@acme.example";
+/// Longer than names of groups are trusted.
+const A_WHILE: Duration = Duration::from_secs(61);
 
 fn user_rule(name: &str, ensure: &str) -> String {
     format!("name = \"{name}\"\nfor = \"user\"\nmode = \"enforce\"\nensure = {{ {ensure} }}\n")
@@ -51,6 +55,14 @@ async fn a_group_that_is_not_there_is_never_made() {
     basic(&app);
     app.drain().await;
     assert_eq!((app.state().await.as_str(), app.world.groups(ACCOUNT).len()), ("parked group-unknown", 0));
+    let one = app.world.add_group(ACCOUNT, "Teachers").unwrap();
+    let other = app.world.add_group(ACCOUNT, "Teachers").unwrap();
+    app.advance(A_WHILE).await;
+    assert_eq!(app.retry_parked("group-unknown").await, 1);
+    app.drain().await;
+    assert_eq!(app.state().await, "parked group-unknown", "a name that two groups have says nothing");
+    let members = [one, other].map(|group| app.world.members(ACCOUNT, &group).len());
+    assert_eq!(members, [0, 0]);
     app.expect_left(Left { waiting: 0, parked: 1 });
 }
 
@@ -98,7 +110,30 @@ async fn two_rules_that_disagree_about_a_user_park_and_do_not_flip() {
     assert_eq!(app.world.count_calls("PATCH", "/users/"), 1, "the first one's change");
     assert_eq!(kind(&app), 2);
     assert_eq!(app.store.parked().await.unwrap()[0].cause, "rules-disagree");
+
+    // While both are in force, to retry is of no use.
+    app.retry_parked("rules-disagree").await;
+    app.drain().await;
+    assert_eq!((app.store.parked().await.unwrap()[0].count, kind(&app)), (1, 2));
     app.expect_left(Left { waiting: 0, parked: 1 });
+}
+
+#[tokio::test]
+async fn a_rule_that_was_changed_since_stands_in_no_other_rules_way() {
+    let up = format!("{}when = 'user.dept != \"x\"'", user_rule("up", "type = \"licensed\""));
+    let down = format!("{}allow_downgrade = true\nwhen = 'user.dept == \"x\"'", user_rule("down", "type = \"basic\""));
+    for changed in
+        [up.replace("dept !=", "dept =="), up.replace("enforce", "observe"), up.replace("\"up\"", "\"other\"")]
+    {
+        let app = with(&[up.clone(), down.clone()]).await;
+        basic(&app);
+        app.drain().await;
+        app.set_rules(&[&changed, &down]);
+        app.world.update_user(ACCOUNT, JILL, &json!({ "dept": "x" })).unwrap();
+        app.drain().await;
+        assert_eq!(kind(&app), 1, "{changed}");
+        app.cancel_all().await;
+    }
 }
 
 #[tokio::test]
@@ -201,4 +236,53 @@ async fn a_report_says_which_meetings_can_be_given_another_host_and_writes_nothi
     assert_eq!(app.state().await, format!("movable: API user {API_USER} hosts it"));
     assert_eq!(app.entries("reported").await.len(), 2);
     assert_eq!(app.world.count_calls("PATCH", "/v2"), 0);
+}
+
+#[tokio::test]
+async fn what_events_tell_of_groups_and_settings_asks_only_for_the_rules_about_those() {
+    let groups = user_rule("groups", "groups = [\"Teachers\"]");
+    let settings = user_rule("settings", "settings = { in_meeting = { chat = false } }");
+    let app = with(&[groups, settings, user_rule("licences", "type = \"licensed\"")]).await;
+    let group = app.world.add_group(ACCOUNT, "Teachers").unwrap();
+    app.world.add_user(ACCOUNT, NewUser::licensed(JILL)).unwrap();
+    app.world.join_group(ACCOUNT, &group, JILL).unwrap();
+    app.drain().await;
+    assert_eq!(rules_of_jobs(&app).await, ["groups"]);
+    app.world.leave_group(ACCOUNT, &group, JILL).unwrap();
+    app.drain().await;
+    assert_eq!(app.world.members(ACCOUNT, &group), [JILL]);
+    app.world.set_user_settings(ACCOUNT, JILL, &json!({ "in_meeting": { "chat": false } })).unwrap();
+    app.drain().await;
+    let mut rules = rules_of_jobs(&app).await;
+    rules.dedup();
+    assert_eq!(rules, ["settings", "groups"], "newest first, and nobody looked at licences");
+    assert_eq!(app.world.count_calls("PATCH", "/settings"), 0);
+}
+
+async fn rules_of_jobs(app: &TestApp) -> Vec<String> {
+    app.jobs().await.iter().map(|job| job.rule.to_string()).collect()
+}
+
+#[tokio::test]
+async fn what_zoom_confirms_and_does_not_do_is_given_to_a_person() {
+    let app = with(&[user_rule("settings", "settings = { in_meeting = { chat = false } }")]).await;
+    basic(&app);
+    for _ in 0..3 {
+        let kind = FaultKind::Error { status: 204, body: String::new() };
+        app.world.fault(Fault { target: Target::api("PATCH", "/settings"), times: 1, kind });
+    }
+    app.advance(Duration::from_secs(3600)).await;
+    assert_eq!(app.state().await, "parked not-effective");
+    assert_eq!(app.world.user_settings(ACCOUNT, JILL)["in_meeting"]["chat"], json!(true));
+    app.expect_left(Left { waiting: 0, parked: 1 });
+}
+
+#[tokio::test]
+async fn a_condition_without_an_answer_changes_nothing_and_is_told() {
+    let rule = format!("{}when = 'user.dept.startsWith(\"x\")'", user_rule("all", "type = \"licensed\""));
+    let app = with(&[rule]).await;
+    basic(&app);
+    app.drain().await;
+    assert_eq!((app.state().await.as_str(), kind(&app)), ("parked condition-unanswered", 1));
+    app.expect_left(Left { waiting: 0, parked: 1 });
 }

@@ -5,11 +5,14 @@
 //! that was left, on calls that Zoom refused and nobody expected, and on an audit log that does not add up.
 
 mod backfilling;
+mod big_world;
 mod ensuring;
 mod explaining;
+mod on_events;
 mod planning;
 mod scenarios;
 mod sweeping;
+mod waiting;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -25,7 +28,7 @@ use adjutant::clock::{Clock, ManualClock, Timestamp};
 use adjutant::event::signature::Secret;
 use adjutant::ids::{AccountId, AppName, Email};
 use adjutant::job::{Effect, Job, JobState};
-use adjutant::rules::{Condition, Rule};
+use adjutant::rules::{Condition, On, Rule, Topic};
 use adjutant::sim::{Call, NewAccount, Sim, Subscription, World};
 use adjutant::store::{JobFilter, MemoryStore, Move, Selector, Store, SweepState};
 use adjutant::web::accept::{AcceptSettings, Acceptor};
@@ -66,9 +69,13 @@ impl Reopen for MemoryStore {
 fn rule(text: &str) -> Rule {
     let mut table: toml::Table = text.parse().unwrap();
     let when = table.remove("when");
+    let when = |topic| when.map(|when| Condition::compile(when.as_str().unwrap(), topic).unwrap());
+    let on = table.remove("on").map(|events| events.try_into().unwrap());
     let rule: Rule = table.try_into().unwrap();
-    let when = when.map(|when| Condition::compile(when.as_str().unwrap(), rule.subject.topic()).unwrap());
-    Rule { when, ..rule }
+    match on {
+        Some(events) => Rule { on: Some(On { events, when: when(Topic::Event) }), ..rule },
+        None => Rule { when: when(rule.subject.topic()), ..rule },
+    }
 }
 
 /// What a test may leave behind where it says so.
@@ -120,13 +127,29 @@ impl TestApp {
         let world = World::new(Arc::new(clock.clone()), Arc::new(SeededChance::new(7)));
         world.add_account(NewAccount::named(ACCOUNT)).unwrap();
         world.add_user(ACCOUNT, adjutant::sim::NewUser::licensed(API_USER)).unwrap();
+        Self::start_in_world(disk, rules, limit_wait_max_ms, (world, clock), API_USER).await
+    }
+
+    /// In a world that is there already, with a client that waits for its turn.
+    pub(crate) async fn start_in(world: World, clock: ManualClock, api_user: &str, rules: &[&str]) -> Self {
+        let wait_ms = zoom::Settings::default().limit_wait_max_ms;
+        Self::start_in_world(Box::new(MemoryStore::default()), rules, wait_ms, (world, clock), api_user).await
+    }
+
+    async fn start_in_world(
+        disk: Box<dyn Reopen>,
+        rules: &[&str],
+        limit_wait_max_ms: u32,
+        (world, clock): (World, ManualClock),
+        api_user: &str,
+    ) -> Self {
         let sim = Sim::start(world.clone()).await.unwrap();
         let rules: Vec<Rule> = rules.iter().map(|text| rule(text)).collect();
         let account = Account {
             id: AccountId::parse(ACCOUNT).unwrap(),
             app: AppName::parse("main").unwrap(),
             plan: Plan::Business,
-            api_users: vec![API_USER.parse().unwrap()],
+            api_users: vec![api_user.parse().unwrap()],
             may_grant: vec![Email::parse(DEPUTY).unwrap()],
         };
         let store = disk.store();
@@ -197,7 +220,7 @@ impl TestApp {
 
     pub(crate) fn set_rules(&self, rules: &[&str]) {
         let accounts: Vec<_> = self.roster.borrow().accounts().cloned().collect();
-        let rules = rules.iter().map(|text| toml::from_str(text).unwrap()).collect();
+        let rules = rules.iter().map(|text| rule(text)).collect();
         self.roster.send_replace(Arc::new(Roster::new(accounts, rules)));
     }
 
@@ -251,7 +274,7 @@ impl TestApp {
         }
     }
 
-    /// Goes on with a sweep to its end.
+    /// Goes on with a sweep to its end; works while it waits for that.
     pub(crate) async fn finish_sweep(&self) {
         loop {
             let next = self.sweeper.step_all().await.unwrap();
@@ -259,7 +282,8 @@ impl TestApp {
                 break;
             }
             if next > self.clock.now() {
-                self.clock.set(next);
+                self.drain().await;
+                self.clock.set(next.max(self.clock.now()));
             }
         }
     }

@@ -6,8 +6,10 @@ use adjutant::chance::{Chance as _, SeededChance};
 use adjutant::clock::Clock as _;
 use adjutant::ids::RuleName;
 use adjutant::sim::{NewUser, UserStatus};
-use adjutant::work::{AppliedAccount, Cost, PlannedAccount, PlannedChange, PlannedDifference, SavedPlan};
-use adjutant::worker::{self, PlanScope, PlannedMeetings};
+use adjutant::work::{
+    AppliedAccount, Cost, PlanScope, PlannedAccount, PlannedChange, PlannedDifference, PlannedMeetings, SavedPlan,
+};
+use adjutant::worker;
 use serde_json::json;
 
 use super::{ACCOUNT, API_USER, Left, TestApp};
@@ -391,7 +393,7 @@ async fn meetings_are_planned_for_a_host_or_for_all_and_applied_like_users() {
     let app = TestApp::start_patient(&[rule]).await;
     quiet(&app);
     app.world.add_user(ACCOUNT, NewUser::licensed(JILL)).unwrap();
-    let open = json!({ "topic": "Maths", "type": 2, "settings": { "waiting_room": false } });
+    let open = json!({ "topic": "Maths", "type": 2, "start_time": "2027-01-16T10:00:00Z", "duration": 60, "settings": { "waiting_room": false } });
     let of_jill = app.world.create_meeting(ACCOUNT, JILL, &open).unwrap();
     let other = app.world.create_meeting(ACCOUNT, API_USER, &open).unwrap();
     assert_eq!((app.plan(None).await.meetings, app.calls("/meetings")), (None, 0), "nobody asked for them");

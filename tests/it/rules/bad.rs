@@ -22,6 +22,21 @@ pub(super) const CONDITIONS: &[(&str, &str, &str)] = &[
         "\"2\" != user.type",
         "column 5: \"2\" is a text, and user.type is a number: expected two of a kind: these are never equal",
     ),
+    (
+        "user",
+        "user.settings.in_meting.chat == true",
+        "column 15: user.settings has no field in_meting: did you mean in_meeting?",
+    ),
+    (
+        "user",
+        "user.settings.recording.auto_recording == true",
+        "column 40: user.settings.recording.auto_recording is a text, and true is true or false: expected two of a kind: these are never equal",
+    ),
+    (
+        "user",
+        "user.settings.whiteboard.in_meeting_advanced_whiteboard == 1",
+        "column 57: user.settings.whiteboard.in_meeting_advanced_whiteboard is true or false, and 1 is a number: expected two of a kind: these are never equal",
+    ),
     ("user", "usr.type == 2", "column 1: nothing is named usr: did you mean user?"),
     ("user", "meeting.type == 2", "column 1: nothing is named meeting: expected user: that is what the rule is about"),
     ("user", "event.payload == 1", "column 1: nothing is named event: expected user: that is what the rule is about"),

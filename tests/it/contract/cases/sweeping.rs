@@ -77,8 +77,8 @@ pub(crate) async fn a_plan_that_is_applied_makes_jobs_or_moves_those_that_are_th
 
 pub(crate) async fn what_is_planned_is_granted_beside_the_limits_and_counts_against_none<H: Harness>() {
     let mut kit = Kit::<H>::new().await;
-    applied(&kit, &["u1", "u2"]).await;
-    for _ in 0..2 {
+    for subject in ["u1", "u2"] {
+        applied(&kit, &[subject]).await;
         let change = Change { is_planned: true, ..change(0, Some(0)) };
         let leased = kit.started().await;
         assert!(matches!(kit.intend(&leased, change).await, Allowance::Granted(_)));

@@ -1,0 +1,96 @@
+//! What Zoom documents at a place of a tree of settings, for whoever reads wanted ones.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::fields::Field::{
+    self, Bool, Dyn, Number, NumberOf, Numbers, Object, Objects, OneOf, ReadOnly, Text, Texts, Time,
+};
+use super::fields::{Shape, Topic};
+
+/// A place of a tree of settings.
+#[derive(Debug, Clone, Copy)]
+pub struct Documented(&'static Field);
+
+impl Documented {
+    /// Where nothing is known, so that anything may be.
+    pub const ANYTHING: Self = Self(&Dyn);
+
+    /// The settings of what a rule is about.
+    pub fn settings_of(topic: Topic) -> Self {
+        let subject = topic.names().fields.first().map(|(_, field)| field);
+        Self(subject.unwrap_or(&Dyn)).branch("settings")
+    }
+
+    /// What is below that name; anything where nothing is known.
+    #[must_use]
+    pub fn branch(self, name: &str) -> Self {
+        self.below(name).unwrap_or(Self::ANYTHING)
+    }
+
+    /// What is below that name, or what somebody probably meant by it.
+    pub fn below(self, name: &str) -> Result<Self, String> {
+        match self.0 {
+            Object(shape) => shape.field(name).map(Self).ok_or_else(|| meant(shape, name)),
+            _ => Ok(Self::ANYTHING),
+        }
+    }
+
+    /// Whether there may be names below it.
+    pub const fn is_branch(self) -> bool {
+        matches!(self.0, Dyn | Object(_))
+    }
+
+    /// Whether Zoom shows it and documents no way to set it.
+    pub const fn is_read_only(self) -> bool {
+        matches!(self.0, ReadOnly(_))
+    }
+
+    /// Whether a leaf of that name and value can be there. Alternative hosts may be a list: Zoom has them in one text.
+    pub fn takes(self, name: &str, value: &Value) -> bool {
+        match (self.0, value) {
+            (Dyn, _) | (Bool, Value::Bool(_)) | (Number, Value::Number(_)) | (Text | Time, Value::String(_)) => true,
+            (OneOf(known), Value::String(text)) => known.contains(&text.as_str()),
+            (NumberOf(known), Value::Number(number)) => number.as_i64().is_some_and(|number| known.contains(&number)),
+            (Texts, Value::Array(items)) => items.iter().all(Value::is_string),
+            (Text, Value::Array(items)) => name == "alternative_hosts" && items.iter().all(Value::is_string),
+            (Numbers, Value::Array(items)) => items.iter().all(Value::is_number),
+            (Objects(_), Value::Array(items)) => items.iter().all(Value::is_object),
+            _ => false,
+        }
+    }
+}
+
+/// As a message says it.
+impl fmt::Display for Documented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            OneOf(known) => alternatives(f, known.iter().map(|text| format!("{text:?}")).collect()),
+            NumberOf(known) => alternatives(f, known.iter().map(ToString::to_string).collect()),
+            field => field.ty().fmt(f),
+        }
+    }
+}
+
+fn alternatives(f: &mut fmt::Formatter<'_>, mut known: Vec<String>) -> fmt::Result {
+    let last = known.pop().unwrap_or_default();
+    if known.is_empty() { f.write_str(&last) } else { write!(f, "{} or {last}", known.join(", ")) }
+}
+
+/// What a message about an unknown name ends with: the same name in another branch, or one that is written alike.
+fn meant(shape: &'static Shape, name: &str) -> String {
+    match elsewhere(shape, name) {
+        Some(path) => format!("did you mean {path}?"),
+        None => super::check::expected(name, shape.fields.iter().map(|(known, _)| *known)),
+    }
+}
+
+/// The path of the first field of that name in the branches of a shape.
+fn elsewhere(shape: &'static Shape, name: &str) -> Option<String> {
+    shape.fields.iter().find_map(|(branch, field)| {
+        let Object(below) = field else { return None };
+        let path = if below.field(name).is_some() { name.to_owned() } else { elsewhere(below, name)? };
+        Some(format!("{branch}.{path}"))
+    })
+}

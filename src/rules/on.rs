@@ -1,0 +1,91 @@
+//! Rules about events: what an event asks of them.
+
+use serde_json::Value;
+
+use super::{On, Rule, Step, SubjectKind};
+use crate::clock::Timestamp;
+use crate::event::{Event, What};
+use crate::ids::{AccountId, Email, MeetingId, RuleName, UserId};
+use crate::job::Subject;
+
+/// What an event asks of the rules about it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct OnEvent {
+    pub steps: Vec<Step>,
+    /// Rules whose condition this event neither meets nor fails, and why: they do nothing.
+    pub unanswered: Vec<(RuleName, String)>,
+}
+
+/// What kind of subject an event of that name has.
+pub fn kind_of(event: &str) -> Option<SubjectKind> {
+    match event.split_once('.')?.0 {
+        "user" => Some(SubjectKind::User),
+        "meeting" => Some(SubjectKind::Meeting),
+        _ => None,
+    }
+}
+
+/// Whether the subject of such an event is gone, so that nothing can be true of it.
+pub fn gone_by_then(event: &str) -> bool {
+    matches!(event, "user.deleted" | "user.deactivated" | "user.disassociated" | "meeting.deleted")
+}
+
+/// What the event asks of the rules that name it. `body` reads it whole, where one does.
+pub fn on_event(
+    event: &Event,
+    account: Option<&AccountId>,
+    now: Timestamp,
+    rules: &[Rule],
+    body: impl FnOnce() -> Option<Value>,
+) -> OnEvent {
+    let named = |on: &On| on.events.contains(&event.name);
+    let about: Vec<(&Rule, &On)> =
+        rules.iter().filter_map(|rule| Some((rule, rule.on.as_ref().filter(|on| named(on))?))).collect();
+    let mut asked = OnEvent::default();
+    let Some(body) = Some(about).filter(|about| !about.is_empty()).and_then(|about| Some((about, body()?))) else {
+        return asked;
+    };
+    let (about, whole) = body;
+    let subjects = subjects(event, &whole);
+    let facts = serde_json::json!({ "event": whole, "account": account, "now": now.to_string() });
+    for (rule, on) in about {
+        match on.when.as_ref().map_or(Ok(true), |when| when.holds(&facts)) {
+            Ok(true) => asked.steps.extend(
+                subjects.iter().map(|subject| Step::Ensure { rule: rule.name.clone(), subject: subject.clone() }),
+            ),
+            Ok(false) => {}
+            Err(error) => asked.unanswered.push((rule.name.clone(), error.to_string())),
+        }
+    }
+    asked
+}
+
+/// Whom or what the event is about. Of events that nothing else is done about, the object names it.
+fn subjects(event: &Event, whole: &Value) -> Vec<Subject> {
+    match &event.what {
+        What::User { user, .. } => vec![Subject::User { id: user.id.clone(), email: user.email.clone() }],
+        What::GroupMembers { users } => {
+            users.iter().map(|user| Subject::User { id: user.id.clone(), email: user.email.clone() }).collect()
+        }
+        What::Meeting { meeting, .. } => vec![Subject::Meeting { id: meeting.id }],
+        What::UrlValidation { .. } | What::AppDeauthorized => Vec::new(),
+        What::Other => named(event, whole).into_iter().collect(),
+    }
+}
+
+fn named(event: &Event, whole: &Value) -> Option<Subject> {
+    let object = whole.pointer("/payload/object")?;
+    match kind_of(&event.name)? {
+        SubjectKind::User => {
+            let id = object.get("id").and_then(Value::as_str).and_then(|id| UserId::parse(id).ok());
+            let email = object.get("email").and_then(Value::as_str).and_then(|email| Email::parse(email).ok());
+            (id.is_some() || email.is_some()).then_some(Subject::User { id, email })
+        }
+        // A number in some events and a text in others.
+        SubjectKind::Meeting => {
+            let id = object.get("id")?;
+            let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+            Some(Subject::Meeting { id: MeetingId::parse(&id).ok()? })
+        }
+    }
+}

@@ -1,0 +1,155 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::account::Plan;
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, AppName, Email, GroupId};
+use crate::rules::Condition;
+use crate::zoom::{Endpoint, Group, Object, User};
+
+fn account() -> Account {
+    Account {
+        id: AccountId::parse("acme").unwrap(),
+        app: AppName::parse("main").unwrap(),
+        plan: Plan::Business,
+        api_users: vec!["api@acme.example".parse().unwrap()],
+        may_grant: Vec::new(),
+    }
+}
+
+fn rule(subject: &str, when: &str, ensure: &str) -> Rule {
+    let text = format!("name = \"r\"\nfor = \"{subject}\"\nallow_downgrade = true\nensure = {{ {ensure} }}");
+    let rule: Rule = toml::from_str(&text).unwrap();
+    let when = (!when.is_empty()).then(|| Condition::compile(when, rule.subject.topic()).unwrap());
+    Rule { when, ..rule }
+}
+
+fn group(id: &str, name: &str) -> Group {
+    Group { id: GroupId::parse(id).unwrap(), name: name.to_owned(), members: None }
+}
+
+fn object(value: &Value) -> Object {
+    value.as_object().unwrap().clone()
+}
+
+/// An active Basic user of the department `maths`, with these fields more.
+fn jill(more: &Value) -> User {
+    let mut whole = object(&json!({ "id": "jill", "email": "jill@acme.example", "type": 1, "status": "active" }));
+    whole.insert("dept".to_owned(), json!("maths"));
+    whole.extend(object(more));
+    User::from(whole)
+}
+
+fn row(more: &Value) -> Picture {
+    Picture { user: Some(jill(more)), is_listed_row: true, ..Picture::default() }
+}
+
+/// Where the groups `Staff` (s) and `Pupils` (p) are known.
+fn verdict(rule: &Rule, picture: &Picture) -> Verdict {
+    let (account, groups) = (account(), vec![group("s", "Staff"), group("p", "Pupils")]);
+    let around = Around {
+        account: &account,
+        now: Timestamp::EPOCH,
+        known: HashMap::new(),
+        ids: HashMap::new(),
+        groups: Some(Arc::new(groups)),
+    };
+    judge(rule, &around, picture)
+}
+
+fn in_a_word(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Differs(differences) => in_words(differences),
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_row_of_a_list_is_asked_only_for_what_it_states_and_the_user_is_read_for_the_rest() {
+    let group = json!({ "group_ids": ["s"] });
+    for (when, more, expected) in [
+        ("user.dept == 'maths'", json!({}), "make Licensed"),
+        ("user.dept == 'maths' && user.type == 1", json!({}), "make Licensed"),
+        ("user.dept == 'arts'", json!({}), "NotApplicable(\"the rule's condition does not hold\")"),
+        // The row may lack what the user has, and some fields are in no row.
+        ("user.dept == 'maths' && user.role_id != '0'", json!({}), "Needs(User)"),
+        ("user.dept == 'maths' && user.role_id != '0'", json!({ "role_id": "2" }), "make Licensed"),
+        ("user.role_name != 'Owner'", json!({ "role_name": "Member" }), "Needs(User)"),
+        ("user != null", json!({}), "Needs(User)"),
+        // Groups by name, from the row's own field.
+        ("'Staff' in user.groups", json!({}), "Needs(User)"),
+        ("'Staff' in user.groups", group.clone(), "make Licensed"),
+        ("'Pupils' in user.groups", group, "NotApplicable(\"the rule's condition does not hold\")"),
+        // Settings are never in a row, and a call of their own reads them.
+        ("user.settings.in_meeting.chat == true", json!({}), "Needs(Settings)"),
+        ("user.settings_unchecked.anything.new == true", json!({}), "Needs(Settings)"),
+    ] {
+        let rule = rule("user", when, "type = \"licensed\"");
+        assert_eq!(in_a_word(&verdict(&rule, &row(&more))), expected, "{when}");
+    }
+}
+
+#[test]
+fn what_lists_of_members_say_of_groups_counts_for_more_than_the_row() {
+    let with = |groups: &[&str]| Picture {
+        groups: Some(groups.iter().map(|id| GroupId::parse(id).unwrap()).collect()),
+        ..row(&json!({ "group_ids": ["p"] }))
+    };
+    let by_condition = rule("user", "'Staff' in user.groups", "type = \"licensed\"");
+    let to_be_in = rule("user", "", "groups = [\"Staff\"]");
+    for (groups, condition, member) in [
+        (["s"].as_slice(), "make Licensed", "Right"),
+        (&[], "NotApplicable(\"the rule's condition does not hold\")", "add to group Staff"),
+        (&["p", "s"], "make Licensed", "Right"),
+    ] {
+        assert_eq!(in_a_word(&verdict(&by_condition, &with(groups))), condition, "{groups:?}");
+        assert_eq!(in_a_word(&verdict(&to_be_in, &with(groups))), member, "{groups:?}");
+    }
+    assert_eq!(in_a_word(&verdict(&to_be_in, &row(&json!({})))), "Needs(User)", "nobody has said it");
+}
+
+#[test]
+fn a_condition_sees_settings_under_both_names() {
+    let settings = json!({ "in_meeting": { "chat": true }, "anything": { "new": true } });
+    let picture = Picture { settings: Some(object(&settings)), ..row(&json!({})) };
+    for when in ["user.settings.in_meeting.chat", "user.settings_unchecked.anything.new"] {
+        let rule = rule("user", when, "type = \"licensed\"");
+        assert_eq!(in_a_word(&verdict(&rule, &picture)), "make Licensed", "{when}");
+    }
+}
+
+#[test]
+fn each_rule_says_which_calls_it_can_lead_to() {
+    use Endpoint::{
+        AddAssistant, AddGroupMembers, GetMeeting, GetUser, GetUserSettings, ListAssistants, ListGroupMembers,
+        ListGroups, ListSchedulers, ListUsers, UpdateMeeting, UpdateUser, UpdateUserSettings,
+    };
+    let user = [GetUser, ListUsers];
+    for (subject, when, ensure, more) in [
+        ("user", "", "assistants = [\"api-user\"]", [ListAssistants, ListSchedulers, AddAssistant].as_slice()),
+        ("user", "", "type = \"licensed\"", &[UpdateUser]),
+        ("user", "", "groups = [\"Staff\"]", &[ListGroups, ListGroupMembers, AddGroupMembers]),
+        ("user", "", "settings = { in_meeting = { chat = true } }", &[GetUserSettings, UpdateUserSettings]),
+        ("user", "", "feature = { webinar = true }", &[GetUserSettings, UpdateUserSettings]),
+        ("user", "'Staff' in user.groups", "type = \"basic\"", &[UpdateUser, ListGroups]),
+        ("user", "user.settings.in_meeting.chat", "type = \"basic\"", &[UpdateUser, GetUserSettings]),
+        ("user", "user.settings_unchecked.a.b", "type = \"basic\"", &[UpdateUser, GetUserSettings]),
+        ("meeting", "", "settings = { waiting_room = true }", &[GetMeeting, UpdateMeeting]),
+        ("meeting", "", "report = \"movable\"", &[GetUser, GetMeeting]),
+    ] {
+        let mut expected = more.to_vec();
+        if subject == "user" {
+            expected.extend(user);
+        }
+        expected.sort_unstable();
+        assert_eq!(needs(&rule(subject, when, ensure)), expected, "{when} {ensure}");
+    }
+    let excepting = Rule {
+        except: vec![Email::parse("boss@acme.example").unwrap()],
+        ..rule("meeting", "", "settings = { waiting_room = true }")
+    };
+    assert_eq!(needs(&excepting), [GetUser, GetMeeting, UpdateMeeting], "the host may have to be read");
+}
