@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::ids::{AccountId, RuleName};
-use crate::rules::Rule;
+use crate::ids::AccountId;
+use crate::rules::{Rule, SubjectKind};
+use crate::store::StoredDelivery;
 use crate::web::admin::Engine;
-use crate::work::PlannedAccount;
+use crate::work::{AppliedAccount, DecidedNow, PlanScope, SavedPlan};
 use crate::worker::{self, Parts};
 
 #[derive(Debug)]
@@ -21,19 +22,39 @@ impl Engine for Deciding {
         self.parts.roster.borrow().rules().to_vec()
     }
 
-    async fn plan(&self, account: Option<AccountId>, rule: Option<RuleName>) -> Result<Vec<PlannedAccount>, String> {
+    async fn plan(&self, account: Option<AccountId>, scope: PlanScope) -> Result<SavedPlan, String> {
         let roster = Arc::clone(&self.parts.roster.borrow());
-        if let Some(rule) = rule.as_ref().filter(|rule| roster.rule(rule).is_none()) {
+        if let Some(rule) = scope.rule.as_ref().filter(|rule| roster.rule(rule).is_none()) {
             return Err(format!("there is no rule {rule}"));
+        }
+        let named = scope.rule.as_ref().and_then(|rule| roster.rule(rule));
+        if let Some(rule) = named.filter(|rule| !scope.is_about(rule)) {
+            if rule.on.is_some() {
+                let how = "what it would do is said of a delivery, by `adjutant deliveries replay --diff`";
+                return Err(format!("rule {} is about events: {how}", rule.name));
+            }
+            let kind =
+                if rule.subject == SubjectKind::Meeting { "meetings: give --meetings or --host" } else { "users" };
+            return Err(format!("rule {} is about {kind}", rule.name));
         }
         let mut planned = Vec::new();
         for one in roster.accounts().filter(|one| account.as_ref().is_none_or(|account| one.id == *account)) {
-            let of = worker::plan(&self.parts, one, rule.as_ref(), self.share_percent).await;
+            let of = worker::plan(&self.parts, one, &scope, self.share_percent).await;
             planned.push(of.map_err(|why| format!("account {}: {why}", one.id))?);
         }
         if planned.is_empty() {
             return Err("no app holds such an account".to_owned());
         }
-        Ok(planned)
+        let hashes =
+            roster.hashes().into_iter().filter(|(name, _)| roster.rule(name).is_some_and(|rule| scope.is_about(rule)));
+        Ok(SavedPlan::new(hashes.collect(), planned, self.parts.clock.now()))
+    }
+
+    async fn decide(&self, delivery: &StoredDelivery) -> Result<Vec<DecidedNow>, String> {
+        worker::decide(&self.parts, delivery).await
+    }
+
+    async fn apply(&self, plan: &SavedPlan, by: &str, is_check: bool) -> Result<Vec<AppliedAccount>, String> {
+        worker::apply(&self.parts, plan, by, is_check).await
     }
 }

@@ -1,12 +1,14 @@
 //! `adjutant deliveries`
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
 use super::listing::{Listed, Page, list};
 use super::out::Out;
 use super::remote::{Remote, Where, segment};
 use super::{Context, Exit, Failure};
-use crate::web::admin::view::{DeliveryView, MovedView};
+use crate::web::admin::view::{DeliveryView, JobView, MovedView};
+use crate::work::DecidedNow;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Asked {
@@ -15,7 +17,7 @@ pub(super) enum Asked {
     /// Show one delivery, its body with secrets taken out
     Show(One),
     /// Plan a delivery again, whatever was decided before
-    Replay(One),
+    Replay(Replay),
 }
 
 #[derive(Debug, Args)]
@@ -41,6 +43,23 @@ pub(super) struct One {
     place: Where,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct Replay {
+    #[command(flatten)]
+    one: One,
+    /// Plan nothing: say what it came to then, and what the rules of now would do, as Zoom is now
+    #[arg(long, conflicts_with = "offline")]
+    diff: bool,
+}
+
+/// What a delivery came to, and would come to now.
+#[derive(Debug, Serialize)]
+struct Diff {
+    then: DeliveryView,
+    jobs: Vec<JobView>,
+    now: Vec<DecidedNow>,
+}
+
 pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
     match asked {
         Asked::List(List { app, parked, page }) => {
@@ -54,7 +73,8 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
             remote.close().await?;
             show(&delivery, asked.json, out)
         }
-        Asked::Replay(asked) => {
+        Asked::Replay(Replay { one, diff: true }) => diff(context, &one, out).await,
+        Asked::Replay(Replay { one: asked, .. }) => {
             let remote = Remote::open(context, asked.place).await?;
             let path = format!("/v1/deliveries/{}/replay", segment(&asked.delivery));
             let moved: MovedView = remote.post(&path, &[]).await?;
@@ -67,6 +87,42 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
             Ok(Exit::Good)
         }
     }
+}
+
+async fn diff(context: &Context, asked: &One, out: &mut Out) -> Result<Exit, Failure> {
+    let remote = Remote::running(&context.outline()?)?;
+    let path = format!("/v1/deliveries/{}", segment(&asked.delivery));
+    let then: DeliveryView = remote.get(&path, &[]).await?;
+    let mut jobs = Vec::new();
+    for id in &then.jobs {
+        match remote.get(&format!("/v1/jobs/{}", segment(id)), &[]).await {
+            // Finished so long ago that it is not kept any more.
+            Err(failure) if failure.exit == Exit::Failed => {}
+            job => jobs.push(job?),
+        }
+    }
+    let now = remote.get(&format!("{path}/decide"), &[]).await?;
+    let diff = Diff { then, jobs, now };
+    if asked.json {
+        out.json(&diff)?;
+        return Ok(Exit::Good);
+    }
+    let Diff { then, jobs, now } = diff;
+    let code = then.code.map(|code| format!(": {code}")).unwrap_or_default();
+    out.line(format!("{} {}, received {}", then.id, then.event.unwrap_or_default(), then.received_at))?;
+    out.line(format!("then  {}{code}", then.status))?;
+    for job in &jobs {
+        let why = job.why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+        out.line(format!("then  {} for {}: {} is {}{why}", job.rule, job.subject, job.id, job.state))?;
+    }
+    for one in &now {
+        let rule = one.rule.as_deref().unwrap_or("all rules");
+        out.line(format!("now   {rule} for {}: {}", one.subject, one.answer))?;
+    }
+    if now.is_empty() {
+        out.line("now   no rule is about it")?;
+    }
+    Ok(Exit::Good)
 }
 
 impl Listed for DeliveryView {

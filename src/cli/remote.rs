@@ -10,6 +10,7 @@ use axum::body::Body;
 use clap::Args;
 use http::{Method, Request, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tower::ServiceExt as _;
 
@@ -85,11 +86,22 @@ impl Remote {
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, Failure> {
-        self.call(Method::GET, path, query).await
+        self.call(Method::GET, path, query, None).await
     }
 
     pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, Failure> {
-        self.call(Method::POST, path, query).await
+        self.call(Method::POST, path, query, None).await
+    }
+
+    pub(super) async fn post_json<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        let body = serde_json::to_vec(body);
+        let body = body.map_err(|error| Failure::new(Exit::Io, format!("cannot write JSON: {error}")))?;
+        self.call(Method::POST, path, query, Some(body)).await
     }
 
     /// For what takes the service long: it reads whole accounts at Zoom.
@@ -112,18 +124,26 @@ impl Remote {
         }
     }
 
-    async fn call<T: DeserializeOwned>(&self, how: Method, path: &str, query: &[(&str, String)]) -> Result<T, Failure> {
+    async fn call<T: DeserializeOwned>(
+        &self,
+        how: Method,
+        path: &str,
+        query: &[(&str, String)],
+        sent: Option<Vec<u8>>,
+    ) -> Result<T, Failure> {
         let target = target(path, query);
         let (status, body) = match self {
             Self::Running { client, address, token } => {
                 let request =
                     client.request(how, format!("http://{address}{target}")).bearer_auth(token.expose_secret());
+                let request = sent.into_iter().fold(request, reqwest::RequestBuilder::body);
                 let answer = request.send().await.map_err(|error| unreachable(*address, &error))?;
                 let status = answer.status();
                 (status, answer.bytes().await.map_err(|error| unreachable(*address, &error))?)
             }
             Self::Stopped { router, .. } => {
-                let request = Request::builder().method(how).uri(target).body(Body::empty());
+                let request =
+                    Request::builder().method(how).uri(target).body(sent.map_or_else(Body::empty, Body::from));
                 let request = request.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
                 let answer = router.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
                 let status = answer.status();

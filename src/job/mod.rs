@@ -99,6 +99,8 @@ pub enum Asker {
     Delivery(DeliveryId),
     /// A sweep over the account found the subject different from what a rule wants.
     Sweep,
+    /// A person applied a plan, and nobody else has asked for it.
+    Plan,
 }
 
 impl fmt::Display for Asker {
@@ -106,6 +108,7 @@ impl fmt::Display for Asker {
         match self {
             Self::Delivery(id) => fmt::Display::fmt(id, f),
             Self::Sweep => f.write_str("sweep"),
+            Self::Plan => f.write_str("plan"),
         }
     }
 }
@@ -139,6 +142,9 @@ pub struct Job {
     pub retried_at: Option<Timestamp>,
     /// What a person let it take away, as [`ParkCause::TakesAway`] told it, until it is done or parks again. Nothing else.
     pub allowed: Option<String>,
+    /// A hash of the differences for which a person applied a plan: the change that mends just these carries its own
+    /// allowance.
+    pub planned: Option<[u8; 16]>,
     pub state: JobState,
 }
 
@@ -147,6 +153,11 @@ impl Job {
     /// against the limit of the hour alone: a sweep that heals is no storm of events.
     pub fn is_of_sweep(&self) -> bool {
         self.asked_by == Asker::Sweep
+    }
+
+    /// Whether it lets events go first, and uses the share of the account's rate that sweeps have.
+    pub fn is_patient(&self) -> bool {
+        matches!(self.asked_by, Asker::Sweep | Asker::Plan)
     }
 
     /// Whether what a sweep sees of its subject can move it on: nothing that was announced would. What is due or runs reads
@@ -194,6 +205,7 @@ impl NewJob {
             counted: None,
             retried_at: None,
             allowed: None,
+            planned: None,
             state: JobState::Due { at, why: None },
         }
     }

@@ -260,6 +260,8 @@ pub struct Change {
     pub max_per_hour: u32,
     /// The most changes within 24 hours before everything parks; none where the account is too small for a share.
     pub max_per_day: Option<u32>,
+    /// A person applied a plan in which it is: it carries its own allowance, and no limit of the rule counts it.
+    pub is_planned: bool,
 }
 
 /// Proof that the intent to change something at Zoom is on disk and within the rule's limits. Every call that changes Zoom

@@ -54,6 +54,11 @@ pub enum Input {
         /// The event's `event_ts`.
         event_at: Option<Timestamp>,
     },
+    /// A person applies a plan in which these differences are: it is done now, whatever held it up.
+    Apply {
+        at: Timestamp,
+        planned: [u8; 16],
+    },
     /// An event says that something changed for what waits.
     Wake {
         at: Timestamp,
@@ -134,6 +139,7 @@ impl Input {
             Self::Settle { .. } => "settle",
             Self::LeaseEnded { .. } => "lease ended",
             Self::Ask { .. } => "ask",
+            Self::Apply { .. } => "apply",
             Self::Wake { .. } => "wake",
             Self::Cancel { .. } => "cancel",
             Self::Retry { .. } => "retry",
@@ -165,6 +171,16 @@ impl Job {
             (JobState::Running { .. }, Input::Ask { by, event_at, .. }) => {
                 self.asked(by, event_at);
                 self.again = true;
+            }
+            (JobState::Running { .. }, Input::Apply { planned, .. }) => {
+                (self.planned, self.again) = (Some(planned), true);
+            }
+            (
+                JobState::Due { .. } | JobState::Waiting { .. } | JobState::Parked { .. },
+                Input::Apply { at, planned },
+            ) => {
+                (self.planned, self.attempts, self.snoozed_since) = (Some(planned), 0, None);
+                self.state = due(at);
             }
             (JobState::Running { .. }, Input::Wake { .. }) => self.again = true,
             // What went wrong before says nothing of what is there now.
@@ -304,6 +320,7 @@ mod tests {
             ("done, other lease", settle(8, Settled::Done(Effect::AlreadyRight))),
             ("lease ended", Input::LeaseEnded { at: LATER }),
             ("ask", ask()),
+            ("apply", Input::Apply { at: LATER, planned: [1; 16] }),
             ("wake", Input::Wake { at: LATER }),
             ("cancel", Input::Cancel { at: LATER, why: "deleted".to_owned() }),
             ("retry", Input::Retry { at: LATER }),
@@ -327,6 +344,7 @@ mod tests {
         ("done, other lease", ["-", "-", "-", "-", "-", "-"]),
         ("lease ended", ["-", "due", "-", "-", "-", "-"]),
         ("ask", ["due asked", "running again asked", "due 0 asked", "parked asked", "-", "-"]),
+        ("apply", ["due 0 planned", "running again planned", "due 0 planned", "due 0 planned", "-", "-"]),
         ("wake", ["=", "running again", "due 0", "=", "-", "-"]),
         ("cancel", ["cancelled", "cancelled", "cancelled", "cancelled", "-", "-"]),
         ("retry", ["due 0", "-", "due 0", "due 0", "-", "-"]),
@@ -347,6 +365,9 @@ mod tests {
         }
         if after.asked_by != before.asked_by {
             cell += " asked";
+        }
+        if after.planned != before.planned {
+            cell += " planned";
         }
         cell
     }

@@ -19,9 +19,9 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::port::{
-    Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased, Move,
-    NewDelivery, Note, Notice, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError, StoredDelivery,
-    TreeHead,
+    Allowance, AppState, Applied, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter,
+    Leased, Move, NewDelivery, Note, Notice, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError,
+    StoredDelivery, TreeHead,
 };
 use super::sweep::{SweepRecord, SweepState, Swept};
 use crate::audit::{Call, Entry};
@@ -240,6 +240,10 @@ impl Store for MemoryStore {
 
     async fn record_sweep(&self, record: SweepRecord, at: Timestamp) -> Result<Swept, StoreError> {
         self.write(|world| world.record_sweep(record, at))
+    }
+
+    async fn apply_plan(&self, applied: Applied, at: Timestamp) -> Result<Vec<Option<JobId>>, StoreError> {
+        self.write(|world| Ok(world.apply_plan(applied, at)))
     }
 
     async fn sweep_state(&self, account: &AccountId) -> Result<SweepState, StoreError> {

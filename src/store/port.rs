@@ -153,6 +153,16 @@ pub enum Allowance {
     OverShare,
 }
 
+/// What a person applies of a plan in one account.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    pub app: AppName,
+    pub account: AccountId,
+    /// Each with the hash of the differences that were planned ([`Job::planned`]).
+    pub changes: Vec<(RuleName, Subject, [u8; 16])>,
+    pub by: String,
+}
+
 /// What a person does to jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Move {
@@ -422,7 +432,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///   nobody up.
     /// - Turns: accounts in the order of their ids, from the first one after the account that was served last (by any
     ///   claim since the start), and round again; at each turn the account's oldest job (smallest id) that may be taken;
-    ///   those that a sweep asked for last ([`Job::is_of_sweep`]) after all others.
+    ///   those that a sweep or a plan asked for last ([`Job::is_patient`]) after all others.
     async fn claim(&self, wanted: Claimable, now: Timestamp) -> Result<Vec<Leased>, StoreError>;
 
     /// Lengthens a lease; [`StoreError::Conflict`] where it is not held any more. A lease is never shortened: an earlier
@@ -440,6 +450,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// once within 24 hours against the share, however often it is tried. A job that was done and is asked again counts
     /// anew. What a sweep asked for last ([`Job::is_of_sweep`]) counts against the hour alone, and `max_per_day` does not
     /// stop it; a rule that is stopped does.
+    /// - What a person applied a plan for ([`Change::is_planned`]) is granted, and counted nowhere.
     /// - The rule is stopped for the account, or the hour of `now` and the 23 before it have `max_per_day` or more together:
     ///   [`Allowance::OverShare`], and the rule is stopped from now on ([`Store::is_stopped`]). Looked at first.
     /// - The hour of `now` has `max_per_hour` or more: [`Allowance::NextHour`] at the start of the next. The first time in
@@ -570,6 +581,13 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///   and `woken` for each that was asked again; [`Kind::Sweep`] `started` (with the rule where it is about one),
     ///   `ended` or `failed`; `backfilled` where deliveries of Zoom's log were stored or refused.
     async fn record_sweep(&self, record: SweepRecord, at: Timestamp) -> Result<Swept, StoreError>;
+
+    /// Asks for what a person applies of a plan, in one write. For each, the oldest unfinished job of the same app, account
+    /// and rule whose subject is the same is put to it, whatever held it up ([`crate::job::Input::Apply`]); else a job is made,
+    /// due now, by [`crate::job::Asker::Plan`], unless the unfinished jobs of the account have reached half the limit. Returns
+    /// the job of each, in order; none where no job could be made. Entry for each job: [`Kind::Decision`] `applied`, with who
+    /// did.
+    async fn apply_plan(&self, applied: Applied, at: Timestamp) -> Result<Vec<Option<JobId>>, StoreError>;
 
     /// All none for an account that was never swept.
     async fn sweep_state(&self, account: &AccountId) -> Result<SweepState, StoreError>;

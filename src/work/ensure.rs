@@ -3,12 +3,13 @@
 
 use super::around::Around;
 use super::judge::{Difference, Need, Picture, Verdict, edits, in_words, judge};
+use super::planned::planned;
 use super::seen::seen;
 use super::{End, Ended, Guard, Hand, Task, UNKNOWN_ATTEMPTS};
 use crate::account::UserKey;
 use crate::audit::Saw;
 use crate::ids::MeetingId;
-use crate::job::{Effect, Intent, ParkCause, Subject};
+use crate::job::{Asker, Effect, Intent, ParkCause, Subject};
 use crate::rules::{Rule, SubjectKind};
 use crate::zoom::{Edit, ZoomError};
 
@@ -33,6 +34,9 @@ pub(super) async fn ensure(task: &Task<'_>, saw: &mut Vec<Saw>) -> Ended<Effect>
         if done.is_empty() {
             *saw = seen(task.rule, &look.around, &look.picture);
         }
+        if done.is_empty() && task.is_only_planned() && !task.is_as_planned(&verdict) {
+            return Err(End::not_applicable("changed since the plan"));
+        }
         let differences = match verdict {
             Verdict::Differs(differences) => differences,
             // The change itself may have made the rule's condition false, so that it is not asked again.
@@ -45,6 +49,10 @@ pub(super) async fn ensure(task: &Task<'_>, saw: &mut Vec<Saw>) -> Ended<Effect>
         let is_again = |one: &Difference| done.iter().any(|before| before.edit == one.edit);
         if differences.iter().any(is_again) {
             return Err(look.ineffective(&done).await?);
+        }
+        // What became possible only now, nobody has seen in the plan.
+        if !done.is_empty() && task.is_only_planned() {
+            return Ok(Effect::Changed { what: in_words(&done) });
         }
         let (mut now, left): (Vec<_>, Vec<_>) = differences.into_iter().partition(|one| one.is_allowed(task.rule));
         if !left.is_empty() {
@@ -60,6 +68,25 @@ pub(super) async fn ensure(task: &Task<'_>, saw: &mut Vec<Saw>) -> Ended<Effect>
         done.extend(now);
     }
     Err(task.not_effective(format!("it still differs after {ROUNDS_MAX} rounds: {}", in_words(&done))))
+}
+
+impl Task<'_> {
+    /// Nobody but a person who applied a plan asked for it.
+    fn is_only_planned(&self) -> bool {
+        self.job.asked_by == Asker::Plan
+    }
+
+    /// Whether the verdict allows what the plan said, and nothing else.
+    fn is_as_planned(&self, verdict: &Verdict) -> bool {
+        match verdict {
+            Verdict::Differs(differences) => {
+                let allowed: Vec<_> = differences.iter().filter(|one| one.is_allowed(self.rule)).cloned().collect();
+                self.job.planned == Some(planned(&allowed))
+            }
+            Verdict::Right | Verdict::Reports(_) | Verdict::Unclear(_) | Verdict::Needs(_) => true,
+            Verdict::Waits(_) | Verdict::NotApplicable(_) | Verdict::Unanswered(_) | Verdict::Impossible(_) => false,
+        }
+    }
 }
 
 /// What a verdict comes to that asks for no change.
@@ -202,7 +229,8 @@ impl<'a> Look<'a> {
             }
         }
         let takes_away = differences.iter().any(|one| one.takes_away);
-        let intent = task.intend(guard, in_words(differences), takes_away).await?;
+        let is_planned = task.job.planned == Some(planned(differences));
+        let intent = task.intend(guard, in_words(differences), takes_away, is_planned).await?;
         for one in differences.iter().filter(|one| is_exclusive(one)) {
             facts.changes(task.job, task.rule, (&one.about, &one.wanted), now);
         }

@@ -13,6 +13,7 @@ mod judge;
 mod meeting;
 mod needs;
 mod planned;
+mod saved;
 mod seen;
 mod user;
 
@@ -26,7 +27,8 @@ pub use around::{ApiUser, Around};
 pub use facts::{Facts, FactsSettings};
 pub use judge::{Difference, Need, Picture, Verdict, edits, in_words, judge};
 pub use needs::needs;
-pub use planned::{Cost, PlannedAccount, PlannedChange, PlannedDifference, PlannedRule};
+pub use planned::{Cost, PlannedAccount, PlannedChange, PlannedDifference, PlannedRule, would_change};
+pub use saved::{AppliedAccount, AppliedRule, DecidedNow, PlanScope, PlannedMeetings, SavedPlan};
 pub use seen::seen;
 
 use crate::account::{Account, UserKey};
@@ -112,7 +114,8 @@ async fn known(job: &Job, rule: &Rule, ctx: &Ctx) -> Result<Option<Outcome>, Sto
     if let Some(cause) = ctx.facts.is_without_scopes(job, now) {
         return Ok(Some(Outcome::Park(cause)));
     }
-    if rule.mode == Mode::Observe {
+    // What was planned carries its own allowance.
+    if rule.mode == Mode::Observe || job.planned.is_some() {
         return Ok(None);
     }
     if ctx.store.is_stopped(&job.account, &job.rule).await? {
@@ -235,9 +238,9 @@ impl Task<'_> {
     }
 
     /// Puts the intent on disk, or ends the attempt where the rule's limits do not allow it now.
-    async fn intend(&self, guard: &dyn Guard, what: String, takes_away: bool) -> Ended<Intent> {
-        let max_per_day = self.changes_per_day_max(takes_away).await?;
-        let change = Change { what, max_per_hour: self.rule.max_changes_per_hour, max_per_day };
+    async fn intend(&self, guard: &dyn Guard, what: String, takes_away: bool, is_planned: bool) -> Ended<Intent> {
+        let max_per_day = if is_planned { None } else { self.changes_per_day_max(takes_away).await? };
+        let change = Change { what, max_per_hour: self.rule.max_changes_per_hour, max_per_day, is_planned };
         match guard.intend(change).await? {
             Allowance::Granted(intent) => Ok(intent),
             Allowance::NextHour { at, notice } => Err(End::NextHour { at, notice }),

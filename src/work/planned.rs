@@ -1,41 +1,51 @@
 //! What rules would change in an account: what a plan says, and what it costs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::judge::{Difference, Verdict, edits};
 use crate::account::Plan;
 use crate::job::WaitReason;
-use crate::rules::Rule;
+use crate::rules::{Rule, SubjectKind};
 use crate::zoom::{Category, Edit, Endpoint, per_second};
 
 /// What the rules would change in one account.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PlannedAccount {
     pub account: String,
     /// Users that were looked at.
     pub users: u64,
+    /// Meetings that were looked at; none where nobody asked for them.
+    pub meetings: Option<u64>,
     pub rules: Vec<PlannedRule>,
     /// Calls of all changes together.
     pub cost: Cost,
     /// How long they take at the share of the account's limits that sweeps may use, and under the rules' own limits.
     pub secs: u64,
+    /// The same for a plan that is applied, which the rules' own limits do not hold up.
+    pub applied_secs: u64,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PlannedRule {
     pub rule: String,
+    pub subject: SubjectKind,
     /// Whether the changes are made when the time comes, or only recorded.
     pub is_enforced: bool,
     pub changes: Vec<PlannedChange>,
-    /// How many users nothing is to be changed for, by the reason.
+    /// How many users or meetings nothing is to be changed for, by the reason.
     pub others: BTreeMap<String, u64>,
     max_changes_per_hour: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PlannedChange {
     /// As in `user:abc jill@example.com`.
     pub subject: String,
@@ -45,14 +55,38 @@ pub struct PlannedChange {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PlannedDifference {
     pub about: String,
     pub is: Value,
     pub wanted: Value,
 }
 
+impl From<&Difference> for PlannedDifference {
+    fn from(one: &Difference) -> Self {
+        Self { about: one.about.clone(), is: one.is.clone(), wanted: one.wanted.clone() }
+    }
+}
+
+/// Tells differences from others. Whoever else is an assistant, and in which other groups a user is, says nothing.
+pub(super) fn planned(differences: &[Difference]) -> [u8; 16] {
+    hashed(differences.iter().map(PlannedDifference::from).collect())
+}
+
+fn hashed(mut differences: Vec<PlannedDifference>) -> [u8; 16] {
+    for difference in &mut differences {
+        if matches!(difference.about.as_str(), "assistants" | "groups") {
+            difference.is = Value::Null;
+        }
+    }
+    // Encoding plain data into memory has nothing that could fail.
+    let hash: [u8; 32] = Sha256::digest(serde_json::to_vec(&differences).unwrap_or_default()).into();
+    hash.first_chunk().copied().unwrap_or_default()
+}
+
 /// Calls by rate-limit category.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Cost {
     pub light: u64,
     pub medium: u64,
@@ -84,61 +118,84 @@ impl PlannedRule {
         Self {
             rule: rule.name.to_string(),
             is_enforced: rule.mode == crate::rules::Mode::Enforce,
+            subject: rule.subject,
+            changes: Vec::new(),
+            others: BTreeMap::new(),
             max_changes_per_hour: rule.max_changes_per_hour,
-            ..Self::default()
         }
     }
 
     /// Takes in what the rule says of one subject.
     pub fn add(&mut self, rule: &Rule, subject: String, verdict: &Verdict) {
-        let reason = match verdict {
-            Verdict::Differs(differences) if differences.iter().any(|one| one.is_allowed(rule)) => {
-                let allowed: Vec<_> = differences.iter().filter(|one| one.is_allowed(rule)).cloned().collect();
-                self.changes.push(PlannedChange::new(subject, &allowed));
-                return;
+        match would_change(rule, verdict) {
+            Ok(differences) => self.changes.push(PlannedChange::new(subject, &differences)),
+            Err(reason) => {
+                let count = self.others.entry(reason).or_default();
+                *count = count.saturating_add(1);
             }
-            Verdict::Differs(_) => "parks: takes-away".to_owned(),
-            Verdict::Right => "right".to_owned(),
-            Verdict::Reports(what) => what.clone(),
-            Verdict::Waits(reason) => format!("waits: {}", WaitReason::code(*reason)),
-            Verdict::Unanswered(_) => "its condition has no answer".to_owned(),
-            Verdict::NotApplicable(why) | Verdict::Unclear(why) => why.clone(),
-            Verdict::Impossible(cause) => format!("parks: {}", cause.code()),
-            Verdict::Needs(_) => "could not be read".to_owned(),
-        };
-        let count = self.others.entry(reason).or_default();
-        *count = count.saturating_add(1);
+        }
     }
+}
+
+/// What the rule would change, or, in a few words that are alike for many, why nothing.
+pub fn would_change(rule: &Rule, verdict: &Verdict) -> Result<Vec<Difference>, String> {
+    Err(match verdict {
+        Verdict::Differs(differences) if differences.iter().any(|one| one.is_allowed(rule)) => {
+            return Ok(differences.iter().filter(|one| one.is_allowed(rule)).cloned().collect());
+        }
+        Verdict::Differs(_) => "parks: takes-away".to_owned(),
+        Verdict::Right => "right".to_owned(),
+        Verdict::Reports(what) => what.clone(),
+        Verdict::Waits(reason) => format!("waits: {}", WaitReason::code(*reason)),
+        Verdict::Unanswered(_) => "its condition has no answer".to_owned(),
+        Verdict::NotApplicable(why) | Verdict::Unclear(why) => why.clone(),
+        Verdict::Impossible(cause) => format!("parks: {}", cause.code()),
+        Verdict::Needs(_) => "could not be read".to_owned(),
+    })
 }
 
 impl PlannedChange {
     fn new(subject: String, differences: &[Difference]) -> Self {
-        let shown = |one: &Difference| PlannedDifference {
-            about: one.about.clone(),
-            is: one.is.clone(),
-            wanted: one.wanted.clone(),
-        };
         let edits = edits(differences);
         let calls = edits.iter().filter_map(Edit::call);
         Self {
             subject,
-            differences: differences.iter().map(shown).collect(),
+            differences: differences.iter().map(PlannedDifference::from).collect(),
             calls: calls.map(|(endpoint, path)| format!("{} {path}", endpoint.method())).collect(),
         }
+    }
+
+    /// What a job is asked for with it.
+    pub fn hash(&self) -> [u8; 16] {
+        hashed(self.differences.clone())
     }
 
     /// What is read before and after, and what is written.
     fn cost(&self, cost: &mut Cost) {
         cost.add(Endpoint::GetUser.category(), 1);
+        if self.subject.starts_with("meeting:") {
+            cost.add(Endpoint::GetMeeting.category(), 2);
+            cost.add(Endpoint::UpdateMeeting.category(), 1);
+            return;
+        }
+        let mut kinds = BTreeSet::new();
         for difference in &self.differences {
-            let (read, write) = match difference.about.as_str() {
-                "assistants" => (Endpoint::ListAssistants, Endpoint::AddAssistant),
-                "groups" => (Endpoint::GetUser, Endpoint::AddGroupMembers),
-                "type" => (Endpoint::GetUser, Endpoint::UpdateUser),
-                _ => (Endpoint::GetUserSettings, Endpoint::UpdateUserSettings),
+            let kind = difference.about.split('.').next().unwrap_or_default();
+            // What the user states is known by then, and only read back.
+            let (reads, read, write) = match kind {
+                "assistants" => (2, Endpoint::ListAssistants, Endpoint::AddAssistant),
+                "groups" => (1, Endpoint::GetUser, Endpoint::AddGroupMembers),
+                "type" => (1, Endpoint::GetUser, Endpoint::UpdateUser),
+                _ => (2, Endpoint::GetUserSettings, Endpoint::UpdateUserSettings),
             };
-            cost.add(read.category(), 2);
-            cost.add(write.category(), 1);
+            let is_first = kinds.insert(kind);
+            if is_first {
+                cost.add(read.category(), reads);
+            }
+            // All settings of a user are one call.
+            if is_first || kind != "settings" {
+                cost.add(write.category(), 1);
+            }
         }
     }
 }
@@ -153,7 +210,47 @@ impl PlannedAccount {
             let changes = u64::try_from(rule.changes.len()).unwrap_or(u64::MAX);
             hours = hours.max(changes.saturating_sub(1) / u64::from(rule.max_changes_per_hour.max(1)));
         }
-        (self.cost, self.secs) = (cost, cost.secs(plan, share_percent).max(hours.saturating_mul(3_600)));
+        (self.cost, self.applied_secs) = (cost, cost.secs(plan, share_percent));
+        self.secs = self.applied_secs.max(hours.saturating_mul(3_600));
         self
     }
+}
+
+/// As a person reads it: each rule with its changes, what they cost, and why all others are left as they are.
+impl fmt::Display for PlannedAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { account, users, meetings, rules, cost, secs, .. } = self;
+        let and = meetings.map(|meetings| format!(" and {}", counted(meetings, SubjectKind::Meeting)));
+        writeln!(f, "account {account}, {}{}", counted(*users, SubjectKind::User), and.unwrap_or_default())?;
+        for rule in rules {
+            writeln!(f, "\n{rule}")?;
+        }
+        let Cost { light, medium, heavy } = cost;
+        let calls = format!("{light} light, {medium} medium and {heavy} heavy calls");
+        write!(f, "\nall changes together: {calls}, about {} min", secs.div_ceil(60))?;
+        if meetings.is_none() { write!(f, ". meetings are looked at with --meetings or --host") } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for PlannedRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let would = if self.is_enforced { "to be changed" } else { "would be changed, but the rule observes" };
+        let changes = u64::try_from(self.changes.len()).unwrap_or(u64::MAX);
+        write!(f, "{}: {} {would}", self.rule, counted(changes, self.subject))?;
+        for change in &self.changes {
+            for one in &change.differences {
+                write!(f, "\n  {}: {} {} -> {}", change.subject, one.about, one.is, one.wanted)?;
+            }
+            write!(f, "\n    {}", change.calls.join("; "))?;
+        }
+        self.others.iter().try_for_each(|(reason, count)| write!(f, "\n  {}: {reason}", counted(*count, self.subject)))
+    }
+}
+
+fn counted(number: u64, kind: SubjectKind) -> String {
+    let one = match kind {
+        SubjectKind::User => "user",
+        SubjectKind::Meeting => "meeting",
+    };
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
 }

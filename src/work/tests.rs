@@ -125,7 +125,7 @@ fn a_condition_sees_settings_under_both_names() {
 fn each_rule_says_which_calls_it_can_lead_to() {
     use Endpoint::{
         AddAssistant, AddGroupMembers, GetMeeting, GetUser, GetUserSettings, ListAssistants, ListGroupMembers,
-        ListGroups, ListSchedulers, ListUsers, UpdateMeeting, UpdateUser, UpdateUserSettings,
+        ListGroups, ListMeetings, ListSchedulers, ListUsers, UpdateMeeting, UpdateUser, UpdateUserSettings,
     };
     let user = [GetUser, ListUsers];
     for (subject, when, ensure, more) in [
@@ -137,8 +137,8 @@ fn each_rule_says_which_calls_it_can_lead_to() {
         ("user", "'Staff' in user.groups", "type = \"basic\"", &[UpdateUser, ListGroups]),
         ("user", "user.settings.in_meeting.chat", "type = \"basic\"", &[UpdateUser, GetUserSettings]),
         ("user", "user.settings_unchecked.a.b", "type = \"basic\"", &[UpdateUser, GetUserSettings]),
-        ("meeting", "", "settings = { waiting_room = true }", &[GetMeeting, UpdateMeeting]),
-        ("meeting", "", "report = \"movable\"", &[GetUser, GetMeeting]),
+        ("meeting", "", "settings = { waiting_room = true }", &[ListUsers, ListMeetings, GetMeeting, UpdateMeeting]),
+        ("meeting", "", "report = \"movable\"", &[GetUser, ListUsers, ListMeetings, GetMeeting]),
     ] {
         let mut expected = more.to_vec();
         if subject == "user" {

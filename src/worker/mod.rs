@@ -6,7 +6,9 @@
 //!
 //! Deliberately does not know how a task is done ([`crate::work`]), nor what an event means ([`crate::rules`]).
 
+mod apply;
 mod backfill;
+mod decide;
 mod due;
 mod held;
 mod hosts;
@@ -34,7 +36,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use apply::apply;
 pub use backfill::{Backfill, Backfilled};
+pub use decide::decide;
 pub use due::{KindStanding, Standing, SweepSettings};
 pub use mend::mend;
 pub use plan::plan;

@@ -1,7 +1,7 @@
 //! What the rules would change in an account as it is now. Reads Zoom within the share of sweeps, and writes nothing.
 //!
 //! Users are judged as the rows of the lists have them; only where that is not enough is one read by itself, once for all
-//! rules. Meetings are not listed: rules about them are left out.
+//! rules. Zoom lists no meetings of an account, only those of a host: they are looked at where somebody asks for them.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,11 +10,10 @@ use std::time::Duration;
 use super::Parts;
 use crate::account::{Account, UserKey};
 use crate::clock::Timestamp;
-use crate::ids::RuleName;
 use crate::job::Subject;
 use crate::rules::{Rule, SubjectKind};
 use crate::store::{SweepRecord, SweepStep};
-use crate::work::{Around, Need, Picture, PlannedAccount, PlannedRule, Verdict, judge};
+use crate::work::{Around, Need, Picture, PlanScope, PlannedAccount, PlannedMeetings, PlannedRule, Verdict, judge};
 use crate::zoom::{Assistant, Page, Status, User, Zoom, ZoomError};
 
 /// Users in a page, the most that Zoom is sure to give.
@@ -24,40 +23,74 @@ const READS_MAX: usize = 64;
 /// The shortest wait for a rate limit.
 const LIMITED_MIN: Duration = Duration::from_millis(250);
 
-/// What the rules, or the one that is named, would change.
+/// What the rules would change.
 pub async fn plan(
     parts: &Parts,
     account: &Account,
-    only: Option<&RuleName>,
+    scope: &PlanScope,
     share_percent: u8,
 ) -> Result<PlannedAccount, String> {
     let roster = Arc::clone(&parts.roster.borrow());
-    let is_meant = |rule: &&Rule| {
-        rule.subject == SubjectKind::User && rule.on.is_none() && only.is_none_or(|only| rule.name == *only)
-    };
-    let rules: Vec<&Rule> = roster.rules().iter().filter(is_meant).collect();
+    let rules: Vec<&Rule> = roster.rules().iter().filter(|rule| scope.is_about(rule)).collect();
     let zoom = parts.zooms.sweeping(&account.id).ok_or("the account is not held")?;
     let look = Look { parts, account, zoom: &*zoom };
-    let planned = look.all(&rules).await;
-    // What was asked is on record, whatever it came to.
-    let (app, id) = (account.app.clone(), account.id.clone());
-    let record = SweepRecord { app, account: id, step: SweepStep::Called, calls: zoom.calls() };
-    parts.store.record_sweep(record, parts.clock.now()).await.map_err(|error| error.to_string())?;
-    planned.map(|planned| planned.priced(account.plan, share_percent)).map_err(|error| error.to_string())
+    let planned = look.all(&rules, &scope.meetings).await;
+    look.record().await?;
+    let mut planned = planned.map_err(|error| error.to_string())?;
+    // What observes only because nobody has planned it, this may be the plan for.
+    for rule in &mut planned.rules {
+        rule.is_enforced |= roster.unplanned().iter().any(|name| name.as_str() == rule.rule);
+    }
+    Ok(planned.priced(account.plan, share_percent))
 }
 
-struct Look<'a> {
-    parts: &'a Parts,
-    account: &'a Account,
-    zoom: &'a dyn Zoom,
+pub(super) struct Look<'a> {
+    pub(super) parts: &'a Parts,
+    pub(super) account: &'a Account,
+    pub(super) zoom: &'a dyn Zoom,
 }
 
 impl Look<'_> {
-    async fn all(&self, rules: &[&Rule]) -> Result<PlannedAccount, ZoomError> {
+    /// What was asked is on record, whatever it came to.
+    pub(super) async fn record(&self) -> Result<(), String> {
+        let (app, account) = (self.account.app.clone(), self.account.id.clone());
+        let record = SweepRecord { app, account, step: SweepStep::Called, calls: self.zoom.calls() };
+        let recorded = self.parts.store.record_sweep(record, self.parts.clock.now()).await;
+        recorded.map(drop).map_err(|error| error.to_string())
+    }
+
+    async fn all(&self, rules: &[&Rule], meetings: &PlannedMeetings) -> Result<PlannedAccount, ZoomError> {
         let mut around = self.parts.facts.around(self.account, self.parts.clock.now());
+        let of = |kind| rules.iter().copied().filter(move |rule| rule.subject == kind).collect::<Vec<_>>();
+        let (user_rules, meeting_rules) = (of(SubjectKind::User), of(SubjectKind::Meeting));
+        let mut planned = PlannedAccount { account: self.account.id.to_string(), ..PlannedAccount::default() };
+        let mut hosts = Vec::new();
+        if let PlannedMeetings::Of(host) = meetings {
+            hosts.push(host.clone());
+        } else {
+            let active = self.users(&user_rules, &mut around, &mut planned).await?;
+            if *meetings == PlannedMeetings::All && !meeting_rules.is_empty() {
+                hosts = active;
+            }
+        }
+        if *meetings != PlannedMeetings::None {
+            let mut of_meetings = Vec::new();
+            planned.meetings = Some(self.meetings(&hosts, &meeting_rules, &mut around, &mut of_meetings).await?);
+            planned.rules.extend(of_meetings);
+        }
+        Ok(planned)
+    }
+
+    /// All users; those that are active.
+    async fn users(
+        &self,
+        rules: &[&Rule],
+        around: &mut Around<'_>,
+        into: &mut PlannedAccount,
+    ) -> Result<Vec<UserKey>, ZoomError> {
         let mut planned: Vec<PlannedRule> = rules.iter().map(|rule| PlannedRule::new(rule)).collect();
         let granted = self.granted(rules).await?;
-        let mut users = 0_u64;
+        let (mut users, mut active) = (0_u64, Vec::new());
         for status in [Status::Active, Status::Inactive, Status::Pending] {
             let mut token = None;
             loop {
@@ -70,11 +103,14 @@ impl Look<'_> {
                 };
                 for user in page.users {
                     users = users.saturating_add(1);
-                    let subject = Subject::User { id: user.id.clone(), email: user.email.clone() }.to_string();
+                    let subject = Subject::User { id: user.id.clone(), email: user.email.clone() };
+                    if status == Status::Active {
+                        active.extend(key_of(&subject).ok());
+                    }
                     let mut picture = Self::listed(user, &granted);
                     for (rule, planned) in rules.iter().zip(&mut planned) {
-                        let verdict = self.verdict(rule, &mut around, &mut picture).await?;
-                        planned.add(rule, subject.clone(), &verdict);
+                        let verdict = self.verdict(rule, &subject, around, &mut picture).await?;
+                        planned.add(rule, subject.to_string(), &verdict);
                     }
                 }
                 token = page.next;
@@ -83,8 +119,49 @@ impl Look<'_> {
                 }
             }
         }
-        let account = self.account.id.to_string();
-        Ok(PlannedAccount { account, users, rules: planned, ..PlannedAccount::default() })
+        (into.users, into.rules) = (users, planned);
+        Ok(active)
+    }
+
+    /// The upcoming meetings of these hosts; how many those are.
+    async fn meetings(
+        &self,
+        hosts: &[UserKey],
+        rules: &[&Rule],
+        around: &mut Around<'_>,
+        into: &mut Vec<PlannedRule>,
+    ) -> Result<u64, ZoomError> {
+        let mut planned: Vec<PlannedRule> = rules.iter().map(|rule| PlannedRule::new(rule)).collect();
+        let mut seen = HashSet::new();
+        for host in hosts {
+            let mut token = None;
+            loop {
+                let page = match self.zoom.meetings(host, Page { size: PAGE_USERS, token: token.clone() }).await {
+                    Err(ZoomError::Limited { until, .. }) => {
+                        self.wait(until).await;
+                        continue;
+                    }
+                    page => page?,
+                };
+                for row in page.rows {
+                    // A meeting that recurs is listed more than once.
+                    if !seen.insert(row.id) {
+                        continue;
+                    }
+                    let (subject, mut picture) = (Subject::Meeting { id: row.id }, Picture::default());
+                    for (rule, planned) in rules.iter().zip(&mut planned) {
+                        let verdict = self.verdict(rule, &subject, around, &mut picture).await?;
+                        planned.add(rule, subject.to_string(), &verdict);
+                    }
+                }
+                token = page.next;
+                if token.is_none() {
+                    break;
+                }
+            }
+        }
+        into.extend(planned);
+        Ok(u64::try_from(seen.len()).unwrap_or(u64::MAX))
     }
 
     /// Who granted each of the account's API users, where a rule wants that: one call for each.
@@ -124,14 +201,20 @@ impl Look<'_> {
     }
 
     /// Reads until there is a verdict. A user that Zoom does not know any more is left without one.
-    async fn verdict(&self, rule: &Rule, around: &mut Around<'_>, picture: &mut Picture) -> Result<Verdict, ZoomError> {
+    pub(super) async fn verdict(
+        &self,
+        rule: &Rule,
+        subject: &Subject,
+        around: &mut Around<'_>,
+        picture: &mut Picture,
+    ) -> Result<Verdict, ZoomError> {
         let mut reads = 0;
         while reads < READS_MAX {
             let need = match judge(rule, around, picture) {
                 Verdict::Needs(need) => need,
                 verdict => return Ok(verdict),
             };
-            match self.read(&need, around, picture).await {
+            match self.read(&need, subject, around, picture).await {
                 Err(ZoomError::Limited { until, .. }) => self.wait(until).await,
                 Err(ZoomError::NotFound(_)) => return Ok(Verdict::Needs(need)),
                 read => {
@@ -143,17 +226,30 @@ impl Look<'_> {
         Ok(Verdict::Needs(Need::User))
     }
 
-    async fn read(&self, need: &Need, around: &mut Around<'_>, picture: &mut Picture) -> Result<(), ZoomError> {
+    async fn read(
+        &self,
+        need: &Need,
+        subject: &Subject,
+        around: &mut Around<'_>,
+        picture: &mut Picture,
+    ) -> Result<(), ZoomError> {
         let (facts, id, now) = (&self.parts.facts, &self.account.id, self.parts.clock.now());
         match need {
             Need::Groups => around.groups = Some(facts.groups(id, self.zoom, now).await?),
             Need::ApiUser(key) => around.learn(facts.api_user(id, key, self.zoom, now).await?),
             Need::User => {
-                (picture.user, picture.is_listed_row) = (Some(self.zoom.user(&key_of(picture)?).await?), false);
+                (picture.user, picture.is_listed_row) = (Some(self.zoom.user(&key_of(subject)?).await?), false);
             }
-            Need::Assistants => picture.assistants = Some(self.zoom.assistants(&key_of(picture)?).await?),
-            Need::Settings => picture.settings = Some(self.zoom.user_settings(&key_of(picture)?).await?),
-            Need::Meeting | Need::Host => return Err(ZoomError::NotFound("meetings are not planned".to_owned())),
+            Need::Assistants => picture.assistants = Some(self.zoom.assistants(&key_of(subject)?).await?),
+            Need::Settings => picture.settings = Some(self.zoom.user_settings(&key_of(subject)?).await?),
+            Need::Meeting => {
+                let Subject::Meeting { id } = subject else { return Err(unnamed()) };
+                picture.meeting = Some(self.zoom.meeting(*id).await?);
+            }
+            Need::Host => {
+                let host = picture.meeting.as_ref().and_then(|meeting| meeting.host_id.clone()).ok_or_else(unnamed)?;
+                picture.host = Some(self.zoom.user(&UserKey::Id(host)).await?);
+            }
         }
         Ok(())
     }
@@ -164,9 +260,14 @@ impl Look<'_> {
     }
 }
 
-fn key_of(picture: &Picture) -> Result<UserKey, ZoomError> {
-    let user = picture.user.as_ref();
-    let id = user.and_then(|user| user.id.clone()).map(UserKey::Id);
-    let key = id.or_else(|| user.and_then(|user| user.email.clone()).map(UserKey::Email));
-    key.ok_or_else(|| ZoomError::NotFound("a row of the list has neither id nor email".to_owned()))
+fn key_of(subject: &Subject) -> Result<UserKey, ZoomError> {
+    match subject {
+        Subject::User { id: Some(id), .. } => Ok(UserKey::Id(id.clone())),
+        Subject::User { email: Some(email), .. } => Ok(UserKey::Email(email.clone())),
+        _ => Err(unnamed()),
+    }
+}
+
+fn unnamed() -> ZoomError {
+    ZoomError::NotFound("nothing says who or what is meant".to_owned())
 }

@@ -232,14 +232,14 @@ async fn moved(roster: &mut watch::Receiver<Arc<Roster>>) {
 }
 
 /// For which account an event counts.
-enum Whose<'a> {
+pub(super) enum Whose<'a> {
     Account(&'a Account),
     /// It is about the app itself, or nothing is done about it.
     Nobody,
     Unclaimed,
 }
 
-fn whose<'a>(roster: &'a Roster, app: &AppName, event: &Event) -> Whose<'a> {
+pub(super) fn whose<'a>(roster: &'a Roster, app: &AppName, event: &Event) -> Whose<'a> {
     match (&event.account, &event.what) {
         (Some(claimed), _) => roster.account(app, claimed).map_or(Whose::Unclaimed, Whose::Account),
         // Nothing is done for a user or a meeting of nobody knows whose account.

@@ -48,6 +48,11 @@ impl Roster {
         self.rules.iter().find(|rule| rule.name == *name)
     }
 
+    /// What tells each rule from what it was, in hex.
+    pub fn hashes(&self) -> BTreeMap<RuleName, String> {
+        self.rules.iter().map(|rule| (rule.name.clone(), hex::encode(rule.fingerprint()))).collect()
+    }
+
     /// The account, where the app holds it.
     pub fn account(&self, app: &AppName, id: &AccountId) -> Option<&Account> {
         self.of(app).iter().find(|account| account.id == *id)

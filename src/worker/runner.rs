@@ -231,7 +231,7 @@ impl Runner {
         let account = roster.account(&job.app, &job.account);
         let zooms = &self.parts.zooms;
         let zoom = account
-            .and_then(|account| if job.is_of_sweep() { zooms.sweeping(&account.id) } else { zooms.zoom(&account.id) });
+            .and_then(|account| if job.is_patient() { zooms.sweeping(&account.id) } else { zooms.zoom(&account.id) });
         account.zip(zoom).map(|(account, zoom)| (rule, account, zoom)).ok_or_else(|| ParkCause::CredentialsRefused {
             detail: "the app does not hold the account any more".to_owned(),
         })

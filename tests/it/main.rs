@@ -19,6 +19,7 @@ mod documents;
 mod durable;
 mod hostile;
 mod operate;
+mod plans;
 mod process;
 mod receiver;
 mod reload;

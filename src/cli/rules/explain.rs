@@ -3,7 +3,7 @@
 use super::{Explain, Out};
 use crate::cli::remote::Remote;
 use crate::cli::{Context, Exit, Failure};
-use crate::web::admin::view::{ExplainView, ExplainedView};
+use crate::web::admin::explained::{ExplainView, ExplainedView};
 
 pub(super) async fn run(context: &Context, asked: Explain, out: &mut Out) -> Result<Exit, Failure> {
     let remote = Remote::open(context, asked.place).await?;

@@ -1,5 +1,6 @@
 //! `adjutant rules`
 
+mod apply;
 mod case;
 mod explain;
 mod plan;
@@ -33,6 +34,11 @@ pub(super) enum Asked {
     ///
     /// Reads the account at Zoom, within the share of its rate limits that sweeps may use, and changes nothing.
     Plan(Plan),
+    /// Do what a plan says, each change only where it is still as planned
+    ///
+    /// The changes carry their own allowance: the limits of the rules neither hold them up nor count them. A plan is refused
+    /// after 24 hours, and after its rules changed.
+    Apply(Apply),
     /// Run the cases of tests/rules, beside the configuration
     ///
     /// A case gives a user, a meeting or an event, and says what each rule should come to. Nothing is asked of Zoom.
@@ -72,11 +78,32 @@ pub(super) struct Plan {
     /// Only this rule
     #[arg(long)]
     rule: Option<String>,
+    /// Also the upcoming meetings of all active users: one call for each, and one for each meeting
+    #[arg(long)]
+    meetings: bool,
+    /// Only the upcoming meetings of this host, by email or id
+    #[arg(long, value_name = "USER", conflicts_with = "meetings")]
+    host: Option<String>,
     /// Also write the plan to a file, as JSON
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Apply {
+    /// As `rules plan --out` wrote it
+    file: PathBuf,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Do not wait until all is done
+    #[arg(long)]
+    no_wait: bool,
+    /// Print JSON
+    #[arg(long, requires = "yes")]
     json: bool,
 }
 
@@ -106,6 +133,7 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
         Asked::Check(asked) => check(context, asked.json, out),
         Asked::Explain(asked) => explain::run(context, asked, out).await,
         Asked::Plan(asked) => plan::run(context, asked, out).await,
+        Asked::Apply(asked) => apply::run(context, asked, out).await,
         Asked::Test(asked) => test::run(context, &asked, out),
         Asked::Record(asked) => record::run(context, asked, out).await,
         Asked::Resume(asked) => resume::run(context, asked, out).await,

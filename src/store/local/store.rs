@@ -21,9 +21,9 @@ use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::job::{Change, Job, Outcome};
 use crate::store::journal::files::{Files, RealFiles};
 use crate::store::port::{
-    Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased, Move,
-    NewDelivery, Note, Notice, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError, StoredDelivery,
-    TreeHead,
+    Allowance, AppState, Applied, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter,
+    Leased, Move, NewDelivery, Note, Notice, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError,
+    StoredDelivery, TreeHead,
 };
 use crate::store::sweep::{SweepRecord, SweepState, Swept};
 
@@ -311,6 +311,11 @@ impl Store for LocalStore {
     async fn record_sweep(&self, record: SweepRecord, at: Timestamp) -> Result<Swept, StoreError> {
         self.core().ensure_account_key(&record.account).await?;
         self.write(|state| state.record_sweep(record, at)).await
+    }
+
+    async fn apply_plan(&self, applied: Applied, at: Timestamp) -> Result<Vec<Option<JobId>>, StoreError> {
+        self.core().ensure_account_key(&applied.account).await?;
+        self.write(|state| Ok(state.apply_plan(applied, at))).await
     }
 
     async fn sweep_state(&self, account: &AccountId) -> Result<SweepState, StoreError> {

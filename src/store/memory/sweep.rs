@@ -1,13 +1,13 @@
-//! Sweeps.
+//! Sweeps, and plans that are applied.
 
 use super::log::Line;
 use super::world::World;
 use crate::audit::{Detail, Kind};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, JobId, RuleName};
-use crate::job::{Asker, Input, NewJob, Subject};
+use crate::job::{Asker, Input, Job, NewJob, Subject};
 use crate::rules::Step;
-use crate::store::port::StoreError;
+use crate::store::port::{Applied, StoreError};
 use crate::store::sweep::{SweepRecord, SweepRun, SweepState, SweepStep, Swept, backfill_told};
 
 /// What became of one finding.
@@ -95,6 +95,32 @@ impl World {
         }
         self.sweeps.insert(account, state.clone());
         Ok(Swept { state, made })
+    }
+
+    pub(super) fn apply_plan(&mut self, applied: Applied, at: Timestamp) -> Vec<Option<JobId>> {
+        let Applied { app, account, changes, by } = applied;
+        let mut jobs = Vec::new();
+        for (rule, subject, planned) in changes {
+            let mut same = self.unfinished_about(&account, &subject).into_iter();
+            let id = if let Some(job) = same.find(|job| job.app == app && job.rule == rule) {
+                self.apply(job.id, Input::Apply { at, planned });
+                Some(job.id)
+            } else if self.room_of(&account) <= self.limits.backlog_max / 2 {
+                None
+            } else {
+                self.jobs_made += 1;
+                let id = JobId::from_number(self.jobs_made);
+                let (app, account, by) = (app.clone(), account.clone(), Asker::Plan);
+                let new = NewJob { app, account, rule, subject, by, event_at: None };
+                self.jobs.insert(id, Job { planned: Some(planned), ..new.into_job(id, at) });
+                Some(id)
+            };
+            if let Some(job) = id.and_then(|id| self.jobs.get(&id)) {
+                self.log.add(Line::new(at, Kind::Decision, "applied").of_job(job).saying(format!("by {by}")));
+            }
+            jobs.push(id);
+        }
+        jobs
     }
 
     fn sweep_one(

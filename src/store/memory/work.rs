@@ -39,7 +39,7 @@ impl World {
         turns.find_map(|account| {
             let own = self.jobs.values().filter(|job| job.account == **account);
             let takeable = own.filter(|job| is_due(job) && !self.is_held_up(job));
-            takeable.min_by_key(|job| (job.is_of_sweep(), job.id)).map(|job| job.id)
+            takeable.min_by_key(|job| (job.is_patient(), job.id)).map(|job| job.id)
         })
     }
 
@@ -135,6 +135,11 @@ impl World {
             return Err(StoreError::Conflict(format!("no attempt at {} was started", leased.job.id)));
         }
         let Some(mut job) = self.jobs.get(&leased.job.id).cloned() else { return Ok(Allowance::OverShare) };
+        if change.is_planned {
+            let line = Line::new(now, Kind::Intent, "granted").of_job(&job);
+            self.log.add(line.saying(format!("{}, as planned", change.what)));
+            return Ok(Allowance::Granted(Intent::recorded_by_store()));
+        }
         let (hour, key) = (now.utc_hour(), (job.account.clone(), job.rule.clone()));
         let counted_within = |hours| job.counted.is_some_and(|at| (0..hours).contains(&(hour - at)));
         let (in_hour, in_day, swept) = (counted_within(1), counted_within(24), job.is_of_sweep());

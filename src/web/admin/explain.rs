@@ -11,8 +11,9 @@ use axum::extract::{Query, State};
 use serde::Deserialize;
 
 use super::AdminState;
+use super::explained::{AskedByView, ExplainView, ExplainedView};
 use super::problem::ApiProblem;
-use super::view::{AskedByView, ExplainView, ExplainedView, effect_in_words};
+use super::view::effect_in_words;
 use crate::audit::{Entry, Kind};
 use crate::clock::Timestamp;
 use crate::event::{Event, What, wire};
@@ -220,7 +221,7 @@ impl Past {
 const fn delivery(asker: Asker) -> Option<DeliveryId> {
     match asker {
         Asker::Delivery(id) => Some(id),
-        Asker::Sweep => None,
+        Asker::Sweep | Asker::Plan => None,
     }
 }
 

@@ -6,9 +6,12 @@
 
 mod cursor;
 mod explain;
+pub mod explained;
 mod guard;
 mod metrics;
+mod plans;
 mod problem;
+mod redact;
 mod routes;
 pub mod sweeps;
 pub mod take_back;
@@ -27,6 +30,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tokio::sync::watch;
@@ -35,8 +39,8 @@ use crate::account::AppKind;
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{AccountId, AppName, RuleName};
 use crate::rules::Rule;
-use crate::store::{LocalStore, Store, StoreError};
-use crate::work::PlannedAccount;
+use crate::store::{LocalStore, Store, StoreError, StoredDelivery};
+use crate::work::{AppliedAccount, DecidedNow, PlanScope, SavedPlan};
 
 /// What the admin listener works with.
 #[derive(Debug)]
@@ -105,9 +109,14 @@ pub struct Counts {
 pub trait Engine: fmt::Debug + Send + Sync {
     fn rules(&self) -> Vec<Rule>;
 
-    /// What the rules, or the one that is named, would change in each account, or in the one that is named; or why that cannot
-    /// be said.
-    async fn plan(&self, account: Option<AccountId>, rule: Option<RuleName>) -> Result<Vec<PlannedAccount>, String>;
+    /// What the rules would change in each account, or in the one that is named; or why that cannot be said.
+    async fn plan(&self, account: Option<AccountId>, scope: PlanScope) -> Result<SavedPlan, String>;
+
+    /// What the rules of now would do about a delivery, as Zoom is now; or why that cannot be said.
+    async fn decide(&self, delivery: &StoredDelivery) -> Result<Vec<DecidedNow>, String>;
+
+    /// Asks for all that the plan would change, or, for a check, says what that would be; or why the plan may not be applied.
+    async fn apply(&self, plan: &SavedPlan, by: &str, is_check: bool) -> Result<Vec<AppliedAccount>, String>;
 }
 
 /// The rules of a service that is stopped.
@@ -117,8 +126,16 @@ impl Engine for Vec<Rule> {
         self.clone()
     }
 
-    async fn plan(&self, _: Option<AccountId>, _: Option<RuleName>) -> Result<Vec<PlannedAccount>, String> {
+    async fn plan(&self, _: Option<AccountId>, _: PlanScope) -> Result<SavedPlan, String> {
         Err("the service is stopped, and a plan asks Zoom".to_owned())
+    }
+
+    async fn decide(&self, _: &StoredDelivery) -> Result<Vec<DecidedNow>, String> {
+        Err("the service is stopped, and this asks Zoom".to_owned())
+    }
+
+    async fn apply(&self, _: &SavedPlan, _: &str, _: bool) -> Result<Vec<AppliedAccount>, String> {
+        Err("the service is stopped, and cannot apply a plan".to_owned())
     }
 }
 
@@ -151,12 +168,14 @@ pub fn api(state: Arc<AdminState>) -> Router {
         .route("/v1/jobs/{id}/park", post(routes::park))
         .route("/v1/deliveries", get(routes::deliveries))
         .route("/v1/deliveries/{id}", get(routes::delivery))
+        .route("/v1/deliveries/{id}/decide", get(plans::decide))
         .route("/v1/deliveries/{id}/replay", post(routes::replay))
         .route("/v1/audit", get(routes::audit))
         .route("/v1/audit/head", get(routes::audit_head))
         .route("/v1/audit/verify", get(routes::audit_verify))
         .route("/v1/sweeps", get(sweeps::list).post(sweeps::ask))
-        .route("/v1/plan", get(routes::plan))
+        .route("/v1/plan", get(plans::plan))
+        .route("/v1/plan/apply", post(plans::apply).layer(DefaultBodyLimit::max(plans::PLAN_BYTES_MAX)))
         .route("/v1/take-back", get(take_back::look).post(take_back::begin))
         .route("/v1/explain", get(explain::explain))
         .route("/v1/attention", get(routes::attention))

@@ -18,7 +18,6 @@ use super::view::{
 use super::{AdminState, cursor, sweeps};
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::store::{DeliveryFilter, JobFilter, Move, Notice, ParkedGroup, Selector};
-use crate::work::PlannedAccount;
 
 /// Rows in one answer.
 const ROWS: usize = 100;
@@ -275,20 +274,6 @@ pub(super) async fn reload(State(state): Shared) -> Answer<ReloadView> {
         Ok(Err(problem)) => Err(ApiProblem::bad_request(problem)),
         Err(error) => Err(ApiProblem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
     }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PlanAsked {
-    account: Option<String>,
-    rule: Option<String>,
-}
-
-pub(super) async fn plan(State(state): Shared, query: Asked<PlanAsked>) -> Answer<Vec<PlannedAccount>> {
-    let asked = asked(query)?;
-    let (account, rule) = (maybe(asked.account.as_ref())?, maybe(asked.rule.as_ref())?);
-    let planned = state.engine.plan(account, rule).await;
-    Ok(Json(planned.map_err(|why| ApiProblem::new(StatusCode::CONFLICT, why))?))
 }
 
 #[derive(Debug, Deserialize)]

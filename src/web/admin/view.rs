@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::redact::redact;
 use crate::account::AppKind;
 use crate::audit::{Call, Detail, Entry, Saw};
 use crate::event::signature::Verified;
@@ -147,35 +148,6 @@ impl From<&DeliverySummary> for DeliveryView {
     }
 }
 
-/// Takes out what opens a meeting or an account.
-fn redact(value: &mut serde_json::Value) {
-    const SECRET: [&str; 10] = [
-        "host_key",
-        "password",
-        "passcode",
-        "plainToken",
-        "token",
-        "download_token",
-        "start_url",
-        "join_url",
-        "h323_password",
-        "encrypted_password",
-    ];
-    match value {
-        serde_json::Value::Object(map) => {
-            for (key, value) in map {
-                if SECRET.contains(&key.as_str()) {
-                    *value = "***".into();
-                } else {
-                    redact(value);
-                }
-            }
-        }
-        serde_json::Value::Array(items) => items.iter_mut().for_each(redact),
-        _ => {}
-    }
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryView {
     pub index: u64,
@@ -243,51 +215,6 @@ pub struct LeavesView {
     pub faults: Vec<FaultView>,
     /// Where to go on: give it as `after`.
     pub next: String,
-}
-
-/// Why somebody did, or did not, get what the rules want.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExplainView {
-    /// None for a delivery that is about no user and no meeting.
-    pub subject: Option<String>,
-    /// Where a delivery was asked about.
-    pub delivery: Option<AskedByView>,
-    /// One for each rule that is about such subjects.
-    pub rules: Vec<ExplainedView>,
-    /// The audit log was read back to this moment; none where all of it was.
-    pub looked_back_to: Option<String>,
-}
-
-/// What a delivery came to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AskedByView {
-    pub id: String,
-    pub event: Option<String>,
-    pub received_at: String,
-    pub answer: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExplainedView {
-    pub rule: String,
-    /// `observe` or `enforce`.
-    pub mode: String,
-    pub wants: String,
-    /// The events that it is about; none where it is about its subjects at all times.
-    pub on: Vec<String>,
-    pub when: Option<String>,
-    /// `due`, `put-off`, `running`, `waits`, `parked`, `done`, `cancelled`, `excepted`, `no-job`; where the job is not kept any
-    /// more, the code of its last entry.
-    pub code: String,
-    /// The same as a sentence, with what a person can do.
-    pub answer: String,
-    pub since: Option<String>,
-    pub account: Option<String>,
-    pub job: Option<String>,
-    /// The parts of the condition, as the last attempt that asked it saw them.
-    pub saw: Vec<Saw>,
-    /// The entries of the audit log that prove it.
-    pub entries: Vec<u64>,
 }
 
 /// Something that is wrong with the log.

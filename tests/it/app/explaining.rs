@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use adjutant::clock::Clock as _;
 use adjutant::sim::NewUser;
-use adjutant::web::admin::view::{ExplainView, ExplainedView};
+use adjutant::web::admin::explained::{ExplainView, ExplainedView};
 use adjutant::web::admin::{AdminState, Hosts, NoStats, TokenHash, api};
 use axum::body::Body;
 use http::{Request, StatusCode};

@@ -12,6 +12,7 @@ mod explaining;
 mod guarding;
 mod kinds;
 mod on_events;
+mod planning;
 mod scenarios;
 mod sweeping;
 mod taking_back;

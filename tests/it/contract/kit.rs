@@ -84,7 +84,7 @@ pub(crate) fn put_off(at: Timestamp) -> Outcome {
 }
 
 pub(crate) fn change(max_per_hour: u32, max_per_day: Option<u32>) -> Change {
-    Change { what: "add assistant api@example.com".to_owned(), max_per_hour, max_per_day }
+    Change { what: "add assistant api@example.com".to_owned(), max_per_hour, max_per_day, is_planned: false }
 }
 
 pub(crate) fn ids(leased: &[Leased]) -> Vec<JobId> {
@@ -301,6 +301,7 @@ impl Names {
         match asker {
             Asker::Delivery(id) => self.delivery(id),
             Asker::Sweep => "sweep".to_owned(),
+            Asker::Plan => "plan".to_owned(),
         }
     }
 
@@ -332,7 +333,7 @@ impl Names {
             other => format!("{other:?}"),
         };
         format!(
-            "{} {} {} {} {:?} made {} by {} asked by {} of {:?} attempts {} again {} snoozed since {:?} counted {:?} retried {:?} allowed {:?}: {state}",
+            "{} {} {} {} {:?} made {} by {} asked by {} of {:?} attempts {} again {} snoozed since {:?} counted {:?} retried {:?} allowed {:?} planned {:?}: {state}",
             self.job(job.id),
             job.app,
             job.account,
@@ -348,6 +349,7 @@ impl Names {
             job.counted,
             job.retried_at,
             job.allowed,
+            job.planned,
         )
     }
 

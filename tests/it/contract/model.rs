@@ -16,8 +16,8 @@ use adjutant::ids::{DeliveryId, JobId};
 use adjutant::job::{Backoff, Effect, Outcome, ParkCause, Snooze, Subject, WaitReason};
 use adjutant::rules::Step;
 use adjutant::store::{
-    Allowance, Claimable, Decision, Leased, Limits, Move, NewDelivery, Note, Selector, Store, StoreError, SweepCause,
-    SweepKind, SweepRecord, SweepStep, Verdict,
+    Allowance, Applied, Claimable, Decision, Leased, Limits, Move, NewDelivery, Note, Selector, Store, StoreError,
+    SweepCause, SweepKind, SweepRecord, SweepStep, Verdict,
 };
 
 use super::kit::{
@@ -91,6 +91,10 @@ enum Op {
     Sweep {
         account: &'static str,
         step: SweepStep,
+    },
+    Apply {
+        account: &'static str,
+        subjects: Vec<Subject>,
     },
     Note,
     Validated {
@@ -289,7 +293,10 @@ impl Generator {
             99 => {
                 self.maybe(30, Op::Note).unwrap_or_else(|| Op::Sweep { account: self.account(), step: self.sweep(now) })
             }
-            97 => Op::Validated { app: self.app() },
+            97 => self.maybe(30, Op::Validated { app: self.app() }).unwrap_or_else(|| Op::Apply {
+                account: self.account(),
+                subjects: (0..=self.below(3)).map(|_| self.subject()).collect(),
+            }),
             98 => Op::Secrets { app: self.app(), secrets: u8::try_from(self.below(3)).unwrap() },
             _ => Op::Pass(SECOND),
         }
@@ -420,6 +427,13 @@ impl<H: Harness> Side<H> {
                 let swept = store.record_sweep(record, now).await;
                 self.names.learn(&*store).await;
                 told(swept.map(|swept| (swept.state, swept.made.len())))
+            }
+            Op::Apply { account: of, subjects } => {
+                let changes = subjects.iter().map(|subject| (rule("assist"), subject.clone(), [3; 16])).collect();
+                let applied = Applied { app: app("main"), account: account(of), changes, by: "x".to_owned() };
+                let jobs = store.apply_plan(applied, now).await;
+                self.names.learn(&*store).await;
+                told(jobs.map(|jobs| jobs.iter().map(|job| job.map(|job| self.names.job(job))).collect::<Vec<_>>()))
             }
             Op::Validated { app: to } => told(store.validated(&app(to), now).await),
             Op::Secrets { app: to, secrets } => told(store.secrets_seen(&app(to), [*secrets; 16], now).await),

@@ -9,9 +9,9 @@ use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use adjutant::job::{Change, Job, Outcome, Snooze};
 use adjutant::rules::Step;
 use adjutant::store::{
-    Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased,
-    Limits, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store,
-    StoreError, StoredDelivery, SweepRecord, SweepState, Swept, TreeHead, Verdict,
+    Allowance, AppState, Applied, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter,
+    Leased, Limits, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, QuotaUse, Receipt, Selector, Status,
+    Store, StoreError, StoredDelivery, SweepRecord, SweepState, Swept, TreeHead, Verdict,
 };
 use async_trait::async_trait;
 
@@ -171,6 +171,10 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
 
     async fn note(&self, note: Note, at: Timestamp) -> Result<(), StoreError> {
         self.0.note(note, at).await
+    }
+
+    async fn apply_plan(&self, applied: Applied, at: Timestamp) -> Result<Vec<Option<JobId>>, StoreError> {
+        self.0.apply_plan(applied, at).await
     }
 
     async fn notices(&self) -> Result<Vec<Notice>, StoreError> {

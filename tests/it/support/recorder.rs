@@ -9,9 +9,9 @@ use adjutant::event::signature::Verified;
 use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use adjutant::job::{Change, Job, Outcome};
 use adjutant::store::{
-    Allowance, AppState, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, Leased,
-    MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError,
-    StoredDelivery, SweepRecord, SweepState, Swept, TreeHead,
+    Allowance, AppState, Applied, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter,
+    Leased, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store,
+    StoreError, StoredDelivery, SweepRecord, SweepState, Swept, TreeHead,
 };
 use tokio::sync::watch;
 
@@ -74,6 +74,10 @@ impl Store for Recorder {
 
     async fn backfill(&self, delivery: NewDelivery) -> Result<Option<Receipt>, StoreError> {
         self.memory.backfill(delivery).await
+    }
+
+    async fn apply_plan(&self, _: Applied, _: Timestamp) -> Result<Vec<Option<JobId>>, StoreError> {
+        unreachable!()
     }
 
     async fn notices(&self) -> Result<Vec<Notice>, StoreError> {

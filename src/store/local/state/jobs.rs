@@ -18,11 +18,11 @@ pub(super) struct Claim {
     pub(super) was_due_at: Timestamp,
 }
 
-/// The order in which ready jobs are taken: what a sweep asked for comes last.
+/// The order in which ready jobs are taken: what a sweep or a plan asked for comes last.
 type Place = (bool, JobId);
 
 fn place_of(job: &Job) -> Place {
-    (job.is_of_sweep(), job.id)
+    (job.is_patient(), job.id)
 }
 
 /// What runs and what is ready in one account.

@@ -1,14 +1,14 @@
-//! Sweeps.
+//! Sweeps, and plans that are applied.
 
 use super::State;
 use super::work::count_call;
 use crate::audit::{Call, Detail, Kind};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, JobId, RuleName};
-use crate::job::{Asker, Input, NewJob, Subject};
+use crate::job::{Asker, Input, Job, NewJob, Subject};
 use crate::rules::Step;
 use crate::store::local::record::{Change, LineRef, Said};
-use crate::store::port::{QuotaUse, StoreError};
+use crate::store::port::{Applied, QuotaUse, StoreError};
 use crate::store::sweep::{SweepRecord, SweepRun, SweepState, SweepStep, Swept, backfill_told};
 
 /// Whose sweep it is.
@@ -137,6 +137,33 @@ impl State {
         self.change_job(job);
         run.made = run.made.saturating_add(1);
         Some(id)
+    }
+}
+
+impl State {
+    pub(in crate::store::local) fn apply_plan(&mut self, applied: Applied, at: Timestamp) -> Vec<Option<JobId>> {
+        let Applied { app, account, changes, by } = applied;
+        let mut jobs = Vec::with_capacity(changes.len());
+        for (rule, subject, planned) in changes {
+            let mut same = self.jobs.about(&account, &subject).into_iter();
+            let before = same.find(|job| job.app == app && job.rule == rule).map(|job| Job::clone(&job));
+            let job = match before {
+                // Legal for every unfinished job.
+                Some(mut job) => job.apply(Input::Apply { at, planned }).is_ok().then_some(job),
+                None if self.room_of(&account) <= self.limits.backlog_max / 2 => None,
+                None => {
+                    let (app, account, by) = (app.clone(), account.clone(), Asker::Plan);
+                    let new = NewJob { app, account, rule, subject, by, event_at: None };
+                    Some(Job { planned: Some(planned), ..new.into_job(self.jobs.next_id(), at) })
+                }
+            };
+            jobs.push(job.as_ref().map(|job| job.id));
+            if let Some(job) = job {
+                self.enter_job(at, "applied", &job, Kind::Decision, None, Detail::note(format!("by {by}")));
+                self.change_job(job);
+            }
+        }
+        jobs
     }
 }
 

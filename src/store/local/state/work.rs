@@ -114,6 +114,17 @@ impl State {
         if !started {
             return Err(StoreError::Conflict(format!("no attempt at {} was started", job.id)));
         }
+        if change.is_planned {
+            self.enter_job(
+                now,
+                "granted",
+                &job,
+                Kind::Intent,
+                None,
+                Detail::note(format!("{}, as planned", change.what)),
+            );
+            return Ok(Allowance::Granted(Intent::recorded_by_store()));
+        }
         let (hour, key) = (now.utc_hour(), (job.account.clone(), job.rule.clone()));
         let counted_within = |hours: i64| job.counted.is_some_and(|at| (0..hours).contains(&hour.saturating_sub(at)));
         let (in_hour, in_day, swept) = (counted_within(1), counted_within(24), job.is_of_sweep());

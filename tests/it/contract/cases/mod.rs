@@ -154,6 +154,8 @@ macro_rules! every_case {
                 what_events_ask_for_goes_before_what_a_sweep_asked_for
                 a_sweep_leaves_half_of_the_backlog_to_events
                 a_sweep_that_heals_counts_against_the_hour_and_not_against_the_share
+                a_plan_that_is_applied_makes_jobs_or_moves_those_that_are_there
+                what_is_planned_is_granted_beside_the_limits_and_counts_against_none
             ;
             records:
                 entries_have_no_gaps_and_their_leaves_make_the_tree_head

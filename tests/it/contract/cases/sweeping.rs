@@ -1,10 +1,11 @@
 //! Sweeps: what they ask for, how far they are, and what they may not hold up.
 
-use adjutant::job::{Asker, Outcome, ParkCause, Snooze, WaitReason};
+use adjutant::ids::JobId;
+use adjutant::job::{Asker, Change, JobState, Outcome, ParkCause, Snooze, WaitReason};
 use adjutant::rules::Step;
 use adjutant::store::{
-    Allowance, Limits, StoreError, SweepCause, SweepFailure, SweepKind, SweepRecord, SweepState, SweepStep, Swept,
-    WholeSweep,
+    Allowance, Applied, Limits, StoreError, SweepCause, SweepFailure, SweepKind, SweepRecord, SweepState, SweepStep,
+    Swept, WholeSweep,
 };
 
 use crate::contract::Harness;
@@ -50,6 +51,44 @@ pub(crate) async fn a_sweep_makes_jobs_that_say_so_and_every_step_is_told<H: Har
     let told = ["call 200", "sweep started", "call 200", "decision swept", "decision swept", "call 200", "sweep ended"];
     assert_eq!(kit.told_since(0).await, told);
     assert_eq!(kit.store.quota_use(&account("acc"), kit.now).await.unwrap().medium, 3);
+}
+
+/// A person applies a plan with one change for each of these.
+async fn applied<H: Harness>(kit: &Kit<H>, subjects: &[&str]) -> Vec<Option<JobId>> {
+    let changes = subjects.iter().map(|subject| (rule("assist"), user(subject), [7; 16])).collect();
+    let applied = Applied { app: app("main"), account: account("acc"), changes, by: "a person".to_owned() };
+    kit.store.apply_plan(applied, kit.now).await.unwrap()
+}
+
+pub(crate) async fn a_plan_that_is_applied_makes_jobs_or_moves_those_that_are_there<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let waiting = kit.ask_for("acc", user("u1")).await;
+    kit.run(Outcome::Snooze(Snooze::ForEvent(WaitReason::UserPending))).await;
+    let jobs: Vec<JobId> = applied(&kit, &["u1", "u2"]).await.into_iter().flatten().collect();
+    assert_eq!((jobs.len(), jobs[0]), (2, waiting));
+    kit.restart().await;
+    let (old, new) = (kit.job(jobs[0]).await, kit.job(jobs[1]).await);
+    assert_eq!((old.planned, new.planned, new.asked_by), (Some([7; 16]), Some([7; 16]), Asker::Plan));
+    assert!(old.asked_by != Asker::Plan, "the event that asked for it still does");
+    for job in [&old, &new] {
+        assert!(matches!(job.state, JobState::Due { .. }), "{job:?}");
+    }
+    let told = kit.told_since(0).await;
+    assert_eq!(told.iter().filter(|told| *told == "decision applied").count(), 2, "{told:?}");
+}
+
+pub(crate) async fn what_is_planned_is_granted_beside_the_limits_and_counts_against_none<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    for subject in ["u1", "u2"] {
+        applied(&kit, &[subject]).await;
+        let change = Change { is_planned: true, ..change(0, Some(0)) };
+        let leased = kit.started().await;
+        assert!(matches!(kit.intend(&leased, change).await, Allowance::Granted(_)));
+        kit.settle(leased, changed()).await;
+    }
+    kit.ask_for("acc", user("u3")).await;
+    let leased = kit.started().await;
+    assert!(matches!(kit.intend(&leased, change(1, Some(1))).await, Allowance::Granted(_)));
 }
 
 pub(crate) async fn a_dry_sweep_counts_and_asks_for_nothing<H: Harness>() {

@@ -1,0 +1,147 @@
+//! Plans with the real binary: made, kept in a file, applied.
+
+use std::sync::Arc;
+
+use adjutant::chance::SeededChance;
+use adjutant::clock::SystemClock;
+use adjutant::sim::{NewAccount, NewUser, Plan, Sim, World};
+use serde_json::json;
+
+use crate::process::service::{self, Service};
+
+/// The real binary before a simulated Zoom, with this added to its configuration.
+struct Served {
+    _runtime: tokio::runtime::Runtime,
+    _sim: Sim,
+    world: World,
+    service: Service,
+}
+
+fn served(more: &str) -> Served {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let world = World::new(Arc::new(SystemClock), Arc::new(SeededChance::new(1)));
+    world.add_account(NewAccount { plan: Plan::Business, ..NewAccount::named(service::ACCOUNT) }).unwrap();
+    world.add_user(service::ACCOUNT, NewUser::licensed(service::API_USER)).unwrap();
+    for n in 0..3 {
+        world.add_user(service::ACCOUNT, NewUser::licensed(&format!("teacher-{n}@school.example"))).unwrap();
+    }
+    let sim = runtime.block_on(Sim::start(world.clone())).unwrap();
+    let mut service = Service::new(&sim.api_url(), &sim.oauth_url());
+    let path = service.folder().join("config.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(path, config + more).unwrap();
+    assert!(service.start(&[]), "{}", service.log());
+    Served { _runtime: runtime, _sim: sim, world, service }
+}
+
+impl Served {
+    fn told(&self, words: &[&str], code: i32) -> String {
+        let (ended, out, err) = self.service.command(words);
+        assert_eq!(ended, code, "{words:?}: {out}{err}{}", self.service.log());
+        out + &err
+    }
+
+    /// The first start sweeps by itself, and what it finds is healed.
+    fn settle(&mut self) {
+        while self.service.admin("GET", "/v1/sweeps").unwrap()[0]["whole_at"].is_null() {
+            std::thread::yield_now();
+        }
+        self.service.wait_until_idle();
+    }
+
+    fn id(&self, email: &str) -> String {
+        self.world.user(service::ACCOUNT, email).unwrap().id
+    }
+
+    fn unplanned(&self) -> String {
+        self.service.admin("GET", "/v1/attention").unwrap()["alarms"].to_string()
+    }
+}
+
+#[test]
+fn who_has_seen_a_plan_lets_the_rule_do_what_it_says() {
+    let served = served("[rules]\nrequire_plan = true\n");
+    let rule = "rule api-user-assists-everyone only observes";
+    assert!(served.unplanned().contains(rule), "{}", served.unplanned());
+    let file = served.service.folder().join("plan.json");
+    let told = served.told(&["rules", "plan", "--out", file.to_str().unwrap()], 0);
+    let id = served.id("teacher-0@school.example");
+    for expected in [
+        "account test-account, 5 users",
+        "api-user-assists-everyone: 4 users to be changed",
+        &format!("user:{id} teacher-0@school.example: assistants [] -> \"{}\"", service::API_USER),
+        &format!("    POST /users/{id}/assistants"),
+        "  1 user: the user is an API user itself",
+        "all changes together: 4 light, 12 medium and 0 heavy calls, about 1 min",
+    ] {
+        assert!(told.contains(expected), "{expected} is not in {told}");
+    }
+    assert!(!served.unplanned().contains(rule), "{}", served.unplanned());
+    assert_eq!(served.world.assistant_writes(service::ACCOUNT, service::API_USER), 0);
+    let saved: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    assert_eq!((&saved["version"], saved["accounts"][0]["users"].clone()), (&json!(1), json!(5)));
+    assert!(saved["rules"]["api-user-assists-everyone"].as_str().unwrap().len() == 32, "{saved}");
+    let json: serde_json::Value = serde_json::from_str(&served.told(&["rules", "plan", "--json"], 0)).unwrap();
+    assert_eq!(json["rules"], saved["rules"]);
+    assert!(served.told(&["rules", "plan", "--account", "nobody"], 1).contains("no app holds such an account"));
+    assert!(served.told(&["rules", "plan", "--rule", "waiting-room"], 1).contains("give --meetings or --host"));
+    let meetings = served.told(&["rules", "plan", "--rule", "waiting-room", "--meetings"], 0);
+    assert!(
+        meetings.contains("5 users and 0 meetings") && served.unplanned() == "[]",
+        "{meetings} {}",
+        served.unplanned()
+    );
+    assert!(served.told(&["rules", "plan", "--rule", "nothing"], 1).contains("there is no rule nothing"));
+}
+
+#[test]
+fn a_plan_in_a_file_is_applied_once_somebody_says_yes() {
+    let mut served = served("[sweep]\ncron = \"0 3 1 1 *\"\n");
+    served.settle();
+    served.world.add_user(service::ACCOUNT, NewUser::licensed("late@school.example")).unwrap();
+    let file = served.service.folder().join("plan.json");
+    let file = file.to_str().unwrap();
+    served.told(&["rules", "plan", "--rule", "api-user-assists-everyone", "--out", file], 0);
+    let asks = served.told(&["rules", "apply", file], 2);
+    assert!(asks.contains("carry their own allowance") && asks.contains("give --yes"), "{asks}");
+    let told = served.told(&["rules", "apply", file, "--yes"], 0);
+    assert!(told.contains("account test-account, api-user-assists-everyone: "), "{told}");
+    assert!(told.ends_with("1 of 1\n1 change: changed\n"), "{told}");
+    assert_eq!(served.world.without_assistant(service::ACCOUNT, service::API_USER), [""; 0]);
+    let again: serde_json::Value =
+        serde_json::from_str(&served.told(&["rules", "apply", file, "--yes", "--json"], 0)).unwrap();
+    assert_eq!(again["came"].as_object().unwrap().keys().collect::<Vec<_>>(), ["already right"], "{again}");
+    let text = std::fs::read_to_string(file).unwrap();
+    std::fs::write(file, text.replace("late@school", "soon@school")).unwrap();
+    assert!(served.told(&["rules", "apply", file, "--yes"], 1).contains("altered"));
+    std::fs::write(file, "{}").unwrap();
+    assert!(served.told(&["rules", "apply", file, "--yes"], 2).contains("is no plan"));
+}
+
+#[test]
+fn what_a_delivery_came_to_stands_beside_what_it_would_come_to_now() {
+    let mut served = served("[sweep]\ncron = \"0 3 1 1 *\"\n");
+    served.settle();
+    let new = served.world.add_user(service::ACCOUNT, NewUser::licensed("new@school.example")).unwrap();
+    let event = format!(
+        r#"{{"event":"user.created","event_ts":1,"payload":{{"account_id":"{}","object":{{"id":"{new}","email":"new@school.example","type":2}}}}}}"#,
+        service::ACCOUNT
+    );
+    assert_eq!(served.service.deliver(&event).unwrap(), 200);
+    served.service.wait_until_idle();
+    served.world.withdraw(service::ACCOUNT, "new@school.example", service::API_USER).unwrap();
+    let told = served.told(&["deliveries", "replay", "dlv_1", "--diff"], 0);
+    for expected in [
+        "then  planned: work",
+        "then  api-user-assists-everyone for user:",
+        "is done (changed: add assistant",
+        &format!("now   api-user-assists-everyone for user:{new} new@school.example: would add assistant"),
+    ] {
+        assert!(told.contains(expected), "{expected} is not in {told}");
+    }
+    assert_eq!(served.world.assistants(service::ACCOUNT, "new@school.example"), [""; 0], "nothing was done about it");
+    served.world.grant(service::ACCOUNT, "new@school.example", service::API_USER).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&served.told(&["deliveries", "replay", "dlv_1", "--diff", "--json"], 0)).unwrap();
+    assert_eq!(json["now"][0]["answer"], "right");
+}
