@@ -86,6 +86,13 @@ impl Reloader {
     async fn take_in(&self) -> Result<ReloadView, String> {
         let mut running = self.running.lock().await;
         let new = self.settled(&running).await?;
+        if let Some(rule) = turned(&running.rules, &new.rules) {
+            return Err(format!(
+                "rule {} was about subjects or events, and is about the other now: give it another name, so that the work \
+                 that is under way for it does not follow a condition that was never asked",
+                rule.name
+            ));
+        }
         let needs_restart = config::apart_from_rules(&running, &new);
         let accounts = accounts_of(&running, &new);
         let taken = |error| format!("cannot take in what is new: {error}");
@@ -131,6 +138,12 @@ impl Reloader {
         }
         Err(format!("{why}, again and again: try again when nobody writes them"))
     }
+}
+
+/// The first rule that keeps its name and changes between `for` and `on`.
+fn turned<'r>(running: &[Rule], new: &'r [Rule]) -> Option<&'r Rule> {
+    let was = |rule: &Rule| running.iter().find(|old| old.name == rule.name);
+    new.iter().find(|rule| was(rule).is_some_and(|old| old.on.is_some() != rule.on.is_some()))
 }
 
 /// What runs by these rules. Where a plan is required, a rule that nobody has planned as it is only observes.

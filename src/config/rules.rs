@@ -15,7 +15,7 @@ use crate::account::Role;
 use crate::ids::{Email, RuleName};
 use crate::rules::{
     Condition, Documented, Ensure, Grantee, Leaves, Licence, Mode, On, Report, Rule, SubjectKind, Topic, contradiction,
-    gone_by_then, kind_of,
+    gone_by_then, kind_of, meant,
 };
 
 /// Far more than anybody keeps apart.
@@ -192,7 +192,7 @@ fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
     let max_changes_percent = section.number("max_changes_percent", 20, 1..=100, "percent");
     let topic = subject.map(SubjectKind::topic);
     let ensure = section.inner("ensure").map(|inner| ensure(inner, topic));
-    if ensure.is_none() {
+    if ensure.is_none() && section.in_file("send").is_none() {
         let forms = "{ assistants = [\"api-user\"] } or { settings = { waiting_room = true } }";
         section.missing("ensure", &format!("add ensure = {forms}"));
     }
@@ -255,6 +255,8 @@ fn subject_of(section: &mut Section<'_, '_>, events: &[String]) -> Option<Subjec
                 format!("{} is about events of users and of meetings", section.title),
                 "expected a rule for each of the two",
             );
+        } else if let Some(meant) = meant(event) {
+            wrong(format!("{} on names {event}", section.title), &format!("did you mean {meant}?"));
         } else if gone_by_then(event) {
             wrong(
                 format!("{} ensures something after {event}, and its subject is gone by then", section.title),
@@ -360,7 +362,7 @@ fn tree(reading: &Reading<'_>, title: &str, table: &DeTable<'_>, documented: Doc
         let below = match documented.below(name) {
             Ok(below) => below,
             Err(help) => {
-                let help = format!("{help} (settings_unchecked takes any name)");
+                let help = format!("{help} (ensure.settings_unchecked takes any name)");
                 reading.problem(Place::File(key.span()), format!("{title} has no key {name}"), help);
                 continue;
             }

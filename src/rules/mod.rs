@@ -13,7 +13,7 @@ mod on;
 
 pub use ensure::{Contradiction, Ensure, Grantee, Licence, Report, RuleError, contradiction};
 pub use leaves::Leaves;
-pub use on::{OnEvent, gone_by_then, kind_of, on_event};
+pub use on::{OnEvent, gone_by_then, kind_of, meant, on_event};
 
 use serde::{Deserialize, Serialize};
 
@@ -132,7 +132,14 @@ pub fn plan(event: &Event, rules: &[Rule]) -> Vec<Step> {
             match change {
                 gone if gone.is_gone() => vec![Step::Cancel { subject, why: event.name.clone() }],
                 UserChange::SettingsUpdated => ensured(&subject, rules, Rule::is_about_user_settings),
-                _ => for_subject(SubjectKind::User, &subject, rules),
+                _ => {
+                    let mut steps = for_subject(SubjectKind::User, &subject, rules);
+                    // What a rule about other events waits for may have come.
+                    if rules.iter().any(|rule| rule.subject == SubjectKind::User && rule.on.is_some()) {
+                        steps.push(Step::Wake { subject });
+                    }
+                    steps
+                }
             }
         }
         What::GroupMembers { users } => {

@@ -7,6 +7,15 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     (best.0 <= word.chars().count().div_ceil(3).max(1)).then_some(best.1)
 }
 
+/// The name of `known` from which `word` is one or two letters away: where others than the known ones may be meant.
+pub(crate) fn slip<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = known.into_iter().map(|name| (distance(word, name), name));
+    scored
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, _)| (1..=2).contains(distance))
+        .map(|(_, name)| name)
+}
+
 /// The number of letters to insert, drop or change (Levenshtein).
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
@@ -32,5 +41,7 @@ mod tests {
         assert_eq!(nearest("listn", ["url", "listen"]), Some("listen"));
         assert_eq!(nearest("LISTEN", ["url", "listen"]), Some("listen"));
         assert_eq!(nearest("colour", ["url", "listen"]), None);
+        assert_eq!(slip("lsiten", ["url", "listen"]), Some("listen"));
+        assert_eq!([slip("listen", ["url", "listen"]), slip("listening", ["url", "listen"])], [None, None]);
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::nearest::slip;
 use super::{On, Rule, Step, SubjectKind};
 use crate::clock::Timestamp;
 use crate::event::{Event, What};
@@ -23,6 +24,54 @@ pub fn kind_of(event: &str) -> Option<SubjectKind> {
         "meeting" => Some(SubjectKind::Meeting),
         _ => None,
     }
+}
+
+/// Events about users and meetings. Zoom adds others: one that is not here may be meant all the same, unless it looks like a
+/// slip of the finger.
+const KNOWN: [&str; 38] = [
+    "user.activated",
+    "user.created",
+    "user.deactivated",
+    "user.deleted",
+    "user.disassociated",
+    "user.invitation_accepted",
+    "user.personal_notes_updated",
+    "user.presence_status_updated",
+    "user.settings_updated",
+    "user.signed_in",
+    "user.signed_out",
+    "user.updated",
+    "meeting.alert",
+    "meeting.created",
+    "meeting.deleted",
+    "meeting.ended",
+    "meeting.live_streaming_started",
+    "meeting.live_streaming_stopped",
+    "meeting.participant_admitted",
+    "meeting.participant_jbh_joined",
+    "meeting.participant_jbh_waiting",
+    "meeting.participant_joined",
+    "meeting.participant_joined_waiting_room",
+    "meeting.participant_left",
+    "meeting.participant_left_waiting_room",
+    "meeting.participant_put_in_waiting_room",
+    "meeting.participant_role_changed",
+    "meeting.permanently_deleted",
+    "meeting.recovered",
+    "meeting.registration_approved",
+    "meeting.registration_cancelled",
+    "meeting.registration_created",
+    "meeting.registration_denied",
+    "meeting.risk_alert",
+    "meeting.sharing_ended",
+    "meeting.sharing_started",
+    "meeting.started",
+    "meeting.updated",
+];
+
+/// The event that somebody meant who wrote this one, where it looks misspelt.
+pub fn meant(event: &str) -> Option<&'static str> {
+    slip(event, KNOWN)
 }
 
 /// Whether the subject of such an event is gone, so that nothing can be true of it.

@@ -119,7 +119,7 @@ fn the_commented_lines_of_the_shipped_file_are_good_once_filled_in() {
     let config = parse(&folder.path().join("config.toml"), &filled, &Env::default());
     let config = config.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.apps[0].secrets.webhook.len(), 2);
-    assert_eq!(config.rules.len(), 4);
+    assert_eq!(config.rules.len(), 5);
 }
 
 /// Each with its text and all that is told of it.
@@ -198,8 +198,8 @@ fn bad_rules() -> Vec<Case> {
             "14:42: [[rule]] r.ensure.settings auto_recording is true. expected \"local\", \"cloud\" or \"none\"".into(),
         ]),
         ("settings of users that are not there, in another branch, of the wrong type, out of range, or read-only", after("[[rule]]\nname = \"r\"\nfor = \"user\"\n[rule.ensure.settings]\nin_meting.chat = true\nwaiting_room = true\nin_meeting.chat = 1\nin_meeting.allow_users_save_chats = 4\nrecording.auto_recording = \"clouds\"\nwhiteboard.in_meeting_advanced_whiteboard = true\nfeature.cn_meeting = true\n"), vec![
-            "15:1: [[rule]] r.ensure.settings has no key in_meting. did you mean in_meeting? (settings_unchecked takes any name)".into(),
-            "16:1: [[rule]] r.ensure.settings has no key waiting_room. did you mean in_meeting.waiting_room? (settings_unchecked takes any name)".into(),
+            "15:1: [[rule]] r.ensure.settings has no key in_meting. did you mean in_meeting? (ensure.settings_unchecked takes any name)".into(),
+            "16:1: [[rule]] r.ensure.settings has no key waiting_room. did you mean in_meeting.waiting_room? (ensure.settings_unchecked takes any name)".into(),
             "17:19: [[rule]] r.ensure.settings.in_meeting chat is 1. expected true or false".into(),
             "18:37: [[rule]] r.ensure.settings.in_meeting allow_users_save_chats is 4. expected 1, 2 or 3".into(),
             "19:28: [[rule]] r.ensure.settings.recording auto_recording is \"clouds\". expected \"local\", \"cloud\" or \"none\"".into(),
@@ -207,7 +207,7 @@ fn bad_rules() -> Vec<Case> {
             "21:9: [[rule]] r.ensure.settings.feature cn_meeting is read-only. expected another: Zoom documents no way to set it; settings_unchecked tries it all the same".into(),
         ]),
         ("a feature flag that is not there", after("[[rule]]\nname = \"r\"\nfor = \"user\"\nensure = { feature = { webinars = true } }\n"), vec![
-            "14:24: [[rule]] r.ensure.feature has no key webinars. did you mean webinar? (settings_unchecked takes any name)".into(),
+            "14:24: [[rule]] r.ensure.feature has no key webinars. did you mean webinar? (ensure.settings_unchecked takes any name)".into(),
         ]),
         ("a setting that is both checked and unchecked", after("[[rule]]\nname = \"r\"\nfor = \"user\"\nensure = { settings = { in_meeting = { chat = true } }, settings_unchecked = { in_meeting = \"all\" } }\n"), vec![
             "14:10: [[rule]] r.ensure.settings and [[rule]] r.ensure.settings_unchecked both name in_meeting.chat. expected it once".into(),
@@ -219,7 +219,7 @@ fn bad_rules() -> Vec<Case> {
         ("a rule of the wrong kind", after("[[rule]]\nname = \"r\"\nfor = \"meeting\"\nensure = { assistants = [\"api-user\"] }\n"), vec!["11:1: rule r: ensure.assistants does not belong to for = \"meeting\". change the rule".into()]),
         ("a mode that is none", after("[[rule]]\nname = \"r\"\nfor = \"user\"\nmode = \"dry-run\"\nensure = { assistants = [\"api-user\"] }\n"), vec!["14:8: [[rule]] r mode is \"dry-run\". expected \"observe\" or \"enforce\"".into()]),
         ("more than all of an account", after("[[rule]]\nname = \"r\"\nfor = \"user\"\nmax_changes_percent = 101\nensure = { assistants = [\"api-user\"] }\n"), vec!["14:23: [[rule]] r max_changes_percent is 101. expected a whole number of percent from 1 to 100".into()]),
-        ("a setting with a slip", after("[[rule]]\nname = \"r\"\nfor = \"meeting\"\nensure = { settings = { waiting_rom = true, join_before_host = false } }\n"), vec!["14:25: [[rule]] r.ensure.settings has no key waiting_rom. did you mean waiting_room? (settings_unchecked takes any name)".into()]),
+        ("a setting with a slip", after("[[rule]]\nname = \"r\"\nfor = \"meeting\"\nensure = { settings = { waiting_rom = true, join_before_host = false } }\n"), vec!["14:25: [[rule]] r.ensure.settings has no key waiting_rom. did you mean waiting_room? (ensure.settings_unchecked takes any name)".into()]),
         ("a rule that grants where there is nobody to grant", format!("{}[[rule]]\nname = \"r\"\nfor = \"user\"\nensure = {{ assistants = [\"api-user\"] }}\n", GOOD.replace("api_users = [\"api-user@example.com\"]\n", "")), vec!["2:1: [[app]] main: account AAAAAABBBB has no api_users. add api_users = [\"…\"]: [[rule]] r makes them everyone's assistant".into()]),
     ]
 }

@@ -76,6 +76,9 @@ fn a_mistake_keeps_the_rules_that_run_and_is_told_until_a_reload_is_good() {
         let (code, _, err) = service.command(&["reload"]);
         assert!(code == 78 && err.contains(problem), "{code}: {err}");
     }
+    std::fs::write(&file, rule("a").replace("for = \"user\"", "on = [\"user.created\"]")).unwrap();
+    let (status, answer) = service.ask("POST", "/v1/reload").unwrap();
+    assert!(status == 400 && answer["detail"].as_str().unwrap().contains("give it another name"), "{answer}");
     std::fs::write(&file, rule("b")).unwrap();
     assert_eq!(service.admin("POST", "/v1/reload").unwrap()["rules"], 3);
     assert_eq!(alarms(&service), serde_json::json!([]));

@@ -88,6 +88,7 @@ fn a_rule_that_is_wrong_around_its_condition_is_refused_too() {
             on.replace("created", "deleted"),
             "[[rule]] r ensures something after meeting.deleted, and its subject is gone by then",
         ),
+        (on.replace("created", "creatd"), "[[rule]] r on names meeting.creatd"),
         (format!("{on}when = 'event.pay == 1'"), "[[rule]] r when, column 7: event has no field pay"),
     ] {
         let message = said(&text);

@@ -71,7 +71,7 @@ impl Case {
     /// What each rule comes to, by name. Rules that are about something else are left out.
     pub(super) fn came_to(&self, rules: &[Rule], account: &Account) -> Result<BTreeMap<String, String>, String> {
         let event = self.event.as_ref().map(parsed).transpose()?;
-        let asked = event.as_ref().map(|event| asked_by(event, rules));
+        let asked = event.as_ref().map(|event| self.asked_by(event, account, rules));
         let kinds = [(SubjectKind::User, self.user.is_some()), (SubjectKind::Meeting, self.meeting.is_some())];
         let is_given = |rule: &&Rule| kinds.contains(&(rule.subject, true));
         let about = rules
@@ -85,6 +85,18 @@ impl Case {
             came.insert(rule.name.to_string(), text);
         }
         Ok(came)
+    }
+
+    /// The rules that the event asks.
+    fn asked_by(&self, event: &Event, account: &Account, rules: &[Rule]) -> Vec<RuleName> {
+        let asks = |step| match step {
+            Step::Ensure { rule, .. } => Some(rule),
+            Step::Wake { .. } | Step::Cancel { .. } => None,
+        };
+        let now = self.now_secs.map_or(NOW, Timestamp::from_secs);
+        let whole = || self.event.clone().map(Value::Object);
+        let about_it = rules::on_event(event, Some(&account.id), now, rules, whole).steps;
+        rules::plan(event, rules).into_iter().chain(about_it).filter_map(asks).collect()
     }
 
     fn account(&self, account: &Account) -> Result<Account, String> {
@@ -142,15 +154,6 @@ fn parsed(event: &Object) -> Result<Event, String> {
     let verified = Stamp::read(&headers).and_then(|stamp| stamp.verify(body, &secrets, at, window).map(|(one, _)| one));
     let verified = verified.map_err(|error| error.to_string())?;
     wire::parse(&verified).map_err(|error| format!("the event cannot be understood: {error}"))
-}
-
-/// The rules that the event asks.
-fn asked_by(event: &Event, rules: &[Rule]) -> Vec<RuleName> {
-    let asks = |step| match step {
-        Step::Ensure { rule, .. } => Some(rule),
-        Step::Wake { .. } | Step::Cancel { .. } => None,
-    };
-    rules::plan(event, rules).into_iter().filter_map(asks).collect()
 }
 
 fn granted(key: UserKey) -> ApiUser {

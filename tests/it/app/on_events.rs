@@ -68,3 +68,16 @@ async fn an_event_that_nothing_else_is_done_about_can_be_named() {
     app.drain().await;
     assert!(waiting_room(&app, made));
 }
+
+#[tokio::test]
+async fn what_a_rule_about_an_event_waits_for_comes_by_another_event() {
+    let rule = "name = \"welcome\"\nfor = \"user\"\non = [\"user.created\"]\nensure = { assistants = [\"api-user\"] }\n\
+                mode = \"enforce\"";
+    let app = TestApp::start(&[rule]).await;
+    app.world.create_user(ACCOUNT, adjutant::sim::NewUser::licensed(JILL).invited()).unwrap();
+    app.drain().await;
+    assert_eq!(app.assistants(JILL), [""; 0]);
+    app.world.accept_invitation(ACCOUNT, JILL).unwrap();
+    app.drain().await;
+    assert_eq!(app.assistants(JILL), [super::API_USER]);
+}
