@@ -150,10 +150,19 @@ impl<'a> Look<'a> {
         for _ in 0..READS_MAX {
             match judge(&self.rule, &self.around, &self.picture) {
                 Verdict::Needs(need) => self.read(need).await?,
+                Verdict::Differs(found) if self.is_too_old_for(&found) => self.read(Need::User).await?,
                 verdict => return Ok(verdict),
             }
         }
         Ok(Verdict::Needs(Need::User))
+    }
+
+    /// A row of a list may be minutes old: who is left out by then is not changed by its word, and nothing is taken away.
+    fn is_too_old_for(&self, found: &[Difference]) -> bool {
+        let rule = &self.rule;
+        let leaves_out = rule.when.is_some() || !rule.except.is_empty() || !rule.except_roles.is_empty();
+        let is_at_stake = leaves_out || found.iter().any(|one| one.takes_away);
+        self.picture.is_listed_row && is_at_stake && matches!(self.task.hand, Hand::Enforce(_))
     }
 
     async fn read(&mut self, need: Need) -> Ended<()> {

@@ -308,10 +308,11 @@ impl Facts {
         self.with(account, |known| known.listed.insert(job, (seen_at, user)));
     }
 
-    /// How a sweep saw the job's user, once, and while that is fresh.
+    /// How a sweep saw the job's user, once, while that is fresh and nothing newer has asked for the job.
     pub fn take_listed(&self, job: &Job, now: Timestamp) -> Option<User> {
         let listed = self.with(&job.account, |known| known.listed.remove(&job.id));
-        listed.filter(|(at, _)| now < at.plus(LISTING_TRUSTED)).map(|(_, user)| user)
+        let is_newest = |at: Timestamp| job.is_of_sweep() && job.event_at.is_none_or(|event| event <= at);
+        listed.filter(|(at, _)| is_newest(*at) && now < at.plus(LISTING_TRUSTED)).map(|(_, user)| user)
     }
 
     /// What a job came to that a sweep asked for. Where it changed nothing, the sweep's lists are short, or the rule only

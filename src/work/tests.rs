@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::account::Plan;
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, AppName, Email, GroupId};
+use crate::ids::{AccountId, AppName, DeliveryId, Email, GroupId, JobId};
+use crate::job::{Asker, NewJob, Subject};
 use crate::rules::Condition;
 use crate::zoom::{Endpoint, Group, Object, User};
 
@@ -152,4 +153,29 @@ fn each_rule_says_which_calls_it_can_lead_to() {
         ..rule("meeting", "", "settings = { waiting_room = true }")
     };
     assert_eq!(needs(&excepting), [GetUser, GetMeeting, UpdateMeeting], "the host may have to be read");
+}
+
+#[test]
+fn what_a_sweep_saw_is_taken_for_its_own_jobs_alone_and_never_after_a_newer_event() {
+    let seen_at = Timestamp::from_secs(100);
+    for (asked_by, event_at, is_taken) in [
+        (Asker::Sweep, None, true),
+        (Asker::Sweep, Some(99), true),
+        (Asker::Sweep, Some(101), false),
+        (Asker::Delivery(DeliveryId::from_number(1)), None, false),
+        (Asker::Plan, None, false),
+    ] {
+        let new = NewJob {
+            app: AppName::parse("main").unwrap(),
+            account: account().id,
+            rule: "r".parse().unwrap(),
+            subject: Subject::User { id: None, email: Some(Email::parse("jill@acme.example").unwrap()) },
+            by: asked_by,
+            event_at: event_at.map(Timestamp::from_secs),
+        };
+        let job = new.into_job(JobId::from_number(1), seen_at);
+        let facts = Facts::default();
+        facts.listed(&job.account, job.id, jill(&json!({})), seen_at);
+        assert_eq!(facts.take_listed(&job, seen_at).is_some(), is_taken, "{asked_by:?} {event_at:?}");
+    }
 }
