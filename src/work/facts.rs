@@ -17,12 +17,11 @@ use crate::rules::Rule;
 use crate::zoom::{Group, Page, Status, User, Zoom, ZoomError};
 
 use super::around::{ApiUser, Around, which};
+use super::groups;
 
 /// Pages that are read where Zoom does not state a total: 300 users each.
 const COUNT_PAGES_MAX: u32 = 400;
 const COUNT_PAGE_SIZE: u32 = 300;
-/// An account has 5,000 groups at most \[D].
-const GROUP_PAGES_MAX: u32 = 20;
 /// Beyond so many changes that are remembered, those that are not of the last hour are forgotten.
 const CHANGED_MAX: usize = 200_000;
 const CHANGED_KEPT_WHEN_MANY: Duration = Duration::from_secs(3600);
@@ -155,18 +154,14 @@ impl Facts {
         if let Some((_, groups)) = self.with(account, look) {
             return Ok(groups);
         }
-        let (mut all, mut token) = (Vec::new(), None);
-        for _ in 0..GROUP_PAGES_MAX {
-            let page = zoom.groups(Page { size: COUNT_PAGE_SIZE, token }).await?;
-            all.extend(page.rows);
-            token = page.next;
-            if token.is_none() {
-                break;
-            }
-        }
-        let all = Arc::new(all);
+        let all = Arc::new(groups::all(zoom).await?);
         self.with(account, |known| known.groups = Some((now, Arc::clone(&all))));
         Ok(all)
+    }
+
+    /// Somebody is in a group that is not among them.
+    pub fn forget_groups(&self, account: &AccountId) {
+        self.with(account, |known| known.groups = None);
     }
 
     /// Another rule, with its fingerprint, that changed the same thing of the job's subject to something else, not long ago.

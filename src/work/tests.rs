@@ -155,6 +155,43 @@ fn each_rule_says_which_calls_it_can_lead_to() {
     assert_eq!(needs(&excepting), [GetUser, GetMeeting, UpdateMeeting], "the host may have to be read");
 }
 
+/// Read by a call of its own.
+fn read(more: &Value) -> Picture {
+    Picture { is_listed_row: false, ..row(more) }
+}
+
+#[test]
+fn a_group_that_the_list_does_not_name_could_be_any_and_nothing_is_changed() {
+    for when in ["!('Pupils' in user.groups)", "user.groups.exists(g, g == 'Staff')"] {
+        let rule = rule("user", when, "type = \"licensed\"");
+        let new = verdict(&rule, &read(&json!({ "group_ids": ["s", "new"] })));
+        assert!(matches!(new, Verdict::Unclear(_)), "{when}: {new:?}");
+        assert_eq!(in_a_word(&verdict(&rule, &read(&json!({ "group_ids": ["s"] })))), "make Licensed", "{when}");
+    }
+}
+
+#[test]
+fn ids_of_groups_may_be_numbers_and_what_is_no_list_of_ids_says_nothing() {
+    let conditions = [
+        rule("user", "!('Pupils' in user.groups)", "type = \"licensed\""),
+        rule("user", "!('7' in user.group_ids)", "type = \"licensed\""),
+        rule("user", "", "groups = [\"Pupils\"]"),
+    ];
+    let out = "NotApplicable(\"the rule's condition does not hold\")";
+    let numbers = read(&json!({ "group_ids": [7] }));
+    assert_eq!(in_a_word(&verdict(&conditions[1], &numbers)), out);
+    assert!(matches!(verdict(&conditions[0], &numbers), Verdict::Unclear(_)), "no group has that id");
+    assert_eq!(in_a_word(&verdict(&rule("user", "", "groups = [\"7\"]"), &numbers)), "Right");
+    for rule in &conditions {
+        for odd in [json!(null), json!("p"), json!({ "p": true }), json!(["s", null])] {
+            let more = json!({ "group_ids": odd });
+            let unclear = verdict(rule, &read(&more));
+            assert!(matches!(unclear, Verdict::Unclear(_)), "{odd}: {unclear:?}");
+            assert_eq!(verdict(rule, &row(&more)), Verdict::Needs(Need::User), "{odd}");
+        }
+    }
+}
+
 #[test]
 fn what_a_sweep_saw_is_taken_for_its_own_jobs_alone_and_never_after_a_newer_event() {
     let seen_at = Timestamp::from_secs(100);
