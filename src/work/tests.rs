@@ -193,6 +193,23 @@ fn ids_of_groups_may_be_numbers_and_what_is_no_list_of_ids_says_nothing() {
 }
 
 #[test]
+fn a_condition_sees_emails_in_lower_case() {
+    let by_user = rule("user", "!user.email.endsWith('@contractor.example')", "type = \"licensed\"");
+    let typed = json!({ "email": "Jo@Contractor.Example" });
+    for picture in [row(&typed), read(&typed)] {
+        assert_eq!(in_a_word(&verdict(&by_user, &picture)), "NotApplicable(\"the rule's condition does not hold\")");
+        let (account, known) = (account(), HashMap::new());
+        let around = Around { account: &account, now: Timestamp::EPOCH, known, ids: HashMap::new(), groups: None };
+        assert_eq!(seen(&by_user, &around, &picture)[0].outcome, "true", "of the part that is not to hold");
+    }
+    let meeting = json!({ "id": 123_456_789, "host_email": "Jo@Contractor.Example", "settings": {} });
+    let picture = Picture { meeting: Some(object(&meeting).try_into().unwrap()), ..Picture::default() };
+    let by_host =
+        rule("meeting", "meeting.host_email == 'jo@contractor.example'", "settings = { waiting_room = true }");
+    assert_eq!(in_a_word(&verdict(&by_host, &picture)), "set waiting_room on");
+}
+
+#[test]
 fn what_a_sweep_saw_is_taken_for_its_own_jobs_alone_and_never_after_a_newer_event() {
     let seen_at = Timestamp::from_secs(100);
     for (asked_by, event_at, is_taken) in [
