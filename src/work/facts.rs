@@ -210,8 +210,12 @@ impl Facts {
         self.with(account, |known| known.reported.remove(key));
     }
 
-    /// Takes in what was just read of an API user for another reason.
+    /// Takes in what was just read of an API user for another reason; a row of a list that does not say whether it has a
+    /// licence says nothing.
     pub fn saw_api_user(&self, account: &AccountId, key: &UserKey, user: User, now: Timestamp) {
+        if user.kind.is_none() && user.status == Status::Active {
+            return;
+        }
         let user = ApiUser::found(key, user);
         self.with(account, |known| known.learn(&user, now, known.generation));
     }

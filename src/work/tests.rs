@@ -210,6 +210,19 @@ fn a_condition_sees_emails_in_lower_case() {
 }
 
 #[test]
+fn a_row_that_states_no_kind_says_nothing_about_the_licence() {
+    let no_kind = json!({ "type": null });
+    let assist = rule("user", "", "assistants = [\"api-user\"]");
+    assert_eq!(verdict(&assist, &row(&no_kind)), Verdict::Needs(Need::User));
+    let (facts, account, key) = (Facts::default(), account(), "api@acme.example".parse().unwrap());
+    facts.saw_api_user(&account.id, &key, jill(&json!({ "type": 2 })), Timestamp::EPOCH);
+    facts.saw_api_user(&account.id, &key, jill(&no_kind), Timestamp::EPOCH);
+    assert!(facts.saw_usable(&account.id, &key, Timestamp::EPOCH));
+    facts.saw_api_user(&account.id, &key, jill(&json!({ "type": 1 })), Timestamp::EPOCH);
+    assert!(!facts.saw_usable(&account.id, &key, Timestamp::EPOCH));
+}
+
+#[test]
 fn what_a_sweep_saw_is_taken_for_its_own_jobs_alone_and_never_after_a_newer_event() {
     let seen_at = Timestamp::from_secs(100);
     for (asked_by, event_at, is_taken) in [

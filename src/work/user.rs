@@ -247,6 +247,9 @@ fn assistants(rule: &Rule, around: &Around<'_>, picture: &Picture, user: &User, 
     if rule.ensure.assistants.is_empty() {
         return Ok(Vec::new());
     }
+    if user.kind.is_none() && picture.is_listed_row {
+        return Err(Verdict::Needs(Need::User));
+    }
     if !user.is_licensed() {
         return Err(Verdict::Waits(WaitReason::UserUnlicensed));
     }
