@@ -448,8 +448,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// Granted intents are counted by account and rule in UTC hours: those of one job once an hour against the hour, and
     /// once within 24 hours against the share, however often it is tried. A job that was done and is asked again counts
-    /// anew. What a sweep asked for last ([`Job::is_of_sweep`]) counts against the hour alone, and `max_per_day` does not
-    /// stop it; a rule that is stopped does.
+    /// anew. What a sweep asked for last ([`Job::is_of_sweep`]) counts against the hour alone where it states no
+    /// `max_per_day`; a rule that is stopped stops it too.
     /// - What a person applied a plan for ([`Change::is_planned`]) is granted, and counted nowhere.
     /// - The rule is stopped for the account, or the hour of `now` and the 23 before it have `max_per_day` or more together:
     ///   [`Allowance::OverShare`], and the rule is stopped from now on ([`Store::is_stopped`]). Looked at first.

@@ -117,6 +117,8 @@ struct Look<'a> {
     around: Around<'a>,
     picture: Picture,
     of: Of,
+    /// The groups were read anew, since the user seemed to be in one that was not among them.
+    has_groups_anew: bool,
 }
 
 impl<'a> Look<'a> {
@@ -142,7 +144,7 @@ impl<'a> Look<'a> {
         let picture = Picture { is_listed_row: user.is_some(), user, told, ..Picture::default() };
         // Whoever is needed is asked for by name, so that somebody is told of one that cannot be granted.
         let around = facts.around(task.account, now).with_nobody();
-        Ok(Self { task, rule: task.rule.clone(), around, picture, of })
+        Ok(Self { task, rule: task.rule.clone(), around, picture, of, has_groups_anew: false })
     }
 
     /// Reads until there is a verdict.
@@ -150,10 +152,28 @@ impl<'a> Look<'a> {
         for _ in 0..READS_MAX {
             match judge(&self.rule, &self.around, &self.picture) {
                 Verdict::Needs(need) => self.read(need).await?,
+                Verdict::Differs(found) if self.is_too_old_for(&found) => self.read(Need::User).await?,
+                // A group may be newer than the list of them.
+                Verdict::Unclear(_) if !self.has_groups_anew && self.asks_for_group_names() => {
+                    self.task.ctx.facts.forget_groups(&self.task.account.id);
+                    (self.around.groups, self.has_groups_anew) = (None, true);
+                }
                 verdict => return Ok(verdict),
             }
         }
         Ok(Verdict::Needs(Need::User))
+    }
+
+    /// A row of a list may be minutes old: who is left out by then is not changed by its word, and nothing is taken away.
+    fn is_too_old_for(&self, found: &[Difference]) -> bool {
+        let rule = &self.rule;
+        let leaves_out = rule.when.is_some() || !rule.except.is_empty() || !rule.except_roles.is_empty();
+        let is_at_stake = leaves_out || found.iter().any(|one| one.takes_away);
+        self.picture.is_listed_row && is_at_stake && matches!(self.task.hand, Hand::Enforce(_))
+    }
+
+    fn asks_for_group_names(&self) -> bool {
+        self.around.groups.is_some() && self.rule.asks_for("groups")
     }
 
     async fn read(&mut self, need: Need) -> Ended<()> {

@@ -17,12 +17,11 @@ use crate::rules::Rule;
 use crate::zoom::{Group, Page, Status, User, Zoom, ZoomError};
 
 use super::around::{ApiUser, Around, which};
+use super::groups;
 
 /// Pages that are read where Zoom does not state a total: 300 users each.
 const COUNT_PAGES_MAX: u32 = 400;
 const COUNT_PAGE_SIZE: u32 = 300;
-/// An account has 5,000 groups at most \[D].
-const GROUP_PAGES_MAX: u32 = 20;
 /// Beyond so many changes that are remembered, those that are not of the last hour are forgotten.
 const CHANGED_MAX: usize = 200_000;
 const CHANGED_KEPT_WHEN_MANY: Duration = Duration::from_secs(3600);
@@ -155,18 +154,14 @@ impl Facts {
         if let Some((_, groups)) = self.with(account, look) {
             return Ok(groups);
         }
-        let (mut all, mut token) = (Vec::new(), None);
-        for _ in 0..GROUP_PAGES_MAX {
-            let page = zoom.groups(Page { size: COUNT_PAGE_SIZE, token }).await?;
-            all.extend(page.rows);
-            token = page.next;
-            if token.is_none() {
-                break;
-            }
-        }
-        let all = Arc::new(all);
+        let all = Arc::new(groups::all(zoom).await?);
         self.with(account, |known| known.groups = Some((now, Arc::clone(&all))));
         Ok(all)
+    }
+
+    /// Somebody is in a group that is not among them.
+    pub fn forget_groups(&self, account: &AccountId) {
+        self.with(account, |known| known.groups = None);
     }
 
     /// Another rule, with its fingerprint, that changed the same thing of the job's subject to something else, not long ago.
@@ -215,8 +210,12 @@ impl Facts {
         self.with(account, |known| known.reported.remove(key));
     }
 
-    /// Takes in what was just read of an API user for another reason.
+    /// Takes in what was just read of an API user for another reason; a row of a list that does not say whether it has a
+    /// licence says nothing.
     pub fn saw_api_user(&self, account: &AccountId, key: &UserKey, user: User, now: Timestamp) {
+        if user.kind.is_none() && user.status == Status::Active {
+            return;
+        }
         let user = ApiUser::found(key, user);
         self.with(account, |known| known.learn(&user, now, known.generation));
     }
@@ -308,10 +307,11 @@ impl Facts {
         self.with(account, |known| known.listed.insert(job, (seen_at, user)));
     }
 
-    /// How a sweep saw the job's user, once, and while that is fresh.
+    /// How a sweep saw the job's user, once, while that is fresh and nothing newer has asked for the job.
     pub fn take_listed(&self, job: &Job, now: Timestamp) -> Option<User> {
         let listed = self.with(&job.account, |known| known.listed.remove(&job.id));
-        listed.filter(|(at, _)| now < at.plus(LISTING_TRUSTED)).map(|(_, user)| user)
+        let is_newest = |at: Timestamp| job.is_of_sweep() && job.event_at.is_none_or(|event| event <= at);
+        listed.filter(|(at, _)| is_newest(*at) && now < at.plus(LISTING_TRUSTED)).map(|(_, user)| user)
     }
 
     /// What a job came to that a sweep asked for. Where it changed nothing, the sweep's lists are short, or the rule only

@@ -120,7 +120,25 @@ pub(super) fn condition(rule: &Rule, around: &Around<'_>, subject: &str, whole: 
 
 /// What a condition is asked of.
 pub(super) fn facts(around: &Around<'_>, subject: &str, whole: &Object) -> Value {
+    let mut whole = Value::Object(whole.clone());
+    lower_emails(&mut whole);
     json!({ subject: whole, "account": around.account.id.as_str(), "now": around.now.to_string() })
+}
+
+/// Zoom keeps emails as somebody typed them, and to compare those would leave out, or not, by the case of a letter.
+fn lower_emails(value: &mut Value) {
+    match value {
+        Value::Object(fields) => fields.iter_mut().for_each(|(name, value)| match value {
+            Value::String(text) if holds_emails(name) => *text = text.to_lowercase(),
+            value => lower_emails(value),
+        }),
+        Value::Array(items) => items.iter_mut().for_each(lower_emails),
+        _ => {}
+    }
+}
+
+fn holds_emails(field: &str) -> bool {
+    field == "email" || field.ends_with("_email") || field == "alternative_hosts"
 }
 
 pub(super) fn not_applicable(why: &str) -> Verdict {

@@ -9,6 +9,7 @@
 mod around;
 mod ensure;
 mod facts;
+mod groups;
 mod judge;
 mod meeting;
 mod needs;

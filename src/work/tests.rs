@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::account::Plan;
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, AppName, Email, GroupId};
+use crate::ids::{AccountId, AppName, DeliveryId, Email, GroupId, JobId};
+use crate::job::{Asker, NewJob, Subject};
 use crate::rules::Condition;
 use crate::zoom::{Endpoint, Group, Object, User};
 
@@ -152,4 +153,96 @@ fn each_rule_says_which_calls_it_can_lead_to() {
         ..rule("meeting", "", "settings = { waiting_room = true }")
     };
     assert_eq!(needs(&excepting), [GetUser, GetMeeting, UpdateMeeting], "the host may have to be read");
+}
+
+/// Read by a call of its own.
+fn read(more: &Value) -> Picture {
+    Picture { is_listed_row: false, ..row(more) }
+}
+
+#[test]
+fn a_group_that_the_list_does_not_name_could_be_any_and_nothing_is_changed() {
+    for when in ["!('Pupils' in user.groups)", "user.groups.exists(g, g == 'Staff')"] {
+        let rule = rule("user", when, "type = \"licensed\"");
+        let new = verdict(&rule, &read(&json!({ "group_ids": ["s", "new"] })));
+        assert!(matches!(new, Verdict::Unclear(_)), "{when}: {new:?}");
+        assert_eq!(in_a_word(&verdict(&rule, &read(&json!({ "group_ids": ["s"] })))), "make Licensed", "{when}");
+    }
+}
+
+#[test]
+fn ids_of_groups_may_be_numbers_and_what_is_no_list_of_ids_says_nothing() {
+    let conditions = [
+        rule("user", "!('Pupils' in user.groups)", "type = \"licensed\""),
+        rule("user", "!('7' in user.group_ids)", "type = \"licensed\""),
+        rule("user", "", "groups = [\"Pupils\"]"),
+    ];
+    let out = "NotApplicable(\"the rule's condition does not hold\")";
+    let numbers = read(&json!({ "group_ids": [7] }));
+    assert_eq!(in_a_word(&verdict(&conditions[1], &numbers)), out);
+    assert!(matches!(verdict(&conditions[0], &numbers), Verdict::Unclear(_)), "no group has that id");
+    assert_eq!(in_a_word(&verdict(&rule("user", "", "groups = [\"7\"]"), &numbers)), "Right");
+    for rule in &conditions {
+        for odd in [json!(null), json!("p"), json!({ "p": true }), json!(["s", null])] {
+            let more = json!({ "group_ids": odd });
+            let unclear = verdict(rule, &read(&more));
+            assert!(matches!(unclear, Verdict::Unclear(_)), "{odd}: {unclear:?}");
+            assert_eq!(verdict(rule, &row(&more)), Verdict::Needs(Need::User), "{odd}");
+        }
+    }
+}
+
+#[test]
+fn a_condition_sees_emails_in_lower_case() {
+    let by_user = rule("user", "!user.email.endsWith('@contractor.example')", "type = \"licensed\"");
+    let typed = json!({ "email": "Jo@Contractor.Example" });
+    for picture in [row(&typed), read(&typed)] {
+        assert_eq!(in_a_word(&verdict(&by_user, &picture)), "NotApplicable(\"the rule's condition does not hold\")");
+        let (account, known) = (account(), HashMap::new());
+        let around = Around { account: &account, now: Timestamp::EPOCH, known, ids: HashMap::new(), groups: None };
+        assert_eq!(seen(&by_user, &around, &picture)[0].outcome, "true", "of the part that is not to hold");
+    }
+    let meeting = json!({ "id": 123_456_789, "host_email": "Jo@Contractor.Example", "settings": {} });
+    let picture = Picture { meeting: Some(object(&meeting).try_into().unwrap()), ..Picture::default() };
+    let by_host =
+        rule("meeting", "meeting.host_email == 'jo@contractor.example'", "settings = { waiting_room = true }");
+    assert_eq!(in_a_word(&verdict(&by_host, &picture)), "set waiting_room on");
+}
+
+#[test]
+fn a_row_that_states_no_kind_says_nothing_about_the_licence() {
+    let no_kind = json!({ "type": null });
+    let assist = rule("user", "", "assistants = [\"api-user\"]");
+    assert_eq!(verdict(&assist, &row(&no_kind)), Verdict::Needs(Need::User));
+    let (facts, account, key) = (Facts::default(), account(), "api@acme.example".parse().unwrap());
+    facts.saw_api_user(&account.id, &key, jill(&json!({ "type": 2 })), Timestamp::EPOCH);
+    facts.saw_api_user(&account.id, &key, jill(&no_kind), Timestamp::EPOCH);
+    assert!(facts.saw_usable(&account.id, &key, Timestamp::EPOCH));
+    facts.saw_api_user(&account.id, &key, jill(&json!({ "type": 1 })), Timestamp::EPOCH);
+    assert!(!facts.saw_usable(&account.id, &key, Timestamp::EPOCH));
+}
+
+#[test]
+fn what_a_sweep_saw_is_taken_for_its_own_jobs_alone_and_never_after_a_newer_event() {
+    let seen_at = Timestamp::from_secs(100);
+    for (asked_by, event_at, is_taken) in [
+        (Asker::Sweep, None, true),
+        (Asker::Sweep, Some(99), true),
+        (Asker::Sweep, Some(101), false),
+        (Asker::Delivery(DeliveryId::from_number(1)), None, false),
+        (Asker::Plan, None, false),
+    ] {
+        let new = NewJob {
+            app: AppName::parse("main").unwrap(),
+            account: account().id,
+            rule: "r".parse().unwrap(),
+            subject: Subject::User { id: None, email: Some(Email::parse("jill@acme.example").unwrap()) },
+            by: asked_by,
+            event_at: event_at.map(Timestamp::from_secs),
+        };
+        let job = new.into_job(JobId::from_number(1), seen_at);
+        let facts = Facts::default();
+        facts.listed(&job.account, job.id, jill(&json!({})), seen_at);
+        assert_eq!(facts.take_listed(&job, seen_at).is_some(), is_taken, "{asked_by:?} {event_at:?}");
+    }
 }

@@ -100,10 +100,15 @@ fn conditioned(rule: &Rule, around: &Around<'_>, picture: &Picture, user: &User)
         return Err(Verdict::Needs(Need::User));
     }
     let (with_groups, with_settings) = (asked.looks_at("groups"), rule.asks_for_settings());
-    if !with_groups && !with_settings {
+    let with_ids = asked.looks_at("group_ids") && user.whole.contains_key("group_ids");
+    if !with_groups && !with_ids && !with_settings {
         return condition(rule, around, "user", &user.whole);
     }
     let mut whole = user.whole.clone();
+    if with_ids {
+        let ids = stated_group_ids(picture, user)?;
+        whole.insert("group_ids".to_owned(), ids.iter().map(GroupId::as_str).collect());
+    }
     if with_groups {
         whole.insert("groups".to_owned(), group_names(around, picture, user)?);
     }
@@ -133,15 +138,19 @@ fn row_answers(asked: &Condition, picture: &Picture, user: &User) -> bool {
     asked.fields().is_some_and(|fields| fields.into_iter().all(states))
 }
 
-/// The names of the user's groups; of one that the account does not list, the id.
+/// The names of the user's groups. One that the account does not list could be any, also one that a condition keeps out.
 pub(super) fn group_names(around: &Around<'_>, picture: &Picture, user: &User) -> Judged<Value> {
     let ids = group_ids(picture, user)?;
     if ids.is_empty() {
         return Ok(json!([]));
     }
     let all = around.groups.as_ref().ok_or(Verdict::Needs(Need::Groups))?;
-    let named = |id: &GroupId| all.iter().find(|group| group.id == *id).map(|group| group.name.clone());
-    Ok(ids.iter().map(|id| Value::from(named(id).unwrap_or_else(|| id.to_string()))).collect())
+    let named = |id: &GroupId| {
+        let group = all.iter().find(|group| group.id == *id);
+        let unclear = || Verdict::Unclear(format!("the user is in group {id}, which the list of groups does not name"));
+        group.map(|group| Value::from(group.name.as_str())).ok_or_else(unclear)
+    };
+    ids.iter().map(named).collect()
 }
 
 /// The groups that the user is in. Zoom leaves the field out for a user who is in none \[I], and so may a row.
@@ -149,11 +158,25 @@ fn group_ids(picture: &Picture, user: &User) -> Judged<Vec<GroupId>> {
     if let Some(groups) = &picture.groups {
         return Ok(groups.clone());
     }
-    match user.whole.get("group_ids").and_then(Value::as_array) {
-        Some(ids) => Ok(ids.iter().filter_map(|id| GroupId::parse(id.as_str()?).ok()).collect()),
-        None if picture.is_listed_row => Err(Verdict::Needs(Need::User)),
-        None => Ok(Vec::new()),
+    if user.whole.contains_key("group_ids") || picture.is_listed_row {
+        return stated_group_ids(picture, user);
     }
+    Ok(Vec::new())
+}
+
+/// The groups that the user's own field names, and nothing where it is not a list of ids from end to end.
+fn stated_group_ids(picture: &Picture, user: &User) -> Judged<Vec<GroupId>> {
+    let id = |id: &Value| match id {
+        Value::String(id) => GroupId::parse(id).ok(),
+        Value::Number(id) => GroupId::parse(&id.to_string()).ok(),
+        _ => None,
+    };
+    let stated = user.whole.get("group_ids").and_then(Value::as_array);
+    let ids: Option<Vec<_>> = stated.and_then(|ids| ids.iter().map(id).collect());
+    ids.ok_or_else(|| match picture.is_listed_row {
+        true => Verdict::Needs(Need::User),
+        false => Verdict::Unclear("Zoom does not say which groups the user is in".to_owned()),
+    })
 }
 
 type Found = Judged<Vec<Difference>>;
@@ -223,6 +246,9 @@ fn held_settings(rule: &Rule, _: &Around<'_>, picture: &Picture, _: &User, of: &
 fn assistants(rule: &Rule, around: &Around<'_>, picture: &Picture, user: &User, of: &UserKey) -> Found {
     if rule.ensure.assistants.is_empty() {
         return Ok(Vec::new());
+    }
+    if user.kind.is_none() && picture.is_listed_row {
+        return Err(Verdict::Needs(Need::User));
     }
     if !user.is_licensed() {
         return Err(Verdict::Waits(WaitReason::UserUnlicensed));

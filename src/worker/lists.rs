@@ -151,8 +151,9 @@ impl Sweeper {
                     let (facts, now) = (&self.parts.facts, self.parts.clock.now());
                     around.groups = Some(facts.groups(&around.account.id, zoom, now).await?);
                 }
+                Verdict::Unclear(_) if rule.when.is_none() => return Ok(false),
                 // A job asks the condition, for whoever would differ.
-                Verdict::Needs(_) | Verdict::Unanswered(_) => match blunt {
+                Verdict::Needs(_) | Verdict::Unanswered(_) | Verdict::Unclear(_) => match blunt {
                     Some((without, lists)) if rule.when.is_some() => {
                         let Some(user) = picture.user.take() else { return Ok(true) };
                         (rule, picture) = (without, lists.picture(without, &user));

@@ -142,14 +142,15 @@ impl World {
         }
         let (hour, key) = (now.utc_hour(), (job.account.clone(), job.rule.clone()));
         let counted_within = |hours| job.counted.is_some_and(|at| (0..hours).contains(&(hour - at)));
-        let (in_hour, in_day, swept) = (counted_within(1), counted_within(24), job.is_of_sweep());
+        let (in_hour, in_day) = (counted_within(1), counted_within(24));
+        let exempt = job.is_of_sweep() && change.max_per_day.is_none();
         let is_ahead = |other: &&Job| {
             other.account == job.account && other.rule == job.rule && matches!(other.state, JobState::Due { .. })
         };
         let ahead = self.jobs.values().filter(is_ahead).count();
         let budget = self.budgets.entry(key).or_default();
         let day = budget.share.range(hour - 23..=hour).fold(0_u32, |sum, (_, count)| sum.saturating_add(*count));
-        if budget.is_stopped || (!in_day && !swept && change.max_per_day.is_some_and(|max| day >= max)) {
+        if budget.is_stopped || (!in_day && change.max_per_day.is_some_and(|max| day >= max)) {
             budget.is_stopped = true;
             return Ok(Allowance::OverShare);
         }
@@ -165,7 +166,7 @@ impl World {
         }
         if !in_hour {
             *budget.hours.entry(hour).or_default() += 1;
-            *budget.share.entry(hour).or_default() += u32::from(!in_day && !swept);
+            *budget.share.entry(hour).or_default() += u32::from(!in_day && !exempt);
             job.counted = Some(hour);
         }
         self.log.add(Line::new(now, Kind::Intent, "granted").of_job(&job).saying(change.what.clone()));

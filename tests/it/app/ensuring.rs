@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use adjutant::clock::Clock as _;
+use adjutant::job::Subject;
+use adjutant::rules::Step;
 use adjutant::sim::{Fault, FaultKind, NewUser, Target};
-use adjutant::store::{Move, Selector};
+use adjutant::store::{Move, Selector, SweepCause, SweepKind, SweepRecord, SweepStep};
 use serde_json::json;
 
 use super::{ACCOUNT, API_USER, DEPUTY, Left, TestApp};
@@ -311,6 +313,39 @@ async fn what_events_tell_of_groups_and_settings_asks_only_for_the_rules_about_t
 
 async fn rules_of_jobs(app: &TestApp) -> Vec<String> {
     app.jobs().await.iter().map(|job| job.rule.to_string()).collect()
+}
+
+/// A sweep may add to as many as it finds; what takes away counts for the share of the account, whoever asked.
+#[tokio::test]
+async fn licences_that_a_sweep_would_take_away_stop_at_the_share_of_the_account() {
+    let down = format!("{}allow_downgrade = true\nmax_changes_percent = 5", user_rule("leavers", "type = \"basic\""));
+    let app = with(&[down]).await;
+    app.world.unsubscribe(ACCOUNT).unwrap();
+    let email = |n: usize| format!("user-{n}@acme.example");
+    // With the owner, somebody else and the API user, over 60: the share is three.
+    (0..62).for_each(|n| drop(app.world.add_user(ACCOUNT, NewUser::licensed(&email(n))).unwrap()));
+    let account = app.account();
+    let ensure = |n: usize| Step::Ensure {
+        rule: "leavers".parse().unwrap(),
+        subject: Subject::User { id: None, email: Some(email(n).parse().unwrap()) },
+    };
+    let (why, now) = (SweepCause::Schedule, app.clock.now());
+    let begin = SweepStep::Begin { kind: SweepKind::Users, why, rule: None, is_dry: false };
+    let steps = (0..10).map(ensure).collect();
+    let page = SweepStep::Page { users: 62, total: Some(62), steps, next: None, seen_at: now };
+    for step in [begin, page, SweepStep::End { with: [0; 16] }] {
+        let (app_name, id) = (account.app.clone(), account.id.clone());
+        let record = SweepRecord { app: app_name, account: id, step, calls: Vec::new() };
+        app.store.record_sweep(record, now).await.unwrap();
+    }
+    app.advance(A_WHILE).await;
+    assert_eq!(app.entries("granted").await.len(), 3);
+    let basic = (0..62).filter(|n| app.world.user(ACCOUNT, &email(*n)).unwrap().kind == 1).count();
+    assert!((1..=3).contains(&basic), "{basic}");
+    // Also who was granted a change and has to wait for Zoom's rate limit finds the rule stopped then.
+    let parked = app.store.parked().await.unwrap();
+    assert!(parked.len() == 1 && parked[0].cause.as_str() == "over-share" && parked[0].count >= 7, "{parked:?}");
+    app.expect_left(Left { waiting: 0, parked: parked[0].count });
 }
 
 #[tokio::test]

@@ -127,7 +127,8 @@ impl State {
         }
         let (hour, key) = (now.utc_hour(), (job.account.clone(), job.rule.clone()));
         let counted_within = |hours: i64| job.counted.is_some_and(|at| (0..hours).contains(&hour.saturating_sub(at)));
-        let (in_hour, in_day, swept) = (counted_within(1), counted_within(24), job.is_of_sweep());
+        let (in_hour, in_day) = (counted_within(1), counted_within(24));
+        let exempt = job.is_of_sweep() && change.max_per_day.is_none();
         let budget = self.budgets.get(&key).cloned().unwrap_or_default();
         let day = budget.share.range(hour.saturating_sub(23)..=hour);
         let day = day.fold(0_u32, |sum, (_, count)| sum.saturating_add(*count));
@@ -135,7 +136,7 @@ impl State {
         if budget.is_stopped {
             return Ok(Allowance::OverShare);
         }
-        if !in_day && !swept && change.max_per_day.is_some_and(|max| day >= max) {
+        if !in_day && change.max_per_day.is_some_and(|max| day >= max) {
             self.change(Change::Stopped { account, rule });
             return Ok(Allowance::OverShare);
         }
@@ -155,7 +156,7 @@ impl State {
         }
         self.enter_job(now, "granted", &job, Kind::Intent, None, Detail::note(change.what.clone()));
         if !in_hour {
-            self.change(Change::Intended { account, rule, hour, job: job.id.number(), share: !in_day && !swept });
+            self.change(Change::Intended { account, rule, hour, job: job.id.number(), share: !in_day && !exempt });
         }
         Ok(Allowance::Granted(Intent::recorded_by_store()))
     }

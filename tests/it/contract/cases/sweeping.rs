@@ -178,7 +178,7 @@ pub(crate) async fn a_sweep_that_heals_counts_against_the_hour_and_not_against_t
     let mut kit = Kit::<H>::new().await;
     kit.sweep(begin()).await;
     kit.page((0..3).map(|n| ensure("assist", user(&format!("u{n}")))).collect(), None).await;
-    let limits = change(2, Some(1));
+    let limits = change(2, None);
     for granted in [true, true, false] {
         let mut leased = kit.claim(1).await.remove(0);
         kit.store.start(&mut leased, kit.now).await.unwrap();
@@ -196,5 +196,9 @@ pub(crate) async fn a_sweep_that_heals_counts_against_the_hour_and_not_against_t
     kit.ask(user("u7")).await;
     let mut leased = kit.claim(1).await.remove(0);
     kit.store.start(&mut leased, kit.now).await.unwrap();
-    kit.granted(&leased, 1, &limits).await;
+    kit.granted(&leased, 1, &change(2, Some(1))).await;
+    let mut leased = kit.claim(1).await.remove(0);
+    kit.store.start(&mut leased, kit.now).await.unwrap();
+    let allowance = kit.intend(&leased, change(2, Some(1))).await;
+    assert!(leased.job.is_of_sweep() && matches!(allowance, Allowance::OverShare), "a share that is stated counts");
 }
