@@ -81,12 +81,12 @@ async fn plant(store: &LocalStore) {
         SweepStep::Page { users: 1, total: None, steps: Vec::new(), next: Some(SECRET.to_owned()), seen_at: START },
         SweepStep::GiveUp { why: text.clone() },
     ] {
-        let record = SweepRecord { app: app(), account: account(), step, calls: Vec::new() };
+        let record = SweepRecord { app: app("main"), account: account("acc"), step, calls: Vec::new() };
         store.record_sweep(record, START).await.unwrap();
     }
     let detail = Detail { subject: Some(EMAIL.to_owned()), note: text, call: Some(call), saw: Vec::new() };
     store
-        .note(Note { kind: Kind::Refusal, app: Some(app()), account: None, code: "refused".into(), detail }, START)
+        .note(Note { kind: Kind::Refusal, app: Some(app("main")), account: None, code: "refused".into(), detail }, START)
         .await
         .unwrap();
 }
