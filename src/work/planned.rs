@@ -246,7 +246,14 @@ impl fmt::Display for PlannedRule {
         write!(f, "{}: {} {would}", self.rule, counted(changes, self.subject))?;
         for change in &self.changes {
             for one in &change.differences {
-                write!(f, "\n  {}: {} {} -> {}", change.subject, one.about, one.shown(&one.is), one.shown(&one.wanted))?;
+                write!(
+                    f,
+                    "\n  {}: {} {} -> {}",
+                    change.subject,
+                    one.about,
+                    one.shown(&one.is),
+                    one.shown(&one.wanted)
+                )?;
             }
             write!(f, "\n    {}", change.calls.join("; "))?;
         }

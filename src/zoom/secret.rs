@@ -3,9 +3,8 @@
 use serde_json::Value;
 
 /// A field with one of these in its name, in lower case.
-const IN_NAMES: [&str; 12] = [
-    "password", "passcode", "passwd", "pwd", "_url", "host_key", "token", "secret", "pin", "zak", "pstn", "h323",
-];
+const IN_NAMES: [&str; 12] =
+    ["password", "passcode", "passwd", "pwd", "_url", "host_key", "token", "secret", "pin", "zak", "pstn", "h323"];
 /// A text with one of these in it, as links have them.
 const IN_TEXTS: [&str; 3] = ["pwd=", "zak=", "token="];
 

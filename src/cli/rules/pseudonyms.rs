@@ -77,7 +77,9 @@ impl Pseudonyms {
         }
         let (kind, known_as) = match key {
             _ if text.contains('@') => ("user", text.to_lowercase()),
-            _ if matches!(key, "id" | "uuid") || key.ends_with("_id") || key.ends_with("_ids") => ("id", text.to_owned()),
+            _ if matches!(key, "id" | "uuid") || key.ends_with("_id") || key.ends_with("_ids") => {
+                ("id", text.to_owned())
+            }
             _ if text.contains("://") => ("url", text.to_owned()),
             "topic" | "agenda" => ("topic", text.to_owned()),
             _ if key.ends_with("name") => ("name", text.to_owned()),

@@ -43,11 +43,14 @@ mod tests {
                           "nested": [{ "chat_join_url": "s8", "personal_meeting_url": "https://zoom.us/j/2?pwd=s9" }] },
         });
         redact(&mut body);
-        assert_eq!(body, json!({
-            "topic": "Maths", "pmi_password": "***", "h323_passcode": "***", "encrypted_passcode": "***", "zak": "***",
-            "links": ["***"],
-            "settings": { "pstn_password": "***", "dynamic_host_key": "***", "pmi_password_on": true,
-                          "nested": [{ "chat_join_url": "***", "personal_meeting_url": "***" }] },
-        }));
+        assert_eq!(
+            body,
+            json!({
+                "topic": "Maths", "pmi_password": "***", "h323_passcode": "***", "encrypted_passcode": "***", "zak": "***",
+                "links": ["***"],
+                "settings": { "pstn_password": "***", "dynamic_host_key": "***", "pmi_password_on": true,
+                              "nested": [{ "chat_join_url": "***", "personal_meeting_url": "***" }] },
+            })
+        );
     }
 }

@@ -86,7 +86,10 @@ async fn plant(store: &LocalStore) {
     }
     let detail = Detail { subject: Some(EMAIL.to_owned()), note: text, call: Some(call), saw: Vec::new() };
     store
-        .note(Note { kind: Kind::Refusal, app: Some(app("main")), account: None, code: "refused".into(), detail }, START)
+        .note(
+            Note { kind: Kind::Refusal, app: Some(app("main")), account: None, code: "refused".into(), detail },
+            START,
+        )
         .await
         .unwrap();
 }
