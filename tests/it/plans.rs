@@ -75,7 +75,7 @@ fn who_has_seen_a_plan_lets_the_rule_do_what_it_says() {
         &format!("user:{id} teacher-0@school.example: assistants [] -> \"{}\"", service::API_USER),
         &format!("    POST /users/{id}/assistants"),
         "  1 user: the user is an API user itself",
-        "all changes together: 4 light, 12 medium and 0 heavy calls, about 2 s",
+        "all changes together: 4 light, 12 medium and 0 heavy calls, about 1 s",
     ] {
         assert!(told.contains(expected), "{expected} is not in {told}");
     }
