@@ -2,10 +2,18 @@
 //! terminal write from right to left, never reach it: they come from names that strangers chose.
 
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::{Exit, Failure};
+
+/// Writes a file that nobody else may read, where there was none.
+pub(super) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(text.as_bytes())
+}
 
 pub(super) struct Out(Box<dyn Write>);
 

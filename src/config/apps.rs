@@ -79,7 +79,8 @@ impl App {
     /// The app as the admin listener shows it.
     pub fn for_admin(&self) -> AdminApp {
         let accounts = self.accounts.iter().map(|account| account.id.clone()).collect();
-        AdminApp { name: self.name.clone(), kind: self.kind, accounts }
+        let api_users = self.accounts.iter().flat_map(|account| account.api_users.clone()).collect();
+        AdminApp { name: self.name.clone(), kind: self.kind, accounts, api_users }
     }
 
     /// What the Zoom client gets tokens with.

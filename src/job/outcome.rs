@@ -68,18 +68,27 @@ impl WaitReason {
             Self::MeetingInProgress => "meeting-in-progress",
         }
     }
+
+    /// In words, without what ends it.
+    pub const fn short(self) -> &'static str {
+        match self {
+            Self::UserPending => "the user has not accepted the invitation",
+            Self::UserUnlicensed => "the user has no licence",
+            Self::UserInactive => "the user is deactivated",
+            Self::MeetingInProgress => "the meeting is running",
+        }
+    }
 }
 
 impl fmt::Display for WaitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::UserPending => {
-                "the user has not accepted the invitation; user.invitation_accepted or user.activated releases it"
-            }
-            Self::UserUnlicensed => "the user has no licence; user.updated with a licence releases it",
-            Self::UserInactive => "the user is deactivated; user.activated releases it",
-            Self::MeetingInProgress => "the meeting is running; meeting.ended releases it",
-        })
+        let event = match self {
+            Self::UserPending => "user.invitation_accepted or user.activated",
+            Self::UserUnlicensed => "user.updated with a licence",
+            Self::UserInactive => "user.activated",
+            Self::MeetingInProgress => "meeting.ended",
+        };
+        write!(f, "{}; {event} releases it", self.short())
     }
 }
 

@@ -164,6 +164,14 @@ impl Facts {
         self.with(account, |known| known.groups = None);
     }
 
+    /// Whether one group, and no other, was called so when the account's were read last.
+    pub fn saw_group(&self, account: &AccountId, name: &str) -> bool {
+        let is_one = |(_, all): &(Timestamp, Arc<Vec<Group>>)| {
+            all.iter().filter(|group| group.name == name || group.id.as_str() == name).count() == 1
+        };
+        self.with(account, |known| known.groups.as_ref().is_some_and(is_one))
+    }
+
     /// Another rule, with its fingerprint, that changed the same thing of the job's subject to something else, not long ago.
     pub fn undone(&self, job: &Job, about: &str, wanted: &Value, now: Timestamp) -> Option<(RuleName, [u8; 16])> {
         let key = (job.subject.key(), about.to_owned());

@@ -9,9 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::judge::{Difference, Verdict, edits};
 use crate::account::Plan;
-use crate::job::WaitReason;
 use crate::rules::{Rule, SubjectKind};
-use crate::zoom::{Category, Edit, Endpoint, per_second};
+use crate::zoom::{Category, Edit, Endpoint, is_secret, per_second};
 
 /// What the rules would change in one account.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +59,14 @@ pub struct PlannedDifference {
     pub about: String,
     pub is: Value,
     pub wanted: Value,
+}
+
+impl PlannedDifference {
+    /// One side of it, for whoever may look over a shoulder.
+    fn shown(&self, value: &Value) -> String {
+        let leaf = self.about.rsplit('.').next().unwrap_or_default();
+        if is_secret(leaf, value) { "(not kept)".to_owned() } else { value.to_string() }
+    }
 }
 
 impl From<&Difference> for PlannedDifference {
@@ -143,13 +150,13 @@ pub fn would_change(rule: &Rule, verdict: &Verdict) -> Result<Vec<Difference>, S
         Verdict::Differs(differences) if differences.iter().any(|one| one.is_allowed(rule)) => {
             return Ok(differences.iter().filter(|one| one.is_allowed(rule)).cloned().collect());
         }
-        Verdict::Differs(_) => "parks: takes-away".to_owned(),
+        Verdict::Differs(_) => "parks: it would take something away, which the rule does not allow".to_owned(),
         Verdict::Right => "right".to_owned(),
         Verdict::Reports(what) => what.clone(),
-        Verdict::Waits(reason) => format!("waits: {}", WaitReason::code(*reason)),
+        Verdict::Waits(reason) => format!("waits: {}", reason.short()),
         Verdict::Unanswered(_) => "its condition has no answer".to_owned(),
         Verdict::NotApplicable(why) | Verdict::Unclear(why) => why.clone(),
-        Verdict::Impossible(cause) => format!("parks: {}", cause.code()),
+        Verdict::Impossible(cause) => format!("parks: {cause}"),
         Verdict::Needs(_) => "could not be read".to_owned(),
     })
 }
@@ -227,7 +234,7 @@ impl fmt::Display for PlannedAccount {
         }
         let Cost { light, medium, heavy } = cost;
         let calls = format!("{light} light, {medium} medium and {heavy} heavy calls");
-        write!(f, "\nall changes together: {calls}, about {} min", secs.div_ceil(60))?;
+        write!(f, "\nall changes together: {calls}, about {}", span_in_words(*secs))?;
         if meetings.is_none() { write!(f, ". meetings are looked at with --meetings or --host") } else { Ok(()) }
     }
 }
@@ -239,12 +246,24 @@ impl fmt::Display for PlannedRule {
         write!(f, "{}: {} {would}", self.rule, counted(changes, self.subject))?;
         for change in &self.changes {
             for one in &change.differences {
-                write!(f, "\n  {}: {} {} -> {}", change.subject, one.about, one.is, one.wanted)?;
+                write!(
+                    f,
+                    "\n  {}: {} {} -> {}",
+                    change.subject,
+                    one.about,
+                    one.shown(&one.is),
+                    one.shown(&one.wanted)
+                )?;
             }
             write!(f, "\n    {}", change.calls.join("; "))?;
         }
         self.others.iter().try_for_each(|(reason, count)| write!(f, "\n  {}: {reason}", counted(*count, self.subject)))
     }
+}
+
+/// A span, as a person counts it.
+pub fn span_in_words(secs: u64) -> String {
+    if secs < 90 { format!("{secs} s") } else { format!("{} min", secs.div_ceil(60)) }
 }
 
 fn counted(number: u64, kind: SubjectKind) -> String {
@@ -253,4 +272,32 @@ fn counted(number: u64, kind: SubjectKind) -> String {
         SubjectKind::Meeting => "meeting",
     };
     format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_shows_no_secret_and_short_spans_in_seconds() {
+        let difference = |about: &str| PlannedDifference {
+            about: format!("settings.schedule_meeting.{about}"),
+            is: "054321".into(),
+            wanted: "543210".into(),
+        };
+        let differences = vec![difference("pmi_password"), difference("audio_type")];
+        let change = PlannedChange { subject: "user:abc".to_owned(), differences, calls: Vec::new() };
+        let rule = PlannedRule {
+            rule: "lock".to_owned(),
+            subject: SubjectKind::User,
+            is_enforced: true,
+            changes: vec![change],
+            others: BTreeMap::new(),
+            max_changes_per_hour: 10,
+        };
+        let told = rule.to_string();
+        assert!(told.contains("pmi_password (not kept) -> (not kept)"), "{told}");
+        assert!(told.contains("audio_type \"054321\" -> \"543210\""), "{told}");
+        assert_eq!((span_in_words(2), span_in_words(90)), ("2 s".to_owned(), "2 min".to_owned()));
+    }
 }

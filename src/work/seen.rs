@@ -8,13 +8,12 @@ use super::judge::{Picture, facts};
 use super::user;
 use crate::audit::Saw;
 use crate::rules::{Leaf, Rule, Seen, SubjectKind};
+use crate::zoom::{is_secret, is_secret_name};
 
 /// Parts of a condition that are kept.
 const LEAVES_MAX: usize = 32;
 /// Characters of a fact, and of a part of a condition.
 const CHARS_MAX: usize = 120;
-/// A fact with one of these in its name is not kept.
-const SECRET: [&str; 7] = ["password", "passcode", "_url", "host_key", "token", "secret", "pin"];
 
 /// Every part of the rule's condition, as far as the picture answers it.
 pub fn seen(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Vec<Saw> {
@@ -51,17 +50,12 @@ fn kept(leaf: Leaf) -> Saw {
 
 fn fact(seen: Seen) -> (String, String) {
     let value = match seen.value {
-        _ if is_secret(&seen.text) => "(not kept)".to_owned(),
-        Ok(value) if holds_object(&value) => "(not kept)".to_owned(),
+        Ok(value) if is_secret(&seen.text, &value) || holds_object(&value) => "(not kept)".to_owned(),
         Ok(value) => short(&value.to_string()),
+        Err(_) if is_secret_name(&seen.text) => "(not kept)".to_owned(),
         Err(error) => short(&error.to_string()),
     };
     (short(&seen.text), value)
-}
-
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRET.iter().any(|word| name.contains(word))
 }
 
 /// A tree may hold secrets further down.

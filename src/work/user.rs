@@ -173,10 +173,8 @@ fn stated_group_ids(picture: &Picture, user: &User) -> Judged<Vec<GroupId>> {
     };
     let stated = user.whole.get("group_ids").and_then(Value::as_array);
     let ids: Option<Vec<_>> = stated.and_then(|ids| ids.iter().map(id).collect());
-    ids.ok_or_else(|| match picture.is_listed_row {
-        true => Verdict::Needs(Need::User),
-        false => Verdict::Unclear("Zoom does not say which groups the user is in".to_owned()),
-    })
+    let unclear = || Verdict::Unclear("Zoom does not say which groups the user is in".to_owned());
+    ids.ok_or_else(|| if picture.is_listed_row { Verdict::Needs(Need::User) } else { unclear() })
 }
 
 type Found = Judged<Vec<Difference>>;

@@ -224,6 +224,9 @@ impl Sweeper {
     }
 }
 
+/// What the subject of that notice begins with.
+pub(super) const GROUP: &str = "group:";
+
 /// The attention entry about a group that rules name: a sweep makes no jobs that could say it.
 fn group_unknown(account: &Account, name: &str, is_twice: bool) -> Note {
     let cause = ParkCause::GroupUnknown { name: name.to_owned(), is_twice };
@@ -232,7 +235,11 @@ fn group_unknown(account: &Account, name: &str, is_twice: bool) -> Note {
         app: Some(account.app.clone()),
         account: Some(account.id.clone()),
         code: cause.code().to_owned(),
-        detail: Detail { note: format!("{cause}; a sweep leaves its rules out"), ..Detail::default() },
+        detail: Detail {
+            subject: Some(format!("{GROUP}{name}")),
+            note: format!("{cause}; a sweep leaves its rules out"),
+            ..Detail::default()
+        },
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::lists::GROUP;
 use super::{Parts, Roster};
 use crate::account::Account;
 use crate::clock::Timestamp;
@@ -29,6 +30,7 @@ async fn is_mended(parts: &Parts, roster: &Roster, notice: &Notice) -> Result<bo
             let read_until = parts.store.sweep_state(&notice.account).await?.backfilled;
             Ok(read_until.is_some_and(|until| until > notice.since))
         }
+        "group-unknown" => Ok(is_group_there(parts, roster, notice)),
         "app-deauthorized" => is_swept_after(&*parts.store, notice, notice.since.plus(TOKEN_LIVES)).await,
         _ => Ok(false),
     }
@@ -39,6 +41,15 @@ fn is_api_user_back(parts: &Parts, account: &Account, notice: &Notice) -> bool {
     let about = notice.about();
     let key = account.api_users.iter().find(|key| key.as_str() == about);
     key.is_none_or(|key| parts.facts.saw_usable(&account.id, key, notice.since))
+}
+
+/// Whether no rule names the group any more, or one is called so in the list that was read last. The same notice, raised
+/// again, keeps the moment of its first, so that says nothing.
+fn is_group_there(parts: &Parts, roster: &Roster, notice: &Notice) -> bool {
+    let subject = notice.subject.as_deref().unwrap_or_default();
+    let Some(name) = subject.strip_prefix(GROUP) else { return true };
+    let is_named = roster.rules().iter().any(|rule| rule.ensure.groups.iter().any(|group| group == name));
+    !is_named || parts.facts.saw_group(&notice.account, name)
 }
 
 /// Whether a sweep began after that moment and came to its end: Zoom takes the app's calls.

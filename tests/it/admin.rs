@@ -69,6 +69,7 @@ fn served_with(limits: Limits) -> Served {
             name: app(),
             kind: AppKind::ServerToServer,
             accounts: vec![account()],
+            api_users: Vec::new(),
         }])
         .subscribe(),
         reload: None,

@@ -1,5 +1,6 @@
 //! Plans with the real binary: made, kept in a file, applied.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use adjutant::chance::SeededChance;
@@ -65,6 +66,8 @@ fn who_has_seen_a_plan_lets_the_rule_do_what_it_says() {
     assert!(served.unplanned().contains(rule), "{}", served.unplanned());
     let file = served.service.folder().join("plan.json");
     let told = served.told(&["rules", "plan", "--out", file.to_str().unwrap()], 0);
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "a plan names people");
     let id = served.id("teacher-0@school.example");
     for expected in [
         "account test-account, 5 users",
@@ -72,7 +75,7 @@ fn who_has_seen_a_plan_lets_the_rule_do_what_it_says() {
         &format!("user:{id} teacher-0@school.example: assistants [] -> \"{}\"", service::API_USER),
         &format!("    POST /users/{id}/assistants"),
         "  1 user: the user is an API user itself",
-        "all changes together: 4 light, 12 medium and 0 heavy calls, about 1 min",
+        "all changes together: 4 light, 12 medium and 0 heavy calls, about 1 s",
     ] {
         assert!(told.contains(expected), "{expected} is not in {told}");
     }

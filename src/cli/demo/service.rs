@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use secrecy::SecretString;
 
+use super::super::out::write_private;
 use super::super::{Exit, Failure};
 use crate::chance::{Chance as _, SystemChance};
 
@@ -48,7 +49,7 @@ impl Service {
         let (public, admin) = free_ports().map_err(|error| failed("find free ports", &error))?;
         let service = Self { folder, public, admin, child: None, keep: false };
         let text = configuration(public, admin, api_url, oauth_url);
-        std::fs::write(service.config(), text).map_err(|error| failed("write the demo's configuration", &error))?;
+        write_private(&service.config(), &text).map_err(|error| failed("write the demo's configuration", &error))?;
         Ok(service)
     }
 
@@ -156,4 +157,18 @@ ensure = {{ settings = {{ waiting_room = true }} }}
 mode = "enforce"
 "#
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn nobody_else_may_read_the_configuration_of_the_demo() {
+        let service = Service::prepare("http://127.0.0.1:1", "http://127.0.0.1:2").unwrap();
+        let mode = std::fs::metadata(service.config()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
 }

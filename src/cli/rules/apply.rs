@@ -11,7 +11,7 @@ use crate::cli::out::count;
 use crate::cli::remote::{Remote, segment};
 use crate::cli::{Context, Exit, Failure};
 use crate::web::admin::view::JobView;
-use crate::work::{AppliedAccount, SavedPlan};
+use crate::work::{AppliedAccount, SavedPlan, span_in_words};
 
 /// Between two looks at the jobs.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -72,7 +72,7 @@ fn tell(plan: &SavedPlan, meant: &[AppliedAccount], out: &mut Out) -> Result<u64
             out.line(format!("account {}, {}: {of_rule}{but}", account.account, rule.rule))?;
         }
         changes = changes.saturating_add(account.changes());
-        out.line(format!("account {}: about {} min", account.account, planned.applied_secs.div_ceil(60)))?;
+        out.line(format!("account {}: about {}", account.account, span_in_words(planned.applied_secs)))?;
     }
     out.line(format!(
         "{} planned at {}, each made only where it is still as planned. they carry their own allowance: the rules' \

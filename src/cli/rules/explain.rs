@@ -10,9 +10,10 @@ pub(super) async fn run(context: &Context, asked: Explain, out: &mut Out) -> Res
     let query = [("subject", asked.subject), ("all", asked.all.to_string())];
     let view: ExplainView = remote.get("/v1/explain", &query).await?;
     remote.close().await?;
+    let exit = if view.is_known { Exit::Good } else { Exit::Failed };
     if asked.json {
         out.json(&view)?;
-        return Ok(Exit::Good);
+        return Ok(exit);
     }
     if let Some(delivery) = &view.delivery {
         let event = delivery.event.as_deref().unwrap_or("which cannot be read");
@@ -20,6 +21,9 @@ pub(super) async fn run(context: &Context, asked: Explain, out: &mut Out) -> Res
     }
     if let Some(subject) = &view.subject {
         out.line(subject)?;
+        if !view.is_known {
+            out.line(format!("nothing is stored about {subject}"))?;
+        }
     }
     for rule in &view.rules {
         out.line("")?;
@@ -34,7 +38,7 @@ pub(super) async fn run(context: &Context, asked: Explain, out: &mut Out) -> Res
         out.line("")?;
         out.line(format!("the audit log was read back to {back_to}; for all of it, add --all"))?;
     }
-    Ok(Exit::Good)
+    Ok(exit)
 }
 
 fn show(rule: &ExplainedView, out: &mut Out) -> Result<(), Failure> {
@@ -47,8 +51,13 @@ fn show(rule: &ExplainedView, out: &mut Out) -> Result<(), Failure> {
         ("  saw", Some(format!("{}: {} ({})", leaf.text, leaf.outcome, facts.join(", "))))
     }));
     fields.push(("  since", rule.since.clone()));
-    let entries: Vec<_> = rule.entries.iter().map(ToString::to_string).collect();
-    let proof = rule.job.as_ref().map(|job| format!("{job}, audit entries {}", entries.join(" ")));
-    fields.push(("  proof", proof));
+    fields.push(("  proof", rule.job.as_ref().map(|job| proof(job, &rule.entries))));
+    fields.push(("  changed", rule.last_change.as_ref().map(|change| format!("{}: {}", change.at, change.what))));
+    fields.push(("  proof", rule.last_change.as_ref().map(|change| proof(&change.job, &change.entries))));
     out.fields(&fields)
+}
+
+fn proof(job: &str, entries: &[u64]) -> String {
+    let entries: Vec<_> = entries.iter().map(ToString::to_string).collect();
+    format!("{job}, audit entries {}", entries.join(" "))
 }

@@ -1,8 +1,7 @@
 //! `adjutant rules plan`
 
-use std::io::Write as _;
-
 use super::{Out, Plan};
+use crate::cli::out::write_private;
 use crate::cli::remote::Remote;
 use crate::cli::{Context, Exit, Failure};
 use crate::work::SavedPlan;
@@ -17,7 +16,7 @@ pub(super) async fn run(context: &Context, asked: Plan, out: &mut Out) -> Result
         let failed =
             |error: &dyn std::fmt::Display| Failure::new(Exit::Io, format!("cannot write {}: {error}", file.display()));
         let text = serde_json::to_string_pretty(&planned).map_err(|error| failed(&error))?;
-        std::fs::File::create(file).and_then(|mut file| file.write_all(text.as_bytes())).map_err(|e| failed(&e))?;
+        write_private(file, &text).map_err(|e| failed(&e))?;
     }
     if asked.json {
         out.json(&planned)?;

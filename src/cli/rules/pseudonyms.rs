@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Number, Value};
 
-/// Fields whose text is a word of Zoom's or a moment, and so names nobody.
+use crate::zoom::is_secret;
+
+/// Fields whose text is a word of Zoom's or a moment, and so names nobody, where it looks like one.
 const KEPT: [&str; 18] = [
     "approval_type",
     "audio",
@@ -27,7 +29,7 @@ const KEPT: [&str; 18] = [
     "join_time",
     "leave_time",
 ];
-/// Numbers from here on may be somebody's: a phone, a meeting.
+/// Numbers from here on may be somebody's: a phone, a meeting. Digits in a text always may.
 const NUMBER_MIN: u64 = 100_000;
 /// But for these, which are moments.
 const MOMENTS: [&str; 2] = ["event_ts", "time_stamp"];
@@ -43,6 +45,11 @@ impl Pseudonyms {
     /// Replaces what is in a tree; `key` is the field in which it is.
     pub(super) fn replace(&mut self, key: &str, value: Value) -> Value {
         match value {
+            Value::String(text) if text.is_empty() || text == "***" => text.into(),
+            Value::String(text) if is_secret(key, &Value::String(text.clone())) => self.named("secret", text).into(),
+            Value::Number(number) if is_secret(key, &Value::Number(number.clone())) => {
+                self.named("secret", number.to_string()).into()
+            }
             Value::Object(map) => {
                 let replaced = map.into_iter().map(|(key, value)| {
                     let value = self.replace(&key, value);
@@ -51,7 +58,7 @@ impl Pseudonyms {
                 Value::Object(replaced.collect())
             }
             Value::Array(items) => items.into_iter().map(|item| self.replace(key, item)).collect(),
-            Value::String(text) if KEPT.contains(&key) => text.into(),
+            Value::String(text) if KEPT.contains(&key) && (is_word(&text) || is_moment(&text)) => text.into(),
             Value::String(text) => self.text(key, &text).into(),
             Value::Number(number) if !MOMENTS.contains(&key) => self.number(number),
             value => value,
@@ -59,9 +66,6 @@ impl Pseudonyms {
     }
 
     fn text(&mut self, key: &str, text: &str) -> String {
-        if text.is_empty() || text == "***" {
-            return text.to_owned();
-        }
         // Lists of people come as one text.
         if text.contains('@') && text.contains([';', ',']) {
             let parts = text.split([';', ',']).map(|part| self.text(key, part.trim()));
@@ -69,17 +73,22 @@ impl Pseudonyms {
         }
         // The number of a meeting comes as a number here and as text there.
         if let Ok(number) = text.parse::<u64>() {
-            return if number < NUMBER_MIN { text.to_owned() } else { self.number_for(number).to_string() };
+            return self.number_for(number).to_string();
         }
         let (kind, known_as) = match key {
             _ if text.contains('@') => ("user", text.to_lowercase()),
-            "id" | "uuid" => ("id", text.to_owned()),
-            _ if key.ends_with("_id") || key.ends_with("_ids") => ("id", text.to_owned()),
+            _ if matches!(key, "id" | "uuid") || key.ends_with("_id") || key.ends_with("_ids") => {
+                ("id", text.to_owned())
+            }
             _ if text.contains("://") => ("url", text.to_owned()),
             "topic" | "agenda" => ("topic", text.to_owned()),
             _ if key.ends_with("name") => ("name", text.to_owned()),
             _ => ("text", text.to_owned()),
         };
+        self.named(kind, known_as)
+    }
+
+    fn named(&mut self, kind: &'static str, known_as: String) -> String {
         if let Some(known) = self.known.get(&known_as) {
             return known.clone();
         }
@@ -118,10 +127,38 @@ impl Pseudonyms {
     }
 }
 
+fn is_word(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "_-.:/+".contains(c);
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && !text.contains("://") && text.chars().all(is_part)
+}
+
+/// As in `2025-02-19T09:30:00Z`.
+fn is_moment(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_digit() || "TZ-:.+".contains(c);
+    text.as_bytes().get(4) == Some(&b'-') && text.chars().all(is_part)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn secrets_of_digits_are_replaced_and_words_and_moments_are_kept_only_where_they_look_like_that() {
+        let body = json!({
+            "password": "054321", "pmi_password": 54_322, "dialling": "54323", "status": "active",
+            "timezone": "Europe/Berlin", "start_time": "2025-02-19T09:30:00Z", "type": 2, "duration": 45,
+            "audio": "ask Jill Hill", "operation": "jill@school.example", "end_time": "54324",
+        });
+        let replaced = Pseudonyms::default().replace("", body);
+        let text = replaced.to_string();
+        for original in ["54321", "54322", "54323", "54324", "Jill", "jill"] {
+            assert!(!text.contains(original), "{original} is left in {text}");
+        }
+        assert_eq!((&replaced["status"], &replaced["timezone"]), (&json!("active"), &json!("Europe/Berlin")));
+        assert_eq!(replaced["start_time"], "2025-02-19T09:30:00Z");
+        assert_eq!((&replaced["type"], &replaced["duration"]), (&json!(2), &json!(45)));
+    }
 
     #[test]
     fn nobody_is_left_and_who_was_the_same_stays_the_same() {

@@ -20,7 +20,6 @@ use crate::audit::tree::{Hash, leaf_hash};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::store::port::{AppState, QuotaUse};
-use crate::store::sweep::SweepState;
 
 pub(super) const DELIVERY: u8 = 1;
 pub(super) const CHANGES: u8 = 2;
@@ -263,7 +262,7 @@ pub(super) enum Change {
     /// Where the sweeps of an account stand.
     Sweep {
         account: AccountId,
-        state: Box<SweepState>,
+        sealed: Blob,
     },
     /// What stands of an account for a person to mend: all of it.
     Notices {
@@ -421,7 +420,6 @@ impl Stored {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sweep::{SweepCause, SweepFailure, SweepKind, SweepRun, WholeSweep};
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_248_000_123);
 
@@ -470,35 +468,10 @@ mod tests {
             Change::Resumed { account: account(), rule: rule() },
             Change::Called { account: account(), day: 20_778, calls: QuotaUse { light: 1, medium: 2, heavy: 3 } },
             Change::App { app, state },
-            Change::Sweep { account: account(), state: Box::new(sweeps()) },
+            Change::Sweep { account: account(), sealed: Blob(vec![0xBB; 6]) },
             Change::Notices { account: account(), sealed: Blob(vec![0xCC; 4]) },
             Change::RulePlanned { rule: rule(), hash: [8; 16] },
         ]
-    }
-
-    fn sweeps() -> SweepState {
-        let run = SweepRun {
-            kind: SweepKind::Users,
-            why: SweepCause::Schedule,
-            rule: Some(rule()),
-            is_dry: true,
-            started_at: NOW,
-            ended_at: None,
-            next: Some("page-2".to_owned()),
-            users: 300,
-            total: Some(900),
-            found: 5,
-            found_by_rule: [(rule(), 5)].into(),
-            made: 2,
-            woken: 1,
-            left: 1,
-            changed: 1,
-        };
-        let last = SweepRun { why: SweepCause::Person, rule: None, ended_at: Some(NOW), next: None, ..run.clone() };
-        let failed = SweepFailure { at: NOW, is_dry: false, why: "no token".to_owned() };
-        let whole = WholeSweep { started_at: NOW, ended_at: NOW, with: [6; 16] };
-        let (last_dry, whole) = (Some(run.clone()), [(SweepKind::Settings, whole)].into());
-        SweepState { run: Some(run), last: Some(last), last_dry, whole, failed: Some(failed), backfilled: Some(NOW) }
     }
 
     fn line() -> Line {

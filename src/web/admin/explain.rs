@@ -11,9 +11,10 @@ use axum::extract::{Query, State};
 use serde::Deserialize;
 
 use super::AdminState;
-use super::explained::{AskedByView, ExplainView, ExplainedView};
+use super::explained::{AskedByView, ChangeView, ExplainView, ExplainedView};
 use super::problem::ApiProblem;
 use super::view::effect_in_words;
+use crate::account::UserKey;
 use crate::audit::{Entry, Kind};
 use crate::clock::Timestamp;
 use crate::event::{Event, What, wire};
@@ -49,12 +50,13 @@ pub(super) async fn explain(
     };
     let Some(subject) = subject else {
         let delivery = delivery.map(|(_, delivery)| delivery);
-        let view = ExplainView { subject: None, delivery, rules: Vec::new(), looked_back_to: None };
+        let view = ExplainView { subject: None, delivery, is_known: true, rules: Vec::new(), looked_back_to: None };
         return Ok(Json(view));
     };
     let (subject, jobs) = jobs_about(&state, subject).await?;
     let oldest = jobs.iter().map(|job| job.made_at).min();
     let (from, delivery) = delivery.unzip();
+    let is_named = delivery.is_some() || !jobs.is_empty();
     let since = match (oldest, from) {
         (Some(oldest), Some(from)) => Some(oldest.min(from)),
         (oldest, from) => oldest.or(from),
@@ -64,13 +66,15 @@ pub(super) async fn explain(
         Subject::User { .. } => SubjectKind::User,
         Subject::Meeting { .. } => SubjectKind::Meeting,
     };
-    let mut rules = Vec::new();
+    let mut rules: Vec<ExplainedView> = Vec::new();
     for rule in state.engine.rules().iter().filter(|rule| rule.subject == kind) {
         rules.push(one(&state, rule, &subject, &jobs, &past).await?);
     }
+    let is_configured = rules.iter().any(|rule| matches!(rule.code.as_str(), "excepted" | "api-user"));
     Ok(Json(ExplainView {
         subject: Some(subject.to_string()),
         delivery,
+        is_known: is_named || !past.entries.is_empty() || is_configured,
         rules,
         looked_back_to: past.looked_back_to.map(|at| at.to_string()),
     }))
@@ -85,12 +89,18 @@ fn subject_of_event(event: &Event) -> Option<Subject> {
     }
 }
 
-/// What a person means: `job_42`, an email, the number of a meeting, or a user's id.
+/// As long as the ids that Zoom makes: 16 bytes as URL-safe base64. Others can be given as in `user:abc`.
+const ID_CHARS: usize = 22;
+
+/// What a person means: `job_42`, an email, the number of a meeting, a user's id, or a subject as it is printed.
 async fn subject_of(state: &AdminState, text: &str) -> Result<Subject, ApiProblem> {
     let text = text.trim();
     if let Ok(id) = text.parse::<JobId>() {
         let job = state.store.job(id).await?;
         return job.map(|job| job.subject).ok_or_else(|| ApiProblem::not_found(format!("job {id}")));
+    }
+    if let Some(subject) = Subject::read(text) {
+        return Ok(subject);
     }
     if let Ok(email) = Email::parse(text) {
         return Ok(Subject::User { id: None, email: Some(email) });
@@ -100,8 +110,11 @@ async fn subject_of(state: &AdminState, text: &str) -> Result<Subject, ApiProble
     {
         return Ok(Subject::Meeting { id });
     }
-    let expected = "expected a user's email or id, the number of a meeting, or an id as in dlv_42 or job_42";
-    let id = UserId::parse(text).map_err(|_| ApiProblem::bad_request(format!("{text:?} names nobody: {expected}")))?;
+    let is_id = text.len() == ID_CHARS && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    let id = UserId::parse(text).ok().filter(|_| is_id).ok_or_else(|| {
+        let expected = "a user's email or id, the number of a meeting, or an id as in dlv_42, job_42 or user:abc";
+        ApiProblem::bad_request(format!("{text:?} names nobody: expected {expected}"))
+    })?;
     Ok(Subject::User { id: Some(id), email: None })
 }
 
@@ -213,6 +226,36 @@ impl Past {
         indices
     }
 
+    /// The rule's last change of the subject, with its attempt. None where that is the newest thing that came of it.
+    fn last_change(&self, rule: &RuleName) -> Option<ChangeView> {
+        let mut outcomes = self.entries.iter().enumerate().filter(|(_, entry)| {
+            entry.kind == Kind::Outcome && entry.rule.as_ref() == Some(rule) && entry.job.is_some()
+        });
+        let (place, change) = outcomes.find(|(_, entry)| entry.code == "changed")?;
+        if self.newest_outcome(rule).is_some_and(|newest| newest.index == change.index) {
+            return None;
+        }
+        let mut indices = Vec::new();
+        for entry in self.entries.iter().skip(place).filter(|entry| entry.job == change.job) {
+            indices.push(entry.index);
+            if entry.kind == Kind::Attempt {
+                break;
+            }
+        }
+        indices.reverse();
+        Some(ChangeView {
+            at: change.at.to_string(),
+            what: change.detail.as_ref().map(|detail| detail.note.clone()).unwrap_or_default(),
+            job: change.job.map(|id| id.to_string()).unwrap_or_default(),
+            entries: indices,
+        })
+    }
+
+    fn newest_outcome(&self, rule: &RuleName) -> Option<&Entry> {
+        let is_its = |entry: &&Entry| entry.kind == Kind::Outcome && entry.rule.as_ref() == Some(rule);
+        self.entries.iter().find(is_its)
+    }
+
     fn newest_of(&self, rule: &RuleName) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.rule.as_ref() == Some(rule) && entry.job.is_some())
     }
@@ -260,6 +303,7 @@ async fn one(
         answer,
         since: since.map(|at| at.to_string()),
         saw: seen.unwrap_or_default(),
+        last_change: past.last_change(&rule.name),
         entries: id.map(|id| past.proof(id, job)).unwrap_or_default(),
         job: id.map(|id| id.to_string()),
         account: job.map(|job| job.account.to_string()),
@@ -319,13 +363,22 @@ async fn never(
     {
         return Ok(("excepted".to_owned(), format!("the rule excepts {email}"), None));
     }
-    let asked = match subject {
-        Subject::User { .. } => "no event named this user, and no sweep found anything to do for them",
-        Subject::Meeting { .. } => "no event named this meeting",
-    };
+    if is_api_user(state, subject) {
+        return Ok(("api-user".to_owned(), "it is an API user itself: no rule is about those".to_owned(), None));
+    }
     let last = swept.map_or_else(
         || "no sweep has ended yet".to_owned(),
         |(account, at)| format!("the last sweep, of account {account}, ended at {at}"),
     );
-    Ok(("no-job".to_owned(), format!("nothing was ever to be done: {asked}; {last}"), None))
+    // A sweep stores nothing of those that it found right, or to whom the rule does not apply.
+    let answer = "no event and no sweep asked for work: `adjutant rules plan` judges it now";
+    Ok(("no-job".to_owned(), format!("{answer}; {last}"), None))
+}
+
+fn is_api_user(state: &AdminState, subject: &Subject) -> bool {
+    let Subject::User { id, email } = subject else { return false };
+    state.apps.borrow().iter().flat_map(|app| &app.api_users).any(|key| match key {
+        UserKey::Id(key) => id.as_ref() == Some(key),
+        UserKey::Email(key) => email.as_ref() == Some(key),
+    })
 }

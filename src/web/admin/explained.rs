@@ -11,6 +11,8 @@ pub struct ExplainView {
     pub subject: Option<String>,
     /// Where a delivery was asked about.
     pub delivery: Option<AskedByView>,
+    /// Whether anything is stored about the subject, or the configuration names it.
+    pub is_known: bool,
     /// One for each rule that is about such subjects.
     pub rules: Vec<ExplainedView>,
     /// The audit log was read back to this moment; none where all of it was.
@@ -35,7 +37,7 @@ pub struct ExplainedView {
     /// The events that it is about; none where it is about its subjects at all times.
     pub on: Vec<String>,
     pub when: Option<String>,
-    /// `due`, `put-off`, `running`, `waits`, `parked`, `done`, `cancelled`, `excepted`, `no-job`; where the job is not kept any
+    /// `due`, `put-off`, `running`, `waits`, `parked`, `done`, `cancelled`, `excepted`, `api-user`, `no-job`; where the job is not kept any
     /// more, the code of its last entry.
     pub code: String,
     /// The same as a sentence, with what a person can do.
@@ -46,5 +48,16 @@ pub struct ExplainedView {
     /// The parts of the condition, as the last attempt that asked it saw them.
     pub saw: Vec<Saw>,
     /// The entries of the audit log that prove it.
+    pub entries: Vec<u64>,
+    /// The rule's last change, where something newer came since: the event of our own change asks again, and finds it right.
+    pub last_change: Option<ChangeView>,
+}
+
+/// A change that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeView {
+    pub at: String,
+    pub what: String,
+    pub job: String,
     pub entries: Vec<u64>,
 }

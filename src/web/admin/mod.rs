@@ -35,7 +35,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tokio::sync::watch;
 
-use crate::account::AppKind;
+use crate::account::{AppKind, UserKey};
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{AccountId, AppName, RuleName};
 use crate::rules::Rule;
@@ -70,6 +70,8 @@ pub struct AdminApp {
     pub name: AppName,
     pub kind: AppKind,
     pub accounts: Vec<AccountId>,
+    /// Of all its accounts.
+    pub api_users: Vec<UserKey>,
 }
 
 /// Takes in a changed configuration.

@@ -113,3 +113,50 @@ async fn who_waits_who_is_excepted_and_who_was_never_asked_for_is_told_apart() {
     assert_eq!(status, StatusCode::BAD_REQUEST, "{text}");
     app.expect_left(Left { waiting: 2, parked: 0 });
 }
+
+#[tokio::test]
+async fn a_subject_is_taken_as_it_is_printed_and_who_is_not_known_is_told_as_such() {
+    let rules = [EVERYONE];
+    let app = TestApp::start(&rules).await;
+    let id = app.world.create_user(ACCOUNT, NewUser::licensed(JILL)).unwrap();
+    app.drain().await;
+    for subject in [format!("user:{id}"), format!("email:{JILL}"), format!("user:{id}%20{JILL}")] {
+        let view = explained(&app, &rules, &subject).await;
+        assert!(view.is_known && of(&view, "everyone").job.is_some(), "{subject}: {view:?}");
+    }
+    for subject in ["user:nobody-knows", "meeting:98765432101", "jack@acme.example"] {
+        let view = explained(&app, &rules, subject).await;
+        assert!(!view.is_known, "{subject}: {view:?}");
+    }
+    let view = explained(&app, &rules, "jack@acme.example").await;
+    let answer = &of(&view, "everyone").answer;
+    assert!(
+        answer.starts_with("no event and no sweep asked for work: `adjutant rules plan` judges it now"),
+        "{answer}"
+    );
+    assert!(explained(&app, &rules, "boss@acme.example").await.is_known, "a rule names them");
+    for nonsense in ["nonsense", "KDcuGIm1QgePTO8WbOqwI!", "98765432101x"] {
+        let (status, text) = asked(&app, &rules, nonsense).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_last_change_is_told_also_where_a_newer_event_found_it_right() {
+    let enforced = format!("{EVERYONE}mode = \"enforce\"\n");
+    let rules = [enforced.as_str()];
+    let app = TestApp::start(&rules).await;
+    app.world.create_user(ACCOUNT, NewUser::licensed(JILL)).unwrap();
+    app.drain().await;
+    app.world.update_user(ACCOUNT, JILL, &json!({ "dept": "Maths" })).unwrap();
+    app.drain().await;
+    let view = explained(&app, &rules, JILL).await;
+    let everyone = of(&view, "everyone");
+    let change = everyone.last_change.clone().unwrap();
+    assert_ne!(everyone.job.as_deref(), Some(change.job.as_str()));
+    assert!(change.what.contains("add assistant"), "{change:?}");
+    let entries = app.store.entries(0, 1_000).await.unwrap();
+    let proof: Vec<_> = change.entries.iter().map(|index| &entries[usize::try_from(*index).unwrap()]).collect();
+    assert!(proof.iter().all(|entry| entry.job.unwrap().to_string() == change.job), "{proof:?}");
+    assert_eq!((proof[0].code.as_str(), proof.last().unwrap().code.as_str()), ("started", "changed"));
+}

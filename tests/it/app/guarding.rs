@@ -65,3 +65,18 @@ async fn a_rule_that_nobody_has_planned_as_it_is_only_observes() {
     let wider = format!("{RULE}max_changes_percent = 100\n");
     assert_eq!((take_in(&wider).await, create("d@acme.example").await), (1, 0), "another rule than was planned");
 }
+
+#[tokio::test]
+async fn a_notice_about_a_group_ends_when_a_sweep_finds_the_group_or_no_rule_names_it() {
+    let staff = "name = \"staff\"\nfor = \"user\"\nmode = \"enforce\"\nensure = { groups = [\"Teachers\"] }\n";
+    let app = TestApp::start(&[staff]).await;
+    app.sweep().await;
+    assert_eq!(notices(&app).await, ["group-unknown"]);
+    app.advance(Duration::from_secs(7200)).await;
+    app.sweep().await;
+    assert_eq!(notices(&app).await, ["group-unknown"], "it is still missing");
+    app.world.add_group(ACCOUNT, "Teachers").unwrap();
+    app.advance(Duration::from_secs(7200)).await;
+    app.sweep().await;
+    assert_eq!(notices(&app).await, [""; 0]);
+}

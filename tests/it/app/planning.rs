@@ -103,11 +103,11 @@ async fn a_plan_says_who_is_changed_how_and_why_others_are_not_and_changes_nothi
         ("its condition does not hold", "the rule's condition does not hold", 1),
         ("excepted", "the user is excepted by the rule", 1),
         ("the API user", "the user is an API user itself", 1),
-        ("full", "parks: assistants-full", 1),
+        ("full", "parks: the user already has 30 assistants, which is Zoom's limit", 1),
         ("right", "right", 32),
-        ("deactivated", "waits: user-inactive", 1),
-        ("invited", "waits: user-pending", 1),
-        ("basic", "waits: user-unlicensed", 1),
+        ("deactivated", "waits: the user is deactivated", 1),
+        ("invited", "waits: the user has not accepted the invitation", 1),
+        ("basic", "waits: the user has no licence", 1),
     ];
     for (who, reason, users) in others {
         assert_eq!(rule.others.get(reason), Some(&users), "{who}: {:?}", rule.others);

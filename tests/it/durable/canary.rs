@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use adjutant::audit::{Call, Detail, Kind};
-use adjutant::ids::AppName;
 use adjutant::job::{Effect, Outcome, ParkCause};
-use adjutant::store::{Decision, Limits, LocalStore, Note, Store, Verdict};
+use adjutant::store::{
+    Decision, Limits, LocalStore, Note, Store, SweepCause, SweepKind, SweepRecord, SweepStep, Verdict,
+};
 use base64::Engine as _;
 
 use super::kit::{Folder, decision, deliver, new_delivery, settings, work_one};
-use crate::contract::kit::{START, ensure, user_with_email, work};
+use crate::contract::kit::{START, account, app, ensure, user_with_email, work};
 
 const EMAIL: &str = "canary.person@school.example";
 const USER: &str = "CanaryUserId0000000001";
@@ -75,10 +76,20 @@ async fn plant(store: &LocalStore) {
         status: None,
         millis: 1,
     };
+    for step in [
+        SweepStep::Begin { kind: SweepKind::Users, why: SweepCause::Person, rule: None, is_dry: false },
+        SweepStep::Page { users: 1, total: None, steps: Vec::new(), next: Some(SECRET.to_owned()), seen_at: START },
+        SweepStep::GiveUp { why: text.clone() },
+    ] {
+        let record = SweepRecord { app: app("main"), account: account("acc"), step, calls: Vec::new() };
+        store.record_sweep(record, START).await.unwrap();
+    }
     let detail = Detail { subject: Some(EMAIL.to_owned()), note: text, call: Some(call), saw: Vec::new() };
-    let app = AppName::parse("main").unwrap();
     store
-        .note(Note { kind: Kind::Refusal, app: Some(app), account: None, code: "refused".into(), detail }, START)
+        .note(
+            Note { kind: Kind::Refusal, app: Some(app("main")), account: None, code: "refused".into(), detail },
+            START,
+        )
         .await
         .unwrap();
 }

@@ -277,7 +277,7 @@ impl State {
                 used.medium = used.medium.saturating_add(calls.medium);
                 used.heavy = used.heavy.saturating_add(calls.heavy);
             }
-            Change::Sweep { account, state } => drop(self.sweeps.insert(account, *state)),
+            Change::Sweep { account, sealed: Blob(sealed) } => self.apply_sweeps(account, &sealed),
             Change::Notices { account, sealed: Blob(sealed) } => self.apply_notices(account, &sealed),
             Change::RulePlanned { rule, hash } => drop(self.planned.insert(rule, hash)),
             Change::App { app, state } => {

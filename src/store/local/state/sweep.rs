@@ -7,7 +7,8 @@ use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, JobId, RuleName};
 use crate::job::{Asker, Input, Job, NewJob, Subject};
 use crate::rules::Step;
-use crate::store::local::record::{Change, LineRef, Said};
+use crate::store::local::record::{self, Blob, Change, LineRef, Said};
+use crate::store::local::seal::Purpose;
 use crate::store::port::{Applied, QuotaUse, StoreError};
 use crate::store::sweep::{SweepRecord, SweepRun, SweepState, SweepStep, Swept, backfill_told};
 
@@ -26,7 +27,21 @@ impl State {
     pub(super) fn sweep_changed(&mut self, account: &AccountId) {
         let mut state = self.sweep_state(account);
         state.changed();
-        self.change(Change::Sweep { account: account.clone(), state: Box::new(state) });
+        self.change_sweeps(account, &state);
+    }
+
+    /// Page tokens and Zoom's words, which may name people, are in it, so it is sealed.
+    fn change_sweeps(&mut self, account: &AccountId, state: &SweepState) {
+        self.scratch.clear();
+        record::put(state, &mut self.scratch);
+        let sealed = Blob(self.seal_for(Some(account), Purpose::Detail, &self.scratch));
+        self.change(Change::Sweep { account: account.clone(), sealed });
+    }
+
+    pub(super) fn apply_sweeps(&mut self, account: AccountId, sealed: &[u8]) {
+        let plain = self.keys.open_blob(Purpose::Detail, sealed);
+        let state = plain.and_then(|plain| postcard::from_bytes(&plain).ok());
+        self.sweeps.insert(account, state.unwrap_or_default());
     }
 
     pub(in crate::store::local) fn record_sweep(
@@ -79,7 +94,7 @@ impl State {
             }
             SweepStep::Called => {}
         }
-        self.change(Change::Sweep { account: account.clone(), state: Box::new(state.clone()) });
+        self.change_sweeps(&account, &state);
         Ok(Swept { state, made })
     }
 
