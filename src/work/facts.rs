@@ -58,6 +58,8 @@ pub struct Facts {
 struct Known {
     /// Held while Zoom is asked, so that of many jobs that miss the same fact one asks.
     asking: Arc<tokio::sync::Mutex<()>>,
+    /// Held while a plan is made: each reads the whole account.
+    planning: Arc<tokio::sync::Mutex<()>>,
     /// Grows whenever something is forgotten, so that an answer that was asked for before is not kept.
     generation: u64,
     api_users: HashMap<UserKey, (Timestamp, ApiUser)>,
@@ -124,6 +126,11 @@ impl Facts {
     /// by email is learned when it is first read.
     pub fn is_api_user(&self, account: &Account, id: Option<&UserId>, email: Option<&Email>) -> Option<UserKey> {
         self.with(&account.id, |known| which(account, &known.ids, id, email))
+    }
+
+    /// The one plan of the account that may be made at a time; none where one is.
+    pub fn begin_plan(&self, account: &AccountId) -> Option<tokio::sync::OwnedMutexGuard<()>> {
+        self.with(account, |known| Arc::clone(&known.planning)).try_lock_owned().ok()
     }
 
     /// What is known around the account's subjects, for [`super::judge()`].

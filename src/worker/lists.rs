@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::sweeper::{Fault, Sweeper};
+use super::walk::Walk;
 use crate::account::{Account, UserKey};
 use crate::audit::{Detail, Kind};
 use crate::clock::Timestamp;
@@ -261,10 +262,11 @@ async fn schedulers(key: &UserKey, zoom: &dyn Zoom) -> Result<People, ZoomError>
     Ok(people)
 }
 
-async fn members(group: &GroupId, zoom: &dyn Zoom) -> Result<People, ZoomError> {
-    let (mut people, mut token) = (People::default(), None);
+async fn members(group: &GroupId, zoom: &dyn Zoom) -> Result<People, Fault> {
+    let (mut people, mut token, mut walk) = (People::default(), None, Walk::default());
     for _ in 0..PAGES_MAX {
-        let page = zoom.group_members(group, Page { size: PAGE_MEMBERS, token }).await?;
+        let page = zoom.group_members(group, Page { size: PAGE_MEMBERS, token: token.clone() }).await?;
+        walk = walk.step(page.rows.len(), (token.as_ref(), page.next.as_ref()), page.total).map_err(Fault::Endless)?;
         for one in page.rows {
             people.add(one.id, one.email);
         }
