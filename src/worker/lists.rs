@@ -125,7 +125,7 @@ impl Sweeper {
         }
         let subject = Subject::User { id: user.id.clone(), email: user.email.clone() };
         let picture = lists.picture(&listable.of_lists, user);
-        let is_answered = facts.is_answered(&account.id, &listable.rule.name, &subject, now);
+        let is_answered = facts.is_answered(&account.id, listable.rule, &subject, now);
         if is_answered
             || !self.differs(around, &listable.of_lists, picture, Some((&listable.blunt, lists)), zoom).await?
         {

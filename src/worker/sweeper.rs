@@ -173,7 +173,7 @@ impl Sweeper {
             if at > now {
                 return Ok(at);
             }
-            self.parts.facts.begin_sweep(&account.id, why != SweepCause::Schedule);
+            self.parts.facts.begin_sweep(&account.id, why != SweepCause::Schedule, now);
             self.record(account, SweepStep::Begin { kind, why, rule, is_dry }, Vec::new()).await?;
             self.with(&account.id, |known| {
                 (known.asked, known.ahead) = (None, None);
