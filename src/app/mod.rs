@@ -229,7 +229,8 @@ impl Running {
 
     fn backfill(&self, config: &Config) -> Backfill {
         let bytes_max = config.server.receiver.body_bytes_max;
-        let apps = config.apps.iter().filter_map(|app| app.for_backfill(bytes_max)).collect();
+        let known_for = config.store.settings.limits.dedupe_window;
+        let apps = config.apps.iter().filter_map(|app| app.for_backfill(bytes_max, known_for)).collect();
         Backfill::new(self.parts.clone(), config.sweep.clone(), apps)
     }
 

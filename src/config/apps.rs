@@ -1,6 +1,7 @@
 //! `[[app]]` and `[[app.account]]`.
 
 use std::fmt;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use toml::de::DeTable;
@@ -65,7 +66,7 @@ impl App {
     }
 
     /// Whose log at Zoom is read, where its id is known. A body is taken as by the receiver.
-    pub fn for_backfill(&self, body_bytes_max: usize) -> Option<Backfilled> {
+    pub fn for_backfill(&self, body_bytes_max: usize, known_for: Duration) -> Option<Backfilled> {
         Some(Backfilled {
             app: self.name.clone(),
             // Of several accounts, each could read it.
@@ -73,6 +74,7 @@ impl App {
             marketplace_id: self.marketplace_id.clone()?,
             secrets: self.secrets.verifiers.clone(),
             body_bytes_max,
+            known_for,
         })
     }
 

@@ -57,6 +57,8 @@ pub struct Facts {
 struct Known {
     /// Held while Zoom is asked, so that of many jobs that miss the same fact one asks.
     asking: Arc<tokio::sync::Mutex<()>>,
+    /// Held while a plan is made: each reads the whole account.
+    planning: Arc<tokio::sync::Mutex<()>>,
     /// Grows whenever something is forgotten, so that an answer that was asked for before is not kept.
     generation: u64,
     api_users: HashMap<UserKey, (Timestamp, ApiUser)>,
@@ -69,8 +71,8 @@ struct Known {
     without_scopes: HashMap<RuleName, (Timestamp, ParkCause)>,
     /// Users as a sweep saw them, by the job that it made for each.
     listed: HashMap<JobId, (Timestamp, User)>,
-    /// Users that a sweep took for different, and a job then changed nothing about, by rule.
-    answered: HashMap<(RuleName, String), Timestamp>,
+    /// Users that a sweep took for different, and a job then changed nothing about, by rule and its fingerprint.
+    answered: HashMap<(RuleName, [u8; 16], String), Timestamp>,
 }
 
 /// What a rule last changed something to.
@@ -123,6 +125,11 @@ impl Facts {
     /// by email is learned when it is first read.
     pub fn is_api_user(&self, account: &Account, id: Option<&UserId>, email: Option<&Email>) -> Option<UserKey> {
         self.with(&account.id, |known| which(account, &known.ids, id, email))
+    }
+
+    /// None where a plan of the account is being made: there is one at a time.
+    pub fn begin_plan(&self, account: &AccountId) -> Option<tokio::sync::OwnedMutexGuard<()>> {
+        self.with(account, |known| Arc::clone(&known.planning)).try_lock_owned().ok()
     }
 
     /// What is known around the account's subjects, for [`super::judge()`].
@@ -301,12 +308,10 @@ impl Facts {
     }
 
     /// A sweep begins; `anew` where answers that were given under other rules, or before somebody asked, say nothing.
-    pub fn begin_sweep(&self, account: &AccountId, anew: bool) {
+    pub fn begin_sweep(&self, account: &AccountId, anew: bool, now: Timestamp) {
         self.with(account, |known| {
             known.listed.clear();
-            if anew {
-                known.answered.clear();
-            }
+            known.answered.retain(|_, at| !anew && now.since(*at) < ANSWER_TRUSTED);
         });
     }
 
@@ -324,17 +329,17 @@ impl Facts {
 
     /// What a job came to that a sweep asked for. Where it changed nothing, the sweep's lists are short, or the rule only
     /// observes: the next sweeps need not ask again for a while.
-    pub fn answered(&self, job: &Job, outcome: &Outcome, now: Timestamp) {
+    pub fn answered(&self, job: &Job, rule: &Rule, outcome: &Outcome, now: Timestamp) {
         if let Outcome::Done(Effect::AlreadyRight | Effect::WouldChange { .. } | Effect::NotApplicable { .. }) = outcome
         {
-            let key = (job.rule.clone(), job.subject.key());
+            let key = (job.rule.clone(), rule.fingerprint(), job.subject.key());
             self.with(&job.account, |known| known.answered.insert(key, now));
         }
     }
 
     /// Whether a job of a sweep said so, not long ago.
-    pub fn is_answered(&self, account: &AccountId, rule: &RuleName, subject: &Subject, now: Timestamp) -> bool {
-        let key = (rule.clone(), subject.key());
+    pub fn is_answered(&self, account: &AccountId, rule: &Rule, subject: &Subject, now: Timestamp) -> bool {
+        let key = (rule.name.clone(), rule.fingerprint(), subject.key());
         self.with(account, |known| known.answered.get(&key).is_some_and(|at| now.since(*at) < ANSWER_TRUSTED))
     }
 

@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::sweeper::Fault;
+use super::walk::Walk;
 use super::{Parts, SweepSettings};
 use crate::audit::{Call, Detail, Kind};
 use crate::clock::{Timestamp, lock};
@@ -37,8 +38,9 @@ const RETRY: Duration = Duration::from_secs(60);
 /// After what does not heal by itself.
 const RETRY_REFUSED: Duration = Duration::from_secs(3600);
 const LOOK_EVERY: Duration = Duration::from_secs(30);
-/// How far the signed moment of a row may be from now: the log's age, and Zoom's retries before.
-const WINDOW: Window = Window { past: 8 * 86_400, future: 300 };
+/// How far the signed moment of a row may be before now: the log's age, and Zoom's retries before.
+const SIGNED_SECS: u32 = 8 * 86_400;
+const FUTURE_SECS: u32 = 300;
 
 /// The code of the notice that an app's log cannot be read.
 pub(super) const FAILED: &str = "backfill-failed";
@@ -53,6 +55,8 @@ pub struct Backfilled {
     pub secrets: Vec<Secret>,
     /// As the receiver takes them.
     pub body_bytes_max: usize,
+    /// How long a delivery is known again: what is older is not fetched, since it may have come by itself.
+    pub known_for: Duration,
 }
 
 #[derive(Debug)]
@@ -117,7 +121,7 @@ impl Backfill {
                     now.plus(RETRY)
                 }
                 Err(Fault::Store(error)) => return Err(error),
-                Err(Fault::Zoom(error)) => self.failed(app, &error, zoom.calls()).await?,
+                Err(Fault::Zoom(error) | Fault::Endless(error)) => self.failed(app, &error, zoom.calls()).await?,
             };
             lock(&self.not_before).insert(app.app.clone(), next);
         }
@@ -130,23 +134,30 @@ impl Backfill {
 
     async fn look(&self, app: &Backfilled, zoom: &dyn Zoom, now: Timestamp) -> Result<(), Fault> {
         let last = self.parts.store.sweep_state(&app.account).await?.backfilled;
-        let from = last.map_or(Timestamp::EPOCH, |until| until.minus(OVERLAP)).max(now.minus(KEPT));
+        let from = last.map_or(Timestamp::EPOCH, |until| until.minus(OVERLAP)).max(now.minus(KEPT.min(app.known_for)));
         let mut found = Found::default();
-        match self.read(app, zoom, (from, now), PAGE_ROWS, &mut found).await {
+        let is_whole = match self.read(app, zoom, (from, now), PAGE_ROWS, &mut found).await {
             // A page of long bodies is more than is read of an answer.
             Err(Fault::Zoom(ZoomError::Unreadable(_))) => {
                 found.refused = 0;
-                self.read(app, zoom, (from, now), PAGE_ROWS_MIN, &mut found).await?;
+                self.read(app, zoom, (from, now), PAGE_ROWS_MIN, &mut found).await?
             }
             read => read?,
-        }
+        };
         let Found { stored, refused } = found;
         if stored > 0 || refused > 0 {
             tracing::info!(app = %app.app, stored, refused, "deliveries that Zoom could not deliver were fetched");
         }
-        Ok(self.record(app, SweepStep::Backfilled { until: now, stored, refused }, zoom.calls()).await?)
+        // What was not read to its end is read again.
+        let until = if is_whole { now } else { last.unwrap_or(from) };
+        self.record(app, SweepStep::Backfilled { until, stored, refused }, zoom.calls()).await?;
+        if !is_whole {
+            self.tell(app, "it was not read to its end, and the rest is left for the next look").await?;
+        }
+        Ok(())
     }
 
+    /// Whether that was all.
     async fn read(
         &self,
         app: &Backfilled,
@@ -154,19 +165,23 @@ impl Backfill {
         between: (Timestamp, Timestamp),
         size: u32,
         found: &mut Found,
-    ) -> Result<(), Fault> {
-        let mut token = None;
+    ) -> Result<bool, Fault> {
+        let (mut token, mut walk) = (None, Walk::default());
         for _ in 0..PAGES_MAX {
-            let page = zoom.failed_deliveries(&app.marketplace_id, between, Page { size, token }).await?;
+            let page =
+                zoom.failed_deliveries(&app.marketplace_id, between, Page { size, token: token.clone() }).await?;
+            let step = walk.step(page.rows.len(), (token.as_ref(), page.next.as_ref()), None);
             for row in page.rows {
                 self.take(app, row, found).await?;
             }
             token = page.next;
             if token.is_none() {
-                break;
+                return Ok(true);
             }
+            let Ok(further) = step else { break };
+            walk = further;
         }
-        Ok(())
+        Ok(false)
     }
 
     async fn take(&self, app: &Backfilled, row: FailedDelivery, found: &mut Found) -> Result<(), StoreError> {
@@ -190,18 +205,22 @@ impl Backfill {
             ZoomError::Limited { until, .. } => *until,
             ZoomError::Transient(_) => now.plus(RETRY),
             error => {
-                tracing::warn!(app = %app.app, %error, "Zoom's log of deliveries that failed could not be read");
-                let note = Note {
-                    kind: Kind::Attention,
-                    app: Some(app.app.clone()),
-                    account: Some(app.account.clone()),
-                    code: FAILED.to_owned(),
-                    detail: Detail::note(format!("Zoom's log of deliveries that failed could not be read: {error}")),
-                };
-                self.parts.store.note(note, now).await?;
+                self.tell(app, &error.to_string()).await?;
                 now.plus(RETRY_REFUSED)
             }
         })
+    }
+
+    async fn tell(&self, app: &Backfilled, why: &str) -> Result<(), StoreError> {
+        tracing::warn!(app = %app.app, why, "Zoom's log of deliveries that failed could not be read");
+        let note = Note {
+            kind: Kind::Attention,
+            app: Some(app.app.clone()),
+            account: Some(app.account.clone()),
+            code: FAILED.to_owned(),
+            detail: Detail::note(format!("Zoom's log of deliveries that failed could not be read: {why}")),
+        };
+        self.parts.store.note(note, self.parts.clock.now()).await
     }
 
     async fn record(&self, app: &Backfilled, step: SweepStep, calls: Vec<Call>) -> Result<(), StoreError> {
@@ -214,7 +233,10 @@ impl Backfill {
 fn signed(app: &Backfilled, row: FailedDelivery, now: Timestamp) -> Option<Verified> {
     let body = row.body.filter(|body| body.len() <= app.body_bytes_max)?;
     let headers = headers(row.whole.get("request_headers")?)?;
-    let verified = verify(&headers, body.into(), &app.secrets, now.as_secs(), WINDOW);
+    let past = u32::try_from(app.known_for.as_secs())
+        .map_or(SIGNED_SECS, |secs| SIGNED_SECS.min(secs.saturating_sub(FUTURE_SECS)));
+    let window = Window { past, future: FUTURE_SECS };
+    let verified = verify(&headers, body.into(), &app.secrets, now.as_secs(), window);
     verified.ok().map(|(verified, _)| verified)
 }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::sweeper::{Fault, Sweeper};
+use super::walk::Walk;
 use crate::account::{Account, UserKey};
 use crate::clock::Timestamp;
 use crate::ids::MeetingId;
@@ -49,9 +50,9 @@ impl Sweeper {
 
 /// The host's meetings until [`AHEAD`], each once, however often it takes place.
 async fn upcoming(host: &UserKey, zoom: &dyn Zoom, now: Timestamp) -> Result<Vec<MeetingId>, ZoomError> {
-    let (mut meetings, mut token) = (Vec::new(), None);
+    let (mut meetings, mut token, mut walk) = (Vec::new(), None, Walk::default());
     for _ in 0..PAGES_MAX {
-        let page = match zoom.meetings(host, Page { size: PAGE_MEETINGS, token }).await {
+        let page = match zoom.meetings(host, Page { size: PAGE_MEETINGS, token: token.clone() }).await {
             // Gone meanwhile, or not somebody who can host: nothing that would end the sweep of all others.
             Err(error @ (ZoomError::NotFound(_) | ZoomError::Refused { .. })) => {
                 tracing::warn!(%error, "the meetings of a host cannot be listed");
@@ -60,6 +61,14 @@ async fn upcoming(host: &UserKey, zoom: &dyn Zoom, now: Timestamp) -> Result<Vec
             page => page?,
         };
         meetings.extend(page.rows.iter().filter(|row| is_soon(row, now)).map(|row| row.id));
+        walk = match walk.step(page.rows.len(), (token.as_ref(), page.next.as_ref()), page.total) {
+            Ok(walk) => walk,
+            // What was listed counts, as where a host's list is refused in the middle.
+            Err(error) => {
+                tracing::warn!(%error, "the meetings of a host cannot be listed");
+                break;
+            }
+        };
         token = page.next;
         if token.is_none() {
             break;

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::sweeper::{Fault, Sweeper};
+use super::walk::Walk;
 use crate::account::{Account, UserKey};
 use crate::audit::{Detail, Kind};
 use crate::clock::Timestamp;
@@ -124,7 +125,7 @@ impl Sweeper {
         }
         let subject = Subject::User { id: user.id.clone(), email: user.email.clone() };
         let picture = lists.picture(&listable.of_lists, user);
-        let is_answered = facts.is_answered(&account.id, &listable.rule.name, &subject, now);
+        let is_answered = facts.is_answered(&account.id, listable.rule, &subject, now);
         if is_answered
             || !self.differs(around, &listable.of_lists, picture, Some((&listable.blunt, lists)), zoom).await?
         {
@@ -269,10 +270,11 @@ async fn schedulers(key: &UserKey, zoom: &dyn Zoom) -> Result<People, ZoomError>
     Ok(people)
 }
 
-async fn members(group: &GroupId, zoom: &dyn Zoom) -> Result<People, ZoomError> {
-    let (mut people, mut token) = (People::default(), None);
+async fn members(group: &GroupId, zoom: &dyn Zoom) -> Result<People, Fault> {
+    let (mut people, mut token, mut walk) = (People::default(), None, Walk::default());
     for _ in 0..PAGES_MAX {
-        let page = zoom.group_members(group, Page { size: PAGE_MEMBERS, token }).await?;
+        let page = zoom.group_members(group, Page { size: PAGE_MEMBERS, token: token.clone() }).await?;
+        walk = walk.step(page.rows.len(), (token.as_ref(), page.next.as_ref()), page.total).map_err(Fault::Endless)?;
         for one in page.rows {
             people.add(one.id, one.email);
         }

@@ -27,6 +27,7 @@ mod sweeper;
 mod take_back;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use std::collections::HashMap;
 use std::fmt;

@@ -45,6 +45,9 @@ impl Sweeper {
         let seen_at = self.parts.clock.now();
         // Nobody else can be given what rules want, nor host a meeting: whoever waits to become active is found then.
         let page = zoom.users(Status::Active, Page { size: PAGE_USERS, token: run.next.clone() }).await?;
+        let walk = self.with(&account.id, |known| known.walk);
+        let walk = walk.step(page.users.len(), (run.next.as_ref(), page.next.as_ref()), page.total);
+        let walk = walk.map_err(Fault::Endless)?;
         let mut around = self.parts.facts.around(account, seen_at);
         let mut found = Found::new();
         for user in &page.users {
@@ -73,7 +76,7 @@ impl Sweeper {
         let step = SweepStep::Page { users, total, steps, next: page.next, seen_at };
         let swept = self.record(account, step, zoom.calls()).await?;
         let ahead = swept.made.iter().rev().nth(AHEAD_JOBS).map(|job| (*job, seen_at.plus(AHEAD_MAX)));
-        self.with(&account.id, |known| (known.ahead, known.hosted) = (ahead, HashMap::new()));
+        self.with(&account.id, |known| (known.ahead, known.hosted, known.walk) = (ahead, HashMap::new(), walk));
         self.hand_over(account, &swept, &found, seen_at).await?;
         if is_last {
             self.with(&account.id, |known| known.lists = Lists::default());

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Parts;
+use super::walk::Walk;
 use crate::account::{Account, UserKey};
 use crate::clock::Timestamp;
 use crate::job::Subject;
@@ -23,8 +24,24 @@ const READS_MAX: usize = 64;
 /// The shortest wait for a rate limit.
 const LIMITED_MIN: Duration = Duration::from_millis(250);
 
-/// What the rules would change.
+/// What the rules would change. Whoever asked and went away leaves it to its end, so that its calls are on record.
 pub async fn plan(
+    parts: &Parts,
+    account: &Account,
+    scope: &PlanScope,
+    share_percent: u8,
+) -> Result<PlannedAccount, String> {
+    let only = parts.facts.begin_plan(&account.id).ok_or("a plan of it is being made already")?;
+    let (parts, account, scope) = (parts.clone(), account.clone(), scope.clone());
+    let planning = tokio::spawn(async move {
+        let planned = make(&parts, &account, &scope, share_percent).await;
+        drop(only);
+        planned
+    });
+    planning.await.map_err(|error| format!("the plan failed: {error}"))?
+}
+
+async fn make(
     parts: &Parts,
     account: &Account,
     scope: &PlanScope,
@@ -92,7 +109,7 @@ impl Look<'_> {
         let granted = self.granted(rules).await?;
         let (mut users, mut active) = (0_u64, Vec::new());
         for status in [Status::Active, Status::Inactive, Status::Pending] {
-            let mut token = None;
+            let (mut token, mut walk) = (None, Walk::default());
             loop {
                 let page = match self.zoom.users(status, Page { size: PAGE_USERS, token: token.clone() }).await {
                     Err(ZoomError::Limited { until, .. }) => {
@@ -101,6 +118,7 @@ impl Look<'_> {
                     }
                     page => page?,
                 };
+                walk = walk.step(page.users.len(), (token.as_ref(), page.next.as_ref()), page.total)?;
                 for user in page.users {
                     users = users.saturating_add(1);
                     let subject = Subject::User { id: user.id.clone(), email: user.email.clone() };
@@ -134,7 +152,7 @@ impl Look<'_> {
         let mut planned: Vec<PlannedRule> = rules.iter().map(|rule| PlannedRule::new(rule)).collect();
         let mut seen = HashSet::new();
         for host in hosts {
-            let mut token = None;
+            let (mut token, mut walk) = (None, Walk::default());
             loop {
                 let page = match self.zoom.meetings(host, Page { size: PAGE_USERS, token: token.clone() }).await {
                     Err(ZoomError::Limited { until, .. }) => {
@@ -143,6 +161,7 @@ impl Look<'_> {
                     }
                     page => page?,
                 };
+                walk = walk.step(page.rows.len(), (token.as_ref(), page.next.as_ref()), page.total)?;
                 for row in page.rows {
                     // A meeting that recurs is listed more than once.
                     if !seen.insert(row.id) {

@@ -46,7 +46,7 @@ impl Planner {
             storm.let_pass(&*self.parts.store, shutdown).await?;
             let now_held = roster.borrow_and_update().clone();
             let worked = match self.release_new(&now_held, &mut released).await {
-                Ok(()) => self.plan_once().await,
+                Ok(()) => self.plan_once(&now_held).await,
                 Err(error) => Err(error),
             };
             let wait = match worked {
@@ -102,9 +102,9 @@ impl Planner {
         Ok(())
     }
 
-    /// Decides about the oldest deliveries that nobody decided about; returns how many.
-    pub async fn plan_once(&self) -> Result<usize, StoreError> {
-        let roster = Arc::clone(&self.parts.roster.borrow());
+    /// Decides about the oldest deliveries that nobody decided about; returns how many. By the roster whose accounts were
+    /// let go on: by another, a delivery could be set aside for an account that nobody sees come back.
+    pub async fn plan_once(&self, roster: &Roster) -> Result<usize, StoreError> {
         let batch_max = self.parts.settings.plan_batch_max.into();
         self.parts.store.release_held(batch_max, self.parts.clock.now()).await?;
         let deliveries = self.parts.store.unplanned(batch_max).await?;
@@ -114,7 +114,7 @@ impl Planner {
         }
         let (mut decisions, mut notes) = (Vec::with_capacity(count), Vec::new());
         for delivery in deliveries {
-            let (decision, more) = guarded(&delivery, || self.plan(&roster, &delivery));
+            let (decision, more) = guarded(&delivery, || self.plan(roster, &delivery));
             self.count(&decision.verdict);
             decisions.push(decision);
             notes.extend(more);

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::due::{Due, SweepSettings};
 use super::lists::Lists;
+use super::walk::Walk;
 use super::{Parts, Roster};
 use crate::account::{Account, UserKey};
 use crate::audit::Call;
@@ -30,6 +31,8 @@ const RETRY: Duration = Duration::from_secs(60);
 const LIMITED_MIN: Duration = Duration::from_millis(250);
 /// How long to sleep at most: accounts and rules may have changed.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// How often one sweep may begin anew because a page was refused: a token that is over explains one or two.
+const AGAIN_MAX: u8 = 2;
 
 #[derive(Debug)]
 pub struct Sweeper {
@@ -56,6 +59,10 @@ pub(super) struct Known {
     pub(super) hosted: HashMap<UserKey, Vec<MeetingId>>,
     /// The next page waits for this job of the last one to begin, and at most so long.
     pub(super) ahead: Option<(JobId, Timestamp)>,
+    /// How far the users were read since the first page.
+    pub(super) walk: Walk,
+    /// How often the sweep that runs began anew.
+    again: u8,
 }
 
 /// The sweep that somebody wants.
@@ -70,6 +77,8 @@ pub struct Order {
 /// Why a page came to nothing.
 pub(super) enum Fault {
     Zoom(ZoomError),
+    /// Zoom's pages lead nowhere.
+    Endless(ZoomError),
     Store(StoreError),
 }
 
@@ -164,10 +173,11 @@ impl Sweeper {
             if at > now {
                 return Ok(at);
             }
-            self.parts.facts.begin_sweep(&account.id, why != SweepCause::Schedule);
+            self.parts.facts.begin_sweep(&account.id, why != SweepCause::Schedule, now);
             self.record(account, SweepStep::Begin { kind, why, rule, is_dry }, Vec::new()).await?;
             self.with(&account.id, |known| {
                 (known.asked, known.ahead) = (None, None);
+                (known.walk, known.again) = (Walk::default(), 0);
                 (known.lists, known.hosted) = (Lists::default(), HashMap::new());
                 if !is_dry {
                     known.tried.insert(kind, now);
@@ -183,6 +193,7 @@ impl Sweeper {
             Ok(()) => Ok(now),
             Err(Fault::Store(error)) => Err(error),
             Err(Fault::Zoom(error)) => self.failed(account, run, error, zoom.calls()).await,
+            Err(Fault::Endless(error)) => self.give_up(account, &error, zoom.calls()).await,
         }
     }
 
@@ -209,11 +220,25 @@ impl Sweeper {
             ZoomError::Limited { until, .. } => (SweepStep::Called, until.max(now.plus(LIMITED_MIN))),
             ZoomError::Transient(_) | ZoomError::Unreadable(_) => (SweepStep::Called, now.plus(RETRY)),
             // The token of a page lives 15 minutes.
-            ZoomError::Refused { .. } if run.next.is_some() => (SweepStep::Again, now),
-            error => (SweepStep::GiveUp { why: error.to_string() }, now.plus(RETRY)),
+            ZoomError::Refused { .. } if run.next.is_some() && self.may_begin_anew(account) => (SweepStep::Again, now),
+            error => return self.give_up(account, &error, calls).await,
         };
         self.with(&account.id, |known| known.not_before = next);
         self.record(account, step, calls).await?;
         Ok(next)
+    }
+
+    async fn give_up(&self, account: &Account, error: &ZoomError, calls: Vec<Call>) -> Result<Timestamp, StoreError> {
+        let next = self.parts.clock.now().plus(RETRY);
+        self.with(&account.id, |known| known.not_before = next);
+        self.record(account, SweepStep::GiveUp { why: error.to_string() }, calls).await?;
+        Ok(next)
+    }
+
+    fn may_begin_anew(&self, account: &Account) -> bool {
+        self.with(&account.id, |known| {
+            (known.walk, known.again) = (Walk::default(), known.again.saturating_add(1));
+            known.again <= AGAIN_MAX
+        })
     }
 }

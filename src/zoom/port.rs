@@ -126,7 +126,8 @@ pub struct Member {
 /// that did not are two rows with one request id \[D].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedDelivery {
-    pub event: String,
+    /// A row that does not state it is one row, and no reason to leave the others of its page.
+    pub event: Option<String>,
     /// Stays the same when Zoom tries again \[D].
     pub request_id: Option<String>,
     /// 0 for the first try, up to 3.

@@ -138,7 +138,8 @@ impl Bench {
 
     async fn plan(&self) {
         let planner = Planner::new(self.parts.clone());
-        while planner.plan_once().await.unwrap() > 0 {}
+        let roster = Arc::clone(&self.roster.borrow());
+        while planner.plan_once(&roster).await.unwrap() > 0 {}
     }
 
     /// Plans and works until nothing is due now.

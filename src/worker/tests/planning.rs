@@ -238,3 +238,13 @@ async fn a_duplicate_that_comes_a_day_later_is_found_and_one_after_the_window_ch
     assert_eq!(bench.statuses().await, ["work", "duplicate", "work"]);
     assert_eq!((bench.state().await.as_str(), bench.zoom.changes()), ("done already-right", 1));
 }
+
+#[tokio::test]
+async fn deliveries_are_planned_by_the_roster_that_was_released_whatever_comes_meanwhile() {
+    let bench = bench();
+    let held = std::sync::Arc::clone(&bench.roster.borrow());
+    bench.user_event("user.created", "jill").await;
+    bench.roster.send_replace(std::sync::Arc::default());
+    Planner::new(bench.parts.clone()).plan_once(&held).await.unwrap();
+    assert_eq!(bench.statuses().await, ["work"]);
+}

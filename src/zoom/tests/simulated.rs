@@ -158,7 +158,7 @@ async fn a_change_of_members_or_settings_is_told_by_a_webhook() {
     let failed = handle.failed_deliveries(&app, now, Page { size: 2, token: None }).await.unwrap();
     let rest = handle.failed_deliveries(&app, now, Page { size: 2, token: failed.next }).await.unwrap();
     let rows: Vec<FailedDelivery> = failed.rows.into_iter().chain(rest.rows).collect();
-    let events: Vec<&str> = rows.iter().map(|row| row.event.as_str()).collect();
+    let events: Vec<&str> = rows.iter().map(|row| row.event.as_deref().unwrap()).collect();
     assert_eq!(events, ["group.member_added", "group.member_deleted", "user.settings_updated"]);
     assert!(rows.iter().all(|row| row.request_id.is_some() && row.retry == Some(0)));
     let told: Value = serde_json::from_str(rows[2].body.as_deref().unwrap()).unwrap();

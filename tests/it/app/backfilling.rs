@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use adjutant::audit::Kind;
+use adjutant::clock::Clock as _;
 use adjutant::event::signature::Secret;
 use adjutant::ids::MarketplaceId;
-use adjutant::sim::NewUser;
+use adjutant::sim::{Fault, FaultKind, NewUser, Target};
 use adjutant::store::DeliveryFilter;
 use adjutant::worker::{Backfill, Backfilled, SweepSettings, mend};
+
+use serde_json::json;
 
 use super::{ACCOUNT, API_USER, SECRET, TestApp};
 
@@ -28,6 +31,7 @@ fn backfill(app: &TestApp, secret: &str) -> Backfill {
         account: account.id,
         secrets: vec![Secret::new(&secret.into()).unwrap()],
         body_bytes_max: 1 << 20,
+        known_for: 72 * HOUR,
     };
     Backfill::new(app.parts.clone(), SweepSettings::default(), vec![backfilled])
 }
@@ -118,4 +122,32 @@ async fn a_log_that_cannot_be_read_is_told_until_it_can_be() {
     log.look_all().await.unwrap();
     mend(&app.parts).await.unwrap();
     assert_eq!(app.store.notices().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn nothing_is_fetched_that_is_older_than_what_is_known_again() {
+    let mut app = TestApp::start(&[ASSISTANT]).await;
+    assert!(outage(&mut app).await > 0);
+    app.clock.advance(73 * HOUR);
+    backfill(&app, SECRET).look_all().await.unwrap();
+    assert_eq!(backfilled(&app).await, 0);
+}
+
+#[tokio::test]
+async fn a_log_that_was_not_read_to_its_end_is_read_again_and_told() {
+    let mut app = TestApp::start(&[ASSISTANT]).await;
+    let missed = outage(&mut app).await;
+    let body = json!({ "webhook_logs": [{ "event": "x" }], "next_page_token": "same" }).to_string();
+    let kind = FaultKind::Error { status: 200, body };
+    app.world.fault(Fault { target: Target::api("GET", "webhook_logs"), times: 2, kind });
+    let log = backfill(&app, SECRET);
+    log.look_all().await.unwrap();
+    let told = app.store.notices().await.unwrap();
+    assert_eq!(told.iter().map(|notice| notice.code.as_str()).collect::<Vec<_>>(), ["backfill-failed"]);
+    assert!(app.swept().await.backfilled.unwrap() < app.clock.now().minus(4 * HOUR), "the rest is not lost");
+    app.clock.advance(HOUR);
+    log.look_all().await.unwrap();
+    mend(&app.parts).await.unwrap();
+    assert_eq!((backfilled(&app).await, app.store.notices().await.unwrap()), (missed, Vec::new()));
+    app.drain().await;
 }

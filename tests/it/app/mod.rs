@@ -238,7 +238,7 @@ impl TestApp {
         let (planner, runner) = (Planner::new(self.parts.clone()), Runner::new(self.parts.clone()));
         loop {
             self.deliver().await;
-            let deliveries = planner.plan_once().await.unwrap();
+            let deliveries = planner.plan_once(&Arc::clone(&self.roster.borrow())).await.unwrap();
             let attempts = runner.run_due().await.unwrap();
             if deliveries == 0 && attempts == 0 {
                 return;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use adjutant::audit::Kind;
 use adjutant::chance::{Chance as _, SeededChance};
 use adjutant::clock::Clock as _;
 use adjutant::ids::RuleName;
@@ -407,4 +408,36 @@ async fn meetings_are_planned_for_a_host_or_for_all_and_applied_like_users() {
     app.world.update_meeting(ACCOUNT, other, &json!({ "settings": { "waiting_room": true } })).unwrap();
     app.apply(&plan).await;
     assert_eq!(app.writes(), [format!("PATCH /meetings/{of_jill}")]);
+}
+
+async fn calls_on_record(app: &TestApp) -> usize {
+    let all = app.store.entries(0, usize::MAX).await.unwrap();
+    all.iter().filter(|entry| entry.kind == Kind::Call).count()
+}
+
+#[tokio::test]
+async fn a_plan_that_nobody_waits_for_is_on_record_and_there_is_one_at_a_time() {
+    let app = TestApp::start(&[ASSIST]).await;
+    quiet(&app);
+    app.world.clear_calls();
+    let (account, scope) = (app.account(), PlanScope::default());
+    let before = calls_on_record(&app).await;
+    {
+        let mut gone = Box::pin(worker::plan(&app.parts, &account, &scope, SHARE_PERCENT));
+        tokio::select! {
+            biased;
+            _ = &mut gone => panic!("it waits for Zoom"),
+            () = std::future::ready(()) => {}
+        }
+        let second = worker::plan(&app.parts, &account, &scope, SHARE_PERCENT).await;
+        assert_eq!(second, Err("a plan of it is being made already".to_owned()));
+    }
+    let over = async {
+        while app.parts.facts.begin_plan(&account.id).is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    app.ticking(over).await;
+    assert!(app.calls("") > 0);
+    assert_eq!(calls_on_record(&app).await - before, app.calls(""));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use adjutant::chance::{Chance, SeededChance};
 use adjutant::clock::Clock as _;
 use adjutant::ids::RuleName;
-use adjutant::sim::{Mischief, NewUser};
+use adjutant::sim::{Fault, FaultKind, Mischief, NewUser, Target};
 use adjutant::store::SweepCause;
 use adjutant::worker::{Order, Schedule, SweepSettings, Sweeper};
 use serde_json::json;
@@ -296,4 +296,32 @@ async fn an_account_is_swept_by_a_schedule_of_its_own() {
     let (at, why) = sweeper.standing(&account).await.unwrap().kinds[0].next;
     assert_eq!((at.to_string().as_str(), why), ("2027-01-16T03:00:00.000Z", SweepCause::Schedule));
     app.ticking(app.advance(Duration::from_secs(60))).await;
+}
+
+const TYPE: &str = r#"
+name = "type"
+for = "user"
+ensure = { type = "licensed" }
+mode = "observe"
+"#;
+
+#[tokio::test]
+async fn a_sweep_whose_pages_lead_nowhere_is_given_up_and_says_why() {
+    let page = json!({ "users": [], "next_page_token": "same", "total_records": 0 }).to_string();
+    let refused = json!({ "code": 300, "message": "The next page token is invalid or expired." }).to_string();
+    let same = [(200, &page), (200, &page)];
+    let over = [(200, &page), (400, &refused)].repeat(3);
+    for (answers, expected) in [(&same[..], "a page names itself as the next"), (&over, "token is invalid")] {
+        let app = TestApp::start(&[TYPE]).await;
+        app.world.clear_calls();
+        for (status, body) in answers {
+            let kind = FaultKind::Error { status: *status, body: (*body).clone() };
+            app.world.fault(Fault { target: Target::api("GET", "/users"), times: 1, kind });
+        }
+        assert!(app.sweeper.ask(&app.account().id, Order::default()).await.unwrap());
+        app.ticking(app.finish_sweep()).await;
+        let failed = app.swept().await.failed.expect("it is given up").why;
+        assert!(failed.contains(expected), "{failed}");
+        assert_eq!(app.calls("/users"), answers.len());
+    }
 }

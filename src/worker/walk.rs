@@ -1,0 +1,56 @@
+//! The end of a list that Zoom gives page by page, also where Zoom's tokens lead nowhere.
+
+use crate::zoom::ZoomError;
+
+/// More than twice what Zoom states as the total, and this, is no list of that many. So many can come while it is read.
+const BESIDES: u64 = 300;
+/// Where Zoom states no total: more than any account has.
+const ROWS_MAX: u64 = 2_000_000;
+
+/// How far one list was read.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Walk {
+    rows: u64,
+}
+
+impl Walk {
+    /// One page more was read, by the token `by`. An error where what it names as the next cannot come to an end. A page
+    /// without rows counts as one.
+    pub(super) fn step(
+        self,
+        rows: usize,
+        (by, next): (Option<&String>, Option<&String>),
+        total: Option<u64>,
+    ) -> Result<Self, ZoomError> {
+        let rows = self.rows.saturating_add(u64::try_from(rows.max(1)).unwrap_or(u64::MAX));
+        let most = total.map_or(ROWS_MAX, |total| total.saturating_mul(2).saturating_add(BESIDES).min(ROWS_MAX));
+        if next.is_some() && next == by {
+            return Err(ZoomError::Unreadable("a list has no end: a page names itself as the next".to_owned()));
+        }
+        if next.is_some() && rows > most {
+            return Err(ZoomError::Unreadable(format!("a list has no end: {rows} rows were read, and there is more")));
+        }
+        Ok(Self { rows })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_names_the_same_page_again_or_goes_far_beyond_its_total_ends() {
+        let (one, other) = ("one".to_owned(), "other".to_owned());
+        let (first, last) = (Walk::default(), Walk::default());
+        assert!(first.step(300, (None, Some(&one)), Some(301)).is_ok());
+        assert!(last.step(300, (Some(&one), None), Some(0)).is_ok(), "the last page ends it anyhow");
+        assert!(first.step(300, (Some(&one), Some(&one)), None).is_err());
+        for total in [Some(0), Some(1000), None] {
+            let (mut walk, mut steps) = (Walk::default(), 0_u64);
+            while let Ok(next) = walk.step(0, (Some(&one), Some(&other)), total) {
+                (walk, steps) = (next, steps + 1);
+            }
+            assert_eq!(steps, total.map_or(ROWS_MAX, |total| 2 * total + BESIDES), "also of empty pages");
+        }
+    }
+}
