@@ -164,11 +164,10 @@ impl<'a> Look<'a> {
         Ok(Verdict::Needs(Need::User))
     }
 
-    /// A row of a list may be minutes old: who is left out by then is not changed by its word, and nothing is taken away.
+    /// A row of a list may be a minute old: nothing is taken away by its word, and nobody changed who may have become one of
+    /// those whose role keeps them out.
     fn is_too_old_for(&self, found: &[Difference]) -> bool {
-        let rule = &self.rule;
-        let leaves_out = rule.when.is_some() || !rule.except.is_empty() || !rule.except_roles.is_empty();
-        let is_at_stake = leaves_out || found.iter().any(|one| one.takes_away);
+        let is_at_stake = !self.rule.except_roles.is_empty() || found.iter().any(|one| one.takes_away);
         self.picture.is_listed_row && is_at_stake && matches!(self.task.hand, Hand::Enforce(_))
     }
 

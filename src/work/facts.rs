@@ -28,7 +28,7 @@ const CHANGED_KEPT_WHEN_MANY: Duration = Duration::from_secs(3600);
 /// How long it is taken for known that scopes are missing: as long as a token lasts, since the next may have them.
 const SCOPES_TRUSTED: Duration = Duration::from_secs(3600);
 /// How long a listing's word about a user is trusted: a write that it misled is refused, and the user read then.
-const LISTING_TRUSTED: Duration = Duration::from_secs(600);
+const LISTING_TRUSTED: Duration = Duration::from_secs(60);
 /// How long a job's word that nothing is to be changed counts for more than the lists of a sweep.
 const ANSWER_TRUSTED: Duration = Duration::from_secs(86_400);
 

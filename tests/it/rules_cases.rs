@@ -109,7 +109,8 @@ fn a_case_that_fails_says_what_came_instead_and_the_exit_code_says_so() {
         "     no-such-rule: there is no such rule about what the case gives",
         "6 cases, 3 failed",
     ] {
-        assert!(said.lines().any(|had| had == line), "{line} is missing in\n{said}");
+        let is_it = |had: &str| had.split_whitespace().eq(line.split_whitespace());
+        assert!(said.lines().any(is_it), "{line} is missing in\n{said}");
     }
     let json = run(folder.path(), &["rules", "test", "--json"]);
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
@@ -130,13 +131,14 @@ fn the_rules_are_shown_with_what_they_want_and_what_is_wrong_with_them_is_told()
     let said = text(&output.stdout);
     for line in [
         "assist (enforced, for users)",
-        "  wants   the API users as assistants",
-        "  when    user.dept != \"Guests\"",
+        "wants the API users as assistants",
+        "when user.dept != \"Guests\"",
         "waiting-room (observed, for meetings)",
-        "  wants   settings waiting_room on",
+        "wants settings waiting_room on",
         "2 rules, and nothing is wrong with config.toml",
     ] {
-        assert!(said.lines().any(|had| had == line), "{line} is missing in\n{said}");
+        let is_it = |had: &str| had.split_whitespace().eq(line.split_whitespace());
+        assert!(said.lines().any(is_it), "{line} is missing in\n{said}");
     }
     std::fs::write(folder.path().join("config.toml"), CONFIG.replace("user.dept", "user.dpt")).unwrap();
     let output = run(folder.path(), &["rules", "check"]);
