@@ -17,7 +17,7 @@ pub use on::{OnEvent, gone_by_then, kind_of, meant, on_event};
 
 use serde::{Deserialize, Serialize};
 
-pub use condition::{Condition, ConditionError, Documented, EvaluationError, Leaf, Seen, Topic};
+pub use condition::{Condition, ConditionError, Documented, EvaluationError, Leaf, Names, Seen, Topic};
 pub(crate) use nearest::nearest;
 
 use crate::account::Role;

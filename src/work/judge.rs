@@ -10,7 +10,7 @@ use super::{meeting, user};
 use crate::account::UserKey;
 use crate::ids::{Email, GroupId};
 use crate::job::{ParkCause, WaitReason};
-use crate::rules::{Leaves, Rule, SubjectKind};
+use crate::rules::{Condition, Leaves, Rule, SubjectKind};
 use crate::zoom::{Assistant, Edit, Endpoint, Meeting, Object, User};
 
 /// What is known about a subject so far; what is none was not read.
@@ -108,10 +108,9 @@ pub fn judge(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Verdict {
     judged.unwrap_or_else(|early| early)
 }
 
-/// Goes on where the rule's condition holds for these facts about its subject.
-pub(super) fn condition(rule: &Rule, around: &Around<'_>, subject: &str, whole: &Object) -> Judged<()> {
-    let Some(condition) = &rule.when else { return Ok(()) };
-    match condition.holds(&facts(around, subject, whole)) {
+/// Goes on where the rule's condition holds for these facts about its subject, of which there need be no more than it names.
+pub(super) fn holds(asked: &Condition, around: &Around<'_>, subject: &str, stated: Object) -> Judged<()> {
+    match asked.holds(&facts(around, subject, stated)) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Verdict::NotApplicable("the rule's condition does not hold".to_owned())),
         Err(error) => Err(Verdict::Unanswered(error.to_string())),
@@ -119,10 +118,10 @@ pub(super) fn condition(rule: &Rule, around: &Around<'_>, subject: &str, whole: 
 }
 
 /// What a condition is asked of.
-pub(super) fn facts(around: &Around<'_>, subject: &str, whole: &Object) -> Value {
-    let mut whole = Value::Object(whole.clone());
-    lower_emails(&mut whole);
-    json!({ subject: whole, "account": around.account.id.as_str(), "now": around.now.to_string() })
+pub(super) fn facts(around: &Around<'_>, subject: &str, stated: Object) -> Value {
+    let mut stated = Value::Object(stated);
+    lower_emails(&mut stated);
+    json!({ subject: stated, "account": around.account.id.as_str(), "now": around.now.to_string() })
 }
 
 /// Zoom keeps emails as somebody typed them, and to compare those would leave out, or not, by the case of a letter.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::around::Around;
-use super::judge::{Judged, Need, Picture, Verdict, condition, not_applicable, settings};
+use super::judge::{Judged, Need, Picture, Verdict, holds, not_applicable, settings};
 use super::user::excepts_role;
 use crate::ids::UserId;
 use crate::job::WaitReason;
@@ -24,7 +24,9 @@ pub(super) fn judge(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Judg
             return Err(not_applicable("the rule excepts the host's role"));
         }
     }
-    condition(rule, around, "meeting", &meeting.whole)?;
+    if let Some(asked) = &rule.when {
+        holds(asked, around, "meeting", asked.names().pick(&meeting.whole))?;
+    }
     match rule.ensure.report {
         Some(Report::Movable) => return Ok(Verdict::Reports(movable(around, meeting)?)),
         None => {}

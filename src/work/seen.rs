@@ -18,23 +18,24 @@ const CHARS_MAX: usize = 120;
 /// Every part of the rule's condition, as far as the picture answers it.
 pub fn seen(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Vec<Saw> {
     let Some(condition) = &rule.when else { return Vec::new() };
+    let names = condition.names();
     let facts = match rule.subject {
         SubjectKind::User => {
             let Some(user) = &picture.user else { return Vec::new() };
-            let mut whole = user.whole.clone();
-            if condition.looks_at("groups")
+            let mut stated = names.pick(&user.whole);
+            if names.below("groups").is_some()
                 && let Ok(groups) = user::group_names(around, picture, user)
             {
-                whole.insert("groups".to_owned(), groups);
+                stated.insert("groups".to_owned(), groups);
             }
             if let Some(settings) = &picture.settings {
-                user::put_settings(&mut whole, settings);
+                user::put_settings(&mut stated, names, settings);
             }
-            facts(around, "user", &whole)
+            facts(around, "user", stated)
         }
         SubjectKind::Meeting => {
             let Some(meeting) = &picture.meeting else { return Vec::new() };
-            facts(around, "meeting", &meeting.whole)
+            facts(around, "meeting", names.pick(&meeting.whole))
         }
     };
     condition.explain(&facts).into_iter().take(LEAVES_MAX).map(kept).collect()

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::around::{ApiUser, Around};
-use super::judge::{Difference, Judged, Need, Picture, Verdict, condition, not_applicable, settings};
+use super::judge::{Difference, Judged, Need, Picture, Verdict, holds, not_applicable, settings};
 use crate::account::{Role, UserKey};
 use crate::ids::GroupId;
 use crate::job::{ParkCause, WaitReason};
-use crate::rules::{Condition, Grantee, Licence, Rule};
+use crate::rules::{Condition, Grantee, Licence, Names, Rule};
 use crate::zoom::{Assistant, Edit, Group, Object, Status, User};
 
 /// Zoom's limit of assistants for one user.
@@ -99,33 +99,31 @@ fn conditioned(rule: &Rule, around: &Around<'_>, picture: &Picture, user: &User)
     if picture.is_listed_row && !row_answers(asked, picture, user) {
         return Err(Verdict::Needs(Need::User));
     }
-    let (with_groups, with_settings) = (asked.looks_at("groups"), rule.asks_for_settings());
-    let with_ids = asked.looks_at("group_ids") && user.whole.contains_key("group_ids");
-    if !with_groups && !with_ids && !with_settings {
-        return condition(rule, around, "user", &user.whole);
-    }
-    let mut whole = user.whole.clone();
-    if with_ids {
+    let names = asked.names();
+    let mut stated = names.pick(&user.whole);
+    if stated.contains_key("group_ids") {
         let ids = stated_group_ids(picture, user)?;
-        whole.insert("group_ids".to_owned(), ids.iter().map(GroupId::as_str).collect());
+        stated.insert("group_ids".to_owned(), ids.iter().map(GroupId::as_str).collect());
     }
-    if with_groups {
-        whole.insert("groups".to_owned(), group_names(around, picture, user)?);
+    if names.below("groups").is_some() {
+        stated.insert("groups".to_owned(), group_names(around, picture, user)?);
     }
-    if with_settings {
+    if rule.asks_for_settings() {
         // Those of a pending user cannot be read.
         if user.status == Status::Pending {
             return Err(Verdict::Waits(WaitReason::UserPending));
         }
-        put_settings(&mut whole, picture.settings.as_ref().ok_or(Verdict::Needs(Need::Settings))?);
+        put_settings(&mut stated, names, picture.settings.as_ref().ok_or(Verdict::Needs(Need::Settings))?);
     }
-    condition(rule, around, "user", &whole)
+    holds(asked, around, "user", stated)
 }
 
 /// Under the names that conditions have for them.
-pub(super) fn put_settings(whole: &mut Object, settings: &Object) {
+pub(super) fn put_settings(stated: &mut Object, names: &Names, settings: &Object) {
     for name in ["settings", "settings_unchecked"] {
-        whole.insert(name.to_owned(), settings.clone().into());
+        if let Some(below) = names.below(name) {
+            stated.insert(name.to_owned(), below.pick(settings).into());
+        }
     }
 }
 
@@ -135,7 +133,7 @@ fn row_answers(asked: &Condition, picture: &Picture, user: &User) -> bool {
         "settings" | "settings_unchecked" => true,
         field => ROW_FIELDS.contains(&field) && user.whole.contains_key(field),
     };
-    asked.fields().is_some_and(|fields| fields.into_iter().all(states))
+    asked.names().only().is_some_and(|mut names| names.all(states))
 }
 
 /// The names of the user's groups. One that the account does not list could be any, also one that a condition keeps out.

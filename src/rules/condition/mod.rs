@@ -13,12 +13,12 @@ mod documented;
 mod eval;
 mod explain;
 mod fields;
+mod names;
 mod parse;
 mod subjects;
 mod tree;
 mod user_settings;
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde_json::Value;
@@ -26,6 +26,7 @@ use serde_json::Value;
 pub use documented::Documented;
 pub use explain::{Leaf, Seen};
 pub use fields::Topic;
+pub use names::Names;
 
 /// A condition that was read and checked.
 #[derive(Debug, Clone)]
@@ -33,6 +34,7 @@ pub struct Condition {
     text: String,
     topic: Topic,
     root: tree::Node,
+    names: Names,
 }
 
 /// Two are the same where they were written the same.
@@ -93,7 +95,8 @@ impl Condition {
     pub fn compile(text: &str, topic: Topic) -> Result<Self, ConditionError> {
         let parsed = parse::parse(text)?;
         let root = check::check(text, &parsed, topic)?;
-        Ok(Self { text: text.to_owned(), topic, root })
+        let names = topic.names().fields.first().map_or(Names::All, |(subject, _)| Names::of(subject, &root));
+        Ok(Self { text: text.to_owned(), topic, root, names })
     }
 
     /// Whether it holds for these facts.
@@ -111,16 +114,14 @@ impl Condition {
         &self.text
     }
 
-    /// The fields of what it is about that it looks at; none where it looks at all of it.
-    pub fn fields(&self) -> Option<BTreeSet<&str>> {
-        let (subject, _) = self.topic.names().fields.first()?;
-        let mut fields = BTreeSet::new();
-        self.root.fields_of(subject, &mut fields).then_some(fields)
+    /// What it looks at of what it is about.
+    pub const fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Whether it looks at this field of what it is about.
     pub fn looks_at(&self, field: &str) -> bool {
-        self.fields().is_none_or(|fields| fields.contains(field))
+        self.names.below(field).is_some()
     }
 }
 

@@ -135,3 +135,28 @@ fn the_caps_keep_the_parser_within_a_threads_stack() {
     let error = Condition::compile(&"a".repeat(parse::BYTES_MAX + 1), Topic::User).unwrap_err();
     assert_eq!(error.what, "it is 1001 bytes long");
 }
+
+/// A condition has to see as much of a subject as it names, and need not be given more.
+#[test]
+fn a_condition_is_given_what_it_names_and_all_below_what_it_looks_into() {
+    let user = json!({
+        "type": 2, "dept": "Maths", "email": "jill@example.com",
+        "settings": { "in_meeting": { "chat": true, "polling": false }, "recording": { "local_recording": true } },
+    });
+    for (text, given) in [
+        ("user.type == 2", json!({ "type": 2 })),
+        ("has(user.dept) || user.type == 1", json!({ "dept": "Maths", "type": 2 })),
+        ("user.settings.in_meeting.chat", json!({ "settings": { "in_meeting": { "chat": true } } })),
+        (
+            "user.settings.in_meeting.chat && user.settings.in_meeting != null",
+            json!({ "settings": { "in_meeting": { "chat": true, "polling": false } } }),
+        ),
+        ("user.settings_unchecked[\"a\"] == true && user.dept.size() == 5", json!({ "dept": "Maths" })),
+        ("[1, 2].exists(n, n == user.type && user.dept != \"\")", json!({ "type": 2, "dept": "Maths" })),
+        ("user.first_name == null", json!({})),
+        ("account == \"acme\"", json!({})),
+    ] {
+        let condition = Condition::compile(text, Topic::User).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(Value::Object(condition.names().pick(user.as_object().unwrap())), given, "{text}");
+    }
+}

@@ -1,6 +1,5 @@
 //! A condition after it was checked: what is evaluated.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use jiff::{SignedDuration, Timestamp};
@@ -115,19 +114,6 @@ impl Node {
             Kind::If(one, two, three) => vec![one, two, three],
             Kind::List(items) => items.iter().collect(),
             Kind::Call(_, of, argument) => std::iter::once(of).chain(argument).map(|node| &**node).collect(),
-        }
-    }
-
-    /// Takes in the fields of the fact of this name that are looked at; false where all of it is.
-    pub(super) fn fields_of<'a>(&'a self, name: &str, into: &mut BTreeSet<&'a str>) -> bool {
-        let is_fact = |node: &Self| matches!(node.kind, Kind::Fact(fact, _) if fact == name);
-        match &self.kind {
-            Kind::Fact(..) => !is_fact(self),
-            Kind::Field(of, field, _) | Kind::Has(of, field) if is_fact(of) => {
-                into.insert(field);
-                true
-            }
-            _ => self.children().into_iter().all(|child| child.fields_of(name, into)),
         }
     }
 }
