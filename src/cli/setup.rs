@@ -203,7 +203,9 @@ fn instruct(path: &Path, answers: &Answers, rules: &[Rule], out: &mut Out) -> Re
         out.line(format!("  {:<width$}  {why}", format!("adjutant {command}{config}"), width = 42 + config.len()))?;
     }
     if answers.mode == "observe" {
-        let edit = "Once the audit log says what you want, set mode = \"enforce\" in the rules and restart.";
+        let edit = format!(
+            "Once the audit log says what you want, set mode = \"enforce\" in the rules, then `adjutant reload{config}`."
+        );
         out.line(format!("\nThe rules observe: nothing is changed at Zoom. {edit}"))?;
     }
     Ok(())

@@ -39,7 +39,7 @@ assist = "add assistant api@example.com"
 name = "who has it is right"
 user = { id = "u1", email = "jill@example.com", type = 2, status = "active", dept = "Maths" }
 assistants = ["api@example.com"]
-expect = { assist = "right" }
+expect = { assist = "already right" }
 
 [[case]]
 name = "a basic user waits"
@@ -97,7 +97,7 @@ fn cases_pass_where_the_rules_say_what_is_expected() {
 #[test]
 fn a_case_that_fails_says_what_came_instead_and_the_exit_code_says_so() {
     let wrong = CASES
-        .replace("{ assist = \"right\" }", "{ assist = \"waits\" }")
+        .replace("{ assist = \"already right\" }", "{ assist = \"waits\" }")
         .replace("{ assist = \"nothing\" }", "{ no-such-rule = \"right\" }");
     let folder = folder(&wrong.replacen("assistants = []\n", "", 1));
     let output = run(folder.path(), &["rules", "test", "tests/rules/all.toml"]);
@@ -105,7 +105,7 @@ fn a_case_that_fails_says_what_came_instead_and_the_exit_code_says_so() {
     let said = text(&output.stdout);
     for line in [
         "     assist: expected \"add assistant api@example.com\", and the case does not give assistants",
-        "     assist: expected \"waits\", came to \"right\"",
+        "     assist: expected \"waits\", came to \"already right\"",
         "     no-such-rule: there is no such rule about what the case gives",
         "6 cases, 3 failed",
     ] {

@@ -1,4 +1,4 @@
-//! Checks on Zoom's side: token, scopes, API users, clock.
+//! Checks on Zoom's side: token, scopes, API users, what the account allows, clock.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,11 +9,13 @@ use http::header::DATE;
 use super::super::remote::client_for;
 use super::super::{Exit, Failure, needs};
 use super::Report;
-use crate::account::{Account, UserKey};
+use crate::account::{Account, Plan, UserKey};
 use crate::chance::SystemChance;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::config::Config;
-use crate::zoom::{AccountClient, Endpoint, Status, User, Zoom as _, ZoomClients, ZoomError};
+use crate::zoom::{
+    AccountClient, Endpoint, Scopes, Status, ToldLimit, User, Zoom as _, ZoomClients, ZoomError, plans_with,
+};
 
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Beyond it the clock is worth a look.
@@ -41,6 +43,13 @@ pub(super) async fn all(report: &mut Report, config: &Config) -> Result<(), Fail
     scopes(report, config, &seen);
     for one in &seen {
         api_users(report, one).await;
+    }
+    for one in &seen {
+        co_host(report, config, one).await;
+    }
+    // After all calls to Zoom: their answers are what it goes by.
+    for one in &seen {
+        plan(report, one);
     }
     clock(report, config).await
 }
@@ -122,6 +131,71 @@ fn api_user(report: &mut Report, key: &UserKey, found: Result<User, ZoomError>) 
             report.fail(NAME, format!("{key}: exists and is active, but has no licence"), hint);
         }
         Ok(_) => report.ok(NAME, format!("{key}: exists, active, licensed")),
+    }
+}
+
+/// Without it an assistant can schedule for somebody, and not be the alternative host of their meetings.
+async fn co_host(report: &mut Report, config: &Config, Seen { account, client, scopes }: &Seen<'_>) {
+    const NAME: &str = "co-host option";
+    let id = &account.id;
+    if !needs::endpoints(&config.rules).contains(&Endpoint::AddAssistant) {
+        return report.skip(NAME, format!("account {id}: no rule is about assistants"));
+    }
+    let Ok(granted) = scopes else {
+        return report.skip(NAME, format!("account {id}: there is no token"));
+    };
+    let needed = Endpoint::GetAccountSettings.scopes();
+    if !needed.is_granted_by(granted) {
+        let Scopes { granular, classic } = needed;
+        let why = format!("account {id}: not checked, which only the scope {granular} (classic: {classic}) allows");
+        return report.skip(NAME, why);
+    }
+    let settings = match client.handle().account_settings().await {
+        Ok(settings) => settings,
+        Err(error) => return report.skip(NAME, format!("account {id}: not checked: {error}")),
+    };
+    match settings.get("in_meeting").and_then(|branch| branch.get("co_host")?.as_bool()) {
+        Some(true) => report.ok(NAME, format!("account {id}: on, so that assistants can be alternative hosts")),
+        Some(false) => report.warn(
+            NAME,
+            format!("account {id}: off, so that assistants cannot be alternative hosts"),
+            "switch it on in Zoom's web portal: Account Management, Account Settings, Meeting, In Meeting (Basic), Co-host",
+        ),
+        None => report.skip(NAME, format!("account {id}: Zoom's answer does not state it")),
+    }
+}
+
+/// Whether the plan of the configuration is the one by which Zoom counts.
+fn plan(report: &mut Report, Seen { account, client, scopes }: &Seen<'_>) {
+    const NAME: &str = "plan";
+    let (id, plan) = (&account.id, account.plan);
+    if scopes.is_err() {
+        return report.skip(NAME, format!("account {id}: there is no token"));
+    }
+    let mut told = client.told_limits();
+    if told.iter().any(|limit| !limit.is_daily) {
+        // A day's limit may be another bucket's.
+        told.retain(|limit| !limit.is_daily);
+    }
+    let other = told.iter().find(|limit| !plans_with(limit).contains(&plan));
+    let Some(limit) = other.or_else(|| told.first()) else {
+        return report.skip(NAME, format!("account {id}: Zoom's answers do not state its limits"));
+    };
+    let ToldLimit { category, is_daily, calls } = limit;
+    let span = if *is_daily { "day" } else { "second" };
+    let says = format!("account {id}: Zoom's limit for {} calls is {calls} a {span}", category.name());
+    let plan = plan.name();
+    if other.is_none() {
+        return report.ok(NAME, format!("{says}, as for {plan}"));
+    }
+    let plans: Vec<&str> = plans_with(limit).into_iter().map(Plan::name).collect();
+    if let [one] = plans.as_slice() {
+        let found = format!("{says}, as for {one}, and the configuration says {plan}");
+        report.warn(NAME, found, &format!("set plan = \"{one}\" in [[app.account]] {id}, and restart the service"));
+    } else {
+        let hint = "Zoom publishes no such limit: compare with its page on rate limits, and lower [zoom] \
+                    rate_share_percent if it throttles";
+        report.warn(NAME, format!("{says}, which is not that of {plan}"), hint);
     }
 }
 
