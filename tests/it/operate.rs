@@ -102,7 +102,7 @@ fn told(service: &Service, words: &[&str], code: i32) -> String {
 }
 
 /// A simulated Zoom with the account and its API user.
-fn simulated() -> (Runtime, World, Sim) {
+pub(crate) fn simulated() -> (Runtime, World, Sim) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let world = World::new(Arc::new(SystemClock), Arc::new(SeededChance::new(1)));
     world.add_account(NewAccount { plan: Plan::Business, ..NewAccount::named(ACCOUNT) }).unwrap();

@@ -291,3 +291,31 @@ fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn 
 fn cause<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
     chain(error).filter_map(|cause| cause.downcast_ref()).last()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use reqwest::dns::{Name, Resolve, Resolving};
+
+    use super::*;
+
+    /// Knows no name, as fast as no network does.
+    struct Nobody;
+
+    impl Resolve for Nobody {
+        fn resolve(&self, _: Name) -> Resolving {
+            Box::pin(async { Err(std::io::Error::other("Name or service not known").into()) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_not_found_is_told() {
+        let _installed = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).dns_resolver(Arc::new(Nobody));
+        let asked = client.build().unwrap().get("https://hooks.example.com").send().await;
+        let (_, found, hint) = unanswered(&asked.unwrap_err());
+        assert_eq!(found, "the name is not found: Name or service not known");
+        assert_eq!(hint, Some("add a public A or AAAA record for it"));
+    }
+}
