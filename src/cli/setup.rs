@@ -195,7 +195,7 @@ fn instruct(path: &Path, answers: &Answers, rules: &[Rule], out: &mut Out) -> Re
     }
     out.line("\nThen:")?;
     let then = [
-        ("doctor", "# is everything in place?"),
+        ("doctor --url", "# is everything in place, also the way in from Zoom?"),
         ("trigger user.created --user EMAIL", "# as if Zoom had sent it"),
         ("audit tail --follow", "# what was decided and done"),
     ];

@@ -307,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plan_shows_no_secret_and_short_spans_in_seconds() {
+    fn a_plan_shows_no_secret_ten_names_of_a_reason_and_short_spans_in_seconds() {
         let difference = |about: &str| PlannedDifference {
             about: format!("settings.schedule_meeting.{about}"),
             is: "054321".into(),
@@ -326,6 +326,11 @@ mod tests {
         let told = rule.to_string();
         assert!(told.contains("pmi_password (not kept) -> (not kept)"), "{told}");
         assert!(told.contains("audio_type \"054321\" -> \"543210\""), "{told}");
+        let named: Vec<String> = (0..12).map(|n| format!("user:{n}")).collect();
+        let others = BTreeMap::from([("waits".to_owned(), PlannedOthers { count: 12, named })]);
+        let told = PlannedRule { others, ..rule }.to_string();
+        assert!(told.contains("\n  12 users: waits\n    user:0\n") && !told.contains("user:10"), "{told}");
+        assert!(told.ends_with("    user:9\n    and 2 more: see --json"), "{told}");
         assert_eq!((span_in_words(2), span_in_words(90)), ("2 s".to_owned(), "2 min".to_owned()));
     }
 }

@@ -217,6 +217,7 @@ fn setup_writes_files_that_check_config_accepts_and_says_what_to_click() {
         assert!(said.contains(part), "{part} is missing in\n{said}");
     }
     assert!(!said.contains("of-the-test"), "{said}");
+    assert!(!said.contains("adjutant reload"), "the rules enforce already: {said}");
     for file in ["config.toml", "client-secret", "webhook-secrets"] {
         let mode = std::fs::metadata(folder.path().join(file)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{file}");
@@ -251,6 +252,8 @@ fn setup_asks_for_what_no_flag_says_and_asks_again_for_what_is_no_answer() {
     assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
     let config = std::fs::read_to_string(folder.path().join("config.toml")).unwrap();
     assert!(config.contains("mode = \"observe\""), "{config}");
+    let next = "set mode = \"enforce\" in the rules, then `adjutant reload`.";
+    assert!(stdout(&output).contains(next), "{}", stdout(&output));
     assert_eq!(config.matches("name = \"waiting-room\"").count(), 1, "{config}");
     assert!(stdout(&output).contains("a Server-to-Server OAuth App: the only kind so far"), "{}", stdout(&output));
     assert!(stdout(&output).contains("16 bytes or more") && stdout(&output).contains("expected https://"));
@@ -722,7 +725,8 @@ fn the_commands_ask_the_running_service_and_move_its_jobs() {
     assert_eq!(told(&["attention"], 0), "nothing needs a person\n");
     assert_eq!(told(&["jobs", "list"], 0), "JOB  STATE  AT  ACCOUNT  RULE  SUBJECT  CAUSE  WHY\n0 jobs\n");
     assert!(told(&["trigger", "user.created", "--user", "abc"], 0).contains("200 stored"));
-    assert!(told(&["deliveries", "list"], 0).ends_with("\n1 delivery\n"));
+    let listed = told(&["deliveries", "list"], 0);
+    assert!(listed.ends_with("\n1 delivery\n") && listed.contains("  user.created  "), "{listed}");
     assert!(told(&["deliveries", "show", "dlv_1"], 0).contains("\"event\": \"user.created\""));
     while !told(&["jobs", "list", "--state", "due"], 0).contains("Connection refused") {
         std::thread::yield_now();

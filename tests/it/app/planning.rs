@@ -114,12 +114,12 @@ async fn a_plan_says_who_is_changed_how_and_why_others_are_not_and_changes_nothi
         let count = rule.others.get(reason).map(|others| others.count);
         assert_eq!(count, Some(users), "{who}: {:?}", rule.others);
     }
-    assert_eq!(
-        rule.others.values().map(|others| others.count).sum::<u64>() + 1,
-        planned.users,
-        "everybody is somewhere: {:?}",
-        rule.others
-    );
+    let named = |reason: &str| rule.others[reason].named.clone();
+    let gone = format!("user:{} gone@acme.example", app.id("gone@acme.example"));
+    assert_eq!((named("waits: the user is deactivated"), named("already right").len()), (vec![gone.clone()], 0));
+    assert!(rule.to_string().contains(&format!("1 user: waits: the user is deactivated\n    {gone}")), "{rule}");
+    let counted: u64 = rule.others.values().map(|others| others.count).sum();
+    assert_eq!(counted + 1, planned.users, "everybody is somewhere: {:?}", rule.others);
     assert_eq!(app.writes(), [""; 0]);
     let read = app.entries("200").await.len();
     assert_eq!(read, app.calls(""), "what was asked for it is on record");
