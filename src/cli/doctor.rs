@@ -16,10 +16,9 @@ use super::{Context, Exit, Failure};
 pub(super) struct Asked {
     /// Also send a signed url validation to each app through the public URL, as Zoom does
     ///
-    /// Without a value, [server] public_url is taken.
-    #[arg(long, value_name = "URL", num_args = 0..=1)]
-    #[expect(clippy::option_option, reason = "not given, given, given with a value")]
-    url: Option<Option<String>>,
+    /// Without a value, the public URL of the configuration is taken.
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = round_trip::AS_CONFIGURED)]
+    url: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -112,8 +111,7 @@ pub(super) async fn run(context: &Context, asked: &Asked, out: &mut Out) -> Resu
             here::permissions(&mut report, &config);
             there::all(&mut report, &config).await?;
             let remote = here::running(&mut report, context).await;
-            let url = asked.url.as_ref().map(Option::as_deref);
-            round_trip::all(&mut report, &config, url, remote.as_ref()).await;
+            round_trip::all(&mut report, &config, asked.url.as_deref(), remote.as_ref()).await;
             here::disk(&mut report, &config);
         }
         Err(failure) => {

@@ -32,8 +32,8 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
     let modes = if modes.is_empty() { String::new() } else { format!(": {}", modes.join(", ")) };
     let news = [("new", &view.added), ("changed", &view.changed), ("gone", &view.gone)];
     let news = news.into_iter().filter(|(_, names)| !names.is_empty());
-    let news: String = news.map(|(what, names)| format!("; {} {what}: {}", names.len(), names.join(", "))).collect();
-    out.line(format!("in force: {rules} for {accounts}{modes}{news}"))?;
+    let news = news.map(|(what, names)| format!("; {} {what}: {}", names.len(), names.join(", ")));
+    out.line(format!("in force: {rules} for {accounts}{modes}{}", news.collect::<Vec<_>>().concat()))?;
     for key in &view.needs_restart {
         out.line(format!("needs a restart: {key}"))?;
     }

@@ -1,5 +1,6 @@
 //! `doctor` with the real binary: what it says of a service that runs, and of the way through the public URL.
 
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -110,80 +111,82 @@ fn all_is_well_where_the_service_runs_and_the_public_url_leads_to_it() {
     assert_eq!(service.admin("GET", "/v1/status").unwrap()["validated"], 2);
 }
 
-#[test]
-fn what_a_proxy_does_to_a_delivery_is_told_apart() {
-    let (mut service, mut other) = (plain(), plain());
-    assert!(service.start(&[]) && other.start(&[]), "{}", service.log());
-    let (to, elsewhere) = (service.public, other.public);
-    let fine = through(&service, |asked| Some(asked.pass_on(to)));
-    assert!(fine.verdict == "ok" && fine.found.contains(", by this service"), "{fine:?}");
-    type Act = Box<dyn FnOnce(Asked) -> Option<String> + Send>;
-    let changed = |change: fn(&mut Asked)| -> Act {
-        Box::new(move |mut asked| {
-            change(&mut asked);
-            Some(asked.pass_on(to))
-        })
-    };
-    let said = |status: u16, headers: &'static str, body: &'static str| -> Act {
-        Box::new(move |_| Some(answer(status, headers, body)))
-    };
-    let table: Vec<(&str, Act, &str, &str)> = vec![
-        (
-            "it changes the body",
-            changed(|asked| asked.body.push(b'\n')),
-            "503: it reached this service, and was refused: the signature does not fit what arrived",
-            "byte for byte",
-        ),
-        ("it eats the body", changed(|asked| asked.body.clear()), "the signature does not fit what arrived", "body"),
-        (
-            "it strips a header",
-            changed(|asked| asked.headers.retain(|(name, _)| name != "x-zm-signature")),
-            "400: it reached this service, and was refused: it came without good signature headers",
-            "x-zm-signature",
-        ),
-        (
-            "it changes the path",
-            changed(|asked| asked.path = "/zoom/main".to_owned()),
-            "404: it reached this service, and was refused: the path is not /webhooks/… any more",
-            "pass on the path",
-        ),
-        (
-            "it changes the end of the path",
-            changed(|asked| asked.path.push_str("er")),
-            "404: it reached this service, and was refused: it knows no such app",
-            "path",
-        ),
-        ("it does not pass on the path", said(404, "", "none"), "404: the path is not passed on", "pass on /webhooks/"),
-        (
-            "it redirects",
-            said(301, "location: https://www.example.com/hooks?key=hidden\r\n", ""),
-            "301, a redirect to https://www.example.com: Zoom follows none",
-            "not redirect",
-        ),
-        ("it wants a login", said(401, "", ""), "401, and not by adjutant", "without a login"),
-        ("nothing is behind it", said(502, "", ""), "502: the proxy does not reach the service", "[server] listen"),
-        ("it is a web site", said(200, "", "<h1>Welcome</h1>"), "200 from something else than adjutant", "name"),
-        (
-            "it answers by itself",
-            said(200, "", r#"{"plainToken":"a","encryptedToken":"b"}"#),
-            "not with the right encryptedToken",
-            "another service",
-        ),
-        (
-            "it leads to another adjutant with the secret",
-            Box::new(move |asked| Some(asked.pass_on(elsewhere))),
-            "answered right, and not by the service that this configuration runs",
-            "stop the other",
-        ),
-        ("it breaks off", said(200, "transfer-encoding: chunked\r\n", ""), "the answer broke off", "log of the proxy"),
-        ("it says nothing", Box::new(|_| None), "no answer within 3 s, which is as long as Zoom waits", "firewall"),
-    ];
+type Act = Box<dyn FnOnce(Asked) -> Option<String> + Send>;
+
+/// Passes on what was changed.
+fn changed(to: SocketAddr, change: fn(&mut Asked)) -> Act {
+    Box::new(move |mut asked| {
+        change(&mut asked);
+        Some(asked.pass_on(to))
+    })
+}
+
+/// Answers by itself.
+fn said(status: u16, headers: &'static str, body: &'static str) -> Act {
+    Box::new(move |_| Some(answer(status, headers, body)))
+}
+
+/// Each tells what it does, what is found and what is said to do.
+fn tell_apart(service: &Service, table: Vec<(&str, Act, &str, &str)>) {
     for (what, act, found, hint) in table {
-        let check = through(&service, act);
+        let check = through(service, act);
         assert!(check.found.contains(found) && check.hint.contains(hint), "{what}: {check:?}");
         assert_eq!(check.verdict, "fail", "{what}: {check:?}");
         assert!(!check.found.contains("hidden"), "{what}: {check:?}");
     }
+}
+
+#[test]
+fn what_a_proxy_does_to_a_delivery_on_its_way_is_told_apart() {
+    let mut service = plain();
+    assert!(service.start(&[]), "{}", service.log());
+    let to = service.public;
+    let fine = through(&service, |asked| Some(asked.pass_on(to)));
+    assert!(fine.verdict == "ok" && fine.found.contains(", by this service"), "{fine:?}");
+    let reached = |status: u16, why: &str| format!("{status}: it reached this service, and was refused: {why}");
+    let signature = reached(503, "the signature does not fit what arrived");
+    let headers = reached(400, "it came without good signature headers");
+    let path = reached(404, "the path is not /webhooks/… any more");
+    let table = vec![
+        ("it changes the body", changed(to, |asked| asked.body.push(b'\n')), signature.as_str(), "byte for byte"),
+        ("it eats the body", changed(to, |asked| asked.body.clear()), &signature, "the body"),
+        (
+            "it strips a header",
+            changed(to, |asked| asked.headers.retain(|(name, _)| name != "x-zm-signature")),
+            &headers,
+            "x-zm-signature",
+        ),
+        ("it changes the path", changed(to, |asked| asked.path = "/zoom/main".to_owned()), &path, "pass on the path"),
+        ("it adds to the path", changed(to, |asked| asked.path.push_str("er")), "it knows no such app", "the path"),
+    ];
+    tell_apart(&service, table);
+}
+
+#[test]
+fn what_answers_in_place_of_the_service_is_told_apart() {
+    let (mut service, mut other) = (plain(), plain());
+    assert!(service.start(&[]) && other.start(&[]), "{}", service.log());
+    let elsewhere = other.public;
+    let another: Act = Box::new(move |asked| Some(asked.pass_on(elsewhere)));
+    let redirect = "location: https://www.example.com/hooks?key=hidden\r\n";
+    let by_itself = r#"{"plainToken":"a","encryptedToken":"b"}"#;
+    let table = vec![
+        ("a proxy without the path", said(404, "", "none"), "404: the path is not passed on", "pass on /webhooks/"),
+        (
+            "a redirect",
+            said(301, redirect, ""),
+            "301, a redirect to https://www.example.com: Zoom follows none",
+            "not redirect",
+        ),
+        ("a login", said(401, "", ""), "401, and not by adjutant", "without a login"),
+        ("nothing is behind it", said(502, "", ""), "502: the proxy does not reach the service", "[server] listen"),
+        ("a web site", said(200, "", "<h1>Welcome</h1>"), "200 from something else than adjutant", "point the name"),
+        ("another secret", said(200, "", by_itself), "not with the right encryptedToken", "another service"),
+        ("another adjutant", another, "and not by the service that this configuration runs", "stop the other"),
+        ("it breaks off", said(200, "transfer-encoding: chunked\r\n", ""), "the answer broke off", "log of the proxy"),
+        ("silence", Box::new(|_| None), "no answer within 3 s, which is as long as Zoom waits", "firewall"),
+    ];
+    tell_apart(&service, table);
 }
 
 #[test]

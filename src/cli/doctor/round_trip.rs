@@ -24,6 +24,8 @@ use crate::sim::encrypted_token;
 use crate::web::admin::view::StatusView;
 
 const NAME: &str = "public URL";
+/// Stands for `--url` without a value.
+pub(super) const AS_CONFIGURED: &str = "";
 /// As long as Zoom waits.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// The right answer is much shorter.
@@ -36,11 +38,12 @@ fn bad(found: impl Into<String>, hint: &'static str) -> Found {
     (Verdict::Fail, found.into(), Some(hint))
 }
 
-/// `asked` is none where nobody asked for it, and holds none where they named no URL.
-pub(super) async fn all(report: &mut Report, config: &Config, asked: Option<Option<&str>>, remote: Option<&Remote>) {
+/// `asked` is none where nobody asked for it.
+pub(super) async fn all(report: &mut Report, config: &Config, asked: Option<&str>, remote: Option<&Remote>) {
     let Some(named) = asked else {
         return report.skip(NAME, "not checked: with --url, a signed url validation goes the way of Zoom's deliveries");
     };
+    let named = Some(named).filter(|named| *named != AS_CONFIGURED);
     let Some(base) = named.or(config.server.public_url.as_deref()) else {
         return report.fail(NAME, "none is known", "name it with --url URL, or as public_url in [server]");
     };
