@@ -17,6 +17,7 @@ use super::{Context, Exit, Failure, needs};
 use crate::config::{Env, parse};
 use crate::ids::AppName;
 use crate::rules::Rule;
+use crate::zoom::{Endpoint, Scopes};
 use ask::Asker;
 
 #[derive(Debug, Args)]
@@ -170,6 +171,12 @@ fn instruct(path: &Path, answers: &Answers, rules: &[Rule], out: &mut Out) -> Re
         rows.push(vec![format!("  {}", scopes.granular), scopes.classic.to_owned(), call]);
     }
     out.table(&["  GRANULAR", "CLASSIC", "FOR"], &rows)?;
+    if answers.rules.contains(&RuleKind::Assistants) {
+        let Scopes { granular, classic } = Endpoint::GetAccountSettings.scopes();
+        out.line(format!(
+            "  and if you like {granular} (classic: {classic}), by which `doctor` sees the co-host option"
+        ))?;
+    }
     out.line("\nEvents to subscribe:")?;
     for event in needs::events(rules) {
         out.line(format!("  {event}"))?;

@@ -207,6 +207,7 @@ fn setup_writes_files_that_check_config_accepts_and_says_what_to_click() {
     for part in [
         "user:write:assistant:admin",
         "user:write:admin",
+        "account:read:settings:admin (classic: account:read:admin)",
         "meeting:update:meeting:admin",
         "user.invitation_accepted",
         "meeting.ended",

@@ -8,7 +8,7 @@ use http::header::DATE;
 
 use super::super::remote::client_for;
 use super::super::{Exit, Failure, needs};
-use super::Report;
+use super::{Report, Verdict};
 use crate::account::{Account, Plan, UserKey};
 use crate::chance::SystemChance;
 use crate::clock::{Clock, SystemClock, Timestamp};
@@ -168,35 +168,38 @@ async fn co_host(report: &mut Report, config: &Config, Seen { account, client, s
 /// Whether the plan of the configuration is the one by which Zoom counts.
 fn plan(report: &mut Report, Seen { account, client, scopes }: &Seen<'_>) {
     const NAME: &str = "plan";
-    let (id, plan) = (&account.id, account.plan);
+    let id = &account.id;
     if scopes.is_err() {
         return report.skip(NAME, format!("account {id}: there is no token"));
     }
-    let mut told = client.told_limits();
+    let (verdict, found, hint) = compared(account.plan, client.told_limits());
+    report.add(NAME, verdict, format!("account {id}: {found}"), hint.as_deref());
+}
+
+fn compared(plan: Plan, mut told: BTreeSet<ToldLimit>) -> (Verdict, String, Option<String>) {
     if told.iter().any(|limit| !limit.is_daily) {
         // A day's limit may be another bucket's.
         told.retain(|limit| !limit.is_daily);
     }
     let other = told.iter().find(|limit| !plans_with(limit).contains(&plan));
     let Some(limit) = other.or_else(|| told.first()) else {
-        return report.skip(NAME, format!("account {id}: Zoom's answers do not state its limits"));
+        return (Verdict::Skipped, "Zoom's answers do not state its limits".to_owned(), None);
     };
-    let ToldLimit { category, is_daily, calls } = limit;
-    let span = if *is_daily { "day" } else { "second" };
-    let says = format!("account {id}: Zoom's limit for {} calls is {calls} a {span}", category.name());
+    let span = if limit.is_daily { "day" } else { "second" };
+    let says = format!("Zoom's limit for {} calls is {} a {span}", limit.category.name(), limit.calls);
     let plan = plan.name();
     if other.is_none() {
-        return report.ok(NAME, format!("{says}, as for {plan}"));
+        return (Verdict::Ok, format!("{says}, as for {plan}"), None);
     }
     let plans: Vec<&str> = plans_with(limit).into_iter().map(Plan::name).collect();
-    if let [one] = plans.as_slice() {
-        let found = format!("{says}, as for {one}, and the configuration says {plan}");
-        report.warn(NAME, found, &format!("set plan = \"{one}\" in [[app.account]] {id}, and restart the service"));
+    let (found, hint) = if let [one] = plans.as_slice() {
+        let hint = format!("set plan = \"{one}\" in its [[app.account]], and restart the service");
+        (format!("{says}, as for {one}, and the configuration says {plan}"), hint)
     } else {
-        let hint = "Zoom publishes no such limit: compare with its page on rate limits, and lower [zoom] \
-                    rate_share_percent if it throttles";
-        report.warn(NAME, format!("{says}, which is not that of {plan}"), hint);
-    }
+        let hint = "Zoom publishes no such limit: lower [zoom] rate_share_percent where it throttles";
+        (format!("{says}, which is not that of {plan}"), hint.to_owned())
+    };
+    (Verdict::Warn, found, Some(hint))
 }
 
 async fn clock(report: &mut Report, config: &Config) -> Result<(), Failure> {
@@ -224,4 +227,27 @@ async fn clock(report: &mut Report, config: &Config) -> Result<(), Failure> {
         report.ok(NAME, found);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zoom::Category;
+
+    #[test]
+    fn a_plan_is_compared_with_what_zoom_states_and_with_nothing_else() {
+        let light = |is_daily, calls| ToldLimit { category: Category::Light, is_daily, calls };
+        for (told, verdict, words) in [
+            (vec![], Verdict::Skipped, "Zoom's answers do not state its limits"),
+            (vec![light(false, 30)], Verdict::Ok, "Zoom's limit for light calls is 30 a second, as for pro"),
+            (vec![light(false, 30), light(true, 6000)], Verdict::Ok, "30 a second"),
+            (vec![light(true, 6000)], Verdict::Warn, "6000 a day, as for free, and the configuration says pro"),
+            (vec![light(false, 80)], Verdict::Warn, "80 a second, as for business, and the configuration says pro"),
+            (vec![light(false, 50)], Verdict::Warn, "50 a second, which is not that of pro"),
+        ] {
+            let found = compared(Plan::Pro, told.into_iter().collect());
+            assert!(found.0 == verdict && found.1.contains(words), "{found:?}");
+            assert_eq!(found.2.is_some(), verdict == Verdict::Warn, "{found:?}");
+        }
+    }
 }
