@@ -89,6 +89,19 @@ pub enum Plan {
     Business,
 }
 
+impl Plan {
+    pub const ALL: [Self; 3] = [Self::Free, Self::Pro, Self::Business];
+
+    /// As the configuration writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::Pro => "pro",
+            Self::Business => "business",
+        }
+    }
+}
+
 /// One Zoom account that an app holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {

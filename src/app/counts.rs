@@ -21,6 +21,7 @@ impl Stats for Counted {
         let received = self.receiver.stats();
         Counts {
             accepted: received.accepted(),
+            validated: received.validated(),
             refused: received.refusals().into_iter().map(|(kind, count)| (kind.code(), count)).collect(),
             outcomes: self.jobs.snapshot(),
             zoom_calls: self.zooms.calls(),

@@ -16,7 +16,7 @@ use crate::audit::{Detail, Kind};
 use crate::clock::{Clock, lock};
 use crate::config::{self, App, Config, ConfigError};
 use crate::ids::RuleName;
-use crate::rules::Rule;
+use crate::rules::{Mode, Rule};
 use crate::store::{Note, Store, StoreError};
 use crate::web::admin::{AdminApp, Alarm, Reload, ReloadView};
 use crate::worker::Roster;
@@ -112,7 +112,22 @@ impl Reloader {
         };
         self.store.note(note, self.clock.now()).await.map_err(|error| taken(error.to_string()))?;
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        let view = ReloadView { rules: count(new.rules.len()), accounts: count(accounts.len()), needs_restart };
+        let enforced = next.rules().iter().filter(|rule| rule.mode == Mode::Enforce).count();
+        let (added, kept): (Vec<&Rule>, Vec<&Rule>) =
+            new.rules.iter().partition(|rule| named(&running.rules, &rule.name).is_none());
+        let names = |rules: &[&Rule]| rules.iter().map(|rule| rule.name.to_string()).collect::<Vec<_>>();
+        let changed: Vec<&Rule> = kept.into_iter().filter(|rule| !running.rules.contains(rule)).collect();
+        let gone: Vec<&Rule> = running.rules.iter().filter(|rule| named(&new.rules, &rule.name).is_none()).collect();
+        let view = ReloadView {
+            rules: count(new.rules.len()),
+            enforced: count(enforced),
+            observed: count(new.rules.len().saturating_sub(enforced)),
+            added: names(&added),
+            changed: names(&changed),
+            gone: names(&gone),
+            accounts: count(accounts.len()),
+            needs_restart,
+        };
         for app in &mut running.apps {
             app.accounts = accounts.iter().filter(|account| account.app == app.name).cloned().collect();
         }
@@ -142,8 +157,12 @@ impl Reloader {
 
 /// The first rule that keeps its name and changes between `for` and `on`.
 fn turned<'r>(running: &[Rule], new: &'r [Rule]) -> Option<&'r Rule> {
-    let was = |rule: &Rule| running.iter().find(|old| old.name == rule.name);
-    new.iter().find(|rule| was(rule).is_some_and(|old| old.on.is_some() != rule.on.is_some()))
+    let turned = |rule: &&Rule| named(running, &rule.name).is_some_and(|old| old.on.is_some() != rule.on.is_some());
+    new.iter().find(turned)
+}
+
+fn named<'r>(rules: &'r [Rule], name: &RuleName) -> Option<&'r Rule> {
+    rules.iter().find(|rule| rule.name == *name)
 }
 
 /// What runs by these rules. Where a plan is required, a rule that nobody has planned as it is only observes.
@@ -200,7 +219,7 @@ impl Reload for Reloader {
     async fn reload(&self) -> Result<ReloadView, String> {
         let taken = self.take_in().await;
         match &taken {
-            Ok(ReloadView { rules, accounts, needs_restart }) => {
+            Ok(ReloadView { rules, accounts, needs_restart, .. }) => {
                 tracing::info!(rules, accounts, "the configuration was read again and is in force");
                 if !needs_restart.is_empty() {
                     tracing::warn!(keys = needs_restart.join(", "), "changes that wait for a restart");

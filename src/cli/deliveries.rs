@@ -128,17 +128,20 @@ async fn diff(context: &Context, asked: &One, out: &mut Out) -> Result<Exit, Fai
 impl Listed for DeliveryView {
     const ONE: &'static str = "delivery";
     const MANY: &'static str = "deliveries";
-    const HEAD: &'static [&'static str] = &["DELIVERY", "RECEIVED", "APP", "STATUS", "CODE", "JOBS", "SIZE", "CAME"];
+    const HEAD: &'static [&'static str] =
+        &["DELIVERY", "RECEIVED", "APP", "EVENT", "STATUS", "CODE", "JOBS", "SIZE", "CAME"];
 
     fn id(&self) -> &str {
         &self.id
     }
 
     fn row(&self) -> Vec<String> {
-        let (code, jobs) = (self.code.clone().unwrap_or_default(), self.jobs.join(" "));
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let (event, code, jobs) = (text(&self.event), text(&self.code), self.jobs.join(" "));
         let bytes = self.bytes.map_or_else(String::new, |bytes| format!("{bytes} B"));
         let came = if self.is_backfilled { "backfilled" } else { "" }.to_owned();
-        [&self.id, &self.received_at, &self.app, &self.status, &code, &jobs, &bytes, &came].map(Clone::clone).to_vec()
+        let [id, at, app, status] = [&self.id, &self.received_at, &self.app, &self.status].map(Clone::clone);
+        vec![id, at, app, event, status, code, jobs, bytes, came]
     }
 }
 

@@ -3,12 +3,26 @@
 //! It changes nothing, at Zoom or here. What depends on something that failed is skipped, and says so.
 
 mod here;
+mod round_trip;
 mod there;
 
+use clap::Args;
 use serde::Serialize;
 
 use super::out::{Out, count};
 use super::{Context, Exit, Failure};
+
+#[derive(Debug, Args)]
+pub(super) struct Asked {
+    /// Also send a signed url validation to each app through the public URL, as Zoom does
+    ///
+    /// Without a value, the public URL of the configuration is taken.
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = round_trip::AS_CONFIGURED)]
+    url: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -70,21 +84,25 @@ impl Report {
     }
 }
 
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 15] = [
     "configuration",
     "file permissions",
     "token",
     "scopes",
     "API user",
+    "co-host option",
+    "plan",
     "clock",
+    "service",
     "last verified delivery",
     "last url validation",
     "sweeps",
     "store",
+    "public URL",
     "disk",
 ];
 
-pub(super) async fn run(context: &Context, json: bool, out: &mut Out) -> Result<Exit, Failure> {
+pub(super) async fn run(context: &Context, asked: &Asked, out: &mut Out) -> Result<Exit, Failure> {
     let mut report = Report::default();
     match context.config() {
         Ok(config) => {
@@ -92,7 +110,8 @@ pub(super) async fn run(context: &Context, json: bool, out: &mut Out) -> Result<
             report.ok("configuration", format!("{}: {apps}, {rules}", context.path().display()));
             here::permissions(&mut report, &config);
             there::all(&mut report, &config).await?;
-            here::running(&mut report, context, &config).await;
+            let remote = here::running(&mut report, context).await;
+            round_trip::all(&mut report, &config, asked.url.as_deref(), remote.as_ref()).await;
             here::disk(&mut report, &config);
         }
         Err(failure) => {
@@ -101,7 +120,7 @@ pub(super) async fn run(context: &Context, json: bool, out: &mut Out) -> Result<
         }
     }
     let failed = report.checks.iter().any(|check| check.verdict == Verdict::Fail);
-    if json {
+    if asked.json {
         out.json(&report)?;
     } else {
         tell(&report, out)?;

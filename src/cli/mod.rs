@@ -24,6 +24,7 @@ mod serve;
 mod setup;
 mod show_config;
 mod signals;
+mod signed;
 mod store;
 mod sweep;
 mod trigger;
@@ -66,8 +67,8 @@ enum Command {
     Config(JsonOnly),
     /// Have the running service read its configuration again: rules and accounts, all of it or nothing
     Reload(reload::Asked),
-    /// Check configuration, Zoom's side, clock, store and disk, one by one
-    Doctor(JsonOnly),
+    /// Check configuration, Zoom's side, clock, service, store and disk, one by one
+    Doctor(doctor::Asked),
     /// Sign a realistic delivery and post it to the running service
     Trigger(trigger::Asked),
     /// Compare all users with the rules now, for what webhooks missed
@@ -158,7 +159,7 @@ fn run(context: &Context, command: Command, out: &mut Out) -> Result<Exit, Failu
         Command::CheckConfig => check_config::run(context, out),
         Command::Config(asked) => show_config::run(context, asked.json, out),
         Command::Reload(asked) => wait(reload::run(context, asked, out)),
-        Command::Doctor(asked) => wait(doctor::run(context, asked.json, out)),
+        Command::Doctor(asked) => wait(doctor::run(context, &asked, out)),
         Command::Trigger(asked) => wait(trigger::run(context, asked, out)),
         Command::Sweep(asked) => wait(sweep::run(context, asked, out)),
         Command::Assistants(asked) => wait(assistants::run(context, asked, out)),

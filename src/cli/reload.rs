@@ -26,7 +26,14 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
         return Ok(Exit::Good);
     }
     let (rules, accounts) = (count(view.rules, "rule", "rules"), count(view.accounts, "account", "accounts"));
-    out.line(format!("in force: {rules} for {accounts}"))?;
+    let modes = [(view.enforced, "enforces", "enforce"), (view.observed, "observes", "observe")];
+    let modes = modes.into_iter().filter(|(number, ..)| *number > 0);
+    let modes: Vec<String> = modes.map(|(number, one, many)| count(number, one, many)).collect();
+    let modes = if modes.is_empty() { String::new() } else { format!(": {}", modes.join(", ")) };
+    let news = [("new", &view.added), ("changed", &view.changed), ("gone", &view.gone)];
+    let news = news.into_iter().filter(|(_, names)| !names.is_empty());
+    let news = news.map(|(what, names)| format!("; {} {what}: {}", names.len(), names.join(", ")));
+    out.line(format!("in force: {rules} for {accounts}{modes}{}", news.collect::<Vec<_>>().concat()))?;
     for key in &view.needs_restart {
         out.line(format!("needs a restart: {key}"))?;
     }

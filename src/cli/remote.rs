@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tower::ServiceExt as _;
 
+use super::signed::root;
 use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Outline;
@@ -204,10 +205,7 @@ pub(super) fn segment(id: &str) -> String {
 }
 
 fn unreachable(address: SocketAddr, error: &reqwest::Error) -> Failure {
-    let mut why: &dyn std::error::Error = error;
-    while let Some(source) = why.source() {
-        why = source;
-    }
+    let why = root(error);
     let text = format!(
         "the service does not answer at {address}: {why}. start it with `adjutant serve`, check [admin] listen, or look at \
          a stopped one with --offline"

@@ -17,6 +17,7 @@ use super::{Context, Exit, Failure, needs};
 use crate::config::{Env, parse};
 use crate::ids::AppName;
 use crate::rules::Rule;
+use crate::zoom::{Endpoint, Scopes};
 use ask::Asker;
 
 #[derive(Debug, Args)]
@@ -170,6 +171,12 @@ fn instruct(path: &Path, answers: &Answers, rules: &[Rule], out: &mut Out) -> Re
         rows.push(vec![format!("  {}", scopes.granular), scopes.classic.to_owned(), call]);
     }
     out.table(&["  GRANULAR", "CLASSIC", "FOR"], &rows)?;
+    if answers.rules.contains(&RuleKind::Assistants) {
+        let Scopes { granular, classic } = Endpoint::GetAccountSettings.scopes();
+        out.line(format!(
+            "  and if you like {granular} (classic: {classic}), by which `doctor` sees the co-host option"
+        ))?;
+    }
     out.line("\nEvents to subscribe:")?;
     for event in needs::events(rules) {
         out.line(format!("  {event}"))?;
@@ -195,7 +202,7 @@ fn instruct(path: &Path, answers: &Answers, rules: &[Rule], out: &mut Out) -> Re
     }
     out.line("\nThen:")?;
     let then = [
-        ("doctor", "# is everything in place?"),
+        ("doctor --url", "# is everything in place, also the way in from Zoom?"),
         ("trigger user.created --user EMAIL", "# as if Zoom had sent it"),
         ("audit tail --follow", "# what was decided and done"),
     ];
@@ -203,7 +210,9 @@ fn instruct(path: &Path, answers: &Answers, rules: &[Rule], out: &mut Out) -> Re
         out.line(format!("  {:<width$}  {why}", format!("adjutant {command}{config}"), width = 42 + config.len()))?;
     }
     if answers.mode == "observe" {
-        let edit = "Once the audit log says what you want, set mode = \"enforce\" in the rules and restart.";
+        let edit = format!(
+            "Once the audit log says what you want, set mode = \"enforce\" in the rules, then `adjutant reload{config}`."
+        );
         out.line(format!("\nThe rules observe: nothing is changed at Zoom. {edit}"))?;
     }
     Ok(())

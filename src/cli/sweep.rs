@@ -141,8 +141,9 @@ async fn wait(
         let all: Vec<SweepView> = remote.get("/v1/sweeps", &[]).await?;
         for view in all.iter().filter(|view| left.contains(&view.account.as_str())).collect::<Vec<_>>() {
             let is_under_way = matches!(view.state.as_str(), "runs" | "asked");
+            // At its start there is nothing to say.
             if let Some(run) = view.run.as_ref().filter(|_| !asked.json)
-                && told.insert(view.account.clone(), run.users) != Some(run.users)
+                && told.insert(view.account.clone(), run.users).unwrap_or(0) != run.users
             {
                 out.line(format!("account {}: {}", view.account, progress(run)))?;
             }

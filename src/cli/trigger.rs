@@ -7,16 +7,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::out::Out;
 use super::remote::{client_for, reachable};
+use super::signed::{Signed, root};
 use super::{Context, Exit, Failure};
-use crate::chance::{Chance, SystemChance};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{App, Config};
-use crate::sim::sign;
 
 const EVENTS: [&str; 13] = [
     "user.created",
@@ -86,23 +85,17 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
         .clone()
         .unwrap_or_else(|| format!("http://{}/webhooks/{}", reachable(config.server.listen), app.name));
     let secret = secret(app, asked.secret_file.as_deref())?;
-    let body = body(&asked, &account.unwrap_or_default()).to_string();
-    let at = SystemClock.now().as_secs();
-    let signature = sign(secret.expose_secret(), at, body.as_bytes());
-    let request_id = request_id();
+    let signed = Signed::now(&secret, body(&asked, &account.unwrap_or_default()).to_string());
     let client = client_for(&url, PATIENCE)?;
     let mut exit = Exit::Good;
     for _ in 0..asked.times {
-        let request = client.post(&url).header("content-type", "application/json; charset=utf-8");
-        let request = request.header("user-agent", "Zoom Marketplace/1.0a").header("x-zm-request-id", &request_id);
-        let request = request.header("x-zm-request-timestamp", at.to_string()).header("x-zm-signature", &signature);
-        let answer = request.body(body.clone()).send().await.map_err(|error| unreachable(&url, &error))?;
+        let answer = signed.to(&url, &client).send().await.map_err(|error| unreachable(&url, &error))?;
         let status = answer.status();
         let body = answer.text().await.map_err(|error| unreachable(&url, &error))?;
         if !status.is_success() {
             exit = Exit::Failed;
         }
-        let (event, url, request_id) = (asked.event.clone(), url.clone(), request_id.clone());
+        let (event, url, request_id) = (asked.event.clone(), url.clone(), signed.request_id.clone());
         tell(&Answered { event, url, request_id, status: status.as_u16(), body }, asked.json, out)?;
     }
     if exit == Exit::Good && !asked.json && asked.event != "endpoint.url_validation" {
@@ -157,20 +150,6 @@ fn secret(app: &App, file: Option<&Path>) -> Result<SecretString, Failure> {
     }
     let none = || Failure::new(Exit::Config, format!("[[app]] {} has no webhook secret", app.name));
     app.secrets.webhook.first().cloned().ok_or_else(none)
-}
-
-/// As Zoom's: `6009d653_d487_445d_8406_42b654974899`.
-fn request_id() -> String {
-    let (a, b) = (SystemChance.next_u64(), SystemChance.next_u64());
-    let hex = format!("{a:016x}{b:016x}");
-    let mut rest = hex.as_str();
-    let mut parts = Vec::new();
-    for len in [8, 4, 4, 4, 12] {
-        let (part, after) = rest.split_at_checked(len).unwrap_or((rest, ""));
-        parts.push(part);
-        rest = after;
-    }
-    parts.join("_")
 }
 
 /// The body, in the shape of Zoom's samples.
@@ -238,10 +217,7 @@ fn by_key(user: &str) -> (Option<String>, Option<String>) {
 }
 
 fn unreachable(url: &str, error: &reqwest::Error) -> Failure {
-    let mut why: &dyn std::error::Error = error;
-    while let Some(source) = why.source() {
-        why = source;
-    }
+    let why = root(error);
     let text =
         format!("nobody answers at {url}: {why}. start the service with `adjutant serve`, or name another --url");
     Failure::new(Exit::Unreachable, text)

@@ -17,7 +17,7 @@ mod section;
 mod source;
 
 pub use apps::{App, AppSecrets};
-pub use parts::{Admin, Log, LogFormat, LogLevel, Server, StoreSection};
+pub use parts::{Admin, Log, LogFormat, LogLevel, Server, StoreSection, base_url, is_loopback_url};
 pub use problem::{Invalid, Place, Problem};
 pub use reload::{Unsettled, agree, apart_from_rules};
 pub(crate) use source::read_small;

@@ -298,7 +298,8 @@ pub(super) fn is_time_zone(text: &str) -> Option<String> {
 }
 
 /// A base URL: scheme, host and path, and nothing else.
-fn base_url(text: &str) -> Option<String> {
+/// An address of the web without query, fragment or user, and without a slash at its end.
+pub fn base_url(text: &str) -> Option<String> {
     let uri: http::Uri = text.parse().ok()?;
     let web = matches!(uri.scheme_str(), Some("http" | "https"));
     let plain = uri.query().is_none() && !text.contains(['#', '@']) && uri.host().is_some_and(|host| !host.is_empty());
@@ -311,11 +312,15 @@ fn is_placeholder_url(url: &str) -> bool {
 
 /// Tokens go there: in plain to this machine only.
 fn safe_url(text: &str) -> Option<String> {
-    let url = base_url(text)?;
-    let uri: http::Uri = url.parse().ok()?;
-    let host = uri.host()?.trim_matches(['[', ']']);
-    let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    (uri.scheme_str() == Some("https") || here).then_some(url)
+    base_url(text).filter(|url| url.to_ascii_lowercase().starts_with("https:") || is_loopback_url(url))
+}
+
+/// Whether an address is one of this machine, which nobody else can reach.
+pub fn is_loopback_url(url: &str) -> bool {
+    let uri = url.parse::<http::Uri>();
+    uri.ok()
+        .and_then(|uri| uri.host().map(|host| host.trim_matches(['[', ']']).to_owned()))
+        .is_some_and(|host| host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()))
 }
 
 pub(super) fn worker(mut section: Section<'_, '_>, drain: Duration, call_longest: Duration) -> Settings {

@@ -88,8 +88,12 @@ struct Object<'a> {
     members: Option<&'a RawValue>,
 }
 
-/// Reads what a verified request says.
-pub fn parse(verified: &Verified) -> Result<Event, Unreadable> {
+/// The name of the event that a verified request is about.
+pub fn event_name(verified: &Verified) -> Option<String> {
+    envelope(verified).ok().map(|(_, name)| name.into_owned())
+}
+
+fn envelope(verified: &Verified) -> Result<(Envelope<'_>, Cow<'_, str>), Unreadable> {
     let text = std::str::from_utf8(verified.body()).map_err(|_| Unreadable::because("the body is not UTF-8"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let envelope: Envelope<'_> = object(text, "the body")?.ok_or(Unreadable::because("the body is not an object"))?;
@@ -97,6 +101,12 @@ pub fn parse(verified: &Verified) -> Result<Event, Unreadable> {
     if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
         return Err(Unreadable::because("the event's name is empty, too long or not printable"));
     }
+    Ok((envelope, name))
+}
+
+/// Reads what a verified request says.
+pub fn parse(verified: &Verified) -> Result<Event, Unreadable> {
+    let (envelope, name) = envelope(verified)?;
     let raw_payload = envelope.payload.map_or("", RawValue::get);
     let payload: Payload<'_> = object(raw_payload, "the payload")?.unwrap_or_default();
     let account = payload.account_id.and_then(scalar).and_then(|id| AccountId::parse(&id).ok());

@@ -36,6 +36,11 @@ pub enum Effect {
     Reported { what: String },
 }
 
+impl Effect {
+    /// What is said of a subject for which nothing was, or would be, done.
+    pub const ALREADY_RIGHT: &str = "already right";
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Snooze {
     /// Again at this time, when what stops it should be over. It should end within seconds or minutes, so a row of these

@@ -291,6 +291,8 @@ pub struct DeliverySummary {
     pub id: DeliveryId,
     pub app: AppName,
     pub received_at: Timestamp,
+    /// Its name; none where the body cannot be read, or was pruned.
+    pub event: Option<String>,
     pub bytes: u64,
     pub is_backfilled: bool,
     pub status: DeliveryStatus,

@@ -9,8 +9,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::judge::{Difference, Verdict, edits};
 use crate::account::Plan;
+use crate::job::Effect;
 use crate::rules::{Rule, SubjectKind};
 use crate::zoom::{Category, Edit, Endpoint, is_secret, per_second};
+
+/// Names of one reason in a plan: what a plan may weigh is bounded.
+const NAMED_MAX: usize = 10_000;
+/// Of these, those that a person is shown.
+const SHOWN_MAX: usize = 10;
 
 /// What the rules would change in one account.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,9 +44,19 @@ pub struct PlannedRule {
     /// Whether the changes are made when the time comes, or only recorded.
     pub is_enforced: bool,
     pub changes: Vec<PlannedChange>,
-    /// How many users or meetings nothing is to be changed for, by the reason.
-    pub others: BTreeMap<String, u64>,
+    /// The users or meetings for which nothing is to be changed, by the reason.
+    pub others: BTreeMap<String, PlannedOthers>,
     max_changes_per_hour: u32,
+}
+
+/// Users or meetings for which nothing is to be changed, for one reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedOthers {
+    pub count: u64,
+    /// Those that wait, or are left out, as in `user:abc jill@example.com`: the first 10,000. Who is right already is not
+    /// named.
+    pub named: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,8 +153,12 @@ impl PlannedRule {
         match would_change(rule, verdict) {
             Ok(differences) => self.changes.push(PlannedChange::new(subject, &differences)),
             Err(reason) => {
-                let count = self.others.entry(reason).or_default();
-                *count = count.saturating_add(1);
+                let is_right = *verdict == Verdict::Right;
+                let others = self.others.entry(reason).or_default();
+                others.count = others.count.saturating_add(1);
+                if !is_right && others.named.len() < NAMED_MAX {
+                    others.named.push(subject);
+                }
             }
         }
     }
@@ -151,7 +171,7 @@ pub fn would_change(rule: &Rule, verdict: &Verdict) -> Result<Vec<Difference>, S
             return Ok(differences.iter().filter(|one| one.is_allowed(rule)).cloned().collect());
         }
         Verdict::Differs(_) => "parks: it would take something away, which the rule does not allow".to_owned(),
-        Verdict::Right => "right".to_owned(),
+        Verdict::Right => Effect::ALREADY_RIGHT.to_owned(),
         Verdict::Reports(what) => what.clone(),
         Verdict::Waits(reason) => format!("waits: {}", reason.short()),
         Verdict::Unanswered(_) => "its condition has no answer".to_owned(),
@@ -257,7 +277,15 @@ impl fmt::Display for PlannedRule {
             }
             write!(f, "\n    {}", change.calls.join("; "))?;
         }
-        self.others.iter().try_for_each(|(reason, count)| write!(f, "\n  {}: {reason}", counted(*count, self.subject)))
+        for (reason, PlannedOthers { count, named }) in &self.others {
+            write!(f, "\n  {}: {reason}", counted(*count, self.subject))?;
+            named.iter().take(SHOWN_MAX).try_for_each(|subject| write!(f, "\n    {subject}"))?;
+            if named.len() > SHOWN_MAX {
+                let rest = count.saturating_sub(u64::try_from(SHOWN_MAX).unwrap_or(u64::MAX));
+                write!(f, "\n    and {rest} more: see --json")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -279,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plan_shows_no_secret_and_short_spans_in_seconds() {
+    fn a_plan_shows_no_secret_ten_names_of_a_reason_and_short_spans_in_seconds() {
         let difference = |about: &str| PlannedDifference {
             about: format!("settings.schedule_meeting.{about}"),
             is: "054321".into(),
@@ -298,6 +326,11 @@ mod tests {
         let told = rule.to_string();
         assert!(told.contains("pmi_password (not kept) -> (not kept)"), "{told}");
         assert!(told.contains("audio_type \"054321\" -> \"543210\""), "{told}");
+        let named: Vec<String> = (0..12).map(|n| format!("user:{n}")).collect();
+        let others = BTreeMap::from([("waits".to_owned(), PlannedOthers { count: 12, named })]);
+        let told = PlannedRule { others, ..rule }.to_string();
+        assert!(told.contains("\n  12 users: waits\n    user:0\n") && !told.contains("user:10"), "{told}");
+        assert!(told.ends_with("    user:9\n    and 2 more: see --json"), "{told}");
         assert_eq!((span_in_words(2), span_in_words(90)), ("2 s".to_owned(), "2 min".to_owned()));
     }
 }

@@ -17,6 +17,7 @@ use super::request::Request;
 use super::settings::{Settings, SettingsError};
 use super::stats::ZoomStats;
 use super::token::{Credentials, Token, Tokens};
+use super::told::ToldLimit;
 use super::transport::{Answer, Http, TlsError};
 use super::{answers, paths};
 use crate::account::QuotaUse;
@@ -121,6 +122,11 @@ impl AccountClient {
     /// The calls of this UTC day, as far as they are known here.
     pub fn used_today(&self) -> QuotaUse {
         self.inner.limits.used_today(self.inner.shared.clock.now())
+    }
+
+    /// The rate limits that Zoom's answers stated so far.
+    pub fn told_limits(&self) -> BTreeSet<ToldLimit> {
+        self.inner.limits.told_so_far()
     }
 
     /// The scopes of the app's token, which is fetched if there is none. Compare with [`Endpoint::scopes`].

@@ -7,13 +7,14 @@
 //! Own code and not a token bucket from a library: a bucket lets a full burst and a full refill into one second, which is
 //! twice the rate, and it has no reservations on a clock that tests move.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use http::HeaderMap;
 
 use super::port::Category;
+use super::told::{Told, ToldLimit};
 use crate::account::Plan;
 use crate::account::QuotaUse;
 use crate::clock::{Timestamp, lock};
@@ -22,6 +23,8 @@ use crate::clock::{Timestamp, lock};
 const DAY_SETTLES: Duration = Duration::from_secs(120);
 /// How long Zoom's word that a day is used up is taken without trying again: it may be about another bucket.
 const TOLD_EMPTY: Duration = Duration::from_secs(900);
+/// Limits that are remembered as Zoom states them: there are two for each category.
+const TOLD_MAX: usize = 16;
 
 /// Calls that are so late on their way do not meet those of the next second.
 const LATE_MILLIS: u64 = 30;
@@ -56,11 +59,21 @@ pub const fn per_second(plan: Plan, category: Category) -> u32 {
     published(plan, category).0
 }
 
+/// The plans for which Zoom publishes this very limit.
+pub fn plans_with(limit: &ToldLimit) -> Vec<Plan> {
+    let has = |plan: &Plan| match published(*plan, limit.category) {
+        (_, per_day) if limit.is_daily => per_day == Some(limit.calls),
+        (per_second, _) => u64::from(per_second) == limit.calls,
+    };
+    Plan::ALL.into_iter().filter(has).collect()
+}
+
 #[derive(Debug)]
 pub(super) struct Limits {
     state: Mutex<State>,
     /// The part of it that sweeps may use: what is left is for events.
     sweeps: Option<Mutex<State>>,
+    told: Mutex<BTreeSet<ToldLimit>>,
 }
 
 #[derive(Debug)]
@@ -184,7 +197,11 @@ impl Limits {
     pub(super) fn new(plan: Plan, share_percent: u8, now: Timestamp) -> Self {
         let bucket = |category| Bucket::new(plan, category, share_percent);
         let (light, medium, heavy) = (bucket(Category::Light), bucket(Category::Medium), bucket(Category::Heavy));
-        Self { state: Mutex::new(State { day: now.utc_day(), light, medium, heavy }), sweeps: None }
+        Self {
+            state: Mutex::new(State { day: now.utc_day(), light, medium, heavy }),
+            sweeps: None,
+            told: Mutex::default(),
+        }
     }
 
     /// Sweeps get no more than this share of Zoom's rate.
@@ -232,23 +249,26 @@ impl Limits {
         self.with(category, now, |bucket| bucket.pause(until, why));
     }
 
-    /// Takes in what an answer says of the day: only a daily limit counts, and only the category that it names.
+    /// Takes in what an answer says. Of what is left only a daily limit counts, and only the category that it names.
     pub(super) fn told(&self, headers: &HeaderMap, now: Timestamp) {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-        let daily = text("x-ratelimit-type").is_some_and(|kind| kind.to_ascii_lowercase().contains("daily"));
-        let category = text("x-ratelimit-category").and_then(|name| match name.to_ascii_lowercase().as_str() {
-            "light" => Some(Category::Light),
-            "medium" => Some(Category::Medium),
-            "heavy" => Some(Category::Heavy),
-            _ => None,
-        });
-        let remaining = text("x-ratelimit-remaining").and_then(|left| left.parse::<u64>().ok());
+        let Some(told) = Told::read(headers) else { return };
+        if let Some(limit) = told.limit {
+            let mut known = lock(&self.told);
+            if known.len() < TOLD_MAX {
+                known.insert(limit);
+            }
+        }
         let settled = now.minus(DAY_SETTLES).utc_day() == now.utc_day();
-        if let (true, true, Some(category), Some(remaining)) = (daily, settled, category, remaining) {
-            self.with(category, now, |bucket| {
+        if let (true, true, Some(remaining)) = (told.is_daily, settled, told.remaining) {
+            self.with(told.category, now, |bucket| {
                 bucket.left = Some(bucket.left.map_or(remaining, |left| left.min(remaining)));
             });
         }
+    }
+
+    /// Every limit that Zoom told of so far.
+    pub(super) fn told_so_far(&self) -> BTreeSet<ToldLimit> {
+        lock(&self.told).clone()
     }
 
     /// Takes in what is known of the day from before the start. A number that is lower than what was counted is ignored.

@@ -9,7 +9,6 @@ mod answers;
 mod client;
 mod endpoint;
 mod errors;
-
 mod limits;
 mod observe;
 mod paths;
@@ -20,6 +19,7 @@ mod settings;
 mod stats;
 mod throttled;
 mod token;
+mod told;
 mod transport;
 
 #[cfg(test)]
@@ -27,7 +27,7 @@ mod tests;
 
 pub use client::{AccountClient, ClientError, Handle, ZoomClients};
 pub use endpoint::{Endpoint, Scopes};
-pub use limits::per_second;
+pub use limits::{per_second, plans_with};
 pub use observe::Observed;
 pub use paths::{meeting_uuid, segment};
 pub use port::{
@@ -38,4 +38,5 @@ pub use secret::{is_secret, is_secret_name};
 pub use settings::{Settings, SettingsError};
 pub use stats::{StatsNow, ZoomStats};
 pub use token::Credentials;
+pub use told::ToldLimit;
 pub use transport::TlsError;

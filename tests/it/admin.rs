@@ -29,6 +29,7 @@ impl Stats for Fixed {
         let alarm = Alarm { code: "clock".into(), what: "the clock is off".into(), advice: "set it".into() };
         Counts {
             accepted: 7,
+            validated: 2,
             refused: vec![("signature", 3), ("window", 0)],
             outcomes: vec![("done", 2)],
             zoom_calls: vec![("2xx", 5)],

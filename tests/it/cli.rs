@@ -207,6 +207,7 @@ fn setup_writes_files_that_check_config_accepts_and_says_what_to_click() {
     for part in [
         "user:write:assistant:admin",
         "user:write:admin",
+        "account:read:settings:admin (classic: account:read:admin)",
         "meeting:update:meeting:admin",
         "user.invitation_accepted",
         "meeting.ended",
@@ -217,6 +218,7 @@ fn setup_writes_files_that_check_config_accepts_and_says_what_to_click() {
         assert!(said.contains(part), "{part} is missing in\n{said}");
     }
     assert!(!said.contains("of-the-test"), "{said}");
+    assert!(!said.contains("adjutant reload"), "the rules enforce already: {said}");
     for file in ["config.toml", "client-secret", "webhook-secrets"] {
         let mode = std::fs::metadata(folder.path().join(file)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{file}");
@@ -251,6 +253,8 @@ fn setup_asks_for_what_no_flag_says_and_asks_again_for_what_is_no_answer() {
     assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
     let config = std::fs::read_to_string(folder.path().join("config.toml")).unwrap();
     assert!(config.contains("mode = \"observe\""), "{config}");
+    let next = "set mode = \"enforce\" in the rules, then `adjutant reload`.";
+    assert!(stdout(&output).contains(next), "{}", stdout(&output));
     assert_eq!(config.matches("name = \"waiting-room\"").count(), 1, "{config}");
     assert!(stdout(&output).contains("a Server-to-Server OAuth App: the only kind so far"), "{}", stdout(&output));
     assert!(stdout(&output).contains("16 bytes or more") && stdout(&output).contains("expected https://"));
@@ -342,14 +346,18 @@ fn doctor_numbers_its_checks_and_fails_where_one_fails() {
         ("token", "fail"),
         ("scopes", "skipped"),
         ("API user", "skipped"),
+        ("co-host option", "skipped"),
+        ("plan", "skipped"),
         ("clock", "skipped"),
+        ("service", "fail"),
         ("last verified delivery", "skipped"),
         ("last url validation", "skipped"),
         ("sweeps", "skipped"),
         ("store", "skipped"),
+        ("public URL", "skipped"),
     ];
-    assert_eq!(verdicts[..10], expected, "{report:#}");
-    assert_eq!(checks[10]["name"], "disk");
+    assert_eq!(verdicts[..14], expected, "{report:#}");
+    assert_eq!(checks[14]["name"], "disk");
     for (n, check) in checks.iter().enumerate() {
         assert_eq!(check["number"].as_u64().unwrap(), n as u64 + 1);
         assert_eq!(check["verdict"] == "fail" || check["verdict"] == "warn", check["hint"].is_string(), "{check}");
@@ -359,19 +367,24 @@ fn doctor_numbers_its_checks_and_fails_where_one_fails() {
     let broken = folder_with("nonsense");
     let output = run(broken.path(), &["doctor"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stdout(&output).contains("0 ok, 0 to look at, 1 failed, 10 skipped"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("0 ok, 0 to look at, 1 failed, 14 skipped"), "{}", stdout(&output));
 }
 
-/// What `doctor` says of each check against a simulated Zoom, for these scopes and this API user.
-fn examined(scopes: &[&str], api_user: adjutant::sim::NewUser) -> (Option<i32>, Vec<(String, String, String)>) {
+/// What `doctor` says of each check against a simulated Zoom, for these scopes and this API user, and whatever else is so.
+fn examined(
+    scopes: &[&str],
+    api_user: adjutant::sim::NewUser,
+    plan: adjutant::sim::Plan,
+    arrange: impl FnOnce(&adjutant::sim::World, &Path),
+) -> Vec<(String, String, String)> {
     use adjutant::{chance::SeededChance, clock::SystemClock, sim};
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let world = sim::World::new(std::sync::Arc::new(SystemClock), std::sync::Arc::new(SeededChance::new(1)));
-    world.add_account(sim::NewAccount::named("acc")).unwrap();
+    world.add_account(sim::NewAccount { plan, ..sim::NewAccount::named("acc") }).unwrap();
     world.set_scopes("acc", scopes).unwrap();
     let email = api_user.email.clone();
     world.add_user("acc", api_user).unwrap();
-    let zoom = runtime.block_on(sim::Sim::start(world)).unwrap();
+    let zoom = runtime.block_on(sim::Sim::start(world.clone())).unwrap();
     let config = format!(
         r#"
 [zoom]
@@ -402,18 +415,21 @@ ensure = {{ assistants = ["api-user"] }}
         let owner_only = std::fs::Permissions::from_mode(0o600);
         std::fs::set_permissions(folder.path().join(file), owner_only).unwrap();
     }
+    arrange(&world, folder.path());
     let output = run(folder.path(), &["doctor", "--json"]);
+    // The service is not there.
+    assert_eq!(output.status.code(), Some(1));
     let report: serde_json::Value =
         serde_json::from_str(&stdout(&output)).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let checks = report["checks"].as_array().unwrap().iter();
     let rows = checks.map(|check| (text(&check["name"]), text(&check["verdict"]), text(&check["found"])));
-    (output.status.code(), rows.collect())
+    rows.collect()
 }
 
 #[test]
 fn doctor_finds_what_is_missing_at_zoom_and_understands_both_kinds_of_scopes() {
-    use adjutant::sim::NewUser;
+    use adjutant::sim::{NewUser, Plan};
     let classic = ["user:read:admin", "user:write:admin", "marketplace_app:read:admin"];
     let granular = [
         "marketplace_app:read:admin",
@@ -432,14 +448,58 @@ fn doctor_finds_what_is_missing_at_zoom_and_understands_both_kinds_of_scopes() {
         ("a Basic API user", &classic[..], NewUser::basic("api-user@example.com"), "API user", "no licence"),
         ("a pending API user", &classic[..], api_user().invited(), "API user", "pending"),
     ] {
-        let (code, checks) = examined(scopes, user);
+        let checks = examined(scopes, user, Plan::Business, |_, _| ());
         let find = |name: &str| checks.iter().find(|(had, ..)| had == name).unwrap();
         for name in ["configuration", "file permissions", "token", "scopes", "API user", "clock"] {
             let expected = if name == failing { "fail" } else { "ok" };
             assert_eq!(find(name).1, expected, "{case}: {checks:#?}");
         }
-        assert_eq!(code, Some(i32::from(!failing.is_empty())), "{case}: {checks:#?}");
         assert!(failing.is_empty() || find(failing).2.contains(words), "{case}: {checks:#?}");
+    }
+}
+
+#[test]
+fn doctor_reads_what_the_account_allows_and_says_where_it_could_not() {
+    use adjutant::sim::{NewUser, Plan, World};
+    type Arrange = fn(&World, &Path);
+    let scopes = ["user:read:admin", "user:write:admin", "marketplace_app:read:admin", "account:read:admin"];
+    let off: Arrange = |world, _| {
+        let off = serde_json::json!({ "in_meeting": { "co_host": false } });
+        world.set_account_settings("acc", &off).unwrap();
+    };
+    let none: Arrange = |_, _| ();
+    let open: Arrange = |_, folder| {
+        let open = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(folder.join("client-secret"), open).unwrap();
+    };
+    let lost: Arrange = |_, folder| std::fs::write(folder.join("client-secret"), "another-secret-of-the-test").unwrap();
+    for (scopes, plan, arrange, name, verdict, words) in [
+        (&scopes[..], Plan::Business, none, "co-host option", "ok", "on, so that assistants can be alternative hosts"),
+        (
+            &scopes[..],
+            Plan::Business,
+            off,
+            "co-host option",
+            "warn",
+            "off, so that assistants cannot be alternative hosts",
+        ),
+        (&scopes[..3], Plan::Business, off, "co-host option", "skipped", "only the scope account:read:settings:admin"),
+        (&scopes[..], Plan::Business, lost, "co-host option", "skipped", "there is no token"),
+        (
+            &scopes[..],
+            Plan::Business,
+            none,
+            "plan",
+            "ok",
+            "Zoom's limit for light calls is 80 a second, as for business",
+        ),
+        (&scopes[..], Plan::Pro, none, "plan", "warn", "30 a second, as for pro, and the configuration says business"),
+        (&scopes[..], Plan::Business, lost, "plan", "skipped", "there is no token"),
+        (&scopes[..], Plan::Business, open, "file permissions", "fail", "client-secret (others have 044)"),
+    ] {
+        let checks = examined(scopes, NewUser::licensed("api-user@example.com"), plan, arrange);
+        let found = checks.iter().find(|(had, ..)| had == name).unwrap();
+        assert!(found.1 == verdict && found.2.contains(words), "{name} {verdict}: {checks:#?}");
     }
 }
 
@@ -666,7 +726,8 @@ fn the_commands_ask_the_running_service_and_move_its_jobs() {
     assert_eq!(told(&["attention"], 0), "nothing needs a person\n");
     assert_eq!(told(&["jobs", "list"], 0), "JOB  STATE  AT  ACCOUNT  RULE  SUBJECT  CAUSE  WHY\n0 jobs\n");
     assert!(told(&["trigger", "user.created", "--user", "abc"], 0).contains("200 stored"));
-    assert!(told(&["deliveries", "list"], 0).ends_with("\n1 delivery\n"));
+    let listed = told(&["deliveries", "list"], 0);
+    assert!(listed.ends_with("\n1 delivery\n") && listed.contains("  user.created  "), "{listed}");
     assert!(told(&["deliveries", "show", "dlv_1"], 0).contains("\"event\": \"user.created\""));
     while !told(&["jobs", "list", "--state", "due"], 0).contains("Connection refused") {
         std::thread::yield_now();

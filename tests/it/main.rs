@@ -15,6 +15,7 @@ mod config;
 mod contract;
 mod crash;
 mod deploy;
+mod doctor;
 mod documents;
 mod durable;
 mod hostile;

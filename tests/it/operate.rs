@@ -102,7 +102,7 @@ fn told(service: &Service, words: &[&str], code: i32) -> String {
 }
 
 /// A simulated Zoom with the account and its API user.
-fn simulated() -> (Runtime, World, Sim) {
+pub(crate) fn simulated() -> (Runtime, World, Sim) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let world = World::new(Arc::new(SystemClock), Arc::new(SeededChance::new(1)));
     world.add_account(NewAccount { plan: Plan::Business, ..NewAccount::named(ACCOUNT) }).unwrap();
@@ -174,6 +174,8 @@ fn a_sweep_on_demand_says_what_it_found_and_a_dry_one_asks_for_nothing() {
     let swept = told(&service, &["sweep", "--account", ACCOUNT, "--rule", "api-user-assists-everyone"], 0);
     let expected = format!("{counts}: 2 jobs made, 0 woken, 0 under way already, 0 left for the next sweep\n");
     assert!(swept.ends_with(&expected), "{swept}");
+    let nothing_yet = |line: &str| line.contains(": 0 ") && line.contains(" found to ");
+    assert!(!dry.lines().chain(swept.lines()).any(nothing_yet), "{dry}{swept}");
     service.wait_until_idle();
     for n in 0..2 {
         assert_eq!(world.assistants(ACCOUNT, &format!("teacher-{n}@school.example")), [API_USER]);

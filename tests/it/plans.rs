@@ -146,5 +146,5 @@ fn what_a_delivery_came_to_stands_beside_what_it_would_come_to_now() {
     served.world.grant(service::ACCOUNT, "new@school.example", service::API_USER).unwrap();
     let json: serde_json::Value =
         serde_json::from_str(&served.told(&["deliveries", "replay", "dlv_1", "--diff", "--json"], 0)).unwrap();
-    assert_eq!(json["now"][0]["answer"], "right");
+    assert_eq!(json["now"][0]["answer"], "already right");
 }

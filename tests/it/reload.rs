@@ -44,12 +44,24 @@ fn a_reload_takes_in_rules_and_names_what_waits_for_a_restart() {
     );
     append(&service, "[[app.account]]\nid = \"another\"\napi_users = [\"a@b.example\"]\n");
     let (code, out, err) = service.command(&["reload"]);
-    let expected = "in force: 3 rules for 1 account\nneeds a restart: [[app]] other\n\
+    let expected = "in force: 3 rules for 1 account: 2 enforce, 1 observes; 1 new: more\nneeds a restart: [[app]] other\n\
                     needs a restart: [worker] workers\nneeds a restart: [worker] per_account_max\n";
     assert_eq!((code, out.as_str()), (0, expected), "{err}");
     // A file that a person took away is a rule less.
     std::fs::remove_file(service.folder().join("rules/more.toml")).unwrap();
-    assert_eq!(service.admin("POST", "/v1/reload").unwrap()["rules"], 2);
+    let config = service.folder().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replacen("mode = \"enforce\"", "mode = \"observe\"", 1)).unwrap();
+    let view = service.admin("POST", "/v1/reload").unwrap();
+    let counts = ["rules", "enforced", "observed"].map(|key| view[key].as_u64().unwrap());
+    assert_eq!((counts, &view["added"]), ([2, 1, 1], &serde_json::json!([])), "{view}");
+    assert_eq!(
+        (&view["changed"][0], &view["gone"][0]),
+        (&"api-user-assists-everyone".into(), &"more".into()),
+        "{view}"
+    );
+    let (_, out, _) = service.command(&["reload"]);
+    assert!(out.starts_with("in force: 2 rules for 1 account: 1 enforces, 1 observes\n"), "{out}");
     let (_, log, _) = service.command(&["audit", "tail", "-n", "10"]);
     assert!(log.contains("reloaded") && log.contains("3 rules, 1 accounts"), "{log}");
 }
@@ -72,7 +84,11 @@ fn a_mistake_keeps_the_rules_that_run_and_is_told_until_a_reload_is_good() {
         assert!(status == 400 && detail.starts_with(problem) && detail.contains("rules/a.toml"), "{status} {answer}");
         let told = alarms(&service);
         assert!(told[0]["code"] == "reload" && told[0]["what"].as_str().unwrap().contains(detail), "{told}");
-        assert!(service.log().contains(problem), "{}", service.log());
+        // The log is written beside.
+        while !service.log().contains(problem) {
+            assert!(service.is_running(), "{}", service.log());
+            std::thread::yield_now();
+        }
         let (code, _, err) = service.command(&["reload"]);
         assert!(code == 78 && err.contains(problem), "{code}: {err}");
     }

@@ -39,7 +39,7 @@ assist = "add assistant api@example.com"
 name = "who has it is right"
 user = { id = "u1", email = "jill@example.com", type = 2, status = "active", dept = "Maths" }
 assistants = ["api@example.com"]
-expect = { assist = "right" }
+expect = { assist = "already right" }
 
 [[case]]
 name = "a basic user waits"
@@ -97,7 +97,7 @@ fn cases_pass_where_the_rules_say_what_is_expected() {
 #[test]
 fn a_case_that_fails_says_what_came_instead_and_the_exit_code_says_so() {
     let wrong = CASES
-        .replace("{ assist = \"right\" }", "{ assist = \"waits\" }")
+        .replace("{ assist = \"already right\" }", "{ assist = \"waits\" }")
         .replace("{ assist = \"nothing\" }", "{ no-such-rule = \"right\" }");
     let folder = folder(&wrong.replacen("assistants = []\n", "", 1));
     let output = run(folder.path(), &["rules", "test", "tests/rules/all.toml"]);
@@ -105,7 +105,7 @@ fn a_case_that_fails_says_what_came_instead_and_the_exit_code_says_so() {
     let said = text(&output.stdout);
     for line in [
         "     assist: expected \"add assistant api@example.com\", and the case does not give assistants",
-        "     assist: expected \"waits\", came to \"right\"",
+        "     assist: expected \"waits\", came to \"already right\"",
         "     no-such-rule: there is no such rule about what the case gives",
         "6 cases, 3 failed",
     ] {
@@ -122,6 +122,16 @@ fn a_case_that_fails_says_what_came_instead_and_the_exit_code_says_so() {
     let output = run(folder.path(), &["rules", "test", "none"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("unknown field `expct`"), "{}", text(&output.stderr));
+    for (field, told) in [
+        ("user.typ = 2", "user.typ is no field of Zoom's. did you mean type?"),
+        ("host.emial = \"a@b.c\"", "host.emial is no field of Zoom's. did you mean email?"),
+        ("meeting.duratoin = 2", "meeting.duratoin is no field of Zoom's. did you mean duration?"),
+    ] {
+        std::fs::write(none.join("bad.toml"), format!("[[case]]\nname = \"x\"\n{field}\n")).unwrap();
+        let output = run(folder.path(), &["rules", "test", "none"]);
+        let expected = format!("error: none/bad.toml: case \"x\": {told}\n");
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(2), expected));
+    }
 }
 
 #[test]
@@ -153,7 +163,7 @@ fn a_delivery_becomes_a_case_that_passes_and_names_nobody() {
     let body = format!(
         r#"{{"event":"user.created","event_ts":1760000000123,"payload":{{"account_id":"{ACCOUNT}","operator":"boss@school.example",
             "object":{{"id":"uJILLu","first_name":"Jill","last_name":"Hill","email":"Jill.Hill@School.example","type":2,
-            "dept":null,"host_key":"998877"}}}}}}"#
+            "dept":null,"client_type":1,"host_key":"998877"}}}}}}"#
     );
     assert_eq!(service.deliver(&body).unwrap(), 200);
     let cases = service.folder().join("tests/rules");

@@ -1,15 +1,17 @@
 //! Checks on this machine: files, the running service, store, disk.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use super::super::out::count;
 use super::super::remote::Remote;
-use super::super::{Context, Failure};
+use super::super::{Context, Exit, Failure};
 use super::Report;
 use crate::config::{Config, Outline};
 use crate::web::admin::sweeps::SweepView;
 use crate::web::admin::view::{AppView, StatusView};
+
+/// Of a check that only the running service could answer.
+pub(super) const UNASKED: &str = "not checked: the service does not answer";
 
 pub(super) fn permissions(report: &mut Report, config: &Config) {
     const NAME: &str = "file permissions";
@@ -39,18 +41,20 @@ pub(super) fn permissions(report: &mut Report, config: &Config) {
     }
 }
 
-/// What the running service knows: deliveries, validations, store.
-pub(super) async fn running(report: &mut Report, context: &Context, config: &Config) {
+/// What the running service knows: deliveries, validations, store. None where it does not answer.
+pub(super) async fn running(report: &mut Report, context: &Context) -> Option<Remote> {
+    const NAME: &str = "service";
     let asked = async {
         let outline: Outline = context.outline()?;
         let remote = Remote::running(&outline)?;
         let apps: Vec<AppView> = remote.get("/v1/apps", &[]).await?;
         let status: StatusView = remote.get("/v1/status", &[]).await?;
         let sweeps: Vec<SweepView> = remote.get("/v1/sweeps", &[]).await?;
-        Ok::<_, Failure>((apps, status, sweeps))
+        Ok::<_, Failure>((remote, apps, status, sweeps))
     };
     match asked.await {
-        Ok((apps, status, sweeps)) => {
+        Ok((remote, apps, status, sweeps)) => {
+            report.ok(NAME, format!("version {} answers, running since {}", status.version, status.started_at));
             for app in &apps {
                 verified(report, app);
             }
@@ -61,13 +65,21 @@ pub(super) async fn running(report: &mut Report, context: &Context, config: &Con
                 swept(report, view);
             }
             store(report, &status);
+            Some(remote)
         }
         Err(failure) => {
-            let why = format!("the service was not asked: {failure}");
-            report.skip("last verified delivery", why.clone());
-            report.skip("last url validation", why.clone());
-            report.skip("sweeps", why);
-            stopped_store(report, &config.store.folder);
+            // The hint says what to do in the words of this command.
+            let text = failure.to_string();
+            let found = text.split_once(". ").map_or(text.as_str(), |(found, _)| found);
+            let hint = match failure.exit {
+                Exit::Denied => "run this as the user that runs the service, with its configuration",
+                _ => "start it with `adjutant serve`, and see its log: until then Zoom's deliveries are not taken",
+            };
+            report.fail(NAME, found, hint);
+            for name in ["last verified delivery", "last url validation", "sweeps", "store"] {
+                report.skip(name, UNASKED);
+            }
+            None
         }
     }
 }
@@ -84,7 +96,8 @@ fn verified(report: &mut Report, app: &AppView) {
 fn validated(report: &mut Report, app: &AppView) {
     const NAME: &str = "last url validation";
     if let Some(at) = &app.validated_at {
-        return report.ok(NAME, format!("app {}: {at}; Zoom asks again every 72 h", app.name));
+        return report
+            .ok(NAME, format!("app {}: {at}; Zoom asks again every 72 h, and `doctor --url` asks as well", app.name));
     }
     let hint = "press Validate beside the webhook URL in the Zoom Marketplace";
     report.warn(NAME, format!("app {}: Zoom never validated the URL", app.name), hint);
@@ -122,14 +135,6 @@ fn store(report: &mut Report, status: &StatusView) {
             format!("deliveries are refused: {why}"),
             "mend the cause before Zoom gives up (85 min)",
         ),
-    }
-}
-
-fn stopped_store(report: &mut Report, folder: &Path) {
-    if folder.is_dir() {
-        report.skip("store", "the service is stopped; `adjutant store verify` reads all of it");
-    } else {
-        report.skip("store", format!("{} is not there yet: the first start makes it", folder.display()));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Checks on Zoom's side: token, scopes, API users, clock.
+//! Checks on Zoom's side: token, scopes, API users, what the account allows, clock.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,12 +8,14 @@ use http::header::DATE;
 
 use super::super::remote::client_for;
 use super::super::{Exit, Failure, needs};
-use super::Report;
-use crate::account::{Account, UserKey};
+use super::{Report, Verdict};
+use crate::account::{Account, Plan, UserKey};
 use crate::chance::SystemChance;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::config::Config;
-use crate::zoom::{AccountClient, Endpoint, Status, User, Zoom as _, ZoomClients, ZoomError};
+use crate::zoom::{
+    AccountClient, Endpoint, Scopes, Status, ToldLimit, User, Zoom as _, ZoomClients, ZoomError, plans_with,
+};
 
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Beyond it the clock is worth a look.
@@ -41,6 +43,13 @@ pub(super) async fn all(report: &mut Report, config: &Config) -> Result<(), Fail
     scopes(report, config, &seen);
     for one in &seen {
         api_users(report, one).await;
+    }
+    for one in &seen {
+        co_host(report, config, one).await;
+    }
+    // After all calls to Zoom: their answers are what it goes by.
+    for one in &seen {
+        plan(report, one);
     }
     clock(report, config).await
 }
@@ -125,6 +134,74 @@ fn api_user(report: &mut Report, key: &UserKey, found: Result<User, ZoomError>) 
     }
 }
 
+/// Without it an assistant can schedule for somebody, and not be the alternative host of their meetings.
+async fn co_host(report: &mut Report, config: &Config, Seen { account, client, scopes }: &Seen<'_>) {
+    const NAME: &str = "co-host option";
+    let id = &account.id;
+    if !needs::endpoints(&config.rules).contains(&Endpoint::AddAssistant) {
+        return report.skip(NAME, format!("account {id}: no rule is about assistants"));
+    }
+    let Ok(granted) = scopes else {
+        return report.skip(NAME, format!("account {id}: there is no token"));
+    };
+    let needed = Endpoint::GetAccountSettings.scopes();
+    if !needed.is_granted_by(granted) {
+        let Scopes { granular, classic } = needed;
+        let why = format!("account {id}: not checked, which only the scope {granular} (classic: {classic}) allows");
+        return report.skip(NAME, why);
+    }
+    let settings = match client.handle().account_settings().await {
+        Ok(settings) => settings,
+        Err(error) => return report.skip(NAME, format!("account {id}: not checked: {error}")),
+    };
+    match settings.get("in_meeting").and_then(|branch| branch.get("co_host")?.as_bool()) {
+        Some(true) => report.ok(NAME, format!("account {id}: on, so that assistants can be alternative hosts")),
+        Some(false) => report.warn(
+            NAME,
+            format!("account {id}: off, so that assistants cannot be alternative hosts"),
+            "switch it on in Zoom's web portal: Account Management, Account Settings, Meeting, In Meeting (Basic), Co-host",
+        ),
+        None => report.skip(NAME, format!("account {id}: Zoom's answer does not state it")),
+    }
+}
+
+/// Whether the plan of the configuration is the one by which Zoom counts.
+fn plan(report: &mut Report, Seen { account, client, scopes }: &Seen<'_>) {
+    const NAME: &str = "plan";
+    let id = &account.id;
+    if scopes.is_err() {
+        return report.skip(NAME, format!("account {id}: there is no token"));
+    }
+    let (verdict, found, hint) = compared(account.plan, client.told_limits());
+    report.add(NAME, verdict, format!("account {id}: {found}"), hint.as_deref());
+}
+
+fn compared(plan: Plan, mut told: BTreeSet<ToldLimit>) -> (Verdict, String, Option<String>) {
+    if told.iter().any(|limit| !limit.is_daily) {
+        // A day's limit may be another bucket's.
+        told.retain(|limit| !limit.is_daily);
+    }
+    let other = told.iter().find(|limit| !plans_with(limit).contains(&plan));
+    let Some(limit) = other.or_else(|| told.first()) else {
+        return (Verdict::Skipped, "Zoom's answers do not state its limits".to_owned(), None);
+    };
+    let span = if limit.is_daily { "day" } else { "second" };
+    let says = format!("Zoom's limit for {} calls is {} a {span}", limit.category.name(), limit.calls);
+    let plan = plan.name();
+    if other.is_none() {
+        return (Verdict::Ok, format!("{says}, as for {plan}"), None);
+    }
+    let plans: Vec<&str> = plans_with(limit).into_iter().map(Plan::name).collect();
+    let (found, hint) = if let [one] = plans.as_slice() {
+        let hint = format!("set plan = \"{one}\" in its [[app.account]], and restart the service");
+        (format!("{says}, as for {one}, and the configuration says {plan}"), hint)
+    } else {
+        let hint = "Zoom publishes no such limit: lower [zoom] rate_share_percent where it throttles";
+        (format!("{says}, which is not that of {plan}"), hint.to_owned())
+    };
+    (Verdict::Warn, found, Some(hint))
+}
+
 async fn clock(report: &mut Report, config: &Config) -> Result<(), Failure> {
     const NAME: &str = "clock";
     // Any answer will do, also a refusal: only its date counts.
@@ -150,4 +227,27 @@ async fn clock(report: &mut Report, config: &Config) -> Result<(), Failure> {
         report.ok(NAME, found);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zoom::Category;
+
+    #[test]
+    fn a_plan_is_compared_with_what_zoom_states_and_with_nothing_else() {
+        let light = |is_daily, calls| ToldLimit { category: Category::Light, is_daily, calls };
+        for (told, verdict, words) in [
+            (vec![], Verdict::Skipped, "Zoom's answers do not state its limits"),
+            (vec![light(false, 30)], Verdict::Ok, "Zoom's limit for light calls is 30 a second, as for pro"),
+            (vec![light(false, 30), light(true, 6000)], Verdict::Ok, "30 a second"),
+            (vec![light(true, 6000)], Verdict::Warn, "6000 a day, as for free, and the configuration says pro"),
+            (vec![light(false, 80)], Verdict::Warn, "80 a second, as for business, and the configuration says pro"),
+            (vec![light(false, 50)], Verdict::Warn, "50 a second, which is not that of pro"),
+        ] {
+            let found = compared(Plan::Pro, told.into_iter().collect());
+            assert!(found.0 == verdict && found.1.contains(words), "{found:?}");
+            assert_eq!(found.2.is_some(), verdict == Verdict::Warn, "{found:?}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ use super::{Apply, Out};
 use crate::cli::out::count;
 use crate::cli::remote::{Remote, segment};
 use crate::cli::{Context, Exit, Failure};
+use crate::job::Effect;
 use crate::web::admin::view::JobView;
 use crate::work::{AppliedAccount, SavedPlan, span_in_words};
 
@@ -49,8 +50,9 @@ pub(super) async fn run(context: &Context, asked: Apply, out: &mut Out) -> Resul
         ))?;
     }
     let came = if asked.no_wait { None } else { Some(follow(&remote, jobs, asked.json, out).await?) };
-    let is_done =
-        |came: &BTreeMap<String, u64>| came.keys().all(|what| ["changed", "already right"].contains(&what.as_str()));
+    let is_done = |came: &BTreeMap<String, u64>| {
+        came.keys().all(|what| ["changed", Effect::ALREADY_RIGHT].contains(&what.as_str()))
+    };
     let is_good = left == 0 && came.as_ref().is_none_or(is_done);
     if asked.json {
         out.json(&Came { accounts, came })?;

@@ -12,7 +12,8 @@ use crate::clock::Timestamp;
 use crate::event::signature::{Secret, Stamp, Window};
 use crate::event::{Event, wire};
 use crate::ids::{Email, GroupId, RuleName, UserId};
-use crate::rules::{self, Rule, Step, SubjectKind};
+use crate::job::Effect;
+use crate::rules::{self, Documented, Rule, Step, SubjectKind, Topic};
 use crate::sim::sign;
 use crate::work::{ApiUser, Around, Need, Picture, Verdict, in_words, judge};
 use crate::zoom::{Assistant, Group, Meeting, Object, User};
@@ -68,6 +69,23 @@ pub(super) struct Case {
 }
 
 impl Case {
+    /// The first field of a user or meeting that Zoom does not document, and what was probably meant: no rule would ever see
+    /// it. Settings may be others than the documented ones, as in rules.
+    pub(super) fn unknown(&self) -> Option<String> {
+        let given = [
+            ("user", &self.user, Topic::User),
+            ("host", &self.host, Topic::User),
+            ("meeting", &self.meeting, Topic::Meeting),
+        ];
+        given.into_iter().find_map(|(key, object, topic)| {
+            let known = Documented::subject_of(topic);
+            let unknown = |name: &String| {
+                known.below(name).err().map(|help| format!("{key}.{name} is no field of Zoom's. {help}"))
+            };
+            object.iter().flat_map(Object::keys).find_map(unknown)
+        })
+    }
+
     /// What each rule comes to, by name. Rules that are about something else are left out.
     pub(super) fn came_to(&self, rules: &[Rule], account: &Account) -> Result<BTreeMap<String, String>, String> {
         let event = self.event.as_ref().map(parsed).transpose()?;
@@ -170,7 +188,7 @@ fn assistant(key: &str) -> Assistant {
 
 fn shown(verdict: &Verdict) -> String {
     match verdict {
-        Verdict::Right => "right".to_owned(),
+        Verdict::Right => Effect::ALREADY_RIGHT.to_owned(),
         Verdict::Differs(differences) => in_words(differences),
         Verdict::Reports(what) => format!("reports: {what}"),
         Verdict::Waits(reason) => format!("waits: {}", reason.code()),
@@ -198,9 +216,15 @@ const fn key_of(need: &Need) -> &'static str {
 /// Whether what is expected is met: exactly, or by its first word alone, as in `waits`. `nothing` is met by whatever changes
 /// nothing.
 pub(super) fn meets(expected: &str, came: &str) -> bool {
-    const QUIET: [&str; 5] = ["right", "waits", "not applicable", "not asked", "reports"];
+    const QUIET: [&str; 5] = [Effect::ALREADY_RIGHT, "waits", "not applicable", "not asked", "reports"];
     let word = came.split_once(": ").map_or(came, |(word, _)| word);
     expected == came || (came.contains(": ") && expected == word) || (expected == "nothing" && QUIET.contains(&word))
+}
+
+/// A user or meeting with the fields that rules can see.
+pub(super) fn documented(mut object: Object, topic: Topic) -> Object {
+    object.retain(|name, _| Documented::subject_of(topic).below(name).is_ok());
+    object
 }
 
 /// A tree without what TOML cannot say.

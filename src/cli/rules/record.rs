@@ -4,11 +4,12 @@ use std::io::Write as _;
 
 use serde_json::Value;
 
-use super::case::{Case, Cases, without_nulls};
+use super::case::{Case, Cases, documented, without_nulls};
 use super::pseudonyms::Pseudonyms;
 use super::{Out, Record};
 use crate::cli::remote::{Remote, segment};
 use crate::cli::{Context, Exit, Failure};
+use crate::rules::Topic;
 use crate::web::admin::view::DeliveryView;
 use crate::zoom::Object;
 
@@ -48,9 +49,9 @@ fn case(event: &str, body: Object) -> Case {
     let user = object.clone().filter(|_| is_user).map(|mut user| {
         // Events about users leave it out.
         user.entry("status").or_insert_with(|| "active".into());
-        user
+        documented(user, Topic::User)
     });
-    let meeting = object.filter(|_| is_meeting);
+    let meeting = object.filter(|_| is_meeting).map(|meeting| documented(meeting, Topic::Meeting));
     let assistants = user.is_some().then(Vec::new);
     // The account's own are people, too.
     let api_users = user.is_some().then(|| vec!["api-user@example.com".to_owned()]);

@@ -77,8 +77,11 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 fn read(file: &Path) -> Result<Cases, Failure> {
     let text = read_small(file, FILE_BYTES_MAX)
         .map_err(|error| Failure::new(Exit::Io, format!("cannot read {}: {error}", file.display())))?;
-    toml::from_str(&text)
-        .map_err(|error| Failure::new(Exit::Usage, format!("{}: {}", file.display(), error.to_string().trim_end())))
+    let wrong = |why: &str| Failure::new(Exit::Usage, format!("{}: {why}", file.display()));
+    let cases: Cases = toml::from_str(&text).map_err(|error| wrong(error.to_string().trim_end()))?;
+    let unknown = |case: &Case| case.unknown().map(|what| wrong(&format!("case {:?}: {what}", case.name)));
+    cases.cases.iter().find_map(unknown).map_or(Ok(()), Err)?;
+    Ok(cases)
 }
 
 fn one(file: &Path, case: &Case, rules: &[Rule], account: &Account) -> Tried {

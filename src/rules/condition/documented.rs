@@ -17,10 +17,15 @@ impl Documented {
     /// Where nothing is known, so that anything may be.
     pub const ANYTHING: Self = Self(&Dyn);
 
+    /// What a rule is about.
+    pub fn subject_of(topic: Topic) -> Self {
+        let subject = topic.names().fields.first().map(|(_, field)| field);
+        Self(subject.unwrap_or(&Dyn))
+    }
+
     /// The settings of what a rule is about.
     pub fn settings_of(topic: Topic) -> Self {
-        let subject = topic.names().fields.first().map(|(_, field)| field);
-        Self(subject.unwrap_or(&Dyn)).branch("settings")
+        Self::subject_of(topic).branch("settings")
     }
 
     /// What is below that name; anything where nothing is known.

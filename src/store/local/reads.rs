@@ -9,6 +9,7 @@ use super::state::Where;
 use super::wide;
 use crate::audit::{Detail, Entry};
 use crate::event::signature::Verified;
+use crate::event::wire;
 use crate::ids::{DeliveryId, JobId};
 use crate::store::journal::{FIRST_NUMBER, ReadError};
 use crate::store::port::{DeliveryFilter, DeliveryStatus, DeliverySummary, StoreError, StoredDelivery};
@@ -183,14 +184,19 @@ impl Core {
     }
 
     fn summary(&self, delivery: Delivery, place: Where) -> DeliverySummary {
-        let Delivery { head, tail } = delivery;
+        let (number, bytes) = (delivery.head.id, delivery.tail.body_bytes);
+        let (app, received_at, is_backfilled) =
+            (delivery.tail.app.clone(), delivery.tail.received_at, delivery.tail.is_backfilled);
+        // A body that does not open is told to whoever reads it, and keeps nobody from the list.
+        let verified = self.stored(delivery, false).ok().and_then(|delivery| delivery.verified);
         DeliverySummary {
-            id: DeliveryId::from_number(head.id),
-            app: tail.app,
-            received_at: tail.received_at,
-            bytes: tail.body_bytes,
-            is_backfilled: tail.is_backfilled,
-            status: self.status_of(head.id, place),
+            id: DeliveryId::from_number(number),
+            app,
+            received_at,
+            event: verified.as_ref().and_then(wire::event_name),
+            bytes,
+            is_backfilled,
+            status: self.status_of(number, place),
         }
     }
 

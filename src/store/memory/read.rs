@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::world::{Fate, World};
 use crate::clock::Timestamp;
+use crate::event::wire;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::job::{Job, JobState};
 use crate::store::port::{
@@ -81,6 +82,7 @@ impl World {
             id: *id,
             app: kept.app.clone(),
             received_at: kept.received_at,
+            event: wire::event_name(&kept.verified),
             bytes: count(kept.verified.body().len()),
             is_backfilled: kept.is_backfilled,
             status: kept.status(),

@@ -97,6 +97,8 @@ pub trait Stats: fmt::Debug + Send + Sync {
 pub struct Counts {
     /// Deliveries stored.
     pub accepted: u64,
+    /// Url validations answered.
+    pub validated: u64,
     /// Requests refused, by [`RefusalKind::code`](crate::web::RefusalKind::code).
     pub refused: Vec<(&'static str, u64)>,
     /// By what an attempt came to: `done`, `snooze`, `retry`, `park`.

@@ -79,6 +79,7 @@ pub(super) async fn status(State(state): Shared) -> Answer<StatusView> {
         now: state.clock.now().to_string(),
         store: state.store.status().await?.into(),
         accepted: counts.accepted,
+        validated: counts.validated,
         refused: refused.map(|(kind, count)| RefusedView { kind: (*kind).to_owned(), count: *count }).collect(),
     }))
 }

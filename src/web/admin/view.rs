@@ -69,7 +69,7 @@ impl From<&Job> for JobView {
 pub(super) fn effect_in_words(effect: &Effect) -> String {
     match effect {
         Effect::Changed { what } => format!("changed: {what}"),
-        Effect::AlreadyRight => "already right".to_owned(),
+        Effect::AlreadyRight => Effect::ALREADY_RIGHT.to_owned(),
         Effect::WouldChange { what } => format!("would change: {what}"),
         Effect::NotApplicable { why } => format!("not applicable: {why}"),
         Effect::Reported { what } => what.clone(),
@@ -92,7 +92,7 @@ pub struct DeliveryView {
     pub is_backfilled: bool,
     pub duplicate_of: Option<String>,
     pub same_request_as: Option<String>,
-    /// The event's name. Only where one delivery is shown.
+    /// The event's name. None where the body is none that can be read, or was pruned.
     pub event: Option<String>,
     /// The body with secrets taken out. Only where one delivery is shown; none where it is not JSON or was pruned.
     pub body: Option<serde_json::Value>,
@@ -144,7 +144,7 @@ impl DeliveryView {
 impl From<&DeliverySummary> for DeliveryView {
     fn from(row: &DeliverySummary) -> Self {
         let view = Self::new(row.id.to_string(), row.app.to_string(), row.received_at.to_string(), &row.status);
-        Self { bytes: Some(row.bytes), is_backfilled: row.is_backfilled, ..view }
+        Self { bytes: Some(row.bytes), is_backfilled: row.is_backfilled, event: row.event.clone(), ..view }
     }
 }
 
@@ -279,6 +279,13 @@ pub struct Alarm {
 pub struct ReloadView {
     /// That are in force now.
     pub rules: u64,
+    /// Of these, those that change something, and those that only say what they would change.
+    pub enforced: u64,
+    pub observed: u64,
+    /// By name: what is otherwise than before.
+    pub added: Vec<String>,
+    pub changed: Vec<String>,
+    pub gone: Vec<String>,
     pub accounts: u64,
     /// What else was changed: it stays as it was until the next start.
     pub needs_restart: Vec<String>,
@@ -328,6 +335,8 @@ pub struct StatusView {
     pub store: StoreView,
     /// Deliveries stored since the start.
     pub accepted: u64,
+    /// Url validations answered since the start.
+    pub validated: u64,
     /// Requests refused since the start, by kind.
     pub refused: Vec<RefusedView>,
 }

@@ -105,15 +105,21 @@ async fn a_plan_says_who_is_changed_how_and_why_others_are_not_and_changes_nothi
         ("excepted", "the user is excepted by the rule", 1),
         ("the API user", "the user is an API user itself", 1),
         ("full", "parks: the user already has 30 assistants, which is Zoom's limit", 1),
-        ("right", "right", 32),
+        ("right", "already right", 32),
         ("deactivated", "waits: the user is deactivated", 1),
         ("invited", "waits: the user has not accepted the invitation", 1),
         ("basic", "waits: the user has no licence", 1),
     ];
     for (who, reason, users) in others {
-        assert_eq!(rule.others.get(reason), Some(&users), "{who}: {:?}", rule.others);
+        let count = rule.others.get(reason).map(|others| others.count);
+        assert_eq!(count, Some(users), "{who}: {:?}", rule.others);
     }
-    assert_eq!(rule.others.values().sum::<u64>() + 1, planned.users, "everybody is somewhere: {:?}", rule.others);
+    let named = |reason: &str| rule.others[reason].named.clone();
+    let gone = format!("user:{} gone@acme.example", app.id("gone@acme.example"));
+    assert_eq!((named("waits: the user is deactivated"), named("already right").len()), (vec![gone.clone()], 0));
+    assert!(rule.to_string().contains(&format!("1 user: waits: the user is deactivated\n    {gone}")), "{rule}");
+    let counted: u64 = rule.others.values().map(|others| others.count).sum();
+    assert_eq!(counted + 1, planned.users, "everybody is somewhere: {:?}", rule.others);
     assert_eq!(app.writes(), [""; 0]);
     let read = app.entries("200").await.len();
     assert_eq!(read, app.calls(""), "what was asked for it is on record");

@@ -1,7 +1,9 @@
 //! What several tests need: the real binary as a process, and small HTTP.
 
 pub(crate) mod http;
+pub(crate) mod proxy;
 pub(crate) mod service;
+pub(crate) mod tls;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
