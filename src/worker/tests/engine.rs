@@ -79,7 +79,7 @@ async fn a_job_whose_rule_or_account_is_gone_is_parked() {
     bench.plan().await;
     bench.roster.send_replace(Roster::new([], vec![super::rule(ASSISTANTS)]).into());
     bench.drain().await;
-    assert_eq!(bench.state().await, "parked credentials-refused");
+    assert_eq!(bench.state().await, "parked account-gone");
     assert!(bench.zoom.log().is_empty());
 }
 

@@ -338,7 +338,7 @@ impl TestApp {
     }
 
     pub(crate) async fn retry_parked(&self, cause: &str) -> u64 {
-        let which = Selector::ParkedFor { cause: cause.to_owned(), account: None };
+        let which = Selector::ParkedFor { cause: cause.to_owned(), rule: None, account: None };
         self.store.move_jobs(which, Move::Retry, "a test", self.clock.now()).await.unwrap()
     }
 

@@ -399,7 +399,7 @@ impl<H: Harness> Side<H> {
                 told(store.move_jobs(Selector::Job(id), *to, "jill", now).await)
             }
             Op::MoveParked { cause, account: of, to } => {
-                let which = Selector::ParkedFor { cause: (*cause).to_owned(), account: of.map(account) };
+                let which = Selector::ParkedFor { cause: (*cause).to_owned(), rule: None, account: of.map(account) };
                 told(store.move_jobs(which, *to, "jill", now).await)
             }
             Op::Cancel { account: of, rule: named } => {

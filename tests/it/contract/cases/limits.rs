@@ -32,7 +32,7 @@ async fn spend<H: Harness>(kit: &mut Kit<H>, of: &str, rule: &str, times: usize,
 }
 
 async fn resume<H: Harness>(kit: &Kit<H>) {
-    let which = Selector::ParkedFor { cause: "over-share".to_owned(), account: None };
+    let which = Selector::ParkedFor { cause: "over-share".to_owned(), rule: None, account: None };
     assert_eq!(kit.store.move_jobs(which, Move::Retry, "jill", kit.now).await.unwrap(), 1);
 }
 

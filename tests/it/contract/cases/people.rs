@@ -22,7 +22,7 @@ impl<H: Harness> Kit<H> {
 }
 
 fn parked_for(cause: &str, of: Option<&str>) -> Selector {
-    Selector::ParkedFor { cause: cause.to_owned(), account: of.map(account) }
+    Selector::ParkedFor { cause: cause.to_owned(), rule: None, account: of.map(account) }
 }
 
 pub(crate) async fn a_person_retries_a_parked_job_with_all_its_attempts<H: Harness>() {
