@@ -148,7 +148,8 @@ async fn cancelled(remote: &Remote, asked: &Cancel, out: &mut Out) -> Result<Opt
         query.pop();
         let cause = asked.cause.as_deref().unwrap_or_default();
         out.line(format!("{} parked for {cause}", count(meant.left, "job is", "jobs are")))?;
-        let question = "end them for good? events and sweeps may ask for the same work again, these jobs do not come back.";
+        let question =
+            "end them for good? events and sweeps may ask for the same work again, these jobs do not come back.";
         if meant.left == 0 || !out.is_agreed(question, "give --yes to cancel them")? {
             return Ok(None);
         }

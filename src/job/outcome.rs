@@ -220,8 +220,12 @@ impl ParkCause {
             Self::AttemptsUsedUp { .. } => "look at the last error; retry when it is mended",
             Self::Panicked { .. } => "this is a defect in adjutant: report it with the audit entries of the job",
             Self::StillLimited { .. } => "see what uses up the limit that the reason names, then retry",
-            Self::RuleGone => "put the rule back and reload: they go on by themselves. if it is gone for good, cancel them",
-            Self::AccountGone => "put the account back and reload: they go on by themselves. if it is gone for good, cancel them",
+            Self::RuleGone => {
+                "put the rule back and reload: they go on by themselves. if it is gone for good, cancel them"
+            }
+            Self::AccountGone => {
+                "put the account back and reload: they go on by themselves. if it is gone for good, cancel them"
+            }
             Self::ByPerson => "retry when it may run again",
             Self::ConditionUnanswered { .. } => {
                 "let the rule's when say what holds where Zoom states nothing, as with has(user.dept) && …, then retry"

@@ -20,8 +20,8 @@ use tokio::sync::watch;
 
 use super::port::{
     Allowance, AppState, Applied, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter,
-    Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Status, Store, StoreError,
-    StoredDelivery, TreeHead,
+    Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Status, Store,
+    StoreError, StoredDelivery, TreeHead,
 };
 use super::sweep::{SweepRecord, SweepState, Swept};
 use crate::audit::{Call, Entry};

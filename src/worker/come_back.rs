@@ -115,7 +115,8 @@ impl ComeBack {
         let ParkedGroup { cause, account, rule, count, .. } = group;
         let mut left = count;
         while left > 0 {
-            let which = Selector::ParkedFor { cause: cause.clone(), rule: rule.clone(), account: Some(account.clone()) };
+            let which =
+                Selector::ParkedFor { cause: cause.clone(), rule: rule.clone(), account: Some(account.clone()) };
             let moved = self.parts.store.move_jobs(which, Move::Retry, why, self.parts.clock.now()).await?;
             left = left.saturating_sub(moved);
             if moved == 0 {

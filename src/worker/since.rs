@@ -30,11 +30,11 @@ const ROWS: usize = 500;
 pub(super) struct Happened {
     since: Timestamp,
     /// Each once, with the rules about events that one of its events asks.
-    subjects: Vec<(Subject, Vec<RuleName>)>,
+    pub(super) subjects: Vec<(Subject, Vec<RuleName>)>,
     /// Events that a rule's condition has no answer for.
     unanswered: BTreeMap<RuleName, u64>,
     deliveries: u64,
-    is_cut: bool,
+    pub(super) is_cut: bool,
 }
 
 pub(super) async fn happened(
@@ -43,8 +43,7 @@ pub(super) async fn happened(
     account: &Account,
     since: Timestamp,
 ) -> Result<Happened, StoreError> {
-    let mut found =
-        Happened { since, subjects: Vec::new(), unanswered: BTreeMap::new(), deliveries: 0, is_cut: false };
+    let mut found = Happened { since, subjects: Vec::new(), unanswered: BTreeMap::new(), deliveries: 0, is_cut: false };
     let mut filter = DeliveryFilter { app: Some(account.app.clone()), limit: ROWS, ..DeliveryFilter::default() };
     'all: loop {
         let rows = parts.store.deliveries(filter.clone()).await?;
@@ -136,7 +135,8 @@ impl Look<'_> {
                 Subject::Meeting { .. } => (&mut meetings, None),
             };
             *count = count.saturating_add(1);
-            let is_asked = |rule: &Rule| if rule.on.is_some() { asked.contains(&rule.name) } else { is_about(rule, subject) };
+            let is_asked =
+                |rule: &Rule| if rule.on.is_some() { asked.contains(&rule.name) } else { is_about(rule, subject) };
             let asked = rules.iter().copied().zip(&mut planned).filter(|(rule, _)| is_asked(rule));
             self.ask(asked, subject, &mut around, Picture { told, ..Picture::default() }).await?;
         }

@@ -68,6 +68,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_long_list_is_read_to_its_last_page_and_one_without_an_end_is_an_error() {
+        let read = |pages_max: u64| {
+            let (mut pages, mut read) = (Pages::of(300), 0_u64);
+            while let Some(page) = pages.wanted() {
+                assert_eq!((page.size, page.token), (300, (read > 0).then(|| read.to_string())));
+                read += 1;
+                pages.read(300, (read < pages_max).then(|| read.to_string()), None)?;
+            }
+            Ok::<_, ZoomError>(read)
+        };
+        assert_eq!(read(5_000).unwrap(), 5_000);
+        assert!(read(u64::MAX).unwrap_err().to_string().contains("a list has no end"));
+    }
+
+    #[test]
     fn a_list_that_names_the_same_page_again_or_goes_far_beyond_its_total_ends() {
         let (one, other) = ("one".to_owned(), "other".to_owned());
         let (first, last) = (Walk::default(), Walk::default());

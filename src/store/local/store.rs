@@ -22,8 +22,8 @@ use crate::job::{Change, Job, Outcome};
 use crate::store::journal::files::{Files, RealFiles};
 use crate::store::port::{
     Allowance, AppState, Applied, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter,
-    Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Status, Store, StoreError,
-    StoredDelivery, TreeHead,
+    Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Status, Store,
+    StoreError, StoredDelivery, TreeHead,
 };
 use crate::store::sweep::{SweepRecord, SweepState, Swept};
 

@@ -78,7 +78,8 @@ pub(super) async fn cancel_cause(State(state): Shared, query: Asked<CancelAsked>
     };
     let is_whole = |group: &ParkedGroup| group.cause == cause && group.rule.is_none();
     if rule.is_some() && state.store.parked().await?.iter().any(is_whole) {
-        let why = format!("what is parked for {cause} is not told rule by rule: leave the rule out, or cancel job by job");
+        let why =
+            format!("what is parked for {cause} is not told rule by rule: leave the rule out, or cancel job by job");
         return Err(ApiProblem::bad_request(why));
     }
     let which = Selector::ParkedFor { cause: cause.clone(), rule: rule.clone(), account: account.clone() };

@@ -44,7 +44,9 @@ pub(super) async fn plan(State(state): Shared, query: Asked<PlanAsked>) -> Answe
     let now = state.clock.now();
     let since = asked.since.as_deref().map(|since| moment(since, now)).transpose()?;
     if since.is_some() && (host.is_some() || asked.meetings) {
-        return Err(ApiProblem::bad_request("since is about users and meetings alike: give it without host and meetings"));
+        return Err(ApiProblem::bad_request(
+            "since is about users and meetings alike: give it without host and meetings",
+        ));
     }
     let is_whole = host.is_none();
     let meetings = match host {
@@ -59,9 +61,7 @@ pub(super) async fn plan(State(state): Shared, query: Asked<PlanAsked>) -> Answe
         let rules = state.engine.rules();
         let is_seen = |name: &&RuleName| match since {
             None => true,
-            Some(at) => {
-                now.since(at) >= SEEN && rules.iter().any(|rule| rule.name == **name && rule.on.is_some())
-            }
+            Some(at) => now.since(at) >= SEEN && rules.iter().any(|rule| rule.name == **name && rule.on.is_some()),
         };
         let seen: Vec<RuleName> = planned.rules.keys().filter(is_seen).cloned().collect();
         reload.planned(&seen).await?;

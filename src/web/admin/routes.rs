@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 use super::problem::ApiProblem;
 use super::view::{
-    Alarm, AppView, AttentionView, BackupView, DeliveryView, EntriesView, FaultView, HeadView, LeavesView,
-    MovedView, ParkedView, RefusedView, ReloadView, StatusView, WaitingView,
+    Alarm, AppView, AttentionView, BackupView, DeliveryView, EntriesView, FaultView, HeadView, LeavesView, MovedView,
+    ParkedView, RefusedView, ReloadView, StatusView, WaitingView,
 };
 use super::{AdminState, cursor, sweeps};
 use crate::ids::{AppName, DeliveryId};

@@ -13,6 +13,7 @@ mod guarding;
 mod kinds;
 mod on_events;
 mod planning;
+mod returning;
 mod scenarios;
 mod sweeping;
 mod taking_back;

@@ -280,7 +280,7 @@ impl Generator {
             }
             87 if leases > 0 => Op::GiveBack { lease },
             88 if leases > 0 => Op::Renew { lease, by: self.pick(&[Duration::ZERO, LEASE, HOUR]) },
-            89 => Op::MoveJob { job: self.below(jobs), to: self.pick(&[Move::Retry, Move::Park]) },
+            89 => Op::MoveJob { job: self.below(jobs), to: self.pick(&[Move::Retry, Move::Park, Move::Cancel]) },
             90..92 => Op::MoveParked {
                 cause: self.pick(&["not-found", "over-share", "over-share", "by-person", "attempts-used-up"]),
                 account: self.pick(&[None, Some("acc")]),

@@ -10,8 +10,8 @@ use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use adjutant::job::{Change, Job, Outcome};
 use adjutant::store::{
     Allowance, AppState, Applied, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter,
-    Leased, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Status, Store,
-    StoreError, StoredDelivery, SweepRecord, SweepState, Swept, TreeHead,
+    Leased, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Status,
+    Store, StoreError, StoredDelivery, SweepRecord, SweepState, Swept, TreeHead,
 };
 use tokio::sync::watch;
 
