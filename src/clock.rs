@@ -69,6 +69,7 @@ impl Timestamp {
     }
 
     /// When the next UTC hour begins.
+    #[must_use]
     pub const fn next_utc_hour(self) -> Self {
         Self(self.utc_hour().saturating_add(1).saturating_mul(3_600_000))
     }

@@ -76,12 +76,12 @@ impl Happened {
         self.deliveries = self.deliveries.saturating_add(1);
         let body = || serde_json::from_slice(verified.body()).ok();
         for subject in body().map(|whole| rules::subjects(&event, &whole)).unwrap_or_default() {
-            self.add(subject, None);
+            self.add(&subject, None);
         }
         let asked = rules::on_event(&event, Some(&account.id), now, roster.rules(), body);
         for step in asked.steps {
             if let Step::Ensure { rule, subject } = step {
-                self.add(subject, Some(rule));
+                self.add(&subject, Some(rule));
             }
         }
         for (rule, _) in asked.unanswered {
@@ -105,19 +105,19 @@ impl Happened {
                     self.is_cut = true;
                     return Ok(());
                 }
-                self.add(job.subject, None);
+                self.add(&job.subject, None);
             }
         }
     }
 
-    fn add(&mut self, subject: Subject, rule: Option<RuleName>) {
-        let known = self.subjects.iter().position(|(known, _)| known.is_same(&subject));
+    fn add(&mut self, subject: &Subject, rule: Option<RuleName>) {
+        let known = self.subjects.iter().position(|(known, _)| known.is_same(subject));
         let known = known.unwrap_or_else(|| {
             self.subjects.push((subject.clone(), Vec::new()));
             self.subjects.len().saturating_sub(1)
         });
         if let Some((known, asked)) = self.subjects.get_mut(known) {
-            known.learn(&subject);
+            known.learn(subject);
             asked.extend(rule.filter(|rule| !asked.contains(rule)));
         }
     }
