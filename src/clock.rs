@@ -58,9 +58,20 @@ impl Timestamp {
         Self(self.0.div_euclid(DAY).saturating_add(1).saturating_mul(DAY))
     }
 
+    /// As RFC 3339 writes it, in any zone; none where it is no such moment.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().map(|at| Self(at.as_millisecond()))
+    }
+
     /// The number of the UTC hour since the epoch.
     pub const fn utc_hour(self) -> i64 {
         self.0.div_euclid(3_600_000)
+    }
+
+    /// When the next UTC hour begins.
+    #[must_use]
+    pub const fn next_utc_hour(self) -> Self {
+        Self(self.utc_hour().saturating_add(1).saturating_mul(3_600_000))
     }
 
     /// The number of the UTC day since the epoch.

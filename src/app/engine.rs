@@ -30,8 +30,7 @@ impl Engine for Deciding {
         let named = scope.rule.as_ref().and_then(|rule| roster.rule(rule));
         if let Some(rule) = named.filter(|rule| !scope.is_about(rule)) {
             if rule.on.is_some() {
-                let how = "what it would do is said of a delivery, by `adjutant deliveries replay --diff`";
-                return Err(format!("rule {} is about events: {how}", rule.name));
+                return Err(format!("rule {} is about events: give --since, as in --since 7d", rule.name));
             }
             let kind =
                 if rule.subject == SubjectKind::Meeting { "meetings: give --meetings or --host" } else { "users" };

@@ -16,7 +16,7 @@ use crate::audit::{Detail, Kind};
 use crate::clock::{Clock, lock};
 use crate::config::{self, App, Config, ConfigError};
 use crate::ids::RuleName;
-use crate::rules::{Mode, Rule};
+use crate::rules::{Mode, Rule, SubjectKind};
 use crate::store::{Note, Store, StoreError};
 use crate::web::admin::{AdminApp, Alarm, Reload, ReloadView};
 use crate::worker::Roster;
@@ -75,10 +75,18 @@ impl Reloader {
     /// A rule that may not do what it says is told, or somebody relies on it.
     pub(super) fn unplanned_alarms(&self) -> Vec<Alarm> {
         let roster = Arc::clone(&self.roster.borrow());
+        let more = |rule: &RuleName| match roster.rule(rule) {
+            Some(rule) if rule.on.is_some() => " --since 7d",
+            Some(rule) if rule.subject == SubjectKind::Meeting => " --meetings",
+            _ => "",
+        };
         let alarm = |rule: &RuleName| Alarm {
             code: "rule-unplanned".to_owned(),
             what: format!("rule {rule} only observes: nobody has planned it as it is now ([rules] require_plan)"),
-            advice: "plan it, look at what it would change, and it does what its mode says".to_owned(),
+            advice: format!(
+                "look at what it would change, and it does what its mode says: adjutant rules plan --rule {rule}{}",
+                more(rule)
+            ),
         };
         roster.unplanned().iter().map(alarm).collect()
     }

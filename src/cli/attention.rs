@@ -48,6 +48,7 @@ fn tell(found: &AttentionView, out: &mut Out) -> Result<(), Failure> {
             || format!("jobs retry --cause {cause} --account {account}"),
             |rule| match cause.as_str() {
                 "takes-away" => format!("rules resume {rule} --takes-away --account {account}"),
+                "rule-gone" => format!("jobs cancel --cause rule-gone --rule {rule} --account {account}"),
                 _ => format!("rules resume {rule} --account {account}"),
             },
         );

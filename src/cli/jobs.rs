@@ -18,6 +18,8 @@ pub(super) enum Asked {
     Retry(Retry),
     /// Set a job aside until somebody retries it
     Park(One),
+    /// End a job for good; or all that are parked for one cause, as `rule-gone` of a rule that was taken away
+    Cancel(Cancel),
 }
 
 #[derive(Debug, Args)]
@@ -64,6 +66,30 @@ pub(super) struct Retry {
     place: Where,
 }
 
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true).args(["job", "cause"]))]
+pub(super) struct Cancel {
+    /// As the list prints it: `job_42`
+    job: Option<String>,
+    /// All jobs that are parked for this cause, as the list prints it
+    #[arg(long)]
+    cause: Option<String>,
+    /// With --cause, where `attention` tells it rule by rule: only jobs of this rule
+    #[arg(long, requires = "cause")]
+    rule: Option<String>,
+    /// With --cause: only jobs of this account
+    #[arg(long, requires = "cause")]
+    account: Option<String>,
+    /// With --cause: do not ask
+    #[arg(long, requires = "cause")]
+    yes: bool,
+    /// Print JSON; with --cause, --yes is needed
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Where,
+}
+
 pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
     match asked {
         Asked::List(List { state, account, cause, page }) => {
@@ -95,7 +121,40 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
             remote.close().await?;
             tell(&moved, asked.json, "set aside", out)
         }
+        Asked::Cancel(asked) => cancel(context, asked, out).await,
     }
+}
+
+async fn cancel(context: &Context, asked: Cancel, out: &mut Out) -> Result<Exit, Failure> {
+    let remote = Remote::open(context, asked.place).await?;
+    let moved = cancelled(&remote, &asked, out).await;
+    remote.close().await?;
+    match moved? {
+        Some(moved) => tell(&moved, asked.json, "cancelled", out),
+        None => Ok(Exit::Failed),
+    }
+}
+
+/// None where the person does not want it after all, or there is nothing.
+async fn cancelled(remote: &Remote, asked: &Cancel, out: &mut Out) -> Result<Option<MovedView>, Failure> {
+    if let Some(job) = &asked.job {
+        return Ok(Some(remote.post(&format!("/v1/jobs/{}/cancel", segment(job)), &[]).await?));
+    }
+    let query = [("cause", &asked.cause), ("rule", &asked.rule), ("account", &asked.account)];
+    let mut query: Vec<_> = query.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect();
+    if !asked.yes {
+        query.push(("check", "true".to_owned()));
+        let meant: MovedView = remote.post("/v1/jobs/cancel", &query).await?;
+        query.pop();
+        let cause = asked.cause.as_deref().unwrap_or_default();
+        out.line(format!("{} parked for {cause}", count(meant.left, "job is", "jobs are")))?;
+        let question =
+            "end them for good? events and sweeps may ask for the same work again, these jobs do not come back.";
+        if meant.left == 0 || !out.is_agreed(question, "give --yes to cancel them")? {
+            return Ok(None);
+        }
+    }
+    remote.post("/v1/jobs/cancel", &query).await.map(Some)
 }
 
 impl Listed for JobView {

@@ -1,7 +1,7 @@
 //! Standard output: the one way to it. A closed pipe ends the command quietly; control characters, and those that make a
 //! terminal write from right to left, never reach it: they come from names that strangers chose.
 
-use std::io::{ErrorKind, Write};
+use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -30,6 +30,18 @@ impl Out {
     pub(super) fn ask(&mut self, text: &str) -> Result<(), Failure> {
         write!(self.0, "{text}").map_err(|error| failed(&error))?;
         self.flush()
+    }
+
+    /// Whether the person at the terminal says yes; `otherwise` tells what to do where nobody is there.
+    pub(super) fn is_agreed(&mut self, question: &str, otherwise: &str) -> Result<bool, Failure> {
+        if !std::io::stdin().is_terminal() {
+            return Err(Failure::new(Exit::Usage, format!("there is no terminal to ask on: {otherwise}")));
+        }
+        self.ask(&format!("{question} [y/N] "))?;
+        let mut line = String::new();
+        let read = std::io::stdin().lock().read_line(&mut line);
+        read.map_err(|error| Failure::new(Exit::Io, format!("cannot read the answer: {error}")))?;
+        Ok(matches!(line.trim(), "y" | "yes"))
     }
 
     /// One value as JSON, over several lines.

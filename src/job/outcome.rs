@@ -167,6 +167,8 @@ pub enum ParkCause {
         about: String,
         other: String,
     },
+    /// The app does not hold the account any more.
+    AccountGone,
 }
 
 impl ParkCause {
@@ -191,6 +193,7 @@ impl ParkCause {
             Self::NoSeats { .. } => "no-seats",
             Self::TakesAway { .. } => "takes-away",
             Self::RulesDisagree { .. } => "rules-disagree",
+            Self::AccountGone => "account-gone",
         }
     }
 
@@ -199,9 +202,9 @@ impl ParkCause {
         matches!(self, Self::OverShare { .. })
     }
 
-    /// Whether a person lets it go on rule by rule: what is stopped, and what would take something away.
+    /// Whether it is shown and ended rule by rule: what is stopped, what would take something away, and what has no rule.
     pub const fn is_by_rule(&self) -> bool {
-        matches!(self, Self::OverShare { .. } | Self::TakesAway { .. })
+        matches!(self, Self::OverShare { .. } | Self::TakesAway { .. } | Self::RuleGone)
     }
 
     /// What a person can do about it.
@@ -222,7 +225,12 @@ impl ParkCause {
             Self::AttemptsUsedUp { .. } => "look at the last error; retry when it is mended",
             Self::Panicked { .. } => "this is a defect in adjutant: report it with the audit entries of the job",
             Self::StillLimited { .. } => "see what uses up the limit that the reason names, then retry",
-            Self::RuleGone => "put the rule back and retry, or leave it",
+            Self::RuleGone => {
+                "put the rule back and reload: they go on by themselves. if it is gone for good, cancel them"
+            }
+            Self::AccountGone => {
+                "put the account back and reload: they go on by themselves. if it is gone for good, cancel them"
+            }
             Self::ByPerson => "retry when it may run again",
             Self::ConditionUnanswered { .. } => {
                 "let the rule's when say what holds where Zoom states nothing, as with has(user.dept) && …, then retry"
@@ -254,6 +262,7 @@ impl fmt::Display for ParkCause {
             Self::Panicked { message } => write!(f, "a defect in adjutant stopped it: {message}"),
             Self::StillLimited { hours, why } => write!(f, "still limited after {hours} h: {why}"),
             Self::RuleGone => f.write_str("its rule is no longer configured"),
+            Self::AccountGone => f.write_str("the app does not hold the account any more"),
             Self::ByPerson => f.write_str("set aside by a person"),
             Self::ConditionUnanswered { why } => write!(f, "the rule's condition has no answer: {why}"),
             Self::GroupUnknown { name, is_twice: false } => write!(f, "the account has no group {name:?}"),

@@ -21,7 +21,8 @@ pub enum JobState {
     Running { lease: Lease },
     /// An event about its subject makes it due; so does a person.
     Waiting { since: Timestamp, reason: WaitReason },
-    /// A person retries it. One that was not found is made due by an event about its subject as well: it is there now.
+    /// A person retries it. One that was not found is made due by an event about its subject as well: it is there now; one
+    /// whose rule or account was gone, by a configuration that has it again.
     Parked { at: Timestamp, cause: ParkCause },
     /// Nobody: it is finished.
     Done { at: Timestamp, effect: Effect },
@@ -63,12 +64,12 @@ pub enum Input {
     Wake {
         at: Timestamp,
     },
-    /// The subject is gone.
+    /// The subject is gone, or a person wants no more of it.
     Cancel {
         at: Timestamp,
         why: String,
     },
-    /// A person wants it tried again.
+    /// A person, or what the person changed in the configuration, wants it tried again.
     Retry {
         at: Timestamp,
     },

@@ -13,7 +13,7 @@ mod on;
 
 pub use ensure::{Contradiction, Ensure, Grantee, Licence, Report, RuleError, contradiction};
 pub use leaves::Leaves;
-pub use on::{OnEvent, gone_by_then, kind_of, meant, on_event};
+pub use on::{OnEvent, gone_by_then, kind_of, meant, on_event, subjects};
 
 use serde::{Deserialize, Serialize};
 

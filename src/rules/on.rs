@@ -110,7 +110,7 @@ pub fn on_event(
 }
 
 /// Whom or what the event is about. Of events that nothing else is done about, the object names it.
-fn subjects(event: &Event, whole: &Value) -> Vec<Subject> {
+pub fn subjects(event: &Event, whole: &Value) -> Vec<Subject> {
     match &event.what {
         What::User { user, .. } => vec![Subject::User { id: user.id.clone(), email: user.email.clone() }],
         What::GroupMembers { users } => {

@@ -20,8 +20,8 @@ use tokio::sync::watch;
 
 use super::port::{
     Allowance, AppState, Applied, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter,
-    Leased, Move, NewDelivery, Note, Notice, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError,
-    StoredDelivery, TreeHead,
+    Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Status, Store,
+    StoreError, StoredDelivery, TreeHead,
 };
 use super::sweep::{SweepRecord, SweepState, Swept};
 use crate::audit::{Call, Entry};
@@ -256,6 +256,10 @@ impl Store for MemoryStore {
 
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError> {
         self.read(|world| world.list_jobs(&filter))
+    }
+
+    async fn put_off(&self, now: Timestamp) -> Result<Vec<PutOff>, StoreError> {
+        self.read(|world| world.put_off(now))
     }
 
     async fn parked(&self) -> Result<Vec<ParkedGroup>, StoreError> {

@@ -14,7 +14,7 @@ pub use local::LocalStore;
 pub use memory::{Limits, MemoryStore};
 pub use port::{
     Allowance, AppState, Applied, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter,
-    Leased, Move, NewDelivery, Note, Notice, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError,
-    StoredDelivery, TreeHead, Verdict,
+    Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Status, Store,
+    StoreError, StoredDelivery, TreeHead, Verdict,
 };
 pub use sweep::{SweepCause, SweepFailure, SweepKind, SweepRecord, SweepRun, SweepState, SweepStep, Swept, WholeSweep};

@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::event::Meaning;
 use crate::event::signature::Verified;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
-use crate::job::{Change, Input, Intent, Job, Lease, Outcome, ParkCause, Subject, WaitReason};
+use crate::job::{Change, Input, Intent, Job, JobState, Lease, Outcome, ParkCause, Subject, WaitReason};
 use crate::rules::Step;
 use crate::store::sweep::{SweepRecord, SweepState, Swept};
 
@@ -163,7 +163,7 @@ pub struct Applied {
     pub by: String,
 }
 
-/// What a person does to jobs.
+/// What a person does to jobs, or what follows from the configuration that the person changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Move {
     /// Try again now, with all attempts. For jobs parked with `over-share` the rule goes on, and its count starts again.
@@ -171,6 +171,8 @@ pub enum Move {
     Park,
     /// Try again now, and let it take away what it was parked for, as it was told then. For jobs parked with `takes-away`.
     Allow,
+    /// End it for good.
+    Cancel,
 }
 
 impl Move {
@@ -178,13 +180,14 @@ impl Move {
     pub(in crate::store) const fn is_for(self, cause: &ParkCause) -> bool {
         match self {
             Self::Allow => matches!(cause, ParkCause::TakesAway { .. }),
-            Self::Retry | Self::Park => cause.is_for_resume(),
+            Self::Retry | Self::Park | Self::Cancel => cause.is_for_resume(),
         }
     }
 
     /// The code of its entries, and what it puts in.
-    pub(in crate::store) const fn input(self, at: Timestamp) -> (&'static str, Input) {
+    pub(in crate::store) fn input(self, actor: &str, at: Timestamp) -> (&'static str, Input) {
         match self {
+            Self::Cancel => ("cancelled", Input::Cancel { at, why: format!("by {actor}") }),
             Self::Retry => ("retried", Input::Retry { at }),
             Self::Park => ("parked", Input::Park { at, cause: ParkCause::ByPerson }),
             Self::Allow => ("allowed", Input::Allow { at }),
@@ -199,7 +202,13 @@ pub enum Selector {
     /// All parked jobs with this cause, as `jobs list` prints it.
     ParkedFor {
         cause: String,
+        rule: Option<RuleName>,
         account: Option<AccountId>,
+    },
+    /// What waits for the next hour of the rule ([`PutOff`]): its jobs that are due when that begins.
+    PutOff {
+        rule: RuleName,
+        account: AccountId,
     },
     /// What a rule that is stopped holds back: its jobs that are parked until a person resumes it; with [`Move::Allow`], those
     /// that would take something away.
@@ -207,6 +216,39 @@ pub enum Selector {
         rule: RuleName,
         account: Option<AccountId>,
     },
+}
+
+impl Selector {
+    /// Whether it means this job, for a move at `now`.
+    pub(in crate::store) fn means(&self, job: &Job, to: Move, now: Timestamp) -> bool {
+        let is_of = |rule: Option<&RuleName>, account: Option<&AccountId>| {
+            rule.is_none_or(|rule| job.rule == *rule) && account.is_none_or(|account| job.account == *account)
+        };
+        match (self, &job.state) {
+            (Self::Job(id), _) => job.id == *id,
+            (Self::ParkedFor { cause, rule, account }, JobState::Parked { cause: parked, .. }) => {
+                parked.code() == cause && is_of(rule.as_ref(), account.as_ref())
+            }
+            (Self::HeldBy { rule, account }, JobState::Parked { cause, .. }) => {
+                to.is_for(cause) && is_of(Some(rule), account.as_ref())
+            }
+            (Self::PutOff { rule, account }, JobState::Due { at, .. }) => {
+                *at == now.next_utc_hour() && is_of(Some(rule), Some(account))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A rule that came to its limit of this hour in an account, and what waits for the next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PutOff {
+    pub account: AccountId,
+    pub rule: RuleName,
+    /// Changes of this hour.
+    pub made: u32,
+    pub waiting: u64,
+    pub until: Timestamp,
 }
 
 /// An audit entry about something that is no job.
@@ -298,12 +340,12 @@ pub struct DeliverySummary {
     pub status: DeliveryStatus,
 }
 
-/// Parked jobs of one cause and account, and where a rule is to be resumed, of that rule: one item for a person.
+/// Parked jobs of one cause and account, and where a person decides rule by rule, of one rule: one item for a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ParkedGroup {
     pub cause: String,
     pub account: AccountId,
-    /// The rule that a person resumes to move them, where that is what moves them.
+    /// Where it is rule by rule that they are moved ([`ParkCause::is_by_rule`]).
     pub rule: Option<RuleName>,
     pub count: u64,
     /// The longest parked of them.
@@ -495,11 +537,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// held. No entry.
     async fn give_back(&self, leased: Leased, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Moves jobs for a person, named in `actor`; returns how many. Entry for each, by id: [`Kind::Moved`] `retried` or
-    /// `parked`.
+    /// Moves jobs for a person, named in `actor`; returns how many. Entry for each, by id: [`Kind::Moved`] `retried`,
+    /// `parked` or `cancelled`.
     ///
-    /// `Retry` is for jobs that are due, waiting or parked, `Park` for those that are due or waiting. One job that is
-    /// unknown: [`StoreError::NotFound`]. Any job in another state: [`StoreError::Conflict`], and none is moved; so
+    /// `Retry` is for jobs that are due, waiting or parked, `Park` for those that are due or waiting, `Cancel` for all that
+    /// are unfinished; one that runs ends its attempt, and stays cancelled. One job that is unknown: [`StoreError::NotFound`]. Any job in another state: [`StoreError::Conflict`], and none is moved; so
     /// `ParkedFor` with `Park` fails unless it finds none.
     /// Retrying a job that is parked with `over-share` resumes its rule for its account and empties the count against
     /// `max_per_day`; the count of the hour goes on.
@@ -600,6 +642,10 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Newest first. Conditions that are given must all hold.
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError>;
+
+    /// Rules that came to their limit in the UTC hour of `now`, and have jobs that are due when the next begins; by account,
+    /// then rule.
+    async fn put_off(&self, now: Timestamp) -> Result<Vec<PutOff>, StoreError>;
 
     /// By cause, account, then rule. The longest parked is the one with the smallest `at`, then id.
     async fn parked(&self) -> Result<Vec<ParkedGroup>, StoreError>;

@@ -307,6 +307,15 @@ impl Facts {
         })
     }
 
+    /// The rule may change more in this hour than when its jobs were put off.
+    pub fn raised(&self, account: &AccountId, rule: &RuleName) {
+        self.with(account, |known| {
+            if let Some(rule) = known.put_off.get_mut(rule) {
+                rule.until = Timestamp::EPOCH;
+            }
+        });
+    }
+
     /// A sweep begins; `anew` where answers that were given under other rules, or before somebody asked, say nothing.
     pub fn begin_sweep(&self, account: &AccountId, anew: bool, now: Timestamp) {
         self.with(account, |known| {

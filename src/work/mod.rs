@@ -29,7 +29,8 @@ pub use facts::{Facts, FactsSettings};
 pub use judge::{Difference, Need, Picture, Verdict, edits, in_words, judge};
 pub use needs::needs;
 pub use planned::{
-    Cost, PlannedAccount, PlannedChange, PlannedDifference, PlannedOthers, PlannedRule, span_in_words, would_change,
+    Cost, PlannedAccount, PlannedChange, PlannedDifference, PlannedOthers, PlannedRule, PlannedSince, span_in_words,
+    would_change,
 };
 pub use saved::{AppliedAccount, AppliedRule, DecidedNow, PlanScope, PlannedMeetings, SavedPlan};
 pub use seen::seen;

@@ -23,6 +23,8 @@ const SHOWN_MAX: usize = 10;
 #[serde(deny_unknown_fields)]
 pub struct PlannedAccount {
     pub account: String,
+    /// Where it is only about what something happened to since a moment; none for a plan over all.
+    pub since: Option<PlannedSince>,
     /// Users that were looked at.
     pub users: u64,
     /// Meetings that were looked at; none where nobody asked for them.
@@ -34,6 +36,17 @@ pub struct PlannedAccount {
     pub secs: u64,
     /// The same for a plan that is applied, which the rules' own limits do not hold up.
     pub applied_secs: u64,
+}
+
+/// What a plan over a time was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedSince {
+    pub at: String,
+    /// That were read.
+    pub deliveries: u64,
+    /// There were more than a plan looks at: these are the newest.
+    pub is_cut: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -246,9 +259,16 @@ impl PlannedAccount {
 /// As a person reads it: each rule with its changes, what they cost, and why all others are left as they are.
 impl fmt::Display for PlannedAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { account, users, meetings, rules, cost, secs, .. } = self;
+        let Self { account, since, users, meetings, rules, cost, secs, .. } = self;
         let and = meetings.map(|meetings| format!(" and {}", counted(meetings, SubjectKind::Meeting)));
-        writeln!(f, "account {account}, {}{}", counted(*users, SubjectKind::User), and.unwrap_or_default())?;
+        write!(f, "account {account}, {}{}", counted(*users, SubjectKind::User), and.unwrap_or_default())?;
+        if let Some(PlannedSince { at, deliveries, is_cut }) = since {
+            write!(f, " with events or work since {at}, of {deliveries} deliveries")?;
+            if *is_cut {
+                write!(f, "; there were more, which this plan leaves out")?;
+            }
+        }
+        writeln!(f)?;
         for rule in rules {
             writeln!(f, "\n{rule}")?;
         }

@@ -70,6 +70,8 @@ pub struct PlanScope {
     /// The only rule; none for all.
     pub rule: Option<RuleName>,
     pub meetings: PlannedMeetings,
+    /// Only what something happened to since then, of both kinds; and rules about events, by the events since then.
+    pub since: Option<Timestamp>,
 }
 
 /// Which meetings.
@@ -91,8 +93,9 @@ impl PlanScope {
             (PlannedMeetings::All, _) => true,
             (PlannedMeetings::Of(_), kind) => kind == SubjectKind::Meeting,
         };
-        // What a rule does when an event comes, nobody can list.
-        is_kind && rule.on.is_none() && self.rule.as_ref().is_none_or(|only| rule.name == *only)
+        // What a rule does when an event comes, only events that came can show.
+        let is_listed = is_kind && rule.on.is_none();
+        (is_listed || self.since.is_some()) && self.rule.as_ref().is_none_or(|only| rule.name == *only)
     }
 }
 

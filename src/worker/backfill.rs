@@ -15,14 +15,14 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::sweeper::Fault;
-use super::walk::Walk;
+use super::walk::Pages;
 use super::{Parts, SweepSettings};
 use crate::audit::{Call, Detail, Kind};
 use crate::clock::{Timestamp, lock};
 use crate::event::signature::{Secret, Verified, Window, verify};
 use crate::ids::{AccountId, AppName, MarketplaceId};
 use crate::store::{NewDelivery, Note, StoreError, SweepKind, SweepRecord, SweepStep};
-use crate::zoom::{FailedDelivery, Object, Page, Zoom, ZoomError};
+use crate::zoom::{FailedDelivery, Object, Zoom, ZoomError};
 
 /// How far back Zoom's log goes.
 const KEPT: Duration = Duration::from_secs(7 * 86_400);
@@ -166,22 +166,19 @@ impl Backfill {
         size: u32,
         found: &mut Found,
     ) -> Result<bool, Fault> {
-        let (mut token, mut walk) = (None, Walk::default());
+        let mut pages = Pages::of(size);
         for _ in 0..PAGES_MAX {
-            let page =
-                zoom.failed_deliveries(&app.marketplace_id, between, Page { size, token: token.clone() }).await?;
-            let step = walk.step(page.rows.len(), (token.as_ref(), page.next.as_ref()), None);
+            let Some(page) = pages.wanted() else { return Ok(true) };
+            let page = zoom.failed_deliveries(&app.marketplace_id, between, page).await?;
+            let read = pages.read(page.rows.len(), page.next, None);
             for row in page.rows {
                 self.take(app, row, found).await?;
             }
-            token = page.next;
-            if token.is_none() {
-                return Ok(true);
+            if read.is_err() {
+                return Ok(false);
             }
-            let Ok(further) = step else { break };
-            walk = further;
         }
-        Ok(false)
+        Ok(pages.wanted().is_none())
     }
 
     async fn take(&self, app: &Backfilled, row: FailedDelivery, found: &mut Found) -> Result<(), StoreError> {

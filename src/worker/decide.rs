@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Parts;
-use super::plan::Look;
+use super::look::Look;
 use super::planner::{Whose, whose};
 use crate::account::Account;
 use crate::event::wire;

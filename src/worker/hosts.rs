@@ -4,19 +4,17 @@
 use std::time::Duration;
 
 use super::sweeper::{Fault, Sweeper};
-use super::walk::Walk;
+use super::walk::Pages;
 use crate::account::{Account, UserKey};
 use crate::clock::Timestamp;
 use crate::ids::MeetingId;
 use crate::job::Subject;
 use crate::rules::{Rule, Step};
-use crate::zoom::{MeetingRow, Page, User, Zoom, ZoomError};
+use crate::zoom::{MeetingRow, User, Zoom, ZoomError};
 
 /// Later ones are looked at on a later night.
 const AHEAD: Duration = Duration::from_secs(14 * 86_400);
 const PAGE_MEETINGS: u32 = 300;
-/// Of one host.
-const PAGES_MAX: usize = 100;
 
 impl Sweeper {
     /// A job for each meeting of the host and each rule, where the host can have any and some rule does not except them.
@@ -50,9 +48,9 @@ impl Sweeper {
 
 /// The host's meetings until [`AHEAD`], each once, however often it takes place.
 async fn upcoming(host: &UserKey, zoom: &dyn Zoom, now: Timestamp) -> Result<Vec<MeetingId>, ZoomError> {
-    let (mut meetings, mut token, mut walk) = (Vec::new(), None, Walk::default());
-    for _ in 0..PAGES_MAX {
-        let page = match zoom.meetings(host, Page { size: PAGE_MEETINGS, token: token.clone() }).await {
+    let (mut meetings, mut pages) = (Vec::new(), Pages::of(PAGE_MEETINGS));
+    while let Some(page) = pages.wanted() {
+        let page = match zoom.meetings(host, page).await {
             // Gone meanwhile, or not somebody who can host: nothing that would end the sweep of all others.
             Err(error @ (ZoomError::NotFound(_) | ZoomError::Refused { .. })) => {
                 tracing::warn!(%error, "the meetings of a host cannot be listed");
@@ -61,16 +59,9 @@ async fn upcoming(host: &UserKey, zoom: &dyn Zoom, now: Timestamp) -> Result<Vec
             page => page?,
         };
         meetings.extend(page.rows.iter().filter(|row| is_soon(row, now)).map(|row| row.id));
-        walk = match walk.step(page.rows.len(), (token.as_ref(), page.next.as_ref()), page.total) {
-            Ok(walk) => walk,
-            // What was listed counts, as where a host's list is refused in the middle.
-            Err(error) => {
-                tracing::warn!(%error, "the meetings of a host cannot be listed");
-                break;
-            }
-        };
-        token = page.next;
-        if token.is_none() {
+        // What was listed counts, as where a host's list is refused in the middle.
+        if let Err(error) = pages.read(page.rows.len(), page.next, page.total) {
+            tracing::warn!(%error, "the meetings of a host cannot be listed");
             break;
         }
     }

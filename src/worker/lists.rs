@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::sweeper::{Fault, Sweeper};
-use super::walk::Walk;
+use super::walk::Pages;
 use crate::account::{Account, UserKey};
 use crate::audit::{Detail, Kind};
 use crate::clock::Timestamp;
@@ -17,12 +17,10 @@ use crate::job::{ParkCause, Subject};
 use crate::rules::{self, Ensure, Grantee, Leaves, Rule, Step, SubjectKind};
 use crate::store::Note;
 use crate::work::{Around, Need, Picture, Verdict, api_user_gone, judge};
-use crate::zoom::{Assistant, Page, User, Zoom, ZoomError};
+use crate::zoom::{Assistant, User, Zoom, ZoomError};
 
 /// Members in a page.
 const PAGE_MEMBERS: u32 = 300;
-/// Of one group: more than an account has users.
-const PAGES_MAX: usize = 2_000;
 /// What may be read around one user; each is read once, so that more would be a defect.
 const READS_MAX: usize = 100;
 
@@ -270,17 +268,14 @@ async fn schedulers(key: &UserKey, zoom: &dyn Zoom) -> Result<People, ZoomError>
     Ok(people)
 }
 
+/// All of them or an error: whoever a cut list leaves out would pass for somebody who is no member.
 async fn members(group: &GroupId, zoom: &dyn Zoom) -> Result<People, Fault> {
-    let (mut people, mut token, mut walk) = (People::default(), None, Walk::default());
-    for _ in 0..PAGES_MAX {
-        let page = zoom.group_members(group, Page { size: PAGE_MEMBERS, token: token.clone() }).await?;
-        walk = walk.step(page.rows.len(), (token.as_ref(), page.next.as_ref()), page.total).map_err(Fault::Endless)?;
+    let (mut people, mut pages) = (People::default(), Pages::of(PAGE_MEMBERS));
+    while let Some(page) = pages.wanted() {
+        let page = zoom.group_members(group, page).await?;
+        pages.read(page.rows.len(), page.next, page.total).map_err(Fault::Endless)?;
         for one in page.rows {
             people.add(one.id, one.email);
-        }
-        token = page.next;
-        if token.is_none() {
-            break;
         }
     }
     Ok(people)

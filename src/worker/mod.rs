@@ -8,11 +8,13 @@
 
 mod apply;
 mod backfill;
+mod come_back;
 mod decide;
 mod due;
 mod held;
 mod hosts;
 mod lists;
+mod look;
 mod mend;
 mod pages;
 mod plan;
@@ -21,6 +23,7 @@ mod roster;
 mod runner;
 mod schedule;
 mod settings;
+mod since;
 mod stats;
 mod storm;
 mod sweeper;
@@ -39,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use apply::apply;
 pub use backfill::{Backfill, Backfilled};
+pub use come_back::ComeBack;
 pub use decide::decide;
 pub use due::{KindStanding, Standing, SweepSettings};
 pub use mend::mend;
@@ -109,10 +113,12 @@ async fn pace(settings: &Settings, shutdown: &CancellationToken) {
 /// Plans and works until `shutdown`, then drains. An error means that the store can take nothing more.
 pub async fn run(parts: &Parts, shutdown: &CancellationToken) -> Result<(), StoreError> {
     let (planner, runner) = (Planner::new(parts.clone()), Runner::new(parts.clone()));
-    // Where one of the two fails, the other has nothing more to do either.
+    let come_back = ComeBack::new(parts.clone());
+    // Where one of them fails, the others have nothing more to do either.
     let stop = shutdown.child_token();
     let planning = async { planner.run(&stop).await.inspect_err(|_| stop.cancel()) };
     let working = async { runner.run(&stop).await.inspect_err(|_| stop.cancel()) };
-    let (plans, jobs) = tokio::join!(planning, working);
-    plans.and(jobs)
+    let returning = async { come_back.run(&stop).await.inspect_err(|_| stop.cancel()) };
+    let (plans, jobs, returns) = tokio::join!(planning, working, returning);
+    plans.and(jobs).and(returns)
 }

@@ -5,24 +5,19 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Parts;
-use super::walk::Walk;
+use super::look::{Look, key_of};
+use super::since::happened;
+use super::walk::Pages;
 use crate::account::{Account, UserKey};
-use crate::clock::Timestamp;
 use crate::job::Subject;
 use crate::rules::{Rule, SubjectKind};
-use crate::store::{SweepRecord, SweepStep};
-use crate::work::{Around, Need, Picture, PlanScope, PlannedAccount, PlannedMeetings, PlannedRule, Verdict, judge};
-use crate::zoom::{Assistant, Page, Status, User, Zoom, ZoomError};
+use crate::work::{Around, Picture, PlanScope, PlannedAccount, PlannedMeetings, PlannedRule};
+use crate::zoom::{Assistant, Status, User, ZoomError};
 
-/// Users in a page, the most that Zoom is sure to give.
-const PAGE_USERS: u32 = 300;
-/// Reads for one user and rule; each is needed once.
-const READS_MAX: usize = 64;
-/// The shortest wait for a rate limit.
-const LIMITED_MIN: Duration = Duration::from_millis(250);
+/// Users or meetings in a page, the most that Zoom is sure to give.
+const PAGE_ROWS: u32 = 300;
 
 /// What the rules would change. Whoever asked and went away leaves it to its end, so that its calls are on record.
 pub async fn plan(
@@ -51,7 +46,13 @@ async fn make(
     let rules: Vec<&Rule> = roster.rules().iter().filter(|rule| scope.is_about(rule)).collect();
     let zoom = parts.zooms.sweeping(&account.id).ok_or("the account is not held")?;
     let look = Look { parts, account, zoom: &*zoom };
-    let planned = look.all(&rules, &scope.meetings).await;
+    let planned = match scope.since {
+        Some(since) => {
+            let happened = happened(parts, &roster, account, since).await.map_err(|error| error.to_string())?;
+            look.since(&rules, happened).await
+        }
+        None => look.all(&rules, &scope.meetings).await,
+    };
     look.record().await?;
     let mut planned = planned.map_err(|error| error.to_string())?;
     // What observes only because nobody has planned it, this may be the plan for.
@@ -61,21 +62,7 @@ async fn make(
     Ok(planned.priced(account.plan, share_percent))
 }
 
-pub(super) struct Look<'a> {
-    pub(super) parts: &'a Parts,
-    pub(super) account: &'a Account,
-    pub(super) zoom: &'a dyn Zoom,
-}
-
 impl Look<'_> {
-    /// What was asked is on record, whatever it came to.
-    pub(super) async fn record(&self) -> Result<(), String> {
-        let (app, account) = (self.account.app.clone(), self.account.id.clone());
-        let record = SweepRecord { app, account, step: SweepStep::Called, calls: self.zoom.calls() };
-        let recorded = self.parts.store.record_sweep(record, self.parts.clock.now()).await;
-        recorded.map(drop).map_err(|error| error.to_string())
-    }
-
     async fn all(&self, rules: &[&Rule], meetings: &PlannedMeetings) -> Result<PlannedAccount, ZoomError> {
         let mut around = self.parts.facts.around(self.account, self.parts.clock.now());
         let of = |kind| rules.iter().copied().filter(move |rule| rule.subject == kind).collect::<Vec<_>>();
@@ -109,31 +96,24 @@ impl Look<'_> {
         let granted = self.granted(rules).await?;
         let (mut users, mut active) = (0_u64, Vec::new());
         for status in [Status::Active, Status::Inactive, Status::Pending] {
-            let (mut token, mut walk) = (None, Walk::default());
-            loop {
-                let page = match self.zoom.users(status, Page { size: PAGE_USERS, token: token.clone() }).await {
+            let mut pages = Pages::of(PAGE_ROWS);
+            while let Some(page) = pages.wanted() {
+                let page = match self.zoom.users(status, page).await {
                     Err(ZoomError::Limited { until, .. }) => {
                         self.wait(until).await;
                         continue;
                     }
                     page => page?,
                 };
-                walk = walk.step(page.users.len(), (token.as_ref(), page.next.as_ref()), page.total)?;
+                pages.read(page.users.len(), page.next, page.total)?;
                 for user in page.users {
                     users = users.saturating_add(1);
                     let subject = Subject::User { id: user.id.clone(), email: user.email.clone() };
                     if status == Status::Active {
                         active.extend(key_of(&subject).ok());
                     }
-                    let mut picture = Self::listed(user, &granted);
-                    for (rule, planned) in rules.iter().zip(&mut planned) {
-                        let verdict = self.verdict(rule, &subject, around, &mut picture).await?;
-                        planned.add(rule, subject.to_string(), &verdict);
-                    }
-                }
-                token = page.next;
-                if token.is_none() {
-                    break;
+                    let picture = Self::listed(user, &granted);
+                    self.ask(rules.iter().copied().zip(&mut planned), &subject, around, picture).await?;
                 }
             }
         }
@@ -152,30 +132,22 @@ impl Look<'_> {
         let mut planned: Vec<PlannedRule> = rules.iter().map(|rule| PlannedRule::new(rule)).collect();
         let mut seen = HashSet::new();
         for host in hosts {
-            let (mut token, mut walk) = (None, Walk::default());
-            loop {
-                let page = match self.zoom.meetings(host, Page { size: PAGE_USERS, token: token.clone() }).await {
+            let mut pages = Pages::of(PAGE_ROWS);
+            while let Some(page) = pages.wanted() {
+                let page = match self.zoom.meetings(host, page).await {
                     Err(ZoomError::Limited { until, .. }) => {
                         self.wait(until).await;
                         continue;
                     }
                     page => page?,
                 };
-                walk = walk.step(page.rows.len(), (token.as_ref(), page.next.as_ref()), page.total)?;
+                pages.read(page.rows.len(), page.next, page.total)?;
                 for row in page.rows {
                     // A meeting that recurs is listed more than once.
-                    if !seen.insert(row.id) {
-                        continue;
+                    if seen.insert(row.id) {
+                        let (subject, rules) = (Subject::Meeting { id: row.id }, rules.iter().copied());
+                        self.ask(rules.zip(&mut planned), &subject, around, Picture::default()).await?;
                     }
-                    let (subject, mut picture) = (Subject::Meeting { id: row.id }, Picture::default());
-                    for (rule, planned) in rules.iter().zip(&mut planned) {
-                        let verdict = self.verdict(rule, &subject, around, &mut picture).await?;
-                        planned.add(rule, subject.to_string(), &verdict);
-                    }
-                }
-                token = page.next;
-                if token.is_none() {
-                    break;
                 }
             }
         }
@@ -218,75 +190,4 @@ impl Look<'_> {
         let assistants = has_all.then(|| granted.iter().map(named).collect());
         Picture { user: Some(user), is_listed_row: true, assistants, ..Picture::default() }
     }
-
-    /// Reads until there is a verdict. A user that Zoom does not know any more is left without one.
-    pub(super) async fn verdict(
-        &self,
-        rule: &Rule,
-        subject: &Subject,
-        around: &mut Around<'_>,
-        picture: &mut Picture,
-    ) -> Result<Verdict, ZoomError> {
-        let mut reads = 0;
-        while reads < READS_MAX {
-            let need = match judge(rule, around, picture) {
-                Verdict::Needs(need) => need,
-                verdict => return Ok(verdict),
-            };
-            match self.read(&need, subject, around, picture).await {
-                Err(ZoomError::Limited { until, .. }) => self.wait(until).await,
-                Err(ZoomError::NotFound(_)) => return Ok(Verdict::Needs(need)),
-                read => {
-                    read?;
-                    reads += 1;
-                }
-            }
-        }
-        Ok(Verdict::Needs(Need::User))
-    }
-
-    async fn read(
-        &self,
-        need: &Need,
-        subject: &Subject,
-        around: &mut Around<'_>,
-        picture: &mut Picture,
-    ) -> Result<(), ZoomError> {
-        let (facts, id, now) = (&self.parts.facts, &self.account.id, self.parts.clock.now());
-        match need {
-            Need::Groups => around.groups = Some(facts.groups(id, self.zoom, now).await?),
-            Need::ApiUser(key) => around.learn(facts.api_user(id, key, self.zoom, now).await?),
-            Need::User => {
-                (picture.user, picture.is_listed_row) = (Some(self.zoom.user(&key_of(subject)?).await?), false);
-            }
-            Need::Assistants => picture.assistants = Some(self.zoom.assistants(&key_of(subject)?).await?),
-            Need::Settings => picture.settings = Some(self.zoom.user_settings(&key_of(subject)?).await?),
-            Need::Meeting => {
-                let Subject::Meeting { id } = subject else { return Err(unnamed()) };
-                picture.meeting = Some(self.zoom.meeting(*id).await?);
-            }
-            Need::Host => {
-                let host = picture.meeting.as_ref().and_then(|meeting| meeting.host_id.clone()).ok_or_else(unnamed)?;
-                picture.host = Some(self.zoom.user(&UserKey::Id(host)).await?);
-            }
-        }
-        Ok(())
-    }
-
-    async fn wait(&self, until: Timestamp) {
-        let clock = &self.parts.clock;
-        clock.sleep_until(until.max(clock.now().plus(LIMITED_MIN))).await;
-    }
-}
-
-fn key_of(subject: &Subject) -> Result<UserKey, ZoomError> {
-    match subject {
-        Subject::User { id: Some(id), .. } => Ok(UserKey::Id(id.clone())),
-        Subject::User { email: Some(email), .. } => Ok(UserKey::Email(email.clone())),
-        _ => Err(unnamed()),
-    }
-}
-
-fn unnamed() -> ZoomError {
-    ZoomError::NotFound("nothing says who or what is meant".to_owned())
 }

@@ -225,7 +225,7 @@ fn unanswered(delivery: &StoredDelivery, rule: &RuleName, why: &str) -> Note {
 }
 
 /// Ends when another roster was sent; never, where none can be any more.
-async fn moved(roster: &mut watch::Receiver<Arc<Roster>>) {
+pub(super) async fn moved(roster: &mut watch::Receiver<Arc<Roster>>) {
     if roster.changed().await.is_err() {
         std::future::pending::<()>().await;
     }

@@ -10,15 +10,16 @@ use std::time::Duration;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::come_back::is_about;
 use super::held::{Fenced, Held};
 use super::pace;
 use super::stats::code;
 use super::{Parts, Roster};
 use crate::account::Account;
 use crate::clock::{Stopwatch, Timestamp};
-use crate::job::{Job, Outcome, ParkCause, Snooze};
+use crate::job::{Job, JobState, Outcome, ParkCause, Snooze};
 use crate::rules::Rule;
-use crate::store::{Claimable, Leased, StoreError};
+use crate::store::{Claimable, Leased, Move, Selector, StoreError};
 use crate::work::{self, Ctx};
 use crate::zoom::Zoom;
 
@@ -220,7 +221,22 @@ impl Runner {
             parts.facts.answered(&job, rule, &outcome, now);
         }
         self.log(&job, &outcome, calls.len());
-        parts.store.settle(leased, outcome, calls, now, unit).await.map(drop)
+        let settled = parts.store.settle(leased, outcome, calls, now, unit).await?;
+        self.not_missed(&settled).await
+    }
+
+    /// What came back while its job was being parked would not be seen to come back.
+    async fn not_missed(&self, job: &Job) -> Result<(), StoreError> {
+        if !matches!(&job.state, JobState::Parked { cause: ParkCause::RuleGone | ParkCause::AccountGone, .. }) {
+            return Ok(());
+        }
+        let roster = Arc::clone(&self.parts.roster.borrow());
+        let is_its = |rule: &Rule| rule.on.is_none() && is_about(rule, &job.subject);
+        if self.equip(&roster, job).is_ok_and(|(rule, ..)| is_its(rule)) {
+            let (which, by) = (Selector::Job(job.id), "the configuration, which was just read again");
+            self.parts.store.move_jobs(which, Move::Retry, by, self.parts.clock.now()).await?;
+        }
+        Ok(())
     }
 
     /// What an attempt needs, or why there can be none.
@@ -234,9 +250,7 @@ impl Runner {
         let zooms = &self.parts.zooms;
         let zoom = account
             .and_then(|account| if job.is_patient() { zooms.sweeping(&account.id) } else { zooms.zoom(&account.id) });
-        account.zip(zoom).map(|(account, zoom)| (rule, account, zoom)).ok_or_else(|| ParkCause::CredentialsRefused {
-            detail: "the app does not hold the account any more".to_owned(),
-        })
+        account.zip(zoom).map(|(account, zoom)| (rule, account, zoom)).ok_or(ParkCause::AccountGone)
     }
 
     /// What the attempt came to. A panic is caught, and parks the job.

@@ -172,14 +172,17 @@ impl Served {
     }
 }
 
-const ROUTES: [(&str, &str); 18] = [
+const ROUTES: [(&str, &str); 21] = [
     ("GET", "/metrics"),
     ("GET", "/v1/status"),
     ("GET", "/v1/jobs"),
     ("GET", "/v1/jobs/job_1"),
     ("POST", "/v1/jobs/job_1/retry"),
     ("POST", "/v1/jobs/job_1/park"),
+    ("POST", "/v1/jobs/job_1/cancel"),
     ("POST", "/v1/jobs/retry?cause=assistants-full"),
+    ("POST", "/v1/jobs/cancel?cause=assistants-full"),
+    ("POST", "/v1/rules/r/resume"),
     ("GET", "/v1/deliveries"),
     ("GET", "/v1/deliveries/dlv_1"),
     ("POST", "/v1/deliveries/dlv_1/replay"),
@@ -283,6 +286,55 @@ fn jobs_are_listed_shown_and_moved() {
     assert_eq!(served.ask("POST", &format!("/v1/jobs/{id}/retry")).status, 200);
     let last = served.get("/v1/audit?last=1");
     assert_eq!(last["entries"][0]["kind"], "moved", "{last}");
+}
+
+impl Served {
+    /// The job that is due is parked for this cause.
+    fn park(&self, cause: ParkCause) {
+        self.runtime.block_on(async {
+            let wanted = Claimable { jobs_max: 1, per_account_max: 1, lease: Duration::from_secs(60) };
+            let mut leased = self.store.claim(wanted, NOW).await.unwrap().remove(0);
+            self.store.start(&mut leased, NOW).await.unwrap();
+            self.store.settle(leased, Outcome::Park(cause), Vec::new(), NOW, 0.5).await.unwrap();
+        });
+    }
+
+    fn moved(&self, path: &str) -> (u16, Option<u64>, Option<u64>) {
+        let answer = self.ask("POST", path);
+        (answer.status, answer.json()["moved"].as_u64(), answer.json()["left"].as_u64())
+    }
+}
+
+#[test]
+fn a_rule_is_resumed_with_what_it_holds_back_and_by_whom_is_on_record() {
+    let served = served();
+    assert_eq!(served.ask("POST", "/v1/rules/r/resume").status, 404, "it is not stopped");
+    served.park(ParkCause::OverShare { rule: "r".to_owned() });
+    assert_eq!(served.ask("POST", "/v1/rules/r/resume?account=other").status, 404);
+    assert_eq!(served.moved("/v1/rules/r/resume?account=acc"), (200, Some(1), Some(0)));
+    let told = served.get("/v1/audit?last=2")["entries"].clone();
+    assert_eq!((&told[0]["code"], &told[1]["code"]), (&"resumed".into(), &"retried".into()), "{told}");
+    assert_eq!(told[1]["note"], "by admin api");
+    served.park(ParkCause::TakesAway { what: "a licence".to_owned() });
+    assert_eq!(served.ask("POST", "/v1/rules/r/resume").status, 404, "that lets nothing through");
+    assert_eq!(served.moved("/v1/rules/r/resume?takes_away=true"), (200, Some(1), Some(0)));
+}
+
+#[test]
+fn what_is_parked_for_a_cause_is_counted_and_then_ended_for_good() {
+    let served = served();
+    served.park(ParkCause::RuleGone);
+    let by_rule = |more: &str| served.moved(&format!("/v1/jobs/cancel?cause=rule-gone&rule=r{more}"));
+    assert_eq!(by_rule("&check=true"), (200, Some(0), Some(1)));
+    assert_eq!(by_rule("x"), (200, Some(0), Some(0)), "of another rule");
+    assert_eq!(by_rule(""), (200, Some(1), Some(0)));
+    assert_eq!(served.get("/v1/audit?last=1")["entries"][0]["note"], "by admin api");
+    let whole = served.ask("POST", "/v1/jobs/cancel?cause=assistants-full&rule=r");
+    assert!(whole.status == 400 && whole.body.contains("not told rule by rule"), "{}", whole.body);
+    assert_eq!(served.moved("/v1/jobs/cancel?cause=assistants-full"), (200, Some(1), Some(0)));
+    let waiting = served.get("/v1/jobs?state=waiting")[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(served.moved(&format!("/v1/jobs/{waiting}/cancel")), (200, Some(1), Some(0)));
+    assert_eq!(served.ask("POST", &format!("/v1/jobs/{waiting}/cancel")).status, 409);
 }
 
 #[test]

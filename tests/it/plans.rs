@@ -1,69 +1,18 @@
 //! Plans with the real binary: made, kept in a file, applied.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::Arc;
 
-use adjutant::chance::SeededChance;
-use adjutant::clock::SystemClock;
-use adjutant::sim::{NewAccount, NewUser, Plan, Sim, World};
+use adjutant::sim::NewUser;
 use serde_json::json;
 
-use crate::process::service::{self, Service};
-
-/// The real binary before a simulated Zoom, with this added to its configuration.
-struct Served {
-    _runtime: tokio::runtime::Runtime,
-    _sim: Sim,
-    world: World,
-    service: Service,
-}
-
-fn served(more: &str) -> Served {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let world = World::new(Arc::new(SystemClock), Arc::new(SeededChance::new(1)));
-    world.add_account(NewAccount { plan: Plan::Business, ..NewAccount::named(service::ACCOUNT) }).unwrap();
-    world.add_user(service::ACCOUNT, NewUser::licensed(service::API_USER)).unwrap();
-    for n in 0..3 {
-        world.add_user(service::ACCOUNT, NewUser::licensed(&format!("teacher-{n}@school.example"))).unwrap();
-    }
-    let sim = runtime.block_on(Sim::start(world.clone())).unwrap();
-    let mut service = Service::new(&sim.api_url(), &sim.oauth_url());
-    let path = service.folder().join("config.toml");
-    let config = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(path, config + more).unwrap();
-    assert!(service.start(&[]), "{}", service.log());
-    Served { _runtime: runtime, _sim: sim, world, service }
-}
-
-impl Served {
-    fn told(&self, words: &[&str], code: i32) -> String {
-        let (ended, out, err) = self.service.command(words);
-        assert_eq!(ended, code, "{words:?}: {out}{err}{}", self.service.log());
-        out + &err
-    }
-
-    /// The first start sweeps by itself, and what it finds is healed.
-    fn settle(&mut self) {
-        while self.service.admin("GET", "/v1/sweeps").unwrap()[0]["whole_at"].is_null() {
-            std::thread::yield_now();
-        }
-        self.service.wait_until_idle();
-    }
-
-    fn id(&self, email: &str) -> String {
-        self.world.user(service::ACCOUNT, email).unwrap().id
-    }
-
-    fn unplanned(&self) -> String {
-        self.service.admin("GET", "/v1/attention").unwrap()["alarms"].to_string()
-    }
-}
+use crate::process::served::served;
+use crate::process::service;
 
 #[test]
 fn who_has_seen_a_plan_lets_the_rule_do_what_it_says() {
     let served = served("[rules]\nrequire_plan = true\n");
     let rule = "rule api-user-assists-everyone only observes";
-    assert!(served.unplanned().contains(rule), "{}", served.unplanned());
+    assert!(served.alarms().contains(rule), "{}", served.alarms());
     let file = served.service.folder().join("plan.json");
     let told = served.told(&["rules", "plan", "--out", file.to_str().unwrap()], 0);
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
@@ -79,7 +28,7 @@ fn who_has_seen_a_plan_lets_the_rule_do_what_it_says() {
     ] {
         assert!(told.contains(expected), "{expected} is not in {told}");
     }
-    assert!(!served.unplanned().contains(rule), "{}", served.unplanned());
+    assert!(!served.alarms().contains(rule), "{}", served.alarms());
     assert_eq!(served.world.assistant_writes(service::ACCOUNT, service::API_USER), 0);
     let saved: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     assert_eq!((&saved["version"], saved["accounts"][0]["users"].clone()), (&json!(1), json!(5)));
@@ -89,12 +38,30 @@ fn who_has_seen_a_plan_lets_the_rule_do_what_it_says() {
     assert!(served.told(&["rules", "plan", "--account", "nobody"], 1).contains("no app holds such an account"));
     assert!(served.told(&["rules", "plan", "--rule", "waiting-room"], 1).contains("give --meetings or --host"));
     let meetings = served.told(&["rules", "plan", "--rule", "waiting-room", "--meetings"], 0);
-    assert!(
-        meetings.contains("5 users and 0 meetings") && served.unplanned() == "[]",
-        "{meetings} {}",
-        served.unplanned()
-    );
+    assert!(meetings.contains("5 users and 0 meetings") && served.alarms() == "[]", "{meetings} {}", served.alarms());
     assert!(served.told(&["rules", "plan", "--rule", "nothing"], 1).contains("there is no rule nothing"));
+}
+
+#[test]
+fn a_rule_about_events_is_planned_by_those_of_a_day_and_one_that_changed_is_planned_anew() {
+    let rule = "[[rule]]\nname = \"when-made\"\non = [\"meeting.created\"]\n\
+                ensure = { settings = { waiting_room = true } }\nmode = \"enforce\"\n";
+    let served = served(&format!("[rules]\nrequire_plan = true\n{rule}"));
+    let is_told = |rule: &str| served.alarms().contains(&format!("rule {rule} only observes"));
+    for how in ["waiting-room --meetings", "when-made --since 7d", "api-user-assists-everyone\""] {
+        assert!(served.alarms().contains(&format!("adjutant rules plan --rule {how}")), "{}", served.alarms());
+    }
+    assert!(served.told(&["rules", "plan", "--rule", "when-made"], 1).contains("is about events: give --since"));
+    assert!(served.told(&["rules", "plan", "--since", "yesterday"], 2).contains("expected a time that is over"));
+    served.told(&["rules", "plan", "--rule", "when-made", "--since", "23h"], 0);
+    assert!(is_told("when-made"), "a few hours show too little");
+    let told = served.told(&["rules", "plan", "--since", "7d"], 0);
+    assert!(told.contains("and 0 meetings with events or work since 20"), "{told}");
+    assert!(!is_told("when-made") && is_told("api-user-assists-everyone"), "{}", served.alarms());
+    served.reload(|config| config.replace("[\"meeting.created\"]", "[\"meeting.updated\"]"));
+    assert!(is_told("when-made"), "it is another rule now");
+    served.told(&["rules", "plan", "--rule", "when-made", "--since", "2026-01-01T00:00:00+01:00"], 0);
+    assert!(!is_told("when-made"));
 }
 
 #[test]

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use adjutant::config::{Config, Env, Unsettled, agree, load};
+use adjutant::sim::NewUser;
 use rustix::process::Signal;
 
-use crate::process::service::Service;
+use crate::process::served::{Served, served};
+use crate::process::service::{ACCOUNT, API_USER, Service};
 
 /// No Zoom is needed: nobody listens there. The rules of a folder run beside the two of the configuration.
 fn service(files: &[(&str, &str)]) -> Service {
@@ -179,4 +181,109 @@ fn two_readings_agree_only_where_no_file_changed_and_none_was_overlooked() {
     std::fs::write(&b, rule("b")).unwrap();
     let overlooked = Err(Unsettled::Missed(b.display().to_string()));
     assert_eq!(agree(&both, &Ok(one.clone()), &Ok(one)), overlooked, "it is there");
+}
+
+const RULE: &str = "api-user-assists-everyone";
+
+/// The configuration without that rule.
+fn without(config: &str) -> String {
+    let parts: Vec<&str> = config.split("[[rule]]").collect();
+    assert!(parts[1].contains(RULE) && parts.len() == 3);
+    format!("{}[[rule]]{}", parts[0], parts[2])
+}
+
+/// The service, whose rule was taken away while a job of it waited; and the configuration that has it.
+fn bereft(email: &str) -> (Served, String) {
+    let mut served = served("[sweep]\ncron = \"0 3 1 1 *\"\n");
+    served.settle();
+    served.created(NewUser::basic(email));
+    let with = std::fs::read_to_string(served.service.folder().join("config.toml")).unwrap();
+    served.reload(|config| without(&config));
+    let job = served.service.admin("GET", "/v1/jobs?state=waiting").unwrap()[0]["id"].as_str().unwrap().to_owned();
+    served.told(&["jobs", "retry", &job], 0);
+    served.service.wait_until_idle();
+    served.world.set_licence(ACCOUNT, email, 2).unwrap();
+    (served, with)
+}
+
+#[test]
+fn jobs_of_a_rule_that_is_taken_away_wait_for_it_and_are_done_once_when_it_is_back() {
+    let (mut served, with) = bereft("late@school.example");
+    let told = served.told(&["attention"], 0);
+    let cancel = format!("adjutant jobs cancel --cause rule-gone --rule {RULE} --account {ACCOUNT}");
+    assert!(told.contains("PARKED  1 job of account") && told.contains(&cancel), "{told}");
+    served.reload(|_| with);
+    while served.world.assistants(ACCOUNT, "late@school.example").is_empty() {
+        std::thread::yield_now();
+    }
+    served.service.wait_until_idle();
+    assert_eq!(served.world.assistant_writes(ACCOUNT, "late@school.example"), 1);
+    assert!(served.service.log().contains("parked jobs go on"), "{}", served.service.log());
+    assert!(served.told(&["attention"], 0).contains("nothing needs a person"));
+    assert!(served.told(&["rules", "explain", "nobody@school.example"], 1).contains("nothing is stored about"));
+}
+
+#[test]
+fn jobs_of_a_rule_that_is_gone_for_good_are_ended_by_a_person() {
+    let (mut served, with) = bereft("late@school.example");
+    let cancel = ["jobs", "cancel", "--cause", "rule-gone"];
+    let and = |more: &[&'static str]| [&cancel[..], more].concat();
+    let asks = served.told(&cancel, 2);
+    assert!(asks.contains("1 job is parked for rule-gone") && asks.contains("give --yes"), "{asks}");
+    served.told(&and(&["--rule", "nothing", "--yes"]), 1);
+    assert_eq!(served.told(&and(&["--rule", RULE, "--yes"]), 0), "1 job is cancelled\n");
+    assert!(served.told(&["attention"], 0).contains("nothing needs a person"));
+    let audit = served.told(&["audit", "tail", "-n", "3"], 0);
+    assert!(audit.contains("cancelled") && audit.contains("by admin token"), "{audit}");
+    served.reload(|_| with);
+    served.service.wait_until_idle();
+    assert_eq!(served.world.assistants(ACCOUNT, "late@school.example"), [""; 0]);
+}
+
+#[test]
+fn who_waits_for_the_next_hour_is_told_and_a_higher_limit_lets_them_go_on() {
+    let mut served = served("[sweep]\ncron = \"0 3 1 1 *\"\n");
+    served.settle();
+    served.reload(|config| config.replacen("max_changes_per_hour = 1000000", "max_changes_per_hour = 1", 1));
+    let emails: Vec<String> = (0..4).map(|n| format!("new-{n}@school.example")).collect();
+    for email in &emails {
+        let id = served.world.add_user(ACCOUNT, NewUser::licensed(email)).unwrap();
+        let event = format!(
+            r#"{{"event":"user.created","event_ts":1,"payload":{{"account_id":"{ACCOUNT}","object":{{"id":"{id}"}}}}}}"#
+        );
+        assert_eq!(served.service.deliver(&event).unwrap(), 200);
+    }
+    while !served.alarms().contains("rule-limit") {
+        std::thread::yield_now();
+    }
+    assert!(served.alarms().contains(&format!("rule {RULE} made the ")), "{}", served.alarms());
+    served.reload(|config| config.replacen("max_changes_per_hour = 1\n", "max_changes_per_hour = 1000000\n", 1));
+    while emails.iter().any(|email| served.world.assistants(ACCOUNT, email).is_empty()) {
+        std::thread::yield_now();
+    }
+    served.service.wait_until_idle();
+    assert_eq!(served.alarms(), "[]");
+}
+
+#[test]
+fn a_rule_that_came_to_its_share_goes_on_when_a_person_resumes_it() {
+    let mut served = served("[sweep]\ncron = \"0 3 1 1 *\"\n");
+    for n in 0..50 {
+        served.world.add_user(ACCOUNT, NewUser::licensed(&format!("many-{n}@school.example"))).unwrap();
+    }
+    served.settle();
+    served.told(&["sweep"], 0);
+    served.service.wait_until_idle();
+    served.reload(|config| config.replacen("max_changes_percent = 100", "max_changes_percent = 1", 1));
+    for n in 0..3 {
+        served.created(NewUser::licensed(&format!("new-{n}@school.example")));
+    }
+    let left = |served: &Served| served.world.without_assistant(ACCOUNT, API_USER).len();
+    assert_eq!(left(&served), 2);
+    let told = served.told(&["attention"], 0);
+    assert!(told.contains(&format!("adjutant rules resume {RULE} --account {ACCOUNT}")), "{told}");
+    assert_eq!(served.told(&["rules", "resume", RULE], 0), format!("rule {RULE} goes on; 2 jobs are tried again\n"));
+    served.service.wait_until_idle();
+    assert_eq!(left(&served), 1, "one more, and it stops again");
+    assert!(served.told(&["rules", "resume", "nothing"], 1).contains("there is no rule nothing"));
 }

@@ -1,7 +1,6 @@
 //! `adjutant rules apply`
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{BufRead as _, IsTerminal as _};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -37,7 +36,7 @@ pub(super) async fn run(context: &Context, asked: Apply, out: &mut Out) -> Resul
     let remote = Remote::running(&context.outline()?)?.patient()?;
     let meant: Vec<AppliedAccount> = remote.post_json("/v1/plan/apply", &[("check", "true".to_owned())], &plan).await?;
     let changes = if asked.json { meant.iter().map(AppliedAccount::changes).sum() } else { tell(&plan, &meant, out)? };
-    if changes > 0 && !asked.yes && !is_wanted(out)? {
+    if changes > 0 && !asked.yes && !out.is_agreed("apply it?", "give --yes to apply the plan")? {
         return Ok(Exit::Failed);
     }
     let accounts: Vec<AppliedAccount> = remote.post_json("/v1/plan/apply", &[], &plan).await?;
@@ -83,17 +82,6 @@ fn tell(plan: &SavedPlan, meant: &[AppliedAccount], out: &mut Out) -> Result<u64
         plan.created_at,
     ))?;
     Ok(changes)
-}
-
-fn is_wanted(out: &mut Out) -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::new(Exit::Usage, "there is no terminal to ask on: give --yes to apply the plan"));
-    }
-    out.ask("apply it? [y/N] ")?;
-    let mut line = String::new();
-    let read = std::io::stdin().lock().read_line(&mut line);
-    read.map_err(|error| Failure::new(Exit::Io, format!("cannot read the answer: {error}")))?;
-    Ok(matches!(line.trim(), "y" | "yes"))
 }
 
 /// Waits until each job is done, or waits for somebody else; how many came to what.

@@ -84,6 +84,10 @@ pub(super) struct Plan {
     /// Only the upcoming meetings of this host, by email or id
     #[arg(long, value_name = "USER", conflicts_with = "meetings")]
     host: Option<String>,
+    /// Only users and meetings that something happened to since then, as stored: `2h`, `7d`, or a moment as in
+    /// 2026-11-20T00:00:00Z. Also what rules about events would have done for the events since then
+    #[arg(long, value_name = "WHEN", conflicts_with_all = ["meetings", "host"])]
+    since: Option<String>,
     /// Also write the plan to a file, as JSON
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,

@@ -9,7 +9,13 @@ use crate::work::SavedPlan;
 pub(super) async fn run(context: &Context, asked: Plan, out: &mut Out) -> Result<Exit, Failure> {
     let remote = Remote::running(&context.outline()?)?.patient()?;
     let meetings = asked.meetings.then(|| "true".to_owned());
-    let query = [("account", asked.account), ("rule", asked.rule), ("host", asked.host), ("meetings", meetings)];
+    let query = [
+        ("account", asked.account),
+        ("rule", asked.rule),
+        ("host", asked.host),
+        ("meetings", meetings),
+        ("since", asked.since),
+    ];
     let query: Vec<_> = query.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
     let planned: SavedPlan = remote.get("/v1/plan", &query).await?;
     if let Some(file) = &asked.out {

@@ -22,8 +22,8 @@ use crate::job::{Change, Job, Outcome};
 use crate::store::journal::files::{Files, RealFiles};
 use crate::store::port::{
     Allowance, AppState, Applied, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter,
-    Leased, Move, NewDelivery, Note, Notice, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store, StoreError,
-    StoredDelivery, TreeHead,
+    Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Status, Store,
+    StoreError, StoredDelivery, TreeHead,
 };
 use crate::store::sweep::{SweepRecord, SweepState, Swept};
 
@@ -328,6 +328,10 @@ impl Store for LocalStore {
 
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError> {
         self.core().read(|state| state.list_jobs(&filter))
+    }
+
+    async fn put_off(&self, now: Timestamp) -> Result<Vec<PutOff>, StoreError> {
+        self.core().read(|state| state.put_off(now))
     }
 
     async fn parked(&self) -> Result<Vec<ParkedGroup>, StoreError> {

@@ -8,14 +8,15 @@ use crate::event::wire;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::job::{Job, JobState};
 use crate::store::port::{
-    AppState, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, ParkedGroup, QuotaUse, Status, StoredDelivery,
+    AppState, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, ParkedGroup, PutOff, QuotaUse, Status,
+    StoredDelivery,
 };
 
 fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-/// Cause, account, and the rule where that is resumed.
+/// Cause, account, and the rule where a person decides by that.
 type GroupKey<'a> = (&'a str, &'a AccountId, Option<&'a RuleName>);
 
 impl World {
@@ -44,6 +45,24 @@ impl World {
                 && filter.before.is_none_or(|before| job.id < before)
         };
         self.jobs.values().rev().filter(matches).take(filter.limit).cloned().collect()
+    }
+
+    pub(super) fn put_off(&self, now: Timestamp) -> Vec<PutOff> {
+        let (hour, until) = (now.utc_hour(), now.next_utc_hour());
+        let mut rules = Vec::new();
+        for ((account, rule), budget) in &self.budgets {
+            let waits = |job: &&Job| {
+                job.account == *account
+                    && job.rule == *rule
+                    && matches!(job.state, JobState::Due { at, .. } if at == until)
+            };
+            let waiting = count(self.jobs.values().filter(waits).count());
+            if budget.noticed == Some(hour) && waiting > 0 {
+                let made = budget.hours.get(&hour).copied().unwrap_or(0);
+                rules.push(PutOff { account: account.clone(), rule: rule.clone(), made, waiting, until });
+            }
+        }
+        rules
     }
 
     pub(super) fn parked(&self) -> Vec<ParkedGroup> {

@@ -155,7 +155,7 @@ impl World {
             return Ok(Allowance::OverShare);
         }
         if !in_hour && budget.hours.get(&hour).is_some_and(|count| *count >= change.max_per_hour) {
-            let at = Timestamp::from_secs((hour + 1).saturating_mul(3600));
+            let at = now.next_utc_hour();
             let notice = notice(&job.rule, change.max_per_hour, ahead, at);
             if budget.noticed.replace(hour) != Some(hour) {
                 let line = Line::new(now, Kind::Attention, "rule-limit").of_rule(job.rule.clone());
@@ -243,20 +243,9 @@ impl World {
                 let job = self.jobs.get(id).ok_or_else(|| StoreError::NotFound(format!("job {id}")))?;
                 vec![job.clone()]
             }
-            Selector::ParkedFor { cause, account } => {
-                let is_meant = |job: &&Job| {
-                    matches!(&job.state, JobState::Parked { cause: parked, .. } if parked.code() == cause)
-                        && account.as_ref().is_none_or(|account| job.account == *account)
-                };
-                self.jobs.values().filter(is_meant).take(self.limits.moved_max).cloned().collect()
-            }
-            Selector::HeldBy { rule, account } => {
-                let is_meant = |job: &&Job| {
-                    matches!(&job.state, JobState::Parked { cause, .. } if to.is_for(cause))
-                        && job.rule == *rule
-                        && account.as_ref().is_none_or(|account| job.account == *account)
-                };
-                self.jobs.values().filter(is_meant).take(self.limits.moved_max).cloned().collect()
+            Selector::ParkedFor { .. } | Selector::HeldBy { .. } | Selector::PutOff { .. } => {
+                let meant = self.jobs.values().filter(|job| which.means(job, to, now));
+                meant.take(self.limits.moved_max).cloned().collect()
             }
         };
         if let (Selector::HeldBy { rule, account }, Move::Retry) = (which, to) {
@@ -265,14 +254,14 @@ impl World {
         if let (Selector::HeldBy { rule, .. }, Move::Allow, true) = (which, to, selected.is_empty()) {
             return Err(StoreError::NotFound(format!("job of rule {rule} that would take something away")));
         }
-        let (code, input) = to.input(now);
+        let (code, input) = to.input(actor, now);
         for job in &selected {
             let tried = job.clone().apply(input.clone());
             tried.map_err(|illegal| StoreError::Conflict(format!("{}: {illegal}", job.id)))?;
         }
         for job in &selected {
             let resumes = matches!(&job.state, JobState::Parked { cause, .. } if cause.is_for_resume());
-            if resumes && !matches!(which, Selector::HeldBy { .. }) {
+            if resumes && to == Move::Retry && !matches!(which, Selector::HeldBy { .. }) {
                 let budget = self.budgets.entry((job.account.clone(), job.rule.clone())).or_default();
                 budget.share.clear();
                 budget.is_stopped = false;

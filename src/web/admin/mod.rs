@@ -8,6 +8,7 @@ mod cursor;
 mod explain;
 pub mod explained;
 mod guard;
+mod jobs;
 mod metrics;
 mod plans;
 mod problem;
@@ -165,11 +166,13 @@ pub fn api(state: Arc<AdminState>) -> Router {
     Router::new()
         .route("/metrics", get(metrics::metrics))
         .route("/v1/status", get(routes::status))
-        .route("/v1/jobs", get(routes::jobs))
-        .route("/v1/jobs/retry", post(routes::retry_cause))
-        .route("/v1/jobs/{id}", get(routes::job))
-        .route("/v1/jobs/{id}/retry", post(routes::retry))
-        .route("/v1/jobs/{id}/park", post(routes::park))
+        .route("/v1/jobs", get(jobs::jobs))
+        .route("/v1/jobs/retry", post(jobs::retry_cause))
+        .route("/v1/jobs/cancel", post(jobs::cancel_cause))
+        .route("/v1/jobs/{id}", get(jobs::job))
+        .route("/v1/jobs/{id}/retry", post(jobs::retry))
+        .route("/v1/jobs/{id}/park", post(jobs::park))
+        .route("/v1/jobs/{id}/cancel", post(jobs::cancel))
         .route("/v1/deliveries", get(routes::deliveries))
         .route("/v1/deliveries/{id}", get(routes::delivery))
         .route("/v1/deliveries/{id}/decide", get(plans::decide))
@@ -184,7 +187,7 @@ pub fn api(state: Arc<AdminState>) -> Router {
         .route("/v1/explain", get(explain::explain))
         .route("/v1/attention", get(routes::attention))
         .route("/v1/apps", get(routes::apps))
-        .route("/v1/rules/{rule}/resume", post(routes::resume))
+        .route("/v1/rules/{rule}/resume", post(jobs::resume))
         .route("/v1/reload", post(routes::reload))
         .route("/v1/store/backup", post(routes::backup))
         .fallback(routes::nowhere)

@@ -1,5 +1,7 @@
 //! Plans: what the rules would change, and that it be done.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -9,6 +11,7 @@ use serde::Deserialize;
 use super::problem::ApiProblem;
 use super::routes::{Answer, Asked, Shared, asked, maybe};
 use crate::account::UserKey;
+use crate::clock::Timestamp;
 use crate::ids::{DeliveryId, InvalidId, RuleName};
 use crate::work::{AppliedAccount, DecidedNow, PlanScope, PlannedMeetings, SavedPlan};
 
@@ -25,28 +28,65 @@ pub(super) struct PlanAsked {
     /// Also the meetings of all active users.
     #[serde(default)]
     meetings: bool,
+    /// Only what something happened to since then: `2h`, `7d`, or a moment in RFC 3339.
+    since: Option<String>,
 }
 
+/// A plan of events shows what a rule about them does where it covers so much time.
+const SEEN: Duration = Duration::from_secs(86_400);
+
 /// What would be changed. Whoever asks for it has seen what the rules would do, which is what `require_plan` wants: all of
-/// it, in each account.
+/// it, in each account; of a rule about events, what it would have done for those of a day or more.
 pub(super) async fn plan(State(state): Shared, query: Asked<PlanAsked>) -> Answer<SavedPlan> {
     let asked = asked(query)?;
     let (account, rule) = (maybe(asked.account.as_ref())?, maybe(asked.rule.as_ref())?);
     let host: Option<UserKey> = maybe(asked.host.as_ref())?;
+    let now = state.clock.now();
+    let since = asked.since.as_deref().map(|since| moment(since, now)).transpose()?;
+    if since.is_some() && (host.is_some() || asked.meetings) {
+        return Err(ApiProblem::bad_request(
+            "since is about users and meetings alike: give it without host and meetings",
+        ));
+    }
     let is_whole = host.is_none();
     let meetings = match host {
         Some(host) => PlannedMeetings::Of(host),
         None if asked.meetings => PlannedMeetings::All,
         None => PlannedMeetings::None,
     };
-    let planned = state.engine.plan(account, PlanScope { rule, meetings }).await;
+    let planned = state.engine.plan(account, PlanScope { rule, meetings, since }).await;
     let planned = planned.map_err(|why| ApiProblem::new(StatusCode::CONFLICT, why))?;
     let accounts: usize = state.apps.borrow().iter().map(|app| app.accounts.len()).sum();
     if let Some(reload) = state.reload.as_ref().filter(|_| is_whole && planned.accounts.len() == accounts) {
-        let seen: Vec<RuleName> = planned.rules.keys().cloned().collect();
+        let rules = state.engine.rules();
+        let is_seen = |name: &&RuleName| match since {
+            None => true,
+            Some(at) => now.since(at) >= SEEN && rules.iter().any(|rule| rule.name == **name && rule.on.is_some()),
+        };
+        let seen: Vec<RuleName> = planned.rules.keys().filter(is_seen).cloned().collect();
         reload.planned(&seen).await?;
     }
     Ok(Json(planned))
+}
+
+/// A moment, or so long ago.
+fn moment(text: &str, now: Timestamp) -> Result<Timestamp, ApiProblem> {
+    let ago = || {
+        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+        let secs: u64 = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3_600,
+            "d" => 86_400,
+            _ => return None,
+        };
+        Some(now.minus(Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(secs)?)))
+    };
+    let at = ago().or_else(|| Timestamp::parse(text)).filter(|at| *at <= now);
+    at.ok_or_else(|| {
+        let form = "expected a time that is over, as in 2h, 7d or 2026-11-20T00:00:00Z";
+        ApiProblem::bad_request(format!("since is {text:?}, {form}"))
+    })
 }
 
 /// What a delivery would come to by the rules of now.

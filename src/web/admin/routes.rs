@@ -12,12 +12,12 @@ use serde::Deserialize;
 
 use super::problem::ApiProblem;
 use super::view::{
-    Alarm, AppView, AttentionView, BackupView, DeliveryView, EntriesView, FaultView, HeadView, JobView, LeavesView,
-    MovedView, ParkedView, RefusedView, ReloadView, StatusView, WaitingView,
+    Alarm, AppView, AttentionView, BackupView, DeliveryView, EntriesView, FaultView, HeadView, LeavesView, MovedView,
+    ParkedView, RefusedView, ReloadView, StatusView, WaitingView,
 };
 use super::{AdminState, cursor, sweeps};
-use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
-use crate::store::{DeliveryFilter, JobFilter, Move, Notice, ParkedGroup, Selector};
+use crate::ids::{AppName, DeliveryId};
+use crate::store::{DeliveryFilter, Notice, PutOff};
 
 /// Rows in one answer.
 const ROWS: usize = 100;
@@ -35,7 +35,7 @@ pub(super) fn asked<T>(query: Asked<T>) -> Result<T, ApiProblem> {
     }
 }
 
-fn rows(limit: Option<usize>) -> Result<usize, ApiProblem> {
+pub(super) fn rows(limit: Option<usize>) -> Result<usize, ApiProblem> {
     let limit = limit.unwrap_or(ROWS);
     if (1..=ROWS_MAX).contains(&limit) {
         Ok(limit)
@@ -82,98 +82,6 @@ pub(super) async fn status(State(state): Shared) -> Answer<StatusView> {
         validated: counts.validated,
         refused: refused.map(|(kind, count)| RefusedView { kind: (*kind).to_owned(), count: *count }).collect(),
     }))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct JobsAsked {
-    state: Option<String>,
-    account: Option<String>,
-    cause: Option<String>,
-    before: Option<String>,
-    limit: Option<usize>,
-}
-
-pub(super) async fn jobs(State(state): Shared, query: Asked<JobsAsked>) -> Answer<Vec<JobView>> {
-    const STATES: [&str; 6] = ["due", "running", "waiting", "parked", "done", "cancelled"];
-    let asked = asked(query)?;
-    if let Some(wrong) = asked.state.as_deref().filter(|state| !STATES.contains(state)) {
-        return Err(ApiProblem::bad_request(format!("state is {wrong:?}, expected one of {}", STATES.join(", "))));
-    }
-    let filter = JobFilter {
-        account: maybe(asked.account.as_ref())?,
-        before: maybe(asked.before.as_ref())?,
-        limit: rows(asked.limit)?,
-        state: asked.state,
-        cause: asked.cause,
-        subject: None,
-    };
-    Ok(Json(state.store.jobs(filter).await?.iter().map(JobView::from).collect()))
-}
-
-pub(super) async fn job(State(state): Shared, Path(id): Path<String>) -> Answer<JobView> {
-    let id: JobId = parsed(&id)?;
-    let job = state.store.job(id).await?.ok_or_else(|| ApiProblem::not_found(format!("job {id}")))?;
-    Ok(Json(JobView::from(&job)))
-}
-
-pub(super) async fn retry(State(state): Shared, Path(id): Path<String>) -> Answer<MovedView> {
-    move_jobs(&state, Selector::Job(parsed(&id)?), Move::Retry).await
-}
-
-pub(super) async fn park(State(state): Shared, Path(id): Path<String>) -> Answer<MovedView> {
-    move_jobs(&state, Selector::Job(parsed(&id)?), Move::Park).await
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CauseAsked {
-    cause: String,
-    account: Option<String>,
-}
-
-pub(super) async fn retry_cause(State(state): Shared, query: Asked<CauseAsked>) -> Answer<MovedView> {
-    let CauseAsked { cause, account } = asked(query)?;
-    let account: Option<AccountId> = maybe(account.as_ref())?;
-    let which = Selector::ParkedFor { cause: cause.clone(), account: account.clone() };
-    let Json(moved) = move_jobs(&state, which, Move::Retry).await?;
-    let is_meant =
-        |group: &ParkedGroup| group.cause == cause && account.as_ref().is_none_or(|account| group.account == *account);
-    let left = state.store.parked().await?.iter().filter(|group| is_meant(group)).map(|group| group.count).sum();
-    Ok(Json(MovedView { left, ..moved }))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ResumeAsked {
-    account: Option<String>,
-    #[serde(default)]
-    takes_away: bool,
-}
-
-/// Lets a rule go on that is stopped, with all that it holds back; or lets through what it would take away.
-pub(super) async fn resume(
-    State(state): Shared,
-    Path(rule): Path<String>,
-    query: Asked<ResumeAsked>,
-) -> Answer<MovedView> {
-    let rule: RuleName = parsed(&rule)?;
-    let ResumeAsked { account, takes_away } = asked(query)?;
-    let account: Option<AccountId> = maybe(account.as_ref())?;
-    let which = Selector::HeldBy { rule: rule.clone(), account: account.clone() };
-    let Json(moved) = move_jobs(&state, which, if takes_away { Move::Allow } else { Move::Retry }).await?;
-    let is_meant = |group: &ParkedGroup| {
-        group.rule.as_ref() == Some(&rule)
-            && (group.cause == "takes-away") == takes_away
-            && account.as_ref().is_none_or(|account| group.account == *account)
-    };
-    let left = state.store.parked().await?.iter().filter(|group| is_meant(group)).map(|group| group.count).sum();
-    Ok(Json(MovedView { left, ..moved }))
-}
-
-async fn move_jobs(state: &AdminState, which: Selector, to: Move) -> Answer<MovedView> {
-    let moved = state.store.move_jobs(which, to, &state.actor, state.clock.now()).await?;
-    Ok(Json(MovedView { moved, left: 0 }))
 }
 
 #[derive(Debug, Deserialize)]
@@ -329,6 +237,7 @@ pub(super) async fn attention(State(state): Shared) -> Answer<AttentionView> {
     }
     alarms.extend(sweeps::alarms(&state).await?);
     alarms.extend(notice_alarms(&state.store.notices().await?));
+    alarms.extend(state.store.put_off(state.clock.now()).await?.iter().map(put_off_alarm));
     let mut parked = Vec::new();
     for group in state.store.parked().await? {
         let example = state.store.job(group.example).await?;
@@ -376,6 +285,20 @@ fn notice_alarm(notice: &Notice) -> Alarm {
         code: code.to_owned(),
         what: format!("account {account}, since {since}: {what}"),
         advice: advice.to_owned(),
+    }
+}
+
+fn put_off_alarm(put_off: &PutOff) -> Alarm {
+    let PutOff { account, rule, made, waiting, until } = put_off;
+    let wait = if *waiting == 1 { "1 job waits".to_owned() } else { format!("{waiting} jobs wait") };
+    Alarm {
+        code: "rule-limit".to_owned(),
+        what: format!(
+            "account {account}: {wait} until {until}: rule {rule} made the {made} changes that it may in this hour"
+        ),
+        advice: "they go on by themselves, hour by hour; if that is too slow, raise its max_changes_per_hour and \
+                 `adjutant reload`"
+            .to_owned(),
     }
 }
 

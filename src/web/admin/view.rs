@@ -230,7 +230,7 @@ pub struct FaultView {
 pub struct ParkedView {
     pub cause: String,
     pub account: String,
-    /// The rule to resume, where that is what moves them.
+    /// Where it is rule by rule that they are moved.
     pub rule: Option<String>,
     pub count: u64,
     pub example: String,

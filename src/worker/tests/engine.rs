@@ -17,14 +17,14 @@ use crate::worker::held::{Fenced, Held};
 use crate::worker::{Roster, Runner, Settings, ZoomFor, run};
 use crate::zoom::{MeetingStatus, Status, Zoom, ZoomError};
 
-fn bench() -> Bench {
+pub(super) fn bench() -> Bench {
     let bench = Bench::new(&[ASSISTANTS]);
     bench.zoom.put_user("jill", Status::Active, 2);
     bench
 }
 
 /// Lets every task that can go on go on.
-async fn settle() {
+pub(super) async fn settle() {
     for _ in 0..200 {
         tokio::task::yield_now().await;
     }
@@ -33,7 +33,7 @@ async fn settle() {
 const ONE: Claimable = Claimable { jobs_max: 1, per_account_max: 1, lease: Duration::from_secs(120) };
 
 /// The service, running, with a job that stands in the middle of a call.
-async fn stuck(bench: &Bench) -> (CancellationToken, JoinHandle<Result<(), StoreError>>) {
+pub(super) async fn stuck(bench: &Bench) -> (CancellationToken, JoinHandle<Result<(), StoreError>>) {
     bench.zoom.trouble("assistants", 1, Trouble::Gate);
     bench.user_event("user.created", "jill").await;
     let shutdown = CancellationToken::new();
@@ -79,7 +79,7 @@ async fn a_job_whose_rule_or_account_is_gone_is_parked() {
     bench.plan().await;
     bench.roster.send_replace(Roster::new([], vec![super::rule(ASSISTANTS)]).into());
     bench.drain().await;
-    assert_eq!(bench.state().await, "parked credentials-refused");
+    assert_eq!(bench.state().await, "parked account-gone");
     assert!(bench.zoom.log().is_empty());
 }
 

@@ -3,6 +3,7 @@
 mod engine;
 mod fake;
 mod planning;
+mod returning;
 mod tasks;
 
 use std::sync::Arc;

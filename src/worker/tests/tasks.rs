@@ -324,7 +324,7 @@ async fn not_licensed_is_laid_at_the_door_of_the_right_user() {
     // It is licensed again, and a person says so.
     bench.zoom.put_user("api", Status::Active, 2);
     bench.clock.advance(Duration::from_secs(61));
-    let which = Selector::ParkedFor { cause: "api-user-unusable".to_owned(), account: None };
+    let which = Selector::ParkedFor { cause: "api-user-unusable".to_owned(), rule: None, account: None };
     assert_eq!(bench.store.move_jobs(which, Move::Retry, "op", bench.clock.now()).await.unwrap(), 2);
     bench.drain().await;
     assert_eq!(bench.zoom.assistants_of("june"), ["api@example.com"]);
@@ -389,7 +389,7 @@ async fn the_share_of_a_large_account_parks_everything_until_a_person_resumes() 
         bench.drain().await;
         assert_eq!(bench.zoom.changes(), 3, "1 % of 399");
         assert_eq!(bench.store.parked().await.unwrap()[0].count, 3);
-        let which = Selector::ParkedFor { cause: "over-share".to_owned(), account: None };
+        let which = Selector::ParkedFor { cause: "over-share".to_owned(), rule: None, account: None };
         bench.store.move_jobs(which, Move::Retry, "op", bench.clock.now()).await.unwrap();
         bench.drain().await;
         assert!(ids.iter().all(|id| bench.zoom.assistants_of(id).len() == 1));

@@ -13,6 +13,7 @@ mod guarding;
 mod kinds;
 mod on_events;
 mod planning;
+mod returning;
 mod scenarios;
 mod sweeping;
 mod taking_back;
@@ -338,7 +339,7 @@ impl TestApp {
     }
 
     pub(crate) async fn retry_parked(&self, cause: &str) -> u64 {
-        let which = Selector::ParkedFor { cause: cause.to_owned(), account: None };
+        let which = Selector::ParkedFor { cause: cause.to_owned(), rule: None, account: None };
         self.store.move_jobs(which, Move::Retry, "a test", self.clock.now()).await.unwrap()
     }
 

@@ -416,6 +416,52 @@ async fn meetings_are_planned_for_a_host_or_for_all_and_applied_like_users() {
     assert_eq!(app.writes(), [format!("PATCH /meetings/{of_jill}")]);
 }
 
+/// Asked by the events of scheduled meetings alone.
+const WHEN_MADE: &str = r#"
+name = "when-made"
+for = "meeting"
+on = ["meeting.created"]
+when = 'event.payload.object.type == 2'
+ensure = { settings = { waiting_room = true } }
+mode = "enforce"
+"#;
+
+#[tokio::test]
+async fn a_plan_since_a_moment_is_about_what_something_happened_to_and_what_its_events_asked() {
+    let observing = [ASSIST, WHEN_MADE].map(|rule| rule.replace("enforce", "observe"));
+    let app = TestApp::start_patient(&[&observing[0], &observing[1]]).await;
+    app.world.add_user(ACCOUNT, NewUser::licensed("nobody.told@acme.example")).unwrap();
+    app.world.create_user(ACCOUNT, NewUser::licensed("before@acme.example")).unwrap();
+    app.ticking(app.drain()).await;
+    app.clock.advance(Duration::from_secs(7200));
+    let since = app.clock.now();
+    app.world.create_user(ACCOUNT, NewUser::licensed(JILL)).unwrap();
+    let meeting = |kind: i64| {
+        let fields = json!({ "topic": "Algebra", "type": kind, "settings": { "waiting_room": false } });
+        app.world.create_meeting(ACCOUNT, JILL, &fields).unwrap()
+    };
+    let (scheduled, _recurring) = (meeting(2), meeting(3));
+    app.ticking(app.drain()).await;
+    app.set_rules(&[ASSIST, WHEN_MADE]);
+    app.world.clear_calls();
+    let planned = app.plan_scope(PlanScope { since: Some(since), ..PlanScope::default() }).await;
+    assert_eq!((planned.users, planned.meetings), (1, Some(2)));
+    assert!(!planned.since.as_ref().unwrap().is_cut);
+    let subjects: Vec<_> =
+        changes_of(&planned).into_iter().map(|(rule, change)| (rule, change.subject.clone())).collect();
+    let jill = format!("user:{} {JILL}", app.id(JILL));
+    assert_eq!(subjects, [("assist", jill), ("when-made", format!("meeting:{scheduled}"))]);
+    let told = planned.to_string();
+    assert!(told.contains(&format!("1 user and 2 meetings with events or work since {since}, of ")), "{told}");
+    assert!(app.world.calls().iter().all(|call| call.path != "/v2/users"), "it lists nobody");
+    let plan = SavedPlan::new(app.roster.borrow().hashes(), vec![planned.clone()], app.clock.now());
+    let came = app.apply(&plan).await;
+    assert!(came.len() == 2 && came.iter().all(|state| state.contains("Changed")), "{came:#?}");
+    let mut writes = app.writes();
+    writes.sort();
+    assert_eq!(writes, calls_of(changes_of(&planned).into_iter().map(|(_, change)| change)));
+}
+
 async fn calls_on_record(app: &TestApp) -> usize {
     let all = app.store.entries(0, usize::MAX).await.unwrap();
     all.iter().filter(|entry| entry.kind == Kind::Call).count()

@@ -407,6 +407,7 @@ impl Names {
             let example = self.job(group.example);
             lines.push(format!("{} {} {} {example} {}", group.cause, group.account, group.count, group.since));
         }
+        lines.push(format!("put off: {:?}", store.put_off(now).await.unwrap()));
         let mut status = store.status().await.unwrap();
         (status.index_lag, status.disk_free_bytes) = (0, None);
         lines.push(format!("{status:?}"));

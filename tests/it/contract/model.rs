@@ -280,7 +280,7 @@ impl Generator {
             }
             87 if leases > 0 => Op::GiveBack { lease },
             88 if leases > 0 => Op::Renew { lease, by: self.pick(&[Duration::ZERO, LEASE, HOUR]) },
-            89 => Op::MoveJob { job: self.below(jobs), to: self.pick(&[Move::Retry, Move::Park]) },
+            89 => Op::MoveJob { job: self.below(jobs), to: self.pick(&[Move::Retry, Move::Park, Move::Cancel]) },
             90..92 => Op::MoveParked {
                 cause: self.pick(&["not-found", "over-share", "over-share", "by-person", "attempts-used-up"]),
                 account: self.pick(&[None, Some("acc")]),
@@ -399,7 +399,7 @@ impl<H: Harness> Side<H> {
                 told(store.move_jobs(Selector::Job(id), *to, "jill", now).await)
             }
             Op::MoveParked { cause, account: of, to } => {
-                let which = Selector::ParkedFor { cause: (*cause).to_owned(), account: of.map(account) };
+                let which = Selector::ParkedFor { cause: (*cause).to_owned(), rule: None, account: of.map(account) };
                 told(store.move_jobs(which, *to, "jill", now).await)
             }
             Op::Cancel { account: of, rule: named } => {

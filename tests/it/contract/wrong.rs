@@ -10,8 +10,8 @@ use adjutant::job::{Change, Job, Outcome, Snooze};
 use adjutant::rules::Step;
 use adjutant::store::{
     Allowance, AppState, Applied, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter,
-    Leased, Limits, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, QuotaUse, Receipt, Selector, Status,
-    Store, StoreError, StoredDelivery, SweepRecord, SweepState, Swept, TreeHead, Verdict,
+    Leased, Limits, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector,
+    Status, Store, StoreError, StoredDelivery, SweepRecord, SweepState, Swept, TreeHead, Verdict,
 };
 use async_trait::async_trait;
 
@@ -223,6 +223,10 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
 
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError> {
         self.0.jobs(filter).await
+    }
+
+    async fn put_off(&self, now: Timestamp) -> Result<Vec<PutOff>, StoreError> {
+        self.0.put_off(now).await
     }
 
     async fn parked(&self) -> Result<Vec<ParkedGroup>, StoreError> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod http;
 pub(crate) mod proxy;
+pub(crate) mod served;
 pub(crate) mod service;
 pub(crate) mod tls;
 

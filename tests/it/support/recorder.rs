@@ -10,8 +10,8 @@ use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use adjutant::job::{Change, Job, Outcome};
 use adjutant::store::{
     Allowance, AppState, Applied, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter,
-    Leased, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, QuotaUse, Receipt, Selector, Status, Store,
-    StoreError, StoredDelivery, SweepRecord, SweepState, Swept, TreeHead,
+    Leased, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Status,
+    Store, StoreError, StoredDelivery, SweepRecord, SweepState, Swept, TreeHead,
 };
 use tokio::sync::watch;
 
@@ -199,6 +199,10 @@ impl Store for Recorder {
     }
 
     async fn jobs(&self, _filter: JobFilter) -> Result<Vec<Job>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn put_off(&self, _now: Timestamp) -> Result<Vec<PutOff>, StoreError> {
         Err(StoreError::Closed)
     }
 

@@ -280,6 +280,12 @@ impl Jobs {
         self.due_by_rule.get(&(account.clone(), rule.clone())).copied().unwrap_or(0)
     }
 
+    /// Jobs that are due at just this moment, by id.
+    pub(super) fn due_at(&self, at: Timestamp) -> impl Iterator<Item = &Arc<Job>> {
+        let place = |id| (at, JobId::from_number(id));
+        self.due.range(place(0)..=place(u64::MAX)).filter_map(|(_, id)| self.get(*id))
+    }
+
     /// The first moment after the newest claim at which something becomes due or a lease is over.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         let last = JobId::from_number(u64::MAX);

@@ -25,22 +25,13 @@ impl State {
                 let job = self.jobs.get(*id).ok_or_else(|| StoreError::NotFound(format!("job {id}")))?;
                 vec![Arc::clone(job)]
             }
-            Selector::ParkedFor { cause, account } => {
-                let is_meant = |job: &&Arc<Job>| {
-                    matches!(&job.state, JobState::Parked { cause: parked, .. } if parked.code() == cause)
-                        && account.as_ref().is_none_or(|account| job.account == *account)
-                };
-                let parked = self.jobs.parked.iter().filter_map(|id| self.jobs.get(*id));
-                parked.filter(is_meant).take(self.limits.moved_max).cloned().collect()
+            Selector::PutOff { .. } => {
+                let waiting = self.jobs.due_at(now.next_utc_hour()).filter(|job| which.means(job, to, now));
+                waiting.take(self.limits.moved_max).cloned().collect()
             }
-            Selector::HeldBy { rule, account } => {
-                let is_meant = |job: &&Arc<Job>| {
-                    matches!(&job.state, JobState::Parked { cause, .. } if to.is_for(cause))
-                        && job.rule == *rule
-                        && account.as_ref().is_none_or(|account| job.account == *account)
-                };
+            Selector::ParkedFor { .. } | Selector::HeldBy { .. } => {
                 let parked = self.jobs.parked.iter().filter_map(|id| self.jobs.get(*id));
-                parked.filter(is_meant).take(self.limits.moved_max).cloned().collect()
+                parked.filter(|job| which.means(job, to, now)).take(self.limits.moved_max).cloned().collect()
             }
         };
         if let (Selector::HeldBy { rule, account }, Move::Retry) = (which, to) {
@@ -49,14 +40,14 @@ impl State {
         if let (Selector::HeldBy { rule, .. }, Move::Allow, true) = (which, to, selected.is_empty()) {
             return Err(StoreError::NotFound(format!("job of rule {rule} that would take something away")));
         }
-        let (code, input) = to.input(now);
+        let (code, input) = to.input(actor, now);
         for job in &selected {
             let tried = Job::clone(job).apply(input.clone());
             tried.map_err(|illegal| StoreError::Conflict(format!("{}: {illegal}", job.id)))?;
         }
         for job in &selected {
             let resumes = matches!(&job.state, JobState::Parked { cause, .. } if cause.is_for_resume());
-            if resumes && !matches!(which, Selector::HeldBy { .. }) {
+            if resumes && to == Move::Retry && !matches!(which, Selector::HeldBy { .. }) {
                 self.change(Change::Resumed { account: job.account.clone(), rule: job.rule.clone() });
             }
             self.move_on(job, input.clone());

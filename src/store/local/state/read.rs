@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, JobId, RuleName};
 use crate::job::{Job, JobState};
 use crate::store::local::wide;
-use crate::store::port::{AppState, JobFilter, ParkedGroup, QuotaUse, Status};
+use crate::store::port::{AppState, JobFilter, ParkedGroup, PutOff, QuotaUse, Status};
 
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(in crate::store::local) enum Where {
     Unknown,
 }
 
-/// Cause, account, and the rule where that is resumed.
+/// Cause, account, and the rule where a person decides by that.
 type GroupKey<'a> = (&'a str, &'a AccountId, Option<&'a RuleName>);
 
 impl State {
@@ -64,6 +64,25 @@ impl State {
                 && filter.cause.as_ref().is_none_or(|cause| parked_for == Some(cause))
         };
         self.jobs.before(filter.before).filter(matches).take(filter.limit).map(|job| Job::clone(job)).collect()
+    }
+
+    pub(in crate::store::local) fn put_off(&self, now: Timestamp) -> Vec<PutOff> {
+        let (hour, until) = (now.utc_hour(), now.next_utc_hour());
+        let mut rules: BTreeMap<(&AccountId, &RuleName), PutOff> = BTreeMap::new();
+        for ((account, rule), budget) in self.budgets.iter().filter(|(_, budget)| budget.noticed == Some(hour)) {
+            let made = budget.hours.get(&hour).copied().unwrap_or(0);
+            let put_off = PutOff { account: account.clone(), rule: rule.clone(), made, waiting: 0, until };
+            rules.insert((account, rule), put_off);
+        }
+        if rules.is_empty() {
+            return Vec::new();
+        }
+        for job in self.jobs.due_at(until) {
+            if let Some(put_off) = rules.get_mut(&(&job.account, &job.rule)) {
+                put_off.waiting += 1;
+            }
+        }
+        rules.into_values().filter(|put_off| put_off.waiting > 0).collect()
     }
 
     pub(in crate::store::local) fn parked(&self) -> Vec<ParkedGroup> {

@@ -141,7 +141,7 @@ impl State {
             return Ok(Allowance::OverShare);
         }
         if !in_hour && budget.hours.get(&hour).is_some_and(|count| *count >= change.max_per_hour) {
-            let at = Timestamp::from_secs(hour.saturating_add(1).saturating_mul(3600));
+            let at = now.next_utc_hour();
             let notice = notice(&rule, change.max_per_hour, self.jobs.due_of(&account, &rule), at);
             if budget.noticed != Some(hour) {
                 self.enter(&LineRef {

@@ -1,8 +1,8 @@
 //! How much a rule may change.
 
 use adjutant::audit::Kind;
-use adjutant::job::{Change, Outcome, ParkCause};
-use adjutant::store::{Allowance, Leased, Move, Selector, StoreError};
+use adjutant::job::{Change, Outcome, ParkCause, Snooze};
+use adjutant::store::{Allowance, Leased, Move, PutOff, Selector, StoreError};
 
 use crate::contract::Harness;
 use crate::contract::kit::{
@@ -32,7 +32,7 @@ async fn spend<H: Harness>(kit: &mut Kit<H>, of: &str, rule: &str, times: usize,
 }
 
 async fn resume<H: Harness>(kit: &Kit<H>) {
-    let which = Selector::ParkedFor { cause: "over-share".to_owned(), account: None };
+    let which = Selector::ParkedFor { cause: "over-share".to_owned(), rule: None, account: None };
     assert_eq!(kit.store.move_jobs(which, Move::Retry, "jill", kit.now).await.unwrap(), 1);
 }
 
@@ -280,4 +280,36 @@ pub(crate) async fn counts_and_the_notice_of_the_hour_outlive_a_restart<H: Harne
     assert!(matches!(kit.intend(&leased, change(2, None)).await, Allowance::NextHour { .. }));
     assert!(matches!(kit.intend(&leased, change(2, Some(2))).await, Allowance::OverShare));
     assert_eq!(kit.count(Kind::Attention, "rule-limit").await, 1);
+}
+
+pub(crate) async fn what_waits_for_the_next_hour_is_told_and_can_be_hurried<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    spend(&mut kit, "acc", "assist", 2, &change(2, None)).await;
+    let leased = long_lease(&mut kit, "acc", "assist").await;
+    let Allowance::NextHour { at, notice } = kit.intend(&leased, change(2, None)).await else { panic!() };
+    assert_eq!(kit.store.put_off(kit.now).await.unwrap(), [], "it runs");
+    kit.settle(leased, Outcome::Snooze(Snooze::NextBudget { at, why: notice })).await;
+    // Neither another rule's nor what is due at another time.
+    let leased = long_lease(&mut kit, "acc", "tidy").await;
+    kit.settle(leased, Outcome::Snooze(Snooze::NextBudget { at, why: "the day".to_owned() })).await;
+    let leased = long_lease(&mut kit, "acc", "assist").await;
+    kit.settle(leased, Outcome::Snooze(Snooze::NextBudget { at: at.plus(SECOND), why: "the day".to_owned() })).await;
+    let expected = [PutOff { account: account("acc"), rule: rule("assist"), made: 2, waiting: 1, until: at }];
+    assert_eq!(kit.store.put_off(kit.now).await.unwrap(), expected);
+    kit.restart().await;
+    assert_eq!(kit.store.put_off(kit.now).await.unwrap(), expected);
+    let which = || Selector::PutOff { rule: rule("assist"), account: account("acc") };
+    assert_eq!(kit.store.move_jobs(which(), Move::Retry, "jill", kit.now).await.unwrap(), 1);
+    assert_eq!(kit.store.move_jobs(which(), Move::Retry, "jill", kit.now).await.unwrap(), 0);
+    assert_eq!(kit.claim(9).await.len(), 1);
+    assert_eq!(kit.store.put_off(kit.now).await.unwrap(), []);
+}
+
+pub(crate) async fn cancelling_what_a_stopped_rule_holds_back_leaves_it_stopped<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let leased = long_lease(&mut kit, "acc", "assist").await;
+    assert!(matches!(kit.intend(&leased, change(9, Some(0))).await, Allowance::OverShare));
+    let stopped = kit.settle(leased, over_share()).await.id;
+    kit.store.move_jobs(Selector::Job(stopped), Move::Cancel, "jill", kit.now).await.unwrap();
+    assert!(kit.store.is_stopped(&account("acc"), &rule("assist")).await.unwrap());
 }

@@ -130,12 +130,15 @@ macro_rules! every_case {
                 retrying_a_job_that_is_parked_for_something_else_leaves_the_count
                 no_change_is_granted_without_a_started_attempt_and_a_lease_that_lasts
                 counts_and_the_notice_of_the_hour_outlive_a_restart
+                what_waits_for_the_next_hour_is_told_and_can_be_hurried
+                cancelling_what_a_stopped_rule_holds_back_leaves_it_stopped
             ;
             people:
                 a_person_retries_a_parked_job_with_all_its_attempts
                 a_person_hurries_what_is_put_off_or_waits
                 all_jobs_parked_for_one_cause_are_retried_together
                 a_person_sets_jobs_aside
+                a_person_ends_jobs_for_good_one_by_one_or_by_cause_and_rule
                 a_move_that_the_state_does_not_allow_moves_none
                 all_unfinished_work_of_an_account_or_rule_is_cancelled
                 jobs_are_listed_newest_first_in_pages_and_by_every_filter

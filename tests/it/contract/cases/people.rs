@@ -22,7 +22,7 @@ impl<H: Harness> Kit<H> {
 }
 
 fn parked_for(cause: &str, of: Option<&str>) -> Selector {
-    Selector::ParkedFor { cause: cause.to_owned(), account: of.map(account) }
+    Selector::ParkedFor { cause: cause.to_owned(), rule: None, account: of.map(account) }
 }
 
 pub(crate) async fn a_person_retries_a_parked_job_with_all_its_attempts<H: Harness>() {
@@ -72,6 +72,35 @@ pub(crate) async fn a_person_sets_jobs_aside<H: Harness>() {
     assert_eq!(kit.job(due).await.state, JobState::Parked { at: kit.now, cause });
     assert!(kit.claim(9).await.is_empty());
     assert_eq!(kit.count(Kind::Moved, "parked").await, 1);
+}
+
+pub(crate) async fn a_person_ends_jobs_for_good_one_by_one_or_by_cause_and_rule<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let gone = kit.parked_job("acc", "u1", ParkCause::RuleGone).await;
+    let elsewhere = kit.parked_job("bcc", "u1", ParkCause::RuleGone).await;
+    let other_cause = kit.parked_job("acc", "u2", ParkCause::NotFound).await;
+    let told: Vec<_> = kit.store.parked().await.unwrap().into_iter().map(|one| (one.cause, one.rule)).collect();
+    let (rule_gone, assist) = ("rule-gone".to_owned(), Some(rule("assist")));
+    assert_eq!(
+        told,
+        [("not-found".to_owned(), None), (rule_gone.clone(), assist.clone()), (rule_gone.clone(), assist)]
+    );
+    let of = |named: &str| Selector::ParkedFor {
+        cause: "rule-gone".to_owned(),
+        rule: Some(rule(named)),
+        account: Some(account("acc")),
+    };
+    assert_eq!(kit.move_to(of("tidy"), Move::Cancel).await.unwrap(), 0);
+    let size = kit.log_size().await;
+    assert_eq!(kit.move_to(of("assist"), Move::Cancel).await.unwrap(), 1);
+    assert_eq!(kit.told_since(size).await, ["moved cancelled"]);
+    assert_eq!(kit.job(gone).await.state, JobState::Cancelled { at: kit.now, why: "by jill".to_owned() });
+    assert_eq!((kit.state(elsewhere).await, kit.state(other_cause).await), ("parked", "parked"));
+    let running = kit.ask(user("u3")).await;
+    let held = kit.started().await;
+    kit.move_to(Selector::Job(running), Move::Cancel).await.unwrap();
+    assert_eq!(kit.settle(held, changed()).await.state.name(), "cancelled");
+    assert_conflict(kit.move_to(Selector::Job(running), Move::Cancel).await);
 }
 
 pub(crate) async fn a_move_that_the_state_does_not_allow_moves_none<H: Harness>() {

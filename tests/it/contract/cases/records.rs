@@ -83,7 +83,7 @@ pub(crate) async fn entries_are_read_in_pages<H: Harness>() {
 pub(crate) async fn an_entry_never_changes<H: Harness>() {
     let mut kit = some_history::<H>().await;
     let before = kit.entries().await;
-    let parked = Selector::ParkedFor { cause: "not-found".to_owned(), account: None };
+    let parked = Selector::ParkedFor { cause: "not-found".to_owned(), rule: None, account: None };
     kit.store.move_jobs(parked, Move::Retry, "jill", kit.now).await.unwrap();
     kit.store.cancel_jobs(&account("acc"), None, "gone", kit.now).await.unwrap();
     kit.restart().await;

@@ -1,0 +1,153 @@
+//! Lets jobs go on whose reason to stop ended with another configuration: their rule or account is there again, Zoom takes
+//! the account's credentials again, or their rule may change more in this hour.
+//!
+//! Looks at the start and whenever the roster changes, besides what goes on, and moves just these jobs, each once for each
+//! change; what is parked for another cause is left alone. Where Zoom has to be asked (one call for an account whose
+//! credentials it refused), and does not answer, it asks again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::planner::moved;
+use super::{Parts, Roster};
+use crate::account::Account;
+use crate::clock::lock;
+use crate::ids::RuleName;
+use crate::job::Subject;
+use crate::rules::{Rule, SubjectKind};
+use crate::store::{Move, ParkedGroup, Selector, StoreError, SweepRecord, SweepStep};
+use crate::zoom::{Page, Status, ZoomError};
+
+/// Before it looks again, where Zoom or the store could not be asked.
+const RETRY: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub struct ComeBack {
+    parts: Parts,
+    /// Whether each rule that was seen since the start was about events, when it was first seen.
+    forms: Mutex<HashMap<RuleName, bool>>,
+}
+
+impl ComeBack {
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, forms: Mutex::default() }
+    }
+
+    /// Looks until `shutdown`. An error means that the store can take nothing more.
+    pub async fn run(&self, shutdown: &CancellationToken) -> Result<(), StoreError> {
+        let mut roster = self.parts.roster.clone();
+        loop {
+            roster.borrow_and_update();
+            let is_whole = match self.look().await {
+                Err(StoreError::Full | StoreError::Behind(_) | StoreError::Backlog) => false,
+                Err(StoreError::Closed) if shutdown.is_cancelled() => return Ok(()),
+                looked => looked?,
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                () = moved(&mut roster) => {}
+                () = self.parts.clock.sleep_until(self.parts.clock.now().plus(RETRY)), if !is_whole => {}
+            }
+        }
+    }
+
+    /// Lets go on what can by the roster of now. False where Zoom could not say whether it takes an account's credentials.
+    pub async fn look(&self) -> Result<bool, StoreError> {
+        let roster = Arc::clone(&self.parts.roster.borrow());
+        let mut is_whole = true;
+        for group in self.parts.store.parked().await? {
+            let Some(account) = roster.accounts().find(|account| account.id == group.account) else { continue };
+            let why = match (group.cause.as_str(), &group.rule) {
+                ("rule-gone", Some(rule)) if self.is_there_again(&roster, rule, &group).await? => {
+                    format!("the configuration, which has rule {rule} again")
+                }
+                ("account-gone", _) => format!("the configuration, which has account {} again", account.id),
+                ("credentials-refused", _) => match self.are_taken(account).await? {
+                    Some(true) => "adjutant, since Zoom takes the app's credentials".to_owned(),
+                    Some(false) => continue,
+                    None => {
+                        is_whole = false;
+                        continue;
+                    }
+                },
+                _ => continue,
+            };
+            self.retry(group, &why).await?;
+        }
+        self.raised(&roster).await?;
+        let mut forms = lock(&self.forms);
+        for rule in roster.rules() {
+            forms.entry(rule.name.clone()).or_insert(rule.on.is_some());
+        }
+        Ok(is_whole)
+    }
+
+    /// Whether the rule is about such subjects. The condition of one about events was asked of the event: a job that never
+    /// met it, because the rule was of the other form then, must not follow it.
+    async fn is_there_again(&self, roster: &Roster, rule: &RuleName, group: &ParkedGroup) -> Result<bool, StoreError> {
+        let Some(rule) = roster.rule(rule) else { return Ok(false) };
+        if rule.on.is_some() && lock(&self.forms).get(&rule.name) != Some(&true) {
+            return Ok(false);
+        }
+        let example = self.parts.store.job(group.example).await?;
+        Ok(example.is_some_and(|job| is_about(rule, &job.subject)))
+    }
+
+    /// Whether Zoom takes the app's credentials for the account; none where it does not say.
+    async fn are_taken(&self, account: &Account) -> Result<Option<bool>, StoreError> {
+        let Some(zoom) = self.parts.zooms.zoom(&account.id) else { return Ok(Some(false)) };
+        let asked = zoom.users(Status::Active, Page { size: 1, token: None }).await;
+        let (app, id) = (account.app.clone(), account.id.clone());
+        let record = SweepRecord { app, account: id, step: SweepStep::Called, calls: zoom.calls() };
+        self.parts.store.record_sweep(record, self.parts.clock.now()).await?;
+        Ok(match asked {
+            Err(ZoomError::Credentials(_)) => Some(false),
+            Err(ZoomError::Limited { .. } | ZoomError::Transient(_) | ZoomError::Unreadable(_)) => None,
+            _ => Some(true),
+        })
+    }
+
+    /// As many at a time as the store moves in one write, and no more than there were: what parks anew stays.
+    async fn retry(&self, group: ParkedGroup, why: &str) -> Result<(), StoreError> {
+        let ParkedGroup { cause, account, rule, count, .. } = group;
+        let mut left = count;
+        while left > 0 {
+            let which =
+                Selector::ParkedFor { cause: cause.clone(), rule: rule.clone(), account: Some(account.clone()) };
+            let moved = self.parts.store.move_jobs(which, Move::Retry, why, self.parts.clock.now()).await?;
+            left = left.saturating_sub(moved);
+            if moved == 0 {
+                break;
+            }
+        }
+        tracing::info!(%account, cause, count = count.saturating_sub(left), "parked jobs go on, by {why}");
+        Ok(())
+    }
+
+    /// What waits for the next hour goes on where its rule may change more in this one.
+    async fn raised(&self, roster: &Roster) -> Result<(), StoreError> {
+        for one in self.parts.store.put_off(self.parts.clock.now()).await? {
+            let Some(rule) = roster.rule(&one.rule).filter(|rule| rule.max_changes_per_hour > one.made) else {
+                continue;
+            };
+            let (name, account) = (one.rule, one.account);
+            self.parts.facts.raised(&account, &name);
+            let which = Selector::PutOff { rule: name.clone(), account: account.clone() };
+            let why = format!("the configuration, which allows {} changes an hour", rule.max_changes_per_hour);
+            let count = self.parts.store.move_jobs(which, Move::Retry, &why, self.parts.clock.now()).await?;
+            tracing::info!(%account, rule = %name, count, "jobs that waited for the next hour go on");
+        }
+        Ok(())
+    }
+}
+
+/// Whether the rule is about such a subject.
+pub(super) const fn is_about(rule: &Rule, subject: &Subject) -> bool {
+    matches!(
+        (rule.subject, subject),
+        (SubjectKind::User, Subject::User { .. }) | (SubjectKind::Meeting, Subject::Meeting { .. })
+    )
+}

@@ -1,0 +1,83 @@
+//! Rules that go and come back.
+
+use adjutant::sim::NewUser;
+use adjutant::worker::{ComeBack, Planner};
+
+use super::{ACCOUNT, API_USER, TestApp};
+
+const JILL: &str = "jill@acme.example";
+
+const ASSIST: &str = r#"
+name = "assist"
+for = "user"
+ensure = { assistants = ["api-user"] }
+mode = "enforce"
+"#;
+
+/// The same, about events.
+const WELCOME: &str = r#"
+name = "assist"
+for = "user"
+on = ["user.created"]
+ensure = { assistants = ["api-user"] }
+mode = "enforce"
+"#;
+
+impl TestApp {
+    /// A new user whose job did not begin yet when the rules became these.
+    async fn interrupted(&self, email: &str, rules: &[&str]) {
+        self.world.create_user(ACCOUNT, NewUser::licensed(email)).unwrap();
+        self.deliver().await;
+        let roster = std::sync::Arc::clone(&self.roster.borrow());
+        Planner::new(self.parts.clone()).plan_once(&roster).await.unwrap();
+        self.set_rules(rules);
+        self.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn jobs_of_a_rule_that_was_taken_away_are_done_once_when_it_is_back() {
+    let app = TestApp::start(&[ASSIST]).await;
+    let back = ComeBack::new(app.parts.clone());
+    back.look().await.unwrap();
+    app.interrupted(JILL, &[]).await;
+    back.look().await.unwrap();
+    assert_eq!(app.state().await, "parked rule-gone");
+    app.set_rules(&[ASSIST]);
+    for _ in 0..2 {
+        back.look().await.unwrap();
+        app.drain().await;
+    }
+    assert_eq!(app.assistants(JILL), [API_USER]);
+    let retried = app.entries("retried").await;
+    assert_eq!(retried.len(), 1);
+    assert_eq!(retried[0].detail.as_ref().unwrap().note, "by the configuration, which has rule assist again");
+}
+
+#[tokio::test]
+async fn a_rule_about_events_takes_up_only_what_its_own_events_asked_for() {
+    let app = TestApp::start(&[ASSIST]).await;
+    let back = ComeBack::new(app.parts.clone());
+    back.look().await.unwrap();
+    app.interrupted(JILL, &[]).await;
+    for _ in 0..2 {
+        app.set_rules(&[WELCOME]);
+        back.look().await.unwrap();
+        app.drain().await;
+        assert_eq!(app.state().await, "parked rule-gone", "its condition was never asked");
+    }
+    app.set_rules(&[ASSIST]);
+    back.look().await.unwrap();
+    app.drain().await;
+    assert_eq!(app.assistants(JILL), [API_USER]);
+
+    let app = TestApp::start(&[WELCOME]).await;
+    let back = ComeBack::new(app.parts.clone());
+    back.look().await.unwrap();
+    app.interrupted(JILL, &[]).await;
+    assert_eq!(app.state().await, "parked rule-gone");
+    app.set_rules(&[WELCOME]);
+    back.look().await.unwrap();
+    app.drain().await;
+    assert_eq!(app.assistants(JILL), [API_USER]);
+}
