@@ -342,10 +342,22 @@ pub struct Status {
     pub cancelled: u64,
     /// Records that the index has yet to take in.
     pub index_lag: u64,
+    /// Why the index takes in nothing now; none where it does.
+    pub index_trouble: Option<IndexTrouble>,
     /// Free space where the store lives, in bytes; none where it has no disk.
     pub disk_free_bytes: Option<u64>,
     /// Whether deliveries are taken now; the reason if not.
     pub refusing: Option<String>,
+}
+
+/// An index that is not there. Nothing is lost by that, and deliveries are taken; but old ones cannot be listed, and
+/// duplicates of very old ones are planned again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IndexTrouble {
+    pub since: Timestamp,
+    pub why: String,
+    /// Times that it could not be made again; 0 while that is tried for the first time.
+    pub failed: u32,
 }
 
 /// The head of the audit log.

@@ -11,8 +11,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::seal::Fingerprint;
-use super::{narrow, wide};
 use crate::clock::Timestamp;
+use crate::store::{narrow, wide};
 
 /// Deliveries of one generation.
 pub(super) const GENERATION: u64 = 1 << 16;

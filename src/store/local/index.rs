@@ -13,7 +13,7 @@ use std::collections::btree_map::Entry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::thread::Thread;
 
 use super::dedupe::{Before, Bloom, Looked};
@@ -22,7 +22,10 @@ use super::prints::PrintFiles;
 use super::record::{self, Decided};
 use super::seal::Fingerprint;
 use super::state::{DELIVERIES_A_MARK, ENTRIES_A_MARK};
-use super::wide;
+use super::trouble::Trouble;
+use crate::clock::{Timestamp, lock};
+use crate::store::port::IndexTrouble;
+use crate::store::wide;
 
 /// Deliveries whose decisions are in one value.
 const PACK: u64 = 64;
@@ -61,7 +64,7 @@ pub(super) struct Index {
     db: sled::Db,
     prints: PrintFiles,
     /// The pack that was written last, to add to it without reading.
-    newest: std::sync::Mutex<Option<(u64, Pack)>>,
+    newest: Mutex<Option<(u64, Pack)>>,
 }
 
 fn guarded<T>(what: impl FnOnce() -> Result<T, Broken>) -> Result<T, Broken> {
@@ -110,7 +113,7 @@ impl Index {
             .print_profile_on_drop(false)
             .path(folder.join("sled"));
         let db = guarded(|| config.open().map_err(sled_error))?;
-        Ok(Self { db, prints, newest: std::sync::Mutex::new(None) })
+        Ok(Self { db, prints, newest: Mutex::new(None) })
     }
 
     /// Removes all of it.
@@ -167,7 +170,7 @@ impl Index {
     pub(super) fn apply(&self, ops: Vec<IndexOp>, applied: Applied) -> Result<Vec<(u64, Arc<Bloom>)>, Broken> {
         let mut batch = sled::Batch::default();
         let mut filters = Vec::new();
-        let mut newest = crate::clock::lock(&self.newest);
+        let mut newest = lock(&self.newest);
         let mut packs: BTreeMap<u64, Pack> = newest.take().into_iter().collect();
         let write = |batch: &mut sled::Batch, key: Vec<u8>, value: Vec<u8>| {
             let value = checked(&key, value);
@@ -282,7 +285,9 @@ impl Index {
 pub(super) struct IndexCell {
     index: RwLock<Option<Arc<Index>>>,
     /// Set by whoever found it broken: makes the applier build it anew.
-    broken: std::sync::atomic::AtomicBool,
+    broken: Mutex<Option<String>>,
+    /// Why there is none.
+    trouble: Mutex<Option<Trouble>>,
     /// Operations that wait for the applier.
     pub(super) waiting: AtomicU64,
     /// How many wait until it has caught up.
@@ -302,8 +307,45 @@ impl Drop for Hurry<'_> {
 }
 
 impl IndexCell {
-    pub(super) fn set(&self, index: Option<Arc<Index>>) {
+    fn put(&self, index: Option<Arc<Index>>) {
         *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
+    }
+
+    pub(super) fn set(&self, index: Arc<Index>) {
+        self.put(Some(index));
+        if lock(&self.trouble).take().is_some() {
+            tracing::info!("the index is there again");
+        }
+    }
+
+    /// The store ends.
+    pub(super) fn let_go(&self) {
+        self.put(None);
+    }
+
+    /// There is none from now on, until it was made anew.
+    pub(super) fn lose(&self, why: String, now: Timestamp) {
+        self.put(None);
+        lock(&self.trouble).get_or_insert_with(|| Trouble::new(why, now));
+    }
+
+    /// It could not be made anew.
+    pub(super) fn fail(&self, why: String, now: Timestamp) {
+        let mut trouble = lock(&self.trouble);
+        let trouble = trouble.get_or_insert_with(|| Trouble::new(why.clone(), now));
+        if trouble.failed(why.clone(), now) {
+            tracing::error!(why, "the index cannot be built: old deliveries are not listed; it is tried again");
+        }
+    }
+
+    /// Whether it is to be made anew now.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        lock(&self.trouble).as_ref().is_some_and(|trouble| trouble.is_due(now))
+    }
+
+    /// Why there is none; nothing where there is one.
+    pub(super) fn trouble(&self) -> Option<IndexTrouble> {
+        lock(&self.trouble).as_ref().map(Trouble::told)
     }
 
     pub(super) fn get(&self) -> Option<Arc<Index>> {
@@ -322,14 +364,16 @@ impl IndexCell {
     }
 
     pub(super) fn found_broken(&self, why: &str) {
-        if !self.broken.swap(true, Ordering::AcqRel) {
+        let mut broken = lock(&self.broken);
+        if broken.is_none() {
             tracing::warn!(why, "the index is unusable and will be built anew");
+            *broken = Some(why.to_owned());
         }
     }
 
-    /// Whether it is to be built anew; whoever asks does so.
-    pub(super) fn take_broken(&self) -> bool {
-        self.broken.swap(false, Ordering::AcqRel)
+    /// Why it is to be built anew, if it is; whoever asks does so.
+    pub(super) fn take_broken(&self) -> Option<String> {
+        lock(&self.broken).take()
     }
 
     pub(super) fn lookup(&self, generation: u64, what: Looked, print: &Fingerprint) -> Option<Before> {

@@ -20,6 +20,7 @@ use crate::audit::tree::{Hash, leaf_hash};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::store::port::{AppState, QuotaUse};
+use crate::store::wide;
 
 pub(super) const DELIVERY: u8 = 1;
 pub(super) const CHANGES: u8 = 2;
@@ -373,7 +374,7 @@ impl Delivery {
 
 pub(super) fn commitment(sealed: &[u8]) -> Commitment {
     use sha2::Digest as _;
-    Commitment { hash: sha2::Sha256::digest(sealed).into(), bytes: super::wide(sealed.len()) }
+    Commitment { hash: sha2::Sha256::digest(sealed).into(), bytes: wide(sealed.len()) }
 }
 
 /// Part of the leaf, so part of the format.

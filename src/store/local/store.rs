@@ -26,6 +26,7 @@ use crate::store::port::{
     StoredDelivery, TreeHead,
 };
 use crate::store::sweep::{SweepRecord, SweepState, Swept};
+use crate::store::wide;
 
 /// The durable store of one machine. Clones are handles to the same store.
 #[derive(Debug, Clone)]
@@ -132,7 +133,7 @@ impl LocalStore {
             return Err(StoreError::Conflict("the body is too long".to_owned()));
         }
         let (id, written) = core.begin(true, |state| {
-            if let Some(refusal) = core.known_refusal(super::wide(state.unplanned.len())) {
+            if let Some(refusal) = core.known_refusal(wide(state.unplanned.len())) {
                 return Err(refusal);
             }
             state.deliver(&prepared)
@@ -363,6 +364,7 @@ impl Store for LocalStore {
         Ok(Status {
             unplanned_max: Some(core.settings.unplanned_max.min(core.settings.limits.backlog_max)),
             index_lag: core.synced_next().saturating_sub(applied),
+            index_trouble: core.index.trouble(),
             disk_free_bytes: Some(core.free_bytes()),
             refusing: core.refusal(status.unplanned).map(|refusal| refusal.to_string()),
             ..status

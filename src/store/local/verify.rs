@@ -14,6 +14,7 @@ use crate::clock::lock;
 use crate::store::journal::files::Files;
 use crate::store::journal::{FIRST_NUMBER, ReadError, Reader, Report, snapshot};
 use crate::store::port::{StoreError, TreeHead};
+use crate::store::wide;
 
 /// Something that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -255,7 +256,7 @@ impl Core {
             let synced = lock(&self.synced);
             (synced.tree.size(), synced.next)
         };
-        let end = size.min(from.saturating_add(super::wide(limit)));
+        let end = size.min(from.saturating_add(wide(limit)));
         let mut stretch = Stretch { next: from, end, unread: Vec::new(), found: Leaves::default() };
         if from >= end {
             return Ok(stretch.found);

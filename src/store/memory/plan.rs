@@ -254,6 +254,6 @@ impl World {
                 self.log.add(line.of_app(Some(kept.app.clone()), Some(account.clone())));
             }
         }
-        u64::try_from(released.len()).unwrap_or(u64::MAX)
+        crate::store::wide(released.len())
     }
 }

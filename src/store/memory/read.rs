@@ -9,10 +9,7 @@ use crate::job::{Job, JobState};
 use crate::store::port::{
     AppState, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, ParkedGroup, QuotaUse, Status, StoredDelivery,
 };
-
-fn count(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
-}
+use crate::store::wide;
 
 /// Cause, account, and the rule where that is resumed.
 type GroupKey<'a> = (&'a str, &'a AccountId, Option<&'a RuleName>);
@@ -59,7 +56,7 @@ impl World {
                 cause: cause.to_owned(),
                 account: account.clone(),
                 rule: rule.cloned(),
-                count: count(jobs.len()),
+                count: wide(jobs.len()),
                 example,
                 since,
             })
@@ -81,7 +78,7 @@ impl World {
             id: *id,
             app: kept.app.clone(),
             received_at: kept.received_at,
-            bytes: count(kept.verified.body().len()),
+            bytes: wide(kept.verified.body().len()),
             is_backfilled: kept.is_backfilled,
             status: kept.status(),
         };
@@ -89,7 +86,7 @@ impl World {
     }
 
     pub(super) fn status(&self) -> Status {
-        let jobs = |state: &str| count(self.jobs.values().filter(|job| job.state.name() == state).count());
+        let jobs = |state: &str| wide(self.jobs.values().filter(|job| job.state.name() == state).count());
         let mut waiting_for = BTreeMap::new();
         for job in self.jobs.values() {
             if let JobState::Waiting { reason, .. } = job.state {
@@ -97,11 +94,11 @@ impl World {
             }
         }
         Status {
-            deliveries: count(self.deliveries.len()),
-            unplanned: count(self.deliveries.values().filter(|kept| kept.fate == Fate::Unplanned).count()),
+            deliveries: wide(self.deliveries.len()),
+            unplanned: wide(self.deliveries.values().filter(|kept| kept.fate == Fate::Unplanned).count()),
             unplanned_max: Some(self.limits.backlog_max),
-            parked_deliveries: count(self.deliveries.values().filter(|kept| kept.is_parked()).count()),
-            held_deliveries: count(self.deliveries.values().filter(|kept| matches!(kept.fate, Fate::Held(_))).count()),
+            parked_deliveries: wide(self.deliveries.values().filter(|kept| kept.is_parked()).count()),
+            held_deliveries: wide(self.deliveries.values().filter(|kept| matches!(kept.fate, Fate::Held(_))).count()),
             due: jobs("due"),
             running: jobs("running"),
             waiting: jobs("waiting"),
@@ -110,6 +107,7 @@ impl World {
             done: self.done,
             cancelled: self.cancelled,
             index_lag: 0,
+            index_trouble: None,
             disk_free_bytes: None,
             refusing: None,
         }

@@ -159,7 +159,7 @@ impl World {
     /// How many jobs may still be made for the account.
     pub(super) fn room_of(&self, account: &AccountId) -> u64 {
         let unfinished = self.unfinished().filter(|job| job.account == *account).count();
-        self.limits.backlog_max.saturating_sub(u64::try_from(unfinished).unwrap_or(u64::MAX))
+        self.limits.backlog_max.saturating_sub(crate::store::wide(unfinished))
     }
 
     pub(super) fn deliver(&mut self, new: NewDelivery) -> Result<DeliveryId, StoreError> {
@@ -175,7 +175,7 @@ impl World {
     ) -> Result<Option<DeliveryId>, StoreError> {
         let NewDelivery { app, received_at, verified } = new;
         let unplanned = self.deliveries.values().filter(|kept| kept.app == app && kept.fate == Fate::Unplanned).count();
-        if u64::try_from(unplanned).unwrap_or(u64::MAX) >= self.limits.backlog_max {
+        if crate::store::wide(unplanned) >= self.limits.backlog_max {
             return Err(StoreError::Backlog);
         }
         let body_hash: [u8; 32] = Sha256::digest(verified.body()).into();

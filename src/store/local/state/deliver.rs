@@ -10,8 +10,8 @@ use crate::store::local::record::{
     self, Blob, Commitment, Delivery, Head, LineRef, StoredBody, Tail, commitment, line_of_delivery, said_of_delivery,
 };
 use crate::store::local::seal::{Fingerprint, Key, Purpose};
-use crate::store::local::wide;
 use crate::store::port::{NewDelivery, StoreError};
+use crate::store::wide;
 
 /// What fingerprints are of.
 const BODY: u8 = 1;

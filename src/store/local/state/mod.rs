@@ -21,13 +21,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::Settings;
 use super::dedupe::{Before, Dedupe, Looked};
 use super::index::IndexCell;
 use super::keys::{Keys, Owner};
 use super::outbox::{IndexOp, Outbox};
 use super::record::{self, AsideFor, Blob, Change, LineRef, Said};
 use super::seal::{Fingerprint, Purpose};
-use super::{Settings, narrow, wide};
 use crate::audit::Detail;
 use crate::audit::tree::{Frontier, leaf_hash};
 use crate::clock::Timestamp;
@@ -36,6 +36,7 @@ use crate::job::Job;
 use crate::store::memory::Limits;
 use crate::store::port::{AppState, Notice, QuotaUse};
 use crate::store::sweep::SweepState;
+use crate::store::{narrow, wide};
 
 pub(super) use deliver::Prepared;
 pub(super) use jobs::{FrozenJobs, Jobs};

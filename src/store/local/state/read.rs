@@ -6,8 +6,8 @@ use super::State;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, JobId, RuleName};
 use crate::job::{Job, JobState};
-use crate::store::local::wide;
 use crate::store::port::{AppState, JobFilter, ParkedGroup, QuotaUse, Status};
+use crate::store::wide;
 
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
