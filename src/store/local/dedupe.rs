@@ -269,8 +269,28 @@ pub(super) struct Spilled {
     pub(super) bloom: Option<Arc<Bloom>>,
 }
 
-/// Looks up what was spilled.
-pub(super) type Lookup<'a> = &'a dyn Fn(u64, Looked, &Fingerprint) -> Option<Before>;
+/// What only a file can answer: whether a spilled generation has the fingerprint. Files are not read under the lock of the
+/// state, so it is answered outside, and then all is looked at again, with the [`Answers`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Question {
+    pub(super) generation: u64,
+    pub(super) what: Looked,
+}
+
+/// Stay true: a generation that was spilled does not change any more.
+#[derive(Debug, Default)]
+pub(super) struct Answers(Vec<(Question, Option<Before>)>);
+
+impl Answers {
+    pub(super) fn add(&mut self, question: Question, answer: Option<Before>) {
+        self.0.push((question, answer));
+    }
+
+    fn to(&self, question: Question) -> Result<Option<Before>, Question> {
+        let known = self.0.iter().find(|(known, _)| *known == question);
+        known.map(|(_, answer)| *answer).ok_or(question)
+    }
+}
 
 /// All that is known.
 #[derive(Debug, Clone, Default)]
@@ -294,32 +314,39 @@ impl Dedupe {
         }
     }
 
-    fn find(&self, what: Looked, print: &Fingerprint, lookup: Lookup<'_>) -> Option<Before> {
+    fn find(&self, what: Looked, print: &Fingerprint, answers: &Answers) -> Result<Option<Before>, Question> {
         let held = self.generations.iter().rev().chain(self.spilling.iter().rev());
         let mut found = held.filter_map(|generation| match what {
             Looked::Body => generation.body(print),
             Looked::Request => generation.request(print),
         });
-        found.next().or_else(|| {
-            let may = |spilled: &&Spilled| spilled.bloom.as_ref().is_none_or(|bloom| bloom.may_have(print));
-            self.spilled.iter().rev().filter(may).find_map(|spilled| lookup(spilled.number, what, print))
-        })
+        if let Some(newest) = found.next() {
+            return Ok(Some(newest));
+        }
+        let may = |spilled: &&Spilled| spilled.bloom.as_ref().is_none_or(|bloom| bloom.may_have(print));
+        for spilled in self.spilled.iter().rev().filter(may) {
+            let answer = answers.to(Question { generation: spilled.number, what })?;
+            if answer.is_some() {
+                return Ok(answer);
+            }
+        }
+        Ok(None)
     }
 
-    /// `duplicate_of` and `same_request_as` of a delivery that comes now.
+    /// `duplicate_of` and `same_request_as` of a delivery that comes now; or what has to be answered before.
     pub(super) fn look(
         &self,
         body: &Fingerprint,
         request: Option<&Fingerprint>,
         now: Timestamp,
         window: Duration,
-        lookup: Lookup<'_>,
-    ) -> (Option<u64>, Option<u64>) {
+        answers: &Answers,
+    ) -> Result<(Option<u64>, Option<u64>), Question> {
         let within = |before: &Before| now.since(before.seen.received_at) <= window;
-        let duplicate = self.find(Looked::Body, body, lookup).filter(within);
-        let request = request.and_then(|request| self.find(Looked::Request, request, lookup));
+        let duplicate = self.find(Looked::Body, body, answers)?.filter(within);
+        let request = request.map_or(Ok(None), |request| self.find(Looked::Request, request, answers))?;
         let request = request.filter(|before| within(before) && before.seen.body != *body);
-        (duplicate.map(|before| before.delivery), request.map(|before| before.delivery))
+        Ok((duplicate.map(|before| before.delivery), request.map(|before| before.delivery)))
     }
 
     /// Where more than `deliveries_max` are held: takes the oldest whole generation out, to be spilled, or drops it where
@@ -351,6 +378,11 @@ impl Dedupe {
         } else if let Some(spilled) = self.spilled.iter_mut().find(|spilled| spilled.number == number) {
             spilled.bloom = Some(bloom);
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn spilled_without_filter(&mut self, number: u64, newest_at: Timestamp) {
+        self.spilled.push_back(Spilled { number, first_record: 1, newest_at, bloom: None });
     }
 
     /// What the index must have, or is about to have.
@@ -438,25 +470,29 @@ mod tests {
         for n in 1..=total {
             dedupe.add(n, n, Seen { received_at: Timestamp::EPOCH, ..seen(n, true) });
         }
-        let none: Lookup<'_> = &|_, _, _| None;
+        let none = &Answers::default();
         for n in [1, 2, GENERATION, GENERATION + 1, GENERATION * 3, total] {
-            let (duplicate, request) = dedupe.look(&print(n), Some(&print(n + 1_000_000)), Timestamp::EPOCH, DAY, none);
+            let (duplicate, request) =
+                dedupe.look(&print(n), Some(&print(n + 1_000_000)), Timestamp::EPOCH, DAY, none).unwrap();
             assert_eq!((duplicate, request), (Some(n), None), "the same body under the same id");
             let (duplicate, request) =
-                dedupe.look(&print(9_999_999), Some(&print(n + 1_000_000)), Timestamp::EPOCH, DAY, none);
+                dedupe.look(&print(9_999_999), Some(&print(n + 1_000_000)), Timestamp::EPOCH, DAY, none).unwrap();
             assert_eq!((duplicate, request), (None, Some(n)));
         }
         let oldest = dedupe.overflow(GENERATION * 3, Timestamp::EPOCH, DAY).unwrap();
         assert_eq!(oldest.number, 0);
         assert!(dedupe.overflow(GENERATION * 3, Timestamp::EPOCH, DAY).is_none());
-        assert_eq!(dedupe.look(&print(5), None, Timestamp::EPOCH, DAY, none).0, Some(5), "while it is being spilled");
+        let look = |dedupe: &Dedupe, answers: &Answers| dedupe.look(&print(5), None, Timestamp::EPOCH, DAY, answers);
+        assert_eq!(look(&dedupe, none), Ok((Some(5), None)), "while it is being spilled");
         dedupe.spilled(0, Arc::new(Bloom::of(&oldest)));
-        assert_eq!(dedupe.look(&print(5), None, Timestamp::EPOCH, DAY, none).0, None);
-        let index: Lookup<'_> = &|number, what, print| {
-            assert_eq!((number, what), (0, Looked::Body));
-            oldest.body(print)
-        };
-        assert_eq!(dedupe.look(&print(5), None, Timestamp::EPOCH, DAY, index).0, Some(5));
+        let question = Question { generation: 0, what: Looked::Body };
+        assert_eq!(look(&dedupe, none), Err(question));
+        let mut answers = Answers::default();
+        answers.add(question, oldest.body(&print(5)));
+        assert_eq!(look(&dedupe, &answers), Ok((Some(5), None)));
+        let mut lost = Answers::default();
+        lost.add(question, None);
+        assert_eq!(look(&dedupe, &lost), Ok((None, None)), "in doubt it is none");
         assert_eq!(dedupe.expire(Timestamp::from_secs(86_400), DAY), None);
         assert_eq!(dedupe.expire(Timestamp::from_secs(86_401), DAY), Some(1));
     }

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::thread::Thread;
 
-use super::dedupe::{Before, Bloom, Looked};
+use super::dedupe::{Before, Bloom, Question};
 use super::outbox::IndexOp;
 use super::prints::PrintFiles;
 use super::record::{self, Decided};
@@ -376,8 +376,9 @@ impl IndexCell {
         lock(&self.broken).take()
     }
 
-    pub(super) fn lookup(&self, generation: u64, what: Looked, print: &Fingerprint) -> Option<Before> {
-        self.ask(|index| index.prints.lookup(generation, what, print)).flatten()
+    /// Reads a file; none also where there is no index.
+    pub(super) fn lookup(&self, question: Question, print: &Fingerprint) -> Option<Before> {
+        self.ask(|index| index.prints.lookup(question.generation, question.what, print)).flatten()
     }
 
     /// Said by the applier, once.

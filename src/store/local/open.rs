@@ -311,7 +311,7 @@ pub(super) fn open(
     }
     report.damage = recovery.damage;
     let cell = Arc::new(IndexCell::default());
-    let mut state = State::new(&settings, Arc::clone(&keys), Arc::clone(&cell));
+    let mut state = State::new(&settings, Arc::clone(&keys));
     let reader = journal.reader();
     replay(&mut state, files.as_ref(), &reader, settings.accept_damage, &mut report, progress)?;
     match index(&place, &settings, &mut state, &reader, &mut report, progress) {

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Waker};
+use std::sync::mpsc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::{LocalStore, MasterKey, Settings, lock, threads};
@@ -181,4 +182,53 @@ async fn an_index_that_cannot_be_written_is_tried_now_and_then_and_told_and_heal
     let whole = open_beside(folder.path(), &clock);
     assert_eq!(whole.index_digest(), digest);
     std::fs::remove_dir_all(&beside).unwrap();
+}
+
+/// On a runtime whose one thread for what blocks is busy until `release` is told to.
+fn with_blocking_held<F: Future<Output = ()>>(test: impl FnOnce(LocalStore, mpsc::Sender<()>) -> F) {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let store = open(folder.path());
+        deliver(&store, "{}").await.unwrap();
+        let (release, held) = mpsc::channel();
+        let _busy = tokio::task::spawn_blocking(move || held.recv());
+        test(store, release).await;
+    });
+}
+
+fn begun<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    match future.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => None,
+    }
+}
+
+#[test]
+fn what_is_unplanned_is_read_where_it_may_block() {
+    with_blocking_held(async |store, release| {
+        let mut unplanned = pin!(store.unplanned(9));
+        assert!(begun(unplanned.as_mut()).is_none(), "it was read on the thread that asked");
+        release.send(()).unwrap();
+        assert_eq!(unplanned.await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn fingerprints_are_read_from_files_outside_the_lock_and_duplicates_are_found_all_the_same() {
+    with_blocking_held(async |store, release| {
+        // A generation without a filter: its file is asked for whatever comes.
+        crate::clock::lock(&store.core().guarded).state.dedupe.spilled_without_filter(7, NOW);
+        let mut one = pin!(deliver(&store, "{\"n\":1}"));
+        let mut other = pin!(deliver(&store, "{\"n\":1}"));
+        assert!(begun(one.as_mut()).is_none());
+        assert!(begun(other.as_mut()).is_none());
+        assert_eq!(store.status().await.unwrap().deliveries, 1, "the lock is free, and neither was taken yet");
+        release.send(()).unwrap();
+        let (one, other) = tokio::join!(one, other);
+        let (one, other) = (one.unwrap(), other.unwrap());
+        let all = store.unplanned(9).await.unwrap();
+        let of = |id: DeliveryId| all.iter().find(|kept| kept.id == id).unwrap().duplicate_of;
+        assert_eq!((of(one.min(other)), of(one.max(other))), (None, Some(one.min(other))));
+    });
 }

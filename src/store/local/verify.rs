@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::Settings;
 use super::core::Core;
 use super::housekeeper::{SNAPSHOTS, with_source};
-use super::index::IndexCell;
 use super::keys::Keys;
 use super::record::{Stored, leaf_of};
 use super::state::State;
@@ -155,8 +154,7 @@ fn read_snapshots(check: &mut Check, files: &dyn Files, keys: &std::sync::Arc<Ke
     for number in numbers {
         match snapshot::read(files, SNAPSHOTS, number) {
             Ok(Ok(sealed)) => {
-                let index = std::sync::Arc::new(IndexCell::default());
-                let mut state = State::new(&Settings::default(), std::sync::Arc::clone(keys), index);
+                let mut state = State::new(&Settings::default(), std::sync::Arc::clone(keys));
                 if state.read_snapshot(number, &sealed) {
                     check.snapshots.insert(number, state.tree);
                 } else {

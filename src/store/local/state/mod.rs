@@ -22,8 +22,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Settings;
-use super::dedupe::{Before, Dedupe, Looked};
-use super::index::IndexCell;
+use super::dedupe::Dedupe;
 use super::keys::{Keys, Owner};
 use super::outbox::{IndexOp, Outbox};
 use super::record::{self, AsideFor, Blob, Change, LineRef, Said};
@@ -109,7 +108,6 @@ pub(super) struct State {
     pub(super) limits: Limits,
     pub(super) dedupe_memory_max: u64,
     pub(super) keys: Arc<Keys>,
-    pub(super) index: Arc<IndexCell>,
     record_bytes: usize,
     /// The number of the next record.
     pub(super) next_record: u64,
@@ -145,13 +143,12 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(settings: &Settings, keys: Arc<Keys>, index: Arc<IndexCell>) -> Self {
+    pub(super) fn new(settings: &Settings, keys: Arc<Keys>) -> Self {
         let segment_bytes = settings.journal.segment_bytes;
         Self {
             limits: settings.limits.clone(),
             dedupe_memory_max: settings.dedupe_memory_max,
             keys,
-            index,
             record_bytes: narrow(RECORD_BYTES_MAX.min(segment_bytes / 16)),
             next_record: crate::store::journal::FIRST_NUMBER,
             tree: Frontier::default(),
@@ -455,11 +452,6 @@ impl State {
         self.end_record();
         self.outbox.end_unit(self.next_record, &self.tree);
         std::mem::replace(&mut self.unit_start, self.next_record) != self.next_record
-    }
-
-    /// What was spilled, from the index; nothing where that is not there.
-    fn lookup(index: &IndexCell, generation: u64, what: Looked, print: &Fingerprint) -> Option<Before> {
-        index.lookup(generation, what, print)
     }
 
     /// Takes in what the index has spilled, and gives it more where there is more.
