@@ -348,6 +348,40 @@ pub struct Status {
     pub disk_free_bytes: Option<u64>,
     /// Whether deliveries are taken now; the reason if not.
     pub refusing: Option<String>,
+    /// Apps whose deliveries alone are refused now, by name.
+    pub full_backlogs: Vec<FullBacklog>,
+    /// Deliveries that were given up, if any.
+    pub given_up: Option<GivenUp>,
+}
+
+/// An app with as many unplanned deliveries as it may have: more of them are refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FullBacklog {
+    pub app: AppName,
+    pub unplanned: u64,
+    /// When the first of those that wait came.
+    pub since: Timestamp,
+}
+
+/// Deliveries that were set aside and then given up, since there were too many of these. Those count together between which
+/// no 7 days passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenUp {
+    pub count: u64,
+    pub since: Timestamp,
+    pub last: Timestamp,
+}
+
+impl GivenUp {
+    /// For so long after the last one a person should know.
+    pub const TOLD_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
+    pub(in crate::store) fn one_more(before: Option<Self>, at: Timestamp) -> Self {
+        match before.filter(|before| at.since(before.last) <= Self::TOLD_FOR) {
+            Some(Self { count, since, .. }) => Self { count: count.saturating_add(1), since, last: at },
+            None => Self { count: 1, since: at, last: at },
+        }
+    }
 }
 
 /// An index that is not there. Nothing is lost by that, and deliveries are taken; but old ones cannot be listed, and
@@ -432,7 +466,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///   the decision's account, with job and rule where `jobs` is exactly one; then [`Kind::Moved`] `cancelled` for each job
     ///   that was cancelled, with the delivery.
     /// - Where more deliveries are `unreadable` or `unclaimed` then than the limits allow, the oldest are given up:
-    ///   `Planned` with `given-up`. They are not released any more; a person can still have them planned again. Entry for
+    ///   `Planned` with `given-up`, and [`Status::given_up`] counts them. They are not released any more; a person can still have them planned again. Entry for
     ///   each: [`Kind::Moved`] `given-up`.
     async fn record_plan(&self, decisions: Vec<Decision>, at: Timestamp) -> Result<(), StoreError>;
 

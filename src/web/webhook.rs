@@ -133,6 +133,7 @@ pub struct ReceiverStats {
     bad_plain_tokens: AtomicU64,
     last_skew_secs: AtomicI64,
     clock_alarm_at: Moment,
+    backlog_at: Moment,
     refusals: Refusals,
     clock_logged: OncePerMinute,
     refusal_logged: OncePerMinute,
@@ -147,6 +148,7 @@ impl ReceiverStats {
             bad_plain_tokens: AtomicU64::new(0),
             last_skew_secs: AtomicI64::new(0),
             clock_alarm_at: Moment::new(None),
+            backlog_at: Moment::new(None),
             refusals: Refusals::default(),
             clock_logged: OncePerMinute::default(),
             refusal_logged: OncePerMinute::default(),
@@ -172,6 +174,11 @@ impl ReceiverStats {
     /// Every kind of refusal with its count since the start.
     pub fn refusals(&self) -> Vec<(RefusalKind, u64)> {
         self.refusals.totals()
+    }
+
+    /// When a delivery was last refused because its app's backlog was full.
+    pub fn backlog_at(&self) -> Option<Timestamp> {
+        self.backlog_at.get()
     }
 
     /// When a good signature was last outside the window, and by how many seconds: our time less the signed one.
@@ -282,6 +289,10 @@ impl Receiver {
             Err(error) => {
                 if self.stats.store_logged.pass(now) {
                     tracing::error!(app = %app.name, %error, "failed to store deliveries; Zoom is told to try again");
+                }
+                if matches!(error, StoreError::Backlog) {
+                    self.stats.backlog_at.set(now);
+                    return Err(RefusalKind::Backlog);
                 }
                 Err(RefusalKind::Unstored)
             }
@@ -443,9 +454,11 @@ const fn status(kind: RefusalKind) -> StatusCode {
         RefusalKind::Malformed | RefusalKind::BrokenBody => StatusCode::BAD_REQUEST,
         RefusalKind::SlowBody => StatusCode::REQUEST_TIMEOUT,
         RefusalKind::Signature => StatusCode::UNAUTHORIZED,
-        RefusalKind::Crowded | RefusalKind::SignatureInGrace | RefusalKind::Window | RefusalKind::Unstored => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        RefusalKind::Crowded
+        | RefusalKind::SignatureInGrace
+        | RefusalKind::Window
+        | RefusalKind::Backlog
+        | RefusalKind::Unstored => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

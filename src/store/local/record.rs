@@ -275,6 +275,10 @@ pub(super) enum Change {
         rule: RuleName,
         hash: [u8; 16],
     },
+    /// A delivery was given up.
+    GaveUp {
+        at: Timestamp,
+    },
 }
 
 /// The payload of a [`CHANGES`] record.
@@ -472,6 +476,7 @@ mod tests {
             Change::Sweep { account: account(), sealed: Blob(vec![0xBB; 6]) },
             Change::Notices { account: account(), sealed: Blob(vec![0xCC; 4]) },
             Change::RulePlanned { rule: rule(), hash: [8; 16] },
+            Change::GaveUp { at: NOW },
         ]
     }
 

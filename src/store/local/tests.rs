@@ -111,7 +111,7 @@ async fn the_folder_is_not_let_go_of_while_a_segment_is_pruned() {
     let store = open(folder.path());
     let core = Arc::clone(store.core());
     let pruning = crate::clock::lock(&core.rewriting);
-    let (tell, told) = std::sync::mpsc::channel();
+    let (tell, told) = mpsc::channel();
     let closing = std::thread::spawn(move || tell.send(store.close_now()));
     assert!(told.recv_timeout(Duration::from_millis(100)).is_err(), "it waits for the pruning");
     assert!(lock::take(folder.path()).unwrap().is_none());

@@ -7,7 +7,8 @@ use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::job::{Job, JobState};
 use crate::store::port::{
-    AppState, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, ParkedGroup, QuotaUse, Status, StoredDelivery,
+    AppState, DeliveryFilter, DeliveryStatus, DeliverySummary, FullBacklog, JobFilter, ParkedGroup, QuotaUse, Status,
+    StoredDelivery,
 };
 use crate::store::wide;
 
@@ -110,7 +111,18 @@ impl World {
             index_trouble: None,
             disk_free_bytes: None,
             refusing: None,
+            full_backlogs: self.full_backlogs(),
+            given_up: self.given_up,
         }
+    }
+
+    fn full_backlogs(&self) -> Vec<FullBacklog> {
+        let mut backlogs: BTreeMap<&AppName, (u64, Timestamp)> = BTreeMap::new();
+        for kept in self.deliveries.values().filter(|kept| kept.fate == Fate::Unplanned) {
+            backlogs.entry(&kept.app).or_insert((0, kept.received_at)).0 += 1;
+        }
+        let full = backlogs.into_iter().filter(|(_, (unplanned, _))| *unplanned >= self.limits.backlog_max);
+        full.map(|(app, (unplanned, since))| FullBacklog { app: app.clone(), unplanned, since }).collect()
     }
 
     pub(super) fn next_due(&self) -> Option<Timestamp> {

@@ -12,7 +12,9 @@ use crate::event::Meaning;
 use crate::event::signature::Verified;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::job::{Input, Job, JobState};
-use crate::store::port::{AppState, DeliveryStatus, NewDelivery, Note, Notice, QuotaUse, StoreError, StoredDelivery};
+use crate::store::port::{
+    AppState, DeliveryStatus, GivenUp, NewDelivery, Note, Notice, QuotaUse, StoreError, StoredDelivery,
+};
 use crate::store::sweep::SweepState;
 
 #[derive(Debug)]
@@ -35,6 +37,7 @@ pub(super) struct World {
     /// By account, code and subject.
     pub(super) notices: Vec<Notice>,
     pub(super) planned: BTreeMap<RuleName, [u8; 16]>,
+    pub(super) given_up: Option<GivenUp>,
     // What a start forgets.
     /// By token: claims of running jobs, and of jobs that were cancelled while they ran.
     pub(super) claims: BTreeMap<u64, Claim>,
@@ -141,6 +144,7 @@ impl World {
             sweeps: BTreeMap::new(),
             notices: Vec::new(),
             planned: BTreeMap::new(),
+            given_up: None,
             claims: BTreeMap::new(),
             tokens: 0,
             served: None,

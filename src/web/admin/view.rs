@@ -346,6 +346,8 @@ pub struct StoreView {
     pub done: u64,
     pub cancelled: u64,
     pub index_lag: u64,
+    /// Why the index takes in nothing now.
+    pub index_trouble: Option<String>,
     pub disk_free_bytes: Option<u64>,
     pub refusing: Option<String>,
 }
@@ -356,6 +358,7 @@ impl From<crate::store::Status> for StoreView {
             status;
         let crate::store::Status { waiting, parked, done, cancelled, index_lag, disk_free_bytes, refusing, .. } =
             status;
+        let index_trouble = status.index_trouble.map(|trouble| trouble.why);
         Self {
             deliveries,
             unplanned,
@@ -368,6 +371,7 @@ impl From<crate::store::Status> for StoreView {
             done,
             cancelled,
             index_lag,
+            index_trouble,
             disk_free_bytes,
             refusing,
         }

@@ -33,7 +33,7 @@ use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, JobId, RuleName};
 use crate::job::Job;
 use crate::store::memory::Limits;
-use crate::store::port::{AppState, Notice, QuotaUse};
+use crate::store::port::{AppState, FullBacklog, GivenUp, Notice, QuotaUse};
 use crate::store::sweep::SweepState;
 use crate::store::{narrow, wide};
 
@@ -132,6 +132,7 @@ pub(super) struct State {
     pub(super) sweeps: BTreeMap<AccountId, SweepState>,
     pub(super) notices: BTreeMap<AccountId, Vec<Notice>>,
     pub(super) planned: BTreeMap<RuleName, [u8; 16]>,
+    pub(super) given_up: Option<GivenUp>,
     pub(super) dedupe: Dedupe,
     pub(super) outbox: Outbox,
     draft: Draft,
@@ -167,6 +168,7 @@ impl State {
             sweeps: BTreeMap::new(),
             notices: BTreeMap::new(),
             planned: BTreeMap::new(),
+            given_up: None,
             dedupe: Dedupe::default(),
             outbox: Outbox::new(narrow(BATCH_BYTES_MAX.min(segment_bytes / 4))),
             draft: Draft::default(),
@@ -191,6 +193,19 @@ impl State {
 
     pub(super) fn app(&self, name: &AppName) -> Option<&App> {
         self.apps.iter().find(|app| app.name == *name)
+    }
+
+    /// Apps of which no more deliveries are taken.
+    pub(super) fn full_backlogs(&self) -> Vec<FullBacklog> {
+        let full = (0_u32..).zip(&self.apps).filter(|(_, app)| app.unplanned >= self.limits.backlog_max);
+        let full = full.filter_map(|(number, App { name, unplanned, .. })| {
+            // Looked for only where one is full.
+            let first = self.unplanned.values().find(|queued| queued.app == number)?;
+            Some(FullBacklog { app: name.clone(), unplanned: *unplanned, since: first.received_at })
+        });
+        let mut full: Vec<FullBacklog> = full.collect();
+        full.sort_unstable_by(|one, other| one.app.cmp(&other.app));
+        full
     }
 
     pub(super) fn freeze_apps(&self) -> Vec<FrozenApp> {
@@ -278,6 +293,7 @@ impl State {
             Change::Sweep { account, sealed: Blob(sealed) } => self.apply_sweeps(account, &sealed),
             Change::Notices { account, sealed: Blob(sealed) } => self.apply_notices(account, &sealed),
             Change::RulePlanned { rule, hash } => drop(self.planned.insert(rule, hash)),
+            Change::GaveUp { at } => self.given_up = Some(GivenUp::one_more(self.given_up, at)),
             Change::App { app, state } => {
                 let number = self.app_number(&app);
                 if let Some(app) = self.app_at(number) {

@@ -168,6 +168,7 @@ impl State {
                 ..LineRef::new(at, Kind::Moved, "given-up", &Said::Nothing)
             });
             self.settle_fate(oldest, Fate::Planned(Decided::GivenUp), Vec::new());
+            self.change(Change::GaveUp { at });
         }
     }
 

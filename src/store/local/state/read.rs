@@ -101,6 +101,8 @@ impl State {
             parked: counts.parked,
             done: self.jobs.done,
             cancelled: self.jobs.cancelled,
+            full_backlogs: self.full_backlogs(),
+            given_up: self.given_up,
             ..Status::default()
         }
     }

@@ -28,6 +28,7 @@ macro_rules! every_case {
                 deliveries_without_a_request_id_have_none_in_common
                 a_full_backlog_refuses_deliveries_of_its_app_alone_and_leaves_no_trace
                 what_is_planned_makes_room_in_the_backlog_of_the_app
+                an_app_with_a_full_backlog_is_told_since_the_first_delivery_that_waits
                 a_delivery_says_when_its_app_last_verified_one
                 deliveries_are_listed_newest_first_in_pages
                 what_was_never_stored_is_not_there
@@ -144,6 +145,7 @@ macro_rules! every_case {
                 waiting_jobs_are_counted_by_what_they_wait_for
                 of_too_many_jobs_the_oldest_are_moved_and_asking_again_moves_the_rest
                 beyond_the_limit_the_oldest_delivery_that_is_set_aside_is_given_up
+                deliveries_that_were_given_up_count_together_until_a_week_was_quiet
             ;
             sweeping:
                 a_sweep_makes_jobs_that_say_so_and_every_step_is_told
