@@ -283,7 +283,8 @@ impl Core {
     /// While the store is in use: all that is on disk when it begins. Blocks.
     pub(super) fn verify(&self, progress: VerifyProgress<'_>) -> Result<Verified, StoreError> {
         drop(self.open()?);
-        let bytes = self.reader.verify();
+        let bytes = self.reader.verify(|| self.open().is_ok());
+        drop(self.open()?);
         Ok(verify(&self.reader, &bytes, self.files.as_ref(), &self.keys, progress))
     }
 }
