@@ -88,19 +88,17 @@ fn take_in(core: &Core, group: ToApply) {
         _ => index.apply(group.ops, Applied::new(next, group.crc)),
     });
     match applied {
-        Some(Ok(filters)) => {
-            if spills {
-                let mut guarded = lock(&core.guarded);
-                for (generation, filter) in filters {
-                    guarded.state.dedupe.spilled(generation, filter);
-                }
+        Some(Ok(filters)) if spills => {
+            let mut guarded = lock(&core.guarded);
+            for (generation, filter) in filters {
+                guarded.state.dedupe.spilled(generation, filter);
             }
         }
+        Some(Ok(_)) | None => {}
         Some(Err(Broken(why))) => {
             tracing::warn!(why, "the index is unusable and will be built anew");
             lose(core, why);
         }
-        None => {}
     }
     core.index.waiting.fetch_sub(count, Ordering::Relaxed);
     if core.index.get().is_some() {
@@ -136,7 +134,7 @@ fn build_anew(core: &Arc<Core>, place: &Path) {
             core.index.set(Arc::new(index));
             applied_up_to(core, next);
         }
-        Err(Broken(why)) => core.index.fail(why, core.clock.now()),
+        Err(Broken(why)) => core.index.fail(&why, core.clock.now()),
     }
 }
 

@@ -330,10 +330,10 @@ impl IndexCell {
     }
 
     /// It could not be made anew.
-    pub(super) fn fail(&self, why: String, now: Timestamp) {
+    pub(super) fn fail(&self, why: &str, now: Timestamp) {
         let mut trouble = lock(&self.trouble);
-        let trouble = trouble.get_or_insert_with(|| Trouble::new(why.clone(), now));
-        if trouble.failed(why.clone(), now) {
+        let trouble = trouble.get_or_insert_with(|| Trouble::new(why.to_owned(), now));
+        if trouble.failed(why, now) {
             tracing::error!(why, "the index cannot be built: old deliveries are not listed; it is tried again");
         }
     }

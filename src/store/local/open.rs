@@ -317,7 +317,7 @@ pub(super) fn open(
     match index(&place, &settings, &mut state, &reader, &mut report, progress) {
         Ok(index) => cell.set(Arc::new(index)),
         // What is acknowledged does not need it, and the applier goes on trying.
-        Err(Broken(why)) => cell.fail(why, clock.now()),
+        Err(Broken(why)) => cell.fail(&why, clock.now()),
     }
     let pruner = journal.pruner();
     let parts = Parts { state, settings, files, clock, keys, index: cell, reader, pruner };

@@ -28,8 +28,8 @@ impl Trouble {
     }
 
     /// It could not be made again; whether that is news.
-    pub(super) fn failed(&mut self, why: String, now: Timestamp) -> bool {
-        (self.why, self.tried_at) = (why, now);
+    pub(super) fn failed(&mut self, why: &str, now: Timestamp) -> bool {
+        (self.why, self.tried_at) = (why.to_owned(), now);
         self.failed = self.failed.saturating_add(1);
         self.failed == 1
     }
@@ -56,7 +56,7 @@ mod tests {
         let mut trouble = Trouble::new("gone".to_owned(), now);
         assert!(trouble.is_due(now), "the first time at once");
         for wait in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
-            trouble.failed("still gone".to_owned(), now);
+            trouble.failed("still gone", now);
             assert!(!trouble.is_due(now.plus(Duration::from_millis(wait * 1000 - 1))), "{wait} s");
             assert!(trouble.is_due(now.minus(Duration::from_secs(3600))), "the clock was set back");
             now = now.plus(Duration::from_secs(wait));

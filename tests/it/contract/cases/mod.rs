@@ -165,6 +165,7 @@ macro_rules! every_case {
                 entries_are_read_in_pages
                 an_entry_never_changes
                 a_note_is_an_entry_as_it_was_given
+                what_a_person_tells_to_change_is_on_record_before_it_can_be_changed
                 what_a_person_should_know_stands_until_it_is_mended
                 a_rule_is_known_as_planned_by_its_newest_hash
                 a_change_of_the_webhook_secrets_is_remembered
