@@ -14,6 +14,7 @@ mod people;
 mod plan;
 mod read;
 mod sweep;
+mod unit;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -23,12 +24,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Settings;
 use super::dedupe::Dedupe;
-use super::keys::{Keys, Owner};
+use super::keys::Keys;
 use super::outbox::{IndexOp, Outbox};
-use super::record::{self, AsideFor, Blob, Change, LineRef, Said};
+use super::record::{self, AsideFor, Blob, Change};
 use super::seal::{Fingerprint, Purpose};
-use crate::audit::Detail;
-use crate::audit::tree::{Frontier, leaf_hash};
+use crate::audit::tree::Frontier;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, JobId, RuleName};
 use crate::job::Job;
@@ -40,6 +40,7 @@ use crate::store::{narrow, wide};
 pub(super) use deliver::Prepared;
 pub(super) use jobs::{FrozenJobs, Jobs};
 pub(super) use read::Where;
+use unit::Draft;
 
 /// A record that is as long as this ends, and the unit goes on in another.
 const RECORD_BYTES_MAX: u64 = 1 << 20;
@@ -91,16 +92,6 @@ pub(super) struct Budget {
     pub(super) noticed: Option<i64>,
     /// It came to the limit of 24 hours, and no person has resumed it.
     pub(super) is_stopped: bool,
-}
-
-/// A unit in the making.
-#[derive(Debug, Default)]
-struct Draft {
-    first_index: u64,
-    entries: Vec<u8>,
-    entry_count: u64,
-    changes: Vec<u8>,
-    change_count: u64,
 }
 
 #[derive(Debug)]
@@ -382,92 +373,6 @@ impl State {
                 self.meanings.remove(&oldest);
             }
         }
-    }
-
-    /// Makes a change and writes it down.
-    fn change(&mut self, change: Change) {
-        record::put(&change, &mut self.draft.changes);
-        self.draft.change_count += 1;
-        self.apply(change);
-        self.end_record_if_long();
-    }
-
-    /// Makes a job what it is now, and writes it down.
-    fn change_job(&mut self, job: Job) {
-        let lasting = self.jobs.without_lease(&job);
-        self.scratch.clear();
-        record::put(&lasting, &mut self.scratch);
-        let sealed = Blob(self.seal_for(Some(&job.account), Purpose::Job, &self.scratch));
-        record::put(&Change::Job { id: job.id.number(), sealed }, &mut self.draft.changes);
-        self.draft.change_count += 1;
-        self.keep(job);
-        self.end_record_if_long();
-    }
-
-    /// With the account's key where there is one; the caller has seen to it that there is.
-    fn seal_for(&self, account: Option<&AccountId>, purpose: Purpose, plain: &[u8]) -> Vec<u8> {
-        let own = account.and_then(|account| self.keys.of(&Owner::Account(account.clone())));
-        let key = own.as_deref().unwrap_or_else(|| self.keys.store());
-        key.seal(purpose, &[plain], self.keys.chance())
-    }
-
-    fn sealed_detail(&mut self, account: Option<&AccountId>, detail: &Detail) -> Said {
-        self.scratch.clear();
-        record::put(detail, &mut self.scratch);
-        Said::Sealed(Blob(self.seal_for(account, Purpose::Detail, &self.scratch)))
-    }
-
-    /// Adds an entry to the log.
-    fn enter(&mut self, line: &LineRef<'_>) {
-        self.scratch.clear();
-        line.put(&mut self.scratch);
-        let leaf = leaf_hash(&self.scratch);
-        let index = self.tree.push(leaf);
-        if self.draft.entry_count == 0 {
-            self.draft.first_index = index;
-        }
-        self.draft.entry_count += 1;
-        self.draft.entries.extend_from_slice(&leaf);
-        self.draft.entries.extend_from_slice(&self.scratch);
-        self.mark_entry(index);
-    }
-
-    fn mark_entry(&mut self, index: u64) {
-        if index.is_multiple_of(ENTRIES_A_MARK) {
-            self.outbox.op(self.next_record, IndexOp::Entry { index, record: self.next_record });
-        }
-    }
-
-    fn end_record_if_long(&mut self) {
-        if self.draft.entries.len() + self.draft.changes.len() >= self.record_bytes {
-            self.end_record();
-        }
-    }
-
-    fn end_record(&mut self) {
-        let Self { draft, tree, outbox, .. } = self;
-        if draft.entry_count == 0 && draft.change_count == 0 {
-            return;
-        }
-        let first_index = if draft.entry_count == 0 { tree.size() } else { draft.first_index };
-        outbox.push(self.next_record, record::CHANGES, record::VERSION, |to| {
-            record::put(&first_index, to);
-            record::put(&draft.entry_count, to);
-            to.extend_from_slice(&draft.entries);
-            record::put(&draft.change_count, to);
-            to.extend_from_slice(&draft.changes);
-        });
-        self.next_record += 1;
-        draft.entries.clear();
-        draft.changes.clear();
-        (draft.entry_count, draft.change_count) = (0, 0);
-    }
-
-    /// The unit is whole. Whether anything was to be written.
-    pub(super) fn end_unit(&mut self) -> bool {
-        self.end_record();
-        self.outbox.end_unit(self.next_record, &self.tree);
-        std::mem::replace(&mut self.unit_start, self.next_record) != self.next_record
     }
 
     /// Takes in what the index has spilled, and gives it more where there is more.
