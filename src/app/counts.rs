@@ -1,9 +1,12 @@
 //! What the running parts counted, as the admin listener shows it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::reload::Reloader;
 use super::zooms::Zooms;
+use crate::clock::Clock;
+use crate::web::RefusalKind;
 use crate::web::admin::{Alarm, Counts, Stats};
 use crate::web::webhook::Receiver;
 use crate::worker;
@@ -14,6 +17,7 @@ pub(super) struct Counted {
     pub(super) jobs: Arc<worker::Stats>,
     pub(super) zooms: Arc<Zooms>,
     pub(super) reloader: Arc<Reloader>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Stats for Counted {
@@ -28,6 +32,7 @@ impl Stats for Counted {
             alarms: self
                 .clock_alarm()
                 .into_iter()
+                .chain(self.backlog_alarm())
                 .chain(self.reload_alarm())
                 .chain(self.reloader.unplanned_alarms())
                 .collect(),
@@ -41,6 +46,26 @@ impl Counted {
             code: "reload".to_owned(),
             what: format!("a changed configuration was not taken in, and the rules before it run on: {problem}"),
             advice: "mend it, then `adjutant reload`; the next start would fail as well".to_owned(),
+        })
+    }
+
+    /// Also when there is room again, since Zoom may have given up meanwhile what was refused. Until the next start, or for a
+    /// week.
+    fn backlog_alarm(&self) -> Option<Alarm> {
+        const TOLD_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+        let received = self.receiver.stats();
+        let last = received.backlog_at().filter(|last| self.clock.now().since(*last) <= TOLD_FOR)?;
+        let refused = received.refusals().into_iter().find(|(kind, _)| *kind == RefusalKind::Backlog)?.1;
+        Some(Alarm {
+            code: "backlog-refused".to_owned(),
+            what: format!(
+                "since the start {refused} requests were answered 503, the last at {last}: as many deliveries of their app \
+                 as may (backlog_max) waited to be planned"
+            ),
+            advice:
+                "Zoom sends each again after 5, 20 and 60 minutes, then never: what it gave up comes with a sweep, and \
+                     with marketplace_id from Zoom's log"
+                    .to_owned(),
         })
     }
 

@@ -197,7 +197,8 @@ impl Running {
         let sweeper = Arc::new(Sweeper::new(parts.clone(), config.sweep.clone()));
         let (jobs, reloads) = (Arc::clone(&parts.stats), Arc::clone(&reloader));
         let take_back = Arc::new(TakeBack::new(parts.clone()));
-        let counted = Counted { receiver: Arc::clone(&receiver), jobs, zooms, reloader: reloads };
+        let clock = Arc::clone(&machine.clock);
+        let counted = Counted { receiver: Arc::clone(&receiver), jobs, zooms, reloader: reloads, clock };
         let swept = Swept { sweeper: Arc::clone(&sweeper), clock: Arc::clone(&machine.clock) };
         let admin = Arc::new(AdminState {
             local: Some(local.clone()),

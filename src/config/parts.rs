@@ -116,6 +116,7 @@ fn accept(section: &mut Section<'_, '_>) -> AcceptSettings {
         connections_max: section.number("connections_max", default.connections_max, 16..=1_000_000, "connections"),
         header_secs: section.number("header_secs", default.header_secs, 1..=60, "seconds"),
         body_secs: section.number("body_secs", default.body_secs, 1..=60, "seconds"),
+        answer_secs: section.number("answer_secs", default.answer_secs, 1..=3_600, "seconds"),
         idle_secs: section.number("idle_secs", default.idle_secs, 1..=3_600, "seconds"),
         keep_alive_requests_max: section.number("keep_alive_requests_max", requests, 1..=1_000_000, "requests"),
         keep_alive_secs: section.number("keep_alive_secs", default.keep_alive_secs, 1..=86_400, "seconds"),

@@ -13,8 +13,17 @@ mod sweep;
 pub use local::LocalStore;
 pub use memory::{Limits, MemoryStore};
 pub use port::{
-    Allowance, AppState, Applied, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter,
-    Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Status, Store,
-    StoreError, StoredDelivery, TreeHead, Verdict,
+    Allowance, AppState, Applied, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, FullBacklog,
+    GivenUp, IndexTrouble, JobFilter, Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt,
+    Selector, Status, Store, StoreError, StoredDelivery, TreeHead, Verdict,
 };
 pub use sweep::{SweepCause, SweepFailure, SweepKind, SweepRecord, SweepRun, SweepState, SweepStep, Swept, WholeSweep};
+
+/// No machine that this runs on has more than 64 bits.
+fn wide(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+fn narrow(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}

@@ -1,21 +1,28 @@
 //! The port: what the rest of the program asks of a store.
 
+mod deliveries;
+mod jobs;
+mod notices;
+mod status;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
 
 pub use crate::account::QuotaUse;
-use crate::audit::tree::Hash;
-use crate::audit::{Call, Detail, Entry, Kind, Saw};
+use crate::audit::{Call, Entry};
 use crate::clock::Timestamp;
-use crate::event::Meaning;
-use crate::event::signature::Verified;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
-use crate::job::{Change, Input, Intent, Job, JobState, Lease, Outcome, ParkCause, Subject, WaitReason};
-use crate::rules::Step;
+use crate::job::{Change, Intent, Job, Outcome};
 use crate::store::sweep::{SweepRecord, SweepState, Swept};
+#[expect(unused_imports, reason = "what the methods promise names them")]
+use crate::{audit::Kind, rules::Step};
+
+pub use deliveries::{
+    Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, NewDelivery, Receipt, StoredDelivery, Verdict,
+};
+pub use jobs::{Allowance, Applied, Claimable, JobFilter, Leased, Move, ParkedGroup, PutOff, Selector};
+pub use notices::{Note, Notice};
+pub use status::{AppState, FullBacklog, GivenUp, IndexTrouble, Status, TreeHead};
 
 /// Why a store did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -43,360 +50,6 @@ pub enum StoreError {
     /// The store is being shut down.
     #[error("the store is closed")]
     Closed,
-}
-
-/// A delivery to be stored.
-#[derive(Debug)]
-pub struct NewDelivery {
-    pub app: AppName,
-    pub received_at: Timestamp,
-    pub verified: Verified,
-}
-
-/// Proof that a delivery is on disk. The receiver's 200 is made from one.
-#[derive(Debug, Clone, Copy)]
-pub struct Receipt(DeliveryId);
-
-impl Receipt {
-    /// For stores alone, after the sync.
-    pub(in crate::store) const fn new(id: DeliveryId) -> Self {
-        Self(id)
-    }
-
-    pub const fn delivery(self) -> DeliveryId {
-        self.0
-    }
-}
-
-/// A delivery, read back.
-#[derive(Debug, Clone)]
-pub struct StoredDelivery {
-    pub id: DeliveryId,
-    pub app: AppName,
-    pub received_at: Timestamp,
-    /// As Zoom sent it; none once it was pruned.
-    pub verified: Option<Verified>,
-    /// An earlier delivery to the same app with the same body (see [`Store::deliver`]); none once it is replayed.
-    pub duplicate_of: Option<DeliveryId>,
-    /// An earlier delivery with the same request id and another body: no duplicate, since the id is not signed.
-    pub same_request_as: Option<DeliveryId>,
-    /// A person asked for it to be planned again: duplicates are not looked for.
-    pub replayed: bool,
-    /// It was found in Zoom's log of deliveries that failed.
-    pub is_backfilled: bool,
-}
-
-/// What the planner decided about one delivery.
-#[derive(Debug, Clone)]
-pub struct Decision {
-    pub delivery: DeliveryId,
-    /// The account that it counts for: one that the app holds.
-    pub account: Option<AccountId>,
-    /// The event's name, for the log; empty where the body cannot be understood.
-    pub event: String,
-    pub verdict: Verdict,
-}
-
-#[derive(Debug, Clone)]
-pub enum Verdict {
-    /// Nothing asks for work: no rule is about it.
-    Nothing,
-    /// The event asks for this. The store makes, merges, wakes and cancels jobs in the same write. An event whose meaning
-    /// was seen before makes no new job where one was made for it already.
-    Work {
-        meaning: Option<Meaning>,
-        /// The event's `event_ts`.
-        event_at: Option<Timestamp>,
-        steps: Vec<Step>,
-    },
-    Duplicate {
-        of: DeliveryId,
-    },
-    /// Signed, but cannot be understood: set aside, never acted on.
-    Unreadable {
-        why: String,
-    },
-    /// The app does not hold the account that the body names: set aside until it does.
-    Unclaimed {
-        account: Option<AccountId>,
-    },
-}
-
-/// A job that this worker may run until the lease ends. Settling consumes it.
-#[derive(Debug)]
-pub struct Leased {
-    pub job: Job,
-    pub lease: Lease,
-    /// How the rule's condition looked to the attempt, for the entry of its outcome.
-    pub saw: Vec<Saw>,
-}
-
-/// How much a worker can take.
-#[derive(Debug, Clone, Copy)]
-pub struct Claimable {
-    /// Jobs at most.
-    pub jobs_max: usize,
-    /// Jobs of one account that may run at once, those that already run included.
-    pub per_account_max: usize,
-    pub lease: Duration,
-}
-
-/// Whether a change may be made now.
-#[derive(Debug)]
-pub enum Allowance {
-    /// The intent is on disk and counts against the rule's limits.
-    Granted(Intent),
-    /// The rule is at its limit for this hour. Nothing was written, except one notice an hour. `notice` says the limit and
-    /// how many jobs of the same rule and account wait already, for the reason of a snooze.
-    NextHour { at: Timestamp, notice: String },
-    /// The rule came to its share of the account, now or before, and is stopped there until a person resumes it.
-    OverShare,
-}
-
-/// What a person applies of a plan in one account.
-#[derive(Debug, Clone)]
-pub struct Applied {
-    pub app: AppName,
-    pub account: AccountId,
-    /// Each with the hash of the differences that were planned ([`Job::planned`]).
-    pub changes: Vec<(RuleName, Subject, [u8; 16])>,
-    pub by: String,
-}
-
-/// What a person does to jobs, or what follows from the configuration that the person changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Move {
-    /// Try again now, with all attempts. For jobs parked with `over-share` the rule goes on, and its count starts again.
-    Retry,
-    Park,
-    /// Try again now, and let it take away what it was parked for, as it was told then. For jobs parked with `takes-away`.
-    Allow,
-    /// End it for good.
-    Cancel,
-}
-
-impl Move {
-    /// Whether it moves what a rule holds back for this cause.
-    pub(in crate::store) const fn is_for(self, cause: &ParkCause) -> bool {
-        match self {
-            Self::Allow => matches!(cause, ParkCause::TakesAway { .. }),
-            Self::Retry | Self::Park | Self::Cancel => cause.is_for_resume(),
-        }
-    }
-
-    /// The code of its entries, and what it puts in.
-    pub(in crate::store) fn input(self, actor: &str, at: Timestamp) -> (&'static str, Input) {
-        match self {
-            Self::Cancel => ("cancelled", Input::Cancel { at, why: format!("by {actor}") }),
-            Self::Retry => ("retried", Input::Retry { at }),
-            Self::Park => ("parked", Input::Park { at, cause: ParkCause::ByPerson }),
-            Self::Allow => ("allowed", Input::Allow { at }),
-        }
-    }
-}
-
-/// Which jobs a person means.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Selector {
-    Job(JobId),
-    /// All parked jobs with this cause, as `jobs list` prints it.
-    ParkedFor {
-        cause: String,
-        rule: Option<RuleName>,
-        account: Option<AccountId>,
-    },
-    /// What waits for the next hour of the rule ([`PutOff`]): its jobs that are due when that begins.
-    PutOff {
-        rule: RuleName,
-        account: AccountId,
-    },
-    /// What a rule that is stopped holds back: its jobs that are parked until a person resumes it; with [`Move::Allow`], those
-    /// that would take something away.
-    HeldBy {
-        rule: RuleName,
-        account: Option<AccountId>,
-    },
-}
-
-impl Selector {
-    /// Whether it means this job, for a move at `now`.
-    pub(in crate::store) fn means(&self, job: &Job, to: Move, now: Timestamp) -> bool {
-        let is_of = |rule: Option<&RuleName>, account: Option<&AccountId>| {
-            rule.is_none_or(|rule| job.rule == *rule) && account.is_none_or(|account| job.account == *account)
-        };
-        match (self, &job.state) {
-            (Self::Job(id), _) => job.id == *id,
-            (Self::ParkedFor { cause, rule, account }, JobState::Parked { cause: parked, .. }) => {
-                parked.code() == cause && is_of(rule.as_ref(), account.as_ref())
-            }
-            (Self::HeldBy { rule, account }, JobState::Parked { cause, .. }) => {
-                to.is_for(cause) && is_of(Some(rule), account.as_ref())
-            }
-            (Self::PutOff { rule, account }, JobState::Due { at, .. }) => {
-                *at == now.next_utc_hour() && is_of(Some(rule), Some(account))
-            }
-            _ => false,
-        }
-    }
-}
-
-/// A rule that came to its limit of this hour in an account, and what waits for the next.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PutOff {
-    pub account: AccountId,
-    pub rule: RuleName,
-    /// Changes of this hour.
-    pub made: u32,
-    pub waiting: u64,
-    pub until: Timestamp,
-}
-
-/// An audit entry about something that is no job.
-#[derive(Debug, Clone)]
-pub struct Note {
-    pub kind: Kind,
-    pub app: Option<AppName>,
-    pub account: Option<AccountId>,
-    pub code: String,
-    pub detail: Detail,
-}
-
-/// Something that a person should know and mend, and that stands until it is mended, also over a restart.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Notice {
-    pub account: AccountId,
-    pub code: String,
-    /// As [`Detail::subject`].
-    pub subject: Option<String>,
-    pub what: String,
-    pub since: Timestamp,
-}
-
-impl Notice {
-    /// What a note leaves standing.
-    pub(in crate::store) fn of(note: &Note, at: Timestamp) -> Option<Self> {
-        let account = note.account.clone().filter(|_| note.kind == Kind::Attention)?;
-        let Detail { subject, note: what, .. } = note.detail.clone();
-        Some(Self { account, code: note.code.clone(), subject, what, since: at })
-    }
-
-    /// Whom it is about, without the kind: the last word of the subject.
-    pub fn about(&self) -> &str {
-        let last = self.subject.as_deref().and_then(|subject| subject.rsplit(' ').next()).unwrap_or_default();
-        last.strip_prefix("user:").unwrap_or(last)
-    }
-
-    /// What tells notices apart.
-    pub(in crate::store) fn key(&self) -> (&AccountId, &str, Option<&str>) {
-        (&self.account, &self.code, self.subject.as_deref())
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct JobFilter {
-    /// As [`crate::job::JobState::name`] says it.
-    pub state: Option<String>,
-    pub account: Option<AccountId>,
-    /// Parked jobs with this cause.
-    pub cause: Option<String>,
-    /// Jobs about the same subject ([`Subject::is_same`]), whoever knows it by what.
-    pub subject: Option<Subject>,
-    /// Only jobs before this one: newest first.
-    pub before: Option<JobId>,
-    pub limit: usize,
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct DeliveryFilter {
-    pub app: Option<AppName>,
-    /// Only those that are set aside.
-    pub parked: bool,
-    /// Only deliveries before this one: newest first.
-    pub before: Option<DeliveryId>,
-    pub limit: usize,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "status")]
-pub enum DeliveryStatus {
-    /// Stored, not planned yet.
-    Unplanned,
-    /// Planned: `code` is the decision's, as in the audit log.
-    Planned { code: String, jobs: Vec<JobId> },
-    /// Set aside: `unreadable`, `unclaimed` until its account is added, or `backlog` until its account has room.
-    Parked { cause: String },
-}
-
-/// A delivery in a listing, without its body.
-#[derive(Debug, Clone, Serialize)]
-pub struct DeliverySummary {
-    pub id: DeliveryId,
-    pub app: AppName,
-    pub received_at: Timestamp,
-    /// Its name; none where the body cannot be read, or was pruned.
-    pub event: Option<String>,
-    pub bytes: u64,
-    pub is_backfilled: bool,
-    pub status: DeliveryStatus,
-}
-
-/// Parked jobs of one cause and account, and where a person decides rule by rule, of one rule: one item for a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ParkedGroup {
-    pub cause: String,
-    pub account: AccountId,
-    /// Where it is rule by rule that they are moved ([`ParkCause::is_by_rule`]).
-    pub rule: Option<RuleName>,
-    pub count: u64,
-    /// The longest parked of them.
-    pub example: JobId,
-    pub since: Timestamp,
-}
-
-/// What is remembered of an app between starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct AppState {
-    /// The newest verified delivery.
-    pub verified_at: Option<Timestamp>,
-    /// The newest answered `endpoint.url_validation`.
-    pub validated_at: Option<Timestamp>,
-    /// A keyed hash of the webhook secrets when they were last looked at.
-    pub secrets: Option<[u8; 16]>,
-    /// When that hash last changed.
-    pub secrets_changed_at: Option<Timestamp>,
-}
-
-/// How the store is doing.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Status {
-    pub deliveries: u64,
-    pub unplanned: u64,
-    /// So many of them at most, before deliveries are refused; none where nothing limits them.
-    pub unplanned_max: Option<u64>,
-    pub parked_deliveries: u64,
-    /// Of those: held back until their account has fewer unfinished jobs.
-    pub held_deliveries: u64,
-    pub due: u64,
-    pub running: u64,
-    pub waiting: u64,
-    /// The same by what they wait for; reasons for which nothing waits are left out.
-    pub waiting_for: BTreeMap<WaitReason, u64>,
-    pub parked: u64,
-    pub done: u64,
-    pub cancelled: u64,
-    /// Records that the index has yet to take in.
-    pub index_lag: u64,
-    /// Free space where the store lives, in bytes; none where it has no disk.
-    pub disk_free_bytes: Option<u64>,
-    /// Whether deliveries are taken now; the reason if not.
-    pub refusing: Option<String>,
-}
-
-/// The head of the audit log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TreeHead {
-    pub size: u64,
-    pub root: Hash,
 }
 
 /// The store. See the module for what each method promises.
@@ -464,7 +117,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///   the decision's account, with job and rule where `jobs` is exactly one; then [`Kind::Moved`] `cancelled` for each job
     ///   that was cancelled, with the delivery.
     /// - Where more deliveries are `unreadable` or `unclaimed` then than the limits allow, the oldest are given up:
-    ///   `Planned` with `given-up`. They are not released any more; a person can still have them planned again. Entry for
+    ///   `Planned` with `given-up`, and [`Status::given_up`] counts them. They are not released any more; a person can still have them planned again. Entry for
     ///   each: [`Kind::Moved`] `given-up`.
     async fn record_plan(&self, decisions: Vec<Decision>, at: Timestamp) -> Result<(), StoreError>;
 

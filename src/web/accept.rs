@@ -2,7 +2,7 @@
 //!
 //! `axum::serve` 0.8 sets no timer, so half a header would stay for ever. Guarantees:
 //! - a header comes within its deadline, from its first byte (or from the accept), and so does a body; a connection that
-//!   asks nothing is closed;
+//!   asks nothing is closed, and so is one whose client does not read what it was answered;
 //! - there is room for a new connection as long as one of those that are open is not being answered: the one that has been
 //!   quiet the longest is closed for it, and where none is quiet the one whose body has been on its way the longest;
 //! - connections leave file descriptors to the rest of the process; running out of them all the same is survived, and makes
@@ -41,6 +41,9 @@ pub struct AcceptSettings {
     pub header_secs: u32,
     /// How long a request's body may take in all, in seconds. Then 408.
     pub body_secs: u32,
+    /// How long a client may take to read what it was answered, in seconds, from when it first keeps us waiting. Then its
+    /// connection is closed.
+    pub answer_secs: u32,
     /// How long a connection may be quiet between two requests, in seconds.
     pub idle_secs: u32,
     /// Requests on one connection, after which it is closed.
@@ -57,6 +60,7 @@ impl Default for AcceptSettings {
             connections_max: 10_000,
             header_secs: 10,
             body_secs: 10,
+            answer_secs: 30,
             idle_secs: 30,
             keep_alive_requests_max: 10_000,
             keep_alive_secs: 3600,
@@ -91,7 +95,7 @@ impl AcceptStats {
         self.evicted.load(Ordering::Relaxed)
     }
 
-    /// Connections closed because a header or the next request did not come in time.
+    /// Connections closed because a header or the next request did not come, or an answer was not read, in time.
     pub fn late(&self) -> u64 {
         self.late.load(Ordering::Relaxed)
     }

@@ -62,6 +62,9 @@ pub(super) struct Conn {
     phase: AtomicU8,
     /// When the phase began, in milliseconds since `opened`.
     since: AtomicU64,
+    /// Since when the client has not read all that was written for it, in milliseconds since `opened`, and one more; 0 where
+    /// it has.
+    unread: AtomicU64,
     requests: AtomicU32,
     order: AtomicU8,
     told: Notify,
@@ -73,6 +76,7 @@ impl Conn {
             opened: Instant::now(),
             phase: AtomicU8::new(0),
             since: AtomicU64::new(0),
+            unread: AtomicU64::new(0),
             requests: AtomicU32::new(0),
             order: AtomicU8::new(0),
             told: Notify::new(),
@@ -132,6 +136,24 @@ impl Conn {
         }
     }
 
+    /// Bytes wait for the client to read others.
+    fn writing_waits(&self) {
+        if self.unread.load(Ordering::Relaxed) == 0 {
+            self.unread.store(millis(self.opened.elapsed()).saturating_add(1), Ordering::Relaxed);
+        }
+    }
+
+    fn all_is_written(&self) {
+        if self.unread.load(Ordering::Relaxed) != 0 {
+            self.unread.store(0, Ordering::Relaxed);
+        }
+    }
+
+    fn unread_since(&self) -> Option<Instant> {
+        let millis = self.unread.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(self.opened + Duration::from_millis(millis))
+    }
+
     /// The body is here, or nobody wants it. When the phase began stays the same: it is one request.
     pub(super) fn body_over(&self) {
         let _other_phase = self.phase.compare_exchange(4, 2, Ordering::Relaxed, Ordering::Relaxed);
@@ -149,14 +171,17 @@ impl Conn {
     fn deadlines(&self, settings: &AcceptSettings) -> (Option<Instant>, Instant) {
         let header = Duration::from_secs(u64::from(settings.header_secs));
         let idle = Duration::from_secs(u64::from(settings.idle_secs));
-        let due = match self.phase() {
-            Phase::Fresh | Phase::Head => Some(self.since() + header),
-            Phase::Idle => Some(self.since() + idle),
+        let answer = Duration::from_secs(u64::from(settings.answer_secs));
+        let due = match (self.unread_since(), self.phase()) {
+            // Whatever else it does: somebody who reads keeps nobody waiting for long.
+            (Some(unread), _) => Some(unread + answer),
+            (None, Phase::Fresh | Phase::Head) => Some(self.since() + header),
+            (None, Phase::Idle) => Some(self.since() + idle),
             // The body has a deadline of its own, after which it is answered.
-            Phase::Busy | Phase::Body => None,
+            (None, Phase::Busy | Phase::Body) => None,
         };
-        // A phase that begins after we looked is not due before this.
-        let soonest = Instant::now() + header.min(idle);
+        // What begins after we looked is not due before this.
+        let soonest = Instant::now() + header.min(idle).min(answer);
         (due, due.map_or(soonest, |due| due.min(soonest)))
     }
 }
@@ -172,7 +197,7 @@ pub(super) enum End {
     Closed,
     /// By an order.
     Ordered,
-    /// A header, or the next request, did not come in time.
+    /// A header, or the next request, did not come in time, or an answer was not read.
     Late,
 }
 
@@ -280,10 +305,19 @@ impl Drop for Streaming {
     }
 }
 
-/// A stream that tells its connection when bytes come.
+/// A stream that tells its connection when bytes come, and when they cannot go.
 struct Watched {
     stream: TcpStream,
     conn: Arc<Conn>,
+}
+
+impl Watched {
+    fn noticed<T>(&self, written: Poll<T>) -> Poll<T> {
+        if written.is_pending() {
+            self.conn.writing_waits();
+        }
+        written
+    }
 }
 
 impl AsyncRead for Watched {
@@ -299,7 +333,8 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.noticed(written)
     }
 
     fn poll_write_vectored(
@@ -307,7 +342,8 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.noticed(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -315,6 +351,8 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper flushes when it has written everything.
+        self.conn.all_is_written();
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

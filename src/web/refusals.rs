@@ -32,12 +32,14 @@ pub enum RefusalKind {
     SignatureInGrace,
     /// A good signature, too old or too new: a wrong clock or a repeated request. 503.
     Window,
+    /// The app has as many unplanned deliveries as it may. 503.
+    Backlog,
     /// The store could not take it. 503.
     Unstored,
 }
 
 impl RefusalKind {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::UnknownPath,
         Self::UnknownApp,
         Self::Method,
@@ -50,6 +52,7 @@ impl RefusalKind {
         Self::Signature,
         Self::SignatureInGrace,
         Self::Window,
+        Self::Backlog,
         Self::Unstored,
     ];
 
@@ -68,6 +71,7 @@ impl RefusalKind {
             Self::Signature => "signature",
             Self::SignatureInGrace => "signature-in-grace",
             Self::Window => "window",
+            Self::Backlog => "backlog",
             Self::Unstored => "unstored",
         }
     }

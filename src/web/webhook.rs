@@ -14,10 +14,12 @@
 //!
 //! Deliberately does not know what events mean, which accounts an app holds, or what a duplicate is.
 
+mod stats;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::BoxError;
@@ -31,16 +33,18 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODIN
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
+use super::RefusalKind;
 use super::accept::Site;
 use super::body::{self, Deadlined, Room};
 use super::peer::Proxies;
-use super::refusals::Refusals;
-use super::{OncePerMinute, RefusalKind};
 use crate::clock::{Clock, Timestamp};
 use crate::event::signature::{self, PlainToken, Refusal, Secret, Stamp, Verified, Window};
 use crate::event::{What, wire};
 use crate::ids::AppName;
 use crate::store::{AppState, NewDelivery, Receipt, Store, StoreError};
+
+use stats::Moment;
+pub use stats::ReceiverStats;
 
 /// Where deliveries come in; the app's name follows.
 const WEBHOOKS: &str = "/webhooks/";
@@ -103,81 +107,6 @@ struct App {
     verified_at: Moment,
     validated_at: Moment,
     secrets_changed_at: Option<Timestamp>,
-}
-
-/// A moment that many write and read; none until the first.
-#[derive(Debug)]
-struct Moment(AtomicI64);
-
-impl Moment {
-    const NEVER: i64 = i64::MIN;
-
-    fn new(at: Option<Timestamp>) -> Self {
-        Self(AtomicI64::new(at.map_or(Self::NEVER, Timestamp::as_millis)))
-    }
-
-    fn set(&self, at: Timestamp) {
-        self.0.store(at.as_millis(), Ordering::Relaxed);
-    }
-
-    fn get(&self) -> Option<Timestamp> {
-        Some(self.0.load(Ordering::Relaxed)).filter(|at| *at != Self::NEVER).map(Timestamp::from_millis)
-    }
-}
-
-/// What the receiver did since it started.
-#[derive(Debug)]
-pub struct ReceiverStats {
-    accepted: AtomicU64,
-    validated: AtomicU64,
-    bad_plain_tokens: AtomicU64,
-    last_skew_secs: AtomicI64,
-    clock_alarm_at: Moment,
-    refusals: Refusals,
-    clock_logged: OncePerMinute,
-    refusal_logged: OncePerMinute,
-    store_logged: OncePerMinute,
-}
-
-impl ReceiverStats {
-    fn new() -> Self {
-        Self {
-            accepted: AtomicU64::new(0),
-            validated: AtomicU64::new(0),
-            bad_plain_tokens: AtomicU64::new(0),
-            last_skew_secs: AtomicI64::new(0),
-            clock_alarm_at: Moment::new(None),
-            refusals: Refusals::default(),
-            clock_logged: OncePerMinute::default(),
-            refusal_logged: OncePerMinute::default(),
-            store_logged: OncePerMinute::default(),
-        }
-    }
-
-    /// Deliveries that were stored, duplicates included: those are found when planning.
-    pub fn accepted(&self) -> u64 {
-        self.accepted.load(Ordering::Relaxed)
-    }
-
-    /// Url validations that were answered.
-    pub fn validated(&self) -> u64 {
-        self.validated.load(Ordering::Relaxed)
-    }
-
-    /// Signed url validations whose token is not plain: stored as deliveries, never signed.
-    pub fn bad_plain_tokens(&self) -> u64 {
-        self.bad_plain_tokens.load(Ordering::Relaxed)
-    }
-
-    /// Every kind of refusal with its count since the start.
-    pub fn refusals(&self) -> Vec<(RefusalKind, u64)> {
-        self.refusals.totals()
-    }
-
-    /// When a good signature was last outside the window, and by how many seconds: our time less the signed one.
-    pub fn clock_alarm(&self) -> Option<(Timestamp, i64)> {
-        self.clock_alarm_at.get().map(|at| (at, self.last_skew_secs.load(Ordering::Relaxed)))
-    }
 }
 
 /// How the receiver sees one app.
@@ -282,6 +211,10 @@ impl Receiver {
             Err(error) => {
                 if self.stats.store_logged.pass(now) {
                     tracing::error!(app = %app.name, %error, "failed to store deliveries; Zoom is told to try again");
+                }
+                if matches!(error, StoreError::Backlog) {
+                    self.stats.backlog_at.set(now);
+                    return Err(RefusalKind::Backlog);
                 }
                 Err(RefusalKind::Unstored)
             }
@@ -443,9 +376,11 @@ const fn status(kind: RefusalKind) -> StatusCode {
         RefusalKind::Malformed | RefusalKind::BrokenBody => StatusCode::BAD_REQUEST,
         RefusalKind::SlowBody => StatusCode::REQUEST_TIMEOUT,
         RefusalKind::Signature => StatusCode::UNAUTHORIZED,
-        RefusalKind::Crowded | RefusalKind::SignatureInGrace | RefusalKind::Window | RefusalKind::Unstored => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        RefusalKind::Crowded
+        | RefusalKind::SignatureInGrace
+        | RefusalKind::Window
+        | RefusalKind::Backlog
+        | RefusalKind::Unstored => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

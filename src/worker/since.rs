@@ -16,7 +16,7 @@ use crate::ids::RuleName;
 use crate::job::Subject;
 use crate::rules::{self, Rule, Step};
 use crate::store::{DeliveryFilter, JobFilter, StoreError, StoredDelivery};
-use crate::work::{Picture, PlannedAccount, PlannedRule, PlannedSince};
+use crate::work::{Picture, PlannedAccount, PlannedOthers, PlannedRule, PlannedSince};
 use crate::zoom::ZoomError;
 
 /// Each is read from disk.
@@ -143,7 +143,8 @@ impl Look<'_> {
         for planned in &mut planned {
             let unanswered = happened.unanswered.iter().find(|(rule, _)| rule.as_str() == planned.rule);
             if let Some((_, count)) = unanswered {
-                planned.others.insert("its condition has no answer for the event".to_owned(), *count);
+                let others = PlannedOthers { count: *count, named: Vec::new() };
+                planned.others.insert("its condition has no answer for the event".to_owned(), others);
             }
         }
         let Happened { since, deliveries, is_cut, .. } = happened;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use adjutant::account::AppKind;
 use adjutant::audit::tree::Frontier;
 use adjutant::clock::{Clock, ManualClock, Timestamp};
-use adjutant::event::signature::{Secret, Window, verify};
+use adjutant::event::signature::{Secret, Verified, Window, verify};
 use adjutant::ids::{AccountId, AppName, RuleName, UserId};
 use adjutant::job::{Outcome, ParkCause, Snooze, Subject, WaitReason};
 use adjutant::rules::Step;
@@ -422,6 +422,39 @@ fn attention_says_that_deliveries_are_held_back() {
     assert!(alarm["what"].as_str().unwrap().starts_with("1 delivery waits"), "{alarm}");
     assert_eq!(served.get("/v1/deliveries?parked=true")[0]["code"], "backlog");
     assert_eq!(served.get("/v1/status")["store"]["held_deliveries"], 1);
+}
+
+#[test]
+fn attention_says_whose_backlog_is_full_and_how_many_deliveries_were_given_up_since_when() {
+    let served = served_with(Limits { backlog_max: 3, parked_deliveries_max: 0, ..Limits::default() });
+    let deliver = |n: u64| {
+        let verified = Verified::reread(format!("{n}").into(), NOW.as_secs(), None);
+        served.runtime.block_on(served.store.deliver(NewDelivery { app: app(), received_at: NOW, verified })).unwrap()
+    };
+    let delivery = deliver(1).delivery();
+    let verdict = Verdict::Unreadable { why: "no JSON".to_owned() };
+    let decision = Decision { delivery, account: None, event: String::new(), verdict };
+    served.runtime.block_on(served.store.record_plan(vec![decision], NOW)).unwrap();
+    for n in 2..5 {
+        deliver(n);
+    }
+    let alarms = served.get("/v1/attention")["alarms"].clone();
+    let what = |code: &str| {
+        let alarm = alarms.as_array().unwrap().iter().find(|alarm| alarm["code"] == code);
+        alarm.unwrap_or_else(|| panic!("no {code} in {alarms}"))["what"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        what("backlog-full"),
+        format!(
+            "deliveries of app main are refused: 3 wait to be planned, as many as may (backlog_max), the first since {NOW}"
+        )
+    );
+    let given_up = what("given-up");
+    assert!(given_up.starts_with(&format!("1 delivery was given up at {NOW}: ")), "{given_up}");
+    let metrics = served.ask("GET", "/metrics").body;
+    for line in ["adjutant_apps_backlogged 1", "adjutant_deliveries_given_up 1", "adjutant_index_missing 0"] {
+        assert!(metrics.lines().any(|had| had == line), "{line} is missing in\n{metrics}");
+    }
 }
 
 #[test]

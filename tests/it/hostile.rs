@@ -16,7 +16,8 @@ use adjutant::web::webhook::ReceiverSettings;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
-use tokio::time::Instant;
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::{Instant, timeout};
 
 use crate::support::request::{Request, SIGNATURE, TIMESTAMP, signed, unsigned};
 use crate::support::{NOW, PATIENCE, Recorder, SECRET, Service, secret};
@@ -154,6 +155,31 @@ async fn a_connection_that_asks_nothing_more_is_closed() {
     client.write(&signed("{}").bytes()).await;
     assert_eq!(client.answer().await.unwrap().status, 200);
     assert_eq!(client.closed().await, "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_does_not_read_its_answers_is_cut_off_while_others_are_answered() {
+    // Nothing else ends it: it goes on asking.
+    let accept =
+        AcceptSettings { answer_secs: 1, idle_secs: 3600, keep_alive_requests_max: u32::MAX, ..Default::default() };
+    let service = Service::with(Recorder::proven(), ReceiverSettings::default(), accept).await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut deaf = socket.connect(service.address).await.unwrap();
+    let asking = tokio::spawn(async move {
+        let many = "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000);
+        while deaf.write_all(many.as_bytes()).await.is_ok() {}
+    });
+    until("its window is full and nobody waits for it any more", || service.accepted.late() == 1).await;
+    timeout(PATIENCE, asking).await.unwrap().unwrap();
+    assert_eq!(service.send(&signed("{}").bytes()).await.status, 200);
+    // One that reads, however much it asks for, is not.
+    let mut client = service.connect().await;
+    for _ in 0..1000 {
+        client.write(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        assert_eq!(client.answer().await.unwrap().status, 200);
+    }
+    assert_eq!(service.accepted.late(), 1);
 }
 
 #[tokio::test]

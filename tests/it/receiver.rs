@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use adjutant::clock::Timestamp;
+use adjutant::clock::{Clock as _, Timestamp};
 use adjutant::event::signature::{PlainToken, encrypted_token};
 use adjutant::store::{AppState, StoreError};
 use adjutant::web::RefusalKind;
@@ -48,6 +48,10 @@ async fn what_cannot_be_stored_is_answered_503_and_never_200() {
         assert_eq!((answer.status, answer.body.as_str()), (503, ""));
         assert!(answer.head.contains("retry-after: 60"), "{}", answer.head);
     }
+    let refused = service.receiver.stats().refusals();
+    let refused: Vec<_> = refused.into_iter().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(refused, [(RefusalKind::Backlog, 1), (RefusalKind::Unstored, 4)]);
+    assert_eq!(service.receiver.stats().backlog_at(), Some(service.clock.now()));
     service.store.fail_with(None);
     assert_eq!(service.send(&signed(BODY).bytes()).await.status, 200);
     assert_eq!((service.store.take().len(), service.receiver.stats().accepted()), (1, 1));

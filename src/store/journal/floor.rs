@@ -10,6 +10,7 @@ use super::files::Files;
 use super::frame::{self, FIRST_NUMBER};
 use super::problem::{Fault, Problem};
 use super::segment::Trouble;
+use crate::store::narrow;
 
 const NAME: &str = "floor";
 const MAGIC: &[u8; 8] = b"ADJFLOOR";
@@ -28,7 +29,7 @@ pub(super) fn read(files: &dyn Files, dir: &str) -> Result<u64, Problem> {
     let tell = |what| Problem { file: NAME.to_owned(), offset: 0, what };
     let content = || -> io::Result<Vec<u8>> {
         let file = files.open(&format!("{dir}/{NAME}"))?;
-        let mut bytes = vec![0; frame::narrow(file.size()?).min(BYTES + 1)];
+        let mut bytes = vec![0; narrow(file.size()?).min(BYTES + 1)];
         file.read_exact_at(&mut bytes, 0)?;
         Ok(bytes)
     };

@@ -35,6 +35,8 @@
 //! does not use up), position 0, flags 3, payload = the count of records (u64). Its kind says why the segment was sealed:
 //! 1 the next segment follows (and is there, since before the footer), 2 the journal was closed, 3 recovery copied it.
 
+use crate::store::{narrow, wide};
+
 pub(super) const FORMAT_VERSION: u16 = 1;
 /// The longest payload of a record, in bytes.
 pub const PAYLOAD_BYTES_MAX: usize = 4 << 20;
@@ -48,15 +50,6 @@ pub(super) const FOOTER_BYTES: u64 = FRAME_BYTES + 8;
 const MAGIC: [u8; 8] = *b"ADJSEGMT";
 const FLAG_LAST: u16 = 1;
 const FLAG_OURS: u16 = 2;
-
-/// No machine that this runs on has more than 64 bits.
-pub(super) fn wide(n: usize) -> u64 {
-    u64::try_from(n).unwrap_or(u64::MAX)
-}
-
-pub(super) fn narrow(n: u64) -> usize {
-    usize::try_from(n).unwrap_or(usize::MAX)
-}
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..)?.first_chunk::<N>().copied()

@@ -11,13 +11,14 @@ use thiserror::Error;
 use super::aside;
 use super::files::File;
 use super::floor;
-use super::frame::{self, HEADER_BYTES, Header, Meta, PAYLOAD_BYTES_MAX, wide};
+use super::frame::{self, HEADER_BYTES, Header, Meta, PAYLOAD_BYTES_MAX};
 use super::read::{Record, Shared};
 use super::segment::{Marks, Segment, Trouble};
 use super::survey::{Footer, Survey, Until};
 use super::walk::{Step, Walker};
 use crate::chance::Chance;
 use crate::clock::lock;
+use crate::store::wide;
 
 const FLUSH_BYTES: usize = 1 << 20;
 

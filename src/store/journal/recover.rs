@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::aside;
 use super::files::Files;
 use super::floor;
-use super::frame::{self, FIRST_NUMBER, FORMAT_VERSION, HeaderFault, Seal, wide};
+use super::frame::{self, FIRST_NUMBER, FORMAT_VERSION, HeaderFault, Seal};
 use super::problem::{Fault, Problem};
 use super::read::Shared;
 use super::segment::{Segment, Trouble};
@@ -17,6 +17,7 @@ use super::survey::{Judgement, Survey, Until, judge};
 use super::writer::{AppendError, Journal};
 use super::{Settings, SettingsError};
 use crate::chance::Chance;
+use crate::store::{narrow, wide};
 
 const COPY_BYTES: u64 = 1 << 20;
 
@@ -172,7 +173,7 @@ fn mend(files: &dyn Files, dir: &str, survey: &mut Survey) -> Result<(), OpenErr
         let mut at = 0;
         let mut buffer = Vec::new();
         while at < end {
-            buffer.resize(frame::narrow(COPY_BYTES.min(end - at)), 0);
+            buffer.resize(narrow(COPY_BYTES.min(end - at)), 0);
             old.read_exact_at(&mut buffer, at).map_err(Trouble::Failed)?;
             new.write_all_at(&buffer, at).map_err(Trouble::writing)?;
             at += wide(buffer.len());

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::files::{File, Files};
-use super::frame::{self, FOOTER_BYTES, HEADER_BYTES, Header, Seal, wide};
+use super::frame::{self, FOOTER_BYTES, HEADER_BYTES, Header, Seal};
+use crate::store::{narrow, wide};
 
 /// Every so many records one offset is remembered.
 const MARK_EVERY: u64 = 64;
@@ -141,11 +142,11 @@ impl SpareMaker {
 
     fn fill(&self, file: &dyn File) -> io::Result<()> {
         file.reserve(self.bytes)?;
-        let zeroes = vec![0; ZEROES_BYTES.min(frame::narrow(self.bytes))];
+        let zeroes = vec![0; ZEROES_BYTES.min(narrow(self.bytes))];
         let mut at = 0;
         while at < self.bytes {
             let len = wide(zeroes.len()).min(self.bytes - at);
-            file.write_all_at(zeroes.get(..frame::narrow(len)).unwrap_or_default(), at)?;
+            file.write_all_at(zeroes.get(..narrow(len)).unwrap_or_default(), at)?;
             at += len;
         }
         file.sync_all()

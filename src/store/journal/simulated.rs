@@ -11,9 +11,9 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::files::{File, Files};
-use super::frame::{narrow, wide};
 use crate::chance::{Chance, SeededChance};
 use crate::clock::lock;
+use crate::store::{narrow, wide};
 
 const SECTOR_BYTES: usize = 512;
 const EIO: i32 = 5;

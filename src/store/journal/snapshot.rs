@@ -19,9 +19,10 @@ use thiserror::Error;
 
 use super::aside;
 use super::files::{File, Files};
-use super::frame::{self, narrow, wide};
+use super::frame;
 use super::problem::{Fault, Problem};
 use super::segment::Trouble;
+use crate::store::{narrow, wide};
 
 const MAGIC: &[u8; 8] = b"ADJSNAPS";
 const VERSION: u16 = 1;

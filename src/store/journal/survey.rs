@@ -11,10 +11,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::files::{File, Files};
-use super::frame::{self, FOOTER_BYTES, FORMAT_VERSION, HEADER_BYTES, Header, HeaderFault, Seal, narrow};
+use super::frame::{self, FOOTER_BYTES, FORMAT_VERSION, HEADER_BYTES, Header, HeaderFault, Seal};
 use super::problem::{Fault, Problem};
 use super::segment::Marks;
 use super::walk::{Hole, Seen, Step, Walker};
+use crate::store::narrow;
 
 /// What is in one segment file.
 #[derive(Debug)]

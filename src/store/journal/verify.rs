@@ -8,6 +8,7 @@ use super::frame::{self, FIRST_NUMBER};
 use super::problem::{Fault, Problem};
 use super::read::{Reader, Shared};
 use super::recover::{OpenError, as_segment, refuse, survey_all};
+use super::segment::Segment;
 use super::survey::{Judgement, Survey, Until};
 use crate::clock::lock;
 
@@ -57,36 +58,53 @@ pub fn look(files: Arc<dyn Files>, dir: &str) -> Result<(Reader, Report), OpenEr
 }
 
 impl Reader {
-    /// Verifies everything that was synced when this was called, while the journal is in use. Segments are neither rewritten
-    /// nor removed meanwhile.
-    pub fn verify(&self) -> Report {
+    /// Verifies everything that was synced when this was called, while the journal is in use: a page for each segment. Only
+    /// while a page is read no segment is rewritten or removed; before each it is asked whether the answer is still wanted.
+    pub fn verify(&self, mut is_wanted: impl FnMut() -> bool) -> Report {
         let shared = self.shared.as_ref();
-        let _still = lock(&shared.pruning);
-        let segments = shared.segments().clone();
         let mut report = Report::default();
-        let floor = floor::read(shared.files.as_ref(), &shared.dir);
-        let mut expected = floor.as_ref().map_or(FIRST_NUMBER, |floor| *floor);
-        report.problems.extend(floor.err());
+        let (segments, mut expected) = {
+            let _still = lock(&shared.pruning);
+            let floor = floor::read(shared.files.as_ref(), &shared.dir);
+            let expected = floor.as_ref().map_or(FIRST_NUMBER, |floor| *floor);
+            report.problems.extend(floor.err());
+            (shared.segments().clone(), expected)
+        };
         for segment in segments {
-            let (end, next) = (segment.end, segment.next);
-            let until = if segment.sealed { Until::End } else { Until::Synced { end, next } };
-            let survey = Survey::of(shared.files.as_ref(), &shared.dir, segment.name.to_string(), segment.first, until);
-            report.add(&survey);
-            let mut tell = |offset, what| report.problems.push(Problem { file: survey.name.clone(), offset, what });
-            for problem in survey.problems() {
-                tell(problem.offset, problem.what);
+            if !is_wanted() {
+                return report;
             }
-            if segment.first > expected {
-                tell(0, Fault::Missing { missing: Some(expected..segment.first) });
-            }
-            if segment.sealed && !survey.is_sealed() && survey.header.is_ok() {
-                tell(survey.end, Fault::NotSealed);
-            }
-            expected = next;
+            let _still = lock(&shared.pruning);
+            let as_it_is = shared.segments().iter().find(|other| other.first == segment.first).cloned();
+            expected = match as_it_is {
+                Some(segment) => verify_page(shared, &segment, expected, &mut report),
+                // Removed on purpose since the page before.
+                None => segment.next,
+            };
         }
+        let _still = lock(&shared.pruning);
         report.problems.extend(lost_files(shared));
         report
     }
+}
+
+/// Returns the number that comes after it.
+fn verify_page(shared: &Shared, segment: &Segment, expected: u64, report: &mut Report) -> u64 {
+    let (end, next) = (segment.end, segment.next);
+    let until = if segment.sealed { Until::End } else { Until::Synced { end, next } };
+    let survey = Survey::of(shared.files.as_ref(), &shared.dir, segment.name.to_string(), segment.first, until);
+    report.add(&survey);
+    let mut tell = |offset, what| report.problems.push(Problem { file: survey.name.clone(), offset, what });
+    for problem in survey.problems() {
+        tell(problem.offset, problem.what);
+    }
+    if segment.first > expected {
+        tell(0, Fault::Missing { missing: Some(expected..segment.first) });
+    }
+    if segment.sealed && !survey.is_sealed() && survey.header.is_ok() {
+        tell(survey.end, Fault::NotSealed);
+    }
+    next
 }
 
 /// Segments of the disk that the program does not know: damaged beyond reading when it was opened.

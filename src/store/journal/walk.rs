@@ -8,7 +8,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::files::File;
-use super::frame::{self, FRAME_BYTES, Meta, narrow, wide};
+use super::frame::{self, FRAME_BYTES, Meta};
+use crate::store::{narrow, wide};
 
 const CHUNK_BYTES: u64 = 64 << 10;
 const PAGE_BYTES: u64 = 4096;

@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
 use super::Settings;
-use super::frame::{self, FOOTER_BYTES, HEADER_BYTES, Meta, PAYLOAD_BYTES_MAX, Seal, wide};
+use super::frame::{self, FOOTER_BYTES, HEADER_BYTES, Meta, PAYLOAD_BYTES_MAX, Seal};
 use super::prune::Pruner;
 use super::read::{Reader, Shared};
 use super::segment::{self, Active, Spare, SpareMaker, Trouble};
 use crate::chance::Chance;
+use crate::store::{narrow, wide};
 
 /// A record to append. Kind and version are the owner's.
 #[derive(Debug, Clone, Copy)]
@@ -136,7 +137,7 @@ impl Journal {
         let next = encode(batch, active.id, self.next, &mut self.buffer);
         let end = active.tail + wide(self.buffer.len());
         // What an earlier batch left that found no room goes in the same write.
-        let clean_until = frame::narrow(active.dirty_until.saturating_sub(active.tail));
+        let clean_until = narrow(active.dirty_until.saturating_sub(active.tail));
         self.buffer.resize(self.buffer.len().max(clean_until), 0);
         if let Err(error) = active.file.write_all_at(&self.buffer, active.tail) {
             active.dirty_until = active.dirty_until.max(end);

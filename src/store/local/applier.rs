@@ -13,10 +13,10 @@ use super::index::{Applied, Broken, Index};
 use super::outbox::IndexOp;
 use super::record::{Change, Stored};
 use super::state::{DELIVERIES_A_MARK, ENTRIES_A_MARK};
-use super::wide;
 use crate::breakpoint;
 use crate::clock::{Stopwatch, lock};
-use crate::store::journal::Reader;
+use crate::store::journal::{FIRST_NUMBER, Reader};
+use crate::store::wide;
 
 /// So many operations go into one batch, or somewhat more.
 const OPS: usize = 8192;
@@ -47,12 +47,15 @@ pub(super) fn run(core: &Arc<Core>, place: &Path, incoming: &Receiver<ToApply>) 
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        if core.index.take_broken() {
+        if let Some(why) = core.index.take_broken() {
+            lose(core, why);
+        }
+        if core.index.is_due(core.clock.now()) {
             build_anew(core, place);
         }
         if let Some(mut group) = first {
             gather(core, incoming, &mut group, last);
-            take_in(core, place, group);
+            take_in(core, group);
             last = Stopwatch::start();
         }
     }
@@ -75,7 +78,8 @@ fn gather(core: &Core, incoming: &Receiver<ToApply>, group: &mut ToApply, last: 
     }
 }
 
-fn take_in(core: &Arc<Core>, place: &Path, group: ToApply) {
+/// Where there is no index, nothing is lost: it is made from the journal.
+fn take_in(core: &Core, group: ToApply) {
     let (count, next) = (wide(group.ops.len()), group.next);
     let spills = group.ops.iter().any(|op| matches!(op, IndexOp::Spill(_)));
     let applied = core.index.get().map(|index| match count {
@@ -84,29 +88,39 @@ fn take_in(core: &Arc<Core>, place: &Path, group: ToApply) {
         _ => index.apply(group.ops, Applied::new(next, group.crc)),
     });
     match applied {
-        Some(Ok(filters)) => {
-            if spills {
-                let mut guarded = lock(&core.guarded);
-                for (generation, filter) in filters {
-                    guarded.state.dedupe.spilled(generation, filter);
-                }
+        Some(Ok(filters)) if spills => {
+            let mut guarded = lock(&core.guarded);
+            for (generation, filter) in filters {
+                guarded.state.dedupe.spilled(generation, filter);
             }
         }
+        Some(Ok(_)) | None => {}
         Some(Err(Broken(why))) => {
-            core.index.found_broken(&why);
-            core.index.take_broken();
-            build_anew(core, place);
+            tracing::warn!(why, "the index is unusable and will be built anew");
+            lose(core, why);
         }
-        None => build_anew(core, place),
     }
     core.index.waiting.fetch_sub(count, Ordering::Relaxed);
-    core.applied.send_replace(next);
+    if core.index.get().is_some() {
+        applied_up_to(core, next);
+    }
     breakpoint::reached("index-applied");
+}
+
+/// What it had taken in is gone with it.
+fn lose(core: &Core, why: String) {
+    core.index.lose(why, core.clock.now());
+    core.applied.send_replace(FIRST_NUMBER);
+}
+
+fn applied_up_to(core: &Core, next: u64) {
+    core.applied.send_if_modified(|applied| next > std::mem::replace(applied, next.max(*applied)));
 }
 
 /// Makes the index from the journal while the store runs. Where that fails, the store goes on without.
 fn build_anew(core: &Arc<Core>, place: &Path) {
-    core.index.set(None);
+    // All that was written before is in it: what comes now waits for this thread.
+    let next = core.reader.next_number();
     let generations = lock(&core.guarded).state.dedupe.spilled_numbers();
     match build(place, core.settings.index_cache_bytes, &core.reader, &generations, &mut |_, _| {}) {
         Ok(index) => {
@@ -117,9 +131,10 @@ fn build_anew(core: &Arc<Core>, place: &Path) {
                 guarded.state.dedupe.spilled(number, Arc::new(filter));
             }
             drop(guarded);
-            core.index.set(Some(Arc::new(index)));
+            core.index.set(Arc::new(index));
+            applied_up_to(core, next);
         }
-        Err(Broken(why)) => tracing::error!(why, "the index cannot be built; listings of old deliveries fail"),
+        Err(Broken(why)) => core.index.fail(&why, core.clock.now()),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::audit::tree::Frontier;
 use crate::clock::{Clock, lock};
 use crate::ids::AccountId;
 use crate::store::journal::files::{Files, is_full};
-use crate::store::journal::{Pruner, Reader};
+use crate::store::journal::{self, Pruner, Reader};
 use crate::store::port::StoreError;
 
 /// How often the free space is asked for, in milliseconds.
@@ -108,8 +108,9 @@ impl Core {
     pub(super) fn new(parts: Parts) -> Self {
         let Parts { state, settings, files, clock, keys, index, reader, pruner } = parts;
         let synced = Synced { next: state.next_record, tree: state.tree.clone() };
+        let applied = if index.get().is_some() { synced.next } else { journal::FIRST_NUMBER };
         Self {
-            applied: watch::Sender::new(synced.next),
+            applied: watch::Sender::new(applied),
             guarded: Mutex::new(Guarded { state, phase: Phase::Open, writer_wants: usize::MAX, in_unit: false }),
             wake: Condvar::new(),
             synced: Mutex::new(synced),

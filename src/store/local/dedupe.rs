@@ -4,6 +4,8 @@
 //! are held here, as tables; older ones that still count are spilled to the index, and a Bloom filter here says when to
 //! look there. What is decided is written into the delivery, so a replay never looks.
 
+mod generation;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,21 +13,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::seal::Fingerprint;
-use super::{narrow, wide};
 use crate::clock::Timestamp;
+use crate::store::wide;
 
-/// Deliveries of one generation.
-pub(super) const GENERATION: u64 = 1 << 16;
-/// Slots of a table: half of them stay empty.
-const SLOTS: u64 = GENERATION * 2;
+pub(super) use generation::{Bloom, GENERATION, Generation, Looked, generation_of};
 
 /// So many generations wait for the index at most.
 const SPILLING_MAX: usize = 8;
-
-/// Which generation a delivery is of. Deliveries are numbered from 1.
-pub(super) const fn generation_of(delivery: u64) -> u64 {
-    delivery.saturating_sub(1) / GENERATION
-}
 
 /// What is known of one delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,221 +38,6 @@ pub(super) struct Before {
     pub(super) seen: Seen,
 }
 
-fn low(print: &Fingerprint) -> u64 {
-    print.first_chunk().map_or(0, |low| u64::from_le_bytes(*low))
-}
-
-/// A table from fingerprint to place: fingerprints are keyed, so their bits are as good as random.
-#[derive(Debug, Clone, Default)]
-struct Table(Vec<u32>);
-
-impl Table {
-    /// The slot of the thing that `is_it` finds, or the empty one where it belongs.
-    fn slot(&self, print: &Fingerprint, is_it: impl Fn(u32) -> bool) -> usize {
-        let mut at = low(print) % SLOTS;
-        loop {
-            let slot = narrow(at);
-            match self.0.get(slot) {
-                Some(place) if *place != 0 && !is_it(*place - 1) => at = (at + 1) % SLOTS,
-                _ => return slot,
-            }
-        }
-    }
-
-    fn get(&self, print: &Fingerprint, is_it: impl Fn(u32) -> bool) -> Option<u32> {
-        self.0.get(self.slot(print, is_it)).and_then(|place| place.checked_sub(1))
-    }
-
-    fn set(&mut self, print: &Fingerprint, place: u32, is_it: impl Fn(u32) -> bool) {
-        if self.0.is_empty() {
-            self.0 = vec![0; narrow(SLOTS)];
-        }
-        let slot = self.slot(print, is_it);
-        if let Some(to) = self.0.get_mut(slot) {
-            *to = place.saturating_add(1);
-        }
-    }
-}
-
-/// [`Seen`] in 40 bytes.
-#[derive(Debug, Clone, Copy, Default)]
-struct Packed {
-    body: Fingerprint,
-    request: Fingerprint,
-    /// Milliseconds × 8, and the three bits below.
-    at: i64,
-}
-
-impl Packed {
-    const PRESENT: i64 = 1;
-    const HAS_REQUEST: i64 = 2;
-    const ORIGINAL: i64 = 4;
-
-    fn of(seen: Seen) -> Self {
-        let mut at = seen.received_at.as_millis().saturating_mul(8) | Self::PRESENT;
-        at |= if seen.request.is_some() { Self::HAS_REQUEST } else { 0 };
-        at |= if seen.original { Self::ORIGINAL } else { 0 };
-        Self { body: seen.body, request: seen.request.unwrap_or_default(), at }
-    }
-
-    const fn has(&self, bit: i64) -> bool {
-        self.at & bit != 0
-    }
-
-    fn request(&self) -> Option<Fingerprint> {
-        self.has(Self::HAS_REQUEST).then_some(self.request)
-    }
-
-    fn seen(&self) -> Option<Seen> {
-        let received_at = Timestamp::from_millis(self.at >> 3);
-        let (body, request, original) = (self.body, self.request(), self.has(Self::ORIGINAL));
-        self.has(Self::PRESENT).then_some(Seen { body, request, received_at, original })
-    }
-}
-
-/// Deliveries that follow each other.
-#[derive(Debug, Clone)]
-pub(super) struct Generation {
-    pub(super) number: u64,
-    /// The record of its first delivery.
-    pub(super) first_record: u64,
-    seen: Vec<Packed>,
-    bodies: Table,
-    requests: Table,
-    pub(super) newest_at: Timestamp,
-}
-
-impl Generation {
-    pub(super) fn new(number: u64, first_record: u64) -> Self {
-        let (bodies, requests) = (Table::default(), Table::default());
-        let newest_at = Timestamp::from_millis(i64::MIN);
-        Self { number, first_record, seen: Vec::with_capacity(narrow(GENERATION)), bodies, requests, newest_at }
-    }
-
-    fn first(&self) -> u64 {
-        self.number.saturating_mul(GENERATION).saturating_add(1)
-    }
-
-    fn at(&self, place: u32) -> Option<&Packed> {
-        self.seen.get(usize::try_from(place).ok()?)
-    }
-
-    pub(super) fn add(&mut self, delivery: u64, seen: Seen) {
-        let place = delivery.saturating_sub(self.first());
-        let Ok(short) = u32::try_from(place) else { return };
-        // Numbers that are missing were damaged, and that was accepted.
-        self.seen.resize(narrow(place), Packed::default());
-        self.seen.push(Packed::of(seen));
-        self.newest_at = self.newest_at.max(seen.received_at);
-        let Self { seen: all, bodies, requests, .. } = self;
-        let at = |place: u32| usize::try_from(place).ok().and_then(|place| all.get(place));
-        if seen.original {
-            bodies.set(&seen.body, short, |place| at(place).is_some_and(|other| other.body == seen.body));
-        }
-        if let Some(request) = seen.request {
-            requests.set(&request, short, |place| at(place).and_then(Packed::request) == Some(request));
-        }
-    }
-
-    /// The newest original with this body.
-    pub(super) fn body(&self, print: &Fingerprint) -> Option<Before> {
-        let place = self.bodies.get(print, |at| self.at(at).is_some_and(|seen| seen.body == *print))?;
-        self.before(place)
-    }
-
-    /// The newest with this request id.
-    pub(super) fn request(&self, print: &Fingerprint) -> Option<Before> {
-        let place = self.requests.get(print, |at| self.at(at).and_then(Packed::request) == Some(*print))?;
-        self.before(place)
-    }
-
-    fn before(&self, place: u32) -> Option<Before> {
-        let seen = self.at(place)?.seen()?;
-        Some(Before { delivery: self.first().saturating_add(u64::from(place)), seen })
-    }
-
-    /// All that can be found by body, or by request id: for the index.
-    pub(super) fn findable(&self, what: Looked) -> Vec<(Fingerprint, Before)> {
-        let table = match what {
-            Looked::Body => &self.bodies,
-            Looked::Request => &self.requests,
-        };
-        let places = table.0.iter().filter_map(|place| place.checked_sub(1));
-        let befores = places.filter_map(|place| self.before(place));
-        let mut all: Vec<_> = befores.filter_map(|before| Some((before.seen.print(what)?, before))).collect();
-        all.sort_unstable_by_key(|(print, _)| *print);
-        all
-    }
-}
-
-impl Seen {
-    fn print(&self, what: Looked) -> Option<Fingerprint> {
-        match what {
-            Looked::Body => Some(self.body),
-            Looked::Request => self.request,
-        }
-    }
-}
-
-/// By what something is looked up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Looked {
-    Body,
-    Request,
-}
-
-/// Says of a fingerprint that it is not in a generation, or may be: 1 % of the time it may and is not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Bloom(Vec<u64>);
-
-impl Bloom {
-    const HASHES: u64 = 7;
-    const BITS: u64 = GENERATION * 2 * 10;
-    /// Of a filter on disk: [`Self::BITS`] / 8.
-    pub(super) const BYTES: usize = 163_840;
-
-    pub(super) fn of(generation: &Generation) -> Self {
-        let mut bloom = Self(vec![0; narrow(Self::BITS / 64)]);
-        for seen in generation.seen.iter().filter_map(Packed::seen) {
-            bloom.add(&seen.body);
-            if let Some(request) = &seen.request {
-                bloom.add(request);
-            }
-        }
-        bloom
-    }
-
-    fn bits(print: &Fingerprint) -> impl Iterator<Item = (usize, u64)> {
-        let both = u128::from_le_bytes(*print);
-        let (a, b) = (low(print), u64::try_from(both >> 64).unwrap_or(0) | 1);
-        (0..Self::HASHES).map(move |n| {
-            let bit = a.wrapping_add(b.wrapping_mul(n)) % Self::BITS;
-            (narrow(bit / 64), 1 << (bit % 64))
-        })
-    }
-
-    fn add(&mut self, print: &Fingerprint) {
-        for (word, bit) in Self::bits(print) {
-            if let Some(word) = self.0.get_mut(word) {
-                *word |= bit;
-            }
-        }
-    }
-
-    pub(super) fn may_have(&self, print: &Fingerprint) -> bool {
-        Self::bits(print).all(|(word, bit)| self.0.get(word).is_some_and(|word| word & bit != 0))
-    }
-
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
-        self.0.iter().flat_map(|word| word.to_le_bytes()).collect()
-    }
-
-    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let words: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
-        (wide(words.len()) == Self::BITS / 64).then_some(Self(words))
-    }
-}
-
 /// A generation that is in the index.
 #[derive(Debug, Clone)]
 pub(super) struct Spilled {
@@ -269,8 +48,28 @@ pub(super) struct Spilled {
     pub(super) bloom: Option<Arc<Bloom>>,
 }
 
-/// Looks up what was spilled.
-pub(super) type Lookup<'a> = &'a dyn Fn(u64, Looked, &Fingerprint) -> Option<Before>;
+/// What only a file can answer: whether a spilled generation has the fingerprint. Files are not read under the lock of the
+/// state, so it is answered outside, and then all is looked at again, with the [`Answers`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Question {
+    pub(super) generation: u64,
+    pub(super) what: Looked,
+}
+
+/// Stay true: a generation that was spilled does not change any more.
+#[derive(Debug, Default)]
+pub(super) struct Answers(Vec<(Question, Option<Before>)>);
+
+impl Answers {
+    pub(super) fn add(&mut self, question: Question, answer: Option<Before>) {
+        self.0.push((question, answer));
+    }
+
+    fn to(&self, question: Question) -> Result<Option<Before>, Question> {
+        let known = self.0.iter().find(|(known, _)| *known == question);
+        known.map(|(_, answer)| *answer).ok_or(question)
+    }
+}
 
 /// All that is known.
 #[derive(Debug, Clone, Default)]
@@ -294,32 +93,39 @@ impl Dedupe {
         }
     }
 
-    fn find(&self, what: Looked, print: &Fingerprint, lookup: Lookup<'_>) -> Option<Before> {
+    fn find(&self, what: Looked, print: &Fingerprint, answers: &Answers) -> Result<Option<Before>, Question> {
         let held = self.generations.iter().rev().chain(self.spilling.iter().rev());
         let mut found = held.filter_map(|generation| match what {
             Looked::Body => generation.body(print),
             Looked::Request => generation.request(print),
         });
-        found.next().or_else(|| {
-            let may = |spilled: &&Spilled| spilled.bloom.as_ref().is_none_or(|bloom| bloom.may_have(print));
-            self.spilled.iter().rev().filter(may).find_map(|spilled| lookup(spilled.number, what, print))
-        })
+        if let Some(newest) = found.next() {
+            return Ok(Some(newest));
+        }
+        let may = |spilled: &&Spilled| spilled.bloom.as_ref().is_none_or(|bloom| bloom.may_have(print));
+        for spilled in self.spilled.iter().rev().filter(may) {
+            let answer = answers.to(Question { generation: spilled.number, what })?;
+            if answer.is_some() {
+                return Ok(answer);
+            }
+        }
+        Ok(None)
     }
 
-    /// `duplicate_of` and `same_request_as` of a delivery that comes now.
+    /// `duplicate_of` and `same_request_as` of a delivery that comes now; or what has to be answered before.
     pub(super) fn look(
         &self,
         body: &Fingerprint,
         request: Option<&Fingerprint>,
         now: Timestamp,
         window: Duration,
-        lookup: Lookup<'_>,
-    ) -> (Option<u64>, Option<u64>) {
+        answers: &Answers,
+    ) -> Result<(Option<u64>, Option<u64>), Question> {
         let within = |before: &Before| now.since(before.seen.received_at) <= window;
-        let duplicate = self.find(Looked::Body, body, lookup).filter(within);
-        let request = request.and_then(|request| self.find(Looked::Request, request, lookup));
+        let duplicate = self.find(Looked::Body, body, answers)?.filter(within);
+        let request = request.map_or(Ok(None), |request| self.find(Looked::Request, request, answers))?;
         let request = request.filter(|before| within(before) && before.seen.body != *body);
-        (duplicate.map(|before| before.delivery), request.map(|before| before.delivery))
+        Ok((duplicate.map(|before| before.delivery), request.map(|before| before.delivery)))
     }
 
     /// Where more than `deliveries_max` are held: takes the oldest whole generation out, to be spilled, or drops it where
@@ -351,6 +157,11 @@ impl Dedupe {
         } else if let Some(spilled) = self.spilled.iter_mut().find(|spilled| spilled.number == number) {
             spilled.bloom = Some(bloom);
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn spilled_without_filter(&mut self, number: u64, newest_at: Timestamp) {
+        self.spilled.push_back(Spilled { number, first_record: 1, newest_at, bloom: None });
     }
 
     /// What the index must have, or is about to have.
@@ -438,25 +249,29 @@ mod tests {
         for n in 1..=total {
             dedupe.add(n, n, Seen { received_at: Timestamp::EPOCH, ..seen(n, true) });
         }
-        let none: Lookup<'_> = &|_, _, _| None;
+        let none = &Answers::default();
         for n in [1, 2, GENERATION, GENERATION + 1, GENERATION * 3, total] {
-            let (duplicate, request) = dedupe.look(&print(n), Some(&print(n + 1_000_000)), Timestamp::EPOCH, DAY, none);
+            let (duplicate, request) =
+                dedupe.look(&print(n), Some(&print(n + 1_000_000)), Timestamp::EPOCH, DAY, none).unwrap();
             assert_eq!((duplicate, request), (Some(n), None), "the same body under the same id");
             let (duplicate, request) =
-                dedupe.look(&print(9_999_999), Some(&print(n + 1_000_000)), Timestamp::EPOCH, DAY, none);
+                dedupe.look(&print(9_999_999), Some(&print(n + 1_000_000)), Timestamp::EPOCH, DAY, none).unwrap();
             assert_eq!((duplicate, request), (None, Some(n)));
         }
         let oldest = dedupe.overflow(GENERATION * 3, Timestamp::EPOCH, DAY).unwrap();
         assert_eq!(oldest.number, 0);
         assert!(dedupe.overflow(GENERATION * 3, Timestamp::EPOCH, DAY).is_none());
-        assert_eq!(dedupe.look(&print(5), None, Timestamp::EPOCH, DAY, none).0, Some(5), "while it is being spilled");
+        let look = |dedupe: &Dedupe, answers: &Answers| dedupe.look(&print(5), None, Timestamp::EPOCH, DAY, answers);
+        assert_eq!(look(&dedupe, none), Ok((Some(5), None)), "while it is being spilled");
         dedupe.spilled(0, Arc::new(Bloom::of(&oldest)));
-        assert_eq!(dedupe.look(&print(5), None, Timestamp::EPOCH, DAY, none).0, None);
-        let index: Lookup<'_> = &|number, what, print| {
-            assert_eq!((number, what), (0, Looked::Body));
-            oldest.body(print)
-        };
-        assert_eq!(dedupe.look(&print(5), None, Timestamp::EPOCH, DAY, index).0, Some(5));
+        let question = Question { generation: 0, what: Looked::Body };
+        assert_eq!(look(&dedupe, none), Err(question));
+        let mut answers = Answers::default();
+        answers.add(question, oldest.body(&print(5)));
+        assert_eq!(look(&dedupe, &answers), Ok((Some(5), None)));
+        let mut lost = Answers::default();
+        lost.add(question, None);
+        assert_eq!(look(&dedupe, &lost), Ok((None, None)), "in doubt it is none");
         assert_eq!(dedupe.expire(Timestamp::from_secs(86_400), DAY), None);
         assert_eq!(dedupe.expire(Timestamp::from_secs(86_401), DAY), Some(1));
     }

@@ -8,21 +8,22 @@
 //! Rules: one thread writes, one batch for a group of records, few keys in rising order, small values, no flush while it
 //! runs. Every value ends in a checksum over key and value. Whatever sled panics at is an error here.
 
+mod cell;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
-use std::thread::Thread;
+use std::sync::{Arc, Mutex};
 
-use super::dedupe::{Before, Bloom, Looked};
+use super::dedupe::Bloom;
 use super::outbox::IndexOp;
 use super::prints::PrintFiles;
 use super::record::{self, Decided};
-use super::seal::Fingerprint;
 use super::state::{DELIVERIES_A_MARK, ENTRIES_A_MARK};
-use super::wide;
+use crate::clock::lock;
+
+pub(super) use cell::IndexCell;
 
 /// Deliveries whose decisions are in one value.
 const PACK: u64 = 64;
@@ -61,7 +62,7 @@ pub(super) struct Index {
     db: sled::Db,
     prints: PrintFiles,
     /// The pack that was written last, to add to it without reading.
-    newest: std::sync::Mutex<Option<(u64, Pack)>>,
+    newest: Mutex<Option<(u64, Pack)>>,
 }
 
 fn guarded<T>(what: impl FnOnce() -> Result<T, Broken>) -> Result<T, Broken> {
@@ -110,7 +111,7 @@ impl Index {
             .print_profile_on_drop(false)
             .path(folder.join("sled"));
         let db = guarded(|| config.open().map_err(sled_error))?;
-        Ok(Self { db, prints, newest: std::sync::Mutex::new(None) })
+        Ok(Self { db, prints, newest: Mutex::new(None) })
     }
 
     /// Removes all of it.
@@ -167,7 +168,7 @@ impl Index {
     pub(super) fn apply(&self, ops: Vec<IndexOp>, applied: Applied) -> Result<Vec<(u64, Arc<Bloom>)>, Broken> {
         let mut batch = sled::Batch::default();
         let mut filters = Vec::new();
-        let mut newest = crate::clock::lock(&self.newest);
+        let mut newest = lock(&self.newest);
         let mut packs: BTreeMap<u64, Pack> = newest.take().into_iter().collect();
         let write = |batch: &mut sled::Batch, key: Vec<u8>, value: Vec<u8>| {
             let value = checked(&key, value);
@@ -274,86 +275,5 @@ impl Index {
     /// Lets sled write what it holds. What it does not get to comes from the journal again.
     pub(super) fn flush(&self) {
         let _flushed = guarded(|| self.db.flush().map_err(sled_error));
-    }
-}
-
-/// The index as the rest of the store has it: there, or being made.
-#[derive(Debug, Default)]
-pub(super) struct IndexCell {
-    index: RwLock<Option<Arc<Index>>>,
-    /// Set by whoever found it broken: makes the applier build it anew.
-    broken: std::sync::atomic::AtomicBool,
-    /// Operations that wait for the applier.
-    pub(super) waiting: AtomicU64,
-    /// How many wait until it has caught up.
-    readers: AtomicU64,
-    /// The thread to wake for them.
-    applier: OnceLock<Thread>,
-}
-
-/// As long as it lives the applier gathers nothing.
-#[derive(Debug)]
-pub(super) struct Hurry<'a>(&'a IndexCell);
-
-impl Drop for Hurry<'_> {
-    fn drop(&mut self) {
-        self.0.readers.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-impl IndexCell {
-    pub(super) fn set(&self, index: Option<Arc<Index>>) {
-        *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
-    }
-
-    pub(super) fn get(&self) -> Option<Arc<Index>> {
-        self.index.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Asks the index; none where it is not there or turns out to be broken.
-    pub(super) fn ask<T>(&self, what: impl FnOnce(&Index) -> Result<T, Broken>) -> Option<T> {
-        match what(self.get()?.as_ref()) {
-            Ok(answer) => Some(answer),
-            Err(Broken(why)) => {
-                self.found_broken(&why);
-                None
-            }
-        }
-    }
-
-    pub(super) fn found_broken(&self, why: &str) {
-        if !self.broken.swap(true, Ordering::AcqRel) {
-            tracing::warn!(why, "the index is unusable and will be built anew");
-        }
-    }
-
-    /// Whether it is to be built anew; whoever asks does so.
-    pub(super) fn take_broken(&self) -> bool {
-        self.broken.swap(false, Ordering::AcqRel)
-    }
-
-    pub(super) fn lookup(&self, generation: u64, what: Looked, print: &Fingerprint) -> Option<Before> {
-        self.ask(|index| index.prints.lookup(generation, what, print)).flatten()
-    }
-
-    /// Said by the applier, once.
-    pub(super) fn applied_by_this_thread(&self) {
-        self.applier.get_or_init(std::thread::current);
-    }
-
-    pub(super) fn hurry(&self) -> Hurry<'_> {
-        self.readers.fetch_add(1, Ordering::AcqRel);
-        if let Some(applier) = self.applier.get() {
-            applier.unpark();
-        }
-        Hurry(self)
-    }
-
-    pub(super) fn nobody_waits(&self) -> bool {
-        self.readers.load(Ordering::Acquire) == 0
-    }
-
-    pub(super) fn note_waiting(&self, ops: usize) {
-        self.waiting.fetch_add(wide(ops), Ordering::Relaxed);
     }
 }

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::store::journal::files::{Files, RealFiles};
 use crate::store::journal::{self, AppendError, Fault, Journal, Problem, ReadError, Record, RecordRef, snapshot};
 use crate::store::port::StoreError;
+use crate::store::wide;
 
 /// Bytes of records that become one batch of a backup, or somewhat more.
 const BATCH_BYTES: usize = 4 << 20;
@@ -144,7 +145,7 @@ impl Copying {
 
     /// Stands in for the records that are not there before this one.
     fn lose_up_to(&mut self, number: u64) -> Result<(), CopyError> {
-        let mut due = self.copy.next_number().saturating_add(super::wide(self.batch.len()));
+        let mut due = self.copy.next_number().saturating_add(wide(self.batch.len()));
         while due < number {
             let (kind, version) = (record::LOST, record::VERSION);
             // Each counts for a little, so that many of them are not one batch.
@@ -283,9 +284,13 @@ impl LocalStore {
             }
         }
         let (store, report) = Self::open(folder, settings, master, clock, Arc::new(SystemChance), progress)?;
+        let trouble = store.core().index.trouble();
         let closed = store.close_now();
         closed.map_err(|error| OpenError::Io { doing: "close the store", source: io::Error::other(error) })?;
-        Ok(report)
+        match trouble {
+            None => Ok(report),
+            Some(trouble) => Err(OpenError::Index(trouble.why)),
+        }
     }
 }
 

@@ -43,6 +43,7 @@ mod snapshot;
 mod state;
 mod store;
 mod threads;
+mod trouble;
 mod verify;
 mod writer;
 
@@ -56,12 +57,3 @@ pub use prune::Pruned;
 pub use settings::Settings;
 pub use store::LocalStore;
 pub use verify::{Finding, Leaves, Verified, VerifyProgress};
-
-/// No machine that this runs on has more than 64 bits.
-fn wide(n: usize) -> u64 {
-    u64::try_from(n).unwrap_or(u64::MAX)
-}
-
-fn narrow(n: u64) -> usize {
-    usize::try_from(n).unwrap_or(usize::MAX)
-}

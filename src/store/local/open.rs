@@ -237,21 +237,20 @@ pub(super) fn index(
     reader: &Reader,
     report: &mut OpenReport,
     progress: OpenProgress<'_>,
-) -> Result<Index, OpenError> {
+) -> Result<Index, Broken> {
     let generations = state.dedupe.spilled_numbers();
     let mut tell = |done, total| progress(Stage::Indexing, done, total);
     let index = match existing(place, settings, reader, &generations, &mut tell) {
         Ok(index) => index,
         Err(Broken(why)) => {
             let fresh = reader.next_number() == journal::FIRST_NUMBER;
+            let index = applier::build(place, settings.index_cache_bytes, reader, &generations, &mut tell)?;
             report.rebuilt_index = (!fresh).then_some(why);
-            applier::build(place, settings.index_cache_bytes, reader, &generations, &mut tell)
-                .map_err(|Broken(why)| OpenError::Index(why))?
+            index
         }
     };
     for number in generations {
-        let filter = index.filter(number).map_err(|Broken(why)| OpenError::Index(why))?;
-        if let Some(filter) = filter {
+        if let Some(filter) = index.filter(number)? {
             state.dedupe.spilled(number, Arc::new(filter));
         }
     }
@@ -312,11 +311,14 @@ pub(super) fn open(
     }
     report.damage = recovery.damage;
     let cell = Arc::new(IndexCell::default());
-    let mut state = State::new(&settings, Arc::clone(&keys), Arc::clone(&cell));
+    let mut state = State::new(&settings, Arc::clone(&keys));
     let reader = journal.reader();
     replay(&mut state, files.as_ref(), &reader, settings.accept_damage, &mut report, progress)?;
-    let index = index(&place, &settings, &mut state, &reader, &mut report, progress)?;
-    cell.set(Some(Arc::new(index)));
+    match index(&place, &settings, &mut state, &reader, &mut report, progress) {
+        Ok(index) => cell.set(Arc::new(index)),
+        // What is acknowledged does not need it, and the applier goes on trying.
+        Err(Broken(why)) => cell.fail(&why, clock.now()),
+    }
     let pruner = journal.pruner();
     let parts = Parts { state, settings, files, clock, keys, index: cell, reader, pruner };
     Ok((Core::new(parts), journal, place, report))

@@ -11,6 +11,7 @@ use super::record::Decided;
 use crate::audit::tree::Frontier;
 use crate::store::journal::RecordRef;
 use crate::store::port::StoreError;
+use crate::store::wide;
 
 /// Memory of a written batch that is kept for the next ones.
 const KEPT_BYTES: usize = 16 << 20;
@@ -82,7 +83,7 @@ impl Batch {
 
     /// One past its last record.
     pub(super) fn next(&self) -> u64 {
-        self.first.saturating_add(super::wide(self.spans.len()))
+        self.first.saturating_add(wide(self.spans.len()))
     }
 
     /// Checksum of the last record's payload.

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use super::wide;
 use crate::store::journal::files::Files;
+use crate::store::wide;
 
 /// The root folder of the store, as the file port names it.
 pub(super) const ROOT: &str = ".";

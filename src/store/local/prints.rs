@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 use super::dedupe::{Before, Bloom, GENERATION, Generation, Looked, Seen};
 use super::index::Broken;
 use super::seal::Fingerprint;
-use super::wide;
 use crate::clock::Timestamp;
+use crate::store::wide;
 
 const MAGIC: &[u8; 8] = b"ADJPRNT1";
 const HEAD_BYTES: usize = 24;

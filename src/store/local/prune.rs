@@ -9,6 +9,7 @@ use crate::clock::{Timestamp, lock};
 use crate::ids::DeliveryId;
 use crate::store::journal::{PruneError, Record, Rewrite, SegmentInfo};
 use crate::store::port::StoreError;
+use crate::store::wide;
 
 /// What waits for its account keeps its body as long as it can be released.
 const RELEASED_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -44,7 +45,7 @@ impl Core {
                 pruned.segments += 1;
                 pruned.bytes += rewritten.bytes_before.saturating_sub(rewritten.bytes_after);
             }
-            progress(done, super::wide(sealed.len()));
+            progress(done, wide(sealed.len()));
         }
         // A writer that waits for room may find some.
         self.wake.notify_all();

@@ -6,13 +6,13 @@ use super::core::Core;
 use super::record::{self, Blob, Delivery, Line, Said, Stored, StoredBody, StoredEntry};
 use super::seal::Purpose;
 use super::state::Where;
-use super::wide;
 use crate::audit::{Detail, Entry};
 use crate::event::signature::Verified;
 use crate::event::wire;
 use crate::ids::{DeliveryId, JobId};
 use crate::store::journal::{FIRST_NUMBER, ReadError};
 use crate::store::port::{DeliveryFilter, DeliveryStatus, DeliverySummary, StoreError, StoredDelivery};
+use crate::store::wide;
 
 /// A scan that would step over more records than this begins anew.
 const STEP_OVER_MAX: u64 = 256;
@@ -152,6 +152,9 @@ impl Core {
 
     /// Waits until the index has taken in all that is on disk now.
     pub(super) async fn index_caught_up(&self) -> Result<(), StoreError> {
+        if let Some(trouble) = self.index.trouble().filter(|trouble| trouble.failed > 0) {
+            return Err(StoreError::Behind(format!("the index cannot be built: {}", trouble.why)));
+        }
         let target = self.synced_next();
         let mut applied = self.applied.subscribe();
         let _hurry = self.index.hurry();

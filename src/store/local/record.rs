@@ -12,6 +12,8 @@
 //! `SHA-256(0x00 ‖ version of the line (1 byte) ‖ postcard of the line)`. The line of a delivery commits to the SHA-256 of
 //! the sealed body and its length, so the body can go without breaking the leaf. The nonce in every sealed part is its salt.
 
+mod delivery;
+
 use serde::{Deserialize, Serialize};
 
 use super::seal::Fingerprint;
@@ -20,6 +22,8 @@ use crate::audit::tree::{Hash, leaf_hash};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::store::port::{AppState, QuotaUse};
+
+pub(super) use delivery::{Delivery, Head, StoredBody, Tail, commitment, line_of_delivery, said_of_delivery};
 
 pub(super) const DELIVERY: u8 = 1;
 pub(super) const CHANGES: u8 = 2;
@@ -274,6 +278,10 @@ pub(super) enum Change {
         rule: RuleName,
         hash: [u8; 16],
     },
+    /// A delivery was given up.
+    GaveUp {
+        at: Timestamp,
+    },
 }
 
 /// The payload of a [`CHANGES`] record.
@@ -283,120 +291,6 @@ pub(super) struct Changes {
     pub(super) first_index: u64,
     pub(super) entries: Vec<StoredEntry>,
     pub(super) made: Vec<Change>,
-}
-
-/// A body on disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum StoredBody {
-    /// Sealed: postcard of the request id, then the raw body.
-    Sealed(Blob),
-    Stub(Commitment),
-}
-
-/// The payload of a [`DELIVERY`] record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Delivery {
-    pub(super) head: Head,
-    pub(super) tail: Tail,
-}
-
-/// What the store adds when it numbers a delivery.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Head {
-    pub(super) id: u64,
-    /// Of its entry.
-    pub(super) index: u64,
-    pub(super) leaf: Hash,
-    pub(super) duplicate_of: Option<u64>,
-    pub(super) same_request_as: Option<u64>,
-}
-
-/// What is known of a delivery before it is numbered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Tail {
-    pub(super) app: AppName,
-    pub(super) received_at: Timestamp,
-    pub(super) signed_at_secs: i64,
-    /// Of the raw body.
-    pub(super) body_bytes: u64,
-    pub(super) body_print: Fingerprint,
-    pub(super) request_print: Option<Fingerprint>,
-    /// From Zoom's log.
-    pub(super) is_backfilled: bool,
-    pub(super) body: StoredBody,
-}
-
-impl Tail {
-    /// Of its entry.
-    pub(super) const fn code(&self) -> &'static str {
-        if self.is_backfilled { "backfilled" } else { "stored" }
-    }
-}
-
-impl Delivery {
-    pub(super) fn decode(payload: &[u8]) -> Option<Self> {
-        postcard::from_bytes(payload).ok()
-    }
-
-    /// The number alone: the first thing in the payload.
-    pub(super) fn peek_id(payload: &[u8]) -> Option<u64> {
-        postcard::take_from_bytes(payload).ok().map(|(id, _)| id)
-    }
-
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        put(self, &mut bytes);
-        bytes
-    }
-
-    pub(super) const fn is_pruned(&self) -> bool {
-        matches!(self.tail.body, StoredBody::Stub(_))
-    }
-
-    pub(super) fn commitment(&self) -> Commitment {
-        match &self.tail.body {
-            StoredBody::Sealed(Blob(sealed)) => commitment(sealed),
-            StoredBody::Stub(commitment) => *commitment,
-        }
-    }
-
-    pub(super) fn said(&self) -> Said {
-        said_of_delivery(self.head.same_request_as)
-    }
-
-    /// The line of its entry, which is not stored beside it.
-    pub(super) fn line<'a>(&'a self, said: &'a Said) -> LineRef<'a> {
-        let (id, app) = (self.head.id, self.tail.app.as_str());
-        line_of_delivery(id, app, (self.tail.received_at, self.tail.code()), said, self.commitment())
-    }
-}
-
-pub(super) fn commitment(sealed: &[u8]) -> Commitment {
-    use sha2::Digest as _;
-    Commitment { hash: sha2::Sha256::digest(sealed).into(), bytes: super::wide(sealed.len()) }
-}
-
-/// Part of the leaf, so part of the format.
-pub(super) fn said_of_delivery(same_request_as: Option<u64>) -> Said {
-    same_request_as.map_or(Said::Nothing, |other| {
-        let other = DeliveryId::from_number(other);
-        Said::Plain(format!("the request id came before with another body, as {other}"))
-    })
-}
-
-pub(super) const fn line_of_delivery<'a>(
-    id: u64,
-    app: &'a str,
-    (received_at, code): (Timestamp, &'a str),
-    said: &'a Said,
-    body: Commitment,
-) -> LineRef<'a> {
-    LineRef {
-        app: Some(app),
-        delivery: Some(DeliveryId::from_number(id)),
-        body: Some(body),
-        ..LineRef::new(received_at, Kind::Delivery, code, said)
-    }
 }
 
 /// A record, read.
@@ -418,138 +312,4 @@ impl Stored {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Timestamp = Timestamp::from_millis(1_795_248_000_123);
-
-    fn account() -> AccountId {
-        AccountId::parse("acc").unwrap()
-    }
-
-    fn rule() -> RuleName {
-        RuleName::parse("assist").unwrap()
-    }
-
-    fn delivery() -> Delivery {
-        let head = Head { id: 300, index: 700, leaf: [7; 32], duplicate_of: Some(5), same_request_as: Some(6) };
-        let tail = Tail {
-            app: AppName::parse("main").unwrap(),
-            received_at: NOW,
-            signed_at_secs: 1_795_248_000,
-            body_bytes: 2,
-            body_print: [1; 16],
-            request_print: Some([2; 16]),
-            is_backfilled: false,
-            body: StoredBody::Sealed(Blob(vec![0xB0; 46])),
-        };
-        Delivery { head, tail }
-    }
-
-    fn all_changes() -> Vec<Change> {
-        let app = AppName::parse("main").unwrap();
-        let verified_at = Some(NOW);
-        let state = AppState { verified_at, validated_at: None, secrets: Some([3; 16]), secrets_changed_at: None };
-        vec![
-            Change::Planned { delivery: 300, decided: Decided::Nothing, jobs: vec![] },
-            Change::Planned { delivery: 301, decided: Decided::Work, jobs: vec![1, 2] },
-            Change::Planned { delivery: 302, decided: Decided::Repeated, jobs: vec![1] },
-            Change::Planned { delivery: 303, decided: Decided::Duplicate, jobs: vec![] },
-            Change::SetAside { delivery: 304, why: AsideFor::Unreadable },
-            Change::SetAside { delivery: 305, why: AsideFor::Unclaimed(None) },
-            Change::SetAside { delivery: 306, why: AsideFor::Unclaimed(Some(account())) },
-            Change::SetAside { delivery: 307, why: AsideFor::Backlog(account()) },
-            Change::Unplanned { delivery: 304, record: 9, app: app.clone(), received_at: NOW, replayed: true },
-            Change::Job { id: 1, sealed: Blob(vec![0xEE; 5]) },
-            Change::Meaning { print: [4; 16], at: NOW },
-            Change::Intended { account: account(), rule: rule(), hour: 498_680, job: 1, share: true },
-            Change::Noticed { account: account(), rule: rule(), hour: 498_680 },
-            Change::Stopped { account: account(), rule: rule() },
-            Change::Resumed { account: account(), rule: rule() },
-            Change::Called { account: account(), day: 20_778, calls: QuotaUse { light: 1, medium: 2, heavy: 3 } },
-            Change::App { app, state },
-            Change::Sweep { account: account(), sealed: Blob(vec![0xBB; 6]) },
-            Change::Notices { account: account(), sealed: Blob(vec![0xCC; 4]) },
-            Change::RulePlanned { rule: rule(), hash: [8; 16] },
-        ]
-    }
-
-    fn line() -> Line {
-        Line {
-            at: NOW,
-            kind: Kind::Decision,
-            app: Some(AppName::parse("main").unwrap()),
-            account: Some(account()),
-            delivery: Some(DeliveryId::from_number(300)),
-            job: Some(JobId::from_number(1)),
-            rule: Some(rule()),
-            code: "work".to_owned(),
-            said: Said::Sealed(Blob(vec![0xDD; 3])),
-            body: None,
-        }
-    }
-
-    fn changes() -> Vec<u8> {
-        let lines = [line(), Line { said: Said::Plain("user.created".to_owned()), job: None, ..line() }];
-        let mut bytes = Vec::new();
-        put(&700_u64, &mut bytes);
-        put(&2_u64, &mut bytes);
-        for line in lines {
-            bytes.extend_from_slice(&leaf_of(&line.as_ref()));
-            line.as_ref().put(&mut bytes);
-        }
-        put(&all_changes(), &mut bytes);
-        bytes
-    }
-
-    /// Records of version 1, as they are on disk. These never change: a new shape is a new version.
-    const DELIVERY_V1: &str = include_str!("fixtures/delivery-v1.hex");
-    const CHANGES_V1: &str = include_str!("fixtures/changes-v1.hex");
-
-    fn bytes_of(fixture: &str) -> Vec<u8> {
-        hex::decode(fixture.split_whitespace().collect::<String>()).unwrap()
-    }
-
-    #[test]
-    fn a_delivery_of_version_1_is_written_and_read_as_ever() {
-        assert_eq!(hex::encode(delivery().encode()), hex::encode(bytes_of(DELIVERY_V1)));
-        let Some(Stored::Delivery(read)) = Stored::decode(DELIVERY, 1, &bytes_of(DELIVERY_V1)) else {
-            panic!("it is not read");
-        };
-        assert_eq!(*read, delivery());
-        assert_eq!(Delivery::peek_id(&bytes_of(DELIVERY_V1)), Some(300));
-    }
-
-    #[test]
-    fn changes_of_version_1_are_written_and_read_as_ever() {
-        assert_eq!(hex::encode(changes()), hex::encode(bytes_of(CHANGES_V1)));
-        let Some(Stored::Changes(read)) = Stored::decode(CHANGES, 1, &bytes_of(CHANGES_V1)) else {
-            panic!("it is not read");
-        };
-        assert_eq!((read.first_index, read.made), (700, all_changes()));
-        assert_eq!(read.entries[0].line, line());
-        for entry in &read.entries {
-            assert_eq!(leaf_of(&entry.line.as_ref()), entry.leaf);
-        }
-    }
-
-    #[test]
-    fn the_leaf_of_a_delivery_is_the_same_for_ever_and_without_its_body() {
-        let whole = delivery();
-        let stub = StoredBody::Stub(whole.commitment());
-        let pruned = Delivery { tail: Tail { body: stub, ..whole.tail.clone() }, ..whole.clone() };
-        for delivery in [whole, pruned] {
-            let said = delivery.said();
-            let leaf = leaf_of(&delivery.line(&said));
-            assert_eq!(hex::encode(leaf), include_str!("fixtures/delivery-v1-leaf.hex").trim());
-        }
-    }
-
-    #[test]
-    fn what_this_program_does_not_know_is_not_read() {
-        let bytes = delivery().encode();
-        assert!(Stored::decode(DELIVERY, 2, &bytes).is_none());
-        assert!(Stored::decode(9, 1, &bytes).is_none());
-        assert!(Stored::decode(DELIVERY, 1, &bytes[..60]).is_none());
-    }
-}
+mod tests;

@@ -16,7 +16,7 @@ use crate::audit::tree::Frontier;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, RuleName};
 use crate::job::Job;
-use crate::store::port::{Notice, QuotaUse};
+use crate::store::port::{GivenUp, Notice, QuotaUse};
 use crate::store::sweep::SweepState;
 
 const VERSION: u8 = 1;
@@ -39,6 +39,7 @@ pub(super) struct Frozen {
     sweeps: BTreeMap<AccountId, SweepState>,
     notices: BTreeMap<AccountId, Vec<Notice>>,
     planned: BTreeMap<RuleName, [u8; 16]>,
+    given_up: Option<GivenUp>,
     dedupe: dedupe::Frozen,
 }
 
@@ -64,6 +65,7 @@ struct Written<'a> {
     sweeps: &'a BTreeMap<AccountId, SweepState>,
     notices: &'a BTreeMap<AccountId, Vec<Notice>>,
     planned: &'a BTreeMap<RuleName, [u8; 16]>,
+    given_up: Option<GivenUp>,
     dedupe: &'a dedupe::Frozen,
 }
 
@@ -89,6 +91,7 @@ struct Read {
     sweeps: BTreeMap<AccountId, SweepState>,
     notices: BTreeMap<AccountId, Vec<Notice>>,
     planned: BTreeMap<RuleName, [u8; 16]>,
+    given_up: Option<GivenUp>,
     dedupe: dedupe::Frozen,
 }
 
@@ -111,6 +114,7 @@ impl State {
             sweeps: self.sweeps.clone(),
             notices: self.notices.clone(),
             planned: self.planned.clone(),
+            given_up: self.given_up,
             dedupe: self.dedupe.freeze(),
         }
     }
@@ -132,7 +136,7 @@ impl State {
         self.budgets = read.budgets;
         self.quotas = read.quotas;
         self.sweeps = read.sweeps;
-        (self.notices, self.planned) = (read.notices, read.planned);
+        (self.notices, self.planned, self.given_up) = (read.notices, read.planned, read.given_up);
         self.dedupe = Dedupe::thaw(read.dedupe);
         self.thaw_apps(read.apps, read.unplanned);
     }
@@ -176,6 +180,7 @@ impl Frozen {
             sweeps: &self.sweeps,
             notices: &self.notices,
             planned: &self.planned,
+            given_up: self.given_up,
             dedupe: &self.dedupe,
         };
         let mut bytes = vec![VERSION];

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::Settings;
 use super::core::{Bump, Core};
+use super::dedupe::Answers;
 use super::keys::MasterKey;
 use super::open::{self, OpenError, OpenProgress, OpenReport, Opening};
 use super::state::Prepared;
@@ -26,6 +27,7 @@ use crate::store::port::{
     StoreError, StoredDelivery, TreeHead,
 };
 use crate::store::sweep::{SweepRecord, SweepState, Swept};
+use crate::store::wide;
 
 /// The durable store of one machine. Clones are handles to the same store.
 #[derive(Debug, Clone)]
@@ -131,12 +133,22 @@ impl LocalStore {
         if prepared.bytes() > core.settings.journal.segment_bytes / 2 {
             return Err(StoreError::Conflict("the body is too long".to_owned()));
         }
-        let (id, written) = core.begin(true, |state| {
-            if let Some(refusal) = core.known_refusal(super::wide(state.unplanned.len())) {
-                return Err(refusal);
+        let mut answers = Answers::default();
+        let (id, written) = loop {
+            let (taken, written) = core.begin(true, |state| {
+                if let Some(refusal) = core.known_refusal(wide(state.unplanned.len())) {
+                    return Err(refusal);
+                }
+                state.deliver(&prepared, &answers)
+            })?;
+            match taken {
+                Ok(id) => break (id, written),
+                Err(question) => {
+                    let (index, print) = (Arc::clone(&core.index), prepared.print(question.what));
+                    answers.add(question, core.apart(move || index.lookup(question, &print)).await?);
+                }
             }
-            state.deliver(&prepared)
-        })?;
+        };
         drop(prepared);
         if let Some(written) = written.filter(|_| !breakpoint::is_faulty("acknowledge-early")) {
             written.await.unwrap_or(Err(StoreError::Closed))?;
@@ -158,7 +170,11 @@ impl Store for LocalStore {
     }
 
     async fn unplanned(&self, limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
-        self.core().unplanned(limit)
+        // Mostly there is nothing to read.
+        if self.core().read(|state| state.unplanned.is_empty())? {
+            return Ok(Vec::new());
+        }
+        self.core().reading(move |core| core.unplanned(limit)).await
     }
 
     async fn record_plan(&self, decisions: Vec<Decision>, at: Timestamp) -> Result<(), StoreError> {
@@ -367,6 +383,7 @@ impl Store for LocalStore {
         Ok(Status {
             unplanned_max: Some(core.settings.unplanned_max.min(core.settings.limits.backlog_max)),
             index_lag: core.synced_next().saturating_sub(applied),
+            index_trouble: core.index.trouble(),
             disk_free_bytes: Some(core.free_bytes()),
             refusing: core.refusal(status.unplanned).map(|refusal| refusal.to_string()),
             ..status

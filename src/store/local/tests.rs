@@ -4,7 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::{LocalStore, MasterKey, Settings, lock, threads};
@@ -13,6 +15,7 @@ use crate::chance::SystemChance;
 use crate::clock::{ManualClock, Timestamp};
 use crate::event::signature::Verified;
 use crate::ids::{AccountId, AppName, DeliveryId};
+use crate::store::journal::files::RealFiles;
 use crate::store::port::{Decision, NewDelivery, Note, Receipt, Store, StoreError, Verdict};
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -108,7 +111,7 @@ async fn the_folder_is_not_let_go_of_while_a_segment_is_pruned() {
     let store = open(folder.path());
     let core = Arc::clone(store.core());
     let pruning = crate::clock::lock(&core.rewriting);
-    let (tell, told) = std::sync::mpsc::channel();
+    let (tell, told) = mpsc::channel();
     let closing = std::thread::spawn(move || tell.send(store.close_now()));
     assert!(told.recv_timeout(Duration::from_millis(100)).is_err(), "it waits for the pruning");
     assert!(lock::take(folder.path()).unwrap().is_none());
@@ -116,4 +119,116 @@ async fn the_folder_is_not_let_go_of_while_a_segment_is_pruned() {
     closing.join().unwrap().unwrap();
     told.recv().unwrap().unwrap();
     assert!(lock::take(folder.path()).unwrap().is_some());
+}
+
+/// A store whose index has a folder of its own, for a test to take away.
+fn open_beside(folder: &Path, clock: &Arc<ManualClock>) -> LocalStore {
+    std::fs::create_dir_all(folder.join("data")).unwrap();
+    let (files, chance) = (Arc::new(RealFiles::new(folder.join("data"))), Arc::new(SystemChance));
+    let settings = Settings { disk_reserve_bytes: 0, ..Settings::default() };
+    let (index, clock) = (folder.join("beside/index"), Arc::clone(clock));
+    LocalStore::open_on(files, index, settings, MasterKey::Bytes([7; 32]), clock, chance).unwrap().0
+}
+
+/// Delivers, and lets the applier see it.
+async fn deliver_and_apply(store: &LocalStore, body: &str) -> DeliveryId {
+    let id = deliver(store, body).await.unwrap();
+    while store.core().index.waiting.load(Ordering::Relaxed) > 0 {
+        tokio::task::yield_now().await;
+    }
+    id
+}
+
+async fn until_applied(store: &LocalStore) {
+    let target = store.core().synced_next();
+    store.core().applied.subscribe().wait_for(|next| *next >= target).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_index_that_cannot_be_written_is_tried_now_and_then_and_told_and_heals_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let beside = folder.path().join("beside");
+    let clock = Arc::new(ManualClock::at(NOW));
+    let store = open_beside(folder.path(), &clock);
+    let first = deliver(&store, "{\"n\":0}").await.unwrap();
+    until_applied(&store).await;
+    assert_eq!(store.status().await.unwrap().index_trouble, None);
+
+    std::fs::remove_dir_all(&beside).unwrap();
+    std::fs::write(&beside, "no folder").unwrap();
+    store.core().index.found_broken("on purpose");
+    for n in 1..200 {
+        deliver_and_apply(&store, &format!("{{\"n\":{n}}}")).await;
+    }
+    let status = store.status().await.unwrap();
+    let trouble = status.index_trouble.unwrap();
+    assert_eq!((trouble.failed, trouble.since), (1, NOW), "however many deliveries come: {}", trouble.why);
+    assert_eq!((status.deliveries, status.index_lag, status.refusing), (200, 200, None));
+    let listed = store.delivery(first).await;
+    assert!(matches!(&listed, Err(StoreError::Behind(why)) if why.contains("cannot be built")), "{listed:?}");
+    store.close().await.unwrap();
+
+    let store = open_beside(folder.path(), &clock);
+    assert_eq!(store.status().await.unwrap().index_trouble.map(|trouble| trouble.failed), Some(1), "it starts without");
+    let last = deliver_and_apply(&store, "{\"n\":0}").await;
+    std::fs::remove_file(&beside).unwrap();
+    clock.advance(Duration::from_secs(1));
+    until_applied(&store).await;
+    let status = store.status().await.unwrap();
+    assert_eq!((status.index_trouble, status.index_lag), (None, 0));
+    assert_eq!(store.delivery(last).await.unwrap().unwrap().0.duplicate_of, Some(first));
+    let digest = store.index_digest();
+    store.close().await.unwrap();
+    let whole = open_beside(folder.path(), &clock);
+    assert_eq!(whole.index_digest(), digest);
+    std::fs::remove_dir_all(&beside).unwrap();
+}
+
+/// On a runtime whose one thread for what blocks is busy until `release` is told to.
+fn with_blocking_held<F: Future<Output = ()>>(test: impl FnOnce(LocalStore, mpsc::Sender<()>) -> F) {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let store = open(folder.path());
+        deliver(&store, "{}").await.unwrap();
+        let (release, held) = mpsc::channel();
+        let _busy = tokio::task::spawn_blocking(move || held.recv());
+        test(store, release).await;
+    });
+}
+
+fn begun<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    match future.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => None,
+    }
+}
+
+#[test]
+fn what_is_unplanned_is_read_where_it_may_block() {
+    with_blocking_held(async |store, release| {
+        let mut unplanned = pin!(store.unplanned(9));
+        assert!(begun(unplanned.as_mut()).is_none(), "it was read on the thread that asked");
+        release.send(()).unwrap();
+        assert_eq!(unplanned.await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn fingerprints_are_read_from_files_outside_the_lock_and_duplicates_are_found_all_the_same() {
+    with_blocking_held(async |store, release| {
+        // A generation without a filter: its file is asked for whatever comes.
+        crate::clock::lock(&store.core().guarded).state.dedupe.spilled_without_filter(7, NOW);
+        let mut one = pin!(deliver(&store, "{\"n\":1}"));
+        let mut other = pin!(deliver(&store, "{\"n\":1}"));
+        assert!(begun(one.as_mut()).is_none());
+        assert!(begun(other.as_mut()).is_none());
+        assert_eq!(store.status().await.unwrap().deliveries, 1, "the lock is free, and neither was taken yet");
+        release.send(()).unwrap();
+        let (one, other) = tokio::join!(one, other);
+        let (one, other) = (one.unwrap(), other.unwrap());
+        let all = store.unplanned(9).await.unwrap();
+        let of = |id: DeliveryId| all.iter().find(|kept| kept.id == id).unwrap().duplicate_of;
+        assert_eq!((of(one.min(other)), of(one.max(other))), (None, Some(one.min(other))));
+    });
 }

@@ -145,7 +145,7 @@ impl Running {
 
     /// Leaves the folder to whoever opens it next.
     fn let_go(&self) {
-        self.core.index.set(None);
+        self.core.index.let_go();
         let _none_is_pruned = lock(&self.core.rewriting);
         lock(&self.folder).take();
     }

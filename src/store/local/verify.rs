@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::Settings;
 use super::core::Core;
 use super::housekeeper::{SNAPSHOTS, with_source};
-use super::index::IndexCell;
 use super::keys::Keys;
 use super::record::{Stored, leaf_of};
 use super::state::State;
@@ -14,6 +13,7 @@ use crate::clock::lock;
 use crate::store::journal::files::Files;
 use crate::store::journal::{FIRST_NUMBER, ReadError, Reader, Report, snapshot};
 use crate::store::port::{StoreError, TreeHead};
+use crate::store::wide;
 
 /// Something that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,8 +154,7 @@ fn read_snapshots(check: &mut Check, files: &dyn Files, keys: &std::sync::Arc<Ke
     for number in numbers {
         match snapshot::read(files, SNAPSHOTS, number) {
             Ok(Ok(sealed)) => {
-                let index = std::sync::Arc::new(IndexCell::default());
-                let mut state = State::new(&Settings::default(), std::sync::Arc::clone(keys), index);
+                let mut state = State::new(&Settings::default(), std::sync::Arc::clone(keys));
                 if state.read_snapshot(number, &sealed) {
                     check.snapshots.insert(number, state.tree);
                 } else {
@@ -255,7 +254,7 @@ impl Core {
             let synced = lock(&self.synced);
             (synced.tree.size(), synced.next)
         };
-        let end = size.min(from.saturating_add(super::wide(limit)));
+        let end = size.min(from.saturating_add(wide(limit)));
         let mut stretch = Stretch { next: from, end, unread: Vec::new(), found: Leaves::default() };
         if from >= end {
             return Ok(stretch.found);
@@ -284,7 +283,8 @@ impl Core {
     /// While the store is in use: all that is on disk when it begins. Blocks.
     pub(super) fn verify(&self, progress: VerifyProgress<'_>) -> Result<Verified, StoreError> {
         drop(self.open()?);
-        let bytes = self.reader.verify();
+        let bytes = self.reader.verify(|| self.open().is_ok());
+        drop(self.open()?);
         Ok(verify(&self.reader, &bytes, self.files.as_ref(), &self.keys, progress))
     }
 }

@@ -10,11 +10,11 @@ use super::core::{Core, Phase};
 use super::housekeeper::{Chore, Spares};
 use super::outbox::Batch;
 use super::snapshot::Frozen;
-use super::wide;
 use crate::breakpoint;
 use crate::clock::{Stopwatch, lock};
 use crate::store::journal::{AppendError, Journal};
 use crate::store::port::StoreError;
+use crate::store::wide;
 
 /// How long the writer waits for room on the disk: doubled from the first to the last.
 const ROOM_WAIT_MIN: Duration = Duration::from_millis(10);

@@ -11,7 +11,7 @@ use crate::event::Meaning;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::job::{Asker, Input, Job, JobState, NewJob, Subject};
 use crate::rules::Step;
-use crate::store::port::{Decision, StoreError, StoredDelivery, Verdict};
+use crate::store::port::{Decision, GivenUp, StoreError, StoredDelivery, Verdict};
 
 const RELEASED_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -126,6 +126,7 @@ impl World {
             if let Some(kept) = self.deliveries.get_mut(id) {
                 kept.fate = Fate::Planned { code: "given-up".to_owned(), jobs: Vec::new() };
                 let app = Some(kept.app.clone());
+                self.given_up = Some(GivenUp::one_more(self.given_up, at));
                 self.log.add(Line::new(at, Kind::Moved, "given-up").of_delivery(*id).of_app(app, None));
             }
         }
@@ -254,6 +255,6 @@ impl World {
                 self.log.add(line.of_app(Some(kept.app.clone()), Some(account.clone())));
             }
         }
-        u64::try_from(released.len()).unwrap_or(u64::MAX)
+        crate::store::wide(released.len())
     }
 }

@@ -8,13 +8,10 @@ use crate::event::wire;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::job::{Job, JobState};
 use crate::store::port::{
-    AppState, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter, ParkedGroup, PutOff, QuotaUse, Status,
-    StoredDelivery,
+    AppState, DeliveryFilter, DeliveryStatus, DeliverySummary, FullBacklog, JobFilter, ParkedGroup, PutOff, QuotaUse,
+    Status, StoredDelivery,
 };
-
-fn count(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
-}
+use crate::store::wide;
 
 /// Cause, account, and the rule where a person decides by that.
 type GroupKey<'a> = (&'a str, &'a AccountId, Option<&'a RuleName>);
@@ -56,7 +53,7 @@ impl World {
                     && job.rule == *rule
                     && matches!(job.state, JobState::Due { at, .. } if at == until)
             };
-            let waiting = count(self.jobs.values().filter(waits).count());
+            let waiting = wide(self.jobs.values().filter(waits).count());
             if budget.noticed == Some(hour) && waiting > 0 {
                 let made = budget.hours.get(&hour).copied().unwrap_or(0);
                 rules.push(PutOff { account: account.clone(), rule: rule.clone(), made, waiting, until });
@@ -79,7 +76,7 @@ impl World {
                 cause: cause.to_owned(),
                 account: account.clone(),
                 rule: rule.cloned(),
-                count: count(jobs.len()),
+                count: wide(jobs.len()),
                 example,
                 since,
             })
@@ -102,7 +99,7 @@ impl World {
             app: kept.app.clone(),
             received_at: kept.received_at,
             event: wire::event_name(&kept.verified),
-            bytes: count(kept.verified.body().len()),
+            bytes: wide(kept.verified.body().len()),
             is_backfilled: kept.is_backfilled,
             status: kept.status(),
         };
@@ -110,7 +107,7 @@ impl World {
     }
 
     pub(super) fn status(&self) -> Status {
-        let jobs = |state: &str| count(self.jobs.values().filter(|job| job.state.name() == state).count());
+        let jobs = |state: &str| wide(self.jobs.values().filter(|job| job.state.name() == state).count());
         let mut waiting_for = BTreeMap::new();
         for job in self.jobs.values() {
             if let JobState::Waiting { reason, .. } = job.state {
@@ -118,11 +115,11 @@ impl World {
             }
         }
         Status {
-            deliveries: count(self.deliveries.len()),
-            unplanned: count(self.deliveries.values().filter(|kept| kept.fate == Fate::Unplanned).count()),
+            deliveries: wide(self.deliveries.len()),
+            unplanned: wide(self.deliveries.values().filter(|kept| kept.fate == Fate::Unplanned).count()),
             unplanned_max: Some(self.limits.backlog_max),
-            parked_deliveries: count(self.deliveries.values().filter(|kept| kept.is_parked()).count()),
-            held_deliveries: count(self.deliveries.values().filter(|kept| matches!(kept.fate, Fate::Held(_))).count()),
+            parked_deliveries: wide(self.deliveries.values().filter(|kept| kept.is_parked()).count()),
+            held_deliveries: wide(self.deliveries.values().filter(|kept| matches!(kept.fate, Fate::Held(_))).count()),
             due: jobs("due"),
             running: jobs("running"),
             waiting: jobs("waiting"),
@@ -131,9 +128,21 @@ impl World {
             done: self.done,
             cancelled: self.cancelled,
             index_lag: 0,
+            index_trouble: None,
             disk_free_bytes: None,
             refusing: None,
+            full_backlogs: self.full_backlogs(),
+            given_up: self.given_up,
         }
+    }
+
+    fn full_backlogs(&self) -> Vec<FullBacklog> {
+        let mut backlogs: BTreeMap<&AppName, (u64, Timestamp)> = BTreeMap::new();
+        for kept in self.deliveries.values().filter(|kept| kept.fate == Fate::Unplanned) {
+            backlogs.entry(&kept.app).or_insert((0, kept.received_at)).0 += 1;
+        }
+        let full = backlogs.into_iter().filter(|(_, (unplanned, _))| *unplanned >= self.limits.backlog_max);
+        full.map(|(app, (unplanned, since))| FullBacklog { app: app.clone(), unplanned, since }).collect()
     }
 
     pub(super) fn next_due(&self) -> Option<Timestamp> {

@@ -269,7 +269,7 @@ impl World {
             self.apply(job.id, input.clone());
             self.log.add(Line::new(now, Kind::Moved, code).of_job(job).saying(format!("by {actor}")));
         }
-        Ok(u64::try_from(selected.len()).unwrap_or(u64::MAX))
+        Ok(crate::store::wide(selected.len()))
     }
 
     fn resume(
@@ -317,7 +317,7 @@ impl World {
 }
 
 fn notice(rule: &RuleName, per_hour: u32, ahead: usize, at: Timestamp) -> String {
-    let waiting = u64::try_from(ahead).unwrap_or(u64::MAX).saturating_add(1);
+    let waiting = crate::store::wide(ahead).saturating_add(1);
     let hours = waiting.div_ceil(u64::from(per_hour.max(1)));
     format!(
         "rule {rule} made its {per_hour} changes of this hour; {waiting} wait until {at}, for about {hours} h in all"

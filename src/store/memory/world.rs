@@ -12,7 +12,9 @@ use crate::event::Meaning;
 use crate::event::signature::Verified;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::job::{Input, Job, JobState};
-use crate::store::port::{AppState, DeliveryStatus, NewDelivery, Note, Notice, QuotaUse, StoreError, StoredDelivery};
+use crate::store::port::{
+    AppState, DeliveryStatus, GivenUp, NewDelivery, Note, Notice, QuotaUse, StoreError, StoredDelivery,
+};
 use crate::store::sweep::SweepState;
 
 #[derive(Debug)]
@@ -35,6 +37,7 @@ pub(super) struct World {
     /// By account, code and subject.
     pub(super) notices: Vec<Notice>,
     pub(super) planned: BTreeMap<RuleName, [u8; 16]>,
+    pub(super) given_up: Option<GivenUp>,
     // What a start forgets.
     /// By token: claims of running jobs, and of jobs that were cancelled while they ran.
     pub(super) claims: BTreeMap<u64, Claim>,
@@ -141,6 +144,7 @@ impl World {
             sweeps: BTreeMap::new(),
             notices: Vec::new(),
             planned: BTreeMap::new(),
+            given_up: None,
             claims: BTreeMap::new(),
             tokens: 0,
             served: None,
@@ -159,7 +163,7 @@ impl World {
     /// How many jobs may still be made for the account.
     pub(super) fn room_of(&self, account: &AccountId) -> u64 {
         let unfinished = self.unfinished().filter(|job| job.account == *account).count();
-        self.limits.backlog_max.saturating_sub(u64::try_from(unfinished).unwrap_or(u64::MAX))
+        self.limits.backlog_max.saturating_sub(crate::store::wide(unfinished))
     }
 
     pub(super) fn deliver(&mut self, new: NewDelivery) -> Result<DeliveryId, StoreError> {
@@ -175,7 +179,7 @@ impl World {
     ) -> Result<Option<DeliveryId>, StoreError> {
         let NewDelivery { app, received_at, verified } = new;
         let unplanned = self.deliveries.values().filter(|kept| kept.app == app && kept.fate == Fate::Unplanned).count();
-        if u64::try_from(unplanned).unwrap_or(u64::MAX) >= self.limits.backlog_max {
+        if crate::store::wide(unplanned) >= self.limits.backlog_max {
             return Err(StoreError::Backlog);
         }
         let body_hash: [u8; 32] = Sha256::digest(verified.body()).into();

@@ -93,6 +93,21 @@ pub(super) async fn metrics(State(state): State<Arc<AdminState>>) -> Result<impl
         ("adjutant_deliveries_unplanned", "Deliveries not planned yet", Some(status.unplanned)),
         ("adjutant_deliveries_parked", "Deliveries set aside", Some(status.parked_deliveries)),
         ("adjutant_index_lag_records", "Journal records that the index has yet to take in", Some(status.index_lag)),
+        (
+            "adjutant_index_missing",
+            "1 while there is no index, until it was built anew",
+            Some(u64::from(status.index_trouble.is_some())),
+        ),
+        (
+            "adjutant_apps_backlogged",
+            "Apps whose deliveries are refused, since as many as may wait to be planned",
+            u64::try_from(status.full_backlogs.len()).ok(),
+        ),
+        (
+            "adjutant_deliveries_given_up",
+            "Deliveries given up since the last quiet week",
+            Some(status.given_up.map_or(0, |given_up| given_up.count)),
+        ),
         ("adjutant_store_free_bytes", "Free space where the store lives", status.disk_free_bytes),
         ("adjutant_store_refusing", "1 while deliveries are refused", Some(u64::from(status.refusing.is_some()))),
         ("adjutant_process_resident_bytes", "Resident memory of the process", resident_bytes()),

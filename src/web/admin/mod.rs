@@ -4,6 +4,7 @@
 //! loopback; a request under a foreign host name is turned away first; a refused request changes nothing. It deliberately
 //! sends no CORS headers, and knows neither Zoom nor how the store keeps things.
 
+mod alarms;
 mod cursor;
 mod explain;
 pub mod explained;

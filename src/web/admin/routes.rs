@@ -12,12 +12,12 @@ use serde::Deserialize;
 
 use super::problem::ApiProblem;
 use super::view::{
-    Alarm, AppView, AttentionView, BackupView, DeliveryView, EntriesView, FaultView, HeadView, LeavesView, MovedView,
+    AppView, AttentionView, BackupView, DeliveryView, EntriesView, FaultView, HeadView, LeavesView, MovedView,
     ParkedView, RefusedView, ReloadView, StatusView, WaitingView,
 };
-use super::{AdminState, cursor, sweeps};
+use super::{AdminState, alarms, cursor, sweeps};
 use crate::ids::{AppName, DeliveryId};
-use crate::store::{DeliveryFilter, Notice, PutOff};
+use crate::store::DeliveryFilter;
 
 /// Rows in one answer.
 const ROWS: usize = 100;
@@ -211,38 +211,17 @@ pub(super) async fn backup(State(state): Shared, query: Asked<BackupQuery>) -> A
 
 pub(super) async fn attention(State(state): Shared) -> Answer<AttentionView> {
     let status = state.store.status().await?;
-    let mut alarms = state.stats.counts().alarms;
-    if let Some(why) = &status.refusing {
-        alarms.insert(
-            0,
-            Alarm {
-                code: "refusing".to_owned(),
-                what: format!("deliveries are refused: {why}"),
-                advice: "Zoom sends each again after 5, 20 and 60 minutes, then never: mend the cause before"
-                    .to_owned(),
-            },
-        );
-    }
-    if status.held_deliveries > 0 {
-        let held = match status.held_deliveries {
-            1 => "1 delivery waits".to_owned(),
-            held => format!("{held} deliveries wait"),
-        };
-        alarms.push(Alarm {
-            code: "backlog".to_owned(),
-            what: format!("{held}: the account has as many unfinished jobs as it may (backlog_max)"),
-            advice: "they go on by themselves as jobs of the account finish: see what parks them or keeps them waiting"
-                .to_owned(),
-        });
-    }
+    let mut alarms = alarms::refusing(&status);
+    alarms.extend(state.stats.counts().alarms);
+    alarms.extend(alarms::of_store(&status, state.clock.now()));
     alarms.extend(sweeps::alarms(&state).await?);
-    alarms.extend(notice_alarms(&state.store.notices().await?));
-    alarms.extend(state.store.put_off(state.clock.now()).await?.iter().map(put_off_alarm));
+    alarms.extend(alarms::of_notices(&state.store.notices().await?));
+    alarms.extend(state.store.put_off(state.clock.now()).await?.iter().map(alarms::put_off));
     let mut parked = Vec::new();
     for group in state.store.parked().await? {
         let example = state.store.job(group.example).await?;
         let view = ParkedView::new(&group, example.as_ref());
-        alarms.extend(api_user_alarm(&view).filter(|_| !names(&alarms, "api-user", &view.account)));
+        alarms.extend(alarms::api_user(&view).filter(|_| !alarms::names(&alarms, "api-user", &view.account)));
         parked.push(view);
     }
     let waiting = status.waiting_for.into_iter().map(|(reason, count)| WaitingView {
@@ -252,70 +231,6 @@ pub(super) async fn attention(State(state): Shared) -> Answer<AttentionView> {
     });
     let (waiting, parked_deliveries) = (waiting.collect(), status.parked_deliveries);
     Ok(Json(AttentionView { alarms, parked, parked_deliveries, waiting }))
-}
-
-/// What stands until it is mended. An API user that was told of twice, with and without its id, is one alarm.
-fn notice_alarms(notices: &[Notice]) -> Vec<Alarm> {
-    let is_first = |place: usize, notice: &Notice| {
-        let same = |other: &Notice| {
-            (&other.account, &other.code, other.about()) == (&notice.account, &notice.code, notice.about())
-        };
-        !notices.iter().take(place).any(same)
-    };
-    let firsts = notices.iter().enumerate().filter(|(place, notice)| is_first(*place, notice));
-    firsts.map(|(_, notice)| notice_alarm(notice)).collect()
-}
-
-fn notice_alarm(notice: &Notice) -> Alarm {
-    let Notice { account, code, what, since, .. } = notice;
-    let (code, advice) = match code.as_str() {
-        "api-user-gone" => (
-            "api-user",
-            "make it active and licensed, or name another in api_users; then retry what is parked for api-user-unusable",
-        ),
-        "take-back" => {
-            ("take-back", "it goes on by itself until nobody is left: see `adjutant audit tail` for what is done")
-        }
-        "app-deauthorized" => {
-            (code.as_str(), "install the app on the account again, or take the account out of the configuration")
-        }
-        other => (other, "see the audit log"),
-    };
-    Alarm {
-        code: code.to_owned(),
-        what: format!("account {account}, since {since}: {what}"),
-        advice: advice.to_owned(),
-    }
-}
-
-fn put_off_alarm(put_off: &PutOff) -> Alarm {
-    let PutOff { account, rule, made, waiting, until } = put_off;
-    let wait = if *waiting == 1 { "1 job waits".to_owned() } else { format!("{waiting} jobs wait") };
-    Alarm {
-        code: "rule-limit".to_owned(),
-        what: format!(
-            "account {account}: {wait} until {until}: rule {rule} made the {made} changes that it may in this hour"
-        ),
-        advice: "they go on by themselves, hour by hour; if that is too slow, raise its max_changes_per_hour and \
-                 `adjutant reload`"
-            .to_owned(),
-    }
-}
-
-/// That work is parked because no API user can be granted is an alarm of its own, also after a restart, when nobody has
-/// looked at the API users yet.
-fn api_user_alarm(parked: &ParkedView) -> Option<Alarm> {
-    (parked.cause == "api-user-unusable").then(|| Alarm {
-        code: "api-user".to_owned(),
-        what: format!("account {}: {}", parked.account, parked.why.as_deref().unwrap_or("no API user can be granted")),
-        advice: parked.advice.clone().unwrap_or_default(),
-    })
-}
-
-/// Whether one of the alarms is of this kind and about this account.
-fn names(alarms: &[Alarm], code: &str, account: &str) -> bool {
-    let about = format!("account {account}");
-    alarms.iter().any(|alarm| alarm.code == code && alarm.what.contains(&about))
 }
 
 pub(super) async fn apps(State(state): Shared) -> Answer<Vec<AppView>> {

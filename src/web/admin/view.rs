@@ -355,6 +355,8 @@ pub struct StoreView {
     pub done: u64,
     pub cancelled: u64,
     pub index_lag: u64,
+    /// Why the index takes in nothing now.
+    pub index_trouble: Option<String>,
     pub disk_free_bytes: Option<u64>,
     pub refusing: Option<String>,
 }
@@ -365,6 +367,7 @@ impl From<crate::store::Status> for StoreView {
             status;
         let crate::store::Status { waiting, parked, done, cancelled, index_lag, disk_free_bytes, refusing, .. } =
             status;
+        let index_trouble = status.index_trouble.map(|trouble| trouble.why);
         Self {
             deliveries,
             unplanned,
@@ -377,6 +380,7 @@ impl From<crate::store::Status> for StoreView {
             done,
             cancelled,
             index_lag,
+            index_trouble,
             disk_free_bytes,
             refusing,
         }

@@ -45,7 +45,7 @@ fn a_rewritten_segment_keeps_its_numbers_and_verifies() {
         }
     };
     check(&reader);
-    assert_eq!(reader.verify().problems, []);
+    assert_eq!(reader.verify(|| true).problems, []);
     assert_eq!(verify_folder(&files, DIR).unwrap().problems, []);
     assert!(matches!(pruner.rewrite_segment(2, stub), Err(PruneError::NoSuchSegment { first: 2 })));
     drop(journal);
@@ -81,7 +81,7 @@ fn what_was_removed_is_not_missed_and_what_was_lost_is() {
     assert_eq!(journal.pruner().remove_before(segments[2].first).unwrap(), 0);
     assert_eq!(journal.pruner().remove_before(u64::MAX).unwrap(), segments.len() - 3, "never the newest");
     append(&mut journal, &[vec![1]]);
-    assert_eq!(journal.reader().verify().problems, []);
+    assert_eq!(journal.reader().verify(|| true).problems, []);
     assert_eq!(verify_folder(&files, DIR).unwrap().problems, []);
     drop(journal);
     let (_, recovery) = open(&files);
@@ -145,4 +145,27 @@ fn a_damaged_segment_is_not_rewritten() {
     let before = files.content("journal/00000000000000000001.seg");
     assert!(matches!(journal.pruner().rewrite_segment(1, stub), Err(PruneError::Damaged { .. })));
     assert_eq!(files.content("journal/00000000000000000001.seg"), before);
+}
+
+#[test]
+fn segments_may_be_rewritten_and_removed_between_two_pages_of_a_verification() {
+    let files = SimFiles::new(6);
+    let journal = filled(&files);
+    let (segments, pruner) = (journal.reader().segments(), journal.pruner());
+    assert!(segments.len() > 4);
+    let mut pages = 0;
+    let report = journal.reader().verify(|| {
+        match pages {
+            // After the first, before the second.
+            1 => drop(pruner.rewrite_segment(segments[1].first, stub).unwrap()),
+            2 => drop(pruner.remove_before(segments[4].first).unwrap()),
+            _ => {}
+        }
+        pages += 1;
+        true
+    });
+    assert_eq!(report.problems, []);
+    assert_eq!((pages, report.segments), (segments.len(), segments.len() - 2), "two went before their page was read");
+    assert_eq!(journal.reader().first_number(), segments[4].first);
+    assert_eq!(journal.reader().verify(|| false).segments, 0, "nobody wants it any more");
 }

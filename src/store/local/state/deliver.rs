@@ -3,15 +3,15 @@
 use super::{DELIVERIES_A_MARK, Queued, State};
 use crate::clock::Timestamp;
 use crate::ids::{AppName, DeliveryId};
-use crate::store::local::dedupe::Seen;
+use crate::store::local::dedupe::{Answers, Looked, Question, Seen};
 use crate::store::local::keys::{Keys, Owner};
 use crate::store::local::outbox::IndexOp;
 use crate::store::local::record::{
     self, Blob, Commitment, Delivery, Head, LineRef, StoredBody, Tail, commitment, line_of_delivery, said_of_delivery,
 };
 use crate::store::local::seal::{Fingerprint, Key, Purpose};
-use crate::store::local::wide;
 use crate::store::port::{NewDelivery, StoreError};
+use crate::store::wide;
 
 /// What fingerprints are of.
 const BODY: u8 = 1;
@@ -58,6 +58,14 @@ impl Prepared {
         Self { app: tail.app, received_at, body, request, is_backfilled, code, commitment, tail: encoded }
     }
 
+    /// What a question is about.
+    pub(in crate::store::local) fn print(&self, what: Looked) -> Fingerprint {
+        match what {
+            Looked::Body => self.body,
+            Looked::Request => self.request.unwrap_or_default(),
+        }
+    }
+
     /// Of its record, nearly.
     pub(in crate::store::local) const fn bytes(&self) -> u64 {
         self.commitment.bytes
@@ -69,19 +77,26 @@ impl Prepared {
 }
 
 impl State {
-    /// None where it is known, and one of Zoom's log.
-    pub(in crate::store::local) fn deliver(&mut self, new: &Prepared) -> Result<Option<DeliveryId>, StoreError> {
+    /// The inner one is what has to be answered before, and then nothing was done; none where it is known, and one of
+    /// Zoom's log.
+    pub(in crate::store::local) fn deliver(
+        &mut self,
+        new: &Prepared,
+        answers: &Answers,
+    ) -> Result<Result<Option<DeliveryId>, Question>, StoreError> {
         let app = self.app_number(&new.app);
         let backlog = self.app_at(app).map_or(0, |app| app.unplanned);
         if backlog >= self.limits.backlog_max {
             return Err(StoreError::Backlog);
         }
-        let (index, window) = (std::sync::Arc::clone(&self.index), self.limits.dedupe_window);
-        let lookup = |generation, what, print: &Fingerprint| Self::lookup(&index, generation, what, print);
-        let (duplicate_of, same_request_as) =
-            self.dedupe.look(&new.body, new.request.as_ref(), new.received_at, window, &lookup);
+        let window = self.limits.dedupe_window;
+        let looked = self.dedupe.look(&new.body, new.request.as_ref(), new.received_at, window, answers);
+        let (duplicate_of, same_request_as) = match looked {
+            Ok(found) => found,
+            Err(question) => return Ok(Err(question)),
+        };
         if new.is_backfilled && duplicate_of.is_some() {
-            return Ok(None);
+            return Ok(Ok(None));
         }
         let id = self.deliveries.saturating_add(1);
         let said = said_of_delivery(same_request_as);
@@ -106,7 +121,7 @@ impl State {
         };
         self.take_in(number, id, app, seen, new.is_backfilled);
         self.spill();
-        Ok(Some(DeliveryId::from_number(id)))
+        Ok(Ok(Some(DeliveryId::from_number(id))))
     }
 
     fn add_leaf(&mut self, line: &LineRef<'_>) -> (crate::audit::tree::Hash, u64) {

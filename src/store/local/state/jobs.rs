@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, JobId, RuleName};
 use crate::job::{Input, Job, JobState, Subject, WaitReason};
-use crate::store::local::wide;
+use crate::store::wide;
 
 /// A claim of a running job, or of one that was cancelled while it ran. In memory only: a start ends all.
 #[derive(Debug, Clone)]

@@ -14,6 +14,7 @@ mod people;
 mod plan;
 mod read;
 mod sweep;
+mod unit;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -21,25 +22,25 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::dedupe::{Before, Dedupe, Looked};
-use super::index::IndexCell;
-use super::keys::{Keys, Owner};
+use super::Settings;
+use super::dedupe::Dedupe;
+use super::keys::Keys;
 use super::outbox::{IndexOp, Outbox};
-use super::record::{self, AsideFor, Blob, Change, LineRef, Said};
+use super::record::{self, AsideFor, Blob, Change};
 use super::seal::{Fingerprint, Purpose};
-use super::{Settings, narrow, wide};
-use crate::audit::Detail;
-use crate::audit::tree::{Frontier, leaf_hash};
+use crate::audit::tree::Frontier;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, JobId, RuleName};
 use crate::job::Job;
 use crate::store::memory::Limits;
-use crate::store::port::{AppState, Notice, QuotaUse};
+use crate::store::port::{AppState, FullBacklog, GivenUp, Notice, QuotaUse};
 use crate::store::sweep::SweepState;
+use crate::store::{narrow, wide};
 
 pub(super) use deliver::Prepared;
 pub(super) use jobs::{FrozenJobs, Jobs};
 pub(super) use read::Where;
+use unit::Draft;
 
 /// A record that is as long as this ends, and the unit goes on in another.
 const RECORD_BYTES_MAX: u64 = 1 << 20;
@@ -93,22 +94,11 @@ pub(super) struct Budget {
     pub(super) is_stopped: bool,
 }
 
-/// A unit in the making.
-#[derive(Debug, Default)]
-struct Draft {
-    first_index: u64,
-    entries: Vec<u8>,
-    entry_count: u64,
-    changes: Vec<u8>,
-    change_count: u64,
-}
-
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) limits: Limits,
     pub(super) dedupe_memory_max: u64,
     pub(super) keys: Arc<Keys>,
-    pub(super) index: Arc<IndexCell>,
     record_bytes: usize,
     /// The number of the next record.
     pub(super) next_record: u64,
@@ -133,6 +123,7 @@ pub(super) struct State {
     pub(super) sweeps: BTreeMap<AccountId, SweepState>,
     pub(super) notices: BTreeMap<AccountId, Vec<Notice>>,
     pub(super) planned: BTreeMap<RuleName, [u8; 16]>,
+    pub(super) given_up: Option<GivenUp>,
     pub(super) dedupe: Dedupe,
     pub(super) outbox: Outbox,
     draft: Draft,
@@ -144,13 +135,12 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(settings: &Settings, keys: Arc<Keys>, index: Arc<IndexCell>) -> Self {
+    pub(super) fn new(settings: &Settings, keys: Arc<Keys>) -> Self {
         let segment_bytes = settings.journal.segment_bytes;
         Self {
             limits: settings.limits.clone(),
             dedupe_memory_max: settings.dedupe_memory_max,
             keys,
-            index,
             record_bytes: narrow(RECORD_BYTES_MAX.min(segment_bytes / 16)),
             next_record: crate::store::journal::FIRST_NUMBER,
             tree: Frontier::default(),
@@ -169,6 +159,7 @@ impl State {
             sweeps: BTreeMap::new(),
             notices: BTreeMap::new(),
             planned: BTreeMap::new(),
+            given_up: None,
             dedupe: Dedupe::default(),
             outbox: Outbox::new(narrow(BATCH_BYTES_MAX.min(segment_bytes / 4))),
             draft: Draft::default(),
@@ -193,6 +184,19 @@ impl State {
 
     pub(super) fn app(&self, name: &AppName) -> Option<&App> {
         self.apps.iter().find(|app| app.name == *name)
+    }
+
+    /// Apps of which no more deliveries are taken.
+    pub(super) fn full_backlogs(&self) -> Vec<FullBacklog> {
+        let full = (0_u32..).zip(&self.apps).filter(|(_, app)| app.unplanned >= self.limits.backlog_max);
+        let full = full.filter_map(|(number, App { name, unplanned, .. })| {
+            // Looked for only where one is full.
+            let first = self.unplanned.values().find(|queued| queued.app == number)?;
+            Some(FullBacklog { app: name.clone(), unplanned: *unplanned, since: first.received_at })
+        });
+        let mut full: Vec<FullBacklog> = full.collect();
+        full.sort_unstable_by(|one, other| one.app.cmp(&other.app));
+        full
     }
 
     pub(super) fn freeze_apps(&self) -> Vec<FrozenApp> {
@@ -280,6 +284,7 @@ impl State {
             Change::Sweep { account, sealed: Blob(sealed) } => self.apply_sweeps(account, &sealed),
             Change::Notices { account, sealed: Blob(sealed) } => self.apply_notices(account, &sealed),
             Change::RulePlanned { rule, hash } => drop(self.planned.insert(rule, hash)),
+            Change::GaveUp { at } => self.given_up = Some(GivenUp::one_more(self.given_up, at)),
             Change::App { app, state } => {
                 let number = self.app_number(&app);
                 if let Some(app) = self.app_at(number) {
@@ -368,97 +373,6 @@ impl State {
                 self.meanings.remove(&oldest);
             }
         }
-    }
-
-    /// Makes a change and writes it down.
-    fn change(&mut self, change: Change) {
-        record::put(&change, &mut self.draft.changes);
-        self.draft.change_count += 1;
-        self.apply(change);
-        self.end_record_if_long();
-    }
-
-    /// Makes a job what it is now, and writes it down.
-    fn change_job(&mut self, job: Job) {
-        let lasting = self.jobs.without_lease(&job);
-        self.scratch.clear();
-        record::put(&lasting, &mut self.scratch);
-        let sealed = Blob(self.seal_for(Some(&job.account), Purpose::Job, &self.scratch));
-        record::put(&Change::Job { id: job.id.number(), sealed }, &mut self.draft.changes);
-        self.draft.change_count += 1;
-        self.keep(job);
-        self.end_record_if_long();
-    }
-
-    /// With the account's key where there is one; the caller has seen to it that there is.
-    fn seal_for(&self, account: Option<&AccountId>, purpose: Purpose, plain: &[u8]) -> Vec<u8> {
-        let own = account.and_then(|account| self.keys.of(&Owner::Account(account.clone())));
-        let key = own.as_deref().unwrap_or_else(|| self.keys.store());
-        key.seal(purpose, &[plain], self.keys.chance())
-    }
-
-    fn sealed_detail(&mut self, account: Option<&AccountId>, detail: &Detail) -> Said {
-        self.scratch.clear();
-        record::put(detail, &mut self.scratch);
-        Said::Sealed(Blob(self.seal_for(account, Purpose::Detail, &self.scratch)))
-    }
-
-    /// Adds an entry to the log.
-    fn enter(&mut self, line: &LineRef<'_>) {
-        self.scratch.clear();
-        line.put(&mut self.scratch);
-        let leaf = leaf_hash(&self.scratch);
-        let index = self.tree.push(leaf);
-        if self.draft.entry_count == 0 {
-            self.draft.first_index = index;
-        }
-        self.draft.entry_count += 1;
-        self.draft.entries.extend_from_slice(&leaf);
-        self.draft.entries.extend_from_slice(&self.scratch);
-        self.mark_entry(index);
-    }
-
-    fn mark_entry(&mut self, index: u64) {
-        if index.is_multiple_of(ENTRIES_A_MARK) {
-            self.outbox.op(self.next_record, IndexOp::Entry { index, record: self.next_record });
-        }
-    }
-
-    fn end_record_if_long(&mut self) {
-        if self.draft.entries.len() + self.draft.changes.len() >= self.record_bytes {
-            self.end_record();
-        }
-    }
-
-    fn end_record(&mut self) {
-        let Self { draft, tree, outbox, .. } = self;
-        if draft.entry_count == 0 && draft.change_count == 0 {
-            return;
-        }
-        let first_index = if draft.entry_count == 0 { tree.size() } else { draft.first_index };
-        outbox.push(self.next_record, record::CHANGES, record::VERSION, |to| {
-            record::put(&first_index, to);
-            record::put(&draft.entry_count, to);
-            to.extend_from_slice(&draft.entries);
-            record::put(&draft.change_count, to);
-            to.extend_from_slice(&draft.changes);
-        });
-        self.next_record += 1;
-        draft.entries.clear();
-        draft.changes.clear();
-        (draft.entry_count, draft.change_count) = (0, 0);
-    }
-
-    /// The unit is whole. Whether anything was to be written.
-    pub(super) fn end_unit(&mut self) -> bool {
-        self.end_record();
-        self.outbox.end_unit(self.next_record, &self.tree);
-        std::mem::replace(&mut self.unit_start, self.next_record) != self.next_record
-    }
-
-    /// What was spilled, from the index; nothing where that is not there.
-    fn lookup(index: &IndexCell, generation: u64, what: Looked, print: &Fingerprint) -> Option<Before> {
-        index.lookup(generation, what, print)
     }
 
     /// Takes in what the index has spilled, and gives it more where there is more.

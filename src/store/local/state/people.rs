@@ -9,8 +9,8 @@ use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, RuleName};
 use crate::job::{Input, Job, JobState};
 use crate::store::local::record::{Change, LineRef, Said};
-use crate::store::local::wide;
 use crate::store::port::{AppState, Move, Note, Selector, StoreError};
+use crate::store::wide;
 
 impl State {
     pub(in crate::store::local) fn move_jobs(

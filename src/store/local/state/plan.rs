@@ -15,8 +15,8 @@ use crate::rules::Step;
 use crate::store::local::outbox::IndexOp;
 use crate::store::local::record::{AsideFor, Change, Decided, LineRef, Said};
 use crate::store::local::seal::Fingerprint;
-use crate::store::local::{narrow, wide};
 use crate::store::port::{Decision, StoreError, Verdict};
+use crate::store::{narrow, wide};
 
 const RELEASED_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -168,6 +168,7 @@ impl State {
                 ..LineRef::new(at, Kind::Moved, "given-up", &Said::Nothing)
             });
             self.settle_fate(oldest, Fate::Planned(Decided::GivenUp), Vec::new());
+            self.change(Change::GaveUp { at });
         }
     }
 

@@ -6,8 +6,8 @@ use super::State;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, JobId, RuleName};
 use crate::job::{Job, JobState};
-use crate::store::local::wide;
 use crate::store::port::{AppState, JobFilter, ParkedGroup, PutOff, QuotaUse, Status};
+use crate::store::wide;
 
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +120,8 @@ impl State {
             parked: counts.parked,
             done: self.jobs.done,
             cancelled: self.jobs.cancelled,
+            full_backlogs: self.full_backlogs(),
+            given_up: self.given_up,
             ..Status::default()
         }
     }

@@ -2,7 +2,7 @@
 
 use adjutant::audit::Kind;
 use adjutant::event::signature::Verified;
-use adjutant::store::{DeliveryFilter, DeliveryStatus, Limits, NewDelivery, StoreError, Verdict};
+use adjutant::store::{DeliveryFilter, DeliveryStatus, FullBacklog, Limits, NewDelivery, StoreError, Verdict};
 
 use crate::contract::Harness;
 use crate::contract::kit::{DAY, HOUR, Kit, SECOND, START, app, ensure, user, work};
@@ -205,4 +205,22 @@ pub(crate) async fn a_stored_delivery_is_told_in_the_log<H: Harness>() {
     assert_eq!((entry.kind, entry.code.as_str(), entry.at), (Kind::Delivery, "stored", kit.now));
     assert_eq!((entry.app.clone(), entry.account.clone()), (Some(app("main")), None));
     assert_eq!((entry.delivery, entry.job), (Some(id), None));
+}
+
+pub(crate) async fn an_app_with_a_full_backlog_is_told_since_the_first_delivery_that_waits<H: Harness>() {
+    let mut kit = Kit::<H>::with(Limits { backlog_max: 2, ..Limits::default() }).await;
+    let since = kit.now;
+    let first = kit.deliver().await;
+    kit.deliver_to("other").await;
+    assert_eq!(kit.store.status().await.unwrap().full_backlogs, []);
+    kit.pass(SECOND);
+    kit.deliver().await;
+    let full = |since| vec![FullBacklog { app: app("main"), unplanned: 2, since }];
+    assert_eq!(kit.store.status().await.unwrap().full_backlogs, full(since));
+    kit.restart().await;
+    assert_eq!(kit.store.status().await.unwrap().full_backlogs, full(since));
+    kit.plan(first, Verdict::Nothing).await;
+    assert_eq!(kit.store.status().await.unwrap().full_backlogs, []);
+    kit.deliver().await;
+    assert_eq!(kit.store.status().await.unwrap().full_backlogs, full(since.plus(SECOND)));
 }

@@ -28,6 +28,7 @@ macro_rules! every_case {
                 deliveries_without_a_request_id_have_none_in_common
                 a_full_backlog_refuses_deliveries_of_its_app_alone_and_leaves_no_trace
                 what_is_planned_makes_room_in_the_backlog_of_the_app
+                an_app_with_a_full_backlog_is_told_since_the_first_delivery_that_waits
                 a_delivery_says_when_its_app_last_verified_one
                 deliveries_are_listed_newest_first_in_pages
                 what_was_never_stored_is_not_there
@@ -147,6 +148,7 @@ macro_rules! every_case {
                 waiting_jobs_are_counted_by_what_they_wait_for
                 of_too_many_jobs_the_oldest_are_moved_and_asking_again_moves_the_rest
                 beyond_the_limit_the_oldest_delivery_that_is_set_aside_is_given_up
+                deliveries_that_were_given_up_count_together_until_a_week_was_quiet
             ;
             sweeping:
                 a_sweep_makes_jobs_that_say_so_and_every_step_is_told
@@ -166,6 +168,7 @@ macro_rules! every_case {
                 entries_are_read_in_pages
                 an_entry_never_changes
                 a_note_is_an_entry_as_it_was_given
+                what_a_person_tells_to_change_is_on_record_before_it_can_be_changed
                 what_a_person_should_know_stands_until_it_is_mended
                 a_rule_is_known_as_planned_by_its_newest_hash
                 a_change_of_the_webhook_secrets_is_remembered

@@ -1,11 +1,12 @@
 //! What people do to jobs, and what they are shown.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use adjutant::audit::Kind;
 use adjutant::ids::JobId;
 use adjutant::job::{Effect, JobState, Outcome, ParkCause, Snooze, WaitReason};
-use adjutant::store::{DeliveryStatus, JobFilter, Limits, Move, ParkedGroup, Selector, StoreError, Verdict};
+use adjutant::store::{DeliveryStatus, GivenUp, JobFilter, Limits, Move, ParkedGroup, Selector, StoreError, Verdict};
 
 use crate::contract::Harness;
 use crate::contract::kit::{HOUR, Kit, SECOND, account, assert_conflict, changed, ensure, put_off, rule, user, work};
@@ -267,8 +268,11 @@ pub(crate) async fn beyond_the_limit_the_oldest_delivery_that_is_set_aside_is_gi
     let given_up = kit.entries().await.into_iter().filter(|entry| entry.code == "given-up");
     let given_up: Vec<_> = given_up.map(|entry| (entry.kind, entry.delivery)).collect();
     assert_eq!(given_up, [(Kind::Moved, Some(aside[0])), (Kind::Moved, Some(aside[1]))]);
+    let first = kit.now;
     kit.restart().await;
-    assert_eq!(kit.store.status().await.unwrap().parked_deliveries, 2);
+    let status = kit.store.status().await.unwrap();
+    assert_eq!(status.parked_deliveries, 2);
+    assert_eq!(status.given_up, Some(GivenUp { count: 2, since: first, last: first }));
     let planned = DeliveryStatus::Planned { code: "given-up".to_owned(), jobs: Vec::new() };
     assert_eq!(kit.delivery_status(aside[1]).await, planned);
     let main = adjutant::ids::AppName::parse("main").unwrap();
@@ -276,4 +280,25 @@ pub(crate) async fn beyond_the_limit_the_oldest_delivery_that_is_set_aside_is_gi
     // What was given up is still there for a person.
     kit.store.replay(aside[0], "jill", kit.now).await.unwrap();
     assert_eq!(kit.delivery_status(aside[0]).await, DeliveryStatus::Unplanned);
+}
+
+pub(crate) async fn deliveries_that_were_given_up_count_together_until_a_week_was_quiet<H: Harness>() {
+    const WEEK: Duration = GivenUp::TOLD_FOR;
+    let mut kit = Kit::<H>::with(Limits { parked_deliveries_max: 0, ..Limits::default() }).await;
+    assert_eq!(kit.store.status().await.unwrap().given_up, None);
+    let start = kit.now;
+    for (pass, expected) in [
+        (Duration::ZERO, GivenUp { count: 1, since: start, last: start }),
+        (WEEK, GivenUp { count: 2, since: start, last: start.plus(WEEK) }),
+        (
+            WEEK + SECOND,
+            GivenUp { count: 1, since: start.plus(WEEK * 2 + SECOND), last: start.plus(WEEK * 2 + SECOND) },
+        ),
+    ] {
+        kit.pass(pass);
+        let delivery = kit.deliver().await;
+        kit.plan(delivery, Verdict::Unreadable { why: "no JSON".to_owned() }).await;
+        kit.restart().await;
+        assert_eq!(kit.store.status().await.unwrap().given_up, Some(expected));
+    }
 }

@@ -112,6 +112,21 @@ pub(crate) async fn a_note_is_an_entry_as_it_was_given<H: Harness>() {
     assert_eq!((entries[1].kind, &entries[1].app, &entries[1].account), (Kind::Service, &None, &None));
 }
 
+pub(crate) async fn what_a_person_tells_to_change_is_on_record_before_it_can_be_changed<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let detail = Detail::note("take the assistant api@example.com back, says jill");
+    let (app, account) = (Some(app("main")), Some(account("acc")));
+    let note = Note { kind: Kind::Intent, app, account, code: "take-back".to_owned(), detail: detail.clone() };
+    let _may_be_changed = kit.store.intend_as_told(note, kit.now).await.unwrap();
+    kit.restart().await;
+    let entries = kit.entries().await;
+    let found: Vec<_> = entries.iter().map(|entry| (entry.kind, entry.code.as_str(), entry.detail.as_ref())).collect();
+    assert_eq!(found, [(Kind::Intent, "take-back", Some(&detail))]);
+    kit.store.close().await.unwrap();
+    let late = Note { kind: Kind::Intent, app: None, account: None, code: "late".to_owned(), detail };
+    assert!(matches!(kit.store.intend_as_told(late, kit.now).await, Err(StoreError::Closed)));
+}
+
 fn gone(of: &str, subject: &str) -> Note {
     Note {
         kind: Kind::Attention,

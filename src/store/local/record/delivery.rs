@@ -1,0 +1,125 @@
+//! A delivery as it is in the journal, and the line of its entry.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Blob, Commitment, LineRef, Said, put};
+use crate::audit::Kind;
+use crate::audit::tree::Hash;
+use crate::clock::Timestamp;
+use crate::ids::{AppName, DeliveryId};
+use crate::store::local::seal::Fingerprint;
+use crate::store::wide;
+
+/// A body on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::store::local) enum StoredBody {
+    /// Sealed: postcard of the request id, then the raw body.
+    Sealed(Blob),
+    Stub(Commitment),
+}
+
+/// The payload of a [`DELIVERY`](super::DELIVERY) record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::store::local) struct Delivery {
+    pub(in crate::store::local) head: Head,
+    pub(in crate::store::local) tail: Tail,
+}
+
+/// What the store adds when it numbers a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::store::local) struct Head {
+    pub(in crate::store::local) id: u64,
+    /// Of its entry.
+    pub(in crate::store::local) index: u64,
+    pub(in crate::store::local) leaf: Hash,
+    pub(in crate::store::local) duplicate_of: Option<u64>,
+    pub(in crate::store::local) same_request_as: Option<u64>,
+}
+
+/// What is known of a delivery before it is numbered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::store::local) struct Tail {
+    pub(in crate::store::local) app: AppName,
+    pub(in crate::store::local) received_at: Timestamp,
+    pub(in crate::store::local) signed_at_secs: i64,
+    /// Of the raw body.
+    pub(in crate::store::local) body_bytes: u64,
+    pub(in crate::store::local) body_print: Fingerprint,
+    pub(in crate::store::local) request_print: Option<Fingerprint>,
+    /// From Zoom's log.
+    pub(in crate::store::local) is_backfilled: bool,
+    pub(in crate::store::local) body: StoredBody,
+}
+
+impl Tail {
+    /// Of its entry.
+    pub(in crate::store::local) const fn code(&self) -> &'static str {
+        if self.is_backfilled { "backfilled" } else { "stored" }
+    }
+}
+
+impl Delivery {
+    pub(in crate::store::local) fn decode(payload: &[u8]) -> Option<Self> {
+        postcard::from_bytes(payload).ok()
+    }
+
+    /// The number alone: the first thing in the payload.
+    pub(in crate::store::local) fn peek_id(payload: &[u8]) -> Option<u64> {
+        postcard::take_from_bytes(payload).ok().map(|(id, _)| id)
+    }
+
+    pub(in crate::store::local) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        put(self, &mut bytes);
+        bytes
+    }
+
+    pub(in crate::store::local) const fn is_pruned(&self) -> bool {
+        matches!(self.tail.body, StoredBody::Stub(_))
+    }
+
+    pub(in crate::store::local) fn commitment(&self) -> Commitment {
+        match &self.tail.body {
+            StoredBody::Sealed(Blob(sealed)) => commitment(sealed),
+            StoredBody::Stub(commitment) => *commitment,
+        }
+    }
+
+    pub(in crate::store::local) fn said(&self) -> Said {
+        said_of_delivery(self.head.same_request_as)
+    }
+
+    /// The line of its entry, which is not stored beside it.
+    pub(in crate::store::local) fn line<'a>(&'a self, said: &'a Said) -> LineRef<'a> {
+        let (id, app) = (self.head.id, self.tail.app.as_str());
+        line_of_delivery(id, app, (self.tail.received_at, self.tail.code()), said, self.commitment())
+    }
+}
+
+pub(in crate::store::local) fn commitment(sealed: &[u8]) -> Commitment {
+    use sha2::Digest as _;
+    Commitment { hash: sha2::Sha256::digest(sealed).into(), bytes: wide(sealed.len()) }
+}
+
+/// Part of the leaf, so part of the format.
+pub(in crate::store::local) fn said_of_delivery(same_request_as: Option<u64>) -> Said {
+    same_request_as.map_or(Said::Nothing, |other| {
+        let other = DeliveryId::from_number(other);
+        Said::Plain(format!("the request id came before with another body, as {other}"))
+    })
+}
+
+pub(in crate::store::local) const fn line_of_delivery<'a>(
+    id: u64,
+    app: &'a str,
+    (received_at, code): (Timestamp, &'a str),
+    said: &'a Said,
+    body: Commitment,
+) -> LineRef<'a> {
+    LineRef {
+        app: Some(app),
+        delivery: Some(DeliveryId::from_number(id)),
+        body: Some(body),
+        ..LineRef::new(received_at, Kind::Delivery, code, said)
+    }
+}

@@ -1,0 +1,136 @@
+//! Records as they are on disk.
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_millis(1_795_248_000_123);
+
+fn account() -> AccountId {
+    AccountId::parse("acc").unwrap()
+}
+
+fn rule() -> RuleName {
+    RuleName::parse("assist").unwrap()
+}
+
+fn delivery() -> Delivery {
+    let head = Head { id: 300, index: 700, leaf: [7; 32], duplicate_of: Some(5), same_request_as: Some(6) };
+    let tail = Tail {
+        app: AppName::parse("main").unwrap(),
+        received_at: NOW,
+        signed_at_secs: 1_795_248_000,
+        body_bytes: 2,
+        body_print: [1; 16],
+        request_print: Some([2; 16]),
+        is_backfilled: false,
+        body: StoredBody::Sealed(Blob(vec![0xB0; 46])),
+    };
+    Delivery { head, tail }
+}
+
+fn all_changes() -> Vec<Change> {
+    let app = AppName::parse("main").unwrap();
+    let verified_at = Some(NOW);
+    let state = AppState { verified_at, validated_at: None, secrets: Some([3; 16]), secrets_changed_at: None };
+    vec![
+        Change::Planned { delivery: 300, decided: Decided::Nothing, jobs: vec![] },
+        Change::Planned { delivery: 301, decided: Decided::Work, jobs: vec![1, 2] },
+        Change::Planned { delivery: 302, decided: Decided::Repeated, jobs: vec![1] },
+        Change::Planned { delivery: 303, decided: Decided::Duplicate, jobs: vec![] },
+        Change::SetAside { delivery: 304, why: AsideFor::Unreadable },
+        Change::SetAside { delivery: 305, why: AsideFor::Unclaimed(None) },
+        Change::SetAside { delivery: 306, why: AsideFor::Unclaimed(Some(account())) },
+        Change::SetAside { delivery: 307, why: AsideFor::Backlog(account()) },
+        Change::Unplanned { delivery: 304, record: 9, app: app.clone(), received_at: NOW, replayed: true },
+        Change::Job { id: 1, sealed: Blob(vec![0xEE; 5]) },
+        Change::Meaning { print: [4; 16], at: NOW },
+        Change::Intended { account: account(), rule: rule(), hour: 498_680, job: 1, share: true },
+        Change::Noticed { account: account(), rule: rule(), hour: 498_680 },
+        Change::Stopped { account: account(), rule: rule() },
+        Change::Resumed { account: account(), rule: rule() },
+        Change::Called { account: account(), day: 20_778, calls: QuotaUse { light: 1, medium: 2, heavy: 3 } },
+        Change::App { app, state },
+        Change::Sweep { account: account(), sealed: Blob(vec![0xBB; 6]) },
+        Change::Notices { account: account(), sealed: Blob(vec![0xCC; 4]) },
+        Change::RulePlanned { rule: rule(), hash: [8; 16] },
+        Change::GaveUp { at: NOW },
+    ]
+}
+
+fn line() -> Line {
+    Line {
+        at: NOW,
+        kind: Kind::Decision,
+        app: Some(AppName::parse("main").unwrap()),
+        account: Some(account()),
+        delivery: Some(DeliveryId::from_number(300)),
+        job: Some(JobId::from_number(1)),
+        rule: Some(rule()),
+        code: "work".to_owned(),
+        said: Said::Sealed(Blob(vec![0xDD; 3])),
+        body: None,
+    }
+}
+
+fn changes() -> Vec<u8> {
+    let lines = [line(), Line { said: Said::Plain("user.created".to_owned()), job: None, ..line() }];
+    let mut bytes = Vec::new();
+    put(&700_u64, &mut bytes);
+    put(&2_u64, &mut bytes);
+    for line in lines {
+        bytes.extend_from_slice(&leaf_of(&line.as_ref()));
+        line.as_ref().put(&mut bytes);
+    }
+    put(&all_changes(), &mut bytes);
+    bytes
+}
+
+/// Records of version 1, as they are on disk. These never change: a new shape is a new version.
+const DELIVERY_V1: &str = include_str!("../fixtures/delivery-v1.hex");
+const CHANGES_V1: &str = include_str!("../fixtures/changes-v1.hex");
+
+fn bytes_of(fixture: &str) -> Vec<u8> {
+    hex::decode(fixture.split_whitespace().collect::<String>()).unwrap()
+}
+
+#[test]
+fn a_delivery_of_version_1_is_written_and_read_as_ever() {
+    assert_eq!(hex::encode(delivery().encode()), hex::encode(bytes_of(DELIVERY_V1)));
+    let Some(Stored::Delivery(read)) = Stored::decode(DELIVERY, 1, &bytes_of(DELIVERY_V1)) else {
+        panic!("it is not read");
+    };
+    assert_eq!(*read, delivery());
+    assert_eq!(Delivery::peek_id(&bytes_of(DELIVERY_V1)), Some(300));
+}
+
+#[test]
+fn changes_of_version_1_are_written_and_read_as_ever() {
+    assert_eq!(hex::encode(changes()), hex::encode(bytes_of(CHANGES_V1)));
+    let Some(Stored::Changes(read)) = Stored::decode(CHANGES, 1, &bytes_of(CHANGES_V1)) else {
+        panic!("it is not read");
+    };
+    assert_eq!((read.first_index, read.made), (700, all_changes()));
+    assert_eq!(read.entries[0].line, line());
+    for entry in &read.entries {
+        assert_eq!(leaf_of(&entry.line.as_ref()), entry.leaf);
+    }
+}
+
+#[test]
+fn the_leaf_of_a_delivery_is_the_same_for_ever_and_without_its_body() {
+    let whole = delivery();
+    let stub = StoredBody::Stub(whole.commitment());
+    let pruned = Delivery { tail: Tail { body: stub, ..whole.tail.clone() }, ..whole.clone() };
+    for delivery in [whole, pruned] {
+        let said = delivery.said();
+        let leaf = leaf_of(&delivery.line(&said));
+        assert_eq!(hex::encode(leaf), include_str!("../fixtures/delivery-v1-leaf.hex").trim());
+    }
+}
+
+#[test]
+fn what_this_program_does_not_know_is_not_read() {
+    let bytes = delivery().encode();
+    assert!(Stored::decode(DELIVERY, 2, &bytes).is_none());
+    assert!(Stored::decode(9, 1, &bytes).is_none());
+    assert!(Stored::decode(DELIVERY, 1, &bytes[..60]).is_none());
+}

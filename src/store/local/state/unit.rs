@@ -1,0 +1,109 @@
+//! A unit in the making: changes and entries, and the records that say so.
+
+use super::{ENTRIES_A_MARK, State};
+use crate::audit::Detail;
+use crate::audit::tree::leaf_hash;
+use crate::ids::AccountId;
+use crate::job::Job;
+use crate::store::local::keys::Owner;
+use crate::store::local::outbox::IndexOp;
+use crate::store::local::record::{self, Blob, Change, LineRef, Said};
+use crate::store::local::seal::Purpose;
+
+/// A unit in the making.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    first_index: u64,
+    entries: Vec<u8>,
+    entry_count: u64,
+    changes: Vec<u8>,
+    change_count: u64,
+}
+
+impl State {
+    /// Makes a change and writes it down.
+    pub(super) fn change(&mut self, change: Change) {
+        record::put(&change, &mut self.draft.changes);
+        self.draft.change_count += 1;
+        self.apply(change);
+        self.end_record_if_long();
+    }
+
+    /// Makes a job what it is now, and writes it down.
+    pub(super) fn change_job(&mut self, job: Job) {
+        let lasting = self.jobs.without_lease(&job);
+        self.scratch.clear();
+        record::put(&lasting, &mut self.scratch);
+        let sealed = Blob(self.seal_for(Some(&job.account), Purpose::Job, &self.scratch));
+        record::put(&Change::Job { id: job.id.number(), sealed }, &mut self.draft.changes);
+        self.draft.change_count += 1;
+        self.keep(job);
+        self.end_record_if_long();
+    }
+
+    /// With the account's key where there is one; the caller has seen to it that there is.
+    pub(super) fn seal_for(&self, account: Option<&AccountId>, purpose: Purpose, plain: &[u8]) -> Vec<u8> {
+        let own = account.and_then(|account| self.keys.of(&Owner::Account(account.clone())));
+        let key = own.as_deref().unwrap_or_else(|| self.keys.store());
+        key.seal(purpose, &[plain], self.keys.chance())
+    }
+
+    pub(super) fn sealed_detail(&mut self, account: Option<&AccountId>, detail: &Detail) -> Said {
+        self.scratch.clear();
+        record::put(detail, &mut self.scratch);
+        Said::Sealed(Blob(self.seal_for(account, Purpose::Detail, &self.scratch)))
+    }
+
+    /// Adds an entry to the log.
+    pub(super) fn enter(&mut self, line: &LineRef<'_>) {
+        self.scratch.clear();
+        line.put(&mut self.scratch);
+        let leaf = leaf_hash(&self.scratch);
+        let index = self.tree.push(leaf);
+        if self.draft.entry_count == 0 {
+            self.draft.first_index = index;
+        }
+        self.draft.entry_count += 1;
+        self.draft.entries.extend_from_slice(&leaf);
+        self.draft.entries.extend_from_slice(&self.scratch);
+        self.mark_entry(index);
+    }
+
+    pub(super) fn mark_entry(&mut self, index: u64) {
+        if index.is_multiple_of(ENTRIES_A_MARK) {
+            self.outbox.op(self.next_record, IndexOp::Entry { index, record: self.next_record });
+        }
+    }
+
+    pub(super) fn end_record_if_long(&mut self) {
+        if self.draft.entries.len() + self.draft.changes.len() >= self.record_bytes {
+            self.end_record();
+        }
+    }
+
+    pub(super) fn end_record(&mut self) {
+        let Self { draft, tree, outbox, .. } = self;
+        if draft.entry_count == 0 && draft.change_count == 0 {
+            return;
+        }
+        let first_index = if draft.entry_count == 0 { tree.size() } else { draft.first_index };
+        outbox.push(self.next_record, record::CHANGES, record::VERSION, |to| {
+            record::put(&first_index, to);
+            record::put(&draft.entry_count, to);
+            to.extend_from_slice(&draft.entries);
+            record::put(&draft.change_count, to);
+            to.extend_from_slice(&draft.changes);
+        });
+        self.next_record += 1;
+        draft.entries.clear();
+        draft.changes.clear();
+        (draft.entry_count, draft.change_count) = (0, 0);
+    }
+
+    /// The unit is whole. Whether anything was to be written.
+    pub(in crate::store::local) fn end_unit(&mut self) -> bool {
+        self.end_record();
+        self.outbox.end_unit(self.next_record, &self.tree);
+        std::mem::replace(&mut self.unit_start, self.next_record) != self.next_record
+    }
+}

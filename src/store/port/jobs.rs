@@ -1,0 +1,166 @@
+//! Jobs: claimed, allowed to change something, moved, listed.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::audit::Saw;
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, AppName, JobId, RuleName};
+use crate::job::{Input, Intent, Job, JobState, Lease, ParkCause, Subject};
+
+/// A job that this worker may run until the lease ends. Settling consumes it.
+#[derive(Debug)]
+pub struct Leased {
+    pub job: Job,
+    pub lease: Lease,
+    /// How the rule's condition looked to the attempt, for the entry of its outcome.
+    pub saw: Vec<Saw>,
+}
+
+/// How much a worker can take.
+#[derive(Debug, Clone, Copy)]
+pub struct Claimable {
+    /// Jobs at most.
+    pub jobs_max: usize,
+    /// Jobs of one account that may run at once, those that already run included.
+    pub per_account_max: usize,
+    pub lease: Duration,
+}
+
+/// Whether a change may be made now.
+#[derive(Debug)]
+pub enum Allowance {
+    /// The intent is on disk and counts against the rule's limits.
+    Granted(Intent),
+    /// The rule is at its limit for this hour. Nothing was written, except one notice an hour. `notice` says the limit and
+    /// how many jobs of the same rule and account wait already, for the reason of a snooze.
+    NextHour { at: Timestamp, notice: String },
+    /// The rule came to its share of the account, now or before, and is stopped there until a person resumes it.
+    OverShare,
+}
+
+/// What a person applies of a plan in one account.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    pub app: AppName,
+    pub account: AccountId,
+    /// Each with the hash of the differences that were planned ([`Job::planned`]).
+    pub changes: Vec<(RuleName, Subject, [u8; 16])>,
+    pub by: String,
+}
+
+/// What a person does to jobs, or what follows from the configuration that the person changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Move {
+    /// Try again now, with all attempts. For jobs parked with `over-share` the rule goes on, and its count starts again.
+    Retry,
+    Park,
+    /// Try again now, and let it take away what it was parked for, as it was told then. For jobs parked with `takes-away`.
+    Allow,
+    /// End it for good.
+    Cancel,
+}
+
+impl Move {
+    /// Whether it moves what a rule holds back for this cause.
+    pub(in crate::store) const fn is_for(self, cause: &ParkCause) -> bool {
+        match self {
+            Self::Allow => matches!(cause, ParkCause::TakesAway { .. }),
+            Self::Retry | Self::Park | Self::Cancel => cause.is_for_resume(),
+        }
+    }
+
+    /// The code of its entries, and what it puts in.
+    pub(in crate::store) fn input(self, actor: &str, at: Timestamp) -> (&'static str, Input) {
+        match self {
+            Self::Cancel => ("cancelled", Input::Cancel { at, why: format!("by {actor}") }),
+            Self::Retry => ("retried", Input::Retry { at }),
+            Self::Park => ("parked", Input::Park { at, cause: ParkCause::ByPerson }),
+            Self::Allow => ("allowed", Input::Allow { at }),
+        }
+    }
+}
+
+/// Which jobs a person means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selector {
+    Job(JobId),
+    /// All parked jobs with this cause, as `jobs list` prints it.
+    ParkedFor {
+        cause: String,
+        rule: Option<RuleName>,
+        account: Option<AccountId>,
+    },
+    /// What waits for the next hour of the rule ([`PutOff`]): its jobs that are due when that begins.
+    PutOff {
+        rule: RuleName,
+        account: AccountId,
+    },
+    /// What a rule that is stopped holds back: its jobs that are parked until a person resumes it; with [`Move::Allow`], those
+    /// that would take something away.
+    HeldBy {
+        rule: RuleName,
+        account: Option<AccountId>,
+    },
+}
+
+impl Selector {
+    /// Whether it means this job, for a move at `now`.
+    pub(in crate::store) fn means(&self, job: &Job, to: Move, now: Timestamp) -> bool {
+        let is_of = |rule: Option<&RuleName>, account: Option<&AccountId>| {
+            rule.is_none_or(|rule| job.rule == *rule) && account.is_none_or(|account| job.account == *account)
+        };
+        match (self, &job.state) {
+            (Self::Job(id), _) => job.id == *id,
+            (Self::ParkedFor { cause, rule, account }, JobState::Parked { cause: parked, .. }) => {
+                parked.code() == cause && is_of(rule.as_ref(), account.as_ref())
+            }
+            (Self::HeldBy { rule, account }, JobState::Parked { cause, .. }) => {
+                to.is_for(cause) && is_of(Some(rule), account.as_ref())
+            }
+            (Self::PutOff { rule, account }, JobState::Due { at, .. }) => {
+                *at == now.next_utc_hour() && is_of(Some(rule), Some(account))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A rule that came to its limit of this hour in an account, and what waits for the next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PutOff {
+    pub account: AccountId,
+    pub rule: RuleName,
+    /// Changes of this hour.
+    pub made: u32,
+    pub waiting: u64,
+    pub until: Timestamp,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct JobFilter {
+    /// As [`crate::job::JobState::name`] says it.
+    pub state: Option<String>,
+    pub account: Option<AccountId>,
+    /// Parked jobs with this cause.
+    pub cause: Option<String>,
+    /// Jobs about the same subject ([`Subject::is_same`]), whoever knows it by what.
+    pub subject: Option<Subject>,
+    /// Only jobs before this one: newest first.
+    pub before: Option<JobId>,
+    pub limit: usize,
+}
+
+/// Parked jobs of one cause and account, and where a person decides rule by rule, of one rule: one item for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ParkedGroup {
+    pub cause: String,
+    pub account: AccountId,
+    /// Where it is rule by rule that they are moved ([`ParkCause::is_by_rule`]).
+    pub rule: Option<RuleName>,
+    pub count: u64,
+    /// The longest parked of them.
+    pub example: JobId,
+    pub since: Timestamp,
+}
