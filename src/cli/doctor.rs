@@ -92,7 +92,7 @@ pub(super) async fn run(context: &Context, json: bool, out: &mut Out) -> Result<
             report.ok("configuration", format!("{}: {apps}, {rules}", context.path().display()));
             here::permissions(&mut report, &config);
             there::all(&mut report, &config).await?;
-            here::running(&mut report, context, &config).await;
+            here::running(&mut report, &config).await;
             here::disk(&mut report, &config);
         }
         Err(failure) => {

@@ -171,7 +171,7 @@ impl Served {
     }
 }
 
-const ROUTES: [(&str, &str); 18] = [
+const ROUTES: [(&str, &str); 19] = [
     ("GET", "/metrics"),
     ("GET", "/v1/status"),
     ("GET", "/v1/jobs"),
@@ -187,6 +187,7 @@ const ROUTES: [(&str, &str); 18] = [
     ("GET", "/v1/audit/verify"),
     ("GET", "/v1/attention"),
     ("GET", "/v1/apps"),
+    ("GET", "/v1/reload"),
     ("GET", "/nowhere"),
     ("DELETE", "/v1/jobs"),
     ("GET", "/"),

@@ -3,11 +3,11 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use super::super::Failure;
 use super::super::out::count;
 use super::super::remote::Remote;
-use super::super::{Context, Failure};
 use super::Report;
-use crate::config::{Config, Outline};
+use crate::config::Config;
 use crate::web::admin::sweeps::SweepView;
 use crate::web::admin::view::{AppView, StatusView};
 
@@ -40,10 +40,9 @@ pub(super) fn permissions(report: &mut Report, config: &Config) {
 }
 
 /// What the running service knows: deliveries, validations, store.
-pub(super) async fn running(report: &mut Report, context: &Context, config: &Config) {
+pub(super) async fn running(report: &mut Report, config: &Config) {
     let asked = async {
-        let outline: Outline = context.outline()?;
-        let remote = Remote::running(&outline)?;
+        let remote = Remote::running(&config.admin)?;
         let apps: Vec<AppView> = remote.get("/v1/apps", &[]).await?;
         let status: StatusView = remote.get("/v1/status", &[]).await?;
         let sweeps: Vec<SweepView> = remote.get("/v1/sweeps", &[]).await?;

@@ -15,7 +15,7 @@ use super::view::{
     Alarm, AppView, AttentionView, BackupView, DeliveryView, EntriesView, FaultView, HeadView, JobView, LeavesView,
     MovedView, ParkedView, RefusedView, ReloadView, StatusView, WaitingView,
 };
-use super::{AdminState, cursor, sweeps};
+use super::{AdminState, DifferenceView, Reload, cursor, sweeps};
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::store::{DeliveryFilter, JobFilter, Move, Notice, ParkedGroup, Selector};
 
@@ -263,10 +263,17 @@ pub(super) async fn audit_verify(State(state): Shared, query: Asked<VerifyAsked>
     }))
 }
 
+fn reloader(state: &AdminState) -> Result<Arc<dyn Reload>, ApiProblem> {
+    let none = || ApiProblem::bad_request("nothing runs that could take in a configuration");
+    state.reload.clone().ok_or_else(none)
+}
+
+pub(super) async fn difference(State(state): Shared) -> Answer<DifferenceView> {
+    reloader(&state)?.difference().await.map(Json).map_err(ApiProblem::bad_request)
+}
+
 pub(super) async fn reload(State(state): Shared) -> Answer<ReloadView> {
-    let Some(reload) = state.reload.clone() else {
-        return Err(ApiProblem::bad_request("nothing runs that could take in a configuration"));
-    };
+    let reload = reloader(&state)?;
     // Whoever asked may be gone by then: what was begun is done all the same.
     let reloaded = tokio::spawn(async move { reload.reload().await }).await;
     match reloaded {
