@@ -122,7 +122,7 @@ pub(super) fn named<'t, 'r>(
     seen: &mut Vec<String>,
 ) -> Option<Section<'t, 'r>> {
     let title = format!("[[{list}]]");
-    reading.knows("", list, form::list(&form::inner(list)));
+    reading.knows("", list, || form::list(&form::inner(list)));
     let Some(name) = table.get("name") else {
         reading.problem(place, format!("{title} has no name"), format!("add name = \"…\": {NAME}"));
         return None;
@@ -140,7 +140,7 @@ pub(super) fn named<'t, 'r>(
     let vars = format!("{PREFIX}{}__{}__", list.to_uppercase(), variable(text));
     let title = format!("[[{list}]] {text}");
     let mut section = Section::new(reading, list.to_owned(), (title, vars), Some(table), place);
-    section.knows("name", form::text_like("^[a-z0-9-]{1,32}$"));
+    section.knows("name", || form::text_like("^[a-z0-9-]{1,32}$"));
     Some(section)
 }
 
@@ -245,7 +245,7 @@ fn account(mut section: Section<'_, '_>, app: &AppName) -> Option<(Account, OwnS
     let users = "users by email or id, as in [\"api-user@example.com\"]";
     let api_users = section.list("api_users", users, |text| filled(text)?.parse::<UserKey>().ok());
     let emails = "emails, as in [\"jill@example.com\"]";
-    let may_grant = section.list_in("may_grant", &form::email(), emails, |text| Email::parse(text).ok());
+    let may_grant = section.list_in("may_grant", form::email, emails, |text| Email::parse(text).ok());
     let own = OwnSchedule {
         cron: section.optional("sweep_cron", CRON, is_cron),
         time_zone: section.optional("sweep_time_zone", TIME_ZONE, is_time_zone),

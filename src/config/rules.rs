@@ -172,8 +172,8 @@ fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
         None => (None, when),
     };
     let mode = section.one_of_or_default("mode", &[("observe", Mode::Observe), ("enforce", Mode::Enforce)]);
-    let except = section
-        .list_in("except", &form::email(), "emails, as in [\"jill@example.com\"]", |text| Email::parse(text).ok());
+    let except =
+        section.list_in("except", form::email, "emails, as in [\"jill@example.com\"]", |text| Email::parse(text).ok());
     let except_roles = section.list_of("except_roles", &[("owner", Role::Owner), ("admin", Role::Admin)]);
     let max_changes_per_hour = section.number("max_changes_per_hour", 500, 1..=1_000_000, "changes");
     let max_changes_percent = section.number("max_changes_percent", 20, 1..=100, "percent");
@@ -216,13 +216,13 @@ fn events(section: &mut Section<'_, '_>) -> Option<Vec<String>> {
         let what = format!("{} has both for and on", section.title);
         let help = "expected for, or on: events say themselves whether they are about a user or a meeting";
         section.reading.problem(Place::File(kind.span()), what, help);
-        section.knows("for", form::NOTHING);
+        section.knows("for", || form::NOTHING);
     }
-    if let Some(found) = section.find("send", form::NOTHING) {
+    if let Some(found) = section.find("send", || form::NOTHING) {
         let what = format!("{} sends to a consumer, and consumers do not exist yet", section.title);
         section.reading.problem(found.place(), what, "expected a rule with ensure");
     }
-    Some(section.list_in("on", &form::event(), names, |text| is_name(text).then(|| text.to_owned())))
+    Some(section.list_in("on", form::event, names, |text| is_name(text).then(|| text.to_owned())))
 }
 
 /// What these events are about: all of them the same.
@@ -257,7 +257,7 @@ fn subject_of(section: &mut Section<'_, '_>, events: &[String]) -> Option<Subjec
 
 /// The condition of a rule. Without a topic it cannot be checked, and what is wrong with that was told.
 fn condition(section: &mut Section<'_, '_>, topic: Option<Topic>) -> Option<Condition> {
-    let Some(found) = section.find("when", form::text()) else {
+    let Some(found) = section.find("when", form::text) else {
         section.note("when", None, None);
         return None;
     };
@@ -301,11 +301,13 @@ fn place_in(reading: &Reading<'_>, found: &Found<'_>, text: &str, part: &Range<u
 
 fn ensure(mut section: Section<'_, '_>, topic: Option<Topic>) -> Ensure {
     let who = "\"api-user\", or the email of somebody whom may_grant of [[app.account]] names";
-    let assistants =
-        section.list_in("assistants", &form::grantee(), who, |text| Grantee::try_from(text.to_owned()).ok());
-    let groups = section.list_in("groups", &form::text_like("."), "names or ids of groups", |text| {
-        (!text.is_empty()).then(|| text.to_owned())
-    });
+    let assistants = section.list_in("assistants", form::grantee, who, |text| Grantee::try_from(text.to_owned()).ok());
+    let groups = section.list_in(
+        "groups",
+        || form::text_like("."),
+        "names or ids of groups",
+        |text| (!text.is_empty()).then(|| text.to_owned()),
+    );
     let licence = section.one_of("type", &[("licensed", Licence::Licensed), ("basic", Licence::Basic)]);
     let documented = topic.map_or(Documented::ANYTHING, Documented::settings_of);
     let checked = settings(&mut section, "settings", documented);
@@ -329,7 +331,7 @@ fn settings_below(section: &mut Section<'_, '_>, branch: &'static str, topic: Op
 
 /// A part of a tree of settings. Variables do not speak of it.
 fn settings(section: &mut Section<'_, '_>, key: &'static str, documented: Documented) -> Leaves {
-    section.knows(key, documented.schema());
+    section.knows(key, || documented.schema());
     let Some(found) = section.in_file(key) else { return Leaves::default() };
     let title = format!("{}.{key}", section.title);
     let Some(table) = found.get_ref().as_table() else {

@@ -67,7 +67,7 @@ pub fn schema(of_rules: bool) -> Value {
 fn keys() -> Vec<Key> {
     let (root, _) = DeTable::parse_recoverable(ONE_OF_ALL);
     let env = Env::default();
-    let reading = Reading::new(ONE_OF_ALL, root.get_ref(), &env, Path::new("."), false);
+    let reading = Reading::new(ONE_OF_ALL, root.get_ref(), &env, Path::new("."), false).with_keys();
     // What is wrong with it does not matter: no key is left out for that.
     let _incomplete = super::resolve(Path::new("."), &reading, &root);
     reading.keys()
@@ -83,20 +83,16 @@ fn table(keys: &Map<String, Value>) -> Value {
 fn settings() -> [(&'static str, Value); 3] {
     let user = Documented::settings_of(Topic::User);
     [
-        ("settings of a user", user.schema()),
-        ("feature of a user", user.branch("feature").schema()),
-        ("settings of a meeting", Documented::settings_of(Topic::Meeting).schema()),
+        ("user.settings", user.schema()),
+        ("user.feature", user.branch("feature").schema()),
+        ("meeting.settings", Documented::settings_of(Topic::Meeting).schema()),
     ]
-}
-
-fn reference(name: &str) -> Value {
-    json!({ "$ref": format!("#/$defs/{}", name.replace(' ', "%20")) })
 }
 
 /// One form of several. Where one takes anything, the others say more.
 fn either(mut forms: Vec<Value>) -> Value {
     for (name, tree) in settings() {
-        forms.iter_mut().filter(|form| **form == tree).for_each(|form| *form = reference(name));
+        forms.iter_mut().filter(|form| **form == tree).for_each(|form| *form = form::inner(name));
     }
     if forms.len() > 1 {
         forms.retain(|form| *form != Documented::ANYTHING.schema());
@@ -113,8 +109,8 @@ fn of_a_rule() -> Map<String, Value> {
         let events = json!({ "properties": { "on": events }, "required": ["on"] });
         json!({ "if": { "anyOf": [subject, events] }, "then": { "properties": { "ensure": { "properties": ensure } } } })
     };
-    let user = json!({ "settings": reference("settings of a user"), "feature": reference("feature of a user") });
-    let meeting = json!({ "settings": reference("settings of a meeting") });
+    let user = json!({ "settings": form::inner("user.settings"), "feature": form::inner("user.feature") });
+    let meeting = json!({ "settings": form::inner("meeting.settings") });
     Map::from_iter([
         ("required".to_owned(), json!(["name", "ensure"])),
         ("oneOf".to_owned(), json!([{ "required": ["for"] }, { "required": ["on"] }])),
@@ -142,6 +138,10 @@ fn comments() -> BTreeMap<(String, String), String> {
             continue;
         } else if let Some((name, rest)) = code.split_once(" = ").filter(|(name, _)| is_key(name)) {
             key = Some((section.clone(), name.to_owned()));
+            // Of a key in several examples, each says something else.
+            if let Some(text) = key.as_ref().and_then(|key| said.get_mut(key)) {
+                text.push(';');
+            }
             rest.split_once(" # ").map_or("", |(_, comment)| comment)
         } else {
             code.trim_start_matches(['#', ' '])
@@ -153,8 +153,8 @@ fn comments() -> BTreeMap<(String, String), String> {
             None => append(&mut above, comment),
         }
     }
-    said.retain(|_, text| !text.is_empty());
-    said
+    let texts = said.into_iter().map(|(key, text)| (key, text.trim_matches(';').to_owned()));
+    texts.filter(|(_, text)| !text.is_empty()).collect()
 }
 
 fn is_key(name: &str) -> bool {

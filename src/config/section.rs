@@ -47,18 +47,18 @@ impl<'t, 'r> Section<'t, 'r> {
             None => (None, Place::Whole),
             Some(value) => (as_table(reading, value, &title), Place::File(value.span())),
         };
-        reading.knows("", name, form::inner(name));
+        reading.knows("", name, || form::inner(name));
         Self::new(reading, name.to_owned(), (title, vars), table, place)
     }
 
     /// A key, with what may be written for it.
-    pub(super) fn knows(&mut self, key: &'static str, form: Form) {
+    pub(super) fn knows(&mut self, key: &'static str, form: impl FnOnce() -> Form) {
         self.known.push(key);
         self.reading.knows(&self.path, key, form);
     }
 
     /// What is set for a key: the environment beats the file.
-    pub(super) fn find(&mut self, key: &'static str, form: Form) -> Option<Found<'t>> {
+    pub(super) fn find(&mut self, key: &'static str, form: impl FnOnce() -> Form) -> Option<Found<'t>> {
         self.knows(key, form);
         if let Some((name, text)) = self.variable(key) {
             return Some(Found::Env(name, text));
@@ -97,13 +97,13 @@ impl<'t, 'r> Section<'t, 'r> {
         expected: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
-        self.parsed_in(key, form::text(), expected, parse)
+        self.parsed_in(key, form::text, expected, parse)
     }
 
     fn parsed_in<T>(
         &mut self,
         key: &'static str,
-        form: Form,
+        form: impl FnOnce() -> Form,
         expected: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
@@ -122,7 +122,7 @@ impl<'t, 'r> Section<'t, 'r> {
 
     /// One of these words.
     pub(super) fn one_of<T: Copy>(&mut self, key: &'static str, choices: Choices<'_, T>) -> Option<T> {
-        self.parsed_in(key, form::one_of(choices), &form::words(choices), |text| form::chosen(choices, text))
+        self.parsed_in(key, || form::one_of(choices), &form::words(choices), |text| form::chosen(choices, text))
     }
 
     /// One of these words, or the default's.
@@ -210,7 +210,7 @@ impl<'t, 'r> Section<'t, 'r> {
     where
         N: TryFrom<i64> + PartialOrd + Display + Copy,
     {
-        let form = form::number(range.start(), range.end());
+        let form = || form::number(range.start(), range.end());
         let Some(found) = self.find(key, form) else {
             self.note(key, Some(default.to_string()), None);
             return default;
@@ -244,23 +244,23 @@ impl<'t, 'r> Section<'t, 'r> {
 
     /// A list of texts that `parse` takes. In a variable: parted by commas or lines.
     pub(super) fn list<T>(&mut self, key: &'static str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
-        self.list_in(key, &form::text(), expected, parse)
+        self.list_in(key, form::text, expected, parse)
     }
 
     /// A list of some of these words.
     pub(super) fn list_of<T: Copy>(&mut self, key: &'static str, choices: Choices<'_, T>) -> Vec<T> {
-        self.list_in(key, &form::one_of(choices), &form::words(choices), |text| form::chosen(choices, text))
+        self.list_in(key, || form::one_of(choices), &form::words(choices), |text| form::chosen(choices, text))
     }
 
     /// A list of texts of that form.
     pub(super) fn list_in<T>(
         &mut self,
         key: &'static str,
-        item: &Form,
+        item: impl FnOnce() -> Form,
         expected: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Vec<T> {
-        let Some(found) = self.find(key, form::list(item)) else {
+        let Some(found) = self.find(key, || form::list(&item())) else {
             self.note(key, Some("[]".to_owned()), None);
             return Vec::new();
         };
@@ -292,7 +292,7 @@ impl<'t, 'r> Section<'t, 'r> {
     }
 
     pub(super) fn flag_or(&mut self, key: &'static str, default: bool) -> bool {
-        let Some(found) = self.find(key, form::flag()) else {
+        let Some(found) = self.find(key, form::flag) else {
             self.note(key, Some(default.to_string()), None);
             return default;
         };
@@ -310,7 +310,7 @@ impl<'t, 'r> Section<'t, 'r> {
     /// A table within this one.
     pub(super) fn inner(&mut self, key: &'static str) -> Option<Section<'t, 'r>> {
         let path = format!("{}.{key}", self.path);
-        self.knows(key, form::inner(&path));
+        self.knows(key, || form::inner(&path));
         let title = format!("{}.{key}", self.title);
         let vars = format!("{}{}__", self.vars, key.to_uppercase());
         let (table, place) = match self.in_file(key) {
@@ -323,7 +323,8 @@ impl<'t, 'r> Section<'t, 'r> {
 
     /// The tables of `[[key]]` within this section.
     pub(super) fn tables(&mut self, key: &'static str) -> Vec<(&'t DeTable<'t>, Place)> {
-        self.knows(key, form::list(&form::inner(&format!("{}.{key}", self.path))));
+        let path = format!("{}.{key}", self.path);
+        self.knows(key, || form::list(&form::inner(&path)));
         self.in_file(key).map_or_else(Vec::new, |value| tables_of(self.reading, value, key))
     }
 

@@ -142,8 +142,8 @@ pub(super) struct Reading<'t> {
     effective: RefCell<Vec<Effective>>,
     /// The variables that some key asked for.
     asked: RefCell<Vec<String>>,
-    /// Every key that was asked for, whether it is set or not.
-    keys: RefCell<Vec<Key>>,
+    /// Every key that was asked for, whether it is set or not, where somebody wants to know.
+    keys: RefCell<Option<Vec<Key>>>,
 }
 
 /// A key that means something.
@@ -178,7 +178,7 @@ impl<'t> Reading<'t> {
             problems: RefCell::new(Vec::new()),
             effective: RefCell::new(Vec::new()),
             asked: RefCell::new(Vec::new()),
-            keys: RefCell::new(Vec::new()),
+            keys: RefCell::new(None),
         }
     }
 
@@ -201,8 +201,9 @@ impl<'t> Reading<'t> {
         self.effective.borrow_mut().push(Effective { section, key, value, from });
     }
 
-    pub(super) fn knows(&self, section: &str, name: &'static str, form: Form) {
+    pub(super) fn knows(&self, section: &str, name: &'static str, form: impl FnOnce() -> Form) {
         self.about_key(section, name, |key| {
+            let form = form();
             if !key.forms.contains(&form) {
                 key.forms.push(form);
             }
@@ -215,6 +216,7 @@ impl<'t> Reading<'t> {
 
     fn about_key(&self, section: &str, name: &str, tell: impl FnOnce(&mut Key)) {
         let mut keys = self.keys.borrow_mut();
+        let Some(keys) = keys.as_mut() else { return };
         if let Some(key) = keys.iter_mut().find(|key| key.section == section && key.name == name) {
             return tell(key);
         }
@@ -223,9 +225,14 @@ impl<'t> Reading<'t> {
         keys.push(key);
     }
 
-    /// Every key that was asked for.
+    /// The same reading, keeping every key that is asked for.
+    pub(super) fn with_keys(self) -> Self {
+        Self { keys: RefCell::new(Some(Vec::new())), ..self }
+    }
+
+    /// Every key that was asked for, where they were kept.
     pub(super) fn keys(self) -> Vec<Key> {
-        self.keys.take()
+        self.keys.take().unwrap_or_default()
     }
 
     /// The variable, and remembers that it is one that means something.
