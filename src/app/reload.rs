@@ -18,7 +18,7 @@ use crate::config::{self, App, Config, ConfigError};
 use crate::ids::RuleName;
 use crate::rules::{Mode, Rule, SubjectKind};
 use crate::store::{Note, Store, StoreError};
-use crate::web::admin::{AdminApp, Alarm, Reload, ReloadView};
+use crate::web::admin::{AdminApp, Alarm, DifferenceView, Reload, ReloadView};
 use crate::worker::Roster;
 
 /// Between two readings: longer than an editor takes to put a file in its place.
@@ -163,6 +163,28 @@ impl Reloader {
     }
 }
 
+/// What of rules and accounts is otherwise than it runs.
+fn apart_in_rules(running: &Config, new: &Config) -> Vec<String> {
+    let mut apart = Vec::new();
+    for (one, other) in [(&new.rules, &running.rules), (&running.rules, &new.rules)] {
+        for rule in one.iter().filter(|rule| !other.contains(rule)) {
+            apart.push(format!("[[rule]] {}", rule.name));
+        }
+    }
+    let served: Vec<&Account> = running.accounts().collect();
+    let next = accounts_of(running, new);
+    apart.extend(next.iter().filter(|account| !served.contains(account)).map(|new| format!("account {}", new.id)));
+    let is_gone = |account: &&&Account| next.iter().all(|new| new.id != account.id);
+    apart.extend(served.iter().filter(is_gone).map(|old| format!("account {}", old.id)));
+    if running.require_plan != new.require_plan {
+        apart.push("[rules] require_plan".to_owned());
+    }
+    // One that changed is in both.
+    apart.sort();
+    apart.dedup();
+    apart
+}
+
 /// The first rule that keeps its name and changes between `for` and `on`.
 fn turned<'r>(running: &[Rule], new: &'r [Rule]) -> Option<&'r Rule> {
     let turned = |rule: &&Rule| named(running, &rule.name).is_some_and(|old| old.on.is_some() != rule.on.is_some());
@@ -222,6 +244,14 @@ impl Reload for Reloader {
         let next = roster(accounts, running.rules.clone(), running.require_plan, &*self.store).await?;
         self.roster.send_replace(Arc::new(next));
         Ok(())
+    }
+
+    async fn difference(&self) -> Result<DifferenceView, String> {
+        let running = self.running.lock().await;
+        // One reading is enough to look: nothing follows from it.
+        let new = read(&running).await?.map_err(|error| error.to_string())?;
+        let needs_restart = config::apart_from_rules(&running, &new);
+        Ok(DifferenceView { needs_reload: apart_in_rules(&running, &new), needs_restart })
     }
 
     async fn reload(&self) -> Result<ReloadView, String> {

@@ -42,7 +42,7 @@ pub(super) struct TakeBack {
 
 pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
     let Asked::TakeBack(asked) = asked;
-    let remote = Remote::running(&context.outline()?)?.patient()?;
+    let remote = Remote::running(&context.admin()?)?.patient()?;
     let mut query = vec![("api_user", asked.api_user.clone())];
     query.extend(asked.account.clone().map(|account| ("account", account)));
     let grants: Vec<GrantsView> = remote.get(PATH, &query).await?;

@@ -90,7 +90,7 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
 }
 
 async fn diff(context: &Context, asked: &One, out: &mut Out) -> Result<Exit, Failure> {
-    let remote = Remote::running(&context.outline()?)?;
+    let remote = Remote::running(&context.admin()?)?;
     let path = format!("/v1/deliveries/{}", segment(&asked.delivery));
     let then: DeliveryView = remote.get(&path, &[]).await?;
     let mut jobs = Vec::new();

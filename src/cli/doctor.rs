@@ -110,7 +110,7 @@ pub(super) async fn run(context: &Context, asked: &Asked, out: &mut Out) -> Resu
             report.ok("configuration", format!("{}: {apps}, {rules}", context.path().display()));
             here::permissions(&mut report, &config);
             there::all(&mut report, &config).await?;
-            let remote = here::running(&mut report, context).await;
+            let remote = here::running(&mut report, &config).await;
             round_trip::all(&mut report, &config, asked.url.as_deref(), remote.as_ref()).await;
             here::disk(&mut report, &config);
         }

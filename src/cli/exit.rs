@@ -83,6 +83,11 @@ impl Failure {
     }
 }
 
+/// Says on standard error what whoever reads the output should know, and is no failure.
+pub(super) fn warn(text: &str) {
+    let _closed = writeln!(std::io::stderr().lock(), "warning: {}", super::out::clean(text));
+}
+
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.text)

@@ -36,7 +36,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, Config, ConfigError, Env, Outline};
+use crate::config::{self, Admin, Config, ConfigError, Env, Outline, Reach};
 use out::Out;
 
 /// Keeps Zoom accounts the way their admins asked for: webhooks in, rules enforced, every step on record.
@@ -63,8 +63,8 @@ enum Command {
     Setup(Box<setup::Asked>),
     /// Read the configuration and say what is wrong with it
     CheckConfig,
-    /// Print the configuration that is in force, and where each value comes from; secrets are masked
-    Config(JsonOnly),
+    /// Print what the configuration says, where each value comes from, and what of it does not run yet; secrets are masked
+    Config(show_config::Asked),
     /// Have the running service read its configuration again: rules and accounts, all of it or nothing
     Reload(reload::Asked),
     /// Check configuration, Zoom's side, clock, service, store and disk, one by one
@@ -114,7 +114,19 @@ impl Context {
         Ok(config::load(&self.config, &self.env)?)
     }
 
-    /// What is needed to reach the service.
+    /// Where the running service is reached, whatever is wrong with the rest of the configuration by now.
+    fn admin(&self) -> Result<Admin, Failure> {
+        let Reach { admin, elsewhere } = config::load_reach(&self.config, &self.env)?;
+        if elsewhere.is_some() {
+            exit::warn(&format!(
+                "{} has mistakes, which `adjutant check-config` names. this only asks the service that runs",
+                self.config.display()
+            ));
+        }
+        Ok(admin)
+    }
+
+    /// What is needed of a stopped service.
     fn outline(&self) -> Result<Outline, Failure> {
         Ok(config::load_outline(&self.config, &self.env)?)
     }
@@ -157,7 +169,7 @@ fn run(context: &Context, command: Command, out: &mut Out) -> Result<Exit, Failu
         Command::Demo(asked) => demo::run(&asked, out),
         Command::Setup(asked) => wait(setup::run(context, *asked, out)),
         Command::CheckConfig => check_config::run(context, out),
-        Command::Config(asked) => show_config::run(context, asked.json, out),
+        Command::Config(asked) => wait(show_config::run(context, &asked, out)),
         Command::Reload(asked) => wait(reload::run(context, asked, out)),
         Command::Doctor(asked) => wait(doctor::run(context, &asked, out)),
         Command::Trigger(asked) => wait(trigger::run(context, asked, out)),

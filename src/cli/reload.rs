@@ -15,7 +15,7 @@ pub(super) struct Asked {
 }
 
 pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
-    let told = Remote::running(&context.outline()?)?.post::<ReloadView>("/v1/reload", &[]).await;
+    let told = Remote::running(&context.admin()?)?.post::<ReloadView>("/v1/reload", &[]).await;
     let view = told.map_err(|failure| match failure.exit {
         // What is refused is the configuration.
         Exit::Usage => Failure::new(Exit::Config, failure.to_string()),

@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 use super::signed::root;
 use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Outline;
+use crate::config::{Admin, Outline};
 use crate::web::admin::{AdminState, ApiProblem, Hosts, NoStats, NoSweeps, TokenHash, api, token};
 
 /// Where to look.
@@ -35,16 +35,16 @@ pub(super) enum Remote {
 
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 const PATIENCE: Duration = Duration::from_secs(30);
+const SHORT_PATIENCE: Duration = Duration::from_secs(2);
 const LONG_PATIENCE: Duration = Duration::from_secs(6 * 3600);
 
 impl Remote {
     pub(super) async fn open(context: &Context, place: Where) -> Result<Self, Failure> {
-        let outline = context.outline()?;
-        if place.offline { Self::stopped(&outline).await } else { Self::running(&outline) }
+        if place.offline { Self::stopped(&context.outline()?).await } else { Self::running(&context.admin()?) }
     }
 
-    pub(super) fn running(outline: &Outline) -> Result<Self, Failure> {
-        let file = &outline.admin.token_file;
+    pub(super) fn running(admin: &Admin) -> Result<Self, Failure> {
+        let file = &admin.token_file;
         let token = token::read(file).map_err(|error| {
             let shown = file.display();
             match error.kind() {
@@ -62,7 +62,7 @@ impl Remote {
                 _ => Failure::new(Exit::Io, format!("cannot read the admin token {shown}: {error}")),
             }
         })?;
-        Ok(Self::Running { client: client(PATIENCE)?, address: reachable(outline.admin.listen), token })
+        Ok(Self::Running { client: client(PATIENCE)?, address: reachable(admin.listen), token })
     }
 
     pub(super) async fn stopped(outline: &Outline) -> Result<Self, Failure> {
@@ -107,10 +107,17 @@ impl Remote {
 
     /// For what takes the service long: it reads whole accounts at Zoom.
     pub(super) fn patient(self) -> Result<Self, Failure> {
+        self.waiting(LONG_PATIENCE)
+    }
+
+    /// For what is said if the service answers, and left out if not.
+    pub(super) fn impatient(self) -> Result<Self, Failure> {
+        self.waiting(SHORT_PATIENCE)
+    }
+
+    fn waiting(self, patience: Duration) -> Result<Self, Failure> {
         match self {
-            Self::Running { address, token, .. } => {
-                Ok(Self::Running { client: client(LONG_PATIENCE)?, address, token })
-            }
+            Self::Running { address, token, .. } => Ok(Self::Running { client: client(patience)?, address, token }),
             stopped @ Self::Stopped { .. } => Ok(stopped),
         }
     }

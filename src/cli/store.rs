@@ -41,15 +41,15 @@ pub(super) enum Asked {
 }
 
 pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
-    let outline = context.outline()?;
     match asked {
         Asked::Verify { folder, json } => {
+            let outline = context.outline()?;
             let folder = folder.map_or_else(|| Ok(outline.store.folder.clone()), |folder| absolute(&folder))?;
             verify(folder, json, &outline, out).await
         }
-        Asked::Backup { folder } => backup(&absolute(&folder)?, &outline, out).await,
-        Asked::Rebuild => rebuild(outline, out).await,
-        Asked::Restore { folder } => restore(absolute(&folder)?, outline, out).await,
+        Asked::Backup { folder } => backup(&absolute(&folder)?, context, out).await,
+        Asked::Rebuild => rebuild(context.outline()?, out).await,
+        Asked::Restore { folder } => restore(absolute(&folder)?, context.outline()?, out).await,
     }
 }
 
@@ -103,15 +103,15 @@ async fn verify(folder: PathBuf, json: bool, outline: &Outline, out: &mut Out) -
     Ok(exit)
 }
 
-async fn backup(folder: &Path, outline: &Outline, out: &mut Out) -> Result<Exit, Failure> {
-    let running = Remote::running(outline).ok();
+async fn backup(folder: &Path, context: &Context, out: &mut Out) -> Result<Exit, Failure> {
+    let running = Remote::running(&context.admin()?).ok();
     let asked = [("to", folder.display().to_string())];
     let done: BackupView = match &running {
         Some(service) if service.get::<Value>("/v1/status", &[]).await.is_ok() => {
             service.post("/v1/store/backup", &asked).await?
         }
         _ => {
-            let stopped = Remote::stopped(outline).await?;
+            let stopped = Remote::stopped(&context.outline()?).await?;
             let done = stopped.post("/v1/store/backup", &asked).await;
             stopped.close().await?;
             done?

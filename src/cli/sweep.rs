@@ -63,7 +63,7 @@ enum Came {
 }
 
 pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
-    let remote = Remote::running(&context.outline()?)?;
+    let remote = Remote::running(&context.admin()?)?;
     match asked.list {
         Some(Look::List { json }) => list(&remote, json, out).await,
         None => now(&remote, &asked.now, out).await,

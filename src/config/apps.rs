@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use toml::de::DeTable;
 
+use super::form;
 use super::parts::{CRON, TIME_ZONE, is_cron, is_time_zone};
 use super::problem::Place;
 use super::secret::{is_placeholder, many, one};
@@ -116,11 +117,12 @@ const NAME: &str = "1 to 32 of a-z, 0-9 and -";
 /// The name of a section in a list, which is also how variables speak of it.
 pub(super) fn named<'t, 'r>(
     reading: &'r Reading<'t>,
-    list: &str,
+    list: &'static str,
     (table, place): (&'t DeTable<'t>, Place),
     seen: &mut Vec<String>,
 ) -> Option<Section<'t, 'r>> {
     let title = format!("[[{list}]]");
+    reading.knows("", list, || form::list(&form::inner(list)));
     let Some(name) = table.get("name") else {
         reading.problem(place, format!("{title} has no name"), format!("add name = \"…\": {NAME}"));
         return None;
@@ -136,8 +138,9 @@ pub(super) fn named<'t, 'r>(
     seen.push(text.to_owned());
     reading.record(&format!("[[{list}]] {text}"), "name", Some(format!("{text:?}")), "file");
     let vars = format!("{PREFIX}{}__{}__", list.to_uppercase(), variable(text));
-    let mut section = Section::new(reading, format!("[[{list}]] {text}"), vars, Some(table), place);
-    section.knows("name");
+    let title = format!("[[{list}]] {text}");
+    let mut section = Section::new(reading, list.to_owned(), (title, vars), Some(table), place);
+    section.knows("name", || form::text_like("^[a-z0-9-]{1,32}$"));
     Some(section)
 }
 
@@ -183,8 +186,7 @@ pub(super) fn apps(reading: &Reading<'_>) -> Placed<App> {
 
 fn app(mut section: Section<'_, '_>) -> Option<App> {
     let name = section.in_file("name").and_then(|name| name.get_ref().as_str()).and_then(|n| AppName::parse(n).ok());
-    let kinds = "\"server-to-server\"";
-    let kind = section.required("kind", kinds, |text| (text == "server-to-server").then_some(AppKind::ServerToServer));
+    let kind = section.required_of("kind", &[("server-to-server", AppKind::ServerToServer)]);
     let client_id = section.required("client_id", "the client id of the app in the Zoom Marketplace", filled);
     let client = one(&mut section, "client_secret", "client_secret_file");
     let webhook = many(&mut section, "webhook_secrets", "webhook_secrets_file");
@@ -229,7 +231,8 @@ fn accounts(section: &mut Section<'_, '_>, app: &AppName) -> Vec<(Account, OwnSc
     }
     let accounts = parts.into_iter().filter_map(|(table, place)| {
         let vars = if alone { vars.clone() } else { String::new() };
-        account(Section::new(section.reading, title.clone(), vars, table, place), app)
+        let path = "app.account".to_owned();
+        account(Section::new(section.reading, path, (title.clone(), vars), table, place), app)
     });
     accounts.collect()
 }
@@ -238,12 +241,11 @@ fn account(mut section: Section<'_, '_>, app: &AppName) -> Option<(Account, OwnS
     let id = section.required("id", "the account id of the app's page in the Zoom Marketplace", |text| {
         AccountId::parse(&filled(text)?).ok()
     });
-    let plans = "\"free\", \"pro\" or \"business\" (also for education, enterprise and partner)";
-    let plan = section.parsed_or("plan", ("pro", Plan::Pro), plans, plan);
+    let plan = section.one_of_or_default("plan", &PLANS);
     let users = "users by email or id, as in [\"api-user@example.com\"]";
     let api_users = section.list("api_users", users, |text| filled(text)?.parse::<UserKey>().ok());
     let emails = "emails, as in [\"jill@example.com\"]";
-    let may_grant = section.list("may_grant", emails, |text| Email::parse(text).ok());
+    let may_grant = section.list_in("may_grant", form::email, emails, |text| Email::parse(text).ok());
     let own = OwnSchedule {
         cron: section.optional("sweep_cron", CRON, is_cron),
         time_zone: section.optional("sweep_time_zone", TIME_ZONE, is_time_zone),
@@ -253,14 +255,14 @@ fn account(mut section: Section<'_, '_>, app: &AppName) -> Option<(Account, OwnS
 }
 
 /// Zoom's names of plans, as far as they decide rate limits.
-pub(super) fn plan(text: &str) -> Option<Plan> {
-    match text {
-        "free" => Some(Plan::Free),
-        "pro" => Some(Plan::Pro),
-        "business" | "education" | "enterprise" | "partner" => Some(Plan::Business),
-        _ => None,
-    }
-}
+const PLANS: [(&str, Plan); 6] = [
+    ("free", Plan::Free),
+    ("pro", Plan::Pro),
+    ("business", Plan::Business),
+    ("education", Plan::Business),
+    ("enterprise", Plan::Business),
+    ("partner", Plan::Business),
+];
 
 /// What one app or rule alone cannot know.
 pub(super) fn check_together(reading: &Reading<'_>, apps: &Placed<App>, rules: &[Rule]) {

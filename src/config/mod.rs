@@ -8,10 +8,12 @@
 //! become the parts' own settings (`parts`, `apps`, `rules`). Nothing here opens a socket or looks at a clock.
 
 mod apps;
+mod form;
 mod parts;
 mod problem;
 mod reload;
 mod rules;
+mod schema;
 mod secret;
 mod section;
 mod source;
@@ -20,6 +22,7 @@ pub use apps::{App, AppSecrets};
 pub use parts::{Admin, Log, LogFormat, LogLevel, Server, StoreSection, base_url, is_loopback_url};
 pub use problem::{Invalid, Place, Problem};
 pub use reload::{Unsettled, agree, apart_from_rules};
+pub use schema::schema;
 pub(crate) use source::read_small;
 pub use source::{Effective, Env, Source};
 
@@ -102,8 +105,8 @@ pub fn load(path: &Path, env: &Env) -> Result<Config, ConfigError> {
     Ok(parse(path, &text_of(path)?, env)?)
 }
 
-/// What the command line needs to reach the running service, or the folder of a stopped one. No file of secrets is read
-/// for it: whoever may hold the admin token need not be allowed to read those.
+/// What the command line needs of a stopped service. No file of secrets is read for it: whoever may hold the admin token
+/// need not be allowed to read those.
 #[derive(Debug, Clone)]
 pub struct Outline {
     pub path: PathBuf,
@@ -124,6 +127,43 @@ pub fn load_outline(path: &Path, env: &Env) -> Result<Outline, ConfigError> {
     Ok(Outline { path, server, admin, store, rules, accounts, effective })
 }
 
+/// What the command line needs of the running service, which may have read files that are wrong by now.
+#[derive(Debug, Clone)]
+pub struct Reach {
+    pub admin: Admin,
+    /// What is wrong elsewhere.
+    pub elsewhere: Option<Invalid>,
+}
+
+/// Where the running service is reached: a mistake counts only where it is about `[admin]`, so that none in a rule keeps
+/// anybody from the service when it is needed most.
+pub fn load_reach(path: &Path, env: &Env) -> Result<Reach, ConfigError> {
+    let text = text_of(path)?;
+    match read(path, &text, env, false) {
+        Ok(config) => Ok(Reach { admin: config.admin, elsewhere: None }),
+        Err(elsewhere) => Ok(Reach { admin: admin_alone(path, &text, env)?, elsewhere: Some(elsewhere) }),
+    }
+}
+
+fn admin_alone(path: &Path, text: &str, env: &Env) -> Result<Admin, Invalid> {
+    let invalid = |problems| Invalid::new(path.to_owned(), text.to_owned(), problems);
+    let (root, errors) = DeTable::parse_recoverable(text);
+    if let Some(error) = errors.first() {
+        // What a slip of syntax swallows cannot be known, and a default in its place may be another service.
+        return Err(invalid(vec![problem::not_toml(error)]));
+    }
+    let reading = Reading::new(text, root.get_ref(), env, folder_of(path), false);
+    let server = parts::server(Section::top(&reading, "server"));
+    let told = reading.told();
+    let admin = parts::admin(Section::top(&reading, "admin"), &server);
+    let problems = reading.finish_about("ADMIN__", told);
+    if problems.is_empty() { Ok(admin) } else { Err(invalid(problems)) }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 fn text_of(path: &Path) -> Result<String, ConfigError> {
     read_small(path, FILE_BYTES_MAX)
         .map_err(|error| ConfigError::Unreadable { path: path.display().to_string(), error })
@@ -136,17 +176,10 @@ pub fn parse(path: &Path, text: &str, env: &Env) -> Result<Config, Invalid> {
 
 fn read(path: &Path, text: &str, env: &Env, with_secrets: bool) -> Result<Config, Invalid> {
     let (root, errors) = DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        // What follows the first slip of syntax is mostly its echo.
-        let problems = errors.iter().take(1).map(|error| Problem {
-            place: error.span().map_or(Place::Whole, Place::File),
-            what: problem::NOT_TOML.to_owned(),
-            help: error.message().trim_end().to_owned(),
-        });
-        return Err(Invalid::new(path.to_owned(), text.to_owned(), problems.collect()));
+    if let Some(error) = errors.first() {
+        return Err(Invalid::new(path.to_owned(), text.to_owned(), vec![problem::not_toml(error)]));
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let reading = Reading::new(text, root.get_ref(), env, folder, with_secrets);
+    let reading = Reading::new(text, root.get_ref(), env, folder_of(path), with_secrets);
     reading.took(path, text);
     let (config, files) = resolve(path, &reading, &root);
     let (problems, effective) = reading.finish();

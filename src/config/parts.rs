@@ -57,16 +57,18 @@ pub struct Log {
     pub level: LogLevel,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
+    #[default]
     Text,
     Json,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogLevel {
     Error,
     Warn,
+    #[default]
     Info,
     Debug,
     Trace,
@@ -355,20 +357,15 @@ pub(super) fn worker(mut section: Section<'_, '_>, drain: Duration, call_longest
 }
 
 pub(super) fn log(mut section: Section<'_, '_>) -> Log {
-    let format = section.parsed_or("format", ("text", LogFormat::Text), "\"text\" or \"json\"", |text| match text {
-        "text" => Some(LogFormat::Text),
-        "json" => Some(LogFormat::Json),
-        _ => None,
-    });
-    let levels = "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"";
-    let level = section.parsed_or("level", ("info", LogLevel::Info), levels, |text| match text {
-        "error" => Some(LogLevel::Error),
-        "warn" => Some(LogLevel::Warn),
-        "info" => Some(LogLevel::Info),
-        "debug" => Some(LogLevel::Debug),
-        "trace" => Some(LogLevel::Trace),
-        _ => None,
-    });
+    let format = section.one_of_or_default("format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+    let levels = [
+        ("error", LogLevel::Error),
+        ("warn", LogLevel::Warn),
+        ("info", LogLevel::Info),
+        ("debug", LogLevel::Debug),
+        ("trace", LogLevel::Trace),
+    ];
+    let level = section.one_of_or_default("level", &levels);
     section.finish();
     Log { format, level }
 }

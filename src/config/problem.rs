@@ -87,7 +87,16 @@ impl fmt::Display for Invalid {
 }
 
 /// What is said of a text that does not parse.
-pub(super) const NOT_TOML: &str = "this is not TOML";
+const NOT_TOML: &str = "this is not TOML";
+
+/// The first slip of syntax: what follows it is mostly its echo.
+pub(super) fn not_toml(error: &toml::de::Error) -> Problem {
+    Problem {
+        place: error.span().map_or(Place::Whole, Place::File),
+        what: NOT_TOML.to_owned(),
+        help: error.message().trim_end().to_owned(),
+    }
+}
 
 /// A span as a person counts it: from 1, in characters.
 struct Spot {

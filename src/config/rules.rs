@@ -8,7 +8,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::apps::{Placed, check_variables, named};
-use super::problem::{Invalid, NOT_TOML, Place, Problem};
+use super::form;
+use super::problem::{Invalid, Place, Problem, not_toml};
 use super::section::{Section, shown, tables_of, unknown};
 use super::source::{Found, Reading, read_small};
 use crate::account::Role;
@@ -122,9 +123,7 @@ fn file(main: &Reading<'_>, path: &Path, text: &str, seen: &mut Vec<String>) -> 
     }
     let (root, errors) = DeTable::parse_recoverable(text);
     if let Some(error) = errors.first() {
-        let place = error.span().map_or(Place::Whole, Place::File);
-        let help = error.message().trim_end().to_owned();
-        return Err(invalid(vec![Problem { place, what: NOT_TOML.to_owned(), help }]));
+        return Err(invalid(vec![not_toml(error)]));
     }
     let reading = Reading::new(text, root.get_ref(), main.env, main.folder, main.with_secrets);
     for (key, _) in root.get_ref() {
@@ -164,11 +163,7 @@ fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
     let on = events(&mut section);
     let subject = match &on {
         Some(events) => subject_of(&mut section, events),
-        None => section.required("for", "\"user\" or \"meeting\"", |text| match text {
-            "user" => Some(SubjectKind::User),
-            "meeting" => Some(SubjectKind::Meeting),
-            _ => None,
-        }),
+        None => section.required_of("for", &[("user", SubjectKind::User), ("meeting", SubjectKind::Meeting)]),
     };
     let topic = if on.is_some() { Some(Topic::Event) } else { subject.map(SubjectKind::topic) };
     let when = condition(&mut section, topic);
@@ -176,18 +171,10 @@ fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
         Some(events) => (Some(On { events, when }), None),
         None => (None, when),
     };
-    let modes = "\"observe\" or \"enforce\"";
-    let mode = section.parsed_or("mode", ("observe", Mode::Observe), modes, |text| match text {
-        "observe" => Some(Mode::Observe),
-        "enforce" => Some(Mode::Enforce),
-        _ => None,
-    });
-    let except = section.list("except", "emails, as in [\"jill@example.com\"]", |text| Email::parse(text).ok());
-    let except_roles = section.list("except_roles", "\"owner\" or \"admin\"", |text| match text {
-        "owner" => Some(Role::Owner),
-        "admin" => Some(Role::Admin),
-        _ => None,
-    });
+    let mode = section.one_of_or_default("mode", &[("observe", Mode::Observe), ("enforce", Mode::Enforce)]);
+    let except =
+        section.list_in("except", form::email, "emails, as in [\"jill@example.com\"]", |text| Email::parse(text).ok());
+    let except_roles = section.list_of("except_roles", &[("owner", Role::Owner), ("admin", Role::Admin)]);
     let max_changes_per_hour = section.number("max_changes_per_hour", 500, 1..=1_000_000, "changes");
     let max_changes_percent = section.number("max_changes_percent", 20, 1..=100, "percent");
     let topic = subject.map(SubjectKind::topic);
@@ -196,7 +183,7 @@ fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
         let forms = "{ assistants = [\"api-user\"] } or { settings = { waiting_room = true } }";
         section.missing("ensure", &format!("add ensure = {forms}"));
     }
-    let allow_downgrade = section.flag("allow_downgrade").unwrap_or_default();
+    let allow_downgrade = section.flag_or("allow_downgrade", false);
     section.finish();
     Some(Rule {
         name: name?,
@@ -229,13 +216,13 @@ fn events(section: &mut Section<'_, '_>) -> Option<Vec<String>> {
         let what = format!("{} has both for and on", section.title);
         let help = "expected for, or on: events say themselves whether they are about a user or a meeting";
         section.reading.problem(Place::File(kind.span()), what, help);
-        section.knows("for");
+        section.knows("for", || form::NOTHING);
     }
-    if let Some(found) = section.find("send") {
+    if let Some(found) = section.find("send", || form::NOTHING) {
         let what = format!("{} sends to a consumer, and consumers do not exist yet", section.title);
         section.reading.problem(found.place(), what, "expected a rule with ensure");
     }
-    Some(section.list("on", names, |text| is_name(text).then(|| text.to_owned())))
+    Some(section.list_in("on", form::event, names, |text| is_name(text).then(|| text.to_owned())))
 }
 
 /// What these events are about: all of them the same.
@@ -270,7 +257,7 @@ fn subject_of(section: &mut Section<'_, '_>, events: &[String]) -> Option<Subjec
 
 /// The condition of a rule. Without a topic it cannot be checked, and what is wrong with that was told.
 fn condition(section: &mut Section<'_, '_>, topic: Option<Topic>) -> Option<Condition> {
-    let Some(found) = section.find("when") else {
+    let Some(found) = section.find("when", form::text) else {
         section.note("when", None, None);
         return None;
     };
@@ -314,13 +301,14 @@ fn place_in(reading: &Reading<'_>, found: &Found<'_>, text: &str, part: &Range<u
 
 fn ensure(mut section: Section<'_, '_>, topic: Option<Topic>) -> Ensure {
     let who = "\"api-user\", or the email of somebody whom may_grant of [[app.account]] names";
-    let assistants = section.list("assistants", who, |text| Grantee::try_from(text.to_owned()).ok());
-    let groups = section.list("groups", "names or ids of groups", |text| (!text.is_empty()).then(|| text.to_owned()));
-    let licence = section.parsed("type", "\"licensed\" or \"basic\"", |text| match text {
-        "licensed" => Some(Licence::Licensed),
-        "basic" => Some(Licence::Basic),
-        _ => None,
-    });
+    let assistants = section.list_in("assistants", form::grantee, who, |text| Grantee::try_from(text.to_owned()).ok());
+    let groups = section.list_in(
+        "groups",
+        || form::text_like("."),
+        "names or ids of groups",
+        |text| (!text.is_empty()).then(|| text.to_owned()),
+    );
+    let licence = section.one_of("type", &[("licensed", Licence::Licensed), ("basic", Licence::Basic)]);
     let documented = topic.map_or(Documented::ANYTHING, Documented::settings_of);
     let checked = settings(&mut section, "settings", documented);
     let unchecked = settings(&mut section, "settings_unchecked", Documented::ANYTHING);
@@ -330,7 +318,7 @@ fn ensure(mut section: Section<'_, '_>, topic: Option<Topic>) -> Ensure {
     }
     let settings = checked.with(unchecked);
     let feature = settings_below(&mut section, "feature", topic);
-    let report = section.parsed("report", "\"movable\"", |text| (text == "movable").then_some(Report::Movable));
+    let report = section.one_of("report", &[("movable", Report::Movable)]);
     section.finish();
     Ensure { assistants, groups, licence, settings, feature, report }
 }
@@ -343,7 +331,7 @@ fn settings_below(section: &mut Section<'_, '_>, branch: &'static str, topic: Op
 
 /// A part of a tree of settings. Variables do not speak of it.
 fn settings(section: &mut Section<'_, '_>, key: &'static str, documented: Documented) -> Leaves {
-    section.knows(key);
+    section.knows(key, || documented.schema());
     let Some(found) = section.in_file(key) else { return Leaves::default() };
     let title = format!("{}.{key}", section.title);
     let Some(table) = found.get_ref().as_table() else {

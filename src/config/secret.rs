@@ -3,6 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use toml::de::DeValue;
 
+use super::form;
 use super::problem::Place;
 use super::section::{Section, quoted};
 use super::source::{Found, read_small};
@@ -63,7 +64,8 @@ fn check(section: &Section<'_, '_>, key: &str, place: &Place, secret: SecretStri
 type Read = Option<(Place, Vec<SecretString>)>;
 
 fn read(section: &mut Section<'_, '_>, key: &'static str, file_key: &'static str, list: bool) -> Read {
-    let (plain, file) = (section.find(key), section.find(file_key));
+    let written = || if list { form::list(&form::text()) } else { form::text() };
+    let (plain, file) = (section.find(key, written), section.find(file_key, form::text));
     // The environment beats the file for the pair: a variable for one sets the other aside.
     let (plain, file) = match (plain, file) {
         (Some(plain @ Found::Env(..)), Some(Found::File(_))) => (Some(plain), None),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::form::{self, Choices, Form};
 use super::problem::Place;
 use super::source::{Found, PREFIX, Reading};
 use crate::rules::nearest;
@@ -16,6 +17,8 @@ use crate::rules::nearest;
 /// A section that is being read.
 pub(super) struct Section<'t, 'r> {
     pub(super) reading: &'r Reading<'t>,
+    /// Its place among the sections, without names: `app.account`.
+    path: String,
     /// As it is written in the file: `[server]`.
     pub(super) title: String,
     /// As it is written in a variable, with its ends: `ADJUTANT__SERVER__`.
@@ -29,12 +32,12 @@ pub(super) struct Section<'t, 'r> {
 impl<'t, 'r> Section<'t, 'r> {
     pub(super) fn new(
         reading: &'r Reading<'t>,
-        title: String,
-        vars: String,
+        path: String,
+        (title, vars): (String, String),
         table: Option<&'t DeTable<'t>>,
         place: Place,
     ) -> Self {
-        Self { reading, title, vars, table, place, known: Vec::new() }
+        Self { reading, path, title, vars, table, place, known: Vec::new() }
     }
 
     /// The section `[name]` of the file; absent means empty.
@@ -44,17 +47,19 @@ impl<'t, 'r> Section<'t, 'r> {
             None => (None, Place::Whole),
             Some(value) => (as_table(reading, value, &title), Place::File(value.span())),
         };
-        Self::new(reading, title, vars, table, place)
+        reading.knows("", name, || form::inner(name));
+        Self::new(reading, name.to_owned(), (title, vars), table, place)
     }
 
-    /// A key that was read in another way.
-    pub(super) fn knows(&mut self, key: &'static str) {
+    /// A key, with what may be written for it.
+    pub(super) fn knows(&mut self, key: &'static str, form: impl FnOnce() -> Form) {
         self.known.push(key);
+        self.reading.knows(&self.path, key, form);
     }
 
     /// What is set for a key: the environment beats the file.
-    pub(super) fn find(&mut self, key: &'static str) -> Option<Found<'t>> {
-        self.known.push(key);
+    pub(super) fn find(&mut self, key: &'static str, form: impl FnOnce() -> Form) -> Option<Found<'t>> {
+        self.knows(key, form);
         if let Some((name, text)) = self.variable(key) {
             return Some(Found::Env(name, text));
         }
@@ -71,6 +76,9 @@ impl<'t, 'r> Section<'t, 'r> {
             Some(Found::File(_)) => "file",
             Some(Found::Env(name, _)) => name.as_str(),
         };
+        if let (None, Some(default)) = (found, &value) {
+            self.reading.defaults_to(&self.path, key, default);
+        }
         self.reading.record(&self.title, key, value, from);
     }
 
@@ -89,7 +97,17 @@ impl<'t, 'r> Section<'t, 'r> {
         expected: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
-        let found = self.find(key)?;
+        self.parsed_in(key, form::text, expected, parse)
+    }
+
+    fn parsed_in<T>(
+        &mut self,
+        key: &'static str,
+        form: impl FnOnce() -> Form,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let found = self.find(key, form)?;
         let text = match &found {
             Found::File(value) => value.get_ref().as_str(),
             Found::Env(_, text) => Some(text.as_str()),
@@ -100,6 +118,32 @@ impl<'t, 'r> Section<'t, 'r> {
             _ => self.wrong(key, &found, expected),
         }
         value
+    }
+
+    /// One of these words.
+    pub(super) fn one_of<T: Copy>(&mut self, key: &'static str, choices: Choices<'_, T>) -> Option<T> {
+        self.parsed_in(key, || form::one_of(choices), &form::words(choices), |text| form::chosen(choices, text))
+    }
+
+    /// One of these words, or the default's.
+    pub(super) fn one_of_or_default<T>(&mut self, key: &'static str, choices: Choices<'_, T>) -> T
+    where
+        T: Copy + Default + PartialEq,
+    {
+        let default = T::default();
+        if !self.is_set(key) {
+            let word = choices.iter().find(|(_, value)| *value == default).map(|(word, _)| quoted(word));
+            self.note(key, word, None);
+        }
+        self.one_of(key, choices).unwrap_or(default)
+    }
+
+    /// One of these words; without one the configuration is refused.
+    pub(super) fn required_of<T: Copy>(&mut self, key: &'static str, choices: Choices<'_, T>) -> Option<T> {
+        if !self.is_set(key) {
+            self.missing(key, &format!("add {key} = {}", form::words(choices)));
+        }
+        self.one_of(key, choices)
     }
 
     /// A text that `parse` takes, or the default.
@@ -166,7 +210,8 @@ impl<'t, 'r> Section<'t, 'r> {
     where
         N: TryFrom<i64> + PartialOrd + Display + Copy,
     {
-        let Some(found) = self.find(key) else {
+        let form = || form::number(range.start(), range.end());
+        let Some(found) = self.find(key, form) else {
             self.note(key, Some(default.to_string()), None);
             return default;
         };
@@ -199,7 +244,23 @@ impl<'t, 'r> Section<'t, 'r> {
 
     /// A list of texts that `parse` takes. In a variable: parted by commas or lines.
     pub(super) fn list<T>(&mut self, key: &'static str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
-        let Some(found) = self.find(key) else {
+        self.list_in(key, form::text, expected, parse)
+    }
+
+    /// A list of some of these words.
+    pub(super) fn list_of<T: Copy>(&mut self, key: &'static str, choices: Choices<'_, T>) -> Vec<T> {
+        self.list_in(key, || form::one_of(choices), &form::words(choices), |text| form::chosen(choices, text))
+    }
+
+    /// A list of texts of that form.
+    pub(super) fn list_in<T>(
+        &mut self,
+        key: &'static str,
+        item: impl FnOnce() -> Form,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Vec<T> {
+        let Some(found) = self.find(key, || form::list(&item())) else {
             self.note(key, Some("[]".to_owned()), None);
             return Vec::new();
         };
@@ -230,8 +291,11 @@ impl<'t, 'r> Section<'t, 'r> {
         items
     }
 
-    pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
-        let found = self.find(key)?;
+    pub(super) fn flag_or(&mut self, key: &'static str, default: bool) -> bool {
+        let Some(found) = self.find(key, form::flag) else {
+            self.note(key, Some(default.to_string()), None);
+            return default;
+        };
         let value = match &found {
             Found::File(value) => value.get_ref().as_bool(),
             Found::Env(_, text) => text.trim().parse().ok(),
@@ -240,19 +304,13 @@ impl<'t, 'r> Section<'t, 'r> {
             Some(value) => self.note(key, Some(value.to_string()), Some(&found)),
             None => self.wrong(key, &found, "true or false"),
         }
-        value
-    }
-
-    pub(super) fn flag_or(&mut self, key: &'static str, default: bool) -> bool {
-        if !self.is_set(key) {
-            self.note(key, Some(default.to_string()), None);
-        }
-        self.flag(key).unwrap_or(default)
+        value.unwrap_or(default)
     }
 
     /// A table within this one.
     pub(super) fn inner(&mut self, key: &'static str) -> Option<Section<'t, 'r>> {
-        self.known.push(key);
+        let path = format!("{}.{key}", self.path);
+        self.knows(key, || form::inner(&path));
         let title = format!("{}.{key}", self.title);
         let vars = format!("{}{}__", self.vars, key.to_uppercase());
         let (table, place) = match self.in_file(key) {
@@ -260,12 +318,13 @@ impl<'t, 'r> Section<'t, 'r> {
             None => return None,
             Some(value) => (as_table(self.reading, value, &title), Place::File(value.span())),
         };
-        Some(Section::new(self.reading, title, vars, table, place))
+        Some(Section::new(self.reading, path, (title, vars), table, place))
     }
 
     /// The tables of `[[key]]` within this section.
     pub(super) fn tables(&mut self, key: &'static str) -> Vec<(&'t DeTable<'t>, Place)> {
-        self.known.push(key);
+        let path = format!("{}.{key}", self.path);
+        self.knows(key, || form::list(&form::inner(&path)));
         self.in_file(key).map_or_else(Vec::new, |value| tables_of(self.reading, value, key))
     }
 

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::form::Form;
 use super::problem::{Place, Problem};
 
 /// The environment that a configuration looks at, as a value, so that tests bring their own.
@@ -141,6 +142,20 @@ pub(super) struct Reading<'t> {
     effective: RefCell<Vec<Effective>>,
     /// The variables that some key asked for.
     asked: RefCell<Vec<String>>,
+    /// Every key that was asked for, whether it is set or not, where somebody wants to know.
+    keys: RefCell<Option<Vec<Key>>>,
+}
+
+/// A key that means something.
+#[derive(Debug, Default)]
+pub(super) struct Key {
+    /// The section: `app.account`, and nothing for sections themselves.
+    pub(super) section: String,
+    pub(super) name: String,
+    /// What may be written for it; one that differs with the rule has several.
+    pub(super) forms: Vec<Form>,
+    /// As TOML.
+    pub(super) default: Option<String>,
 }
 
 impl<'t> Reading<'t> {
@@ -163,6 +178,7 @@ impl<'t> Reading<'t> {
             problems: RefCell::new(Vec::new()),
             effective: RefCell::new(Vec::new()),
             asked: RefCell::new(Vec::new()),
+            keys: RefCell::new(None),
         }
     }
 
@@ -183,6 +199,40 @@ impl<'t> Reading<'t> {
     pub(super) fn record(&self, section: &str, key: &str, value: Option<String>, from: &str) {
         let (section, key, from) = (section.to_owned(), key.to_owned(), from.to_owned());
         self.effective.borrow_mut().push(Effective { section, key, value, from });
+    }
+
+    pub(super) fn knows(&self, section: &str, name: &'static str, form: impl FnOnce() -> Form) {
+        self.about_key(section, name, |key| {
+            let form = form();
+            if !key.forms.contains(&form) {
+                key.forms.push(form);
+            }
+        });
+    }
+
+    pub(super) fn defaults_to(&self, section: &str, name: &str, default: &str) {
+        self.about_key(section, name, |key| key.default = Some(default.to_owned()));
+    }
+
+    fn about_key(&self, section: &str, name: &str, tell: impl FnOnce(&mut Key)) {
+        let mut keys = self.keys.borrow_mut();
+        let Some(keys) = keys.as_mut() else { return };
+        if let Some(key) = keys.iter_mut().find(|key| key.section == section && key.name == name) {
+            return tell(key);
+        }
+        let mut key = Key { section: section.to_owned(), name: name.to_owned(), ..Key::default() };
+        tell(&mut key);
+        keys.push(key);
+    }
+
+    /// The same reading, keeping every key that is asked for.
+    pub(super) fn with_keys(self) -> Self {
+        Self { keys: RefCell::new(Some(Vec::new())), ..self }
+    }
+
+    /// Every key that was asked for, where they were kept.
+    pub(super) fn keys(self) -> Vec<Key> {
+        self.keys.take().unwrap_or_default()
     }
 
     /// The variable, and remembers that it is one that means something.
@@ -223,11 +273,24 @@ impl<'t> Reading<'t> {
 
     /// Ends the reading: variables that no key asked for are mistakes.
     pub(super) fn finish(self) -> (Vec<Problem>, Vec<Effective>) {
-        let asked = self.asked.take();
         for name in &self.env.no_text {
             self.problem(Place::Env(name.clone()), "its name or its value is not UTF-8", "expected a text");
         }
-        for name in self.env.vars.keys().filter(|name| !asked.contains(name)) {
+        self.check_variables("");
+        (self.problems.take(), self.effective.take())
+    }
+
+    /// Ends the reading of one section: what is wrong with it, told after so many problems, and with its variables.
+    pub(super) fn finish_about(self, section: &str, told: usize) -> Vec<Problem> {
+        self.check_variables(section);
+        self.problems.take().split_off(told)
+    }
+
+    /// Variables of the section, whose name is what follows the prefix, must be known to some key.
+    fn check_variables(&self, section: &str) {
+        let asked = self.asked.borrow();
+        let of_section = |name: &&String| name.strip_prefix(PREFIX).is_some_and(|rest| rest.starts_with(section));
+        for name in self.env.vars.keys().filter(of_section).filter(|name| !asked.contains(name)) {
             let help = crate::rules::nearest(name, asked.iter().map(String::as_str)).map_or_else(
                 || {
                     format!(
@@ -238,6 +301,5 @@ impl<'t> Reading<'t> {
             );
             self.problem(Place::Env(name.clone()), "no key of the configuration has this name", help);
         }
-        (self.problems.take(), self.effective.take())
     }
 }

@@ -13,12 +13,12 @@ mod on;
 
 pub use ensure::{Contradiction, Ensure, Grantee, Licence, Report, RuleError, contradiction};
 pub use leaves::Leaves;
-pub use on::{OnEvent, gone_by_then, kind_of, meant, on_event, subjects};
+pub use on::{EVENTS, OnEvent, gone_by_then, kind_of, meant, on_event, subjects};
 
 use serde::{Deserialize, Serialize};
 
 pub use condition::{Condition, ConditionError, Documented, EvaluationError, Leaf, Names, Seen, Topic};
-pub(crate) use nearest::nearest;
+pub(crate) use nearest::{alternatives, nearest};
 
 use crate::account::Role;
 use crate::event::{Event, MeetingChange, UserChange, UserRef, What};

@@ -16,6 +16,13 @@ pub(crate) fn slip<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> 
         .map(|(_, name)| name)
 }
 
+/// As in `"local", "cloud" or "none"`.
+pub(crate) fn alternatives(words: impl IntoIterator<Item = String>) -> String {
+    let mut words: Vec<String> = words.into_iter().collect();
+    let last = words.pop().unwrap_or_default();
+    if words.is_empty() { last } else { format!("{} or {last}", words.join(", ")) }
+}
+
 /// The number of letters to insert, drop or change (Levenshtein).
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();

@@ -28,7 +28,7 @@ pub fn kind_of(event: &str) -> Option<SubjectKind> {
 
 /// Events about users and meetings. Zoom adds others: one that is not here may be meant all the same, unless it looks like a
 /// slip of the finger.
-const KNOWN: [&str; 38] = [
+pub const EVENTS: [&str; 38] = [
     "user.activated",
     "user.created",
     "user.deactivated",
@@ -71,7 +71,7 @@ const KNOWN: [&str; 38] = [
 
 /// The event that somebody meant who wrote this one, where it looks misspelt.
 pub fn meant(event: &str) -> Option<&'static str> {
-    slip(event, KNOWN)
+    slip(event, EVENTS)
 }
 
 /// Whether the subject of such an event is gone, so that nothing can be true of it.

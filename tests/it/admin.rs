@@ -172,7 +172,7 @@ impl Served {
     }
 }
 
-const ROUTES: [(&str, &str); 21] = [
+const ROUTES: [(&str, &str); 22] = [
     ("GET", "/metrics"),
     ("GET", "/v1/status"),
     ("GET", "/v1/jobs"),
@@ -191,6 +191,7 @@ const ROUTES: [(&str, &str); 21] = [
     ("GET", "/v1/audit/verify"),
     ("GET", "/v1/attention"),
     ("GET", "/v1/apps"),
+    ("GET", "/v1/reload"),
     ("GET", "/nowhere"),
     ("DELETE", "/v1/jobs"),
     ("GET", "/"),

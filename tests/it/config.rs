@@ -98,8 +98,8 @@ ensure = { assistants = ["api-user"] }
     }
 }
 
-#[test]
-fn the_commented_lines_of_the_shipped_file_are_good_once_filled_in() {
+/// The shipped file with its commented keys, and the files that it names.
+pub(crate) fn filled(folder: &Path) -> String {
     let filled: String = SHIPPED
         .lines()
         .map(|line| match line.strip_prefix("# ") {
@@ -110,13 +110,16 @@ fn the_commented_lines_of_the_shipped_file_are_good_once_filled_in() {
         })
         .collect::<Vec<_>>()
         .join("\n");
+    std::fs::write(folder.join("client-secret"), "client-secret-of-the-test\n").unwrap();
+    std::fs::write(folder.join("webhook-secrets"), "webhook-secret-of-the-test\n\nanother-secret-of-test\n").unwrap();
+    std::fs::create_dir_all(folder.join("rules")).unwrap();
+    filled.replace("client_id = \"…\"", "client_id = \"abc\"").replace("id = \"…\"", "id = \"acc\"")
+}
+
+#[test]
+fn the_commented_lines_of_the_shipped_file_are_good_once_filled_in() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("client-secret"), "client-secret-of-the-test\n").unwrap();
-    std::fs::write(folder.path().join("webhook-secrets"), "webhook-secret-of-the-test\n\nanother-secret-of-test\n")
-        .unwrap();
-    std::fs::create_dir(folder.path().join("rules")).unwrap();
-    let filled = filled.replace("client_id = \"…\"", "client_id = \"abc\"").replace("id = \"…\"", "id = \"acc\"");
-    let config = parse(&folder.path().join("config.toml"), &filled, &Env::default());
+    let config = parse(&folder.path().join("config.toml"), &filled(folder.path()), &Env::default());
     let config = config.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.apps[0].secrets.webhook.len(), 2);
     assert_eq!(config.rules.len(), 5);
@@ -174,7 +177,7 @@ fn bad_configurations() -> Vec<Case> {
         ("no webhook secrets in the list", app(("\"webhook-secret-of-the-test\"", "")), vec!["7:19: [[app]] main webhook_secrets is empty. expected one secret or more".into()]),
         ("one webhook secret that is no list", app(("[\"webhook-secret-of-the-test\"]", "\"webhook-secret-of-the-test\"")), vec!["7:19: [[app]] main webhook_secrets has the wrong type. expected a list of texts: [\"…\"]".into()]),
         ("an account without an id", app(("id = \"AAAAAABBBB\"\n", "")), vec!["8:1: [[app]] main [[app.account]] has no id. add id = the account id of the app's page in the Zoom Marketplace".into()]),
-        ("a plan that is none", app(("id = \"AAAA", "plan = \"gold\"\nid = \"AAAA")), vec!["9:8: [[app]] main [[app.account]] plan is \"gold\". expected \"free\", \"pro\" or \"business\" (also for education, enterprise and partner)".into()]),
+        ("a plan that is none", app(("id = \"AAAA", "plan = \"gold\"\nid = \"AAAA")), vec!["9:8: [[app]] main [[app.account]] plan is \"gold\". expected \"free\", \"pro\", \"business\", \"education\", \"enterprise\" or \"partner\"".into()]),
         ("an API user that is no user", app(("api-user@example.com", "me")), vec!["10:14: [[app]] main [[app.account]] api_users holds \"me\". expected users by email or id, as in [\"api-user@example.com\"]".into()]),
         ("two apps of one name", after(GOOD.replace("AAAAAABBBB", "CCCC").as_str()), vec!["13:8: two [[app]] are named \"main\". expected each name once".into()]),
         ("an account under two apps", after(GOOD.replace("\"main\"", "\"other\"").as_str()), vec!["12:1: account AAAAAABBBB is held by [[app]] main and by [[app]] other. expected each account under one app only".into()]),

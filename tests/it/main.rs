@@ -27,5 +27,6 @@ mod reload;
 mod rules;
 mod rules_cases;
 mod samples;
+mod schema;
 mod support;
 mod tree;

@@ -287,3 +287,80 @@ fn a_rule_that_came_to_its_share_goes_on_when_a_person_resumes_it() {
     assert_eq!(left(&served), 1, "one more, and it stops again");
     assert!(served.told(&["rules", "resume", "nothing"], 1).contains("there is no rule nothing"));
 }
+
+#[test]
+fn what_the_files_say_and_the_service_does_not_do_yet_is_told_beside_the_configuration() {
+    let mut service = service(&[("a.toml", &rule("a"))]);
+    assert!(service.start(&[]));
+    let told = |service: &Service| {
+        let (code, out, err) = service.command(&["config"]);
+        assert!(code == 0 && out.contains("[worker]"), "{code}: {err}");
+        err
+    };
+    assert_eq!(told(&service), "");
+    std::fs::write(service.folder().join("rules/a.toml"), rule("a") + "mode = \"enforce\"\n" + &rule("b")).unwrap();
+    append(&service, "[worker]\nworkers = 3\nper_account_max = 2\n");
+    let restart =
+        "warning: the running service has it otherwise until a restart: [worker] workers, [worker] per_account_max\n";
+    let reload = "warning: the running service has it otherwise until `adjutant reload`: [[rule]] a, [[rule]] b\n";
+    assert_eq!(told(&service), format!("{reload}{restart}"));
+    assert_eq!(told(&service), format!("{reload}{restart}"), "asking changes nothing");
+    service.admin("POST", "/v1/reload").unwrap();
+    assert_eq!(told(&service), restart);
+    let config = std::fs::read_to_string(service.folder().join("config.toml")).unwrap();
+    let account = config.replace("api_users = [", "api_users = [\"another@school.example\", ");
+    std::fs::write(service.folder().join("config.toml"), account).unwrap();
+    std::fs::remove_file(service.folder().join("rules/a.toml")).unwrap();
+    let reload = "warning: the running service has it otherwise until `adjutant reload`: [[rule]] a, [[rule]] b, account test-account\n";
+    assert_eq!(told(&service), format!("{reload}{restart}"));
+    service.kill();
+    assert_eq!(told(&service), "", "nobody answers");
+}
+
+#[test]
+fn a_mistake_in_a_rule_keeps_nobody_from_the_service_that_runs_and_one_about_admin_does() {
+    let mut service = service(&[("a.toml", &rule("a"))]);
+    assert!(service.start(&[]));
+    let config = service.folder().join("config.toml");
+    let good = std::fs::read_to_string(&config).unwrap();
+    let copy = service.folder().join("copy").display().to_string();
+    let warning = format!(
+        "warning: {} has mistakes, which `adjutant check-config` names. this only asks the service that runs\n",
+        config.display()
+    );
+    for (broken, text) in [
+        ("rules/a.toml", "rule = ".to_owned()),
+        ("rules/a.toml", rule("a").replace("\"user\"", "\"users\"")),
+        ("config.toml", format!("{good}[worker]\nworkers = 0\n[[app]]\n")),
+    ] {
+        std::fs::write(service.folder().join(broken), text).unwrap();
+        for words in [
+            &["attention"][..],
+            &["jobs", "list"],
+            &["deliveries", "list"],
+            &["audit", "tail", "-n", "1"],
+            &["audit", "verify"],
+            &["sweep", "list"],
+            &["store", "backup", &copy],
+        ] {
+            let (code, out, err) = service.command(words);
+            assert_eq!((code, err.as_str()), (0, warning.as_str()), "{words:?}: {out}");
+        }
+        std::fs::remove_dir_all(&copy).unwrap();
+        let (code, _, err) = service.command(&["reload"]);
+        assert!(code == 78 && err.starts_with(&format!("{warning}error: ")), "{code}: {err}");
+    }
+    std::fs::write(service.folder().join("rules/a.toml"), "rule = ").unwrap();
+    let (admin, public) = (service.admin.to_string(), service.public.to_string());
+    for (text, expected) in [
+        (good.replace(&admin, "nowhere"), "error: [admin] listen is \"nowhere\"\n"),
+        (good.replace(&admin, &public), "error: [admin] listen is "),
+        (good.replace("[admin]", "[admin]\nlistn = 1"), "error: [admin] has no key listn\n"),
+        (good.replace(&admin, &format!("{admin}\"\"")), "error: this is not TOML\n"),
+    ] {
+        std::fs::write(&config, text).unwrap();
+        let (code, out, err) = service.command(&["jobs", "list"]);
+        assert!(code == 78 && out.is_empty(), "{code}: {out}");
+        assert!(err.starts_with(expected) && err.matches("error: ").count() == 1, "{err}");
+    }
+}

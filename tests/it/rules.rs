@@ -280,14 +280,23 @@ fn said_of_file(bytes: &[u8]) -> String {
     loaded.map_or_else(|error| problems(&error.to_string(), folder.path().to_str().unwrap()), |_| "nothing".to_owned())
 }
 
-#[test]
-fn every_bad_file_of_rules_is_refused_with_its_own_words_and_place() {
-    let cases: Vec<&str> = include_str!("rules/files.txt").split("\n### ").skip(1).collect();
-    assert!(cases.len() >= 100, "{}", cases.len());
-    let mut wrong = Vec::new();
-    for case in cases {
+/// Each with its name, its text, and what is said of it.
+pub(crate) fn bad_files() -> Vec<(&'static str, &'static str, &'static str)> {
+    let cases = include_str!("rules/files.txt").split("\n### ").skip(1);
+    let parts = cases.map(|case| {
         let (name, rest) = case.split_once('\n').unwrap();
         let (text, expected) = rest.split_once("--->\n").unwrap();
+        (name, text, expected)
+    });
+    parts.collect()
+}
+
+#[test]
+fn every_bad_file_of_rules_is_refused_with_its_own_words_and_place() {
+    let cases = bad_files();
+    assert!(cases.len() >= 100, "{}", cases.len());
+    let mut wrong = Vec::new();
+    for (name, text, expected) in cases {
         let found = said_of_file(text.as_bytes());
         if found != expected.trim_end() {
             wrong.push(format!("{name}: {found}"));

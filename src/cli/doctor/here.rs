@@ -4,9 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::super::out::count;
 use super::super::remote::Remote;
-use super::super::{Context, Exit, Failure};
+use super::super::{Exit, Failure};
 use super::Report;
-use crate::config::{Config, Outline};
+use crate::config::Config;
 use crate::web::admin::sweeps::SweepView;
 use crate::web::admin::view::{AppView, StatusView};
 
@@ -42,11 +42,10 @@ pub(super) fn permissions(report: &mut Report, config: &Config) {
 }
 
 /// What the running service knows: deliveries, validations, store. None where it does not answer.
-pub(super) async fn running(report: &mut Report, context: &Context) -> Option<Remote> {
+pub(super) async fn running(report: &mut Report, config: &Config) -> Option<Remote> {
     const NAME: &str = "service";
     let asked = async {
-        let outline: Outline = context.outline()?;
-        let remote = Remote::running(&outline)?;
+        let remote = Remote::running(&config.admin)?;
         let apps: Vec<AppView> = remote.get("/v1/apps", &[]).await?;
         let status: StatusView = remote.get("/v1/status", &[]).await?;
         let sweeps: Vec<SweepView> = remote.get("/v1/sweeps", &[]).await?;

@@ -33,7 +33,7 @@ pub(super) async fn run(context: &Context, asked: Apply, out: &mut Out) -> Resul
     let plan: SavedPlan = serde_json::from_slice(&text).map_err(|error| {
         Failure::new(Exit::Usage, format!("{shown} is no plan as `adjutant rules plan --out` writes it: {error}"))
     })?;
-    let remote = Remote::running(&context.outline()?)?.patient()?;
+    let remote = Remote::running(&context.admin()?)?.patient()?;
     let meant: Vec<AppliedAccount> = remote.post_json("/v1/plan/apply", &[("check", "true".to_owned())], &plan).await?;
     let changes = if asked.json { meant.iter().map(AppliedAccount::changes).sum() } else { tell(&plan, &meant, out)? };
     if changes > 0 && !asked.yes && !out.is_agreed("apply it?", "give --yes to apply the plan")? {

@@ -7,7 +7,7 @@ use crate::cli::{Context, Exit, Failure};
 use crate::work::SavedPlan;
 
 pub(super) async fn run(context: &Context, asked: Plan, out: &mut Out) -> Result<Exit, Failure> {
-    let remote = Remote::running(&context.outline()?)?.patient()?;
+    let remote = Remote::running(&context.admin()?)?.patient()?;
     let meetings = asked.meetings.then(|| "true".to_owned());
     let query = [
         ("account", asked.account),

@@ -14,7 +14,7 @@ const MACROS_MAX: usize = 2;
 /// Bytes that a compiled pattern may take.
 const PATTERN_BYTES_MAX: usize = 1 << 16;
 
-const FUNCTIONS: [&str; 14] = [
+const FUNCTIONS: [&str; 15] = [
     "startsWith",
     "endsWith",
     "contains",
@@ -24,6 +24,7 @@ const FUNCTIONS: [&str; 14] = [
     "has",
     "timestamp",
     "duration",
+    "dyn",
     "all",
     "exists",
     "exists_one",
@@ -44,6 +45,11 @@ impl Checker<'_> {
             ("has", None, [field]) => self.has(field, token),
             ("timestamp", None, [text]) => self.moment(Function::Timestamp, text, token),
             ("duration", None, [text]) => self.moment(Function::Duration, text, token),
+            ("dyn", None, [of]) => {
+                // As in CEL: what it is of is not checked here, but when there are facts.
+                let of = self.node(of)?;
+                Ok(Node { span: self.whole(token, &[&of]), ty: Type::Dyn, ..of })
+            }
             ("size", None, [of]) | ("size", Some(of), []) => self.size(of, token),
             ("lowerAscii", Some(of), []) => {
                 let of = self.text_of(of, name)?;
@@ -134,8 +140,7 @@ impl Checker<'_> {
                 let what = format!("{} is not {ty}", self.said(&text));
                 return Err(ConditionError::new(text.span, what, help));
             };
-            let span = self.made(Kind::Call(function, Box::new(text), None), token, ty.clone()).span;
-            return Ok(Node { kind: Kind::Literal(value), span, ty });
+            return Ok(Node { kind: Kind::Literal(value), span: self.whole(token, &[&text]), ty });
         }
         Ok(self.made(Kind::Call(function, Box::new(text), None), token, ty))
     }
@@ -189,6 +194,7 @@ fn usage(name: &str) -> String {
         "timestamp" => "timestamp(\"2026-01-31T00:00:00Z\")".to_owned(),
         "duration" => "duration(\"720h\")".to_owned(),
         "size" => "size(list) or text.size()".to_owned(),
+        "dyn" => "dyn(user.type)".to_owned(),
         "lowerAscii" => "text.lowerAscii()".to_owned(),
         "all" | "exists" | "exists_one" | "filter" | "map" => format!("list.{name}(x, …)"),
         _ => format!("text.{name}(\"…\")"),

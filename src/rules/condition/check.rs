@@ -67,11 +67,17 @@ impl Checker<'_> {
         }
     }
 
-    /// A node with the whole of its text: its own token, what is below it, and the brackets that either opens.
+    /// A node with the whole of its text.
     pub(super) fn made(&self, kind: Kind, token: Range<usize>, ty: Type) -> Node {
-        let mut node = Node { kind, span: token, ty };
-        let (mut start, mut end) = (node.span.start, node.span.end);
-        for child in node.children() {
+        let mut node = Node { kind, span: token.clone(), ty };
+        node.span = self.whole(token, &node.children());
+        node
+    }
+
+    /// The text of a token, of what is below it, and of the brackets that either opens.
+    pub(super) fn whole(&self, token: Range<usize>, below: &[&Node]) -> Range<usize> {
+        let (mut start, mut end) = (token.start, token.end);
+        for child in below {
             (start, end) = (start.min(child.span.start), end.max(child.span.end));
         }
         // What is within brackets may be wider than what was inside them.
@@ -84,8 +90,7 @@ impl Checker<'_> {
             let Some((open, close)) = half else { break };
             (start, end) = (start.min(*open), end.max(close.saturating_add(1)));
         }
-        node.span = start..end;
-        node
+        start..end
     }
 
     fn literal(&self, literal: &LiteralValue, mut token: Range<usize>) -> Checked<Node> {
@@ -274,6 +279,9 @@ impl Checker<'_> {
                 return Err(ConditionError::new(list.span.clone(), what, "expected a list after in"));
             }
         }
+        if let Kind::List(items) = &list.kind {
+            items.iter().try_for_each(|value| self.can_be(&item, value))?;
+        }
         Ok(self.made(Kind::In(Box::new(item), Box::new(list)), token, Type::Bool))
     }
 
@@ -288,7 +296,10 @@ impl Checker<'_> {
             };
             return Err(ConditionError::new(token, what, help));
         }
-        if !matches!(how, Compare::Equal | Compare::Unequal) {
+        if matches!(how, Compare::Equal | Compare::Unequal) {
+            self.can_be(&one, &other)?;
+            self.can_be(&other, &one)?;
+        } else {
             for side in [&one, &other] {
                 if !matches!(side.ty, Type::Dyn | Type::Number | Type::Text | Type::Time | Type::Duration) {
                     let what = format!("{} is {} and has no order", self.said(side), side.ty);
@@ -298,6 +309,26 @@ impl Checker<'_> {
             }
         }
         Ok(self.made(Kind::Compare(how, Box::new(one), Box::new(other)), token, Type::Bool))
+    }
+
+    /// That a value that is written out is one of those which Zoom documents of a field, where those are all.
+    fn can_be(&self, field: &Node, value: &Node) -> Checked<()> {
+        let (Kind::Field(of, name, _), Kind::Literal(literal)) = (&field.kind, &value.kind) else { return Ok(()) };
+        // What dyn() was said of may be anything.
+        let Some(declared) = shape_of(of).filter(|_| field.ty != Type::Dyn).and_then(|shape| shape.field(name)) else {
+            return Ok(());
+        };
+        if declared.can_be(literal) {
+            return Ok(());
+        }
+        let (said, known) = (self.said(field), declared.alternatives());
+        let near = match literal {
+            Literal::Text(text) => nearest(text, declared.texts().iter().copied()),
+            _ => None,
+        };
+        let near = near.map_or_else(String::new, |near| format!("did you mean {near:?}? "));
+        let help = format!("{near}Zoom documents {known}; dyn({said}) may be anything");
+        Err(ConditionError::new(value.span.clone(), format!("{said} is never {}", self.said(value)), help))
     }
 
     fn arithmetic(&self, how: Arithmetic, one: Node, other: Node, token: Range<usize>) -> Checked<Node> {
@@ -315,6 +346,10 @@ impl Checker<'_> {
         };
         Ok(self.made(Kind::Arithmetic(how, Box::new(one), Box::new(other)), token, ty))
     }
+}
+
+const fn shape_of(of: &Node) -> Option<&'static Shape> {
+    if let Type::Object(shape) = of.ty { Some(shape) } else { None }
 }
 
 fn read_as(field: &Field) -> As {

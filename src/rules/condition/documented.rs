@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::fields::Field::{
     self, Bool, Dyn, Number, NumberOf, Numbers, Object, Objects, OneOf, ReadOnly, Text, Texts, Time,
@@ -52,6 +52,11 @@ impl Documented {
         matches!(self.0, ReadOnly(_))
     }
 
+    /// What is taken here, in the words of JSON Schema.
+    pub fn schema(self) -> Value {
+        schema_of("", self.0)
+    }
+
     /// Whether a leaf of that name and value can be there. Alternative hosts may be a list: Zoom has them in one text.
     pub fn takes(self, name: &str, value: &Value) -> bool {
         match (self.0, value) {
@@ -67,20 +72,35 @@ impl Documented {
     }
 }
 
-/// As a message says it.
-impl fmt::Display for Documented {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            OneOf(known) => alternatives(f, known.iter().map(|text| format!("{text:?}")).collect()),
-            NumberOf(known) => alternatives(f, known.iter().map(ToString::to_string).collect()),
-            field => field.ty().fmt(f),
+fn schema_of(name: &str, field: &Field) -> Value {
+    match field {
+        Dyn if name.is_empty() => json!({ "type": "object" }),
+        Dyn => json!({}),
+        // Zoom documents no way to set it.
+        ReadOnly(_) => json!(false),
+        Bool => json!({ "type": "boolean" }),
+        Number => json!({ "type": "number" }),
+        Text if name == "alternative_hosts" => json!({ "type": ["string", "array"], "items": { "type": "string" } }),
+        Text | Time => json!({ "type": "string" }),
+        OneOf(known) => json!({ "enum": known }),
+        NumberOf(known) => json!({ "enum": known }),
+        Texts => json!({ "type": "array", "items": { "type": "string" } }),
+        Numbers => json!({ "type": "array", "items": { "type": "number" } }),
+        Objects(_) => json!({ "type": "array", "items": { "type": "object" } }),
+        Object(shape) => {
+            let settable = shape.fields.iter().filter(|(_, field)| !matches!(field, ReadOnly(_)));
+            let properties: Map<_, _> =
+                settable.map(|(name, field)| ((*name).to_owned(), schema_of(name, field))).collect();
+            json!({ "type": "object", "additionalProperties": false, "properties": properties })
         }
     }
 }
 
-fn alternatives(f: &mut fmt::Formatter<'_>, mut known: Vec<String>) -> fmt::Result {
-    let last = known.pop().unwrap_or_default();
-    if known.is_empty() { f.write_str(&last) } else { write!(f, "{} or {last}", known.join(", ")) }
+/// As a message says it.
+impl fmt::Display for Documented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.alternatives())
+    }
 }
 
 /// What a message about an unknown name ends with: the same name in another branch, or one that is written alike.

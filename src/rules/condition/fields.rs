@@ -6,6 +6,8 @@
 use std::fmt;
 
 use super::subjects::{ABOUT_EVENT, ABOUT_MEETING, ABOUT_USER};
+use super::tree::Literal;
+use crate::rules::alternatives;
 
 /// What a condition is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +73,38 @@ impl Field {
             Self::Object(shape) => Type::Object(shape),
             Self::Objects(shape) => Type::List(Box::new(Type::Object(shape))),
             Self::ReadOnly(field) => field.ty(),
+        }
+    }
+
+    /// The texts that it can be, where those are all.
+    pub(super) const fn texts(&self) -> &'static [&'static str] {
+        match self {
+            Self::OneOf(known) => known,
+            Self::ReadOnly(field) => field.texts(),
+            _ => &[],
+        }
+    }
+
+    /// Whether a value can be one of the field's, whose type it has.
+    pub(super) fn can_be(&self, value: &Literal) -> bool {
+        match (self, value) {
+            (Self::ReadOnly(field), _) => field.can_be(value),
+            (Self::OneOf(known), Literal::Text(text)) => known.contains(&text.as_str()),
+            (Self::NumberOf(known), Literal::Int(number)) => known.contains(number),
+            (Self::NumberOf(known), Literal::Double(number)) => {
+                known.iter().any(|known| known.to_string() == number.to_string())
+            }
+            _ => true,
+        }
+    }
+
+    /// The values that it can be, as a message says it; its type where any can.
+    pub(super) fn alternatives(&self) -> String {
+        match self {
+            Self::ReadOnly(field) => field.alternatives(),
+            Self::OneOf(known) => alternatives(known.iter().map(|text| format!("{text:?}"))),
+            Self::NumberOf(known) => alternatives(known.iter().map(ToString::to_string)),
+            _ => self.ty().to_string(),
         }
     }
 }

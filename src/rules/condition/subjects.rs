@@ -22,7 +22,7 @@ static MEETING: Shape = Shape {
         ("assistant_id", Text),
         ("chat_join_url", Text),
         ("created_at", Time),
-        ("creation_source", Text),
+        ("creation_source", OneOf(&["other", "open_api", "web_portal"])),
         ("duration", Number),
         ("dynamic_host_key", Text),
         ("encrypted_password", Text),
@@ -40,11 +40,11 @@ static MEETING: Shape = Shape {
         ("settings", Object(&MEETING_SETTINGS)),
         ("start_time", Time),
         ("start_url", Text),
-        ("status", Text),
+        ("status", OneOf(&["waiting", "started"])),
         ("timezone", Text),
         ("topic", Text),
         ("tracking_fields", Objects(&MEETING_TRACKING_FIELDS)),
-        ("type", Number),
+        ("type", NumberOf(&[1, 2, 3, 4, 8, 10])),
         ("uuid", Text),
     ],
 };
@@ -202,17 +202,22 @@ static MEETING_RECURRENCE: Shape = Shape {
         ("end_date_time", Time),
         ("end_times", Number),
         ("monthly_day", Number),
-        ("monthly_week", Number),
-        ("monthly_week_day", Number),
+        ("monthly_week", NumberOf(&[-1, 1, 2, 3, 4])),
+        ("monthly_week_day", NumberOf(&[1, 2, 3, 4, 5, 6, 7])),
         ("repeat_interval", Number),
-        ("type", Number),
+        ("type", NumberOf(&[1, 2, 3])),
         ("weekly_days", Text),
     ],
 };
 
 static MEETING_OCCURRENCES: Shape = Shape {
     title: "meeting.occurrences",
-    fields: &[("duration", Number), ("occurrence_id", Text), ("start_time", Time), ("status", Text)],
+    fields: &[
+        ("duration", Number),
+        ("occurrence_id", Text),
+        ("start_time", Time),
+        ("status", OneOf(&["available", "deleted"])),
+    ],
 };
 
 static USER: Shape = Shape {
@@ -256,19 +261,20 @@ static USER: Shape = Shape {
         ("plan_united_type", Text),
         ("pmi", Number),
         ("pronouns", Text),
-        ("pronouns_option", Number),
+        ("pronouns_option", NumberOf(&[1, 2, 3])),
         ("role_id", Text),
         ("role_name", Text),
         // Not of Zoom's user: what a call of its own says, and the same with names that are not checked.
         ("settings", Object(&USER_SETTINGS)),
         ("settings_unchecked", Dyn),
-        ("status", Text),
+        ("status", OneOf(&["active", "inactive", "pending"])),
         ("timezone", Text),
-        ("type", Number),
+        // 3 is On-prem, which older references name.
+        ("type", NumberOf(&[1, 2, 3, 4, 99])),
         ("use_pmi", Bool),
         ("user_created_at", Time),
         ("vanity_url", Text),
-        ("verified", Number),
+        ("verified", NumberOf(&[0, 1])),
         ("zoom_one_type", Number),
     ],
 };

@@ -25,7 +25,7 @@ pub use guard::Hosts;
 pub use problem::ApiProblem;
 pub use sweeps::{NoSweeps, Sweeps};
 pub use token::TokenHash;
-pub use view::{Alarm, ReloadView};
+pub use view::{Alarm, DifferenceView, ReloadView};
 
 use std::fmt;
 use std::sync::Arc;
@@ -84,6 +84,12 @@ pub trait Reload: fmt::Debug + Send + Sync {
     /// # Errors
     /// Everything that is wrong with it, as text for a person.
     async fn reload(&self) -> Result<ReloadView, String>;
+
+    /// What a reload, and beyond it a start, would take in. Changes nothing.
+    ///
+    /// # Errors
+    /// What a reload would be refused for.
+    async fn difference(&self) -> Result<DifferenceView, String>;
 
     /// Somebody saw what these rules would change as they run now: where a plan is required, they do from now on what their
     /// mode says.
@@ -189,7 +195,7 @@ pub fn api(state: Arc<AdminState>) -> Router {
         .route("/v1/attention", get(routes::attention))
         .route("/v1/apps", get(routes::apps))
         .route("/v1/rules/{rule}/resume", post(jobs::resume))
-        .route("/v1/reload", post(routes::reload))
+        .route("/v1/reload", post(routes::reload).get(routes::difference))
         .route("/v1/store/backup", post(routes::backup))
         .fallback(routes::nowhere)
         .method_not_allowed_fallback(routes::wrong_method)

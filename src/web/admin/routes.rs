@@ -15,7 +15,7 @@ use super::view::{
     AppView, AttentionView, BackupView, DeliveryView, EntriesView, FaultView, HeadView, LeavesView, MovedView,
     ParkedView, RefusedView, ReloadView, StatusView, WaitingView,
 };
-use super::{AdminState, alarms, cursor, sweeps};
+use super::{AdminState, DifferenceView, Reload, alarms, cursor, sweeps};
 use crate::ids::{AppName, DeliveryId};
 use crate::store::DeliveryFilter;
 
@@ -172,10 +172,17 @@ pub(super) async fn audit_verify(State(state): Shared, query: Asked<VerifyAsked>
     }))
 }
 
+fn reloader(state: &AdminState) -> Result<Arc<dyn Reload>, ApiProblem> {
+    let none = || ApiProblem::bad_request("nothing runs that could take in a configuration");
+    state.reload.clone().ok_or_else(none)
+}
+
+pub(super) async fn difference(State(state): Shared) -> Answer<DifferenceView> {
+    reloader(&state)?.difference().await.map(Json).map_err(ApiProblem::bad_request)
+}
+
 pub(super) async fn reload(State(state): Shared) -> Answer<ReloadView> {
-    let Some(reload) = state.reload.clone() else {
-        return Err(ApiProblem::bad_request("nothing runs that could take in a configuration"));
-    };
+    let reload = reloader(&state)?;
     // Whoever asked may be gone by then: what was begun is done all the same.
     let reloaded = tokio::spawn(async move { reload.reload().await }).await;
     match reloaded {

@@ -291,6 +291,13 @@ pub struct ReloadView {
     pub needs_restart: Vec<String>,
 }
 
+/// What the files say and the service does not do, since it read them earlier. Each as it is written there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DifferenceView {
+    pub needs_reload: Vec<String>,
+    pub needs_restart: Vec<String>,
+}
+
 /// A backup that was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupView {

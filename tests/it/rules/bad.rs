@@ -80,7 +80,7 @@ pub(super) const CONDITIONS: &[(&str, &str, &str)] = &[
     (
         "user",
         "user.email.toLower() == \"a\"",
-        "column 12: no function is named toLower: expected one of startsWith, endsWith, contains, matches, lowerAscii, size, has, timestamp, duration, all, exists, exists_one, filter, map",
+        "column 12: no function is named toLower: expected one of startsWith, endsWith, contains, matches, lowerAscii, size, has, timestamp, duration, dyn, all, exists, exists_one, filter, map",
     ),
     (
         "user",
@@ -351,4 +351,71 @@ pub(super) const CONDITIONS: &[(&str, &str, &str)] = &[
     ),
     ("meeting", "meeting.recurrence.typ == 1", "column 20: meeting.recurrence has no field typ: did you mean type?"),
     ("user", " ", "column 1: it is empty: expected a condition, as in user.type == 2"),
+    (
+        "user",
+        "user.status == \"activ\"",
+        "column 16: user.status is never \"activ\": did you mean \"active\"? Zoom documents \"active\", \"inactive\" or \"pending\"; dyn(user.status) may be anything",
+    ),
+    (
+        "user",
+        "user.status == \"suspended-for-now\"",
+        "column 16: user.status is never \"suspended-for-now\": Zoom documents \"active\", \"inactive\" or \"pending\"; dyn(user.status) may be anything",
+    ),
+    (
+        "user",
+        "'Active' != user.status",
+        "column 1: user.status is never 'Active': did you mean \"active\"? Zoom documents \"active\", \"inactive\" or \"pending\"; dyn(user.status) may be anything",
+    ),
+    (
+        "user",
+        "user.type == 7",
+        "column 14: user.type is never 7: Zoom documents 1, 2, 3, 4 or 99; dyn(user.type) may be anything",
+    ),
+    (
+        "user",
+        "user.type in [1, 2.5]",
+        "column 18: user.type is never 2.5: Zoom documents 1, 2, 3, 4 or 99; dyn(user.type) may be anything",
+    ),
+    (
+        "user",
+        "user.status in [\"active\", \"pendign\"]",
+        "column 27: user.status is never \"pendign\": did you mean \"pending\"? Zoom documents \"active\", \"inactive\" or \"pending\"; dyn(user.status) may be anything",
+    ),
+    (
+        "user",
+        "user.verified == 2",
+        "column 18: user.verified is never 2: Zoom documents 0 or 1; dyn(user.verified) may be anything",
+    ),
+    (
+        "user",
+        "user.settings.recording.auto_recording != \"clouds\"",
+        "column 43: user.settings.recording.auto_recording is never \"clouds\": did you mean \"cloud\"? Zoom documents \"local\", \"cloud\" or \"none\"; dyn(user.settings.recording.auto_recording) may be anything",
+    ),
+    ("user", "dyn(user.typ) == 7", "column 10: user has no field typ: did you mean type?"),
+    ("user", "dyn() == 7", "column 1: dyn is not called so: expected dyn(user.type)"),
+    (
+        "meeting",
+        "meeting.type == 5",
+        "column 17: meeting.type is never 5: Zoom documents 1, 2, 3, 4, 8 or 10; dyn(meeting.type) may be anything",
+    ),
+    (
+        "meeting",
+        "meeting.status == \"start\"",
+        "column 19: meeting.status is never \"start\": did you mean \"started\"? Zoom documents \"waiting\" or \"started\"; dyn(meeting.status) may be anything",
+    ),
+    (
+        "meeting",
+        "meeting.creation_source == \"api\"",
+        "column 28: meeting.creation_source is never \"api\": Zoom documents \"other\", \"open_api\" or \"web_portal\"; dyn(meeting.creation_source) may be anything",
+    ),
+    (
+        "meeting",
+        "meeting.recurrence.type == 4 || meeting.recurrence.monthly_week == -2",
+        "column 28: meeting.recurrence.type is never 4: Zoom documents 1, 2 or 3; dyn(meeting.recurrence.type) may be anything",
+    ),
+    (
+        "meeting",
+        "meeting.occurrences.exists(o, o.status == \"gone\")",
+        "column 43: o.status is never \"gone\": Zoom documents \"available\" or \"deleted\"; dyn(o.status) may be anything",
+    ),
 ];
