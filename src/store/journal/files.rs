@@ -49,8 +49,9 @@ pub trait File: fmt::Debug + Send + Sync {
 
     fn set_len(&self, bytes: u64) -> io::Result<()>;
 
-    /// Claims disk space for the first `bytes` bytes, so that writing them later finds room.
-    fn reserve(&self, bytes: u64) -> io::Result<()>;
+    /// Claims disk space for the first `bytes` bytes, which read as zeroes, so that writing them later finds room. False where
+    /// the file system cannot: then only writing claims it.
+    fn reserve(&self, bytes: u64) -> io::Result<bool>;
 
     /// `fdatasync`: content, and what is needed to read it back.
     fn sync_data(&self) -> io::Result<()>;
@@ -157,11 +158,10 @@ impl File for RealFile {
         self.0.set_len(bytes)
     }
 
-    fn reserve(&self, bytes: u64) -> io::Result<()> {
+    fn reserve(&self, bytes: u64) -> io::Result<bool> {
         match rustix::fs::fallocate(&self.0, rustix::fs::FallocateFlags::empty(), 0, bytes) {
-            // Not every file system can: then the zeroes that are written next claim the space.
-            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
-            done => Ok(done?),
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(false),
+            done => Ok(done.map(|()| true)?),
         }
     }
 

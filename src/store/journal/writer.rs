@@ -94,13 +94,14 @@ impl Journal {
         self.spare.is_none() && half_used
     }
 
-    /// Makes spare segments, for any thread.
-    pub fn spare_maker(&self) -> SpareMaker {
+    /// Makes spare segments, for any thread. One that is hurried writes no zeroes where the space can be claimed otherwise.
+    pub fn spare_maker(&self, hurried: bool) -> SpareMaker {
         SpareMaker {
             files: Arc::clone(&self.shared.files),
             dir: Arc::clone(&self.shared.dir),
             bytes: self.settings.segment_bytes,
             serial: Arc::clone(&self.serial),
+            hurried,
         }
     }
 
@@ -208,7 +209,7 @@ impl Journal {
 
     fn make_spare(&mut self) -> Result<Spare, AppendError> {
         // A sync that finds no room is no failed sync here: nothing acknowledged is in that file.
-        self.spare_maker().make().map_err(|error| self.trouble("prepare a segment", Trouble::writing(error)))
+        self.spare_maker(false).make().map_err(|error| self.trouble("prepare a segment", Trouble::writing(error)))
     }
 
     fn seal(&mut self, active: &Active, seal: Seal) -> Result<(), AppendError> {

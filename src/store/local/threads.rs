@@ -74,7 +74,7 @@ impl Running {
         let core = Arc::new(core);
         let ((to_apply, incoming), (chores, to_do)) = (channel(), channel());
         let ((wanted, to_make), (made_here, made)) = (channel(), channel());
-        let spares = Spares { wanted, made, asked: false };
+        let spares = Spares { wanted, made, asked: false, asked_at: None };
         let since_snapshot = replayed_bytes;
         let writer = Writer {
             core: Arc::clone(&core),

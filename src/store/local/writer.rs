@@ -23,6 +23,9 @@ const ROOM_WAIT_MAX: Duration = Duration::from_secs(1);
 /// How long a batch may wait for company at most. About as long as a disk takes to sync.
 const COMPANY_WAIT: Duration = Duration::from_micros(300);
 
+/// Segments that fill faster than this are not filled with zeroes beforehand.
+const HURRY: Duration = Duration::from_secs(10);
+
 pub(super) struct Writer {
     pub(super) core: Arc<Core>,
     pub(super) journal: Journal,
@@ -199,8 +202,10 @@ impl Writer {
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => {}
         }
         if !self.spares.asked && self.journal.wants_spare() {
-            self.spares.asked = true;
-            let _gone = self.spares.wanted.send(self.journal.spare_maker());
+            let now = self.core.clock.now();
+            let hurried = self.spares.asked_at.is_some_and(|before| now.since(before) < HURRY);
+            (self.spares.asked, self.spares.asked_at) = (true, Some(now));
+            let _gone = self.spares.wanted.send(self.journal.spare_maker(hurried));
         }
     }
 }

@@ -203,23 +203,30 @@ fn readers_on_other_threads_see_a_growing_prefix() {
 }
 
 #[test]
-fn a_spare_segment_made_elsewhere_is_used() {
-    let files = SimFiles::new(10);
-    let (mut journal, _) = open(&files);
-    let maker = journal.spare_maker();
-    let mut given = 0;
-    for number in 0..100_u8 {
-        if journal.wants_spare() {
-            let maker = maker.clone();
-            journal.put_spare(std::thread::spawn(move || maker.make().unwrap()).join().unwrap());
-            given += 1;
+fn a_spare_segment_made_elsewhere_is_used_whether_or_not_zeroes_were_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let real: Arc<dyn Files> = Arc::new(RealFiles::new(folder.path()));
+    for (files, hurried) in
+        [(Arc::new(SimFiles::new(10)) as Arc<dyn Files>, false), (Arc::new(SimFiles::new(10)), true), (real, true)]
+    {
+        let chance = Arc::new(SeededChance::new(1));
+        let open = || Journal::open(Arc::clone(&files), DIR, SMALL, chance.clone()).unwrap();
+        let (mut journal, _) = open();
+        let maker = journal.spare_maker(hurried);
+        let mut given = 0;
+        for number in 0..100_u8 {
+            if journal.wants_spare() {
+                let maker = maker.clone();
+                journal.put_spare(std::thread::spawn(move || maker.make().unwrap()).join().unwrap());
+                given += 1;
+            }
+            append(&mut journal, &[vec![number; 100]]);
         }
-        append(&mut journal, &[vec![number; 100]]);
+        assert!(given > 3, "{given}");
+        journal.close().unwrap();
+        assert!(files.list(DIR).unwrap().iter().all(|name| !name.contains("tmp")));
+        assert_eq!(open().1.records, 100);
     }
-    assert!(given > 3, "{given}");
-    journal.close().unwrap();
-    assert!(files.list(DIR).unwrap().iter().all(|name| !name.contains("tmp")));
-    assert_eq!(open(&files).1.records, 100);
 }
 
 #[test]
