@@ -38,8 +38,9 @@ impl World {
         let mut turns = turns.filter(|account| self.running_of(account) < per_account_max);
         turns.find_map(|account| {
             let own = self.jobs.values().filter(|job| job.account == **account);
-            let takeable = own.filter(|job| is_due(job) && !self.is_held_up(job));
-            takeable.min_by_key(|job| (job.is_patient(), job.id)).map(|job| job.id)
+            let mut due: Vec<&Job> = own.filter(is_due).collect();
+            due.sort_unstable_by_key(|job| (job.is_patient(), job.id));
+            due.into_iter().find(|job| !self.is_held_up(job)).map(|job| job.id)
         })
     }
 
