@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -166,7 +166,7 @@ fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
         None => section.required_of("for", &[("user", SubjectKind::User), ("meeting", SubjectKind::Meeting)]),
     };
     let topic = if on.is_some() { Some(Topic::Event) } else { subject.map(SubjectKind::topic) };
-    let when = condition(&mut section, topic);
+    let when = condition(&mut section, topic, on.as_deref().unwrap_or_default());
     let (on, when) = match on {
         Some(events) => (Some(On { events, when }), None),
         None => (None, when),
@@ -256,7 +256,7 @@ fn subject_of(section: &mut Section<'_, '_>, events: &[String]) -> Option<Subjec
 }
 
 /// The condition of a rule. Without a topic it cannot be checked, and what is wrong with that was told.
-fn condition(section: &mut Section<'_, '_>, topic: Option<Topic>) -> Option<Condition> {
+fn condition(section: &mut Section<'_, '_>, topic: Option<Topic>, events: &[String]) -> Option<Condition> {
     let Some(found) = section.find("when", form::text) else {
         section.note("when", None, None);
         return None;
@@ -273,7 +273,11 @@ fn condition(section: &mut Section<'_, '_>, topic: Option<Topic>) -> Option<Cond
         let what = format!("{} when, column {column}: {what}", section.title);
         section.reading.problem(place_in(section.reading, &found, text, &span), what, help);
     };
-    match Condition::compile(text, topic?) {
+    let read = match topic? {
+        Topic::Event => Condition::about_events(text, events),
+        topic => Condition::compile(text, topic),
+    };
+    match read {
         Ok(condition) => {
             section.note("when", Some(super::section::quoted(text)), Some(&found));
             Some(condition)
@@ -364,14 +368,21 @@ fn tree(reading: &Reading<'_>, title: &str, table: &DeTable<'_>, documented: Doc
             && below.is_branch()
         {
             let title = format!("{title}.{name}");
+            if table.is_empty() {
+                let help = "expected settings in it: an empty branch wants nothing";
+                reading.problem(Place::File(value.span()), format!("{title} is empty"), help);
+            }
             tree.insert(name.to_owned(), self::tree(reading, &title, table, below).into());
             continue;
         }
-        if let Some(leaf) = json(value.get_ref()).filter(|leaf| below.takes(name, leaf)) {
+        let leaf = json(value.get_ref());
+        if let Some(leaf) = leaf.clone().filter(|leaf| below.takes(leaf)) {
             tree.insert(name.to_owned(), leaf);
         } else {
             let what = format!("{title} {name} is {}", shown(value.get_ref()));
-            reading.problem(Place::File(value.span()), what, format!("expected {below}"));
+            let is_no_json = leaf.is_none() && below.is_branch();
+            let help = if is_no_json { "expected what JSON has".to_owned() } else { format!("expected {below}") };
+            reading.problem(Place::File(value.span()), what, help);
         }
     }
     tree
@@ -382,7 +393,7 @@ fn json(value: &DeValue<'_>) -> Option<Value> {
     Some(match value {
         DeValue::String(text) => text.as_ref().into(),
         DeValue::Integer(digits) => i64::from_str_radix(digits.as_str(), digits.radix()).ok()?.into(),
-        DeValue::Float(number) => number.as_str().parse::<f64>().ok()?.into(),
+        DeValue::Float(number) => Number::from_f64(number.as_str().parse().ok()?)?.into(),
         DeValue::Boolean(value) => (*value).into(),
         DeValue::Array(items) => items.iter().map(|item| json(item.get_ref())).collect::<Option<Vec<_>>>()?.into(),
         DeValue::Table(table) => {

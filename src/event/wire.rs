@@ -93,10 +93,19 @@ pub fn event_name(verified: &Verified) -> Option<String> {
     envelope(verified).ok().map(|(_, name)| name.into_owned())
 }
 
-fn envelope(verified: &Verified) -> Result<(Envelope<'_>, Cow<'_, str>), Unreadable> {
+/// All that a verified request says, for whoever looks further than [`parse`] does.
+pub fn body(verified: &Verified) -> Result<Value, Unreadable> {
+    object(text(verified)?, "the body")?.ok_or(Unreadable::because("the body is not an object"))
+}
+
+fn text(verified: &Verified) -> Result<&str, Unreadable> {
     let text = std::str::from_utf8(verified.body()).map_err(|_| Unreadable::because("the body is not UTF-8"))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let envelope: Envelope<'_> = object(text, "the body")?.ok_or(Unreadable::because("the body is not an object"))?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
+fn envelope(verified: &Verified) -> Result<(Envelope<'_>, Cow<'_, str>), Unreadable> {
+    let envelope: Envelope<'_> =
+        object(text(verified)?, "the body")?.ok_or(Unreadable::because("the body is not an object"))?;
     let name = envelope.event.and_then(text_of).ok_or(Unreadable::because("the body names no event"))?;
     if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
         return Err(Unreadable::because("the event's name is empty, too long or not printable"));
@@ -371,6 +380,16 @@ mod tests {
     fn a_byte_order_mark_and_spaces_before_the_body_are_skipped() {
         assert_eq!(parsed("\u{feff}{\"event\":\"x\"}").unwrap().name, "x");
         assert_eq!(parsed(" \n{\"event\":\"x\\u002ey\"}").unwrap().name, "x.y");
+    }
+
+    #[test]
+    fn the_whole_body_is_read_behind_a_byte_order_mark_and_what_cannot_be_is_told() {
+        let read = |body_of: &str| body(&Verified::reread(bytes::Bytes::copy_from_slice(body_of.as_bytes()), 0, None));
+        let plain = r#"{"event":"user.created","payload":{"object":{"id":"u"}}}"#;
+        assert_eq!(read(&format!("\u{feff}{plain}")), read(plain));
+        assert_eq!(read(plain).unwrap()["payload"]["object"]["id"], "u");
+        let half = r#"{"event":"a.b","payload":"\ud800"}"#;
+        assert!(read(half).unwrap_err().to_string().starts_with("the body is not JSON"), "{:?}", read(half));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Leaves, Rule, SubjectKind};
+use super::{Condition, Leaves, Rule, SubjectKind};
 use crate::ids::{Email, RuleName};
 
 /// Desired state. Which fields make sense depends on the rule's `for`; [`Rule::check`] says so.
@@ -132,7 +132,8 @@ pub struct Contradiction {
 
 /// The first two rules about all subjects of a kind that want different things of them.
 pub fn contradiction(rules: &[Rule]) -> Option<Contradiction> {
-    let about_all = || rules.iter().filter(|rule| rule.when.is_none() && rule.on.is_none());
+    let about_all =
+        || rules.iter().filter(|rule| rule.when.as_ref().is_none_or(Condition::is_always) && rule.on.is_none());
     about_all().enumerate().find_map(|(n, one)| {
         about_all().skip(n.saturating_add(1)).find_map(|other| {
             let about = one.contradicts(other)?;

@@ -9,6 +9,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::{NOT_KEPT, is_secret};
+
 /// Leaves by path. What is no object is a leaf, lists too. One that is not named is left alone.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(from = "Map<String, Value>")]
@@ -161,13 +163,14 @@ impl From<Map<String, Value>> for Leaves {
     }
 }
 
-/// As in `in_meeting.waiting_room on, recording.auto_recording "cloud"`.
+/// As in `in_meeting.waiting_room on, recording.auto_recording "cloud"`, for people: secrets are not in it.
 impl fmt::Display for Leaves {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut between = "";
         for (path, value) in &self.0 {
             write!(f, "{between}{} ", path.join("."))?;
             match value {
+                secret if is_secret(path.last().map_or("", String::as_str), secret) => f.write_str(NOT_KEPT)?,
                 Value::Bool(on) => f.write_str(if *on { "on" } else { "off" })?,
                 value => write!(f, "{value}")?,
             }
@@ -198,6 +201,14 @@ mod tests {
         assert_eq!(leaves.to_string(), r#"in_meeting.chat on, in_meeting.deep.er [1,2], recording.auto "cloud""#);
         assert_eq!(Value::Object(leaves.tree()), tree);
         assert!(self::leaves(&json!({ "empty": {} })).is_empty());
+    }
+
+    #[test]
+    fn a_secret_is_not_said() {
+        let leaves =
+            leaves(&json!({ "a": { "pmi_password": "054321", "require_password": true }, "b": "https://x/?pwd=1" }));
+        assert_eq!(leaves.to_string(), "a.pmi_password (not kept), a.require_password on, b (not kept)");
+        assert_eq!(leaves.tree()["a"]["pmi_password"], "054321");
     }
 
     #[test]

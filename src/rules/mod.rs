@@ -10,14 +10,17 @@ mod fingerprint;
 mod leaves;
 mod nearest;
 mod on;
+mod secret;
 
 pub use ensure::{Contradiction, Ensure, Grantee, Licence, Report, RuleError, contradiction};
 pub use leaves::Leaves;
-pub use on::{EVENTS, OnEvent, gone_by_then, kind_of, meant, on_event, subjects};
+pub use on::{EVENTS, OnEvent, facts as event_facts, gone_by_then, kind_of, meant, on_event, subjects};
+
+pub use secret::{NOT_KEPT, is_secret, is_secret_name};
 
 use serde::{Deserialize, Serialize};
 
-pub use condition::{Condition, ConditionError, Documented, EvaluationError, Leaf, Names, Seen, Topic};
+pub use condition::{Condition, ConditionError, Documented, EvaluationError, Leaf, Names, Seen, Topic, lower_emails};
 pub(crate) use nearest::{alternatives, nearest};
 
 use crate::account::Role;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::nearest::slip;
-use super::{On, Rule, Step, SubjectKind};
+use super::{On, Rule, Step, SubjectKind, lower_emails};
 use crate::clock::Timestamp;
 use crate::event::{Event, What};
 use crate::ids::{AccountId, Email, MeetingId, RuleName, UserId};
@@ -13,7 +13,7 @@ use crate::job::Subject;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct OnEvent {
     pub steps: Vec<Step>,
-    /// Rules whose condition this event neither meets nor fails, and why: they do nothing.
+    /// Rules whose condition this event neither meets nor fails, and why, or that cannot read it: they do nothing.
     pub unanswered: Vec<(RuleName, String)>,
 }
 
@@ -76,7 +76,10 @@ pub fn meant(event: &str) -> Option<&'static str> {
 
 /// Whether the subject of such an event is gone, so that nothing can be true of it.
 pub fn gone_by_then(event: &str) -> bool {
-    matches!(event, "user.deleted" | "user.deactivated" | "user.disassociated" | "meeting.deleted")
+    matches!(
+        event,
+        "user.deleted" | "user.deactivated" | "user.disassociated" | "meeting.deleted" | "meeting.permanently_deleted"
+    )
 }
 
 /// What the event asks of the rules that name it. `body` reads it whole, where one does.
@@ -85,18 +88,22 @@ pub fn on_event(
     account: Option<&AccountId>,
     now: Timestamp,
     rules: &[Rule],
-    body: impl FnOnce() -> Option<Value>,
+    body: impl FnOnce() -> Result<Value, String>,
 ) -> OnEvent {
-    let named = |on: &On| on.events.contains(&event.name);
-    let about: Vec<(&Rule, &On)> =
-        rules.iter().filter_map(|rule| Some((rule, rule.on.as_ref().filter(|on| named(on))?))).collect();
+    let about: Vec<(&Rule, &On)> = rules.iter().filter_map(|rule| Some((rule, rule.named_by(event)?))).collect();
     let mut asked = OnEvent::default();
-    let Some(body) = Some(about).filter(|about| !about.is_empty()).and_then(|about| Some((about, body()?))) else {
+    if about.is_empty() {
         return asked;
+    }
+    let whole = match body() {
+        Ok(whole) => whole,
+        Err(why) => {
+            asked.unanswered = about.into_iter().map(|(rule, _)| (rule.name.clone(), why.clone())).collect();
+            return asked;
+        }
     };
-    let (about, whole) = body;
     let subjects = subjects(event, &whole);
-    let facts = serde_json::json!({ "event": whole, "account": account, "now": now.to_string() });
+    let facts = facts(whole, account, now);
     for (rule, on) in about {
         match on.when.as_ref().map_or(Ok(true), |when| when.holds(&facts)) {
             Ok(true) => asked.steps.extend(
@@ -107,6 +114,19 @@ pub fn on_event(
         }
     }
     asked
+}
+
+/// What a rule's condition is asked of.
+pub fn facts(mut whole: Value, account: Option<&AccountId>, now: Timestamp) -> Value {
+    lower_emails(&mut whole);
+    serde_json::json!({ "event": whole, "account": account, "now": now.to_string() })
+}
+
+impl Rule {
+    /// What it says of such events, where it is about them.
+    pub fn named_by(&self, event: &Event) -> Option<&On> {
+        self.on.as_ref().filter(|on| on.events.contains(&event.name))
+    }
 }
 
 /// Whom or what the event is about. Of events that nothing else is done about, the object names it.

@@ -115,6 +115,20 @@ fn each_change_asks_for_its_step() {
 }
 
 #[test]
+fn a_condition_about_events_sees_emails_in_lower_case_and_a_body_that_cannot_be_read_is_told() {
+    let text = "event.payload.operator == 'boss@x.example' && event.payload.object.email.endsWith('@x.example')";
+    let events = vec!["user.something".to_owned()];
+    let when = Some(Condition::about_events(text, &events).unwrap());
+    let rules = [Rule { on: Some(On { events, when }), ..rule(GOOD) }];
+    let event = user(UserChange::Created);
+    let now = crate::clock::Timestamp::EPOCH;
+    let body = serde_json::json!({ "payload": { "operator": "Boss@X.example", "object": { "email": "J@X.Example" } } });
+    assert_eq!(on_event(&event, None, now, &rules, || Ok(body)).steps.len(), 1);
+    let asked = on_event(&event, None, now, &rules, || Err("the body is too deep".to_owned()));
+    assert_eq!(asked.unanswered, [(rules[0].name.clone(), "the body is too deep".to_owned())]);
+}
+
+#[test]
 fn every_rule_about_the_subject_is_asked_for_in_the_order_of_the_configuration() {
     let second = rule(&GOOD.replace("assist\"", "assist-too\""));
     let steps = plan(&user(UserChange::Created), &[rule(GOOD), meeting_rule(), second]);

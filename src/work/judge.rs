@@ -10,7 +10,7 @@ use super::{meeting, user};
 use crate::account::UserKey;
 use crate::ids::{Email, GroupId};
 use crate::job::{ParkCause, WaitReason};
-use crate::rules::{Condition, Leaves, Rule, SubjectKind};
+use crate::rules::{Condition, Leaves, Rule, SubjectKind, lower_emails};
 use crate::zoom::{Assistant, Edit, Endpoint, Meeting, Object, User};
 
 /// What is known about a subject so far; what is none was not read.
@@ -97,6 +97,17 @@ pub enum Verdict {
     Needs(Need),
 }
 
+/// Why a rule leaves a subject alone that it excepts.
+pub(super) const EXCEPTS_USER: &str = "the user is excepted by the rule";
+pub(super) const EXCEPTS_ROLE: &str = "the rule excepts the user's role";
+pub(super) const EXCEPTS_HOST: &str = "the host is excepted by the rule";
+pub(super) const EXCEPTS_HOSTS_ROLE: &str = "the rule excepts the host's role";
+
+/// Whether that is why a rule is not about a subject.
+pub fn is_excepted(why: &str) -> bool {
+    [EXCEPTS_USER, EXCEPTS_ROLE, EXCEPTS_HOST, EXCEPTS_HOSTS_ROLE].contains(&why)
+}
+
 /// A verdict that ends the judging early.
 pub(super) type Judged<T> = Result<T, Verdict>;
 
@@ -122,22 +133,6 @@ pub(super) fn facts(around: &Around<'_>, subject: &str, stated: Object) -> Value
     let mut stated = Value::Object(stated);
     lower_emails(&mut stated);
     json!({ subject: stated, "account": around.account.id.as_str(), "now": around.now.to_string() })
-}
-
-/// Zoom keeps emails as somebody typed them, and to compare those would leave out, or not, by the case of a letter.
-fn lower_emails(value: &mut Value) {
-    match value {
-        Value::Object(fields) => fields.iter_mut().for_each(|(name, value)| match value {
-            Value::String(text) if holds_emails(name) => *text = text.to_lowercase(),
-            value => lower_emails(value),
-        }),
-        Value::Array(items) => items.iter_mut().for_each(lower_emails),
-        _ => {}
-    }
-}
-
-fn holds_emails(field: &str) -> bool {
-    field == "email" || field.ends_with("_email") || field == "alternative_hosts"
 }
 
 pub(super) fn not_applicable(why: &str) -> Verdict {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::around::Around;
-use super::judge::{Judged, Need, Picture, Verdict, holds, not_applicable, settings};
+use super::judge::{EXCEPTS_HOST, EXCEPTS_HOSTS_ROLE, Judged, Need, Picture, Verdict, holds, not_applicable, settings};
 use super::user::excepts_role;
 use crate::ids::UserId;
 use crate::job::WaitReason;
@@ -16,12 +16,12 @@ const INSTANT: i64 = 1;
 pub(super) fn judge(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Judged<Verdict> {
     let meeting = picture.meeting.as_ref().ok_or(Verdict::Needs(Need::Meeting))?;
     if !rule.except.is_empty() && is_excepted(rule, picture, meeting)? {
-        return Err(not_applicable("the host is excepted by the rule"));
+        return Err(not_applicable(EXCEPTS_HOST));
     }
     if !rule.except_roles.is_empty() {
         let host = picture.host.as_ref().ok_or(Verdict::Needs(Need::Host))?;
         if excepts_role(rule, host.role)? {
-            return Err(not_applicable("the rule excepts the host's role"));
+            return Err(not_applicable(EXCEPTS_HOSTS_ROLE));
         }
     }
     if let Some(asked) = &rule.when {

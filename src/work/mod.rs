@@ -26,14 +26,14 @@ use serde_json::Value;
 
 pub use around::{ApiUser, Around};
 pub use facts::{Facts, FactsSettings};
-pub use judge::{Difference, Need, Picture, Verdict, edits, in_words, judge};
+pub use judge::{Difference, Need, Picture, Verdict, edits, in_words, is_excepted, judge};
 pub use needs::needs;
 pub use planned::{
     Cost, PlannedAccount, PlannedChange, PlannedDifference, PlannedOthers, PlannedRule, PlannedSince, span_in_words,
     would_change,
 };
 pub use saved::{AppliedAccount, AppliedRule, DecidedNow, PlanScope, PlannedMeetings, SavedPlan};
-pub use seen::seen;
+pub use seen::{saw, seen};
 
 use crate::account::{Account, UserKey};
 use crate::audit::{Detail, Kind, Saw};

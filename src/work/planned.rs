@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha256};
 use super::judge::{Difference, Verdict, edits};
 use crate::account::Plan;
 use crate::job::Effect;
-use crate::rules::{Rule, SubjectKind};
-use crate::zoom::{Category, Edit, Endpoint, is_secret, per_second};
+use crate::rules::{NOT_KEPT, Rule, SubjectKind, is_secret, is_secret_name};
+use crate::zoom::{Category, Edit, Endpoint, per_second};
 
 /// Names of one reason in a plan: what a plan may weigh is bounded.
 const NAMED_MAX: usize = 10_000;
@@ -86,6 +86,7 @@ pub struct PlannedChange {
 #[serde(deny_unknown_fields)]
 pub struct PlannedDifference {
     pub about: String,
+    /// Of a secret a mark, which tells it from others.
     pub is: Value,
     pub wanted: Value,
 }
@@ -94,14 +95,25 @@ impl PlannedDifference {
     /// One side of it, for whoever may look over a shoulder.
     fn shown(&self, value: &Value) -> String {
         let leaf = self.about.rsplit('.').next().unwrap_or_default();
-        if is_secret(leaf, value) { "(not kept)".to_owned() } else { value.to_string() }
+        if is_secret_name(leaf) && !value.is_boolean() { NOT_KEPT.to_owned() } else { value.to_string() }
     }
 }
 
 impl From<&Difference> for PlannedDifference {
     fn from(one: &Difference) -> Self {
-        Self { about: one.about.clone(), is: one.is.clone(), wanted: one.wanted.clone() }
+        let leaf = one.about.rsplit('.').next().unwrap_or_default();
+        let kept = |value: &Value| if is_secret(leaf, value) { mark(one, value) } else { value.clone() };
+        Self { about: one.about.clone(), is: kept(&one.is), wanted: kept(&one.wanted) }
     }
+}
+
+/// What stands for a secret: the same one has another mark elsewhere, so that nobody sees who shares one.
+fn mark(of: &Difference, secret: &Value) -> Value {
+    let place = of.edit.call().map(|(_, path)| path);
+    // Encoding plain data into memory has nothing that could fail.
+    let whole = serde_json::to_vec(&(place, &of.about, secret)).unwrap_or_default();
+    let hash: [u8; 32] = Sha256::digest(whole).into();
+    format!("{NOT_KEPT} {}", hex::encode(hash.first_chunk::<8>().copied().unwrap_or_default())).into()
 }
 
 /// Tells differences from others. Whoever else is an assistant, and in which other groups a user is, says nothing.
@@ -325,6 +337,26 @@ fn counted(number: u64, kind: SubjectKind) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plan_keeps_a_mark_of_a_secret_that_tells_it_from_others_and_from_the_same_of_somebody_else() {
+        let difference = |user: &str, is: &str| {
+            let path = ["schedule_meeting".to_owned(), "pmi_password".to_owned()];
+            let to = crate::rules::Leaves::one(&path, &"543210".into());
+            let of = crate::account::UserKey::Id(crate::ids::UserId::parse(user).unwrap());
+            let about = format!("settings.{}", path.join("."));
+            let edit = Edit::SetUserSettings { of, to };
+            Difference { about, is: is.into(), wanted: "543210".into(), edit, takes_away: false }
+        };
+        let (one, other) = (difference("jill", "054321"), difference("jill", "054322"));
+        let change = PlannedChange::new("user:jill".to_owned(), std::slice::from_ref(&one));
+        let kept = serde_json::to_string(&change).unwrap();
+        assert!(!kept.contains("54321") && kept.contains("(not kept) "), "{kept}");
+        assert_eq!(change.hash(), planned(std::slice::from_ref(&one)));
+        assert_ne!(change.hash(), planned(&[other]));
+        let mark = |difference: &Difference| PlannedDifference::from(difference).is;
+        assert_ne!(mark(&one), mark(&difference("jack", "054321")));
+    }
 
     #[test]
     fn a_plan_shows_no_secret_ten_names_of_a_reason_and_short_spans_in_seconds() {

@@ -7,8 +7,7 @@ use super::around::Around;
 use super::judge::{Picture, facts};
 use super::user;
 use crate::audit::Saw;
-use crate::rules::{Leaf, Rule, Seen, SubjectKind};
-use crate::zoom::{is_secret, is_secret_name};
+use crate::rules::{Condition, Leaf, NOT_KEPT, Rule, Seen, SubjectKind, is_secret, is_secret_name};
 
 /// Parts of a condition that are kept.
 const LEAVES_MAX: usize = 32;
@@ -23,11 +22,8 @@ pub fn seen(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Vec<Saw> {
         SubjectKind::User => {
             let Some(user) = &picture.user else { return Vec::new() };
             let mut stated = names.pick(&user.whole);
-            if names.below("groups").is_some()
-                && let Ok(groups) = user::group_names(around, picture, user)
-            {
-                stated.insert("groups".to_owned(), groups);
-            }
+            // What is not known is left out, and shown as such.
+            let _known = user::put_groups(&mut stated, names, around, picture, user);
             if let Some(settings) = &picture.settings {
                 user::put_settings(&mut stated, names, settings);
             }
@@ -38,7 +34,12 @@ pub fn seen(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Vec<Saw> {
             facts(around, "meeting", names.pick(&meeting.whole))
         }
     };
-    condition.explain(&facts).into_iter().take(LEAVES_MAX).map(kept).collect()
+    saw(condition, &facts)
+}
+
+/// Every part of a condition, as these facts answer it.
+pub fn saw(condition: &Condition, facts: &Value) -> Vec<Saw> {
+    condition.explain(facts).into_iter().take(LEAVES_MAX).map(kept).collect()
 }
 
 fn kept(leaf: Leaf) -> Saw {
@@ -51,9 +52,9 @@ fn kept(leaf: Leaf) -> Saw {
 
 fn fact(seen: Seen) -> (String, String) {
     let value = match seen.value {
-        Ok(value) if is_secret(&seen.text, &value) || holds_object(&value) => "(not kept)".to_owned(),
+        Ok(value) if is_secret(&seen.text, &value) || holds_object(&value) => NOT_KEPT.to_owned(),
         Ok(value) => short(&value.to_string()),
-        Err(_) if is_secret_name(&seen.text) => "(not kept)".to_owned(),
+        Err(_) if is_secret_name(&seen.text) => NOT_KEPT.to_owned(),
         Err(error) => short(&error.to_string()),
     };
     (short(&seen.text), value)

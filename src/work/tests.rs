@@ -172,6 +172,30 @@ fn a_group_that_the_list_does_not_name_could_be_any_and_nothing_is_changed() {
 }
 
 #[test]
+fn who_is_in_no_group_has_none_of_them_by_id_and_by_name() {
+    for when in [
+        "!('p' in user.group_ids)",
+        "!user.group_ids.exists(g, g == 'p')",
+        "user.group_ids.size() == 0",
+        "user.groups == []",
+    ] {
+        let rule = rule("user", when, "type = \"licensed\"");
+        assert_eq!(in_a_word(&verdict(&rule, &read(&json!({})))), "make Licensed", "{when}");
+        assert_eq!(in_a_word(&verdict(&rule, &row(&json!({})))), "Needs(User)", "{when}: a row may leave it out");
+        let account = account();
+        let around = Around {
+            account: &account,
+            now: Timestamp::EPOCH,
+            known: HashMap::new(),
+            ids: HashMap::new(),
+            groups: None,
+        };
+        let saw = &seen(&rule, &around, &read(&json!({})))[0];
+        assert!(saw.outcome.parse::<bool>().is_ok() && saw.facts[0].1 == "[]", "{when}: {saw:?}");
+    }
+}
+
+#[test]
 fn ids_of_groups_may_be_numbers_and_what_is_no_list_of_ids_says_nothing() {
     let conditions = [
         rule("user", "!('Pupils' in user.groups)", "type = \"licensed\""),

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::around::{ApiUser, Around};
-use super::judge::{Difference, Judged, Need, Picture, Verdict, holds, not_applicable, settings};
+use super::judge::{
+    Difference, EXCEPTS_ROLE, EXCEPTS_USER, Judged, Need, Picture, Verdict, holds, not_applicable, settings,
+};
 use crate::account::{Role, UserKey};
 use crate::ids::GroupId;
 use crate::job::{ParkCause, WaitReason};
@@ -62,7 +64,7 @@ fn applies(rule: &Rule, around: &Around<'_>, picture: &Picture, user: &User) -> 
         return Err(an_api_user());
     }
     match email {
-        Some(email) if rule.except.contains(email) => Err(not_applicable("the user is excepted by the rule")),
+        Some(email) if rule.except.contains(email) => Err(not_applicable(EXCEPTS_USER)),
         None if !rule.except.is_empty() && picture.is_listed_row => Err(Verdict::Needs(Need::User)),
         None if !rule.except.is_empty() => {
             let why = "Zoom does not say the user's email, and the rule excepts some users";
@@ -80,7 +82,7 @@ fn role_applies(rule: &Rule, picture: &Picture, user: &User) -> Judged<()> {
     if user.role.is_none() && picture.is_listed_row {
         return Err(Verdict::Needs(Need::User));
     }
-    if excepts_role(rule, user.role)? { Err(not_applicable("the rule excepts the user's role")) } else { Ok(()) }
+    if excepts_role(rule, user.role)? { Err(not_applicable(EXCEPTS_ROLE)) } else { Ok(()) }
 }
 
 pub(super) fn excepts_role(rule: &Rule, known: Option<Role>) -> Judged<bool> {
@@ -101,13 +103,7 @@ fn conditioned(rule: &Rule, around: &Around<'_>, picture: &Picture, user: &User)
     }
     let names = asked.names();
     let mut stated = names.pick(&user.whole);
-    if stated.contains_key("group_ids") {
-        let ids = stated_group_ids(picture, user)?;
-        stated.insert("group_ids".to_owned(), ids.iter().map(GroupId::as_str).collect());
-    }
-    if names.below("groups").is_some() {
-        stated.insert("groups".to_owned(), group_names(around, picture, user)?);
-    }
+    put_groups(&mut stated, names, around, picture, user)?;
     if rule.asks_for_settings() {
         // Those of a pending user cannot be read.
         if user.status == Status::Pending {
@@ -116,6 +112,24 @@ fn conditioned(rule: &Rule, around: &Around<'_>, picture: &Picture, user: &User)
         put_settings(&mut stated, names, picture.settings.as_ref().ok_or(Verdict::Needs(Need::Settings))?);
     }
     holds(asked, around, "user", stated)
+}
+
+/// The user's groups, where a condition looks at them: their ids, then their names.
+pub(super) fn put_groups(
+    stated: &mut Object,
+    names: &Names,
+    around: &Around<'_>,
+    picture: &Picture,
+    user: &User,
+) -> Judged<()> {
+    if names.below("group_ids").is_some() {
+        let ids = own_group_ids(picture, user)?;
+        stated.insert("group_ids".to_owned(), ids.iter().map(GroupId::as_str).collect());
+    }
+    if names.below("groups").is_some() {
+        stated.insert("groups".to_owned(), group_names(around, picture, user)?);
+    }
+    Ok(())
 }
 
 /// Under the names that conditions have for them.
@@ -137,7 +151,7 @@ fn row_answers(asked: &Condition, picture: &Picture, user: &User) -> bool {
 }
 
 /// The names of the user's groups. One that the account does not list could be any, also one that a condition keeps out.
-pub(super) fn group_names(around: &Around<'_>, picture: &Picture, user: &User) -> Judged<Value> {
+fn group_names(around: &Around<'_>, picture: &Picture, user: &User) -> Judged<Value> {
     let ids = group_ids(picture, user)?;
     if ids.is_empty() {
         return Ok(json!([]));
@@ -151,11 +165,13 @@ pub(super) fn group_names(around: &Around<'_>, picture: &Picture, user: &User) -
     ids.iter().map(named).collect()
 }
 
-/// The groups that the user is in. Zoom leaves the field out for a user who is in none \[I], and so may a row.
+/// The groups that the user is in.
 fn group_ids(picture: &Picture, user: &User) -> Judged<Vec<GroupId>> {
-    if let Some(groups) = &picture.groups {
-        return Ok(groups.clone());
-    }
+    picture.groups.as_ref().map_or_else(|| own_group_ids(picture, user), |groups| Ok(groups.clone()))
+}
+
+/// The groups that the user itself states. Zoom leaves the field out for a user who is in none \[I], and so may a row.
+fn own_group_ids(picture: &Picture, user: &User) -> Judged<Vec<GroupId>> {
     if user.whole.contains_key("group_ids") || picture.is_listed_row {
         return stated_group_ids(picture, user);
     }

@@ -26,7 +26,7 @@ pub async fn decide(parts: &Parts, delivery: &StoredDelivery) -> Result<Vec<Deci
     let look = Look { parts, account, zoom: &*zoom };
     let mut decided = Vec::new();
     let mut steps = rules::plan(&event, roster.rules());
-    let body = || serde_json::from_slice(verified.body()).ok();
+    let body = || wire::body(verified).map_err(|why| why.to_string());
     let asked = rules::on_event(&event, Some(&account.id), parts.clock.now(), roster.rules(), body);
     steps.extend(asked.steps);
     for (rule, why) in &asked.unanswered {

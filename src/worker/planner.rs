@@ -163,7 +163,7 @@ impl Planner {
         let mut notes: Vec<Note> = account.and_then(|account| self.attention(account, &event)).into_iter().collect();
         let mut steps = rules::plan(&event, roster.rules());
         if let (Some(_), Some(verified)) = (id, &delivery.verified) {
-            let body = || serde_json::from_slice(verified.body()).ok();
+            let body = || wire::body(verified).map_err(|why| why.to_string());
             let asked = rules::on_event(&event, id, self.parts.clock.now(), roster.rules(), body);
             steps.extend(asked.steps);
             notes.extend(asked.unanswered.iter().map(|(rule, why)| unanswered(delivery, rule, why)));

@@ -74,7 +74,7 @@ impl Happened {
             return;
         }
         self.deliveries = self.deliveries.saturating_add(1);
-        let body = || serde_json::from_slice(verified.body()).ok();
+        let body = || wire::body(verified).map_err(|why| why.to_string());
         for subject in body().map(|whole| rules::subjects(&event, &whole)).unwrap_or_default() {
             self.add(&subject, None);
         }

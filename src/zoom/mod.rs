@@ -14,7 +14,6 @@ mod observe;
 mod paths;
 mod port;
 mod request;
-mod secret;
 mod settings;
 mod stats;
 mod throttled;
@@ -34,7 +33,6 @@ pub use port::{
     Assistant, Category, Edit, FailedDelivery, GROUP_MEMBERS_AT_ONCE, Group, Listed, Meeting, MeetingRow,
     MeetingStatus, Member, Object, Page, Role, Scheduler, Status, User, UserPage, Zoom, ZoomError,
 };
-pub use secret::{is_secret, is_secret_name};
 pub use settings::{Settings, SettingsError};
 pub use stats::{StatsNow, ZoomStats};
 pub use token::Credentials;

@@ -65,12 +65,14 @@ fn a_message_has_rule_column_file_line_and_caret() {
     assert_eq!(message, expected);
 }
 
+const ON: &str =
+    "[[rule]]\nname = \"r\"\non = [\"meeting.created\"]\nensure = { settings = { waiting_room = true } }\n";
+
 #[test]
 fn a_rule_that_is_wrong_around_its_condition_is_refused_too() {
     let good = rule("user", "user.type == 2");
     assert_eq!(said(&good), "nothing");
-    let on = "[[rule]]\nname = \"r\"\non = [\"meeting.created\"]\nensure = { settings = { waiting_room = true } }\n";
-    assert_eq!(said(&format!("{on}when = 'event.payload.object.type == 2'")), "nothing");
+    let on = ON;
     for (text, expected) in [
         (good.replace("when", "whn"), "[[rule]] r has no key whn"),
         (good.replace("'user.type == 2'", "2"), "[[rule]] r when is 2"),
@@ -85,11 +87,72 @@ fn a_rule_that_is_wrong_around_its_condition_is_refused_too() {
         ),
         (on.replace("d\"]", "d\", \"user.created\"]"), "[[rule]] r is about events of users and of meetings"),
         (
+            on.replace("created", "permanently_deleted"),
+            "[[rule]] r ensures something after meeting.permanently_deleted, and its subject is gone by then",
+        ),
+        (
             on.replace("created", "deleted"),
             "[[rule]] r ensures something after meeting.deleted, and its subject is gone by then",
         ),
         (on.replace("created", "creatd"), "[[rule]] r on names meeting.creatd"),
         (format!("{on}when = 'event.pay == 1'"), "[[rule]] r when, column 7: event has no field pay"),
+    ] {
+        let message = said(&text);
+        assert!(message.contains(&format!("error: {expected}\n")), "{text}\n{message}");
+    }
+}
+
+#[test]
+fn what_events_do_not_say_and_settings_that_want_nothing_are_refused() {
+    let (on, good) = (ON, rule("user", "user.type == 2"));
+    let participant = "event.payload.object.participant.email == \"j@b.example\" && event.payload.object.topic != \"\"";
+    for (events, when) in [
+        ("meeting.created", "event.payload.object.type == 7 && event.payload.object.settings.waiting_room"),
+        ("meeting.created", "dyn(event.payload).obejct.typ == 2"),
+        ("meeting.something_new", "event.payload.obejct.typ == 2"),
+        ("meeting.participant_joined\", \"meeting.ended", participant),
+        ("meeting.participant_joined\", \"meeting.alert", "event.payload.object.anything"),
+    ] {
+        let text = format!("{}when = '{when}'", on.replace("meeting.created", events));
+        assert_eq!(said(&text), "nothing", "{text}");
+    }
+    for (text, expected) in [
+        (
+            format!("{on}when = 'event.payload.obejct.typ == 2'"),
+            "[[rule]] r when, column 15: event.payload has no field obejct",
+        ),
+        (
+            format!("{on}when = 'event.payload.object.settings.waiting_rom'"),
+            "[[rule]] r when, column 31: event.payload.object.settings has no field waiting_rom",
+        ),
+        (
+            format!("{on}when = 'event.payload.object.participant != null'"),
+            "[[rule]] r when, column 22: event.payload.object has no field participant",
+        ),
+        (
+            on.replace("waiting_room = true", "waiting_room = true, breakout_room = {}"),
+            "[[rule]] r.ensure.settings.breakout_room is empty",
+        ),
+        (
+            on.replace("settings = { waiting_room = true }", "settings_unchecked = { x = nan }"),
+            "[[rule]] r.ensure.settings_unchecked x is nan",
+        ),
+        (
+            on.replace("waiting_room = true", "alternative_hosts = [\"not an email\"]"),
+            "[[rule]] r.ensure.settings alternative_hosts is a list",
+        ),
+        (
+            on.replace("waiting_room = true", "alternative_hosts = \"a@b.example;nobody\""),
+            "[[rule]] r.ensure.settings alternative_hosts is \"a@b.example;nobody\"",
+        ),
+        (
+            format!(
+                "{good}[[rule]]\nname = \"up\"\nfor = \"user\"\nensure = {{ type = \"licensed\" }}\n\
+                     [[rule]]\nname = \"down\"\nfor = \"user\"\nwhen = 'true'\nallow_downgrade = true\n\
+                     ensure = {{ type = \"basic\" }}\n"
+            ),
+            "rules up and down want different values of type for every user",
+        ),
     ] {
         let message = said(&text);
         assert!(message.contains(&format!("error: {expected}\n")), "{text}\n{message}");

@@ -112,7 +112,7 @@ impl Case {
             Step::Wake { .. } | Step::Cancel { .. } => None,
         };
         let now = self.now_secs.map_or(NOW, Timestamp::from_secs);
-        let whole = || self.event.clone().map(Value::Object);
+        let whole = || Ok(self.event.clone().map_or(Value::Null, Value::Object));
         let about_it = rules::on_event(event, Some(&account.id), now, rules, whole).steps;
         rules::plan(event, rules).into_iter().chain(about_it).filter_map(asks).collect()
     }

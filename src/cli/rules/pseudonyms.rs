@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Number, Value};
 
-use crate::zoom::is_secret;
+use crate::rules::is_secret;
 
 /// Fields whose text is a word of Zoom's or a moment, and so names nobody, where it looks like one.
 const KEPT: [&str; 18] = [

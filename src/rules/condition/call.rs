@@ -89,6 +89,7 @@ impl Checker<'_> {
     ) -> Checked<Node> {
         let (of, part) = (self.text_of(of, name)?, self.node(part)?);
         self.wants(&part, &Type::Text, "", &format!("expected a text within {name}()"))?;
+        self.can_hold(&of, &part)?;
         Ok(self.made(Kind::Call(function, Box::new(of), Some(Box::new(part))), token, Type::Bool))
     }
 
@@ -99,6 +100,7 @@ impl Checker<'_> {
             let what = format!("{} is not written out", self.said(&pattern));
             return Err(ConditionError::new(pattern.span, what, "expected a text in quotes within matches()"));
         };
+        self.can_match(&of, text, &pattern.span)?;
         let read = regex::RegexBuilder::new(text).size_limit(PATTERN_BYTES_MAX).nest_limit(16).build();
         match read {
             Ok(regex) => Ok(self.made(Kind::Matches(Box::new(of), regex), token, Type::Bool)),

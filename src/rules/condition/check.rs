@@ -7,6 +7,7 @@ use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
 use super::ConditionError;
 use super::fields::{Field, Shape, Topic, Type};
 use super::parse::{Parsed, span_of};
+use super::told::{PAYLOAD, told};
 use super::tree::{Arithmetic, As, Compare, Kind, Literal, Node};
 use crate::rules::nearest;
 
@@ -17,6 +18,8 @@ pub(super) struct Checker<'a> {
     pub(super) text: &'a str,
     pub(super) parsed: &'a Parsed,
     pub(super) names: &'static Shape,
+    /// Of a condition about events: what those say something about; none where that is not known of one of them.
+    pub(super) told: Vec<&'static Shape>,
     /// The names that macros bring, from the outside in.
     pub(super) locals: Vec<(String, Type)>,
     pub(super) levels: usize,
@@ -25,8 +28,8 @@ pub(super) struct Checker<'a> {
 type Checked<T> = Result<T, ConditionError>;
 
 /// The condition as a tree whose value is true or false.
-pub(super) fn check(text: &str, parsed: &Parsed, topic: Topic) -> Checked<Node> {
-    let mut checker = Checker { text, parsed, names: topic.names(), locals: Vec::new(), levels: 0 };
+pub(super) fn check(text: &str, parsed: &Parsed, topic: Topic, events: &[String]) -> Checked<Node> {
+    let mut checker = Checker { text, parsed, names: topic.names(), told: told(events), locals: Vec::new(), levels: 0 };
     let node = checker.node(&parsed.root)?;
     checker.wants(&node, &Type::Bool, "the condition", "expected true or false, as in user.type == 2")?;
     Ok(node)
@@ -156,13 +159,17 @@ impl Checker<'_> {
         let token = start..start.saturating_add(name.len());
         match &of.ty {
             Type::Dyn => Ok((Type::Dyn, As::Itself, token)),
-            Type::Object(shape) => {
-                if let Some(field) = shape.field(name) {
-                    return Ok((field.ty(), read_as(field), token));
+            Type::Object(shapes) => {
+                if let Some(field) = field_of(shapes, name) {
+                    return Ok((self.ty(field), read_as(field), token));
                 }
-                let known = shape.fields.iter().map(|(known, _)| *known);
+                let known = shapes.iter().flat_map(|shape| shape.fields).map(|(known, _)| *known);
                 let what = format!("{} has no field {name}", self.said(of));
-                Err(ConditionError::new(token, what, expected(name, known)))
+                let mut help = expected(name, known);
+                if self.said(of).starts_with("event.payload") {
+                    help.push_str(". dyn(event.payload) may have any");
+                }
+                Err(ConditionError::new(token, what, help))
             }
             ty => {
                 let what = format!("{} is {ty} and has no fields", self.said(of));
@@ -171,15 +178,24 @@ impl Checker<'_> {
         }
     }
 
+    fn ty(&self, field: &Field) -> Type {
+        match field {
+            Field::Payload if !self.told.is_empty() => Type::Object(vec![&PAYLOAD]),
+            Field::Told if !self.told.is_empty() => Type::Object(self.told.clone()),
+            field => field.ty(),
+        }
+    }
+
     /// What is asked for is a field: whether it is there and not null.
     pub(super) fn has(&mut self, argument: &IdedExpr, token: Range<usize>) -> Checked<Node> {
-        let Expr::Select(select) = &argument.expr else {
+        let mut field = self.node(argument)?;
+        let Kind::Field(_, _, how) = &mut field.kind else {
             let what = "has() takes a field";
             return Err(ConditionError::new(token, what, "expected has(user.dept) or another field"));
         };
-        let of = self.node(&select.operand)?;
-        self.field_of(&of, &select.field, span_of(&self.parsed.places, argument.id))?;
-        Ok(self.made(Kind::Has(Box::new(of), select.field.clone()), token, Type::Bool))
+        // A text that says no moment is there all the same.
+        *how = As::Itself;
+        Ok(self.made(Kind::Has(Box::new(field)), token, Type::Bool))
     }
 
     /// The text of a node, for messages.
@@ -214,6 +230,7 @@ impl Checker<'_> {
             (operators::CONDITIONAL, [on, yes, no]) => {
                 let (on, yes, no) = (self.node(on)?, self.node(yes)?, self.node(no)?);
                 self.wants(&on, &Type::Bool, "", "expected true or false before ?")?;
+                self.are_alike(&yes, &no, token.clone(), "expected two of a kind around :, or dyn() around one")?;
                 let ty = yes.ty.clone().or(no.ty.clone());
                 Ok(self.made(Kind::If(Box::new(on), Box::new(yes), Box::new(no)), token, ty))
             }
@@ -263,72 +280,11 @@ impl Checker<'_> {
         if wanted == Type::Number {
             self.wants(&at, &wanted, "", "expected a number within [ ], counted from 0")?;
         }
+        if matches!(at.kind, Kind::Literal(Literal::Int(..0) | Literal::Double(_))) {
+            let what = format!("{} is never the place of an item", self.said(&at));
+            return Err(ConditionError::new(at.span.clone(), what, "expected a whole number, counted from 0"));
+        }
         Ok(self.made(Kind::Index(Box::new(of), Box::new(at)), token, ty))
-    }
-
-    fn is_in(&self, item: Node, list: Node, token: Range<usize>) -> Checked<Node> {
-        match &list.ty {
-            Type::Dyn => {}
-            Type::List(of) if of.compares_with(&item.ty) => {}
-            Type::List(of) => {
-                let what = format!("{} is {}, and the list holds {of}", self.said(&item), item.ty);
-                return Err(ConditionError::new(item.span.clone(), what, format!("expected {of} before in")));
-            }
-            ty => {
-                let what = format!("{} is {ty}", self.said(&list));
-                return Err(ConditionError::new(list.span.clone(), what, "expected a list after in"));
-            }
-        }
-        if let Kind::List(items) = &list.kind {
-            items.iter().try_for_each(|value| self.can_be(&item, value))?;
-        }
-        Ok(self.made(Kind::In(Box::new(item), Box::new(list)), token, Type::Bool))
-    }
-
-    fn compare(&self, how: Compare, one: Node, other: Node, token: Range<usize>) -> Checked<Node> {
-        if !one.ty.compares_with(&other.ty) {
-            let what = format!("{} is {}, and {} is {}", self.said(&one), one.ty, self.said(&other), other.ty);
-            let help = match (&one.ty, &other.ty) {
-                (Type::Time, Type::Text) | (Type::Text, Type::Time) => {
-                    "expected two times, as in timestamp(\"2026-01-31T00:00:00Z\")".to_owned()
-                }
-                _ => "expected two of a kind: these are never equal".to_owned(),
-            };
-            return Err(ConditionError::new(token, what, help));
-        }
-        if matches!(how, Compare::Equal | Compare::Unequal) {
-            self.can_be(&one, &other)?;
-            self.can_be(&other, &one)?;
-        } else {
-            for side in [&one, &other] {
-                if !matches!(side.ty, Type::Dyn | Type::Number | Type::Text | Type::Time | Type::Duration) {
-                    let what = format!("{} is {} and has no order", self.said(side), side.ty);
-                    let help = "expected numbers, texts, times or durations";
-                    return Err(ConditionError::new(side.span.clone(), what, help));
-                }
-            }
-        }
-        Ok(self.made(Kind::Compare(how, Box::new(one), Box::new(other)), token, Type::Bool))
-    }
-
-    /// That a value that is written out is one of those which Zoom documents of a field, where those are all.
-    fn can_be(&self, field: &Node, value: &Node) -> Checked<()> {
-        let (Kind::Field(of, name, _), Kind::Literal(literal)) = (&field.kind, &value.kind) else { return Ok(()) };
-        // What dyn() was said of may be anything.
-        let Some(declared) = shape_of(of).filter(|_| field.ty != Type::Dyn).and_then(|shape| shape.field(name)) else {
-            return Ok(());
-        };
-        if declared.can_be(literal) {
-            return Ok(());
-        }
-        let (said, known) = (self.said(field), declared.alternatives());
-        let near = match literal {
-            Literal::Text(text) => nearest(text, declared.texts().iter().copied()),
-            _ => None,
-        };
-        let near = near.map_or_else(String::new, |near| format!("did you mean {near:?}? "));
-        let help = format!("{near}Zoom documents {known}; dyn({said}) may be anything");
-        Err(ConditionError::new(value.span.clone(), format!("{said} is never {}", self.said(value)), help))
     }
 
     fn arithmetic(&self, how: Arithmetic, one: Node, other: Node, token: Range<usize>) -> Checked<Node> {
@@ -348,8 +304,8 @@ impl Checker<'_> {
     }
 }
 
-const fn shape_of(of: &Node) -> Option<&'static Shape> {
-    if let Type::Object(shape) = of.ty { Some(shape) } else { None }
+pub(super) fn field_of(shapes: &[&'static Shape], name: &str) -> Option<&'static Field> {
+    shapes.iter().find_map(|shape| shape.field(name))
 }
 
 fn read_as(field: &Field) -> As {

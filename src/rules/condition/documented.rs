@@ -5,9 +5,11 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use super::fields::Field::{
-    self, Bool, Dyn, Number, NumberOf, Numbers, Object, Objects, OneOf, ReadOnly, Text, Texts, Time,
+    self, Bool, Dyn, Hosts, Number, NumberOf, Numbers, Object, Objects, OneOf, Payload, ReadOnly, Text, Texts, Time,
+    Told,
 };
 use super::fields::{Shape, Topic};
+use crate::ids::Email;
 
 /// A place of a tree of settings.
 #[derive(Debug, Clone, Copy)]
@@ -54,17 +56,20 @@ impl Documented {
 
     /// What is taken here, in the words of JSON Schema.
     pub fn schema(self) -> Value {
-        schema_of("", self.0)
+        schema_of(self.0, true)
     }
 
-    /// Whether a leaf of that name and value can be there. Alternative hosts may be a list: Zoom has them in one text.
-    pub fn takes(self, name: &str, value: &Value) -> bool {
+    /// Whether a leaf of that value can be there.
+    pub fn takes(self, value: &Value) -> bool {
         match (self.0, value) {
             (Dyn, _) | (Bool, Value::Bool(_)) | (Number, Value::Number(_)) | (Text | Time, Value::String(_)) => true,
             (OneOf(known), Value::String(text)) => known.contains(&text.as_str()),
             (NumberOf(known), Value::Number(number)) => number.as_i64().is_some_and(|number| known.contains(&number)),
             (Texts, Value::Array(items)) => items.iter().all(Value::is_string),
-            (Text, Value::Array(items)) => name == "alternative_hosts" && items.iter().all(Value::is_string),
+            (Hosts, Value::String(hosts)) => {
+                hosts.split([';', ',']).map(str::trim).all(|one| one.is_empty() || is_email(one))
+            }
+            (Hosts, Value::Array(items)) => items.iter().all(|item| item.as_str().is_some_and(is_email)),
             (Numbers, Value::Array(items)) => items.iter().all(Value::is_number),
             (Objects(_), Value::Array(items)) => items.iter().all(Value::is_object),
             _ => false,
@@ -72,15 +77,19 @@ impl Documented {
     }
 }
 
-fn schema_of(name: &str, field: &Field) -> Value {
+fn is_email(text: &str) -> bool {
+    Email::parse(text).is_ok()
+}
+
+fn schema_of(field: &Field, is_whole: bool) -> Value {
     match field {
-        Dyn if name.is_empty() => json!({ "type": "object" }),
-        Dyn => json!({}),
+        Dyn if is_whole => json!({ "type": "object" }),
+        Dyn | Payload | Told => json!({}),
         // Zoom documents no way to set it.
         ReadOnly(_) => json!(false),
         Bool => json!({ "type": "boolean" }),
         Number => json!({ "type": "number" }),
-        Text if name == "alternative_hosts" => json!({ "type": ["string", "array"], "items": { "type": "string" } }),
+        Hosts => json!({ "type": ["string", "array"], "items": { "type": "string" } }),
         Text | Time => json!({ "type": "string" }),
         OneOf(known) => json!({ "enum": known }),
         NumberOf(known) => json!({ "enum": known }),
@@ -90,7 +99,7 @@ fn schema_of(name: &str, field: &Field) -> Value {
         Object(shape) => {
             let settable = shape.fields.iter().filter(|(_, field)| !matches!(field, ReadOnly(_)));
             let properties: Map<_, _> =
-                settable.map(|(name, field)| ((*name).to_owned(), schema_of(name, field))).collect();
+                settable.map(|(name, field)| ((*name).to_owned(), schema_of(field, false))).collect();
             json!({ "type": "object", "additionalProperties": false, "properties": properties })
         }
     }

@@ -125,11 +125,7 @@ impl<'a> Run<'a> {
                 Val::Null => Ok(Val::Null),
                 other => Err(self.wrong(of, &other, "an object")),
             },
-            Kind::Has(of, name) => match self.value(of)? {
-                Val::Object(fields) => Ok(Val::Bool(fields.get(name).is_some_and(|value| !value.is_null()))),
-                Val::Null => Ok(Val::Bool(false)),
-                other => Err(self.wrong(of, &other, "an object")),
-            },
+            Kind::Has(field) => Ok(Val::Bool(!matches!(self.value(field)?, Val::Null))),
             Kind::Index(of, at) => self.index(node, of, at),
             Kind::Not(of) => Ok(Val::Bool(!self.truth(of)?)),
             Kind::Negate(of) => match self.value(of)? {

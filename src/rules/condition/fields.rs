@@ -29,7 +29,8 @@ pub(super) enum Type {
     Time,
     Duration,
     List(Box<Self>),
-    Object(&'static Shape),
+    /// With the fields of all of these; where several have one, the first counts.
+    Object(Vec<&'static Shape>),
 }
 
 /// An object whose fields are known.
@@ -46,6 +47,8 @@ pub(super) enum Field {
     Bool,
     Number,
     Text,
+    /// Emails in one text, as Zoom has them; a rule may list them.
+    Hosts,
     /// A text that says a moment (RFC 3339); an empty one is as good as none.
     Time,
     Texts,
@@ -58,20 +61,23 @@ pub(super) enum Field {
     Objects(&'static Shape),
     /// Zoom shows it and documents no way to set it.
     ReadOnly(&'static Self),
+    /// What an event says, and what it says it about: the events say what is in them.
+    Payload,
+    Told,
 }
 
 impl Field {
     pub(super) fn ty(&self) -> Type {
         match self {
-            Self::Dyn => Type::Dyn,
+            Self::Dyn | Self::Payload | Self::Told => Type::Dyn,
             Self::Bool => Type::Bool,
             Self::Number | Self::NumberOf(_) => Type::Number,
-            Self::Text | Self::OneOf(_) => Type::Text,
+            Self::Text | Self::Hosts | Self::OneOf(_) => Type::Text,
             Self::Time => Type::Time,
             Self::Texts => Type::List(Box::new(Type::Text)),
             Self::Numbers => Type::List(Box::new(Type::Number)),
-            Self::Object(shape) => Type::Object(shape),
-            Self::Objects(shape) => Type::List(Box::new(Type::Object(shape))),
+            Self::Object(shape) => Type::Object(vec![shape]),
+            Self::Objects(shape) => Type::List(Box::new(Type::Object(vec![shape]))),
             Self::ReadOnly(field) => field.ty(),
         }
     }
@@ -104,6 +110,7 @@ impl Field {
             Self::ReadOnly(field) => field.alternatives(),
             Self::OneOf(known) => alternatives(known.iter().map(|text| format!("{text:?}"))),
             Self::NumberOf(known) => alternatives(known.iter().map(ToString::to_string)),
+            Self::Hosts => "emails, as in [\"jill@example.com\"]".to_owned(),
             _ => self.ty().to_string(),
         }
     }
@@ -131,7 +138,7 @@ impl fmt::Display for Type {
                 Self::Number => "a list of numbers",
                 _ => "a list",
             }),
-            Self::Object(shape) => write!(f, "an object ({})", shape.title),
+            Self::Object(shapes) => write!(f, "an object ({})", shapes.first().map_or("", |shape| shape.title)),
         }
     }
 }
@@ -143,6 +150,15 @@ impl Type {
             (Self::Dyn | Self::Null, _) | (_, Self::Dyn | Self::Null) => true,
             (Self::List(one), Self::List(other)) => one.compares_with(other),
             _ => self == other,
+        }
+    }
+
+    /// Whether it is an object, or a list of some.
+    pub(super) fn holds_objects(&self) -> bool {
+        match self {
+            Self::Object(_) => true,
+            Self::List(of) => of.holds_objects(),
+            _ => false,
         }
     }
 

@@ -7,15 +7,18 @@
 //! Deliberately does not know where facts come from: they are one JSON object whose keys are the names that a condition
 //! begins with.
 
+mod alike;
 mod call;
 mod check;
 mod documented;
+mod emails;
 mod eval;
 mod explain;
 mod fields;
 mod names;
 mod parse;
 mod subjects;
+mod told;
 mod tree;
 mod user_settings;
 
@@ -24,6 +27,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 pub use documented::Documented;
+pub use emails::lower_emails;
 pub use explain::{Leaf, Seen};
 pub use fields::Topic;
 pub use names::Names;
@@ -93,8 +97,17 @@ pub enum EvaluationError {
 impl Condition {
     /// Reads and checks a condition.
     pub fn compile(text: &str, topic: Topic) -> Result<Self, ConditionError> {
+        Self::read(text, topic, &[])
+    }
+
+    /// The same about these events: what is known of them is checked.
+    pub fn about_events(text: &str, events: &[String]) -> Result<Self, ConditionError> {
+        Self::read(text, Topic::Event, events)
+    }
+
+    fn read(text: &str, topic: Topic, events: &[String]) -> Result<Self, ConditionError> {
         let parsed = parse::parse(text)?;
-        let root = check::check(text, &parsed, topic)?;
+        let root = check::check(text, &parsed, topic, events)?;
         let names = topic.names().fields.first().map_or(Names::All, |(subject, _)| Names::of(subject, &root));
         Ok(Self { text: text.to_owned(), topic, root, names })
     }
@@ -107,6 +120,11 @@ impl Condition {
     /// Every leaf of the condition, with what it saw and what came of it, also those that `holds` need not look at.
     pub fn explain(&self, facts: &Value) -> Vec<Leaf> {
         explain::leaves(&self.text, &self.root, facts)
+    }
+
+    /// Whether it holds for whatever there is.
+    pub const fn is_always(&self) -> bool {
+        matches!(self.root.kind, tree::Kind::Literal(tree::Literal::Bool(true)))
     }
 
     /// As it was written.

@@ -72,7 +72,7 @@ impl Names {
 fn path<'a>(subject: &str, node: &'a Node) -> Option<Vec<&'a str>> {
     match &node.kind {
         Kind::Fact(fact, _) if *fact == subject => Some(Vec::new()),
-        Kind::Field(of, field, _) | Kind::Has(of, field) => {
+        Kind::Field(of, field, _) => {
             let mut path = path(subject, of)?;
             path.push(field);
             Some(path)

@@ -1,6 +1,8 @@
 //! What conditions are about: the fields of users, meetings and events that Zoom documents.
 
-use super::fields::Field::{Bool, Dyn, Number, NumberOf, Numbers, Object, Objects, OneOf, Text, Texts, Time};
+use super::fields::Field::{
+    Bool, Dyn, Hosts, Number, NumberOf, Numbers, Object, Objects, OneOf, Payload, Text, Texts, Time,
+};
 use super::fields::Shape;
 use super::user_settings::USER_SETTINGS;
 
@@ -13,9 +15,9 @@ pub(super) static ABOUT_MEETING: Shape =
 pub(super) static ABOUT_EVENT: Shape =
     Shape { title: "the condition", fields: &[("event", Object(&EVENT)), ("account", Text), ("now", Time)] };
 
-static EVENT: Shape = Shape { title: "event", fields: &[("event", Text), ("event_ts", Number), ("payload", Dyn)] };
+static EVENT: Shape = Shape { title: "event", fields: &[("event", Text), ("event_ts", Number), ("payload", Payload)] };
 
-static MEETING: Shape = Shape {
+pub(super) static MEETING: Shape = Shape {
     title: "meeting",
     fields: &[
         ("agenda", Text),
@@ -58,7 +60,7 @@ static MEETING_SETTINGS: Shape = Shape {
         ("allow_host_control_participant_mute_state", Bool),
         ("allow_multiple_devices", Bool),
         ("alternative_host_update_polls", Bool),
-        ("alternative_hosts", Text),
+        ("alternative_hosts", Hosts),
         ("alternative_hosts_email_notification", Bool),
         ("approval_type", NumberOf(&[0, 1, 2])),
         ("approved_or_denied_countries_or_regions", Object(&MEETING_SETTINGS_APPROVED_OR_DENIED_COUNTRIES_OR_REGIONS)),

@@ -5,7 +5,7 @@ use super::*;
 fn facts() -> Value {
     json!({
         "user": {
-            "id": "KDc", "email": "Jill@Example.com", "type": 2, "created_at": "2026-11-01T08:00:00Z", "verified": 1,
+            "id": "KDc", "email": "jill@example.com", "type": 2, "created_at": "2026-11-01T08:00:00Z", "verified": 1,
             "dept": "Physics", "group_ids": ["a", "b"], "last_login_time": "",
             "phone_numbers": [{"country": "CH", "verified": true}, {"country": "FR", "verified": false}],
         },
@@ -30,8 +30,9 @@ fn a_condition_holds_where_its_facts_say_so() {
         ("user.type in [1, 3]", "false"),
         ("user.type == 2.0 && user.type < 2.5", "true"),
         ("user.email.lowerAscii().endsWith('@example.com')", "true"),
-        ("user.email.startsWith(\"Jill\") && user.email.contains('@')", "true"),
-        (r#"user.email.matches("^[A-Z][a-z]+@")"#, "true"),
+        ("user.email.startsWith(\"jill\") && user.email.contains('@')", "true"),
+        (r#"user.email.matches("^[A-Za-z]+@") && user.email.matches(r"(?i)^J\S+$")"#, "true"),
+        (r#"user.email.matches(r"^(?P<Name>[^A-Z]+)@\p{L}") && user.dept.matches("^P")"#, "true"),
         (r#"user.email.matches(r"^\d")"#, "false"),
         ("size(user.group_ids) == 2 && user.dept.size() == 7", "true"),
         ("'b' in user.group_ids", "true"),
@@ -41,7 +42,9 @@ fn a_condition_holds_where_its_facts_say_so() {
         ("user.group_ids.exists_one(g, g == 'b')", "true"),
         ("user.phone_numbers.filter(p, p.verified).map(p, p.country) == ['CH']", "true"),
         ("user.phone_numbers.exists(p, user.group_ids.exists(g, g == p.country))", "false"),
-        ("has(user.dept) && !has(user.company)", "true"),
+        ("has(user.dept) && !has(user.company) && has(user.last_login_time)", "true"),
+        ("user.phone_numbers != [] && user != null && user.dept in [null, 'Physics']", "true"),
+        ("(user.verified == 1 ? 'a' : dyn(2)) == 'a'", "true"),
         ("user.company == null && user.last_login_time == null", "true"),
         ("user.company == 'x' ? user.pmi > 1 : true", "true"),
         ("now - user.created_at > duration('72h')", "true"),
@@ -95,7 +98,7 @@ fn what_only_facts_can_show_to_be_of_two_kinds_has_no_answer_rather_than_the_ans
 
 #[test]
 fn an_explanation_has_every_leaf_with_what_it_saw() {
-    let text = "(user.type == 2 || user.dept == 'x') && !user.company.startsWith('y') && size(user.group_ids) + 1 > 2";
+    let text = "(user.type == 2 || user.dept == 'x') && has(user.dept) && !user.company.startsWith('y') && size(user.group_ids) + 1 > 2";
     let leaves = Condition::compile(text, Topic::User).unwrap().explain(&facts());
     let told: Vec<_> = leaves
         .iter()
@@ -110,6 +113,7 @@ fn an_explanation_has_every_leaf_with_what_it_saw() {
         [
             "user.type == 2 [user.type=2] true",
             "user.dept == 'x' [user.dept=\"Physics\"] false",
+            "has(user.dept) [user.dept=\"Physics\"] true",
             "user.company.startsWith('y') [user.company=null] user.company is null: Zoom does not state it",
             "size(user.group_ids) + 1 > 2 [user.group_ids=[\"a\",\"b\"]] true",
         ]

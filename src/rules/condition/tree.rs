@@ -23,7 +23,7 @@ pub(super) enum Kind {
     Local(usize),
     Field(Box<Node>, String, As),
     /// Whether a field is there and not null.
-    Has(Box<Node>, String),
+    Has(Box<Node>),
     Index(Box<Node>, Box<Node>),
     Not(Box<Node>),
     Negate(Box<Node>),
@@ -101,7 +101,7 @@ impl Node {
     pub(super) fn children(&self) -> Vec<&Self> {
         match &self.kind {
             Kind::Literal(_) | Kind::Fact(..) | Kind::Local(_) => Vec::new(),
-            Kind::Field(of, ..) | Kind::Has(of, _) | Kind::Not(of) | Kind::Negate(of) | Kind::Matches(of, _) => {
+            Kind::Field(of, ..) | Kind::Has(of) | Kind::Not(of) | Kind::Negate(of) | Kind::Matches(of, _) => {
                 vec![of]
             }
             Kind::Index(one, other)

@@ -11,17 +11,18 @@ use axum::extract::{Query, State};
 use serde::Deserialize;
 
 use super::AdminState;
-use super::explained::{AskedByView, ChangeView, ExplainView, ExplainedView};
+use super::delivered::Delivered;
+use super::explained::{ChangeView, ExplainView, ExplainedView};
 use super::problem::ApiProblem;
 use super::view::effect_in_words;
 use crate::account::UserKey;
 use crate::audit::{Entry, Kind};
 use crate::clock::Timestamp;
-use crate::event::{Event, What, wire};
 use crate::ids::{AccountId, DeliveryId, Email, JobId, MeetingId, RuleName, UserId};
-use crate::job::{Asker, Job, JobState, Subject};
+use crate::job::{Asker, Effect, Job, JobState, Subject};
 use crate::rules::{Grantee, Mode, Report, Rule, SubjectKind};
-use crate::store::{DeliveryStatus, JobFilter, StoreError};
+use crate::store::{JobFilter, StoreError};
+use crate::work::is_excepted;
 
 /// Entries of the audit log in one look.
 const PAGE: u64 = 1_000;
@@ -44,18 +45,23 @@ pub(super) async fn explain(
     query: Result<Query<ExplainAsked>, QueryRejection>,
 ) -> Result<Json<ExplainView>, ApiProblem> {
     let Query(asked) = query.map_err(|rejection| ApiProblem::bad_request(rejection.body_text()))?;
-    let (subject, delivery) = match asked.subject.parse::<DeliveryId>() {
-        Ok(id) => about_delivery(&state, id).await?,
+    let (subject, delivered) = match asked.subject.parse::<DeliveryId>() {
+        Ok(id) => {
+            let found = Delivered::read(&state, id).await?;
+            let delivered = found.ok_or_else(|| ApiProblem::not_found(format!("delivery {id}")))?;
+            (delivered.subject(), Some(delivered))
+        }
         Err(_) => (Some(subject_of(&state, &asked.subject).await?), None),
     };
+    let all = state.engine.rules();
+    let delivery = delivered.as_ref().map(|delivered| delivered.view(&all));
     let Some(subject) = subject else {
-        let delivery = delivery.map(|(_, delivery)| delivery);
         let view = ExplainView { subject: None, delivery, is_known: true, rules: Vec::new(), looked_back_to: None };
         return Ok(Json(view));
     };
     let (subject, jobs) = jobs_about(&state, subject).await?;
     let oldest = jobs.iter().map(|job| job.made_at).min();
-    let (from, delivery) = delivery.unzip();
+    let from = delivered.as_ref().map(|delivered| delivered.received_at);
     let is_named = delivery.is_some() || !jobs.is_empty();
     let since = match (oldest, from) {
         (Some(oldest), Some(from)) => Some(oldest.min(from)),
@@ -67,8 +73,9 @@ pub(super) async fn explain(
         Subject::Meeting { .. } => SubjectKind::Meeting,
     };
     let mut rules: Vec<ExplainedView> = Vec::new();
-    for rule in state.engine.rules().iter().filter(|rule| rule.subject == kind) {
-        rules.push(one(&state, rule, &subject, &jobs, &past).await?);
+    for rule in all.iter().filter(|rule| rule.subject == kind) {
+        let explained = one(&state, rule, &subject, &jobs, &past).await?;
+        rules.push(on_event(&state, rule, &jobs, delivered.as_ref(), explained).await?);
     }
     let is_configured = rules.iter().any(|rule| matches!(rule.code.as_str(), "excepted" | "api-user"));
     Ok(Json(ExplainView {
@@ -78,15 +85,6 @@ pub(super) async fn explain(
         rules,
         looked_back_to: past.looked_back_to.map(|at| at.to_string()),
     }))
-}
-
-fn subject_of_event(event: &Event) -> Option<Subject> {
-    match &event.what {
-        What::User { user, .. } => Some(Subject::User { id: user.id.clone(), email: user.email.clone() }),
-        What::Meeting { meeting, .. } => Some(Subject::Meeting { id: meeting.id }),
-        // The event may be about many: `rules explain` is asked about one of them.
-        What::GroupMembers { .. } | What::UrlValidation { .. } | What::AppDeauthorized | What::Other => None,
-    }
 }
 
 /// As long as the ids that Zoom makes: 16 bytes as URL-safe base64. Others can be given as in `user:abc`.
@@ -116,41 +114,6 @@ async fn subject_of(state: &AdminState, text: &str) -> Result<Subject, ApiProble
         ApiProblem::bad_request(format!("{text:?} names nobody: expected {expected}"))
     })?;
     Ok(Subject::User { id: Some(id), email: None })
-}
-
-/// What a delivery came to, and whom it is about.
-async fn about_delivery(
-    state: &AdminState,
-    id: DeliveryId,
-) -> Result<(Option<Subject>, Option<(Timestamp, AskedByView)>), ApiProblem> {
-    let found = state.store.delivery(id).await?;
-    let (delivery, status) = found.ok_or_else(|| ApiProblem::not_found(format!("delivery {id}")))?;
-    let event = delivery.verified.as_ref().and_then(|verified| wire::parse(verified).ok());
-    let subject = event.as_ref().and_then(subject_of_event);
-    let name = event.as_ref().map(|event| event.name.clone());
-    let answer = match &status {
-        DeliveryStatus::Unplanned => "it waits to be planned".to_owned(),
-        DeliveryStatus::Parked { cause } => format!("it is set aside: {cause}"),
-        DeliveryStatus::Planned { code, jobs } => planned(code, jobs, delivery.duplicate_of, event.as_ref()),
-    };
-    let answer = if delivery.verified.is_none() { format!("{answer}; its body was pruned") } else { answer };
-    let received_at = delivery.received_at;
-    let view = AskedByView { id: id.to_string(), event: name, received_at: received_at.to_string(), answer };
-    Ok((subject, Some((received_at, view))))
-}
-
-fn planned(code: &str, jobs: &[JobId], duplicate_of: Option<DeliveryId>, event: Option<&Event>) -> String {
-    let ids: Vec<_> = jobs.iter().map(ToString::to_string).collect();
-    match (code, duplicate_of) {
-        ("nothing", _) if event.is_some_and(|event| matches!(event.what, What::Other)) => {
-            "no rule is about such events".to_owned()
-        }
-        ("nothing", _) => "no rule asks for work after it".to_owned(),
-        ("duplicate", Some(of)) => format!("it is the same as {of}, so nothing new was asked for"),
-        ("repeated", _) => format!("an event with the same meaning had asked already {}", ids.join(" ")),
-        (_, _) if ids.is_empty() => format!("it was planned: {code}"),
-        _ => format!("it asked for {}", ids.join(", ")),
-    }
 }
 
 /// Jobs about the subject, newest first, and all that they know it by.
@@ -278,7 +241,7 @@ async fn one(
     let job = jobs.iter().find(|job| job.rule == rule.name);
     let newest = past.newest_of(&rule.name);
     let id = job.map(|job| job.id).or_else(|| newest.and_then(|entry| entry.job));
-    let (code, answer, since) = match (job, newest) {
+    let (mut code, mut answer, since) = match (job, newest) {
         (Some(job), _) => stands(job),
         (None, Some(entry)) => {
             let note = entry.detail.as_ref().map(|detail| detail.note.clone()).filter(|note| !note.is_empty());
@@ -287,6 +250,17 @@ async fn one(
         }
         (None, None) => never(state, rule, subject).await?,
     };
+    let why = match job.map(|job| &job.state) {
+        Some(JobState::Done { effect: Effect::NotApplicable { why }, .. }) => Some(why),
+        Some(_) => None,
+        None => newest.and_then(|entry| entry.detail.as_ref()).map(|detail| &detail.note),
+    };
+    if let Some(email) = excepted(rule, subject) {
+        let before = if job.is_some() || newest.is_some() { format!("; before that: {answer}") } else { String::new() };
+        (code, answer) = ("excepted".to_owned(), format!("the rule excepts {email}{before}"));
+    } else if why.is_some_and(|why| is_excepted(why)) {
+        "excepted".clone_into(&mut code);
+    }
     let is_its = |entry: &&Entry| entry.kind == Kind::Outcome && entry.job.is_some() && entry.job == id;
     let seen = past
         .entries
@@ -358,11 +332,6 @@ async fn never(
         let newest = swept.as_ref().map(|(_, at)| *at);
         swept = last.filter(|at| newest.is_none_or(|newest| newest < *at)).map(|at| (account.clone(), at)).or(swept);
     }
-    if let Subject::User { email: Some(email), .. } = subject
-        && rule.except.contains(email)
-    {
-        return Ok(("excepted".to_owned(), format!("the rule excepts {email}"), None));
-    }
     if is_api_user(state, subject) {
         return Ok(("api-user".to_owned(), "it is an API user itself: no rule is about those".to_owned(), None));
     }
@@ -371,8 +340,51 @@ async fn never(
         |(account, at)| format!("the last sweep, of account {account}, ended at {at}"),
     );
     // A sweep stores nothing of those that it found right, or to whom the rule does not apply.
-    let answer = "no event and no sweep asked for work: `adjutant rules plan` judges it now";
-    Ok(("no-job".to_owned(), format!("{answer}; {last}"), None))
+    let answer = match &rule.on {
+        Some(on) => format!("none of its events asked for work: {}", on.events.join(", ")),
+        None => format!("no event and no sweep asked for work: `adjutant rules plan` judges it now; {last}"),
+    };
+    // Who has such a role, and who hosts, only Zoom says.
+    let roles: Vec<&str> = rule.except_roles.iter().map(|role| role.name()).collect();
+    let by_role = (!roles.is_empty()).then(|| format!("; it leaves alone who has the role {}", roles.join(" or ")));
+    let hosts = (rule.subject == SubjectKind::Meeting && !rule.except.is_empty())
+        .then(|| format!("; it leaves alone the meetings of {}", count(rule.except.len())));
+    let answer = [Some(answer), by_role, hosts].into_iter().flatten().collect();
+    Ok(("no-job".to_owned(), answer, None))
+}
+
+fn count(hosts: usize) -> String {
+    if hosts == 1 { "one host".to_owned() } else { format!("{hosts} hosts") }
+}
+
+/// Whom the rule excepts by name, where that is the subject.
+fn excepted<'a>(rule: &Rule, subject: &'a Subject) -> Option<&'a Email> {
+    let Subject::User { email: Some(email), .. } = subject else { return None };
+    Some(email).filter(|email| rule.except.contains(email))
+}
+
+/// Of a rule about events, what its condition saw of the delivery that is asked about, or of the one that asked last.
+async fn on_event(
+    state: &AdminState,
+    rule: &Rule,
+    jobs: &[Job],
+    asked: Option<&Delivered>,
+    mut explained: ExplainedView,
+) -> Result<ExplainedView, StoreError> {
+    if rule.on.is_none() {
+        return Ok(explained);
+    }
+    let mut found = asked.and_then(|delivered| delivered.on(rule));
+    if let Some((code, answer)) = found.as_mut().and_then(|found| found.not_asked.take()) {
+        (explained.code, explained.answer, explained.since) = (code.to_owned(), answer, None);
+    }
+    if found.is_none()
+        && let Some(id) = jobs.iter().find(|job| job.rule == rule.name).and_then(|job| delivery(job.asked_by))
+    {
+        found = Delivered::read(state, id).await?.and_then(|delivered| delivered.on(rule));
+    }
+    explained.saw = found.map(|found| found.saw).unwrap_or_default();
+    Ok(explained)
 }
 
 fn is_api_user(state: &AdminState, subject: &Subject) -> bool {

@@ -37,7 +37,7 @@ pub struct ExplainedView {
     /// The events that it is about; none where it is about its subjects at all times.
     pub on: Vec<String>,
     pub when: Option<String>,
-    /// `due`, `put-off`, `running`, `waits`, `parked`, `done`, `cancelled`, `excepted`, `api-user`, `no-job`; where the job is not kept any
+    /// `due`, `put-off`, `running`, `waits`, `parked`, `done`, `cancelled`, `excepted`, `api-user`, `not-met`, `unanswered`, `no-job`; where the job is not kept any
     /// more, the code of its last entry.
     pub code: String,
     /// The same as a sentence, with what a person can do.
@@ -45,7 +45,8 @@ pub struct ExplainedView {
     pub since: Option<String>,
     pub account: Option<String>,
     pub job: Option<String>,
-    /// The parts of the condition, as the last attempt that asked it saw them.
+    /// The parts of the condition, as the last attempt that asked it saw them; of a condition about events, as they are for
+    /// the delivery that is asked about, or that asked last.
     pub saw: Vec<Saw>,
     /// The entries of the audit log that prove it.
     pub entries: Vec<u64>,

@@ -6,6 +6,7 @@
 
 mod alarms;
 mod cursor;
+mod delivered;
 mod explain;
 pub mod explained;
 mod guard;

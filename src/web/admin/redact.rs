@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::zoom::is_secret;
+use crate::rules::is_secret;
 
 pub(super) fn redact(value: &mut Value) {
     match value {

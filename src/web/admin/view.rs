@@ -6,6 +6,7 @@ use super::redact::redact;
 use crate::account::AppKind;
 use crate::audit::{Call, Detail, Entry, Saw};
 use crate::event::signature::Verified;
+use crate::event::wire;
 use crate::job::{Effect, Job, JobState, ParkCause};
 use crate::store::{DeliveryStatus, DeliverySummary, ParkedGroup, StoredDelivery};
 
@@ -126,7 +127,7 @@ impl DeliveryView {
     pub fn of(delivery: &StoredDelivery, status: &DeliveryStatus) -> Self {
         let (id, app, at) = (delivery.id.to_string(), delivery.app.to_string(), delivery.received_at.to_string());
         let body = delivery.verified.as_ref().map(Verified::body);
-        let mut json = body.and_then(|body| serde_json::from_slice::<serde_json::Value>(body).ok());
+        let mut json = delivery.verified.as_ref().and_then(|verified| wire::body(verified).ok());
         json.as_mut().into_iter().for_each(redact);
         let event = json.as_ref().and_then(|json| json.get("event")?.as_str().map(str::to_owned));
         Self {

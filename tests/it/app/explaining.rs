@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use adjutant::clock::Clock as _;
 use adjutant::sim::NewUser;
+use adjutant::store::DeliveryFilter;
 use adjutant::web::admin::explained::{ExplainView, ExplainedView};
 use adjutant::web::admin::{AdminState, Hosts, NoStats, TokenHash, api};
 use axum::body::Body;
@@ -107,6 +108,11 @@ async fn who_waits_who_is_excepted_and_who_was_never_asked_for_is_told_apart() {
     let view = explained(&app, &rules, "boss@acme.example").await;
     assert_eq!(of(&view, "everyone").answer, "the rule excepts boss@acme.example");
     assert_eq!((of(&view, "teachers").code.as_str(), of(&view, "teachers").job.as_deref()), ("no-job", None));
+    let later = EVERYONE.replace("boss@acme.example", JILL);
+    let view = explained(&app, &[&later], JILL).await;
+    let answer = format!("the rule excepts {JILL}; before that: it waits: ");
+    assert_eq!(of(&view, "everyone").code, "excepted");
+    assert!(of(&view, "everyone").answer.starts_with(&answer), "{view:?}");
     let (status, text) = asked(&app, &rules, "dlv_99").await;
     assert_eq!(status, StatusCode::NOT_FOUND, "{text}");
     let (status, text) = asked(&app, &rules, "Jill%20Hill").await;
@@ -159,4 +165,76 @@ async fn the_last_change_is_told_also_where_a_newer_event_found_it_right() {
     let proof: Vec<_> = change.entries.iter().map(|index| &entries[usize::try_from(*index).unwrap()]).collect();
     assert!(proof.iter().all(|entry| entry.job.unwrap().to_string() == change.job), "{proof:?}");
     assert_eq!((proof[0].code.as_str(), proof.last().unwrap().code.as_str()), ("started", "changed"));
+}
+
+const WHEN_MADE: &str = r#"
+name = "when-made"
+for = "meeting"
+on = ["meeting.created", "meeting.participant_joined"]
+when = 'event.payload.object.type == 2 && event.payload.object.topic.contains("Algebra")'
+ensure = { settings = { waiting_room = true } }
+mode = "enforce"
+"#;
+
+#[tokio::test]
+async fn of_a_rule_about_events_every_leaf_is_told_as_the_delivery_says_it() {
+    let rules = [WHEN_MADE];
+    let app = TestApp::start(&rules).await;
+    app.world.add_user(ACCOUNT, NewUser::licensed(JILL)).unwrap();
+    let made = |kind: i64, topic: &str| {
+        let fields = json!({ "topic": topic, "type": kind, "settings": { "waiting_room": false } });
+        app.world.create_meeting(ACCOUNT, JILL, &fields).unwrap()
+    };
+    made(2, "Algebra");
+    made(3, "Algebra");
+    app.drain().await;
+    let joined = |object: serde_json::Value| {
+        let body = json!({ "event": "meeting.participant_joined", "event_ts": 1_795_000_000_000_i64,
+            "payload": { "account_id": ACCOUNT, "object": object } });
+        app.world.emit(ACCOUNT, "meeting.participant_joined", body.to_string()).unwrap();
+    };
+    let other = made(3, "Sport");
+    joined(json!({ "id": other.to_string(), "type": 2 }));
+    joined(json!({ "id": other.to_string(), "type": 2, "topic": "Algebra" }));
+    app.drain().await;
+    let mut told = std::collections::BTreeMap::new();
+    let filter = DeliveryFilter { limit: 100, ..DeliveryFilter::default() };
+    for delivery in app.store.deliveries(filter).await.unwrap() {
+        let view = explained(&app, &rules, &delivery.id.to_string()).await;
+        let Some(rule) = view.rules.first() else { continue };
+        let leaves: Vec<_> = rule.saw.iter().map(|leaf| format!("{} {}", leaf.facts[0].1, leaf.outcome)).collect();
+        let code = rule.code.clone();
+        told.insert(format!("{code}: {}", leaves.join(", ")), (rule.answer.clone(), view.delivery.unwrap().answer));
+    }
+    let no_answer = "event.payload.object.topic is null: Zoom does not state it";
+    for (expected, answer, delivery) in [
+        ("done: 2 true, \"Algebra\" true", "changed: set waiting_room on", "it asked for job_"),
+        (
+            "not-met: 3 false, \"Algebra\" true",
+            "its condition does not hold for dlv_",
+            "no rule asked for work after it",
+        ),
+        (&format!("unanswered: 2 true, null {no_answer}"), "its condition has no answer for dlv_", "no rule asked"),
+    ] {
+        let found = told.get(expected).unwrap_or_else(|| panic!("{expected} is not in {told:#?}"));
+        assert!(found.0.starts_with(answer) && found.1.starts_with(delivery), "{expected}: {found:?}");
+    }
+    // Asked about the meeting alone, it is the delivery that asked.
+    let view = explained(&app, &rules, &other.to_string()).await;
+    assert_eq!(view.rules[0].saw[1].facts[0].1, "\"Algebra\"");
+}
+
+#[tokio::test]
+async fn who_is_excepted_by_a_role_is_told_so() {
+    let rules = [EVERYONE.replace("except = [\"boss@acme.example\"]", "except_roles = [\"owner\"]")];
+    let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+    let app = TestApp::start(&rules).await;
+    app.world.create_user(ACCOUNT, NewUser::licensed(JILL)).unwrap();
+    app.world.update_user(ACCOUNT, JILL, &json!({ "role_id": "0", "role_name": "Owner" })).unwrap();
+    app.drain().await;
+    let view = explained(&app, &rules, JILL).await;
+    assert_eq!(of(&view, "everyone").code, "excepted", "{view:?}");
+    assert_eq!(of(&view, "everyone").answer, "not applicable: the rule excepts the user's role");
+    let view = explained(&app, &rules, "nobody@acme.example").await;
+    assert!(of(&view, "everyone").answer.ends_with("; it leaves alone who has the role owner"), "{view:?}");
 }

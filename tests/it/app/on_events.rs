@@ -81,3 +81,24 @@ async fn what_a_rule_about_an_event_waits_for_comes_by_another_event() {
     app.drain().await;
     assert_eq!(app.assistants(JILL), [super::API_USER]);
 }
+
+#[tokio::test]
+async fn a_body_behind_a_byte_order_mark_asks_the_rules_about_its_event_and_one_that_cannot_be_read_is_on_record() {
+    let rule = WHEN_MADE.replace("meeting.created", "meeting.participant_joined");
+    let app = with_host(&[&rule]).await;
+    let made = meeting(&app, 3);
+    app.drain().await;
+    let joined = |topic: &str| {
+        format!(
+            r#"{{"event":"meeting.participant_joined","event_ts":1795000000000,"payload":{{"account_id":"{ACCOUNT}","object":{{"id":"{made}","type":2,"topic":"{topic}"}}}}}}"#
+        )
+    };
+    app.world.emit(ACCOUNT, "meeting.participant_joined", joined(r"\ud800")).unwrap();
+    app.drain().await;
+    assert!(!waiting_room(&app, made));
+    let told = app.entries("condition-unanswered").await;
+    assert!(told[0].detail.as_ref().unwrap().note.contains("the body is not JSON"), "{told:?}");
+    app.world.emit(ACCOUNT, "meeting.participant_joined", format!("\u{feff}{}", joined("Algebra"))).unwrap();
+    app.drain().await;
+    assert!(waiting_room(&app, made));
+}

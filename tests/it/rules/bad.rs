@@ -418,4 +418,89 @@ pub(super) const CONDITIONS: &[(&str, &str, &str)] = &[
         "meeting.occurrences.exists(o, o.status == \"gone\")",
         "column 43: o.status is never \"gone\": Zoom documents \"available\" or \"deleted\"; dyn(o.status) may be anything",
     ),
+    (
+        "user",
+        "user.email == \"Jill@Example.com\"",
+        "column 15: \"Jill@Example.com\" has a capital: emails are in lower case here: write \"jill@example.com\"",
+    ),
+    (
+        "user",
+        "!user.email.endsWith(\"@Contractor.example\")",
+        "column 22: \"@Contractor.example\" has a capital: emails are in lower case here: write \"@contractor.example\"",
+    ),
+    (
+        "user",
+        "user.email in [\"a@b.example\", \"É@b.example\"]",
+        "column 31: \"É@b.example\" has a capital: emails are in lower case here: write \"é@b.example\"",
+    ),
+    (
+        "user",
+        "user.email.matches(\"^Jill[A-Z]+@\")",
+        "column 20: \"^Jill[A-Z]+@\" has a capital: emails are in lower case here: write it small, or (?i) before it",
+    ),
+    (
+        "user",
+        "user.email.matches(r\"\\S+@[A-Z]+$\")",
+        "column 20: r\"\\S+@[A-Z]+$\" has a capital: emails are in lower case here: write it small, or (?i) before it",
+    ),
+    (
+        "user",
+        "user.dept.lowerAscii() == \"Maths\"",
+        "column 27: \"Maths\" has a capital: lowerAscii() leaves no capitals: write \"maths\"",
+    ),
+    (
+        "meeting",
+        "meeting.settings.alternative_hosts.contains(\"Jill\")",
+        "column 45: \"Jill\" has a capital: emails are in lower case here: write \"jill\"",
+    ),
+    (
+        "meeting",
+        "meeting.settings.meeting_invitees.exists(i, \"Jill@b.example\" == i.email)",
+        "column 45: \"Jill@b.example\" has a capital: emails are in lower case here: write \"jill@b.example\"",
+    ),
+    (
+        "user",
+        "user.type in [1, \"2\"]",
+        "column 18: user.type is a number, and \"2\" is a text: expected two of a kind: these are never equal",
+    ),
+    (
+        "user",
+        "(user.use_pmi ? \"a\" : 2) == \"a\"",
+        "column 15: \"a\" is a text, and 2 is a number: expected two of a kind around :, or dyn() around one",
+    ),
+    (
+        "user",
+        "user == user",
+        "column 1: user is an object (user): expected one of its fields: objects are equal to nothing",
+    ),
+    (
+        "user",
+        "user.settings == user.settings",
+        "column 1: user.settings is an object (user.settings): expected one of its fields: objects are equal to nothing",
+    ),
+    (
+        "user",
+        "user.settings != dyn(user.dept)",
+        "column 1: user.settings is an object (user.settings): expected one of its fields: objects are equal to nothing",
+    ),
+    (
+        "user",
+        "user.phone_numbers.exists(p, p in user.phone_numbers)",
+        "column 30: p is an object (user.phone_numbers): expected one of its fields: objects are equal to nothing",
+    ),
+    (
+        "user",
+        "user.group_ids[1.5] == \"a\"",
+        "column 16: 1.5 is never the place of an item: expected a whole number, counted from 0",
+    ),
+    (
+        "user",
+        "user.group_ids[-1] == \"a\"",
+        "column 16: -1 is never the place of an item: expected a whole number, counted from 0",
+    ),
+    (
+        "user",
+        "dyn(user.group_ids)[-1] == \"a\"",
+        "column 21: -1 is never the place of an item: expected a whole number, counted from 0",
+    ),
 ];

@@ -17,6 +17,9 @@ pub fn is_secret(name: &str, value: &Value) -> bool {
     }
 }
 
+/// In the place of a secret.
+pub const NOT_KEPT: &str = "(not kept)";
+
 /// The same by the name alone.
 pub fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
