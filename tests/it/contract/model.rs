@@ -13,11 +13,11 @@ use adjutant::clock::Timestamp;
 use adjutant::event::Meaning;
 use adjutant::event::signature::Verified;
 use adjutant::ids::{DeliveryId, JobId};
-use adjutant::job::{Backoff, Effect, Outcome, ParkCause, Snooze, Subject, WaitReason};
+use adjutant::job::{Backoff, Effect, Outcome, ParkCause, Planned, Snooze, Subject, WaitReason};
 use adjutant::rules::Step;
 use adjutant::store::{
-    Allowance, Applied, Claimable, Decision, Leased, Limits, Move, NewDelivery, Note, Selector, Store, StoreError,
-    SweepCause, SweepKind, SweepRecord, SweepStep, Verdict,
+    Allowance, Applied, AppliedChange, Claimable, Decision, Leased, Limits, Move, NewDelivery, Note, Selector, Store,
+    StoreError, SweepCause, SweepKind, SweepRecord, SweepStep, Verdict,
 };
 
 use super::kit::{
@@ -429,7 +429,12 @@ impl<H: Harness> Side<H> {
                 told(swept.map(|swept| (swept.state, swept.made.len())))
             }
             Op::Apply { account: of, subjects } => {
-                let changes = subjects.iter().map(|subject| (rule("assist"), subject.clone(), [3; 16])).collect();
+                let planned = Planned { hash: [3; 16], until: now };
+                let change = |subject: &Subject| {
+                    let (rule, subject) = (rule("assist"), subject.clone());
+                    AppliedChange { rule, subject, on: Some([4; 16]), planned }
+                };
+                let changes = subjects.iter().map(change).collect();
                 let applied = Applied { app: app("main"), account: account(of), changes, by: "x".to_owned() };
                 let jobs = store.apply_plan(applied, now).await;
                 self.names.learn(&*store).await;
