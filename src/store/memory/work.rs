@@ -38,19 +38,19 @@ impl World {
         let mut turns = turns.filter(|account| self.running_of(account) < per_account_max);
         turns.find_map(|account| {
             let own = self.jobs.values().filter(|job| job.account == **account);
-            let takeable = own.filter(|job| is_due(job) && !self.is_held_up(job));
+            let takeable = own.filter(|job| is_due(job) && !self.is_held_up(job, now));
             takeable.min_by_key(|job| (job.is_patient(), job.id)).map(|job| job.id)
         })
     }
 
-    fn is_held_up(&self, job: &Job) -> bool {
+    fn is_held_up(&self, job: &Job, now: Timestamp) -> bool {
         let lane = self
             .jobs
             .values()
             .filter(|other| other.id != job.id && other.account == job.account && other.subject.is_same(&job.subject));
         lane.into_iter().any(|other| match other.state {
             JobState::Running { .. } => true,
-            JobState::Due { .. } => other.id < job.id,
+            JobState::Due { at, .. } => at <= now && other.id < job.id,
             _ => false,
         })
     }
