@@ -26,6 +26,11 @@ use super::kit::{
 };
 use super::{Harness, MemoryHarness};
 
+fn planned(subject: &Subject, until: Timestamp) -> AppliedChange {
+    let planned = Planned { hash: [3; 16], until };
+    AppliedChange { rule: rule("assist"), subject: subject.clone(), on: Some([4; 16]), planned }
+}
+
 /// One operation, in names that mean the same in both stores: deliveries, jobs and leases by their number.
 #[derive(Debug, Clone)]
 enum Op {
@@ -429,12 +434,7 @@ impl<H: Harness> Side<H> {
                 told(swept.map(|swept| (swept.state, swept.made.len())))
             }
             Op::Apply { account: of, subjects } => {
-                let planned = Planned { hash: [3; 16], until: now };
-                let change = |subject: &Subject| {
-                    let (rule, subject) = (rule("assist"), subject.clone());
-                    AppliedChange { rule, subject, on: Some([4; 16]), planned }
-                };
-                let changes = subjects.iter().map(change).collect();
+                let changes = subjects.iter().map(|subject| planned(subject, now)).collect();
                 let applied = Applied { app: app("main"), account: account(of), changes, by: "x".to_owned() };
                 let jobs = store.apply_plan(applied, now).await;
                 self.names.learn(&*store).await;
