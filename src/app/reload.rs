@@ -4,6 +4,7 @@
 //! is neither half a rule nor a rule less. With any mistake what runs stays, and [`Stats`](super::counts::Counted) tells it
 //! until a reload is good. What only a start can take in is named, and the rest is taken in all the same.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -94,13 +95,6 @@ impl Reloader {
     async fn take_in(&self) -> Result<ReloadView, String> {
         let mut running = self.running.lock().await;
         let new = self.settled(&running).await?;
-        if let Some(rule) = turned(&running.rules, &new.rules) {
-            return Err(format!(
-                "rule {} was about subjects or events, and is about the other now: give it another name, so that the work \
-                 that is under way for it does not follow a condition that was never asked",
-                rule.name
-            ));
-        }
         let needs_restart = config::apart_from_rules(&running, &new);
         let accounts = accounts_of(&running, &new);
         let taken = |error| format!("cannot take in what is new: {error}");
@@ -185,12 +179,6 @@ fn apart_in_rules(running: &Config, new: &Config) -> Vec<String> {
     apart
 }
 
-/// The first rule that keeps its name and changes between `for` and `on`.
-fn turned<'r>(running: &[Rule], new: &'r [Rule]) -> Option<&'r Rule> {
-    let turned = |rule: &&Rule| named(running, &rule.name).is_some_and(|old| old.on.is_some() != rule.on.is_some());
-    new.iter().find(turned)
-}
-
 fn named<'r>(rules: &'r [Rule], name: &RuleName) -> Option<&'r Rule> {
     rules.iter().find(|rule| rule.name == *name)
 }
@@ -235,9 +223,10 @@ fn accounts_of(running: &Config, new: &Config) -> Vec<Account> {
 
 #[async_trait]
 impl Reload for Reloader {
-    async fn planned(&self, rules: &[RuleName]) -> Result<(), StoreError> {
+    async fn planned(&self, rules: &BTreeMap<RuleName, String>) -> Result<(), StoreError> {
         let running = self.running.lock().await;
-        for rule in running.rules.iter().filter(|rule| rules.contains(&rule.name)) {
+        let is_as_seen = |rule: &&Rule| rules.get(&rule.name) == Some(&hex::encode(rule.fingerprint()));
+        for rule in running.rules.iter().filter(is_as_seen) {
             self.store.record_planned(&rule.name, rule.fingerprint(), self.clock.now()).await?;
         }
         let accounts = running.accounts().cloned().collect();
@@ -267,5 +256,41 @@ impl Reload for Reloader {
         }
         *lock(&self.refused) = taken.as_ref().err().cloned();
         taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::app::Machine;
+    use crate::chance::SeededChance;
+    use crate::clock::{ManualClock, Timestamp};
+    use crate::config::Env;
+    use crate::store::MemoryStore;
+
+    fn limited(max: u32) -> Config {
+        let app = "[[app]]\nname = \"main\"\nkind = \"server-to-server\"\nclient_id = \"a\"\n\
+                   client_secret = \"a-long-client-secret\"\nwebhook_secrets = [\"a-long-secret-too\"]\n\
+                   [[app.account]]\nid = \"acme\"\napi_users = [\"a@b.example\"]\n";
+        let rule = "[[rule]]\nname = \"assist\"\nfor = \"user\"\nmode = \"enforce\"\n\
+                    ensure = { assistants = [\"api-user\"] }\nmax_changes_per_hour = ";
+        let text = format!("[rules]\nrequire_plan = true\n{app}{rule}{max}\n");
+        config::parse(Path::new("config.toml"), &text, &Env::default()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_plan_that_a_reload_overtook_lets_no_rule_enforce_that_nobody_saw() {
+        let clock = Arc::new(ManualClock::at(Timestamp::EPOCH));
+        let machine = Machine { clock, chance: Arc::new(SeededChance::new(1)) };
+        let (store, running) = (Arc::new(MemoryStore::default()), limited(2));
+        let zooms = Arc::new(Zooms::build(&running, &*store, &machine).await.unwrap());
+        let reloader = Reloader::open(&running, zooms, store, machine.clock).await.unwrap();
+        for (max, unplanned) in [(1, 1), (2, 0)] {
+            let seen = Roster::new([], limited(max).rules).hashes();
+            reloader.planned(&seen).await.unwrap();
+            assert_eq!(reloader.unplanned_alarms().len(), unplanned, "planned with {max} an hour");
+        }
     }
 }

@@ -113,6 +113,14 @@ impl fmt::Display for Asker {
     }
 }
 
+/// What a person applied a plan for: the change that mends just this carries its own allowance, until then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// Of the rule and the differences.
+    pub hash: [u8; 16],
+    pub until: Timestamp,
+}
+
 /// One piece of work: make this rule true for this subject.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
@@ -142,9 +150,10 @@ pub struct Job {
     pub retried_at: Option<Timestamp>,
     /// What a person let it take away, as [`ParkCause::TakesAway`] told it, until it is done or parks again. Nothing else.
     pub allowed: Option<String>,
-    /// A hash of the differences for which a person applied a plan: the change that mends just these carries its own
-    /// allowance.
-    pub planned: Option<[u8; 16]>,
+    /// What of events its rule asked for when it asked for this last, hashed: a rule of that name that asks for other events
+    /// is not its rule. None where the rule was about subjects.
+    pub on: Option<[u8; 16]>,
+    pub planned: Option<Planned>,
     pub state: JobState,
 }
 
@@ -163,7 +172,10 @@ impl Job {
     /// Whether what a sweep sees of its subject can move it on: nothing that was announced would. What is due or runs reads
     /// Zoom anyway, and what is parked needs a person.
     pub fn is_moved_by_sweep(&self) -> bool {
-        matches!(self.state, JobState::Waiting { .. } | JobState::Parked { cause: ParkCause::NotFound, .. })
+        matches!(
+            self.state,
+            JobState::Waiting { .. } | JobState::Parked { cause: ParkCause::NotFound | ParkCause::RuleGone { .. }, .. }
+        )
     }
 
     /// Whether it was asked for by an event that happened after this moment. Zoom sends an event again for up to 85 minutes,
@@ -184,6 +196,8 @@ pub struct NewJob {
     pub by: Asker,
     /// The `event_ts` of the event that asks for it.
     pub event_at: Option<Timestamp>,
+    /// See [`Job::on`].
+    pub on: Option<[u8; 16]>,
 }
 
 impl NewJob {
@@ -205,6 +219,7 @@ impl NewJob {
             counted: None,
             retried_at: None,
             allowed: None,
+            on: self.on,
             planned: None,
             state: JobState::Due { at, why: None },
         }

@@ -141,8 +141,10 @@ pub enum ParkCause {
         hours: u64,
         why: String,
     },
-    /// The rule that the job is for is not in the configuration any more.
-    RuleGone,
+    /// The rule that the job is for is not in the configuration any more, or one of its name is that asks for something else.
+    RuleGone {
+        is_another: bool,
+    },
     ByPerson,
     /// The condition of the rule has no answer for the subject: it neither holds nor does not.
     ConditionUnanswered {
@@ -186,7 +188,7 @@ impl ParkCause {
             Self::AttemptsUsedUp { .. } => "attempts-used-up",
             Self::Panicked { .. } => "panicked",
             Self::StillLimited { .. } => "still-limited",
-            Self::RuleGone => "rule-gone",
+            Self::RuleGone { .. } => "rule-gone",
             Self::ByPerson => "by-person",
             Self::ConditionUnanswered { .. } => "condition-unanswered",
             Self::GroupUnknown { .. } => "group-unknown",
@@ -204,7 +206,7 @@ impl ParkCause {
 
     /// Whether it is shown and ended rule by rule: what is stopped, what would take something away, and what has no rule.
     pub const fn is_by_rule(&self) -> bool {
-        matches!(self, Self::OverShare { .. } | Self::TakesAway { .. } | Self::RuleGone)
+        matches!(self, Self::OverShare { .. } | Self::TakesAway { .. } | Self::RuleGone { .. })
     }
 
     /// What a person can do about it.
@@ -225,7 +227,7 @@ impl ParkCause {
             Self::AttemptsUsedUp { .. } => "look at the last error; retry when it is mended",
             Self::Panicked { .. } => "this is a defect in adjutant: report it with the audit entries of the job",
             Self::StillLimited { .. } => "see what uses up the limit that the reason names, then retry",
-            Self::RuleGone => {
+            Self::RuleGone { .. } => {
                 "put the rule back and reload: they go on by themselves. if it is gone for good, cancel them"
             }
             Self::AccountGone => {
@@ -261,7 +263,8 @@ impl fmt::Display for ParkCause {
             Self::AttemptsUsedUp { error } => write!(f, "all attempts are used up; the last one: {error}"),
             Self::Panicked { message } => write!(f, "a defect in adjutant stopped it: {message}"),
             Self::StillLimited { hours, why } => write!(f, "still limited after {hours} h: {why}"),
-            Self::RuleGone => f.write_str("its rule is no longer configured"),
+            Self::RuleGone { is_another: false } => f.write_str("its rule is no longer configured"),
+            Self::RuleGone { is_another: true } => f.write_str("the rule of its name asks for something else now"),
             Self::AccountGone => f.write_str("the app does not hold the account any more"),
             Self::ByPerson => f.write_str("set aside by a person"),
             Self::ConditionUnanswered { why } => write!(f, "the rule's condition has no answer: {why}"),

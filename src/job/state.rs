@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Asker, Effect, Job, ParkCause, WaitReason};
+use super::{Asker, Effect, Job, ParkCause, Planned, WaitReason};
 use crate::clock::Timestamp;
 
 /// The right to run a job for a while. The token tells one claim from another.
@@ -22,7 +22,7 @@ pub enum JobState {
     /// An event about its subject makes it due; so does a person.
     Waiting { since: Timestamp, reason: WaitReason },
     /// A person retries it. One that was not found is made due by an event about its subject as well: it is there now; one
-    /// whose rule or account was gone, by a configuration that has it again.
+    /// whose rule or account was gone, by a configuration that has it again, or by the rule itself that asks once more.
     Parked { at: Timestamp, cause: ParkCause },
     /// Nobody: it is finished.
     Done { at: Timestamp, effect: Effect },
@@ -54,11 +54,15 @@ pub enum Input {
         by: Asker,
         /// The event's `event_ts`.
         event_at: Option<Timestamp>,
+        /// See [`Job::on`].
+        on: Option<[u8; 16]>,
     },
     /// A person applies a plan in which these differences are: it is done now, whatever held it up.
     Apply {
         at: Timestamp,
-        planned: [u8; 16],
+        planned: Planned,
+        /// See [`Job::on`].
+        on: Option<[u8; 16]>,
     },
     /// An event says that something changed for what waits.
     Wake {
@@ -169,32 +173,33 @@ impl Job {
                 self.state = due(at);
             }
             // Whoever asks while it runs may have seen something newer than what the run read.
-            (JobState::Running { .. }, Input::Ask { by, event_at, .. }) => {
-                self.asked(by, event_at);
+            (JobState::Running { .. }, Input::Ask { by, event_at, on, .. }) => {
+                self.asked(by, event_at, on);
                 self.again = true;
             }
-            (JobState::Running { .. }, Input::Apply { planned, .. }) => {
-                (self.planned, self.again) = (Some(planned), true);
+            (JobState::Running { .. }, Input::Apply { planned, on, .. }) => {
+                (self.planned, self.on, self.again) = (Some(planned), on, true);
             }
             (
                 JobState::Due { .. } | JobState::Waiting { .. } | JobState::Parked { .. },
-                Input::Apply { at, planned },
+                Input::Apply { at, planned, on },
             ) => {
-                (self.planned, self.attempts, self.snoozed_since) = (Some(planned), 0, None);
+                (self.planned, self.on, self.attempts, self.snoozed_since) = (Some(planned), on, 0, None);
                 self.state = due(at);
             }
             (JobState::Running { .. }, Input::Wake { .. }) => self.again = true,
             // What went wrong before says nothing of what is there now.
             (
-                JobState::Waiting { .. } | JobState::Parked { cause: ParkCause::NotFound, .. },
-                Input::Ask { at, by, event_at },
+                JobState::Waiting { .. }
+                | JobState::Parked { cause: ParkCause::NotFound | ParkCause::RuleGone { .. }, .. },
+                Input::Ask { at, by, event_at, on },
             ) => {
-                self.asked(by, event_at);
+                self.asked(by, event_at, on);
                 self.attempts = 0;
                 self.state = due(at);
             }
-            (JobState::Due { .. } | JobState::Parked { .. }, Input::Ask { by, event_at, .. }) => {
-                self.asked(by, event_at);
+            (JobState::Due { .. } | JobState::Parked { .. }, Input::Ask { by, event_at, on, .. }) => {
+                self.asked(by, event_at, on);
             }
             (JobState::Due { .. } | JobState::Parked { .. }, Input::Wake { .. }) => {}
             (JobState::Waiting { .. }, Input::Wake { at }) => {
@@ -226,8 +231,8 @@ impl Job {
     }
 
     /// Whoever came last; the event may be older than one that came before.
-    fn asked(&mut self, by: Asker, event_at: Option<Timestamp>) {
-        self.asked_by = by;
+    fn asked(&mut self, by: Asker, event_at: Option<Timestamp>, on: Option<[u8; 16]>) {
+        (self.asked_by, self.on) = (by, on);
         self.event_at = self.event_at.max(event_at);
     }
 
@@ -239,7 +244,9 @@ impl Job {
         }
         self.state = match to {
             // It was asked for again meanwhile, so what it came to may be old news.
-            Settled::Done(_) | Settled::Waits(_) | Settled::Parks(ParkCause::NotFound) if again => {
+            Settled::Done(_) | Settled::Waits(_) | Settled::Parks(ParkCause::NotFound | ParkCause::RuleGone { .. })
+                if again =>
+            {
                 // What it changes next is another change.
                 (self.attempts, self.counted) = (0, None);
                 JobState::Due { at, why: Some("asked again while it ran".to_owned()) }
@@ -284,6 +291,7 @@ mod tests {
             subject: Subject::User { id: Some(UserId::parse("u1").unwrap()), email: None },
             by: Asker::Delivery(DeliveryId::from_number(1)),
             event_at: Some(NOW),
+            on: None,
         };
         Job { attempts, again, state, ..new.into_job(JobId::from_number(1), Timestamp::EPOCH) }
     }
@@ -304,7 +312,7 @@ mod tests {
     }
 
     fn ask() -> Input {
-        Input::Ask { at: LATER, by: Asker::Delivery(DeliveryId::from_number(2)), event_at: None }
+        Input::Ask { at: LATER, by: Asker::Delivery(DeliveryId::from_number(2)), event_at: None, on: None }
     }
 
     fn inputs() -> Vec<(&'static str, Input)> {
@@ -321,7 +329,7 @@ mod tests {
             ("done, other lease", settle(8, Settled::Done(Effect::AlreadyRight))),
             ("lease ended", Input::LeaseEnded { at: LATER }),
             ("ask", ask()),
-            ("apply", Input::Apply { at: LATER, planned: [1; 16] }),
+            ("apply", Input::Apply { at: LATER, planned: Planned { hash: [1; 16], until: LATER }, on: None }),
             ("wake", Input::Wake { at: LATER }),
             ("cancel", Input::Cancel { at: LATER, why: "deleted".to_owned() }),
             ("retry", Input::Retry { at: LATER }),
@@ -465,7 +473,8 @@ mod tests {
             job.apply(input).unwrap();
             assert_eq!(job.snoozed_since, since);
         }
-        job.apply(Input::Ask { at: LATER, by: Asker::Delivery(DeliveryId::from_number(2)), event_at: None }).unwrap();
+        job.apply(Input::Ask { at: LATER, by: Asker::Delivery(DeliveryId::from_number(2)), event_at: None, on: None })
+            .unwrap();
         assert_eq!(job.snoozed_since, Some(NOW), "another event says nothing about the limit");
         job.apply(Input::Retry { at: LATER }).unwrap();
         assert_eq!(job.snoozed_since, None);
@@ -475,7 +484,8 @@ mod tests {
     fn a_job_knows_the_newest_of_the_events_that_asked_for_it_in_whatever_order_they_came() {
         let mut job = job(states()[0].clone(), 0, false);
         for (event_at, newest) in [(None, NOW), (Some(LATER), LATER), (Some(NOW), LATER)] {
-            job.apply(Input::Ask { at: LATER, by: Asker::Delivery(DeliveryId::from_number(2)), event_at }).unwrap();
+            job.apply(Input::Ask { at: LATER, by: Asker::Delivery(DeliveryId::from_number(2)), event_at, on: None })
+                .unwrap();
             assert_eq!(job.event_at, Some(newest));
         }
         assert!(job.is_asked_after(Some(NOW)));

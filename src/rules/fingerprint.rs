@@ -37,9 +37,19 @@ impl Rule {
             [allow_downgrade, except.iter().map(Email::as_str).collect::<Vec<_>>(), except_roles],
             [max_changes_per_hour, &u32::from(*max_changes_percent)],
         ]);
-        let hash: [u8; 32] = Sha256::digest(text.to_string()).into();
-        hash.first_chunk().copied().unwrap_or_default()
+        hashed(&text)
     }
+
+    /// Tells the events that the rule asks for, and its condition about them, from others; none where it is about subjects.
+    /// Only whoever met that condition may follow the rule: nobody can ask it once the event is over.
+    pub fn on_print(&self) -> Option<[u8; 16]> {
+        self.on.as_ref().map(|on| hashed(&json!([on.events, on.when.as_ref().map(Condition::as_str)])))
+    }
+}
+
+fn hashed(text: &Value) -> [u8; 16] {
+    let hash: [u8; 32] = Sha256::digest(text.to_string()).into();
+    hash.first_chunk().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

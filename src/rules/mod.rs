@@ -120,7 +120,12 @@ impl Rule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Make the rule true for the subject: a new job, or the unfinished one again.
-    Ensure { rule: RuleName, subject: Subject },
+    Ensure {
+        rule: RuleName,
+        subject: Subject,
+        /// What the rule asks of events ([`Rule::on_print`]).
+        on: Option<[u8; 16]>,
+    },
     /// Let what waits for this subject go on, and make nothing new.
     Wake { subject: Subject },
     /// The subject is gone: what is unfinished for it ends.
@@ -170,7 +175,7 @@ pub fn for_subject(kind: SubjectKind, subject: &Subject, rules: &[Rule]) -> Vec<
 
 fn ensured(subject: &Subject, rules: &[Rule], asks: impl Fn(&Rule) -> bool) -> Vec<Step> {
     let about = rules.iter().filter(|rule| rule.on.is_none() && asks(rule));
-    about.map(|rule| Step::Ensure { rule: rule.name.clone(), subject: subject.clone() }).collect()
+    about.map(|rule| Step::Ensure { rule: rule.name.clone(), subject: subject.clone(), on: None }).collect()
 }
 
 #[cfg(test)]

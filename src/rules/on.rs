@@ -106,9 +106,11 @@ pub fn on_event(
     let facts = facts(whole, account, now);
     for (rule, on) in about {
         match on.when.as_ref().map_or(Ok(true), |when| when.holds(&facts)) {
-            Ok(true) => asked.steps.extend(
-                subjects.iter().map(|subject| Step::Ensure { rule: rule.name.clone(), subject: subject.clone() }),
-            ),
+            Ok(true) => asked.steps.extend(subjects.iter().map(|subject| Step::Ensure {
+                rule: rule.name.clone(),
+                subject: subject.clone(),
+                on: rule.on_print(),
+            })),
             Ok(false) => {}
             Err(error) => asked.unanswered.push((rule.name.clone(), error.to_string())),
         }

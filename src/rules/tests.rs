@@ -91,7 +91,7 @@ fn each_change_asks_for_its_step() {
     let rules = [rule(GOOD), meeting_rule()];
     let steps = |event: &Event| -> Vec<String> {
         let word = |step: Step| match step {
-            Step::Ensure { rule, subject } => format!("ensure {rule} {}", subject.key()),
+            Step::Ensure { rule, subject, .. } => format!("ensure {rule} {}", subject.key()),
             Step::Wake { subject } => format!("wake {}", subject.key()),
             Step::Cancel { subject, why } => format!("cancel {} {why}", subject.key()),
         };

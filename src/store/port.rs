@@ -20,7 +20,7 @@ use crate::{audit::Kind, rules::Step};
 pub use deliveries::{
     Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, NewDelivery, Receipt, StoredDelivery, Verdict,
 };
-pub use jobs::{Allowance, Applied, Claimable, JobFilter, Leased, Move, ParkedGroup, PutOff, Selector};
+pub use jobs::{Allowance, Applied, AppliedChange, Claimable, JobFilter, Leased, Move, ParkedGroup, PutOff, Selector};
 pub use notices::{Note, Notice};
 pub use status::{AppState, FullBacklog, GivenUp, IndexTrouble, Status, TreeHead};
 
@@ -125,8 +125,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// that are over. Not written to disk on one machine: a start ends all leases. No entry.
     ///
     /// - A job may be taken when it is due (`at <= now`), no job of its lane runs, no older (smaller id) job of its lane
-    ///   is `due` (now or later), and fewer than `per_account_max` of its account's jobs run. Waiting and parked jobs hold
-    ///   nobody up.
+    ///   is due as well, and fewer than `per_account_max` of its account's jobs run. Waiting and parked jobs, and those that
+    ///   are due later, hold nobody up.
     /// - Turns: accounts in the order of their ids, from the first one after the account that was served last (by any
     ///   claim since the start), and round again; at each turn the account's oldest job (smallest id) that may be taken;
     ///   those that a sweep or a plan asked for last ([`Job::is_patient`]) after all others.

@@ -9,7 +9,7 @@ use super::{End, Ended, Guard, Hand, Task, UNKNOWN_ATTEMPTS};
 use crate::account::UserKey;
 use crate::audit::Saw;
 use crate::ids::MeetingId;
-use crate::job::{Asker, Effect, Intent, ParkCause, Subject};
+use crate::job::{Asker, Effect, Intent, ParkCause, Planned, Subject};
 use crate::rules::{Rule, SubjectKind};
 use crate::zoom::{Edit, ZoomError};
 
@@ -35,7 +35,8 @@ pub(super) async fn ensure(task: &Task<'_>, saw: &mut Vec<Saw>) -> Ended<Effect>
             *saw = seen(task.rule, &look.around, &look.picture);
         }
         if done.is_empty() && task.is_only_planned() && !task.is_as_planned(&verdict) {
-            return Err(End::not_applicable("changed since the plan"));
+            let why = task.planned().map_or("the plan was over before its turn came", |_| "changed since the plan");
+            return Err(End::not_applicable(why));
         }
         let differences = match verdict {
             Verdict::Differs(differences) => differences,
@@ -76,12 +77,23 @@ impl Task<'_> {
         self.job.asked_by == Asker::Plan
     }
 
+    /// What a person applied a plan for, where that plan is not over.
+    fn planned(&self) -> Option<Planned> {
+        let now = self.ctx.clock.now();
+        self.job.planned.filter(|planned| now <= planned.until)
+    }
+
+    /// Whether a person saw just these in a plan of the rule as it is.
+    fn is_planned(&self, differences: &[Difference]) -> bool {
+        self.planned().is_some_and(|seen| seen.hash == planned(self.rule, differences))
+    }
+
     /// Whether the verdict allows what the plan said, and nothing else.
     fn is_as_planned(&self, verdict: &Verdict) -> bool {
         match verdict {
             Verdict::Differs(differences) => {
                 let allowed: Vec<_> = differences.iter().filter(|one| one.is_allowed(self.rule)).cloned().collect();
-                self.job.planned == Some(planned(&allowed))
+                self.is_planned(&allowed)
             }
             Verdict::Right | Verdict::Reports(_) | Verdict::Unclear(_) | Verdict::Needs(_) => true,
             Verdict::Waits(_) | Verdict::NotApplicable(_) | Verdict::Unanswered(_) | Verdict::Impossible(_) => false,
@@ -133,7 +145,7 @@ impl<'a> Look<'a> {
             }
             (Subject::Meeting { id }, SubjectKind::Meeting) => Of::Meeting(*id),
             // The rule of that name is about something else now.
-            _ => return Err(End::park(ParkCause::RuleGone)),
+            _ => return Err(End::park(ParkCause::RuleGone { is_another: true })),
         };
         let told = match &task.job.subject {
             Subject::User { email, .. } => email.clone(),
@@ -199,7 +211,9 @@ impl<'a> Look<'a> {
             }
             (Need::ApiUser(key), _) => self.around.learn(task.api_user(&key).await?),
             (Need::User | Need::Assistants | Need::Settings, Of::Meeting(_))
-            | (Need::Meeting | Need::Host, Of::User(_)) => return Err(End::park(ParkCause::RuleGone)),
+            | (Need::Meeting | Need::Host, Of::User(_)) => {
+                return Err(End::park(ParkCause::RuleGone { is_another: true }));
+            }
         }
         Ok(())
     }
@@ -248,7 +262,7 @@ impl<'a> Look<'a> {
             }
         }
         let takes_away = differences.iter().any(|one| one.takes_away);
-        let is_planned = task.job.planned == Some(planned(differences));
+        let is_planned = task.is_planned(differences);
         let intent = task.intend(guard, in_words(differences), takes_away, is_planned).await?;
         for one in differences.iter().filter(|one| is_exclusive(one)) {
             facts.changes(task.job, task.rule, (&one.about, &one.wanted), now);

@@ -119,7 +119,7 @@ async fn known(job: &Job, rule: &Rule, ctx: &Ctx) -> Result<Option<Outcome>, Sto
         return Ok(Some(Outcome::Park(cause)));
     }
     // What was planned carries its own allowance.
-    if rule.mode == Mode::Observe || job.planned.is_some() {
+    if rule.mode == Mode::Observe || job.planned.is_some_and(|planned| now <= planned.until) {
         return Ok(None);
     }
     if ctx.store.is_stopped(&job.account, &job.rule).await? {

@@ -116,19 +116,21 @@ fn mark(of: &Difference, secret: &Value) -> Value {
     format!("{NOT_KEPT} {}", hex::encode(hash.first_chunk::<8>().copied().unwrap_or_default())).into()
 }
 
-/// Tells differences from others. Whoever else is an assistant, and in which other groups a user is, says nothing.
-pub(super) fn planned(differences: &[Difference]) -> [u8; 16] {
-    hashed(differences.iter().map(PlannedDifference::from).collect())
+/// Tells differences from others, and from the same by a rule that was changed. Whoever else is an assistant, and in which
+/// other groups a user is, says nothing.
+pub(super) fn planned(rule: &Rule, differences: &[Difference]) -> [u8; 16] {
+    hashed(rule, differences.iter().map(PlannedDifference::from).collect())
 }
 
-fn hashed(mut differences: Vec<PlannedDifference>) -> [u8; 16] {
+fn hashed(rule: &Rule, mut differences: Vec<PlannedDifference>) -> [u8; 16] {
     for difference in &mut differences {
         if matches!(difference.about.as_str(), "assistants" | "groups") {
             difference.is = Value::Null;
         }
     }
     // Encoding plain data into memory has nothing that could fail.
-    let hash: [u8; 32] = Sha256::digest(serde_json::to_vec(&differences).unwrap_or_default()).into();
+    let hash: [u8; 32] =
+        Sha256::digest(serde_json::to_vec(&(rule.fingerprint(), differences)).unwrap_or_default()).into();
     hash.first_chunk().copied().unwrap_or_default()
 }
 
@@ -217,9 +219,9 @@ impl PlannedChange {
         }
     }
 
-    /// What a job is asked for with it.
-    pub fn hash(&self) -> [u8; 16] {
-        hashed(self.differences.clone())
+    /// What a job of the rule is asked for with it.
+    pub fn hash(&self, rule: &Rule) -> [u8; 16] {
+        hashed(rule, self.differences.clone())
     }
 
     /// What is read before and after, and what is written.

@@ -46,6 +46,11 @@ impl SavedPlan {
         hex::encode(Sha256::digest(serde_json::to_vec(&bare).unwrap_or_default()))
     }
 
+    /// When it, and all that it allows, is over.
+    pub fn good_until(&self) -> Timestamp {
+        Timestamp::from_millis(self.created_at_ms).plus(GOOD_FOR)
+    }
+
     /// Why it may not be applied now, with these rules in force.
     pub fn refused(&self, rules: &BTreeMap<RuleName, String>, now: Timestamp) -> Option<String> {
         if self.version != VERSION {
@@ -54,8 +59,7 @@ impl SavedPlan {
         if self.hash != self.hashed() {
             return Some("the plan is not as it was written: it was altered, or cut off. plan anew".to_owned());
         }
-        let at = Timestamp::from_millis(self.created_at_ms);
-        if now.since(at) > GOOD_FOR {
+        if now > self.good_until() {
             return Some(format!("the plan is of {}, more than 24 h ago: plan anew", self.created_at));
         }
         let changed = |(name, hash): &(&RuleName, &String)| rules.get(*name) != Some(*hash);

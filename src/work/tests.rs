@@ -264,6 +264,7 @@ fn what_a_sweep_saw_is_taken_for_its_own_jobs_alone_and_never_after_a_newer_even
             subject: Subject::User { id: None, email: Some(Email::parse("jill@acme.example").unwrap()) },
             by: asked_by,
             event_at: event_at.map(Timestamp::from_secs),
+            on: None,
         };
         let job = new.into_job(JobId::from_number(1), seen_at);
         let facts = Facts::default();

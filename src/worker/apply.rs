@@ -5,16 +5,14 @@ use std::sync::Arc;
 use super::{Parts, Roster};
 use crate::account::Account;
 use crate::ids::RuleName;
-use crate::job::Subject;
+use crate::job::{Planned, Subject};
 use crate::rules::Mode;
-use crate::store::Applied;
+use crate::store::{Applied, AppliedChange};
 use crate::work::{AppliedAccount, AppliedRule, PlannedAccount, SavedPlan};
 
 /// Changes that are asked for in one write. Whoever is cut off in between applies the plan again: what is done by then is
 /// found right.
 const CHANGES_MAX: usize = 300;
-
-type Change = (RuleName, Subject, [u8; 16]);
 
 /// Asks for all that the plan would change, or, for a check, says what that would be. An error means that nothing was asked
 /// for, unless the store failed on the way.
@@ -51,7 +49,7 @@ fn changes<'r>(
     roster: &'r Roster,
     plan: &SavedPlan,
     planned: &PlannedAccount,
-) -> Result<(&'r Account, AppliedAccount, Vec<Change>), String> {
+) -> Result<(&'r Account, AppliedAccount, Vec<AppliedChange>), String> {
     let account = roster.accounts().find(|account| account.id.as_str() == planned.account);
     let account = account.ok_or_else(|| format!("account {} of the plan is not served any more", planned.account))?;
     let mut one = AppliedAccount { account: planned.account.clone(), ..AppliedAccount::default() };
@@ -66,7 +64,8 @@ fn changes<'r>(
         for change in of_rule.changes.iter().filter(|_| !observes) {
             let subject = Subject::read(&change.subject);
             let subject = subject.ok_or_else(|| format!("nobody is called {:?}", change.subject))?;
-            changes.push((rule.name.clone(), subject, change.hash()));
+            let planned = Planned { hash: change.hash(rule), until: plan.good_until() };
+            changes.push(AppliedChange { rule: rule.name.clone(), subject, on: rule.on_print(), planned });
         }
     }
     Ok((account, one, changes))

@@ -5,8 +5,7 @@
 //! change; what is parked for another cause is left alone. Where Zoom has to be asked (one call for an account whose
 //! credentials it refused), and does not answer, it asks again.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -14,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 use super::planner::moved;
 use super::{Parts, Roster};
 use crate::account::Account;
-use crate::clock::lock;
 use crate::ids::RuleName;
 use crate::job::Subject;
 use crate::rules::{Rule, SubjectKind};
@@ -27,13 +25,11 @@ const RETRY: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct ComeBack {
     parts: Parts,
-    /// Whether each rule that was seen since the start was about events, when it was first seen.
-    forms: Mutex<HashMap<RuleName, bool>>,
 }
 
 impl ComeBack {
-    pub fn new(parts: Parts) -> Self {
-        Self { parts, forms: Mutex::default() }
+    pub const fn new(parts: Parts) -> Self {
+        Self { parts }
     }
 
     /// Looks until `shutdown`. An error means that the store can take nothing more.
@@ -78,20 +74,12 @@ impl ComeBack {
             self.retry(group, &why).await?;
         }
         self.raised(&roster).await?;
-        let mut forms = lock(&self.forms);
-        for rule in roster.rules() {
-            forms.entry(rule.name.clone()).or_insert(rule.on.is_some());
-        }
         Ok(is_whole)
     }
 
-    /// Whether the rule is about such subjects. The condition of one about events was asked of the event: a job that never
-    /// met it, because the rule was of the other form then, must not follow it.
+    /// Whether the rule is about such subjects. A job of another rule of that name parks again, unasked.
     async fn is_there_again(&self, roster: &Roster, rule: &RuleName, group: &ParkedGroup) -> Result<bool, StoreError> {
         let Some(rule) = roster.rule(rule) else { return Ok(false) };
-        if rule.on.is_some() && lock(&self.forms).get(&rule.name) != Some(&true) {
-            return Ok(false);
-        }
         let example = self.parts.store.job(group.example).await?;
         Ok(example.is_some_and(|job| is_about(rule, &job.subject)))
     }

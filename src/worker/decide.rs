@@ -39,7 +39,7 @@ pub async fn decide(parts: &Parts, delivery: &StoredDelivery) -> Result<Vec<Deci
             Step::Cancel { subject, why } => {
                 said(None, &subject, format!("what is unfinished for it would end: {why}"))
             }
-            Step::Ensure { rule, subject } => match roster.rule(&rule) {
+            Step::Ensure { rule, subject, .. } => match roster.rule(&rule) {
                 Some(rule) => said(Some(rule), &subject, answer(&look, account, rule, &subject).await),
                 None => continue,
             },

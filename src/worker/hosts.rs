@@ -39,8 +39,11 @@ impl Sweeper {
             self.with(&account.id, |known| known.hosted.insert(key, meetings.clone()));
             meetings
         };
-        let step =
-            |id: MeetingId, rule: &Rule| Step::Ensure { rule: rule.name.clone(), subject: Subject::Meeting { id } };
+        let step = |id: MeetingId, rule: &Rule| Step::Ensure {
+            rule: rule.name.clone(),
+            subject: Subject::Meeting { id },
+            on: None,
+        };
         let of = |id: MeetingId| about.iter().map(move |rule| step(id, rule));
         Ok(meetings.into_iter().flat_map(of).collect())
     }

@@ -122,7 +122,7 @@ impl Sweeper {
         for id in &swept.made {
             let Some(job) = self.parts.store.job(*id).await? else { continue };
             let is_its = |(step, _): &(&Step, &User)| match step {
-                Step::Ensure { rule, subject } => job.rule == *rule && job.subject == *subject,
+                Step::Ensure { rule, subject, .. } => job.rule == *rule && job.subject == *subject,
                 Step::Wake { .. } | Step::Cancel { .. } => false,
             };
             if let Some((_, user)) = left.find(is_its) {

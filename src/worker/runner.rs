@@ -227,12 +227,11 @@ impl Runner {
 
     /// What came back while its job was being parked would not be seen to come back.
     async fn not_missed(&self, job: &Job) -> Result<(), StoreError> {
-        if !matches!(&job.state, JobState::Parked { cause: ParkCause::RuleGone | ParkCause::AccountGone, .. }) {
+        if !matches!(&job.state, JobState::Parked { cause: ParkCause::RuleGone { .. } | ParkCause::AccountGone, .. }) {
             return Ok(());
         }
         let roster = Arc::clone(&self.parts.roster.borrow());
-        let is_its = |rule: &Rule| rule.on.is_none() && is_about(rule, &job.subject);
-        if self.equip(&roster, job).is_ok_and(|(rule, ..)| is_its(rule)) {
+        if self.equip(&roster, job).is_ok_and(|(rule, ..)| is_about(rule, &job.subject)) {
             let (which, by) = (Selector::Job(job.id), "the configuration, which was just read again");
             self.parts.store.move_jobs(which, Move::Retry, by, self.parts.clock.now()).await?;
         }
@@ -245,7 +244,10 @@ impl Runner {
             let error = "the process ended, or the lease, while it ran".to_owned();
             return Err(ParkCause::AttemptsUsedUp { error });
         }
-        let rule = roster.rule(&job.rule).ok_or(ParkCause::RuleGone)?;
+        let rule = roster.rule(&job.rule).ok_or(ParkCause::RuleGone { is_another: false })?;
+        if rule.on_print() != job.on {
+            return Err(ParkCause::RuleGone { is_another: true });
+        }
         let account = roster.account(&job.app, &job.account);
         let zooms = &self.parts.zooms;
         let zoom = account

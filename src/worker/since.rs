@@ -80,7 +80,7 @@ impl Happened {
         }
         let asked = rules::on_event(&event, Some(&account.id), now, roster.rules(), body);
         for step in asked.steps {
-            if let Step::Ensure { rule, subject } = step {
+            if let Step::Ensure { rule, subject, .. } = step {
                 self.add(&subject, Some(rule));
             }
         }

@@ -249,7 +249,7 @@ impl Inner {
                 return Ok(());
             }
             // Zoom throttled somebody meanwhile.
-            self.limits.give_back(category, now);
+            self.limits.give_back(is_sweep, category, now);
         }
     }
 

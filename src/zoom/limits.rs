@@ -127,6 +127,13 @@ impl Bucket {
         self.pause.as_ref()
     }
 
+    /// A reserved start was not used: it is no call of the day. Its place in the second stays taken, which errs on the safe
+    /// side.
+    fn give_back(&mut self) {
+        self.used = self.used.saturating_sub(1);
+        self.left = self.left.map(|left| left.saturating_add(1));
+    }
+
     fn pause(&mut self, until: Timestamp, why: &str) {
         if self.pause.as_ref().is_none_or(|(paused, _)| *paused < until) {
             self.pause = Some((until, why.to_owned()));
@@ -209,18 +216,25 @@ impl Limits {
         Self { sweeps: Some(Self::new(plan, share_percent, now).state), ..self }
     }
 
-    /// As [`Limits::turn`], for a sweep within its part as well. What it reserves there, and gets no turn for, errs on the
-    /// safe side.
+    /// As [`Limits::turn`], for a sweep within its part as well.
     pub(super) fn turn_of(&self, is_sweep: bool, category: Category, now: Timestamp, latest: Timestamp) -> Turn {
-        let part = self.sweeps.as_ref().filter(|_| is_sweep);
-        match part.map(|part| lock(part).bucket(category, now).turn(now, latest)) {
-            Some(Turn::At(at)) => match self.turn(category, now, latest) {
+        let Some(part) = self.part_of(is_sweep) else { return self.turn(category, now, latest) };
+        let mut part = lock(part);
+        let part = part.bucket(category, now);
+        match part.turn(now, latest) {
+            Turn::At(at) => match self.turn(category, now, latest) {
                 Turn::At(other) => Turn::At(at.max(other)),
-                limited @ Turn::Limited { .. } => limited,
+                limited @ Turn::Limited { .. } => {
+                    part.give_back();
+                    limited
+                }
             },
-            Some(limited @ Turn::Limited { .. }) => limited,
-            None => self.turn(category, now, latest),
+            limited @ Turn::Limited { .. } => limited,
         }
+    }
+
+    fn part_of(&self, is_sweep: bool) -> Option<&Mutex<State>> {
+        self.sweeps.as_ref().filter(|_| is_sweep)
     }
 
     fn with<T>(&self, category: Category, now: Timestamp, act: impl FnOnce(&mut Bucket) -> T) -> T {
@@ -236,12 +250,12 @@ impl Limits {
         self.with(category, now, |bucket| bucket.paused(now).is_some())
     }
 
-    /// A reserved start was not used. Its place in the second stays taken, which errs on the safe side.
-    pub(super) fn give_back(&self, category: Category, now: Timestamp) {
-        self.with(category, now, |bucket| {
-            bucket.used = bucket.used.saturating_sub(1);
-            bucket.left = bucket.left.map(|left| left.saturating_add(1));
-        });
+    /// The start that [`Limits::turn_of`] reserved was not used.
+    pub(super) fn give_back(&self, is_sweep: bool, category: Category, now: Timestamp) {
+        self.with(category, now, Bucket::give_back);
+        if let Some(part) = self.part_of(is_sweep) {
+            lock(part).bucket(category, now).give_back();
+        }
     }
 
     /// No call of the category starts before `until`.
@@ -372,6 +386,32 @@ mod tests {
         assert_eq!(limits.turn(Category::Medium, later, later), Turn::At(later), "another category has its own day");
         let midnight = NOON.next_utc_midnight();
         assert_eq!(limits.turn(Category::Light, midnight, midnight), Turn::At(midnight));
+    }
+
+    #[test]
+    fn a_sweep_uses_up_its_part_of_the_day_by_calls_alone() {
+        let limits = limits(Plan::Free).with_sweeps(Plan::Free, 1, NOON);
+        let (soon, mut now) = (NOON.plus(Duration::from_secs(600)), NOON);
+        limits.pause(Category::Medium, NOON, soon, "told so");
+        for _ in 0..100 {
+            now = now.plus(Duration::from_secs(2));
+            assert_eq!(until(&limits.turn_of(true, Category::Medium, now, now)), Some(soon), "the part has 20 a day");
+        }
+        now = soon;
+        for call in 0..100 {
+            now = now.plus(Duration::from_secs(2));
+            assert_eq!(limits.turn_of(true, Category::Medium, now, now), Turn::At(now), "call {call}");
+            limits.give_back(true, Category::Medium, now);
+        }
+        for _ in 0..20 {
+            now = now.plus(Duration::from_secs(2));
+            assert_eq!(limits.turn_of(true, Category::Medium, now, now), Turn::At(now));
+        }
+        now = now.plus(Duration::from_secs(2));
+        let why = "our share of the day's calls is used up (20 made)".to_owned();
+        let spent = Turn::Limited { until: NOON.next_utc_midnight(), why };
+        assert_eq!(limits.turn_of(true, Category::Medium, now, now), spent);
+        assert_eq!(limits.used_today(now).medium, 20);
     }
 
     #[test]

@@ -117,7 +117,7 @@ async fn fill(store: &MemoryStore) {
         let (verified, _) = verify(&headers, body.into(), &secrets, at, Window { past: 10, future: 10 }).unwrap();
         let receipt = store.deliver(NewDelivery { app: app(), received_at: NOW, verified }).await.unwrap();
         let subject = Subject::User { id: Some(UserId::parse(user).unwrap()), email: None };
-        let steps = vec![Step::Ensure { rule: RuleName::parse("r").unwrap(), subject }];
+        let steps = vec![Step::Ensure { rule: RuleName::parse("r").unwrap(), subject, on: None }];
         let decision = Decision {
             delivery: receipt.delivery(),
             account: Some(account()),
@@ -324,7 +324,7 @@ fn a_rule_is_resumed_with_what_it_holds_back_and_by_whom_is_on_record() {
 #[test]
 fn what_is_parked_for_a_cause_is_counted_and_then_ended_for_good() {
     let served = served();
-    served.park(ParkCause::RuleGone);
+    served.park(ParkCause::RuleGone { is_another: false });
     let by_rule = |more: &str| served.moved(&format!("/v1/jobs/cancel?cause=rule-gone&rule=r{more}"));
     assert_eq!(by_rule("&check=true"), (200, Some(0), Some(1)));
     assert_eq!(by_rule("x"), (200, Some(0), Some(0)), "of another rule");

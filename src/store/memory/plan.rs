@@ -150,7 +150,7 @@ impl World {
     fn take(&mut self, planning: &Planning, step: Step, done: &mut Done) {
         let at = planning.at;
         match step {
-            Step::Ensure { rule, subject } => self.ensure(planning, rule, subject, done),
+            Step::Ensure { rule, subject, on } => self.ensure(planning, rule, (subject, on), done),
             Step::Wake { subject } => {
                 for before in self.unfinished_about(&planning.account, &subject) {
                     let waits = matches!(before.state, JobState::Waiting { .. });
@@ -176,7 +176,7 @@ impl World {
     /// Whether the steps would make a job, and the account has too many.
     fn makes_too_many(&self, planning: &Planning, steps: &[Step]) -> bool {
         let makes = |step: &Step| match step {
-            Step::Ensure { rule, subject } => {
+            Step::Ensure { rule, subject, .. } => {
                 let mut same = self.unfinished_about(&planning.account, subject).into_iter();
                 !same.any(|job| job.app == planning.app && job.rule == *rule)
             }
@@ -185,12 +185,18 @@ impl World {
         planning.fresh && self.room_of(&planning.account) == 0 && steps.iter().any(makes)
     }
 
-    fn ensure(&mut self, planning: &Planning, rule: RuleName, subject: Subject, done: &mut Done) {
+    fn ensure(
+        &mut self,
+        planning: &Planning,
+        rule: RuleName,
+        (subject, on): (Subject, Option<[u8; 16]>),
+        done: &mut Done,
+    ) {
         let Planning { delivery, event_at, at, .. } = *planning;
         let (app, account) = (planning.app.clone(), planning.account.clone());
         let mut same = self.unfinished_about(&account, &subject).into_iter();
         if let Some(job) = same.find(|job| job.app == app && job.rule == rule) {
-            self.apply(job.id, Input::Ask { at, by: Asker::Delivery(delivery), event_at });
+            self.apply(job.id, Input::Ask { at, by: Asker::Delivery(delivery), event_at, on });
             if let Some(job) = self.jobs.get_mut(&job.id) {
                 job.subject.learn(&subject);
             }
@@ -199,7 +205,7 @@ impl World {
         } else if planning.fresh {
             self.jobs_made += 1;
             let id = JobId::from_number(self.jobs_made);
-            let new = NewJob { app, account, rule, subject, by: Asker::Delivery(delivery), event_at };
+            let new = NewJob { app, account, rule, subject, by: Asker::Delivery(delivery), event_at, on };
             self.jobs.insert(id, new.into_job(id, at));
             done.touched.insert(id);
             done.made_or_merged = true;

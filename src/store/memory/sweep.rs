@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, JobId, RuleName};
 use crate::job::{Asker, Input, Job, NewJob, Subject};
 use crate::rules::Step;
-use crate::store::port::{Applied, StoreError};
+use crate::store::port::{Applied, AppliedChange, StoreError};
 use crate::store::sweep::{SweepRecord, SweepRun, SweepState, SweepStep, Swept, backfill_told};
 
 /// What became of one finding.
@@ -53,12 +53,12 @@ impl World {
                 if let Some(run) = &mut state.run {
                     run.page(users, total, next);
                     for step in steps {
-                        let Step::Ensure { rule, subject } = step else { continue };
+                        let Step::Ensure { rule, subject, on } = step else { continue };
                         run.found(&rule);
                         if run.is_dry {
                             continue;
                         }
-                        match self.sweep_one(&app, &account, (rule, subject), seen_at, at) {
+                        match self.sweep_one(&app, &account, (rule, subject, on), seen_at, at) {
                             Found::Made(id) => {
                                 made.push(id);
                                 run.made += 1;
@@ -100,10 +100,10 @@ impl World {
     pub(super) fn apply_plan(&mut self, applied: Applied, at: Timestamp) -> Vec<Option<JobId>> {
         let Applied { app, account, changes, by } = applied;
         let mut jobs = Vec::new();
-        for (rule, subject, planned) in changes {
+        for AppliedChange { rule, subject, on, planned } in changes {
             let mut same = self.unfinished_about(&account, &subject).into_iter();
             let id = if let Some(job) = same.find(|job| job.app == app && job.rule == rule) {
-                self.apply(job.id, Input::Apply { at, planned });
+                self.apply(job.id, Input::Apply { at, planned, on });
                 Some(job.id)
             } else if self.room_of(&account) <= self.limits.backlog_max / 2 {
                 None
@@ -111,7 +111,7 @@ impl World {
                 self.jobs_made += 1;
                 let id = JobId::from_number(self.jobs_made);
                 let (app, account, by) = (app.clone(), account.clone(), Asker::Plan);
-                let new = NewJob { app, account, rule, subject, by, event_at: None };
+                let new = NewJob { app, account, rule, subject, by, event_at: None, on };
                 self.jobs.insert(id, Job { planned: Some(planned), ..new.into_job(id, at) });
                 Some(id)
             };
@@ -127,7 +127,7 @@ impl World {
         &mut self,
         app: &AppName,
         account: &AccountId,
-        (rule, subject): (RuleName, Subject),
+        (rule, subject, on): (RuleName, Subject, Option<[u8; 16]>),
         seen_at: Timestamp,
         at: Timestamp,
     ) -> Found {
@@ -137,14 +137,14 @@ impl World {
             if !job.is_moved_by_sweep() {
                 return Found::UnderWay;
             }
-            self.apply(job.id, Input::Ask { at, by, event_at });
+            self.apply(job.id, Input::Ask { at, by, event_at, on });
             (job.id, "woken")
         } else if self.room_of(account) <= self.limits.backlog_max / 2 {
             return Found::Left;
         } else {
             self.jobs_made += 1;
             let id = JobId::from_number(self.jobs_made);
-            let new = NewJob { app: app.clone(), account: account.clone(), rule, subject, by, event_at };
+            let new = NewJob { app: app.clone(), account: account.clone(), rule, subject, by, event_at, on };
             self.jobs.insert(id, new.into_job(id, at));
             (id, "swept")
         };

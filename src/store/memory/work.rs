@@ -40,18 +40,18 @@ impl World {
             let own = self.jobs.values().filter(|job| job.account == **account);
             let mut due: Vec<&Job> = own.filter(is_due).collect();
             due.sort_unstable_by_key(|job| (job.is_patient(), job.id));
-            due.into_iter().find(|job| !self.is_held_up(job)).map(|job| job.id)
+            due.into_iter().find(|job| !self.is_held_up(job, now)).map(|job| job.id)
         })
     }
 
-    fn is_held_up(&self, job: &Job) -> bool {
+    fn is_held_up(&self, job: &Job, now: Timestamp) -> bool {
         let lane = self
             .jobs
             .values()
             .filter(|other| other.id != job.id && other.account == job.account && other.subject.is_same(&job.subject));
         lane.into_iter().any(|other| match other.state {
             JobState::Running { .. } => true,
-            JobState::Due { .. } => other.id < job.id,
+            JobState::Due { at, .. } => at <= now && other.id < job.id,
             _ => false,
         })
     }

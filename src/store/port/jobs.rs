@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::audit::Saw;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, JobId, RuleName};
-use crate::job::{Input, Intent, Job, JobState, Lease, ParkCause, Subject};
+use crate::job::{Input, Intent, Job, JobState, Lease, ParkCause, Planned, Subject};
 
 /// A job that this worker may run until the lease ends. Settling consumes it.
 #[derive(Debug)]
@@ -45,9 +45,18 @@ pub enum Allowance {
 pub struct Applied {
     pub app: AppName,
     pub account: AccountId,
-    /// Each with the hash of the differences that were planned ([`Job::planned`]).
-    pub changes: Vec<(RuleName, Subject, [u8; 16])>,
+    pub changes: Vec<AppliedChange>,
     pub by: String,
+}
+
+/// One job to ask for, with what it takes over.
+#[derive(Debug, Clone)]
+pub struct AppliedChange {
+    pub rule: RuleName,
+    pub subject: Subject,
+    /// See [`Job::on`].
+    pub on: Option<[u8; 16]>,
+    pub planned: Planned,
 }
 
 /// What a person does to jobs, or what follows from the configuration that the person changed.

@@ -28,6 +28,7 @@ pub use sweeps::{NoSweeps, Sweeps};
 pub use token::TokenHash;
 pub use view::{Alarm, DifferenceView, ReloadView};
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -92,9 +93,9 @@ pub trait Reload: fmt::Debug + Send + Sync {
     /// What a reload would be refused for.
     async fn difference(&self) -> Result<DifferenceView, String>;
 
-    /// Somebody saw what these rules would change as they run now: where a plan is required, they do from now on what their
-    /// mode says.
-    async fn planned(&self, rules: &[RuleName]) -> Result<(), StoreError>;
+    /// Somebody saw what these rules would change, each with what tells it from what it was, in hex: where a plan is
+    /// required, those that run as they were then do from now on what their mode says.
+    async fn planned(&self, rules: &BTreeMap<RuleName, String>) -> Result<(), StoreError>;
 }
 
 /// What the running parts have counted since the start.

@@ -59,11 +59,13 @@ pub(super) async fn plan(State(state): Shared, query: Asked<PlanAsked>) -> Answe
     let accounts: usize = state.apps.borrow().iter().map(|app| app.accounts.len()).sum();
     if let Some(reload) = state.reload.as_ref().filter(|_| is_whole && planned.accounts.len() == accounts) {
         let rules = state.engine.rules();
-        let is_seen = |name: &&RuleName| match since {
+        let is_seen = |name: &RuleName| match since {
             None => true,
-            Some(at) => now.since(at) >= SEEN && rules.iter().any(|rule| rule.name == **name && rule.on.is_some()),
+            Some(at) => now.since(at) >= SEEN && rules.iter().any(|rule| rule.name == *name && rule.on.is_some()),
         };
-        let seen: Vec<RuleName> = planned.rules.keys().filter(is_seen).cloned().collect();
+        // A plan takes minutes, and a reload may have come meanwhile: what was seen is the rules that the plan names.
+        let mut seen = planned.rules.clone();
+        seen.retain(|name, _| is_seen(name));
         reload.planned(&seen).await?;
     }
     Ok(Json(planned))

@@ -328,6 +328,7 @@ async fn licences_that_a_sweep_would_take_away_stop_at_the_share_of_the_account(
     let ensure = |n: usize| Step::Ensure {
         rule: "leavers".parse().unwrap(),
         subject: Subject::User { id: None, email: Some(email(n).parse().unwrap()) },
+        on: None,
     };
     let (why, now) = (SweepCause::Schedule, app.clock.now());
     let begin = SweepStep::Begin { kind: SweepKind::Users, why, rule: None, is_dry: false };

@@ -292,9 +292,11 @@ async fn what_changed_since_the_plan_is_left_alone_and_all_else_is_done() {
             drift(&app, &chance, &group, &email(below(&chance, 15)));
         }
         let now = app.plan(None).await;
+        let roster = app.roster.borrow().clone();
         let is_still = |(rule, change): &(&str, &PlannedChange)| {
             let same = |(name, other): &(&str, &PlannedChange)| {
-                name == rule && other.subject == change.subject && other.hash() == change.hash()
+                let of = roster.rule(&rule.parse().unwrap()).unwrap();
+                name == rule && other.subject == change.subject && other.hash(of) == change.hash(of)
             };
             changes_of(&now).iter().any(same)
         };
@@ -347,6 +349,27 @@ async fn a_plan_reaches_what_the_limit_of_its_rule_holds_up() {
     app.apply(&plan).await;
     assert_eq!(app.world.without_assistant(ACCOUNT, API_USER), [""; 0]);
     assert_eq!(app.jobs().await.len(), 4, "those that were put off went on");
+}
+
+#[tokio::test]
+async fn what_a_plan_allows_ends_with_the_rule_that_was_planned_and_after_a_day() {
+    let limited = |max: u32| format!("{ASSIST}max_changes_per_hour = {max}\n");
+    let app = TestApp::start_patient(&[&limited(9)]).await;
+    quiet(&app);
+    for n in 0..3 {
+        app.world.add_user(ACCOUNT, NewUser::licensed(&email(n))).unwrap();
+    }
+    let plan = app.saved().await;
+    app.try_apply(&plan).await.unwrap();
+    app.set_rules(&[&limited(1)]);
+    app.ticking(app.drain()).await;
+    assert_eq!(app.state().await, "changed since the plan");
+    app.set_rules(&[&limited(9)]);
+    app.try_apply(&plan).await.unwrap();
+    app.clock.advance(Duration::from_secs(24 * 3600 + 1));
+    app.ticking(app.drain()).await;
+    assert_eq!(app.state().await, "the plan was over before its turn came");
+    assert_eq!(app.world.without_assistant(ACCOUNT, API_USER).len(), 3);
 }
 
 #[tokio::test]

@@ -55,6 +55,31 @@ async fn jobs_of_a_rule_that_was_taken_away_are_done_once_when_it_is_back() {
 }
 
 #[tokio::test]
+async fn who_waits_under_a_condition_about_events_follows_no_other_rule_of_that_name() {
+    let of = |domain: &str, event: &str| {
+        let welcome = WELCOME.replace("user.created", event);
+        format!("{welcome}when = 'event.payload.object.email.endsWith(\"@{domain}\")'\n")
+    };
+    let mut app = TestApp::start(&[&of("acme.example", "user.created")]).await;
+    app.world.create_user(ACCOUNT, NewUser::licensed(JILL).invited()).unwrap();
+    app.drain().await;
+    assert_eq!(app.state().await, "waiting user-pending");
+    app.set_rules(&[&of("other.example", "user.created")]);
+    app.restart().await;
+    app.world.accept_invitation(ACCOUNT, JILL).unwrap();
+    app.drain().await;
+    assert_eq!((app.state().await.as_str(), app.assistants(JILL).len()), ("parked rule-gone", 0), "it was never asked");
+    ComeBack::new(app.parts.clone()).look().await.unwrap();
+    app.drain().await;
+    assert_eq!(app.state().await, "parked rule-gone");
+    // A rule that asks by itself is her rule from then on.
+    app.set_rules(&[&WELCOME.replace("user.created", "user.updated")]);
+    app.world.update_user(ACCOUNT, JILL, &serde_json::json!({ "dept": "staff" })).unwrap();
+    app.drain().await;
+    assert_eq!(app.assistants(JILL), [API_USER]);
+}
+
+#[tokio::test]
 async fn a_rule_about_events_takes_up_only_what_its_own_events_asked_for() {
     let app = TestApp::start(&[ASSIST]).await;
     let back = ComeBack::new(app.parts.clone());

@@ -54,7 +54,7 @@ pub(crate) fn meeting(id: u64) -> Subject {
 }
 
 pub(crate) fn ensure(rule_name: &str, subject: Subject) -> Step {
-    Step::Ensure { rule: rule(rule_name), subject }
+    Step::Ensure { rule: rule(rule_name), subject, on: None }
 }
 
 pub(crate) fn work(steps: Vec<Step>) -> Verdict {
@@ -333,7 +333,7 @@ impl Names {
             other => format!("{other:?}"),
         };
         format!(
-            "{} {} {} {} {:?} made {} by {} asked by {} of {:?} attempts {} again {} snoozed since {:?} counted {:?} retried {:?} allowed {:?} planned {:?}: {state}",
+            "{} {} {} {} {:?} made {} by {} asked by {} of {:?} attempts {} again {} snoozed since {:?} counted {:?} retried {:?} allowed {:?} on {:?} planned {:?}: {state}",
             self.job(job.id),
             job.app,
             job.account,
@@ -349,6 +349,7 @@ impl Names {
             job.counted,
             job.retried_at,
             job.allowed,
+            job.on,
             job.planned,
         )
     }

@@ -13,11 +13,11 @@ use adjutant::clock::Timestamp;
 use adjutant::event::Meaning;
 use adjutant::event::signature::Verified;
 use adjutant::ids::{DeliveryId, JobId};
-use adjutant::job::{Backoff, Effect, Outcome, ParkCause, Snooze, Subject, WaitReason};
+use adjutant::job::{Backoff, Effect, Outcome, ParkCause, Planned, Snooze, Subject, WaitReason};
 use adjutant::rules::Step;
 use adjutant::store::{
-    Allowance, Applied, Claimable, Decision, Leased, Limits, Move, NewDelivery, Note, Selector, Store, StoreError,
-    SweepCause, SweepKind, SweepRecord, SweepStep, Verdict,
+    Allowance, Applied, AppliedChange, Claimable, Decision, Leased, Limits, Move, NewDelivery, Note, Selector, Store,
+    StoreError, SweepCause, SweepKind, SweepRecord, SweepStep, Verdict,
 };
 
 use super::kit::{
@@ -25,6 +25,11 @@ use super::kit::{
     user_with_email,
 };
 use super::{Harness, MemoryHarness};
+
+fn planned(subject: &Subject, until: Timestamp) -> AppliedChange {
+    let planned = Planned { hash: [3; 16], until };
+    AppliedChange { rule: rule("assist"), subject: subject.clone(), on: Some([4; 16]), planned }
+}
 
 /// One operation, in names that mean the same in both stores: deliveries, jobs and leases by their number.
 #[derive(Debug, Clone)]
@@ -429,7 +434,7 @@ impl<H: Harness> Side<H> {
                 told(swept.map(|swept| (swept.state, swept.made.len())))
             }
             Op::Apply { account: of, subjects } => {
-                let changes = subjects.iter().map(|subject| (rule("assist"), subject.clone(), [3; 16])).collect();
+                let changes = subjects.iter().map(|subject| planned(subject, now)).collect();
                 let applied = Applied { app: app("main"), account: account(of), changes, by: "x".to_owned() };
                 let jobs = store.apply_plan(applied, now).await;
                 self.names.learn(&*store).await;

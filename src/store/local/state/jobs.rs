@@ -25,10 +25,14 @@ fn place_of(job: &Job) -> Place {
     (job.is_patient(), job.id)
 }
 
+const fn is_due(job: &Job, now: Timestamp) -> bool {
+    matches!(job.state, JobState::Due { at, .. } if at.as_millis() <= now.as_millis())
+}
+
 /// What runs and what is ready in one account.
 #[derive(Debug, Default)]
 struct Turns {
-    /// Due jobs whose time has come, by some claim.
+    /// Due jobs whose time has come, by some claim, but for those that were found held up.
     ready: BTreeSet<Place>,
     running: usize,
 }
@@ -49,6 +53,8 @@ pub(in crate::store::local) struct Jobs {
     waiting: BTreeMap<WaitReason, u64>,
     pub(super) parked: BTreeSet<JobId>,
     turns: BTreeMap<AccountId, Turns>,
+    /// Due jobs that were found held up, by the one that holds them up: nobody looks at them before that one moves.
+    held_up: HashMap<JobId, BTreeSet<JobId>>,
     /// Unfinished jobs by what their subject is known by.
     lanes: HashMap<(AccountId, String), Vec<JobId>>,
     due_by_rule: HashMap<(AccountId, RuleName), u64>,
@@ -149,6 +155,7 @@ impl Jobs {
     /// Takes a job out of all that it can be found by.
     fn forget(&mut self, job: &Job) {
         let id = job.id;
+        self.let_go(id);
         match &job.state {
             JobState::Due { at, .. } => {
                 self.due.remove(&(*at, id));
@@ -197,6 +204,27 @@ impl Jobs {
         }
     }
 
+    /// What this job held up, if anything, may be taken as far as this one knows.
+    fn let_go(&mut self, id: JobId) {
+        for held in self.held_up.remove(&id).into_iter().flatten() {
+            let Some(job) = self.get(held).cloned() else { continue };
+            if let JobState::Due { at, .. } = job.state
+                && self.claimed_at.is_some_and(|claimed_at| at <= claimed_at)
+            {
+                self.ready(&job.account, place_of(&job));
+            }
+        }
+    }
+
+    fn hold_up(&mut self, id: JobId, by: JobId) {
+        let Some(job) = self.get(id).cloned() else { return };
+        if let Some(turns) = self.turns.get_mut(&job.account) {
+            turns.ready.remove(&place_of(&job));
+        }
+        self.tidy(&job.account);
+        self.held_up.entry(by).or_default().insert(id);
+    }
+
     fn ready(&mut self, account: &AccountId, place: Place) {
         if let Some(turns) = self.turns.get_mut(account) {
             turns.ready.insert(place);
@@ -232,6 +260,10 @@ impl Jobs {
     pub(super) fn ripen(&mut self, now: Timestamp) {
         let from = self.claimed_at.filter(|before| *before <= now);
         self.claimed_at = Some(now);
+        if from.is_none() {
+            // By a clock that went back, what holds somebody up may be due only later, and all are looked at anew.
+            self.held_up.clear();
+        }
         let start = from.map_or(Bound::Unbounded, |from| Bound::Included((from, JobId::from_number(0))));
         let end = Bound::Included((now, JobId::from_number(u64::MAX)));
         let ripe: Vec<JobId> = self.due.range((start, end)).map(|(_, id)| *id).collect();
@@ -242,28 +274,40 @@ impl Jobs {
         }
     }
 
-    /// The oldest job that may be taken, of the account whose turn it is.
-    pub(super) fn next_to_take(&self, per_account_max: usize, now: Timestamp) -> Option<JobId> {
+    /// The oldest job that may be taken, of the account whose turn it is. What it finds held up is out of its way until that
+    /// may have changed: of thousands, a claim looks at few.
+    pub(super) fn next_to_take(&mut self, per_account_max: usize, now: Timestamp) -> Option<JobId> {
         let after = self.served.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let mut turns = self.turns.range::<AccountId, _>((after, Bound::Unbounded)).chain(&self.turns);
-        turns.find_map(|(_, turns)| {
+        let mut held_up = Vec::new();
+        let found = turns.find_map(|(_, turns)| {
             if turns.running >= per_account_max {
                 return None;
             }
-            turns.ready.iter().map(|(_, id)| *id).find(|id| self.may_be_taken(*id, now))
-        })
+            let due = turns.ready.iter().filter_map(|(_, id)| self.get(*id)).filter(|job| is_due(job, now));
+            due.map(|job| (job, self.holder_of(job, now))).find_map(|(job, holder)| match holder {
+                None => Some(job.id),
+                Some(holder) => {
+                    held_up.push((job.id, holder));
+                    None
+                }
+            })
+        });
+        for (id, holder) in held_up {
+            self.hold_up(id, holder);
+        }
+        found
     }
 
-    fn may_be_taken(&self, id: JobId, now: Timestamp) -> bool {
-        let Some(job) = self.get(id) else { return false };
-        if !matches!(job.state, JobState::Due { at, .. } if at <= now) {
-            return false;
-        }
-        self.about(&job.account, &job.subject).iter().all(|other| match other.state {
-            JobState::Running { .. } => false,
-            JobState::Due { .. } => other.id >= id,
-            _ => true,
-        })
+    /// The job of its lane that has to come first, if any.
+    fn holder_of(&self, job: &Job, now: Timestamp) -> Option<JobId> {
+        let lane = self.about(&job.account, &job.subject);
+        let holds = |other: &&Arc<Job>| match other.state {
+            JobState::Running { .. } => true,
+            JobState::Due { .. } => other.id < job.id && is_due(other, now),
+            _ => false,
+        };
+        lane.iter().find(holds).map(|other| other.id)
     }
 
     pub(super) fn next_token(&mut self) -> u64 {
@@ -356,4 +400,49 @@ pub(in crate::store::local) struct FrozenJobs {
     pub(in crate::store::local) made: u64,
     pub(in crate::store::local) done: u64,
     pub(in crate::store::local) cancelled: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{AppName, DeliveryId, UserId};
+    use crate::job::{Asker, Effect, NewJob};
+
+    const NOW: Timestamp = Timestamp::from_secs(100);
+    const USERS: u64 = 1_000;
+
+    fn job(number: u64, by: Asker) -> Job {
+        let id = UserId::parse(&format!("u{}", number % USERS)).unwrap();
+        let new = NewJob {
+            app: AppName::parse("main").unwrap(),
+            account: AccountId::parse("acc").unwrap(),
+            rule: RuleName::parse(if by == Asker::Sweep { "one" } else { "other" }).unwrap(),
+            subject: Subject::User { id: Some(id), email: None },
+            by,
+            event_at: None,
+            on: None,
+        };
+        new.into_job(JobId::from_number(number), NOW)
+    }
+
+    #[test]
+    fn what_is_held_up_is_looked_at_once_and_again_when_that_has_moved() {
+        let mut jobs = Jobs::default();
+        jobs.ripen(NOW);
+        let swept = (1..=USERS).map(|number| job(number, Asker::Sweep));
+        let event = Asker::Delivery(DeliveryId::from_number(1));
+        swept.chain((USERS + 1..=2 * USERS).map(|number| job(number, event))).for_each(|job| jobs.put(job, 9));
+        let ready = |jobs: &Jobs| jobs.turns.values().map(|turns| turns.ready.len()).sum::<usize>();
+        assert_eq!((ready(&jobs), jobs.next_to_take(9, NOW)), (2_000, Some(JobId::from_number(1))));
+        assert_eq!((ready(&jobs), jobs.next_to_take(9, NOW)), (1_000, Some(JobId::from_number(1))));
+        jobs.put(Job { state: JobState::Done { at: NOW, effect: Effect::AlreadyRight }, ..job(1, Asker::Sweep) }, 9);
+        let freed = JobId::from_number(USERS + 1);
+        assert_eq!((ready(&jobs), jobs.next_to_take(9, NOW)), (1_000, Some(freed)), "events go first");
+        // By a clock that went back, nothing is due.
+        let earlier = Timestamp::from_secs(99);
+        jobs.ripen(earlier);
+        assert_eq!(jobs.next_to_take(9, earlier), None);
+        jobs.ripen(NOW);
+        assert_eq!(jobs.next_to_take(9, NOW), Some(freed));
+    }
 }

@@ -231,7 +231,7 @@ impl State {
     fn take(&mut self, planning: &Planning, step: Step, done: &mut Done) {
         let at = planning.at;
         match step {
-            Step::Ensure { rule, subject } => self.ensure(planning, rule, subject, done),
+            Step::Ensure { rule, subject, on } => self.ensure(planning, rule, (subject, on), done),
             Step::Wake { subject } => {
                 for job in self.jobs.about(&planning.account, &subject) {
                     let waits = matches!(job.state, JobState::Waiting { .. });
@@ -257,7 +257,7 @@ impl State {
     /// Whether the steps would make a job, and the account has too many.
     fn makes_too_many(&self, planning: &Planning, steps: &[Step]) -> bool {
         let makes = |step: &Step| match step {
-            Step::Ensure { rule, subject } => {
+            Step::Ensure { rule, subject, .. } => {
                 let same = self.jobs.about(&planning.account, subject);
                 !same.iter().any(|job| job.app == planning.app && job.rule == *rule)
             }
@@ -266,13 +266,19 @@ impl State {
         planning.fresh && self.room_of(&planning.account) == 0 && steps.iter().any(makes)
     }
 
-    fn ensure(&mut self, planning: &Planning, rule: RuleName, subject: Subject, done: &mut Done) {
+    fn ensure(
+        &mut self,
+        planning: &Planning,
+        rule: RuleName,
+        (subject, on): (Subject, Option<[u8; 16]>),
+        done: &mut Done,
+    ) {
         let Planning { delivery, event_at, at, .. } = *planning;
         let mut same = self.jobs.about(&planning.account, &subject).into_iter();
         if let Some(job) = same.find(|job| job.app == planning.app && job.rule == rule) {
             let mut asked = Job::clone(&job);
             // Legal for every unfinished job.
-            let _asked = asked.apply(Input::Ask { at, by: Asker::Delivery(delivery), event_at });
+            let _asked = asked.apply(Input::Ask { at, by: Asker::Delivery(delivery), event_at, on });
             asked.subject.learn(&subject);
             self.change_job(asked);
             done.touched.insert(job.id);
@@ -281,7 +287,7 @@ impl State {
             let id = self.jobs.next_id();
             let (app, account) = (planning.app.clone(), planning.account.clone());
             let by = Asker::Delivery(delivery);
-            self.change_job(NewJob { app, account, rule, subject, by, event_at }.into_job(id, at));
+            self.change_job(NewJob { app, account, rule, subject, by, event_at, on }.into_job(id, at));
             done.touched.insert(id);
             done.made_or_merged = true;
         }

@@ -9,7 +9,7 @@ use crate::job::{Asker, Input, Job, NewJob, Subject};
 use crate::rules::Step;
 use crate::store::local::record::{self, Blob, Change, LineRef, Said};
 use crate::store::local::seal::Purpose;
-use crate::store::port::{Applied, QuotaUse, StoreError};
+use crate::store::port::{Applied, AppliedChange, QuotaUse, StoreError};
 use crate::store::sweep::{SweepRecord, SweepRun, SweepState, SweepStep, Swept, backfill_told};
 
 /// Whose sweep it is.
@@ -71,8 +71,8 @@ impl State {
                 if let Some(run) = &mut state.run {
                     run.page(users, total, next);
                     for step in steps {
-                        if let Step::Ensure { rule, subject } = step {
-                            made.extend(self.sweep_one(&whose, run, (rule, subject), seen_at));
+                        if let Step::Ensure { rule, subject, on } = step {
+                            made.extend(self.sweep_one(&whose, run, (rule, subject, on), seen_at));
                         }
                     }
                 }
@@ -124,7 +124,7 @@ impl State {
         &mut self,
         whose: &Whose<'_>,
         run: &mut SweepRun,
-        (rule, subject): (RuleName, Subject),
+        (rule, subject, on): (RuleName, Subject, Option<[u8; 16]>),
         seen_at: Timestamp,
     ) -> Option<JobId> {
         let Whose { app, account, at } = *whose;
@@ -135,7 +135,7 @@ impl State {
         let (by, event_at) = (Asker::Sweep, Some(seen_at));
         let mut same = self.jobs.about(account, &subject).into_iter();
         if let Some(job) = same.find(|job| job.app == *app && job.rule == rule) {
-            if job.is_moved_by_sweep() && self.move_on(&job, Input::Ask { at, by, event_at }) {
+            if job.is_moved_by_sweep() && self.move_on(&job, Input::Ask { at, by, event_at, on }) {
                 run.woken = run.woken.saturating_add(1);
                 self.enter_job(at, "woken", &job, Kind::Decision, None, Detail::default());
             }
@@ -146,7 +146,7 @@ impl State {
             return None;
         }
         let id = self.jobs.next_id();
-        let new = NewJob { app: app.clone(), account: account.clone(), rule, subject, by, event_at };
+        let new = NewJob { app: app.clone(), account: account.clone(), rule, subject, by, event_at, on };
         let job = new.into_job(id, at);
         self.enter_job(at, "swept", &job, Kind::Decision, None, Detail::default());
         self.change_job(job);
@@ -159,16 +159,16 @@ impl State {
     pub(in crate::store::local) fn apply_plan(&mut self, applied: Applied, at: Timestamp) -> Vec<Option<JobId>> {
         let Applied { app, account, changes, by } = applied;
         let mut jobs = Vec::with_capacity(changes.len());
-        for (rule, subject, planned) in changes {
+        for AppliedChange { rule, subject, on, planned } in changes {
             let mut same = self.jobs.about(&account, &subject).into_iter();
             let before = same.find(|job| job.app == app && job.rule == rule).map(|job| Job::clone(&job));
             let job = match before {
                 // Legal for every unfinished job.
-                Some(mut job) => job.apply(Input::Apply { at, planned }).is_ok().then_some(job),
+                Some(mut job) => job.apply(Input::Apply { at, planned, on }).is_ok().then_some(job),
                 None if self.room_of(&account) <= self.limits.backlog_max / 2 => None,
                 None => {
                     let (app, account, by) = (app.clone(), account.clone(), Asker::Plan);
-                    let new = NewJob { app, account, rule, subject, by, event_at: None };
+                    let new = NewJob { app, account, rule, subject, by, event_at: None, on };
                     Some(Job { planned: Some(planned), ..new.into_job(self.jobs.next_id(), at) })
                 }
             };

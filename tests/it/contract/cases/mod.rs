@@ -82,7 +82,7 @@ macro_rules! every_case {
                 jobs_of_one_subject_run_one_at_a_time_in_order
                 one_user_by_id_and_by_email_is_one_lane
                 lanes_are_per_account_and_join_apps
-                an_older_job_that_is_put_off_holds_up_the_younger_of_its_subject
+                an_older_job_that_is_put_off_holds_nobody_up_before_its_time
                 waiting_and_parked_jobs_hold_nobody_up
                 a_job_that_comes_back_waits_for_a_younger_one_that_runs
                 a_lease_that_is_over_lets_another_worker_in_and_keeps_the_attempt

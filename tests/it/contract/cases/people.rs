@@ -77,8 +77,8 @@ pub(crate) async fn a_person_sets_jobs_aside<H: Harness>() {
 
 pub(crate) async fn a_person_ends_jobs_for_good_one_by_one_or_by_cause_and_rule<H: Harness>() {
     let mut kit = Kit::<H>::new().await;
-    let gone = kit.parked_job("acc", "u1", ParkCause::RuleGone).await;
-    let elsewhere = kit.parked_job("bcc", "u1", ParkCause::RuleGone).await;
+    let gone = kit.parked_job("acc", "u1", ParkCause::RuleGone { is_another: false }).await;
+    let elsewhere = kit.parked_job("bcc", "u1", ParkCause::RuleGone { is_another: false }).await;
     let other_cause = kit.parked_job("acc", "u2", ParkCause::NotFound).await;
     let told: Vec<_> = kit.store.parked().await.unwrap().into_iter().map(|one| (one.cause, one.rule)).collect();
     let (rule_gone, assist) = ("rule-gone".to_owned(), Some(rule("assist")));

@@ -1,15 +1,17 @@
 //! Sweeps: what they ask for, how far they are, and what they may not hold up.
 
 use adjutant::ids::JobId;
-use adjutant::job::{Asker, Change, JobState, Outcome, ParkCause, Snooze, WaitReason};
+use adjutant::job::{Asker, Change, JobState, Outcome, ParkCause, Planned, Snooze, Subject, WaitReason};
 use adjutant::rules::Step;
 use adjutant::store::{
-    Allowance, Applied, Limits, StoreError, SweepCause, SweepFailure, SweepKind, SweepRecord, SweepState, SweepStep,
-    Swept, WholeSweep,
+    Allowance, Applied, AppliedChange, Limits, StoreError, SweepCause, SweepFailure, SweepKind, SweepRecord,
+    SweepState, SweepStep, Swept, WholeSweep,
 };
 
 use crate::contract::Harness;
-use crate::contract::kit::{Kit, SECOND, account, app, assert_conflict, call, change, changed, ensure, rule, user};
+use crate::contract::kit::{
+    Kit, SECOND, START, account, app, assert_conflict, call, change, changed, ensure, rule, user,
+};
 
 pub(crate) fn begin() -> SweepStep {
     SweepStep::Begin { kind: SweepKind::Users, why: SweepCause::Schedule, rule: None, is_dry: false }
@@ -53,9 +55,15 @@ pub(crate) async fn a_sweep_makes_jobs_that_say_so_and_every_step_is_told<H: Har
     assert_eq!(kit.store.quota_use(&account("acc"), kit.now).await.unwrap().medium, 3);
 }
 
+const PLANNED: Planned = Planned { hash: [7; 16], until: START };
+
+fn planned(subject: Subject) -> AppliedChange {
+    AppliedChange { rule: rule("assist"), subject, on: None, planned: PLANNED }
+}
+
 /// A person applies a plan with one change for each of these.
 async fn applied<H: Harness>(kit: &Kit<H>, subjects: &[&str]) -> Vec<Option<JobId>> {
-    let changes = subjects.iter().map(|subject| (rule("assist"), user(subject), [7; 16])).collect();
+    let changes = subjects.iter().map(|subject| planned(user(subject))).collect();
     let applied = Applied { app: app("main"), account: account("acc"), changes, by: "a person".to_owned() };
     kit.store.apply_plan(applied, kit.now).await.unwrap()
 }
@@ -68,7 +76,7 @@ pub(crate) async fn a_plan_that_is_applied_makes_jobs_or_moves_those_that_are_th
     assert_eq!((jobs.len(), jobs[0]), (2, waiting));
     kit.restart().await;
     let (old, new) = (kit.job(jobs[0]).await, kit.job(jobs[1]).await);
-    assert_eq!((old.planned, new.planned, new.asked_by), (Some([7; 16]), Some([7; 16]), Asker::Plan));
+    assert_eq!((old.planned, new.planned, new.asked_by), (Some(PLANNED), Some(PLANNED), Asker::Plan));
     assert!(old.asked_by != Asker::Plan, "the event that asked for it still does");
     for job in [&old, &new] {
         assert!(matches!(job.state, JobState::Due { .. }), "{job:?}");

@@ -97,7 +97,7 @@ pub(crate) async fn every_outcome_leads_to_its_state_and_is_told_by_its_code<H: 
         (Outcome::Snooze(Snooze::NextBudget { at: kit.now.plus(DAY), why: what() }), "due", "snoozed"),
         (Outcome::Snooze(Snooze::ForEvent(WaitReason::UserPending)), "waiting", "waits"),
         (retry(), "due", "retries"),
-        (Outcome::Park(ParkCause::RuleGone), "parked", "parked"),
+        (Outcome::Park(ParkCause::RuleGone { is_another: true }), "parked", "parked"),
     ];
     for (n, (outcome, state, code)) in outcomes.into_iter().enumerate() {
         let job = kit.ask(user(&format!("u{n}"))).await;
