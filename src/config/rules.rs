@@ -1,5 +1,6 @@
 //! `[[rule]]`, in the configuration itself and in the files of `[rules] folder`.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -35,7 +36,7 @@ pub(super) struct Rules {
 }
 
 pub(super) fn all(reading: &Reading<'_>) -> Rules {
-    let mut seen = Vec::new();
+    let mut seen = BTreeSet::new();
     let mut rules = here(reading, &mut seen);
     let mut section = Section::top(reading, "rules");
     let at = section.in_file("folder").map_or(Place::Whole, |value| Place::File(value.span()));
@@ -114,7 +115,7 @@ fn files(reading: &Reading<'_>, folder: &Path, at: &Place) -> Vec<PathBuf> {
 }
 
 /// The rules of one file, or everything that is wrong with it.
-fn file(main: &Reading<'_>, path: &Path, text: &str, seen: &mut Vec<String>) -> Result<Placed<Rule>, Invalid> {
+fn file(main: &Reading<'_>, path: &Path, text: &str, seen: &mut BTreeSet<String>) -> Result<Placed<Rule>, Invalid> {
     let invalid = |problems| Invalid::new(path.to_owned(), text.to_owned(), problems);
     if text.trim().is_empty() {
         // What an editor or a full disk cut off, more likely than what somebody meant.
@@ -137,7 +138,7 @@ fn file(main: &Reading<'_>, path: &Path, text: &str, seen: &mut Vec<String>) -> 
 }
 
 /// The rules of the file that is being read.
-fn here(reading: &Reading<'_>, seen: &mut Vec<String>) -> Placed<Rule> {
+fn here(reading: &Reading<'_>, seen: &mut BTreeSet<String>) -> Placed<Rule> {
     let tables = reading.root.get("rule").map(|value| tables_of(reading, value, "rule")).unwrap_or_default();
     let rules = tables.into_iter().filter_map(|table| {
         let (place, told) = (table.1.clone(), reading.told());
@@ -175,8 +176,9 @@ fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
     let except =
         section.list_in("except", form::email, "emails, as in [\"jill@example.com\"]", |text| Email::parse(text).ok());
     let except_roles = section.list_of("except_roles", &[("owner", Role::Owner), ("admin", Role::Admin)]);
-    let max_changes_per_hour = section.number("max_changes_per_hour", 500, 1..=1_000_000, "changes");
-    let max_changes_percent = section.number("max_changes_percent", 20, 1..=100, "percent");
+    let (per_hour, percent) = (Rule::default_changes_per_hour(), Rule::default_changes_percent());
+    let max_changes_per_hour = section.number("max_changes_per_hour", per_hour, Rule::CHANGES_PER_HOUR, "changes");
+    let max_changes_percent = section.number("max_changes_percent", percent, Rule::CHANGES_PERCENT, "percent");
     let topic = subject.map(SubjectKind::topic);
     let ensure = section.inner("ensure").map(|inner| ensure(inner, topic));
     if ensure.is_none() && section.in_file("send").is_none() {
