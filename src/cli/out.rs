@@ -1,6 +1,7 @@
 //! Standard output: the one way to it. A closed pipe ends the command quietly; control characters, and those that make a
 //! terminal write from right to left, never reach it: they come from names that strangers chose.
 
+use std::fmt::Write as _;
 use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Write};
 
 use serde::Serialize;
@@ -94,7 +95,8 @@ fn escaped(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
         if steers(c) {
-            text.push_str(&format!("\\u{:04x}", u32::from(c)));
+            // Writing to a text cannot fail.
+            let _written = write!(text, "\\u{:04x}", u32::from(c));
         } else {
             text.push(c);
         }

@@ -134,7 +134,7 @@ fn store(report: &mut Report, store: &StoreView) {
             "deliveries are taken and worked on, but old ones are not listed: see `adjutant attention`",
         ),
         (Some(why), _) => {
-            report.fail(NAME, format!("deliveries are refused: {why}"), "mend the cause before Zoom gives up (85 min)")
+            report.fail(NAME, format!("deliveries are refused: {why}"), "mend the cause before Zoom gives up (85 min)");
         }
     }
 }
