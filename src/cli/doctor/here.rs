@@ -125,7 +125,8 @@ fn swept(report: &mut Report, view: &SweepView) {
 fn store(report: &mut Report, store: &StoreView) {
     const NAME: &str = "store";
     let StoreView { deliveries, index_lag, index_trouble, refusing, .. } = store;
-    let found = format!("{deliveries} deliveries, index {index_lag} records behind");
+    let (deliveries, behind) = (count(*deliveries, "delivery", "deliveries"), count(*index_lag, "record", "records"));
+    let found = format!("{deliveries}, index {behind} behind");
     match (refusing, index_trouble) {
         (None, None) => report.ok(NAME, found),
         (None, Some(why)) => report.warn(
