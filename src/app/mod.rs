@@ -61,6 +61,8 @@ pub enum ServeError {
 
 /// Connections of operators and their scripts at once.
 const OPERATORS_MAX: u32 = 128;
+/// A plan of many megabytes, over a slow line. Who may send or read one has shown the token.
+const OPERATORS_PATIENCE_SECS: u32 = 600;
 
 /// The machine: where time and randomness come from.
 #[derive(Debug, Clone)]
@@ -86,7 +88,12 @@ pub async fn serve(
     let drain = config.server.drain;
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    let operators = AcceptSettings { connections_max: OPERATORS_MAX, ..config.server.accept.clone() };
+    let operators = AcceptSettings {
+        connections_max: OPERATORS_MAX,
+        body_secs: OPERATORS_PATIENCE_SECS,
+        answer_secs: OPERATORS_PATIENCE_SECS,
+        ..config.server.accept.clone()
+    };
     let acceptor = Acceptor::new(config.server.accept.clone()).on(Lanes::start().map_err(ServeError::Thread)?);
     let (site, until) =
         (running.receiver.site(Proxies::new(config.server.trusted_proxies.clone())), stop.clone().cancelled_owned());

@@ -26,6 +26,8 @@ use crate::worker::Roster;
 const BETWEEN: Duration = Duration::from_millis(100);
 /// Readings until two must have agreed.
 const READINGS_MAX: u32 = 20;
+/// Places of mistakes that a line of the log names.
+const PLACES_MAX: usize = 50;
 
 #[derive(Debug)]
 pub(super) struct Reloader {
@@ -92,12 +94,12 @@ impl Reloader {
         roster.unplanned().iter().map(alarm).collect()
     }
 
-    async fn take_in(&self) -> Result<ReloadView, String> {
+    async fn take_in(&self) -> Result<ReloadView, Refused> {
         let mut running = self.running.lock().await;
         let new = self.settled(&running).await?;
         let needs_restart = config::apart_from_rules(&running, &new);
         let accounts = accounts_of(&running, &new);
-        let taken = |error| format!("cannot take in what is new: {error}");
+        let taken = |error| Refused::Other(format!("cannot take in what is new: {error}"));
         for account in &accounts {
             let app = running.app(&account.app);
             let client = self.zooms.client_for(account, app, &*self.store, self.clock.now()).await;
@@ -141,19 +143,43 @@ impl Reloader {
     }
 
     /// The configuration as two readings in a row have it.
-    async fn settled(&self, running: &Config) -> Result<Config, String> {
+    async fn settled(&self, running: &Config) -> Result<Config, Refused> {
         let mut first = read(running).await?;
         let mut why = String::new();
         for _ in 1..READINGS_MAX {
             self.clock.sleep_until(self.clock.now().plus(BETWEEN)).await;
             let second = read(running).await?;
             match config::agree(running, &first, &second) {
-                Ok(()) => return second.map_err(|error| error.to_string()),
+                Ok(()) => return Ok(second?),
                 Err(unsettled) => why = unsettled.to_string(),
             }
             first = second;
         }
-        Err(format!("{why}, again and again: try again when nobody writes them"))
+        Err(Refused::Other(format!("{why}, again and again: try again when nobody writes them")))
+    }
+}
+
+/// Why a configuration was not taken in.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Names no person.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Refused {
+    /// As the log may have it: a configuration is full of emails, so of its mistakes only their places.
+    fn for_log(&self) -> String {
+        match self {
+            Self::Config(ConfigError::Invalid(invalid)) => {
+                let places: Vec<String> = invalid.places().take(PLACES_MAX).collect();
+                let (all, places) = (invalid.count(), places.join(", "));
+                format!("{all} mistakes, at {places}; `adjutant attention` says which")
+            }
+            refused => refused.to_string(),
+        }
     }
 }
 
@@ -195,10 +221,10 @@ async fn roster(
 }
 
 /// One reading, on a thread that may wait for a disk.
-async fn read(running: &Config) -> Result<Result<Config, ConfigError>, String> {
+async fn read(running: &Config) -> Result<Result<Config, ConfigError>, Refused> {
     let (path, env) = (running.path.clone(), running.env.clone());
     let reading = tokio::task::spawn_blocking(move || config::load(&path, &env));
-    reading.await.map_err(|error| format!("reading the configuration failed: {error}"))
+    reading.await.map_err(|error| Refused::Other(format!("reading the configuration failed: {error}")))
 }
 
 /// The accounts to serve: the new ones of the apps that run. What an account has of its app or plan stays as it started.
@@ -238,7 +264,7 @@ impl Reload for Reloader {
     async fn difference(&self) -> Result<DifferenceView, String> {
         let running = self.running.lock().await;
         // One reading is enough to look: nothing follows from it.
-        let new = read(&running).await?.map_err(|error| error.to_string())?;
+        let new = read(&running).await.and_then(|new| Ok(new?)).map_err(|refused| refused.to_string())?;
         let needs_restart = config::apart_from_rules(&running, &new);
         Ok(DifferenceView { needs_reload: apart_in_rules(&running, &new), needs_restart })
     }
@@ -252,8 +278,11 @@ impl Reload for Reloader {
                     tracing::warn!(keys = needs_restart.join(", "), "changes that wait for a restart");
                 }
             }
-            Err(problem) => tracing::error!("the configuration was not taken in, and what ran goes on: {problem}"),
+            Err(refused) => {
+                tracing::error!("the configuration was not taken in, and what ran goes on: {}", refused.for_log());
+            }
         }
+        let taken = taken.map_err(|refused| refused.to_string());
         *lock(&self.refused) = taken.as_ref().err().cloned();
         taken
     }

@@ -9,6 +9,7 @@ use super::remote::{Remote, Where};
 use super::store::bar;
 use super::{Context, Exit, Failure};
 use crate::audit::tree::{Frontier, Hash};
+use crate::audit::{Call, Saw};
 use crate::clock::{Clock, SystemClock};
 use crate::web::admin::view::{EntriesView, EntryView, HeadView, LeavesView};
 
@@ -24,7 +25,7 @@ pub(super) enum Asked {
 
 #[derive(Debug, Args)]
 pub(super) struct Tail {
-    /// How many, 1000 at most
+    /// How many
     #[arg(short = 'n', long, default_value_t = 20)]
     lines: u64,
     /// Go on printing entries as they come
@@ -85,24 +86,23 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
 }
 
 async fn tail(remote: &Remote, asked: &Tail, out: &mut Out) -> Result<(), Failure> {
-    let query = [("last", asked.lines.to_string()), ("limit", asked.lines.clamp(1, PAGE).to_string())];
-    let mut page: EntriesView = remote.get("/v1/audit", &query).await?;
-    if asked.lines == 0 {
-        page.entries.clear();
-    }
-    loop {
+    let mut left = if asked.follow { u64::MAX } else { asked.lines };
+    let limit = |left: u64| ("limit", left.clamp(1, PAGE).to_string());
+    let mut query = [("last", asked.lines.to_string()), limit(left)];
+    while left > 0 {
+        let page: EntriesView = remote.get("/v1/audit", &query).await?;
         for entry in &page.entries {
             if asked.json { out.json_line(entry)? } else { out.line(line(entry))? }
         }
-        if !asked.follow {
-            return Ok(());
+        left = left.saturating_sub(u64::try_from(page.entries.len()).unwrap_or(u64::MAX));
+        match (page.entries.is_empty(), asked.follow) {
+            (true, false) => break,
+            (true, true) => SystemClock.sleep_until(SystemClock.now().plus(PAUSE)).await,
+            (false, _) => out.flush()?,
         }
-        out.flush()?;
-        if page.entries.is_empty() {
-            SystemClock.sleep_until(SystemClock.now().plus(PAUSE)).await;
-        }
-        page = remote.get("/v1/audit", &[("after", page.next)]).await?;
+        query = [("after", page.next), limit(left)];
     }
+    Ok(())
 }
 
 fn line(entry: &EntryView) -> String {
@@ -119,7 +119,7 @@ fn line(entry: &EntryView) -> String {
     line.replace('\n', " ")
 }
 
-fn call_in_words(call: &crate::audit::Call) -> String {
+fn call_in_words(call: &Call) -> String {
     let status = call.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
     format!("{} {} → {status} in {} ms", call.method, call.path, call.millis)
 }
@@ -143,7 +143,7 @@ fn show(entry: &EntryView, json: bool, out: &mut Out) -> Result<Exit, Failure> {
         return Ok(Exit::Good);
     }
     let some = |text: &String| Some(text.clone());
-    out.fields(&[
+    let mut fields = vec![
         ("entry", Some(entry.index.to_string())),
         ("at", some(&entry.at)),
         ("kind", some(&entry.kind)),
@@ -156,9 +156,17 @@ fn show(entry: &EntryView, json: bool, out: &mut Out) -> Result<Exit, Failure> {
         ("subject", entry.subject.clone()),
         ("note", entry.note.clone()),
         ("call", entry.call.as_ref().map(call_in_words)),
-        ("leaf", some(&entry.leaf)),
-    ])?;
+    ];
+    fields.extend(entry.saw.iter().map(|saw| ("saw", Some(seen(saw)))));
+    fields.push(("leaf", some(&entry.leaf)));
+    out.fields(&fields)?;
     Ok(Exit::Good)
+}
+
+/// A part of a condition, as an attempt saw it.
+pub(super) fn seen(Saw { text, outcome, facts }: &Saw) -> String {
+    let facts: Vec<_> = facts.iter().map(|(name, value)| format!("{name} was {value}")).collect();
+    format!("{text}: {outcome} ({})", facts.join(", "))
 }
 
 /// What checking the log came to.

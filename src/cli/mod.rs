@@ -17,6 +17,7 @@ mod listing;
 pub mod logging;
 mod needs;
 mod out;
+mod private;
 mod reload;
 mod remote;
 mod rules;

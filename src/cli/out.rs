@@ -1,19 +1,12 @@
 //! Standard output: the one way to it. A closed pipe ends the command quietly; control characters, and those that make a
 //! terminal write from right to left, never reach it: they come from names that strangers chose.
 
+use std::fmt::Write as _;
 use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
 
 use serde::Serialize;
 
 use super::{Exit, Failure};
-
-/// Writes a file that nobody else may read, where there was none.
-pub(super) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600).open(path)?.write_all(text.as_bytes())
-}
 
 pub(super) struct Out(Box<dyn Write>);
 
@@ -46,14 +39,12 @@ impl Out {
 
     /// One value as JSON, over several lines.
     pub(super) fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(value);
-        self.line(text.map_err(|error| Failure::new(Exit::Io, format!("cannot write JSON: {error}")))?)
+        self.line(escaped(&json(serde_json::to_string_pretty(value))?))
     }
 
     /// One value as JSON, on one line.
     pub(super) fn json_line(&mut self, value: &impl Serialize) -> Result<(), Failure> {
-        let text = serde_json::to_string(value);
-        self.line(text.map_err(|error| Failure::new(Exit::Io, format!("cannot write JSON: {error}")))?)
+        self.line(escaped(&json(serde_json::to_string(value))?))
     }
 
     /// Rows under a head, in columns.
@@ -89,11 +80,32 @@ impl Out {
 
 /// A text as a terminal may be given it, over as many lines as it has.
 pub(super) fn clean(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if steers(c) && c != '\n' { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Whether a terminal obeys it, rather than showing it.
+fn steers(c: char) -> bool {
+    let is_bidirectional =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    is_bidirectional || (c.is_control() && c != '\n')
+}
+
+/// JSON that says the same and steers no terminal: such characters stand in its texts alone, and can be written as numbers.
+fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if steers(c) {
+            // Writing to a text cannot fail.
+            let _written = write!(text, "\\u{:04x}", u32::from(c));
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
+fn json(text: serde_json::Result<String>) -> Result<String, Failure> {
+    text.map_err(|error| Failure::new(Exit::Io, format!("cannot write JSON: {error}")))
 }
 
 fn failed(error: &std::io::Error) -> Failure {
@@ -107,4 +119,19 @@ fn failed(error: &std::io::Error) -> Failure {
 pub(super) fn count(number: impl TryInto<u64>, one: &str, many: &str) -> String {
     let number = number.try_into().unwrap_or(u64::MAX);
     format!("{number} {}", if number == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_says_what_was_written_and_steers_no_terminal() {
+        let names =
+            ["plain\nlines", "left\u{200e}right\u{202e}", "para\u{2029}graph", "\u{1b}[31m\u{9b}\u{7f}", "\\u200e"];
+        let text = escaped(&serde_json::to_string(&names).unwrap());
+        assert_eq!(clean(&text), text);
+        assert!(text.contains(r"left\u200eright\u202e"), "{text}");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&text).unwrap(), names);
+    }
 }

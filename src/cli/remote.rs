@@ -100,9 +100,7 @@ impl Remote {
         query: &[(&str, String)],
         body: &impl Serialize,
     ) -> Result<T, Failure> {
-        let body = serde_json::to_vec(body);
-        let body = body.map_err(|error| Failure::new(Exit::Io, format!("cannot write JSON: {error}")))?;
-        self.call(Method::POST, path, query, Some(body)).await
+        self.call(Method::POST, path, query, Some(json(body)?)).await
     }
 
     /// For what takes the service long: it reads whole accounts at Zoom.
@@ -145,9 +143,10 @@ impl Remote {
                 let request =
                     client.request(how, format!("http://{address}{target}")).bearer_auth(token.expose_secret());
                 let request = sent.into_iter().fold(request, reqwest::RequestBuilder::body);
-                let answer = request.send().await.map_err(|error| unreachable(*address, &error))?;
+                let silent = |error| unanswered("the service does not answer", address, &error, TO_DO);
+                let answer = request.send().await.map_err(silent)?;
                 let status = answer.status();
-                (status, answer.bytes().await.map_err(|error| unreachable(*address, &error))?)
+                (status, answer.bytes().await.map_err(silent)?)
             }
             Self::Stopped { router, .. } => {
                 let request =
@@ -170,6 +169,11 @@ impl Remote {
             Err(refused(status, &body))
         }
     }
+}
+
+/// A value as it is sent.
+pub(super) fn json(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(value).map_err(|error| Failure::new(Exit::Io, format!("cannot write JSON: {error}")))
 }
 
 /// A client for plain HTTP to this machine.
@@ -211,13 +215,12 @@ pub(super) fn segment(id: &str) -> String {
     percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC).to_string().replace("%5F", "_")
 }
 
-fn unreachable(address: SocketAddr, error: &reqwest::Error) -> Failure {
-    let why = root(error);
-    let text = format!(
-        "the service does not answer at {address}: {why}. start it with `adjutant serve`, check [admin] listen, or look at \
-         a stopped one with --offline"
-    );
-    Failure::new(Exit::Unreachable, text)
+/// What to do where the admin listener does not answer.
+const TO_DO: &str = "start it with `adjutant serve`, check [admin] listen, or look at a stopped one with --offline";
+
+/// `what` went wrong at a place, with the cause and what to do.
+pub(super) fn unanswered(what: &str, at: &impl std::fmt::Display, error: &reqwest::Error, to_do: &str) -> Failure {
+    Failure::new(Exit::Unreachable, format!("{what} at {at}: {}. {to_do}", root(error)))
 }
 
 fn refused(status: StatusCode, body: &[u8]) -> Failure {
@@ -231,7 +234,7 @@ fn refused(status: StatusCode, body: &[u8]) -> Failure {
         }
         403 | 421 => Failure::new(Exit::Denied, format!("the service refuses this: {detail}")),
         400 => Failure::new(Exit::Usage, detail),
-        404 | 409 => Failure::new(Exit::Failed, detail),
+        404 | 409 | 413 => Failure::new(Exit::Failed, detail),
         _ => Failure::new(Exit::Unreachable, format!("the service cannot do this now: {detail}")),
     }
 }

@@ -58,7 +58,7 @@ struct Now {
 enum Came {
     Ended(SweepRunView),
     Failed(SweepFailedView),
-    /// The service ended meanwhile, and forgot what it was asked for.
+    /// The service ended meanwhile and forgot what it was asked for, or serves the account no more.
     Forgotten,
 }
 
@@ -139,22 +139,26 @@ async fn wait(
     let (mut came, mut told) = (HashMap::new(), HashMap::new());
     loop {
         let all: Vec<SweepView> = remote.get("/v1/sweeps", &[]).await?;
-        for view in all.iter().filter(|view| left.contains(&view.account.as_str())).collect::<Vec<_>>() {
-            let is_under_way = matches!(view.state.as_str(), "runs" | "asked");
+        for account in std::mem::take(&mut left) {
+            let view = all.iter().find(|view| view.account == account);
             // At its start there is nothing to say.
-            if let Some(run) = view.run.as_ref().filter(|_| !asked.json)
-                && told.insert(view.account.clone(), run.users).unwrap_or(0) != run.users
+            if let Some(run) = view.and_then(|view| view.run.as_ref()).filter(|_| !asked.json)
+                && told.insert(account, run.users).unwrap_or(0) != run.users
             {
-                out.line(format!("account {}: {}", view.account, progress(run)))?;
+                out.line(format!("account {account}: {}", progress(run)))?;
             }
-            if !is_under_way {
-                left.retain(|account| *account != view.account);
-                let ended = outcome(view, asked.dry_run, &begun.asked_at);
-                if !asked.json {
-                    out.line(format!("account {}: {}", view.account, ended.told()))?;
+            let ended = match view {
+                Some(view) if matches!(view.state.as_str(), "runs" | "asked") => {
+                    left.push(account);
+                    continue;
                 }
-                came.insert(view.account.clone(), ended);
+                Some(view) => outcome(view, asked.dry_run, &begun.asked_at),
+                None => Came::Forgotten,
+            };
+            if !asked.json {
+                out.line(format!("account {account}: {}", ended.told()))?;
             }
+            came.insert(account.to_owned(), ended);
         }
         out.flush()?;
         if left.is_empty() {
@@ -183,7 +187,11 @@ impl Came {
         match self {
             Self::Ended(run) => counts(run),
             Self::Failed(failed) => format!("the sweep failed: {}", failed.why),
-            Self::Forgotten => "the service was restarted before the sweep began: ask again".to_owned(),
+            Self::Forgotten => {
+                "the sweep did not begin: the service was restarted, or the account is no more in its configuration. see \
+                 `adjutant sweep list`, and ask again"
+                    .to_owned()
+            },
         }
     }
 }

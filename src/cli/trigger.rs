@@ -11,8 +11,8 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::out::Out;
-use super::remote::{client_for, reachable};
-use super::signed::{Signed, root};
+use super::remote::{client_for, reachable, unanswered};
+use super::signed::Signed;
 use super::{Context, Exit, Failure};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{App, Config};
@@ -33,6 +33,7 @@ const EVENTS: [&str; 13] = [
     "endpoint.url_validation",
 ];
 
+const TO_DO: &str = "start the service with `adjutant serve`, or name another --url";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
@@ -89,9 +90,10 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
     let client = client_for(&url, PATIENCE)?;
     let mut exit = Exit::Good;
     for _ in 0..asked.times {
-        let answer = signed.to(&url, &client).send().await.map_err(|error| unreachable(&url, &error))?;
+        let silent = |error| unanswered("nobody answers", &url, &error, TO_DO);
+        let answer = signed.to(&url, &client).send().await.map_err(silent)?;
         let status = answer.status();
-        let body = answer.text().await.map_err(|error| unreachable(&url, &error))?;
+        let body = answer.text().await.map_err(silent)?;
         if !status.is_success() {
             exit = Exit::Failed;
         }
@@ -214,11 +216,4 @@ fn meeting(asked: &Asked) -> Value {
 /// An id or an email, whichever it is.
 fn by_key(user: &str) -> (Option<String>, Option<String>) {
     if user.contains('@') { (None, Some(user.to_owned())) } else { (Some(user.to_owned()), None) }
-}
-
-fn unreachable(url: &str, error: &reqwest::Error) -> Failure {
-    let why = root(error);
-    let text =
-        format!("nobody answers at {url}: {why}. start the service with `adjutant serve`, or name another --url");
-    Failure::new(Exit::Unreachable, text)
 }

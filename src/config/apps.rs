@@ -1,5 +1,6 @@
 //! `[[app]]` and `[[app.account]]`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -119,7 +120,7 @@ pub(super) fn named<'t, 'r>(
     reading: &'r Reading<'t>,
     list: &'static str,
     (table, place): (&'t DeTable<'t>, Place),
-    seen: &mut Vec<String>,
+    seen: &mut BTreeSet<String>,
 ) -> Option<Section<'t, 'r>> {
     let title = format!("[[{list}]]");
     reading.knows("", list, || form::list(&form::inner(list)));
@@ -132,10 +133,9 @@ pub(super) fn named<'t, 'r>(
         reading.problem(at, format!("{title} has a name that cannot be taken"), format!("expected {NAME}"));
         return None;
     };
-    if seen.iter().any(|other| other == text) {
+    if !seen.insert(text.to_owned()) {
         reading.problem(at, format!("two {title} are named {text:?}"), "expected each name once");
     }
-    seen.push(text.to_owned());
     reading.record(&format!("[[{list}]] {text}"), "name", Some(format!("{text:?}")), "file");
     let vars = format!("{PREFIX}{}__{}__", list.to_uppercase(), variable(text));
     let title = format!("[[{list}]] {text}");
@@ -150,7 +150,7 @@ fn variable(name: &str) -> String {
 }
 
 /// Variables about an app or a rule that is not in the file are mistakes: a name cannot be made by misspelling one.
-pub(super) fn check_variables(reading: &Reading<'_>, list: &str, seen: &[String]) {
+pub(super) fn check_variables(reading: &Reading<'_>, list: &str, seen: &BTreeSet<String>) {
     let prefix = format!("{PREFIX}{}__", list.to_uppercase());
     for (variable_name, rest) in reading.vars_after(&prefix) {
         let name = rest.split("__").next().unwrap_or_default();
@@ -168,7 +168,7 @@ pub(super) fn check_variables(reading: &Reading<'_>, list: &str, seen: &[String]
 }
 
 pub(super) fn apps(reading: &Reading<'_>) -> Placed<App> {
-    let mut seen = Vec::new();
+    let mut seen = BTreeSet::new();
     let tables = reading.root.get("app").map(|value| tables_of(reading, value, "app")).unwrap_or_default();
     if tables.is_empty() {
         let help = "add [[app]] with name, kind, client_id, client_secret_file, webhook_secrets_file and [[app.account]], \

@@ -5,9 +5,10 @@
 //! which equals the built-in defaults.
 //!
 //! Text becomes a tree with positions (`source`), the tree becomes typed values (`section`, `secret`), and the values
-//! become the parts' own settings (`parts`, `apps`, `rules`). Nothing here opens a socket or looks at a clock.
+//! become the parts' own settings (`parts`, `apps`, `rules`, `ensure`). Nothing here opens a socket or looks at a clock.
 
 mod apps;
+mod ensure;
 mod form;
 mod parts;
 mod problem;

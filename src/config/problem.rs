@@ -51,38 +51,66 @@ impl Invalid {
         Self { files, ..self }
     }
 
-    pub fn problems(&self) -> &[Problem] {
-        &self.problems
+    /// How much is wrong.
+    pub fn count(&self) -> usize {
+        self.all().count()
+    }
+
+    /// Where something is wrong, without what.
+    pub fn places(&self) -> impl Iterator<Item = String> {
+        self.all().map(|(file, problem)| {
+            let path = file.path.display();
+            match &problem.place {
+                Place::File(span) => {
+                    let At { line, column, .. } = At::of(&file.text, span);
+                    format!("{path}:{line}:{column}")
+                }
+                Place::Env(name) => format!("environment variable {name}"),
+                Place::Whole => path.to_string(),
+            }
+        })
+    }
+
+    /// Each problem with the file that it is about.
+    fn all(&self) -> Box<dyn Iterator<Item = (&Self, &Problem)> + '_> {
+        let own = self.problems.iter().map(move |problem| (self, problem));
+        Box::new(own.chain(self.files.iter().flat_map(Self::all)))
+    }
+
+    fn tell(&self, problem: &Problem, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        write!(f, "error: {}", problem.what)?;
+        match &problem.place {
+            Place::File(span) => {
+                let (At { line, column, .. }, shown) = spot_of(&self.text, problem, span);
+                let gutter = " ".repeat(line.to_string().len());
+                write!(f, "\n{gutter}--> {path}:{line}:{column}\n{gutter} |\n{line} | {}\n", shown.text)?;
+                let caret = format!("{}{}", " ".repeat(shown.before_caret), "^".repeat(shown.width));
+                write!(f, "{gutter} | {caret} {}", problem.help)
+            }
+            Place::Env(name) => write!(f, "\n--> environment variable {name}\n = {}", problem.help),
+            Place::Whole => write!(f, "\n--> {path}\n = {}", problem.help),
+        }
     }
 }
 
 impl std::error::Error for Invalid {}
 
+/// Problems that a text tells: whoever has more mends these first.
+const TOLD_MAX: usize = 50;
+
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display();
-        for (n, problem) in self.problems.iter().enumerate() {
+        for (n, (file, problem)) in self.all().take(TOLD_MAX).enumerate() {
             if n > 0 {
                 f.write_str("\n\n")?;
             }
-            write!(f, "error: {}", problem.what)?;
-            match &problem.place {
-                Place::File(span) => {
-                    let Spot { line, column, shown } = Spot::of(&self.text, problem, span);
-                    let gutter = " ".repeat(line.to_string().len());
-                    write!(f, "\n{gutter}--> {path}:{line}:{column}\n{gutter} |\n{line} | {}\n", shown.text)?;
-                    let caret = format!("{}{}", " ".repeat(shown.before_caret), "^".repeat(shown.width));
-                    write!(f, "{gutter} | {caret} {}", problem.help)?;
-                }
-                Place::Env(name) => write!(f, "\n--> environment variable {name}\n = {}", problem.help)?,
-                Place::Whole => write!(f, "\n--> {path}\n = {}", problem.help)?,
-            }
+            file.tell(problem, f)?;
         }
-        for (n, file) in self.files.iter().enumerate() {
-            let between = if n > 0 || !self.problems.is_empty() { "\n\n" } else { "" };
-            write!(f, "{between}{file}")?;
+        match self.count().saturating_sub(TOLD_MAX) {
+            0 => Ok(()),
+            more => write!(f, "\n\nand {more} more"),
         }
-        Ok(())
     }
 }
 
@@ -98,26 +126,32 @@ pub(super) fn not_toml(error: &toml::de::Error) -> Problem {
     }
 }
 
-/// A span as a person counts it: from 1, in characters.
-struct Spot {
+/// Where a span begins, as a person counts it: from 1, in characters.
+struct At {
     line: usize,
     column: usize,
-    shown: Shown,
+    /// In bytes.
+    line_start: usize,
 }
 
-impl Spot {
-    fn of(text: &str, problem: &Problem, span: &Range<usize>) -> Self {
+impl At {
+    fn of(text: &str, span: &Range<usize>) -> Self {
         let start = span.start.min(text.len());
         let before = text.get(..start).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |at| at.saturating_add(1));
-        let (above, whole) = (text.get(..line_start), text.get(line_start..));
-        let whole = whole.unwrap_or_default().lines().next().unwrap_or_default();
         let line = before.matches('\n').count().saturating_add(1);
-        let column = text.get(line_start..start).unwrap_or_default().chars().count().saturating_add(1);
-        let spot = start.saturating_sub(line_start)..span.end.max(start).saturating_sub(line_start);
-        let shown = shown(above.unwrap_or_default(), whole, &spot, problem.what == NOT_TOML);
-        Self { line, column, shown }
+        let column = before.get(line_start..).unwrap_or_default().chars().count().saturating_add(1);
+        Self { line, column, line_start }
     }
+}
+
+fn spot_of(text: &str, problem: &Problem, span: &Range<usize>) -> (At, Shown) {
+    let at = At::of(text, span);
+    let (above, whole) = (text.get(..at.line_start), text.get(at.line_start..));
+    let whole = whole.unwrap_or_default().lines().next().unwrap_or_default();
+    let spot = span.start.saturating_sub(at.line_start)..span.end.max(span.start).saturating_sub(at.line_start);
+    let shown = shown(above.unwrap_or_default(), whole, &spot, problem.what == NOT_TOML);
+    (at, shown)
 }
 
 /// A line as it may be shown, and where in it the caret goes, in characters.
@@ -181,32 +215,28 @@ fn without_texts(line: &str, spot: &Range<usize>, all: bool) -> Shown {
         if c == '#' {
             break;
         }
-        text.push(c);
         if !matches!(c, '"' | '\'') {
+            text.push(c);
             continue;
         }
-        let mut escaped = false;
-        let close = chars.clone().find(|(_, inner)| {
-            let closes = *inner == c && !escaped;
-            escaped = *inner == '\\' && c == '"' && !escaped;
-            closes
-        });
-        let after = close.map_or(line.len(), |(close, _)| close.saturating_add(1));
-        let whole = line.get(at..after).unwrap_or_default();
+        let rest = line.get(at..).unwrap_or_default();
+        let (quote, whole, is_closed) = text_of(rest, c);
+        let after = at.saturating_add(whole.len());
         if !all && at <= spot.start && spot.end <= after {
             // The spot may be a part of the text: of a condition.
-            let count = |end: usize| line.get(at.saturating_add(1)..end).unwrap_or_default().chars().count();
+            let count = |end: usize| line.get(at..end).unwrap_or_default().chars().count();
             let within = spot.start > at;
             if within {
                 let shown = text.chars().count();
                 before_caret = Some(shown.saturating_add(count(spot.start)));
                 end = Some(shown.saturating_add(count(spot.end)));
             }
-            text.push_str(whole.get(1..).unwrap_or_default());
+            text.push_str(whole);
         } else {
+            text.push_str(quote);
             text.push('…');
-            if close.is_some() {
-                text.push(c);
+            if is_closed {
+                text.push_str(quote);
             }
         }
         while chars.clone().next().is_some_and(|(at, _)| at < after) {
@@ -218,6 +248,23 @@ fn without_texts(line: &str, spot: &Range<usize>, all: bool) -> Shown {
     let before_caret = before_caret.unwrap_or(count);
     let width = end.unwrap_or(count).min(count).saturating_sub(before_caret).max(1);
     Shown { text, before_caret, width }
+}
+
+/// The text at the start of `rest`, which begins with a quote `c`: its quotes, one or three; the text with them, as far as
+/// the line has it; and whether it ends there.
+fn text_of(rest: &str, c: char) -> (&str, &str, bool) {
+    let quotes = |at: usize| rest.get(at..).unwrap_or_default().chars().take_while(|next| *next == c).count();
+    let quote = rest.get(..if quotes(0) >= 3 { 3 } else { 1 }).unwrap_or(rest);
+    let mut escaped = false;
+    let close = rest.char_indices().skip(quote.len()).find(|(at, inner)| {
+        let closes = !escaped && quotes(*at) >= quote.len();
+        escaped = *inner == '\\' && c == '"' && !escaped;
+        closes
+    });
+    let Some((close, _)) = close else { return (quote, rest, false) };
+    // A text between three may end in one or two more of its own.
+    let end = if quote.len() == 1 { 1 } else { quotes(close).min(5) };
+    (quote, rest.get(..close.saturating_add(end)).unwrap_or(rest), true)
 }
 
 #[cfg(test)]
@@ -246,6 +293,9 @@ mod tests {
             ("", r#"client_secret_file = "abc""#, "\"abc\"", false, r#"client_secret_file = "abc""#),
             ("", r#"plan = "b\"c" # was "abc""#, r#""b\"c""#, false, r#"plan = "b\"c""#),
             ("client_secret = \"abc\"\n", "[[app.account]]", "[[app.account]]", false, "[[app.account]]"),
+            ("", r#"client_secert = """a"b"c""""#, "client", false, r#"client_secert = """…""""#),
+            ("", "a = '''b'c''', d = '', e = 1", "e", false, "a = '''…''', d = '…', e = 1"),
+            ("", "when = '''user.type == 'a' ''' # was b", "'a'", false, "when = '''user.type == 'a' '''"),
         ];
         for (above, line, wrong, broken, expected) in table {
             let start = line.find(wrong).unwrap();

@@ -1,7 +1,7 @@
 //! Where values come from: one file, one environment, one folder of credentials.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -141,7 +141,7 @@ pub(super) struct Reading<'t> {
     problems: RefCell<Vec<Problem>>,
     effective: RefCell<Vec<Effective>>,
     /// The variables that some key asked for.
-    asked: RefCell<Vec<String>>,
+    asked: RefCell<BTreeSet<String>>,
     /// Every key that was asked for, whether it is set or not, where somebody wants to know.
     keys: RefCell<Option<Vec<Key>>>,
 }
@@ -177,7 +177,7 @@ impl<'t> Reading<'t> {
             sources: RefCell::new(Vec::new()),
             problems: RefCell::new(Vec::new()),
             effective: RefCell::new(Vec::new()),
-            asked: RefCell::new(Vec::new()),
+            asked: RefCell::new(BTreeSet::new()),
             keys: RefCell::new(None),
         }
     }
@@ -237,7 +237,7 @@ impl<'t> Reading<'t> {
 
     /// The variable, and remembers that it is one that means something.
     pub(super) fn var(&self, name: &str) -> Option<String> {
-        self.asked.borrow_mut().push(name.to_owned());
+        self.asked.borrow_mut().insert(name.to_owned());
         self.env.vars.get(name).cloned()
     }
 
@@ -290,7 +290,7 @@ impl<'t> Reading<'t> {
     fn check_variables(&self, section: &str) {
         let asked = self.asked.borrow();
         let of_section = |name: &&String| name.strip_prefix(PREFIX).is_some_and(|rest| rest.starts_with(section));
-        for name in self.env.vars.keys().filter(of_section).filter(|name| !asked.contains(name)) {
+        for name in self.env.vars.keys().filter(of_section).filter(|name| !asked.contains(*name)) {
             let help = crate::rules::nearest(name, asked.iter().map(String::as_str)).map_or_else(
                 || {
                     format!(

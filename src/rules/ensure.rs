@@ -116,8 +116,8 @@ pub enum RuleError {
     FeatureTwice(RuleName, String),
     #[error("rule {0}: max_changes_percent is {1}, expected 1 to 100")]
     Percent(RuleName, u8),
-    #[error("rule {0}: max_changes_per_hour is 0, expected 1 or more (to change nothing, use mode = \"observe\")")]
-    PerHour(RuleName),
+    #[error("rule {0}: max_changes_per_hour is {1}, expected 1 to 1000000 (to change nothing, use mode = \"observe\")")]
+    PerHour(RuleName, u32),
 }
 
 /// Two rules that no subject can be right for.
@@ -132,10 +132,13 @@ pub struct Contradiction {
 
 /// The first two rules about all subjects of a kind that want different things of them.
 pub fn contradiction(rules: &[Rule]) -> Option<Contradiction> {
+    // No others contradict each other, and of these there are few.
+    let can = |rule: &&Rule| rule.ensure.licence.is_some() || !rule.ensure.user_settings().is_empty();
     let about_all =
-        || rules.iter().filter(|rule| rule.when.as_ref().is_none_or(Condition::is_always) && rule.on.is_none());
-    about_all().enumerate().find_map(|(n, one)| {
-        about_all().skip(n.saturating_add(1)).find_map(|other| {
+        rules.iter().filter(|rule| rule.when.as_ref().is_none_or(Condition::is_always) && rule.on.is_none());
+    let about_all: Vec<&Rule> = about_all.filter(can).collect();
+    about_all.iter().enumerate().find_map(|(n, one)| {
+        about_all.iter().skip(n.saturating_add(1)).find_map(|other| {
             let about = one.contradicts(other)?;
             let subject = if one.subject == SubjectKind::User { "user" } else { "meeting" };
             Some(Contradiction { one: one.name.clone(), other: other.name.clone(), about, subject })
@@ -190,10 +193,13 @@ impl Rule {
         if let Some(leaf) = ensure.settings.named_twice(&ensure.feature.below("feature")) {
             return Err(RuleError::FeatureTwice(name(), leaf));
         }
-        if !(1..=100).contains(&self.max_changes_percent) {
+        if !Self::CHANGES_PERCENT.contains(&self.max_changes_percent) {
             return Err(RuleError::Percent(name(), self.max_changes_percent));
         }
-        if self.max_changes_per_hour == 0 { Err(RuleError::PerHour(name())) } else { Ok(()) }
+        if !Self::CHANGES_PER_HOUR.contains(&self.max_changes_per_hour) {
+            return Err(RuleError::PerHour(name(), self.max_changes_per_hour));
+        }
+        Ok(())
     }
 
     fn check_user(&self) -> Result<(), RuleError> {

@@ -18,6 +18,8 @@ pub use on::{EVENTS, OnEvent, facts as event_facts, gone_by_then, kind_of, meant
 
 pub use secret::{NOT_KEPT, is_secret, is_secret_name};
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 pub use condition::{Condition, ConditionError, Documented, EvaluationError, Leaf, Names, Seen, Topic, lower_emails};
@@ -59,10 +61,10 @@ pub struct Rule {
     #[serde(default)]
     pub except_roles: Vec<Role>,
     /// Changes per account and UTC hour; beyond it additions wait for the next hour. A change that is tried again counts once.
-    #[serde(default = "default_changes_per_hour")]
+    #[serde(default = "Rule::default_changes_per_hour")]
     pub max_changes_per_hour: u32,
     /// Share of the account's active users changed within 24 hours; beyond it everything parks until a person resumes it.
-    #[serde(default = "default_changes_percent")]
+    #[serde(default = "Rule::default_changes_percent")]
     pub max_changes_percent: u8,
 }
 
@@ -73,14 +75,6 @@ pub struct On {
     pub events: Vec<String>,
     /// Asked of the event, not of its subject.
     pub when: Option<Condition>,
-}
-
-const fn default_changes_per_hour() -> u32 {
-    500
-}
-
-const fn default_changes_percent() -> u8 {
-    20
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +104,19 @@ pub enum Mode {
 }
 
 impl Rule {
+    /// What `max_changes_per_hour` may be.
+    pub const CHANGES_PER_HOUR: RangeInclusive<u32> = 1..=1_000_000;
+    /// What `max_changes_percent` may be.
+    pub const CHANGES_PERCENT: RangeInclusive<u8> = 1..=100;
+
+    pub const fn default_changes_per_hour() -> u32 {
+        500
+    }
+
+    pub const fn default_changes_percent() -> u8 {
+        20
+    }
+
     /// The condition in its words, of the subject or of the event.
     pub fn condition(&self) -> Option<&str> {
         self.when.as_ref().or_else(|| self.on.as_ref()?.when.as_ref()).map(Condition::as_str)

@@ -3,8 +3,8 @@
 //! `axum::serve` 0.8 sets no timer, so half a header would stay for ever. Guarantees:
 //! - a header comes within its deadline, from its first byte (or from the accept), and so does a body; a connection that
 //!   asks nothing is closed, and so is one whose client does not read what it was answered;
-//! - there is room for a new connection as long as one of those that are open is not being answered: the one that has been
-//!   quiet the longest is closed for it, and where none is quiet the one whose body has been on its way the longest;
+//! - there is room for a new connection as long as one of those that are open is not being worked on: the one that has been
+//!   quiet the longest is closed for it, and where none is quiet the one whose body or answer has been on its way the longest;
 //! - connections leave file descriptors to the rest of the process; running out of them all the same is survived, and makes
 //!   room in the same way;
 //! - when told to stop it takes no more connections, finishes what is in flight, and ends at the caller's deadline.
@@ -216,8 +216,9 @@ impl Acceptor {
     }
 }
 
-/// For this long a body may be on its way and its connection is not closed for another. Zoom waits 3 seconds for an answer.
-const BODY_UNTOUCHED: Duration = Duration::from_secs(1);
+/// For this long a body or an answer may be on its way and its connection is not closed for another. Zoom waits 3 seconds for
+/// an answer.
+const UNTOUCHED: Duration = Duration::from_secs(1);
 
 /// File descriptors that are left to the store, to calls to Zoom and to the runtime.
 const DESCRIPTORS_OF_OTHERS: u64 = 128;
@@ -312,21 +313,21 @@ impl Connections {
         }
     }
 
-    /// Closes those that have been quiet the longest, `wanted` at most, and after them those that keep us waiting for a
-    /// body: whoever sends one in earnest sends it at once.
+    /// Closes those that have been quiet the longest, `wanted` at most, and after them those that keep us waiting with a
+    /// body, or with reading an answer: whoever is in earnest does it at once.
     fn evict(&self, wanted: usize) {
         let now = Instant::now();
         let mut quiet: Vec<_> = {
             let open = lock(&self.open);
             let spare = open.conns.values().filter_map(|conn| match conn.phase() {
                 Phase::Busy => None,
-                Phase::Body if now.saturating_duration_since(conn.since()) < BODY_UNTOUCHED => None,
-                Phase::Body => Some((true, conn.since(), Arc::clone(conn))),
+                Phase::Body | Phase::Answer if now.saturating_duration_since(conn.since()) < UNTOUCHED => None,
+                Phase::Body | Phase::Answer => Some((true, conn.since(), Arc::clone(conn))),
                 Phase::Fresh | Phase::Head | Phase::Idle => Some((false, conn.since(), Arc::clone(conn))),
             });
             spare.collect()
         };
-        quiet.sort_unstable_by_key(|(has_body, since, _)| (*has_body, *since));
+        quiet.sort_unstable_by_key(|(is_under_way, since, _)| (*is_under_way, *since));
         for (_, _, conn) in quiet.into_iter().take(wanted) {
             conn.tell(Order::Close);
             self.stats.evicted.fetch_add(1, Ordering::Relaxed);

@@ -41,6 +41,8 @@ pub(super) enum Phase {
     Busy,
     /// A request's body is on its way.
     Body,
+    /// An answer is on its way.
+    Answer,
     /// The last request was answered.
     Idle,
 }
@@ -107,7 +109,8 @@ impl Conn {
             1 => Phase::Head,
             2 => Phase::Busy,
             3 => Phase::Idle,
-            _ => Phase::Body,
+            4 => Phase::Body,
+            _ => Phase::Answer,
         }
     }
 
@@ -118,6 +121,7 @@ impl Conn {
             Phase::Busy => 2,
             Phase::Idle => 3,
             Phase::Body => 4,
+            Phase::Answer => 5,
         };
         self.since.store(millis(self.opened.elapsed()), Ordering::Relaxed);
         self.phase.store(code, Ordering::Relaxed);
@@ -132,7 +136,7 @@ impl Conn {
             // The deadline still runs from the accept.
             Phase::Fresh => self.phase.store(1, Ordering::Relaxed),
             Phase::Idle => self.enter(Phase::Head),
-            Phase::Head | Phase::Busy | Phase::Body => {}
+            Phase::Head | Phase::Busy | Phase::Body | Phase::Answer => {}
         }
     }
 
@@ -143,9 +147,17 @@ impl Conn {
         }
     }
 
+    /// What is left of the answer is in the hands of whoever writes it. When the phase began stays the same, as for a body.
+    fn is_answered(&self) {
+        self.phase.store(5, Ordering::Relaxed);
+    }
+
     fn all_is_written(&self) {
         if self.unread.load(Ordering::Relaxed) != 0 {
             self.unread.store(0, Ordering::Relaxed);
+        }
+        if self.phase() == Phase::Answer {
+            self.enter(Phase::Idle);
         }
     }
 
@@ -178,7 +190,7 @@ impl Conn {
             (None, Phase::Fresh | Phase::Head) => Some(self.since() + header),
             (None, Phase::Idle) => Some(self.since() + idle),
             // The body has a deadline of its own, after which it is answered.
-            (None, Phase::Busy | Phase::Body) => None,
+            (None, Phase::Busy | Phase::Body | Phase::Answer) => None,
         };
         // What begins after we looked is not due before this.
         let soonest = Instant::now() + header.min(idle).min(answer);
@@ -269,7 +281,7 @@ async fn answer(
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if response.body().is_end_stream() || response.body().size_hint().exact().is_some() {
-        conn.enter(Phase::Idle);
+        conn.is_answered();
         return Ok(response);
     }
     // A stream keeps the connection busy until it ends.
@@ -301,7 +313,7 @@ impl HttpBody for Streaming {
 
 impl Drop for Streaming {
     fn drop(&mut self) {
-        self.conn.enter(Phase::Idle);
+        self.conn.is_answered();
     }
 }
 
@@ -358,5 +370,23 @@ impl AsyncWrite for Watched {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_quiet_only_once_its_answer_is_written() {
+        let (conn, settings) = (Conn::new(), AcceptSettings::default());
+        conn.request_came(false, &settings);
+        conn.is_answered();
+        assert_eq!((conn.phase(), conn.deadlines(&settings).0), (Phase::Answer, None));
+        conn.writing_waits();
+        assert!(conn.deadlines(&settings).0.is_some(), "whoever does not read it keeps nobody waiting for ever");
+        conn.all_is_written();
+        let quiet = conn.since() + Duration::from_secs(u64::from(settings.idle_secs));
+        assert_eq!((conn.phase(), conn.deadlines(&settings).0), (Phase::Idle, Some(quiet)));
     }
 }

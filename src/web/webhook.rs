@@ -49,7 +49,7 @@ pub use stats::ReceiverStats;
 /// Where deliveries come in; the app's name follows.
 const WEBHOOKS: &str = "/webhooks/";
 
-/// `[receiver]` in the configuration.
+/// Of `[server]` in the configuration, what the receiver goes by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReceiverSettings {

@@ -354,8 +354,9 @@ mod tests {
         let change = PlannedChange::new("user:jill".to_owned(), std::slice::from_ref(&one));
         let kept = serde_json::to_string(&change).unwrap();
         assert!(!kept.contains("54321") && kept.contains("(not kept) "), "{kept}");
-        assert_eq!(change.hash(), planned(std::slice::from_ref(&one)));
-        assert_ne!(change.hash(), planned(&[other]));
+        let rule = toml::from_str("name = \"r\"\nfor = \"user\"\nensure = { assistants = [\"api-user\"] }").unwrap();
+        assert_eq!(change.hash(&rule), planned(&rule, std::slice::from_ref(&one)));
+        assert_ne!(change.hash(&rule), planned(&rule, &[other]));
         let mark = |difference: &Difference| PlannedDifference::from(difference).is;
         assert_ne!(mark(&one), mark(&difference("jack", "054321")));
     }

@@ -1,6 +1,6 @@
 //! The files in `deploy/` agree with the program: paths, ports, limits, exit codes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn deploy(name: &str) -> String {
@@ -75,16 +75,42 @@ fn the_proxies_let_through_the_public_paths_only_and_bodies_above_our_own_cap() 
     assert!(nginx.contains("client_max_body_size  2m"));
 }
 
+/// What the sources in a folder take in when they are built.
+fn included(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(included(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let after =
+                ["include_str!(\"", "include_bytes!(\""].map(|lead| text.split(lead).skip(1).collect::<Vec<_>>());
+            let names = after.iter().flatten().filter_map(|rest| rest.split_once('"'));
+            files.extend(names.map(|(name, _)| folder.join(name).canonicalize().unwrap()));
+        }
+    }
+    files
+}
+
 #[test]
 fn the_image_copies_what_the_build_needs() {
     let dockerfile = deploy("Dockerfile");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut copied = Vec::new();
     for line in dockerfile.lines().filter(|line| line.starts_with("COPY ") && !line.contains("--from")) {
         let mut words: Vec<&str> = line.split_whitespace().skip(1).collect();
         words.pop();
         for file in words {
             assert!(root.join(file).exists(), "{file} does not exist");
+            copied.push(root.join(file));
         }
+    }
+    // Such a file may be anywhere in the tree.
+    let included = included(&root.join("src"));
+    assert!(included.contains(&root.join("config.toml")), "{included:?}");
+    for file in included {
+        assert!(copied.iter().any(|copied| file.starts_with(copied)), "{} is not copied", file.display());
     }
     for folder in ["src", "benches", "tests"] {
         assert!(root.join(folder).is_dir(), "there is no folder {folder}");

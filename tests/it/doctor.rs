@@ -92,6 +92,11 @@ fn all_is_well_where_the_service_runs_and_the_public_url_leads_to_it() {
     std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o600)).unwrap();
     assert!(service.start(&[]), "{}", service.log());
     service.wait_until_idle();
+    let master = service.folder().join("master.key");
+    std::fs::set_permissions(&master, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let open = doctor(service.folder(), &[], None).one("file permissions", "fail");
+    assert!(open.found.contains("master.key (others have 044)"), "{open:?}");
+    std::fs::set_permissions(&master, std::fs::Permissions::from_mode(0o600)).unwrap();
     let report = doctor(service.folder(), &[], None);
     assert!(report.one("public URL", "skipped").found.contains("--url"), "nobody asked for it");
     let before = report.one("last url validation", "warn");

@@ -193,3 +193,18 @@ fn a_sweep_on_demand_says_what_it_found_and_a_dry_one_asks_for_nothing() {
         (0.into(), "person".into())
     );
 }
+
+#[test]
+fn the_entry_of_an_outcome_is_shown_with_what_the_condition_saw() {
+    let rule = "[[rule]]\nname = \"maths\"\nfor = \"user\"\nwhen = 'user.dept == \"Maths\"'\nensure = { type = \"licensed\" }\n";
+    let mut served = crate::process::served::served(rule);
+    served.settle();
+    let id = served.created(NewUser::licensed("new@school.example"));
+    let explained: serde_json::Value =
+        serde_json::from_str(&served.told(&["rules", "explain", &id, "--json"], 0)).unwrap();
+    let maths = explained["rules"].as_array().unwrap().iter().find(|rule| rule["rule"] == "maths").unwrap();
+    let shown = |entry: &serde_json::Value| served.told(&["audit", "show", &entry.to_string()], 0);
+    let entries: Vec<String> = maths["entries"].as_array().unwrap().iter().map(shown).collect();
+    let saw = "saw       user.dept == \"Maths\": false (user.dept was ";
+    assert!(entries.iter().any(|entry| entry.lines().any(|line| line.starts_with(saw))), "{entries:#?}");
+}

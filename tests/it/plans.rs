@@ -84,6 +84,12 @@ fn a_plan_in_a_file_is_applied_once_somebody_says_yes() {
     let text = std::fs::read_to_string(file).unwrap();
     std::fs::write(file, text.replace("late@school", "soon@school")).unwrap();
     assert!(served.told(&["rules", "apply", file, "--yes"], 1).contains("altered"));
+    let large = "x".repeat((64 << 20) + 1);
+    std::fs::write(file, text.replace("late@school", &large)).unwrap();
+    let answer = served.told(&["rules", "apply", file, "--yes"], 1);
+    assert!(answer.starts_with("error: the plan is larger than 64 MiB") && answer.contains("--account"), "{answer}");
+    let (status, answer) = served.service.send("POST", "/v1/plan/apply", large.as_bytes()).unwrap();
+    assert_eq!((status, &answer["status"]), (413, &json!(413)), "{answer}");
     std::fs::write(file, "{}").unwrap();
     assert!(served.told(&["rules", "apply", file, "--yes"], 2).contains("is no plan"));
 }

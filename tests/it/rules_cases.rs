@@ -185,3 +185,50 @@ fn a_delivery_becomes_a_case_that_passes_and_names_nobody() {
     assert_eq!(code, 0, "{out}{err}");
     assert!(out.contains("dlv_1, user.created") && out.contains("user:uJILLu"), "{out}");
 }
+
+#[test]
+fn a_rule_about_events_is_asked_by_events_alone_and_a_case_may_name_its_account() {
+    let folder = folder(
+        r#"
+[[case]]
+name = "as a sweep"
+user = { id = "u1", email = "jill@example.com", type = 1, status = "active" }
+expect = { licensed = "not asked", assist = "waits" }
+
+[[case]]
+name = "an event that does not say"
+event = { event = "user.created", event_ts = 1760000000000, payload = { account_id = "AAAAAABBBB", object = { id = "u1" } } }
+user = { id = "u1", email = "jill@example.com", type = 1, status = "active" }
+expect = { licensed = "nothing", assist = "waits" }
+
+[[case]]
+name = "another account"
+account = "CCCCCCDDDD"
+user = { id = "u1", email = "jill@example.com", type = 2, status = "active" }
+assistants = []
+expect = { assist = "add assistant other@example.com" }
+
+[[case]]
+name = "no account"
+account = "EEEE"
+user = { id = "u1", email = "jill@example.com", type = 2, status = "active" }
+expect = { assist = "nothing" }
+"#,
+    );
+    let more = r#"
+[[rule]]
+name = "licensed"
+on = ["user.created"]
+when = 'event.payload.object.type < 2'
+ensure = { type = "licensed" }
+"#;
+    let accounts = "[[app.account]]\nid = \"CCCCCCDDDD\"\napi_users = [\"other@example.com\"]\n[[rule]]";
+    let config = CONFIG.replacen("[[rule]]", accounts, 1) + more;
+    std::fs::write(folder.path().join("config.toml"), config).unwrap();
+    let output = run(folder.path(), &["rules", "test"]);
+    let said = text(&output.stdout);
+    assert!(said.contains("pass as a sweep") && said.contains("pass another account"), "{said}");
+    assert!(said.contains("licensed: expected \"nothing\", came to \"unanswered: "), "{said}");
+    assert!(said.contains("there is no such account; the configuration has AAAAAABBBB, CCCCCCDDDD"), "{said}");
+    assert!(said.ends_with("4 cases, 2 failed\n"), "{said}");
+}

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use secrecy::SecretString;
 
-use super::super::out::write_private;
+use super::super::private;
 use super::super::{Exit, Failure};
 use crate::chance::{Chance as _, SystemChance};
 
@@ -49,7 +49,7 @@ impl Service {
         let (public, admin) = free_ports().map_err(|error| failed("find free ports", &error))?;
         let service = Self { folder, public, admin, child: None, keep: false };
         let text = configuration(public, admin, api_url, oauth_url);
-        write_private(&service.config(), &text).map_err(|error| failed("write the demo's configuration", &error))?;
+        private::put_new(&service.config(), &text).map_err(|error| failed("write the demo's configuration", &error))?;
         Ok(service)
     }
 

@@ -8,15 +8,15 @@ use super::super::{Exit, Failure};
 use super::Report;
 use crate::config::Config;
 use crate::web::admin::sweeps::SweepView;
-use crate::web::admin::view::{AppView, StatusView};
+use crate::web::admin::view::{AppView, StatusView, StoreView};
 
 /// Of a check that only the running service could answer.
 pub(super) const UNASKED: &str = "not checked: the service does not answer";
 
 pub(super) fn permissions(report: &mut Report, config: &Config) {
     const NAME: &str = "file permissions";
-    let files =
-        config.secret_files.iter().chain(std::iter::once(&config.admin.token_file)).filter(|file| file.exists());
+    let own = [&config.admin.token_file, &config.store.master_key_file];
+    let files = config.secret_files.iter().chain(own).filter(|file| file.exists());
     let mut open = Vec::new();
     let mut checked = 0_usize;
     for file in files {
@@ -63,7 +63,7 @@ pub(super) async fn running(report: &mut Report, config: &Config) -> Option<Remo
             for view in &sweeps {
                 swept(report, view);
             }
-            store(report, &status);
+            store(report, &status.store);
             Some(remote)
         }
         Err(failure) => {
@@ -122,18 +122,21 @@ fn swept(report: &mut Report, view: &SweepView) {
     }
 }
 
-fn store(report: &mut Report, status: &StatusView) {
-    match &status.store.refusing {
-        None => {
-            let found =
-                format!("{} deliveries, index {} records behind", status.store.deliveries, status.store.index_lag);
-            report.ok("store", found);
-        }
-        Some(why) => report.fail(
-            "store",
-            format!("deliveries are refused: {why}"),
-            "mend the cause before Zoom gives up (85 min)",
+fn store(report: &mut Report, store: &StoreView) {
+    const NAME: &str = "store";
+    let StoreView { deliveries, index_lag, index_trouble, refusing, .. } = store;
+    let (deliveries, behind) = (count(*deliveries, "delivery", "deliveries"), count(*index_lag, "record", "records"));
+    let found = format!("{deliveries}, index {behind} behind");
+    match (refusing, index_trouble) {
+        (None, None) => report.ok(NAME, found),
+        (None, Some(why)) => report.warn(
+            NAME,
+            format!("{found}: {why}"),
+            "deliveries are taken and worked on, but old ones are not listed: see `adjutant attention`",
         ),
+        (Some(why), _) => {
+            report.fail(NAME, format!("deliveries are refused: {why}"), "mend the cause before Zoom gives up (85 min)");
+        }
     }
 }
 
@@ -160,6 +163,28 @@ pub(super) fn disk(report: &mut Report, config: &Config) {
             } else {
                 report.ok(NAME, found);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_in_trouble_is_a_warning_and_a_store_that_refuses_a_failure() {
+        for (trouble, refusing, verdict, found) in [
+            (None, None, "ok", "7 deliveries, index 3 records behind"),
+            (Some("it is full"), None, "warn", "7 deliveries, index 3 records behind: it is full"),
+            (Some("it is full"), Some("no disk"), "FAIL", "deliveries are refused: no disk"),
+        ] {
+            let mut view = crate::store::Status { deliveries: 7, index_lag: 3, ..Default::default() };
+            view.refusing = refusing.map(str::to_owned);
+            let view = StoreView { index_trouble: trouble.map(str::to_owned), ..view.into() };
+            let mut report = Report::default();
+            store(&mut report, &view);
+            let check = &report.checks[0];
+            assert_eq!((check.verdict.word(), check.found.as_str()), (verdict, found));
         }
     }
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Apply, Out};
+use super::{Apply, Out, fits};
 use crate::cli::out::count;
 use crate::cli::remote::{Remote, segment};
 use crate::cli::{Context, Exit, Failure};
 use crate::job::Effect;
+use crate::web::admin::TOO_LARGE;
 use crate::web::admin::view::JobView;
 use crate::work::{AppliedAccount, SavedPlan, span_in_words};
 
@@ -33,11 +34,14 @@ pub(super) async fn run(context: &Context, asked: Apply, out: &mut Out) -> Resul
     let plan: SavedPlan = serde_json::from_slice(&text).map_err(|error| {
         Failure::new(Exit::Usage, format!("{shown} is no plan as `adjutant rules plan --out` writes it: {error}"))
     })?;
+    if !fits(&plan)? {
+        return Err(Failure::new(Exit::Failed, TOO_LARGE));
+    }
     let remote = Remote::running(&context.admin()?)?.patient()?;
     let meant: Vec<AppliedAccount> = remote.post_json("/v1/plan/apply", &[("check", "true".to_owned())], &plan).await?;
     let changes = if asked.json { meant.iter().map(AppliedAccount::changes).sum() } else { tell(&plan, &meant, out)? };
     if changes > 0 && !asked.yes && !out.is_agreed("apply it?", "give --yes to apply the plan")? {
-        return Ok(Exit::Failed);
+        return Err(Failure::new(Exit::Failed, "nothing was changed"));
     }
     let accounts: Vec<AppliedAccount> = remote.post_json("/v1/plan/apply", &[], &plan).await?;
     let left: u64 = accounts.iter().map(|account| account.left).sum();

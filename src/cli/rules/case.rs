@@ -11,9 +11,9 @@ use crate::account::{Account, UserKey};
 use crate::clock::Timestamp;
 use crate::event::signature::{Secret, Stamp, Window};
 use crate::event::{Event, wire};
-use crate::ids::{Email, GroupId, RuleName, UserId};
+use crate::ids::{Email, GroupId, UserId};
 use crate::job::Effect;
-use crate::rules::{self, Documented, Rule, Step, SubjectKind, Topic};
+use crate::rules::{self, Documented, OnEvent, Rule, Step, SubjectKind, Topic};
 use crate::sim::sign;
 use crate::work::{ApiUser, Around, Need, Picture, Verdict, in_words, judge};
 use crate::zoom::{Assistant, Group, Meeting, Object, User};
@@ -37,6 +37,9 @@ pub(super) struct Cases {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Case {
     pub(super) name: String,
+    /// The id of the account; without it, the first of the configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) account: Option<String>,
     /// Seconds since 1970: what `now` is to conditions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) now_secs: Option<i64>,
@@ -87,37 +90,48 @@ impl Case {
     }
 
     /// What each rule comes to, by name. Rules that are about something else are left out.
-    pub(super) fn came_to(&self, rules: &[Rule], account: &Account) -> Result<BTreeMap<String, String>, String> {
+    pub(super) fn came_to(&self, rules: &[Rule], accounts: &[Account]) -> Result<BTreeMap<String, String>, String> {
+        let account = self.account(accounts)?;
         let event = self.event.as_ref().map(parsed).transpose()?;
-        let asked = event.as_ref().map(|event| self.asked_by(event, account, rules));
+        let asked = event.as_ref().map(|event| self.asked_by(event, &account, rules));
         let kinds = [(SubjectKind::User, self.user.is_some()), (SubjectKind::Meeting, self.meeting.is_some())];
-        let is_given = |rule: &&Rule| kinds.contains(&(rule.subject, true));
-        let about = rules
-            .iter()
-            .filter(|rule| is_given(rule) || asked.as_ref().is_some_and(|asked| asked.contains(&rule.name)));
-        let account = self.account(account)?;
         let mut came = BTreeMap::new();
-        for rule in about {
-            let is_asked = asked.as_ref().is_none_or(|asked| asked.contains(&rule.name));
-            let text = if is_asked { self.verdict(rule, &account)? } else { "not asked".to_owned() };
+        for rule in rules {
+            let is_given = kinds.contains(&(rule.subject, true));
+            let is_asked = match &asked {
+                Some(asked) => asks(asked, rule),
+                // As a sweep: no event, no rule about one.
+                None => Ok(is_given && rule.on.is_none()),
+            };
+            let text = match is_asked {
+                Ok(true) => self.verdict(rule, &account)?,
+                Ok(false) if is_given => "not asked".to_owned(),
+                Ok(false) => continue,
+                Err(why) => shown(&Verdict::Unanswered(why)),
+            };
             came.insert(rule.name.to_string(), text);
         }
         Ok(came)
     }
 
-    /// The rules that the event asks.
-    fn asked_by(&self, event: &Event, account: &Account, rules: &[Rule]) -> Vec<RuleName> {
-        let asks = |step| match step {
-            Step::Ensure { rule, .. } => Some(rule),
-            Step::Wake { .. } | Step::Cancel { .. } => None,
-        };
+    /// What the event asks of the rules.
+    fn asked_by(&self, event: &Event, account: &Account, rules: &[Rule]) -> OnEvent {
         let now = self.now_secs.map_or(NOW, Timestamp::from_secs);
         let whole = || Ok(self.event.clone().map_or(Value::Null, Value::Object));
-        let about_it = rules::on_event(event, Some(&account.id), now, rules, whole).steps;
-        rules::plan(event, rules).into_iter().chain(about_it).filter_map(asks).collect()
+        let mut asked = rules::on_event(event, Some(&account.id), now, rules, whole);
+        asked.steps.extend(rules::plan(event, rules));
+        asked
     }
 
-    fn account(&self, account: &Account) -> Result<Account, String> {
+    fn account(&self, accounts: &[Account]) -> Result<Account, String> {
+        let named = match &self.account {
+            Some(id) => accounts.iter().find(|account| account.id.as_str() == id),
+            None => accounts.first(),
+        };
+        let Some(account) = named else {
+            let known: Vec<&str> = accounts.iter().map(|account| account.id.as_str()).collect();
+            return Err(format!("there is no such account; the configuration has {}", known.join(", ")));
+        };
         let Some(api_users) = &self.api_users else { return Ok(account.clone()) };
         let parsed = api_users.iter().map(|key| key.parse::<UserKey>().map_err(|error| error.to_string()));
         Ok(Account { api_users: parsed.collect::<Result<_, _>>()?, ..account.clone() })
@@ -156,6 +170,15 @@ impl Case {
             Ok(Group { id, name: name.clone(), members: None })
         };
         groups.iter().map(group).collect::<Result<_, String>>().map(Some)
+    }
+}
+
+/// Whether a rule is asked, or why that cannot be said.
+fn asks(asked: &OnEvent, rule: &Rule) -> Result<bool, String> {
+    let of_rule = |step: &Step| matches!(step, Step::Ensure { rule: name, .. } if *name == rule.name);
+    match asked.unanswered.iter().find(|(name, _)| *name == rule.name) {
+        Some((_, why)) => Err(why.clone()),
+        None => Ok(asked.steps.iter().any(of_rule)),
     }
 }
 

@@ -1,12 +1,14 @@
 //! `adjutant rules explain`
 
 use super::{Explain, Out};
+use crate::cli::audit::seen;
 use crate::cli::remote::Remote;
 use crate::cli::{Context, Exit, Failure};
 use crate::web::admin::explained::{ExplainView, ExplainedView};
 
 pub(super) async fn run(context: &Context, asked: Explain, out: &mut Out) -> Result<Exit, Failure> {
-    let remote = Remote::open(context, asked.place).await?;
+    // One answer is made of all entries since the subject's first job.
+    let remote = Remote::open(context, asked.place).await?.patient()?;
     let query = [("subject", asked.subject), ("all", asked.all.to_string())];
     let view: ExplainView = remote.get("/v1/explain", &query).await?;
     remote.close().await?;
@@ -46,10 +48,7 @@ fn show(rule: &ExplainedView, out: &mut Out) -> Result<(), Failure> {
     out.line(format!("{}{observes}: {}", rule.rule, rule.answer))?;
     let on = (!rule.on.is_empty()).then(|| rule.on.join(", "));
     let mut fields = vec![("  wants", Some(rule.wants.clone())), ("  on", on), ("  when", rule.when.clone())];
-    fields.extend(rule.saw.iter().map(|leaf| {
-        let facts: Vec<_> = leaf.facts.iter().map(|(name, value)| format!("{name} was {value}")).collect();
-        ("  saw", Some(format!("{}: {} ({})", leaf.text, leaf.outcome, facts.join(", "))))
-    }));
+    fields.extend(rule.saw.iter().map(|saw| ("  saw", Some(seen(saw)))));
     fields.push(("  since", rule.since.clone()));
     fields.push(("  proof", rule.job.as_ref().map(|job| proof(job, &rule.entries))));
     fields.push(("  changed", rule.last_change.as_ref().map(|change| format!("{}: {}", change.at, change.what))));

@@ -15,11 +15,12 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::out::{Out, count};
-use super::remote::Where;
+use super::remote::{Where, json};
 use super::{Context, Exit, Failure, check_config};
 use crate::account::Role;
 use crate::rules::{Mode, Rule, SubjectKind};
-use crate::web::admin::wants;
+use crate::web::admin::{PLAN_BYTES_MAX, wants};
+use crate::work::SavedPlan;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Asked {
@@ -142,6 +143,11 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
         Asked::Record(asked) => record::run(context, asked, out).await,
         Asked::Resume(asked) => resume::run(context, asked, out).await,
     }
+}
+
+/// Whether the service takes the plan.
+fn fits(plan: &SavedPlan) -> Result<bool, Failure> {
+    Ok(json(plan)?.len() <= PLAN_BYTES_MAX)
 }
 
 /// A rule as `rules check` prints it.

@@ -1,9 +1,11 @@
 //! `adjutant rules plan`
 
-use super::{Out, Plan};
-use crate::cli::out::write_private;
+use super::{Out, Plan, fits};
+use crate::cli::exit::warn;
+use crate::cli::private;
 use crate::cli::remote::Remote;
 use crate::cli::{Context, Exit, Failure};
+use crate::web::admin::TOO_LARGE;
 use crate::work::SavedPlan;
 
 pub(super) async fn run(context: &Context, asked: Plan, out: &mut Out) -> Result<Exit, Failure> {
@@ -22,7 +24,10 @@ pub(super) async fn run(context: &Context, asked: Plan, out: &mut Out) -> Result
         let failed =
             |error: &dyn std::fmt::Display| Failure::new(Exit::Io, format!("cannot write {}: {error}", file.display()));
         let text = serde_json::to_string_pretty(&planned).map_err(|error| failed(&error))?;
-        write_private(file, &text).map_err(|e| failed(&e))?;
+        private::put(file, &text).map_err(|e| failed(&e))?;
+        if !fits(&planned)? {
+            warn(&format!("{TOO_LARGE}. {} can only be read", file.display()));
+        }
     }
     if asked.json {
         out.json(&planned)?;

@@ -22,11 +22,13 @@ pub(super) async fn run(context: &Context, asked: Record, out: &mut Out) -> Resu
         let text = format!("{} has no body that can be read: it was pruned, or is not JSON", delivery.id);
         return Err(Failure::new(Exit::Failed, text));
     };
+    let account = body.get("payload").and_then(|payload| payload.get("account_id")?.as_str()).map(str::to_owned);
     let mut case = case(delivery.event.as_deref().unwrap_or("an event"), body);
-    if let Some(account) = outline.accounts.first() {
-        let found = case.came_to(&outline.rules, account);
-        case.expect = found.map_err(|why| Failure::new(Exit::Failed, format!("{}: {why}", delivery.id)))?;
-    }
+    // The first of the configuration needs no name, and neither does one that is gone.
+    let is_another = |id: &String| outline.accounts.iter().skip(1).any(|account| account.id.as_str() == id);
+    case.account = account.filter(is_another);
+    let found = case.came_to(&outline.rules, &outline.accounts);
+    case.expect = found.map_err(|why| Failure::new(Exit::Failed, format!("{}: {why}", delivery.id)))?;
     let text = written(case)?;
     let Some(file) = asked.out else {
         out.line(text.trim_end())?;

@@ -27,14 +27,12 @@ struct Tried {
 
 pub(super) fn run(context: &Context, asked: &Test, out: &mut Out) -> Result<Exit, Failure> {
     let outline = context.outline()?;
-    let none = || Failure::new(Exit::Config, "there is no [[app.account]] to try the rules for");
-    let account = outline.accounts.first().ok_or_else(none)?;
     let beside = context.path().parent().unwrap_or(Path::new(".")).join("tests/rules");
     let paths = if asked.paths.is_empty() { vec![beside] } else { asked.paths.clone() };
     let mut tried = Vec::new();
     for file in files(&paths)? {
         for case in read(&file)?.cases {
-            tried.push(one(&file, &case, &outline.rules, account));
+            tried.push(one(&file, &case, &outline.rules, &outline.accounts));
         }
     }
     let failed = tried.iter().filter(|tried| !tried.passed).count();
@@ -84,9 +82,9 @@ fn read(file: &Path) -> Result<Cases, Failure> {
     Ok(cases)
 }
 
-fn one(file: &Path, case: &Case, rules: &[Rule], account: &Account) -> Tried {
+fn one(file: &Path, case: &Case, rules: &[Rule], accounts: &[Account]) -> Tried {
     let mut wrong = Vec::new();
-    match case.came_to(rules, account) {
+    match case.came_to(rules, accounts) {
         Err(why) => wrong.push(why),
         Ok(all) => {
             for (rule, expected) in &case.expect {

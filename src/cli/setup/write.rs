@@ -1,25 +1,19 @@
 //! The files that a setup leaves behind.
 
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use secrecy::ExposeSecret;
 
+use super::super::private::{self, folder_of};
 use super::super::{Exit, Failure};
 use super::{Answers, RuleKind};
 
 const CLIENT_SECRET: &str = "client-secret";
 const WEBHOOK_SECRETS: &str = "webhook-secrets";
 
-fn folder(config: &Path) -> &Path {
-    config.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 fn files(config: &Path) -> [PathBuf; 3] {
-    [folder(config).join(CLIENT_SECRET), folder(config).join(WEBHOOK_SECRETS), config.to_owned()]
+    [folder_of(config).join(CLIENT_SECRET), folder_of(config).join(WEBHOOK_SECRETS), config.to_owned()]
 }
 
 /// Asked before anything else, so that nobody answers ten questions in vain.
@@ -45,29 +39,13 @@ pub(super) fn all(config: &Path, text: &str, answers: &Answers, force: bool) -> 
         (webhooks, secret(&answers.webhook_secret)),
         (config_file, text.to_owned()),
     ] {
-        one(&file, &text, force).map_err(|error| {
+        let written = if force { private::put(&file, &text) } else { private::put_new(&file, &text) };
+        written.map_err(|error| {
             let exit = if error.kind() == std::io::ErrorKind::PermissionDenied { Exit::Denied } else { Exit::Io };
             Failure::new(exit, format!("cannot write {}: {error}", file.display()))
         })?;
     }
     Ok(())
-}
-
-/// Written aside, synced and put in place: there is never half a file.
-fn one(path: &Path, text: &str, force: bool) -> std::io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".new-{}", std::process::id()));
-    let aside = path.with_file_name(name);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-    let written = file
-        .write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .and_then(|()| if force { std::fs::rename(&aside, path) } else { std::fs::hard_link(&aside, path) });
-    if written.is_err() || !force {
-        std::fs::remove_file(&aside)?;
-    }
-    written?;
-    File::open(folder(path))?.sync_all()
 }
 
 /// The configuration, with what the answers say and nothing that is a default.

@@ -23,6 +23,7 @@ pub mod view;
 
 pub use explain::wants;
 pub use guard::Hosts;
+pub use plans::{PLAN_BYTES_MAX, TOO_LARGE};
 pub use problem::ApiProblem;
 pub use sweeps::{NoSweeps, Sweeps};
 pub use token::TokenHash;
@@ -191,7 +192,7 @@ pub fn api(state: Arc<AdminState>) -> Router {
         .route("/v1/audit/verify", get(routes::audit_verify))
         .route("/v1/sweeps", get(sweeps::list).post(sweeps::ask))
         .route("/v1/plan", get(plans::plan))
-        .route("/v1/plan/apply", post(plans::apply).layer(DefaultBodyLimit::max(plans::PLAN_BYTES_MAX)))
+        .route("/v1/plan/apply", post(plans::apply).layer(DefaultBodyLimit::max(PLAN_BYTES_MAX)))
         .route("/v1/take-back", get(take_back::look).post(take_back::begin))
         .route("/v1/explain", get(explain::explain))
         .route("/v1/attention", get(routes::attention))

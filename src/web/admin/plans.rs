@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -16,7 +17,11 @@ use crate::ids::{DeliveryId, InvalidId, RuleName};
 use crate::work::{AppliedAccount, DecidedNow, PlanScope, PlannedMeetings, SavedPlan};
 
 /// A plan of some 100,000 changes.
-pub(super) const PLAN_BYTES_MAX: usize = 64 << 20;
+pub const PLAN_BYTES_MAX: usize = 64 << 20;
+
+/// What to do with a plan that is larger.
+pub const TOO_LARGE: &str =
+    "the plan is larger than 64 MiB, which the service does not take: plan a part with --rule or --account";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -109,8 +114,16 @@ pub(super) struct ApplyAsked {
 }
 
 /// Asks for what the plan in the body would change. 409 where it may not be applied any more.
-pub(super) async fn apply(State(state): Shared, query: Asked<ApplyAsked>, body: Bytes) -> Answer<Vec<AppliedAccount>> {
+pub(super) async fn apply(
+    State(state): Shared,
+    query: Asked<ApplyAsked>,
+    body: Result<Bytes, BytesRejection>,
+) -> Answer<Vec<AppliedAccount>> {
     let check = asked(query)?.check;
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => ApiProblem::new(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE),
+        status => ApiProblem::new(status, rejection.body_text()),
+    })?;
     let plan: SavedPlan = serde_json::from_slice(&body).map_err(|error| {
         ApiProblem::bad_request(format!("this is no plan as `rules plan --out` writes it: {error}"))
     })?;

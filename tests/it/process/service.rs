@@ -174,9 +174,14 @@ max_changes_percent = 100
 
     /// The same, with its status, whatever that is.
     pub(crate) fn ask(&self, method: &str, path: &str) -> io::Result<(u16, serde_json::Value)> {
+        self.send(method, path, b"")
+    }
+
+    /// The same, with a body.
+    pub(crate) fn send(&self, method: &str, path: &str, body: &[u8]) -> io::Result<(u16, serde_json::Value)> {
         let token = std::fs::read_to_string(self.folder.path().join("admin.token"))?;
         let authorization = format!("Bearer {}", token.trim());
-        let answer = http::request(self.admin, method, path, &[("authorization", authorization.as_str())], b"")?;
+        let answer = http::request(self.admin, method, path, &[("authorization", authorization.as_str())], body)?;
         Ok((answer.status, serde_json::from_str(&answer.body)?))
     }
 
