@@ -49,7 +49,7 @@ pub struct Sweeper {
 pub(super) struct Known {
     /// After the moments of the schedule.
     pub(super) offset: Option<Duration>,
-    /// The last one of each kind that was tried, whether it ended or not.
+    /// The last one of each kind over all of its rules that was tried, whether it ended or not.
     pub(super) tried: HashMap<SweepKind, Timestamp>,
     pub(super) not_before: Timestamp,
     pub(super) asked: Option<Order>,
@@ -174,12 +174,13 @@ impl Sweeper {
                 return Ok(at);
             }
             self.parts.facts.begin_sweep(&account.id, why != SweepCause::Schedule, now);
+            let is_whole = rule.is_none() && !is_dry;
             self.record(account, SweepStep::Begin { kind, why, rule, is_dry }, Vec::new()).await?;
             self.with(&account.id, |known| {
                 (known.asked, known.ahead) = (None, None);
                 (known.walk, known.again) = (Walk::default(), 0);
                 (known.lists, known.hosted) = (Lists::default(), HashMap::new());
-                if !is_dry {
+                if is_whole {
                     known.tried.insert(kind, now);
                 }
             });

@@ -267,6 +267,13 @@ impl TestApp {
         self.ticking(self.advance(Duration::from_secs(120))).await;
     }
 
+    /// The sweeps that are due, and the work that they ask for.
+    pub(crate) async fn sweep_due(&self) {
+        self.ticking(self.sweeper.run_due()).await.unwrap();
+        self.ticking(self.drain()).await;
+        self.ticking(self.advance(Duration::from_secs(1))).await;
+    }
+
     /// Time passes while this is done, for what waits for its turn under the rate limits.
     pub(crate) async fn ticking<T>(&self, work: impl Future<Output = T>) -> T {
         let (mut work, mut tick) = (std::pin::pin!(work), tokio::time::interval(Duration::from_millis(1)));

@@ -188,9 +188,7 @@ async fn the_first_start_an_outage_and_new_rules_each_lead_to_one_sweep() {
     ] {
         app.clock.advance(wait);
         app.set_rules(&[rules]);
-        app.ticking(app.sweeper.run_due()).await.unwrap();
-        app.ticking(app.drain()).await;
-        app.ticking(app.advance(Duration::from_secs(1))).await;
+        app.sweep_due().await;
         let last = app.swept().await.last.unwrap();
         assert_eq!(last.why.code(), why);
         began.push(last.started_at);
@@ -324,4 +322,41 @@ async fn a_sweep_whose_pages_lead_nowhere_is_given_up_and_says_why() {
         assert!(failed.contains(expected), "{failed}");
         assert_eq!(app.calls("/users"), answers.len());
     }
+}
+
+#[tokio::test]
+async fn what_no_sweep_looks_at_is_refused_and_an_order_whose_rule_went_holds_up_no_other() {
+    let on_events = "name = \"told\"\nfor = \"user\"\nmode = \"enforce\"\non = [\"user.created\"]\n\
+                     ensure = { assistants = [\"api-user\"] }\n";
+    let app = TestApp::start_patient(&[ASSISTANT, on_events]).await;
+    let name = |name: &str| RuleName::parse(name).unwrap();
+    let refused = app.sweeper.is_not_swept(Some(&name("told"))).unwrap();
+    assert_eq!(refused, "rule told is about events, and no sweep looks at it");
+    assert_eq!(app.sweeper.is_not_swept(Some(&name("assist"))), None);
+    // Such an order may stand all the same: the rule was another when somebody asked.
+    let account = app.account().id;
+    for gone in ["told", "nobody"] {
+        let order = Order { rule: Some(name(gone)), is_dry: false };
+        assert!(app.sweeper.ask(&account, order).await.unwrap(), "{gone}");
+        app.clock.advance(3 * HOUR);
+        app.sweep_due().await;
+        let last = app.swept().await.last.unwrap();
+        assert_eq!((last.rule, last.why), (None, SweepCause::Outage), "{gone}");
+    }
+    app.set_rules(&[on_events]);
+    assert!(app.sweeper.is_not_swept(None).is_some());
+}
+
+#[tokio::test]
+async fn new_rules_are_swept_although_a_sweep_over_one_rule_came_between() {
+    let app = TestApp::start_patient(&[ASSISTANT]).await;
+    app.world.unsubscribe(ACCOUNT).unwrap();
+    app.sweep_due().await;
+    app.world.add_user(ACCOUNT, NewUser::licensed(&email(1))).unwrap();
+    app.set_rules(&[ASSISTANT, TYPE]);
+    let order = Order { rule: Some(RuleName::parse("assist").unwrap()), is_dry: false };
+    assert!(app.sweeper.ask(&app.account().id, order).await.unwrap());
+    app.sweep_due().await;
+    let last = app.swept().await.last.unwrap();
+    assert_eq!((last.rule, last.why), (None, SweepCause::NewRules));
 }
