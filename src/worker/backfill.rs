@@ -84,10 +84,9 @@ impl Backfill {
     pub async fn run(&self, shutdown: &CancellationToken) -> Result<(), StoreError> {
         self.mend_what_is_read_no_more().await?;
         loop {
-            match self.look_all().await {
-                Err(StoreError::Closed) if shutdown.is_cancelled() => return Ok(()),
-                looked => looked?,
-            }
+            // A look that is cut off begins where this one did, and skips what it stored.
+            let Some(looked) = shutdown.run_until_cancelled(self.look_all()).await else { return Ok(()) };
+            looked?;
             let clock = &self.parts.clock;
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),

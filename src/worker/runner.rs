@@ -320,7 +320,7 @@ fn lost_is_fine(id: crate::ids::JobId, given_back: Result<(), StoreError>) -> Re
 }
 
 /// Runs a future and catches its panic: the message.
-async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
+pub(super) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
     let mut future = pin!(future);
     std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),

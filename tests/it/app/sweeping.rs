@@ -360,3 +360,56 @@ async fn new_rules_are_swept_although_a_sweep_over_one_rule_came_between() {
     let last = app.swept().await.last.unwrap();
     assert_eq!((last.rule, last.why), (None, SweepCause::NewRules));
 }
+
+/// Two pages of users with the API user and the deputy, of which a sweep has compared the first.
+async fn two_pages(app: &TestApp) {
+    app.world.unsubscribe(ACCOUNT).unwrap();
+    app.world.add_user(ACCOUNT, NewUser::licensed("deputy@acme.example")).unwrap();
+    for n in 0..400 {
+        app.world.add_user(ACCOUNT, NewUser::licensed(&email(n))).unwrap();
+        app.world.grant(ACCOUNT, &email(n), API_USER).unwrap();
+        app.world.grant(ACCOUNT, &email(n), "deputy@acme.example").unwrap();
+    }
+    // The beginning, and the first page.
+    app.sweeper.step_all().await.unwrap();
+    app.sweeper.step_all().await.unwrap();
+    assert_eq!(app.swept().await.run.unwrap().users, 300);
+}
+
+const DEPUTY: &str = r#"
+name = "deputy"
+for = "user"
+when = 'user.email.startsWith("user-")'
+ensure = { assistants = ["deputy@acme.example"] }
+mode = "observe"
+"#;
+
+#[tokio::test]
+async fn rules_that_change_in_the_middle_of_a_sweep_are_compared_with_everybody_and_by_new_lists() {
+    let app = TestApp::start_patient(&[ASSISTANT]).await;
+    two_pages(&app).await;
+    for n in [1, 398] {
+        app.world.withdraw(ACCOUNT, &email(n), "deputy@acme.example").unwrap();
+    }
+    app.set_rules(&[ASSISTANT, DEPUTY]);
+    app.ticking(app.finish_sweep()).await;
+    let last = app.swept().await.last.unwrap();
+    let found = last.found_by_rule.get(&RuleName::parse("deputy").unwrap()).copied();
+    assert_eq!((last.users, found), (403, Some(2)), "{last:?}");
+    app.sweep_due().await;
+    assert_eq!(app.swept().await.last.unwrap().started_at, last.started_at, "none is due by new rules");
+}
+
+#[tokio::test]
+async fn rules_that_change_at_a_restart_in_the_middle_of_a_sweep_lead_to_one_more() {
+    for (rules, why) in [(&[ASSISTANT, DEPUTY][..], "new-rules"), (&[ASSISTANT], "schedule")] {
+        let mut app = TestApp::start_patient(&[ASSISTANT]).await;
+        app.sweep_due().await;
+        app.clock.advance(HOUR);
+        two_pages(&app).await;
+        app.restart().await;
+        app.set_rules(rules);
+        app.sweep_due().await;
+        assert_eq!(app.swept().await.last.unwrap().why.code(), why);
+    }
+}
