@@ -38,8 +38,7 @@ pub(super) fn judge(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Judg
         Status::Unknown => return Err(Verdict::Unclear("Zoom does not say whether the user is active".to_owned())),
         Status::Active => {}
     }
-    let of = user.id.clone().map(UserKey::Id).or_else(|| user.email.clone().map(UserKey::Email));
-    let of = of.or_else(|| picture.told.clone().map(UserKey::Email));
+    let of = UserKey::of(user.id.as_ref(), user.email.as_ref().or(picture.told.as_ref()));
     let of = of.ok_or_else(|| Verdict::Unclear("Zoom states neither the user's id nor the email".to_owned()))?;
     let kinds = [licence, groups, held_settings, assistants];
     let (mut differences, mut obstacle) = (Vec::new(), None);
@@ -283,7 +282,7 @@ fn missing<'a>(rule: &Rule, around: &'a Around<'_>, of: &User, there: &[Assistan
     let mut missing: Vec<&ApiUser> = Vec::new();
     for key in grantees(rule, around)? {
         // The list may name an assistant by id alone, and the configuration by email alone.
-        if there.iter().any(|one| super::around::is_key(&key, one.id.as_ref(), one.email.as_ref())) {
+        if there.iter().any(|one| key.is(one.id.as_ref(), one.email.as_ref())) {
             continue;
         }
         let known = around.known.get(&key).ok_or_else(|| Verdict::Needs(Need::ApiUser(key.clone())))?;

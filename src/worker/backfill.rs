@@ -151,7 +151,7 @@ impl Backfill {
         let until = if is_whole { now } else { last.unwrap_or(from) };
         self.record(app, SweepStep::Backfilled { until, stored, refused }, zoom.calls()).await?;
         if !is_whole {
-            self.tell(app, "it was not read to its end, and the rest is left for the next look").await?;
+            self.tell(app, "no end", "it was not read to its end, and the rest is left for the next look").await?;
         }
         Ok(())
     }
@@ -201,14 +201,15 @@ impl Backfill {
             ZoomError::Limited { until, .. } => *until,
             ZoomError::Transient(_) => now.plus(RETRY),
             error => {
-                self.tell(app, &error.to_string()).await?;
+                self.tell(app, error.kind(), &error.to_string()).await?;
                 now.plus(RETRY_REFUSED)
             }
         })
     }
 
-    async fn tell(&self, app: &Backfilled, why: &str) -> Result<(), StoreError> {
-        tracing::warn!(app = %app.app, why, "Zoom's log of deliveries that failed could not be read");
+    /// Zoom's own words may name a user, so they are for the sealed note alone.
+    async fn tell(&self, app: &Backfilled, error: &str, why: &str) -> Result<(), StoreError> {
+        tracing::warn!(app = %app.app, error, "Zoom's log of deliveries that failed could not be read");
         let note = Note {
             kind: Kind::Attention,
             app: Some(app.app.clone()),

@@ -132,7 +132,9 @@ impl Sweeper {
             }
             Some(name) => match roster.rule(name) {
                 None => Some(format!("there is no rule {name}")),
-                Some(rule) if rule.on.is_some() => Some(format!("rule {name} is about events, and no sweep looks at it")),
+                Some(rule) if rule.on.is_some() => {
+                    Some(format!("rule {name} is about events, and no sweep looks at it"))
+                }
                 Some(rule) => kind_for(rule).is_none().then(|| format!("no sweep looks at what rule {name} wants")),
             },
         }
