@@ -1,5 +1,7 @@
 //! Users, judged: assistants, groups, licence, settings. Pure.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use serde_json::{Value, json};
 
 use super::around::{ApiUser, Around};
@@ -27,6 +29,15 @@ const ROW_FIELDS: [&str; 12] = [
     "status",
     "type",
 ];
+
+/// Tells a row of the list of users from what it was, in the fields that a rule may be judged by.
+pub(super) fn row_hash(user: &User) -> u64 {
+    let mut hash = DefaultHasher::new();
+    for field in ROW_FIELDS {
+        user.whole.get(field).map(Value::to_string).hash(&mut hash);
+    }
+    hash.finish()
+}
 
 pub(super) fn judge(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Judged<Verdict> {
     let user = picture.user.as_ref().ok_or(Verdict::Needs(Need::User))?;

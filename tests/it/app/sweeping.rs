@@ -413,3 +413,26 @@ async fn rules_that_change_at_a_restart_in_the_middle_of_a_sweep_lead_to_one_mor
         assert_eq!(app.swept().await.last.unwrap().why.code(), why);
     }
 }
+
+#[tokio::test]
+async fn what_a_job_said_against_the_lists_hides_no_drift_from_the_next_sweep() {
+    let rule = format!("{ASSISTANT}\nwhen = \"user.email == '{}' || user.dept == 'Maths'\"", email(2));
+    let app = TestApp::start_patient(&[&rule]).await;
+    app.world.unsubscribe(ACCOUNT).unwrap();
+    for n in 1..3 {
+        app.world.add_user(ACCOUNT, NewUser::licensed(&email(n))).unwrap();
+    }
+    // The list was read before the grant.
+    app.world.grant(ACCOUNT, &email(2), API_USER).unwrap();
+    let body = json!({ "schedulers": [] }).to_string();
+    let target = Target::api("GET", "/schedulers");
+    app.world.fault(Fault { target, times: 1, kind: FaultKind::Error { status: 200, body } });
+    app.sweep_due().await;
+    assert_eq!(app.entries("already-right").await.len(), 1);
+    app.world.withdraw(ACCOUNT, &email(2), API_USER).unwrap();
+    app.world.update_user(ACCOUNT, &email(1), &json!({ "dept": "Maths" })).unwrap();
+    app.clock.advance(HOUR);
+    app.sweep_due().await;
+    assert_eq!(app.swept().await.last.unwrap().why, SweepCause::Schedule);
+    assert_eq!((app.assistants(&email(1)).len(), app.assistants(&email(2)).len()), (1, 1));
+}
