@@ -74,7 +74,7 @@ pub(super) struct Known {
 
 impl Known {
     /// The users are read from the first page, with new lists.
-    fn from_first_page(&mut self) {
+    fn begin_anew(&mut self) {
         (self.walk, self.lists) = (Walk::default(), Lists::default());
         (self.hosted, self.ahead) = (HashMap::new(), None);
     }
@@ -225,7 +225,7 @@ impl Sweeper {
             self.with(&account.id, |known| {
                 known.asked = None;
                 (known.again, known.compares_with) = (0, Some(compared_with(kind, account, roster)));
-                known.from_first_page();
+                known.begin_anew();
                 if is_whole {
                     known.tried.insert(kind, now);
                 }
@@ -241,7 +241,7 @@ impl Sweeper {
             self.record(account, SweepStep::Again, Vec::new()).await?;
             self.with(&account.id, |known| {
                 known.compares_with = Some(with);
-                known.from_first_page();
+                known.begin_anew();
             });
             return Ok(now);
         }
