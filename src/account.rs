@@ -16,6 +16,19 @@ pub enum UserKey {
 }
 
 impl UserKey {
+    /// The id, which stays, where it is known.
+    pub fn of(id: Option<&UserId>, email: Option<&Email>) -> Option<Self> {
+        id.cloned().map(Self::Id).or_else(|| email.cloned().map(Self::Email))
+    }
+
+    /// Whether it names the user who has these.
+    pub fn is(&self, id: Option<&UserId>, email: Option<&Email>) -> bool {
+        match self {
+            Self::Id(own) => id == Some(own),
+            Self::Email(own) => email == Some(own),
+        }
+    }
+
     pub fn as_str(&self) -> &str {
         match self {
             Self::Id(id) => id.as_str(),

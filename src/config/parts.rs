@@ -289,7 +289,7 @@ pub(super) fn sweep(mut section: Section<'_, '_>, zoom: &mut zoom::Settings) -> 
     SweepSettings { schedule, settings, meetings, jitter, ..SweepSettings::default() }
 }
 
-pub(super) const CRON: &str = "a cron expression of five fields, as in \"0 * * * *\"";
+pub(super) const CRON: &str = "a cron expression of five fields whose moment comes, as in \"0 * * * *\"";
 pub(super) const TIME_ZONE: &str = "the name of a time zone, as in \"Europe/Berlin\"";
 
 pub(super) fn is_cron(text: &str) -> Option<String> {

@@ -48,7 +48,7 @@ pub(super) fn which(
     id: Option<&UserId>,
     email: Option<&Email>,
 ) -> Option<UserKey> {
-    let configured = account.api_users.iter().find(|key| is_key(key, id, email));
+    let configured = account.api_users.iter().find(|key| key.is(id, email));
     let learned = || ids.get(id?).filter(|key| account.api_users.contains(key));
     configured.or_else(learned).cloned()
 }
@@ -86,16 +86,8 @@ impl ApiUser {
 
     /// Whether this is the user with that id or email.
     pub fn is(&self, id: Option<&UserId>, email: Option<&Email>) -> bool {
-        is_key(&self.key, id, email)
+        self.key.is(id, email)
             || (self.id.is_some() && self.id.as_ref() == id)
             || (self.email.is_some() && self.email.as_ref() == email)
-    }
-}
-
-/// Whether a user with that id or email is the one that the key names.
-pub(super) fn is_key(key: &UserKey, id: Option<&UserId>, email: Option<&Email>) -> bool {
-    match key {
-        UserKey::Id(key) => id == Some(key),
-        UserKey::Email(key) => email == Some(key),
     }
 }

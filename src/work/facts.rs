@@ -18,6 +18,7 @@ use crate::zoom::{Group, Page, Status, User, Zoom, ZoomError};
 
 use super::around::{ApiUser, Around, which};
 use super::groups;
+use super::user::row_hash;
 
 /// Pages that are read where Zoom does not state a total: 300 users each.
 const COUNT_PAGES_MAX: u32 = 400;
@@ -70,9 +71,29 @@ struct Known {
     put_off: HashMap<RuleName, PutOff>,
     without_scopes: HashMap<RuleName, (Timestamp, ParkCause)>,
     /// Users as a sweep saw them, by the job that it made for each.
-    listed: HashMap<JobId, (Timestamp, User)>,
+    listed: HashMap<JobId, Listed>,
     /// Users that a sweep took for different, and a job then changed nothing about, by rule and its fingerprint.
-    answered: HashMap<(RuleName, [u8; 16], String), Timestamp>,
+    answered: HashMap<(RuleName, [u8; 16], String), Answer>,
+}
+
+/// A user as a sweep saw it, for the job that it made.
+#[derive(Debug)]
+struct Listed {
+    at: Timestamp,
+    row: u64,
+    /// Until the job takes it.
+    user: Option<User>,
+}
+
+/// What a job said that a sweep asked for, against the lists.
+#[derive(Debug)]
+struct Answer {
+    at: Timestamp,
+    /// It counts while the row is as it was.
+    row: u64,
+    /// It counts against the lists. That all is right may be so because it became right after the lists were read: only
+    /// two sweeps in a row say that the lists are short.
+    is_sure: bool,
 }
 
 /// What a rule last changed something to.
@@ -320,36 +341,62 @@ impl Facts {
     pub fn begin_sweep(&self, account: &AccountId, anew: bool, now: Timestamp) {
         self.with(account, |known| {
             known.listed.clear();
-            known.answered.retain(|_, at| !anew && now.since(*at) < ANSWER_TRUSTED);
+            known.answered.retain(|_, answer| !anew && now.since(answer.at) < ANSWER_TRUSTED);
         });
     }
 
     /// A sweep made the job for a user that it saw so.
     pub fn listed(&self, account: &AccountId, job: JobId, user: User, seen_at: Timestamp) {
-        self.with(account, |known| known.listed.insert(job, (seen_at, user)));
+        let listed = Listed { at: seen_at, row: row_hash(&user), user: Some(user) };
+        self.with(account, |known| known.listed.insert(job, listed));
     }
 
     /// How a sweep saw the job's user, once, while that is fresh and nothing newer has asked for the job.
     pub fn take_listed(&self, job: &Job, now: Timestamp) -> Option<User> {
-        let listed = self.with(&job.account, |known| known.listed.remove(&job.id));
+        let listed = self.with(&job.account, |known| {
+            let listed = known.listed.get_mut(&job.id)?;
+            Some((listed.at, listed.user.take()?))
+        });
         let is_newest = |at: Timestamp| job.is_of_sweep() && job.event_at.is_none_or(|event| event <= at);
         listed.filter(|(at, _)| is_newest(*at) && now < at.plus(LISTING_TRUSTED)).map(|(_, user)| user)
     }
 
-    /// What a job came to that a sweep asked for. Where it changed nothing, the sweep's lists are short, or the rule only
-    /// observes: the next sweeps need not ask again for a while.
+    /// What an attempt came to. Where a sweep asked for it and it changed nothing, the sweep's lists are short, or the rule
+    /// only observes: the next sweeps need not ask again for a while. All else ends what was answered before.
     pub fn answered(&self, job: &Job, rule: &Rule, outcome: &Outcome, now: Timestamp) {
-        if let Outcome::Done(Effect::AlreadyRight | Effect::WouldChange { .. } | Effect::NotApplicable { .. }) = outcome
-        {
-            let key = (job.rule.clone(), rule.fingerprint(), job.subject.key());
-            self.with(&job.account, |known| known.answered.insert(key, now));
-        }
+        let key = (job.rule.clone(), rule.fingerprint(), job.subject.key());
+        let is_sure = match outcome {
+            Outcome::Done(Effect::WouldChange { .. } | Effect::NotApplicable { .. }) => Some(true),
+            Outcome::Done(Effect::AlreadyRight) => Some(false),
+            _ => None,
+        };
+        self.with(&job.account, |known| {
+            let (listed, last) = (known.listed.remove(&job.id), known.answered.remove(&key));
+            if let Some((listed, is_sure)) = listed.zip(is_sure) {
+                let is_again = last.is_some_and(|last| last.row == listed.row);
+                known.answered.insert(key, Answer { at: now, row: listed.row, is_sure: is_sure || is_again });
+            }
+        });
     }
 
-    /// Whether a job of a sweep said so, not long ago.
-    pub fn is_answered(&self, account: &AccountId, rule: &Rule, subject: &Subject, now: Timestamp) -> bool {
+    /// Whether a job of a sweep said so of this row, not long ago.
+    pub fn is_answered(
+        &self,
+        account: &AccountId,
+        rule: &Rule,
+        (subject, row): (&Subject, &User),
+        now: Timestamp,
+    ) -> bool {
         let key = (rule.name.clone(), rule.fingerprint(), subject.key());
-        self.with(account, |known| known.answered.get(&key).is_some_and(|at| now.since(*at) < ANSWER_TRUSTED))
+        let counts =
+            |answer: &Answer| answer.is_sure && answer.row == row_hash(row) && now.since(answer.at) < ANSWER_TRUSTED;
+        self.with(account, |known| known.answered.get(&key).is_some_and(counts))
+    }
+
+    /// The lists say that it is right: what a job said against them counts no more.
+    pub fn not_answered(&self, account: &AccountId, rule: &Rule, subject: &Subject) {
+        let key = (rule.name.clone(), rule.fingerprint(), subject.key());
+        self.with(account, |known| known.answered.remove(&key));
     }
 
     /// The job may go on.

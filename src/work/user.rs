@@ -1,5 +1,7 @@
 //! Users, judged: assistants, groups, licence, settings. Pure.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use serde_json::{Value, json};
 
 use super::around::{ApiUser, Around};
@@ -30,6 +32,15 @@ const ROW_FIELDS: [&str; 12] = [
     "type",
 ];
 
+/// Tells a row of the list of users from what it was, in the fields that a rule may be judged by.
+pub(super) fn row_hash(user: &User) -> u64 {
+    let mut hash = DefaultHasher::new();
+    for field in ROW_FIELDS {
+        user.whole.get(field).map(Value::to_string).hash(&mut hash);
+    }
+    hash.finish()
+}
+
 pub(super) fn judge(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Judged<Verdict> {
     let user = picture.user.as_ref().ok_or(Verdict::Needs(Need::User))?;
     applies(rule, around, picture, user)?;
@@ -40,8 +51,7 @@ pub(super) fn judge(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Judg
         Status::Unknown => return Err(Verdict::Unclear("Zoom does not say whether the user is active".to_owned())),
         Status::Active => {}
     }
-    let of = user.id.clone().map(UserKey::Id).or_else(|| user.email.clone().map(UserKey::Email));
-    let of = of.or_else(|| picture.told.clone().map(UserKey::Email));
+    let of = UserKey::of(user.id.as_ref(), user.email.as_ref().or(picture.told.as_ref()));
     let of = of.ok_or_else(|| Verdict::Unclear("Zoom states neither the user's id nor the email".to_owned()))?;
     let kinds = [licence, groups, held_settings, assistants];
     let (mut differences, mut obstacle) = (Vec::new(), None);
@@ -299,7 +309,7 @@ fn missing<'a>(rule: &Rule, around: &'a Around<'_>, of: &User, there: &[Assistan
     let mut missing: Vec<&ApiUser> = Vec::new();
     for key in grantees(rule, around)? {
         // The list may name an assistant by id alone, and the configuration by email alone.
-        if there.iter().any(|one| super::around::is_key(&key, one.id.as_ref(), one.email.as_ref())) {
+        if there.iter().any(|one| key.is(one.id.as_ref(), one.email.as_ref())) {
             continue;
         }
         let known = around.known.get(&key).ok_or_else(|| Verdict::Needs(Need::ApiUser(key.clone())))?;

@@ -84,10 +84,9 @@ impl Backfill {
     pub async fn run(&self, shutdown: &CancellationToken) -> Result<(), StoreError> {
         self.mend_what_is_read_no_more().await?;
         loop {
-            match self.look_all().await {
-                Err(StoreError::Closed) if shutdown.is_cancelled() => return Ok(()),
-                looked => looked?,
-            }
+            // A look that is cut off begins where this one did, and skips what it stored.
+            let Some(looked) = shutdown.run_until_cancelled(self.look_all()).await else { return Ok(()) };
+            looked?;
             let clock = &self.parts.clock;
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
@@ -152,7 +151,7 @@ impl Backfill {
         let until = if is_whole { now } else { last.unwrap_or(from) };
         self.record(app, SweepStep::Backfilled { until, stored, refused }, zoom.calls()).await?;
         if !is_whole {
-            self.tell(app, "it was not read to its end, and the rest is left for the next look").await?;
+            self.tell(app, "no end", "it was not read to its end, and the rest is left for the next look").await?;
         }
         Ok(())
     }
@@ -202,14 +201,15 @@ impl Backfill {
             ZoomError::Limited { until, .. } => *until,
             ZoomError::Transient(_) => now.plus(RETRY),
             error => {
-                self.tell(app, &error.to_string()).await?;
+                self.tell(app, error.kind(), &error.to_string()).await?;
                 now.plus(RETRY_REFUSED)
             }
         })
     }
 
-    async fn tell(&self, app: &Backfilled, why: &str) -> Result<(), StoreError> {
-        tracing::warn!(app = %app.app, why, "Zoom's log of deliveries that failed could not be read");
+    /// Zoom's own words may name a user, so they are for the sealed note alone.
+    async fn tell(&self, app: &Backfilled, error: &str, why: &str) -> Result<(), StoreError> {
+        tracing::warn!(app = %app.app, error, "Zoom's log of deliveries that failed could not be read");
         let note = Note {
             kind: Kind::Attention,
             app: Some(app.app.clone()),

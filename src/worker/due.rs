@@ -126,8 +126,17 @@ impl Sweeper {
     pub fn is_not_swept(&self, rule: Option<&RuleName>) -> Option<String> {
         let roster = Arc::clone(&self.parts.roster.borrow());
         match rule {
-            None => roster.rules().is_empty().then(|| "there is no rule that a sweep could look at".to_owned()),
-            Some(rule) => roster.rule(rule).is_none().then(|| format!("there is no rule {rule}")),
+            None => {
+                let is_of_none = SweepKind::ALL.into_iter().all(|kind| !is_any_of(kind, &roster));
+                is_of_none.then(|| "there is no rule that a sweep could look at".to_owned())
+            }
+            Some(name) => match roster.rule(name) {
+                None => Some(format!("there is no rule {name}")),
+                Some(rule) if rule.on.is_some() => {
+                    Some(format!("rule {name} is about events, and no sweep looks at it"))
+                }
+                Some(rule) => kind_for(rule).is_none().then(|| format!("no sweep looks at what rule {name} wants")),
+            },
         }
     }
 
@@ -139,7 +148,11 @@ impl Sweeper {
     /// The next sweep of the account; none where there are no rules.
     pub(super) fn due(&self, account: &Account, roster: &Roster, state: &SweepState, now: Timestamp) -> Option<Due> {
         if let Some(order) = self.with(&account.id, |known| known.asked.clone()) {
-            return Some(Due { at: now, kind: kind_of(&order, roster)?, why: SweepCause::Person, order });
+            if let Some(kind) = kind_of(&order, roster) {
+                return Some(Due { at: now, kind, why: SweepCause::Person, order });
+            }
+            // Its rule went, or changed, since somebody asked.
+            self.with(&account.id, |known| known.asked = None);
         }
         let kinds = SweepKind::ALL.into_iter().filter(|kind| is_any_of(*kind, roster));
         let of = |kind| {
@@ -177,10 +190,14 @@ impl Sweeper {
 /// What is asked for without a kind: the one that looks at all that the rule wants; without a rule, the cheapest that some
 /// rule is of.
 fn kind_of(order: &Order, roster: &Roster) -> Option<SweepKind> {
-    match order.rule.as_ref().and_then(|rule| roster.rule(rule)) {
-        Some(rule) => SweepKind::ALL.into_iter().rev().find(|kind| is_of(*kind, rule)),
+    match &order.rule {
+        Some(rule) => kind_for(roster.rule(rule)?),
         None => SweepKind::ALL.into_iter().find(|kind| is_any_of(*kind, roster)),
     }
+}
+
+fn kind_for(rule: &Rule) -> Option<SweepKind> {
+    SweepKind::ALL.into_iter().rev().find(|kind| is_of(*kind, rule))
 }
 
 /// A hash of what the account is compared with: a rule that observes only as much as one that enforces.

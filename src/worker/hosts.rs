@@ -28,7 +28,7 @@ impl Sweeper {
     ) -> Result<Vec<Step>, Fault> {
         let is_excepted = |rule: &Rule| host.email.as_ref().is_some_and(|email| rule.except.contains(email));
         let about: Vec<&&Rule> = rules.iter().filter(|rule| !is_excepted(rule)).collect();
-        let key = host.id.clone().map(UserKey::Id).or_else(|| host.email.clone().map(UserKey::Email));
+        let key = UserKey::of(host.id.as_ref(), host.email.as_ref());
         let Some(key) = key.filter(|_| host.is_licensed() && !about.is_empty()) else { return Ok(Vec::new()) };
         let known = self.with(&account.id, |known| known.hosted.get(&key).cloned());
         let meetings = if let Some(meetings) = known {
@@ -56,7 +56,7 @@ async fn upcoming(host: &UserKey, zoom: &dyn Zoom, now: Timestamp) -> Result<Vec
         let page = match zoom.meetings(host, page).await {
             // Gone meanwhile, or not somebody who can host: nothing that would end the sweep of all others.
             Err(error @ (ZoomError::NotFound(_) | ZoomError::Refused { .. })) => {
-                tracing::warn!(%error, "the meetings of a host cannot be listed");
+                tracing::warn!(error = error.kind(), "the meetings of a host cannot be listed");
                 break;
             }
             page => page?,
@@ -64,7 +64,7 @@ async fn upcoming(host: &UserKey, zoom: &dyn Zoom, now: Timestamp) -> Result<Vec
         meetings.extend(page.rows.iter().filter(|row| is_soon(row, now)).map(|row| row.id));
         // What was listed counts, as where a host's list is refused in the middle.
         if let Err(error) = pages.read(page.rows.len(), page.next, page.total) {
-            tracing::warn!(%error, "the meetings of a host cannot be listed");
+            tracing::warn!(error = error.kind(), "the meetings of a host cannot be listed");
             break;
         }
     }

@@ -123,10 +123,11 @@ impl Sweeper {
         }
         let subject = Subject::User { id: user.id.clone(), email: user.email.clone() };
         let picture = lists.picture(&listable.of_lists, user);
-        let is_answered = facts.is_answered(&account.id, listable.rule, &subject, now);
-        if is_answered
-            || !self.differs(around, &listable.of_lists, picture, Some((&listable.blunt, lists)), zoom).await?
-        {
+        if !self.differs(around, &listable.of_lists, picture, Some((&listable.blunt, lists)), zoom).await? {
+            facts.not_answered(&account.id, listable.rule, &subject);
+            return Ok(None);
+        }
+        if facts.is_answered(&account.id, listable.rule, (&subject, user), now) {
             return Ok(None);
         }
         let steps = rules::for_subject(SubjectKind::User, &subject, std::slice::from_ref(listable.rule));

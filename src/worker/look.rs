@@ -106,12 +106,16 @@ impl Look<'_> {
     }
 }
 
-pub(super) fn key_of(subject: &Subject) -> Result<UserKey, ZoomError> {
+/// How Zoom is asked for a user; none where it is none, or nothing is known of it.
+pub(super) fn user_key(subject: &Subject) -> Option<UserKey> {
     match subject {
-        Subject::User { id: Some(id), .. } => Ok(UserKey::Id(id.clone())),
-        Subject::User { email: Some(email), .. } => Ok(UserKey::Email(email.clone())),
-        _ => Err(unnamed()),
+        Subject::User { id, email } => UserKey::of(id.as_ref(), email.as_ref()),
+        Subject::Meeting { .. } => None,
     }
+}
+
+fn key_of(subject: &Subject) -> Result<UserKey, ZoomError> {
+    user_key(subject).ok_or_else(unnamed)
 }
 
 fn unnamed() -> ZoomError {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::lists::GROUP;
 use super::{Parts, Roster};
-use crate::account::Account;
+use crate::account::{Account, UserKey};
 use crate::clock::Timestamp;
 use crate::store::{Notice, Store, StoreError};
 
@@ -38,9 +38,14 @@ async fn is_mended(parts: &Parts, roster: &Roster, notice: &Notice) -> Result<bo
 
 /// Whether it was seen usable since, or is nobody's API user any more.
 fn is_api_user_back(parts: &Parts, account: &Account, notice: &Notice) -> bool {
-    let about = notice.about();
-    let key = account.api_users.iter().find(|key| key.as_str() == about);
-    key.is_none_or(|key| parts.facts.saw_usable(&account.id, key, notice.since))
+    let Ok(key) = notice.about().parse::<UserKey>() else { return true };
+    let is_named = matches!(&key, UserKey::Email(email) if account.may_grant.contains(email));
+    if is_named || account.api_users.contains(&key) {
+        return parts.facts.saw_usable(&account.id, &key, notice.since);
+    }
+    // Whoever makes it an API user again is told again.
+    parts.facts.not_reported(&account.id, &key);
+    true
 }
 
 /// Whether no rule names the group any more, or one is called so in the list that was read last. The same notice, raised

@@ -80,10 +80,21 @@ impl Sweeper {
         self.hand_over(account, &swept, &found, seen_at).await?;
         if is_last {
             self.with(&account.id, |known| known.lists = Lists::default());
-            let with = compared_with(run.kind, account, roster);
+            let with = self.began_with(account, roster, run).await?;
             self.record(account, SweepStep::End { with }, Vec::new()).await?;
         }
         Ok(())
+    }
+
+    /// What the whole sweep compared with, and nothing where that is not sure: a restart came between, and the rules are
+    /// others than those of the last whole one, so that they may be others than those of the first pages.
+    async fn began_with(&self, account: &Account, roster: &Roster, run: &SweepRun) -> Result<[u8; 16], StoreError> {
+        if let Some(with) = self.with(&account.id, |known| known.compares_with) {
+            return Ok(with);
+        }
+        let now_with = compared_with(run.kind, account, roster);
+        let whole = self.parts.store.sweep_state(&account.id).await?.whole;
+        Ok(whole.get(&run.kind).map(|whole| whole.with).filter(|with| *with == now_with).unwrap_or_default())
     }
 
     /// Whether so many jobs of the last page are left that the next one is not read yet.

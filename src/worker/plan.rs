@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Parts;
-use super::look::{Look, key_of};
+use super::look::{Look, user_key};
 use super::since::happened;
 use super::walk::Pages;
 use crate::account::{Account, UserKey};
@@ -110,7 +110,7 @@ impl Look<'_> {
                     users = users.saturating_add(1);
                     let subject = Subject::User { id: user.id.clone(), email: user.email.clone() };
                     if status == Status::Active {
-                        active.extend(key_of(&subject).ok());
+                        active.extend(user_key(&subject));
                     }
                     let picture = Self::listed(user, &granted);
                     self.ask(rules.iter().copied().zip(&mut planned), &subject, around, picture).await?;

@@ -215,9 +215,7 @@ impl Runner {
         let outcome = unless_snoozed_too_long(outcome, &job, parts.settings.snooze_max(), now);
         // Who is looked at for settings is in no list that could be short.
         let is_by_lists = |rule: &Rule| rule.ensure.user_settings().is_empty();
-        if job.is_of_sweep()
-            && let Some(rule) = roster.rule(&job.rule).filter(|rule| is_by_lists(rule))
-        {
+        if let Some(rule) = roster.rule(&job.rule).filter(|rule| is_by_lists(rule)) {
             parts.facts.answered(&job, rule, &outcome, now);
         }
         self.log(&job, &outcome, calls.len());
@@ -322,7 +320,7 @@ fn lost_is_fine(id: crate::ids::JobId, given_back: Result<(), StoreError>) -> Re
 }
 
 /// Runs a future and catches its panic: the message.
-async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
+pub(super) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, String> {
     let mut future = pin!(future);
     std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),

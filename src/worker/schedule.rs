@@ -32,10 +32,12 @@ impl PartialEq for Schedule {
 impl Eq for Schedule {}
 
 impl Schedule {
-    /// None where the expression or the zone cannot be understood.
+    /// None where the expression or the zone cannot be understood, or the moment never comes.
     pub fn new(cron: &str, zone: &str) -> Option<Self> {
         let zone = if zone == "UTC" { TimeZone::UTC } else { TimeZone::get(zone).ok()? };
-        Some(Self(Some((Cron::from_str(cron).ok()?, zone))))
+        let cron = Cron::from_str(cron).ok()?;
+        cron.find_next_occurrence(&jiff::Timestamp::UNIX_EPOCH.to_zoned(zone.clone()), false).ok()?;
+        Some(Self(Some((cron, zone))))
     }
 
     /// The same with another expression, or in another zone; where one is none, it stays as it is.
@@ -125,7 +127,14 @@ mod tests {
 
     #[test]
     fn what_is_no_schedule_is_refused() {
-        for (cron, zone) in [("every hour", "UTC"), ("61 * * * *", "UTC"), ("", "UTC"), ("0 * * * *", "Mars/Olympus")] {
+        assert!(Schedule::new("0 0 29 2 *", "UTC").is_some(), "it comes every four years");
+        for (cron, zone) in [
+            ("0 0 30 2 *", "UTC"),
+            ("every hour", "UTC"),
+            ("61 * * * *", "UTC"),
+            ("", "UTC"),
+            ("0 * * * *", "Mars/Olympus"),
+        ] {
             assert_eq!(Schedule::new(cron, zone), None, "{cron} {zone}");
         }
     }

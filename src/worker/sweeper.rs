@@ -7,15 +7,18 @@
 //!
 //! Deliberately writes nothing at Zoom, and asks nothing about single users: that is the jobs'.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::due::{Due, SweepSettings};
+use super::due::{Due, SweepSettings, compared_with};
 use super::lists::Lists;
+use super::runner::caught;
 use super::walk::Walk;
 use super::{Parts, Roster};
 use crate::account::{Account, UserKey};
@@ -31,6 +34,8 @@ const RETRY: Duration = Duration::from_secs(60);
 const LIMITED_MIN: Duration = Duration::from_millis(250);
 /// How long to sleep at most: accounts and rules may have changed.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// Accounts that are swept at once.
+const AT_ONCE: usize = 32;
 /// How often one sweep may begin anew because a page was refused: a token that is over explains one or two.
 const AGAIN_MAX: u8 = 2;
 
@@ -49,7 +54,7 @@ pub struct Sweeper {
 pub(super) struct Known {
     /// After the moments of the schedule.
     pub(super) offset: Option<Duration>,
-    /// The last one of each kind that was tried, whether it ended or not.
+    /// The last one of each kind over all of its rules that was tried, whether it ended or not.
     pub(super) tried: HashMap<SweepKind, Timestamp>,
     pub(super) not_before: Timestamp,
     pub(super) asked: Option<Order>,
@@ -63,6 +68,16 @@ pub(super) struct Known {
     pub(super) walk: Walk,
     /// How often the sweep that runs began anew.
     again: u8,
+    /// A hash of what the sweep that runs compares with, since its first page; none where a restart came between.
+    pub(super) compares_with: Option<[u8; 16]>,
+}
+
+impl Known {
+    /// The users are read from the first page, with new lists.
+    fn begin_anew(&mut self) {
+        (self.walk, self.lists) = (Walk::default(), Lists::default());
+        (self.hosted, self.ahead) = (HashMap::new(), None);
+    }
 }
 
 /// The sweep that somebody wants.
@@ -73,6 +88,9 @@ pub struct Order {
     /// It says what it finds, and asks for no work.
     pub is_dry: bool,
 }
+
+/// When to go on with an account.
+type Stepped = (Result<Timestamp, StoreError>, AccountId);
 
 /// Why a page came to nothing.
 pub(super) enum Fault {
@@ -100,20 +118,48 @@ impl Sweeper {
         Self { parts, settings, accounts: Mutex::default(), asked: Notify::new(), since }
     }
 
-    /// Sweeps by the schedule until `shutdown`. An error means that the store can take nothing more.
-    pub async fn run(&self, shutdown: &CancellationToken) -> Result<(), StoreError> {
+    /// Sweeps by the schedule until `shutdown`. A page that is under way then is dropped: it is read again after the next
+    /// start. An error means that the store can take nothing more.
+    pub async fn run(self: &Arc<Self>, shutdown: &CancellationToken) -> Result<(), StoreError> {
+        let mut under_way = JoinSet::new();
+        let failed = shutdown.run_until_cancelled(self.go_on(&mut under_way)).await;
+        under_way.shutdown().await;
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Takes a step for each account when that is due, of several at once: one that has to wait for Zoom holds up no other.
+    async fn go_on(self: &Arc<Self>, under_way: &mut JoinSet<Stepped>) -> StoreError {
+        let (mut next, mut busy): (HashMap<AccountId, Timestamp>, HashSet<AccountId>) = Default::default();
+        let clock = &self.parts.clock;
         loop {
-            let next = match self.step_all().await {
-                Ok(next) => next,
-                Err(StoreError::Full | StoreError::Behind(_)) => self.parts.clock.now().plus(RETRY),
-                Err(StoreError::Closed) if shutdown.is_cancelled() => return Ok(()),
-                Err(error) => return Err(error),
-            };
-            let next = next.min(self.parts.clock.now().plus(LOOK_EVERY));
+            let (roster, now) = (Arc::clone(&self.parts.roster.borrow()), clock.now());
+            let at = |account: &Account| next.get(&account.id).copied().unwrap_or(Timestamp::EPOCH);
+            let mut due: Vec<&Account> =
+                roster.accounts().filter(|account| !busy.contains(&account.id) && at(account) <= now).collect();
+            due.sort_by_key(|account| at(account));
+            for account in due.into_iter().take(AT_ONCE.saturating_sub(under_way.len())) {
+                busy.insert(account.id.clone());
+                let (sweeper, account, roster) = (Arc::clone(self), account.clone(), Arc::clone(&roster));
+                under_way.spawn(async move { (sweeper.step(&account, &roster).await, account.id) });
+            }
+            let ahead = next.iter().filter(|(account, at)| !busy.contains(*account) && **at > now).map(|(_, at)| *at);
+            let wake = ahead.min().unwrap_or(Timestamp::MAX).min(now.plus(LOOK_EVERY));
             tokio::select! {
-                () = shutdown.cancelled() => return Ok(()),
-                () = self.asked.notified() => {}
-                () = self.parts.clock.sleep_until(next) => {}
+                Some(stepped) = under_way.join_next() => match stepped {
+                    Ok((stepped, account)) => {
+                        let at = match stepped {
+                            Ok(at) => at,
+                            Err(StoreError::Full | StoreError::Behind(_)) => clock.now().plus(RETRY),
+                            Err(error) => return error,
+                        };
+                        busy.remove(&account);
+                        next.insert(account, at.min(clock.now().plus(LOOK_EVERY)));
+                    }
+                    // Pages are guarded: it is around them.
+                    Err(error) => if let Ok(panic) = error.try_into_panic() { resume_unwind(panic) },
+                },
+                () = self.asked.notified() => next.clear(),
+                () = clock.sleep_until(wake) => {}
             }
         }
     }
@@ -144,7 +190,7 @@ impl Sweeper {
         Ok(())
     }
 
-    /// One step for each account; when there is more to do.
+    /// One step for each account; when there is more to do. For tools and tests.
     pub async fn step_all(&self) -> Result<Timestamp, StoreError> {
         let roster = Arc::clone(&self.parts.roster.borrow());
         let mut next = Timestamp::MAX;
@@ -174,12 +220,13 @@ impl Sweeper {
                 return Ok(at);
             }
             self.parts.facts.begin_sweep(&account.id, why != SweepCause::Schedule, now);
+            let is_whole = rule.is_none() && !is_dry;
             self.record(account, SweepStep::Begin { kind, why, rule, is_dry }, Vec::new()).await?;
             self.with(&account.id, |known| {
-                (known.asked, known.ahead) = (None, None);
-                (known.walk, known.again) = (Walk::default(), 0);
-                (known.lists, known.hosted) = (Lists::default(), HashMap::new());
-                if !is_dry {
+                known.asked = None;
+                (known.again, known.compares_with) = (0, Some(compared_with(kind, account, roster)));
+                known.begin_anew();
+                if is_whole {
                     known.tried.insert(kind, now);
                 }
             });
@@ -188,12 +235,28 @@ impl Sweeper {
         if self.is_ahead(account, now).await? {
             return Ok(now.plus(super::pages::AHEAD_LOOK));
         }
+        let with = compared_with(run.kind, account, roster);
+        if self.with(&account.id, |known| known.compares_with.is_some_and(|began_with| began_with != with)) {
+            // The rules, or the API users, are others now: also those of the first pages are to be compared with them.
+            self.record(account, SweepStep::Again, Vec::new()).await?;
+            self.with(&account.id, |known| {
+                known.compares_with = Some(with);
+                known.begin_anew();
+            });
+            return Ok(now);
+        }
         let Some(zoom) = self.parts.zooms.sweeping(&account.id) else { return Ok(now.plus(LOOK_EVERY)) };
-        match self.page(account, roster, run, &*zoom).await {
-            Ok(()) => Ok(now),
-            Err(Fault::Store(error)) => Err(error),
-            Err(Fault::Zoom(error)) => self.failed(account, run, error, zoom.calls()).await,
-            Err(Fault::Endless(error)) => self.give_up(account, &error, zoom.calls()).await,
+        match caught(self.page(account, roster, run, &*zoom)).await {
+            Ok(Ok(())) => Ok(now),
+            Ok(Err(Fault::Store(error))) => Err(error),
+            Ok(Err(Fault::Zoom(error))) => self.failed(account, run, error, zoom.calls()).await,
+            Ok(Err(Fault::Endless(error))) => self.give_up(account, error.to_string(), zoom.calls()).await,
+            Err(message) => {
+                tracing::error!(account = %account.id, "a page of a sweep panicked; the sweep is given up");
+                self.parts.stats.count("panicked");
+                let why = format!("a defect in adjutant: comparing a page panicked: {message}");
+                self.give_up(account, why, zoom.calls()).await
+            }
         }
     }
 
@@ -221,17 +284,17 @@ impl Sweeper {
             ZoomError::Transient(_) | ZoomError::Unreadable(_) => (SweepStep::Called, now.plus(RETRY)),
             // The token of a page lives 15 minutes.
             ZoomError::Refused { .. } if run.next.is_some() && self.may_begin_anew(account) => (SweepStep::Again, now),
-            error => return self.give_up(account, &error, calls).await,
+            error => return self.give_up(account, error.to_string(), calls).await,
         };
         self.with(&account.id, |known| known.not_before = next);
         self.record(account, step, calls).await?;
         Ok(next)
     }
 
-    async fn give_up(&self, account: &Account, error: &ZoomError, calls: Vec<Call>) -> Result<Timestamp, StoreError> {
+    async fn give_up(&self, account: &Account, why: String, calls: Vec<Call>) -> Result<Timestamp, StoreError> {
         let next = self.parts.clock.now().plus(RETRY);
         self.with(&account.id, |known| known.not_before = next);
-        self.record(account, SweepStep::GiveUp { why: error.to_string() }, calls).await?;
+        self.record(account, SweepStep::GiveUp { why }, calls).await?;
         Ok(next)
     }
 

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::Parts;
+use super::look::user_key;
 use crate::account::{Account, UserKey};
 use crate::audit::{Detail, Kind};
 use crate::clock::{Timestamp, lock};
@@ -113,12 +114,9 @@ impl TakeBack {
         let mut next: Option<Timestamp> = None;
         for notice in self.parts.store.notices().await?.into_iter().filter(|notice| notice.code == TAKE_BACK) {
             let account = roster.accounts().find(|account| account.id == notice.account);
-            let Some((account, zoom)) = account.and_then(|account| Some((account, self.zoom(account)?))) else {
-                continue;
-            };
-            let came = self.all(account, &notice, &*zoom, shutdown).await;
-            self.called(account, &*zoom).await?;
-            match came? {
+            let Some(account) = account else { continue };
+            let Some(came) = self.all(account, &notice, shutdown).await? else { continue };
+            match came {
                 Came::ToTheEnd => drop(self.parts.store.mend(&notice, self.parts.clock.now()).await?),
                 Came::Until(at) => next = Some(next.map_or(at, |next| next.min(at))),
             }
@@ -126,45 +124,70 @@ impl TakeBack {
         Ok(next)
     }
 
+    /// None where nobody can call Zoom for the account.
     async fn all(
         &self,
         account: &Account,
         notice: &Notice,
-        zoom: &dyn Zoom,
         shutdown: &CancellationToken,
-    ) -> Result<Came, StoreError> {
-        let Some(who) = notice.subject.as_deref().and_then(Subject::read).and_then(key) else {
-            return Ok(Came::ToTheEnd);
+    ) -> Result<Option<Came>, StoreError> {
+        let Some(who) = notice.subject.as_deref().and_then(Subject::read).and_then(|user| user_key(&user)) else {
+            return Ok(Some(Came::ToTheEnd));
         };
+        let mut done = HashSet::new();
         while !shutdown.is_cancelled() {
-            let listed = match zoom.schedulers(&who).await {
-                Ok(listed) => listed,
-                Err(ZoomError::NotFound(_)) => return Ok(Came::ToTheEnd),
-                Err(error) => return Ok(self.later(&error)),
-            };
-            if listed.is_empty() {
-                return Ok(Came::ToTheEnd);
-            }
-            let users = listed.into_iter().map(|one| Subject::User { id: one.id, email: one.email });
-            let left: Vec<Subject> = users.filter(|user| !lock(&self.refused).contains(&user.key())).collect();
-            if left.is_empty() {
-                lock(&self.refused).clear();
-                return Ok(Came::Until(self.parts.clock.now().plus(LATER)));
-            }
-            for user in left.into_iter().take(AT_ONCE) {
-                if shutdown.is_cancelled() {
-                    break;
-                }
-                match self.one(account, notice, &user, &who, zoom).await? {
-                    Ok(()) => {}
-                    Err(error) if stops_all(&error) => {
-                        return Ok(self.later(&error));
-                    }
-                    Err(error) => self.refuse(account, &user, &who, &error).await?,
-                }
+            // One for each round: a handle remembers its calls.
+            let Some(zoom) = self.zoom(account) else { return Ok(None) };
+            let came = self.some(account, notice, &who, &*zoom, &mut done, shutdown).await;
+            self.called(account, &*zoom).await?;
+            if let Some(came) = came? {
+                return Ok(Some(came));
             }
         }
-        Ok(Came::Until(self.parts.clock.now()))
+        Ok(Some(Came::Until(self.parts.clock.now())))
+    }
+
+    /// A few of those who are left; none where it goes on at once. `done` are those from whom it was taken back.
+    async fn some(
+        &self,
+        account: &Account,
+        notice: &Notice,
+        who: &UserKey,
+        zoom: &dyn Zoom,
+        done: &mut HashSet<String>,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<Came>, StoreError> {
+        let listed = match zoom.schedulers(who).await {
+            Ok(listed) => listed,
+            Err(ZoomError::NotFound(_)) => return Ok(Some(Came::ToTheEnd)),
+            Err(error) => return Ok(Some(self.later(&error))),
+        };
+        if listed.is_empty() {
+            return Ok(Some(Came::ToTheEnd));
+        }
+        let users = listed.into_iter().map(|one| Subject::User { id: one.id, email: one.email });
+        let left: Vec<Subject> = users.filter(|user| !lock(&self.refused).contains(&user.key())).collect();
+        if left.is_empty() {
+            lock(&self.refused).clear();
+            return Ok(Some(Came::Until(self.parts.clock.now().plus(LATER))));
+        }
+        for user in left.into_iter().take(AT_ONCE) {
+            if shutdown.is_cancelled() {
+                break;
+            }
+            let taken = if done.insert(user.key()) {
+                self.one(account, notice, &user, who, zoom).await?
+            } else {
+                let why = "Zoom lists it still, after it was taken back".to_owned();
+                Err(ZoomError::Refused { status: 0, code: 0, message: why })
+            };
+            match taken {
+                Ok(()) => {}
+                Err(error) if stops_all(&error) => return Ok(Some(self.later(&error))),
+                Err(error) => self.refuse(account, &user, who, &error).await?,
+            }
+        }
+        Ok(None)
     }
 
     /// Takes it back from one user, and reads that back.
@@ -176,7 +199,7 @@ impl TakeBack {
         who: &UserKey,
         zoom: &dyn Zoom,
     ) -> Result<Result<(), ZoomError>, StoreError> {
-        let Some(of) = key(user.clone()) else { return Ok(Ok(())) };
+        let Some(of) = user_key(user) else { return Ok(Ok(())) };
         let (store, clock, subject) = (&self.parts.store, &self.parts.clock, user.to_string());
         let what = format!("remove assistant {who}; {}", notice.what);
         let intended = note(account, Kind::Intent, "granted", &subject, what);
@@ -192,7 +215,7 @@ impl TakeBack {
             Ok(there) => there,
             Err(error) => return Ok(Err(error)),
         };
-        if there.iter().any(|one| is(who, one.id.as_ref(), one.email.as_ref())) {
+        if there.iter().any(|one| who.is(one.id.as_ref(), one.email.as_ref())) {
             let why = "Zoom confirmed it, and reading it back does not show it".to_owned();
             return Ok(Err(ZoomError::Refused { status: 0, code: 0, message: why }));
         }
@@ -207,7 +230,7 @@ impl TakeBack {
         who: &UserKey,
         error: &ZoomError,
     ) -> Result<(), StoreError> {
-        tracing::warn!(account = %account.id, %error, "a grant could not be taken back; it is tried again in an hour");
+        tracing::warn!(account = %account.id, error = error.kind(), "a grant could not be taken back; it is tried again in an hour");
         lock(&self.refused).insert(user.key());
         let why = format!("{who} is still an assistant, tried again in an hour: {error}");
         let told = note(account, Kind::Outcome, "retries", &user.to_string(), why);
@@ -262,7 +285,7 @@ async fn look(account: &Account, rules: &[Rule], who: &UserKey, zoom: &dyn Zoom)
     };
     let grants = |rule: &&Rule| {
         let would = |grantee: &Grantee| match grantee {
-            Grantee::ApiUser => account.api_users.iter().any(|key| is(key, id.as_ref(), email.as_ref())),
+            Grantee::ApiUser => account.api_users.iter().any(|key| key.is(id.as_ref(), email.as_ref())),
             Grantee::Named(named) => email.as_ref() == Some(named),
         };
         rule.mode == Mode::Enforce && rule.ensure.assistants.iter().any(would)
@@ -276,21 +299,6 @@ fn named(who: &UserKey) -> (Option<UserId>, Option<Email>) {
     match who {
         UserKey::Id(id) => (Some(id.clone()), None),
         UserKey::Email(email) => (None, Some(email.clone())),
-    }
-}
-
-fn is(who: &UserKey, id: Option<&UserId>, email: Option<&Email>) -> bool {
-    match who {
-        UserKey::Id(key) => id == Some(key),
-        UserKey::Email(key) => email == Some(key),
-    }
-}
-
-fn key(subject: Subject) -> Option<UserKey> {
-    match subject {
-        Subject::User { id: Some(id), .. } => Some(UserKey::Id(id)),
-        Subject::User { email: Some(email), .. } => Some(UserKey::Email(email)),
-        Subject::User { .. } | Subject::Meeting { .. } => None,
     }
 }
 

@@ -258,7 +258,7 @@ impl Inner {
         let (unit, body) = (self.shared.chance.unit(), answer.error_body());
         let failure = classify(endpoint, answer.status, &answer.headers, body, now, unit);
         if let Failure::Limited(limited) = &failure {
-            tracing::info!(account = %self.id, until = %limited.until, why = limited.why, "Zoom throttles");
+            tracing::info!(account = %self.id, until = %limited.until, "Zoom throttles");
             if limited.all {
                 self.limits.pause(endpoint.category(), now, limited.until, &limited.why);
             }

@@ -246,6 +246,26 @@ pub enum ZoomError {
 }
 
 impl ZoomError {
+    /// For logs: what Zoom says in its own words may name a user.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Limited { .. } => "limited",
+            Self::Transient(_) => "transient",
+            Self::NotFound(_) => "not-found",
+            Self::ScopesMissing(_) => "scopes-missing",
+            Self::Credentials(_) => "credentials-refused",
+            Self::AlreadyGranted => "already-granted",
+            Self::Oneself => "oneself",
+            Self::Unlicensed(_) => "unlicensed",
+            Self::Full(_) => "full",
+            Self::NoSeats { .. } => "no-seats",
+            Self::InProgress => "in-progress",
+            Self::Pending(_) => "pending",
+            Self::Refused { .. } => "refused",
+            Self::Unreadable(_) => "unreadable",
+        }
+    }
+
     /// What a change comes to where Zoom is only looked at: no call was made.
     pub fn read_only() -> Self {
         Self::unsent("a change was asked for where Zoom is only looked at")

@@ -4,6 +4,7 @@ mod engine;
 mod fake;
 mod planning;
 mod returning;
+mod sweeping;
 mod tasks;
 
 use std::sync::Arc;

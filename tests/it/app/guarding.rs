@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use adjutant::account::Account;
 use adjutant::clock::Clock as _;
 use adjutant::sim::NewUser;
 use adjutant::worker::{Roster, mend};
 
-use super::{ACCOUNT, API_USER, TestApp, rule};
+use super::{ACCOUNT, API_USER, DEPUTY, TestApp, rule};
 
 const RULE: &str = "name = \"assist\"\nfor = \"user\"\nmode = \"enforce\"\nensure = { assistants = [\"api-user\"] }\n";
 const JILL: &str = "jill.hill@acme.example";
@@ -38,6 +39,27 @@ async fn a_notice_about_an_api_user_ends_when_it_was_seen_usable_again() {
     app.drain().await;
     assert_eq!((app.assistants(JILL), notices(&app).await), (vec![API_USER.to_owned()], vec![]));
     assert_eq!(app.entries("mended").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_notice_about_somebody_whom_a_rule_names_ends_as_well_only_when_seen_usable_or_not_named() {
+    let app = TestApp::start(&[&RULE.replace("api-user", DEPUTY)]).await;
+    app.expect_refusal("GET", DEPUTY, 404);
+    app.world.create_user(ACCOUNT, NewUser::licensed(JILL)).unwrap();
+    app.drain().await;
+    assert_eq!(notices(&app).await, ["api-user-gone"]);
+    assert_eq!(notices(&app).await, ["api-user-gone"], "nobody has seen it");
+    let named = app.account();
+    let unnamed = Account { may_grant: Vec::new(), ..named.clone() };
+    app.roster.send_replace(Arc::new(Roster::new([unnamed], Vec::new())));
+    assert_eq!(notices(&app).await, [""; 0]);
+    let named = Roster::new([named], vec![rule(&RULE.replace("api-user", DEPUTY))]);
+    app.roster.send_replace(Arc::new(named));
+    app.advance(Duration::from_secs(120)).await;
+    assert!(app.retry_parked("api-user-unusable").await > 0);
+    app.drain().await;
+    assert_eq!(notices(&app).await, ["api-user-gone"], "it is told again");
+    app.cancel_all().await;
 }
 
 #[tokio::test]

@@ -97,7 +97,7 @@ pub(crate) struct TestApp {
     sim: Sim,
     disk: Box<dyn Reopen>,
     roster: watch::Sender<Arc<Roster>>,
-    pub(crate) sweeper: Sweeper,
+    pub(crate) sweeper: Arc<Sweeper>,
     parts: Parts,
     address: SocketAddr,
     door: Option<Door>,
@@ -172,7 +172,7 @@ impl TestApp {
         };
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let (refusals, left) = (Mutex::default(), Mutex::default());
-        let sweeper = Sweeper::new(parts.clone(), SweepSettings::default());
+        let sweeper = Arc::new(Sweeper::new(parts.clone(), SweepSettings::default()));
         let mut app =
             Self { world, clock, store, sim, disk, roster, sweeper, parts, address, door: None, refusals, left };
         app.open().await;
@@ -219,7 +219,7 @@ impl TestApp {
         self.store = self.disk.store();
         self.parts.store = Arc::clone(&self.store);
         self.parts.facts = Arc::default();
-        self.sweeper = Sweeper::new(self.parts.clone(), SweepSettings::default());
+        self.sweeper = Arc::new(Sweeper::new(self.parts.clone(), SweepSettings::default()));
         self.open().await;
     }
 
@@ -265,6 +265,13 @@ impl TestApp {
         self.ticking(self.finish_sweep()).await;
         self.ticking(self.drain()).await;
         self.ticking(self.advance(Duration::from_secs(120))).await;
+    }
+
+    /// The sweeps that are due, and the work that they ask for.
+    pub(crate) async fn sweep_due(&self) {
+        self.ticking(self.sweeper.run_due()).await.unwrap();
+        self.ticking(self.drain()).await;
+        self.ticking(self.advance(Duration::from_secs(1))).await;
     }
 
     /// Time passes while this is done, for what waits for its turn under the rate limits.

@@ -188,9 +188,7 @@ async fn the_first_start_an_outage_and_new_rules_each_lead_to_one_sweep() {
     ] {
         app.clock.advance(wait);
         app.set_rules(&[rules]);
-        app.ticking(app.sweeper.run_due()).await.unwrap();
-        app.ticking(app.drain()).await;
-        app.ticking(app.advance(Duration::from_secs(1))).await;
+        app.sweep_due().await;
         let last = app.swept().await.last.unwrap();
         assert_eq!(last.why.code(), why);
         began.push(last.started_at);
@@ -324,4 +322,117 @@ async fn a_sweep_whose_pages_lead_nowhere_is_given_up_and_says_why() {
         assert!(failed.contains(expected), "{failed}");
         assert_eq!(app.calls("/users"), answers.len());
     }
+}
+
+#[tokio::test]
+async fn what_no_sweep_looks_at_is_refused_and_an_order_whose_rule_went_holds_up_no_other() {
+    let on_events = "name = \"told\"\nfor = \"user\"\nmode = \"enforce\"\non = [\"user.created\"]\n\
+                     ensure = { assistants = [\"api-user\"] }\n";
+    let app = TestApp::start_patient(&[ASSISTANT, on_events]).await;
+    let name = |name: &str| RuleName::parse(name).unwrap();
+    let refused = app.sweeper.is_not_swept(Some(&name("told"))).unwrap();
+    assert_eq!(refused, "rule told is about events, and no sweep looks at it");
+    assert_eq!(app.sweeper.is_not_swept(Some(&name("assist"))), None);
+    // Such an order may stand all the same: the rule was another when somebody asked.
+    let account = app.account().id;
+    for gone in ["told", "nobody"] {
+        let order = Order { rule: Some(name(gone)), is_dry: false };
+        assert!(app.sweeper.ask(&account, order).await.unwrap(), "{gone}");
+        app.clock.advance(3 * HOUR);
+        app.sweep_due().await;
+        let last = app.swept().await.last.unwrap();
+        assert_eq!((last.rule, last.why), (None, SweepCause::Outage), "{gone}");
+    }
+    app.set_rules(&[on_events]);
+    assert!(app.sweeper.is_not_swept(None).is_some());
+}
+
+#[tokio::test]
+async fn new_rules_are_swept_although_a_sweep_over_one_rule_came_between() {
+    let app = TestApp::start_patient(&[ASSISTANT]).await;
+    app.world.unsubscribe(ACCOUNT).unwrap();
+    app.sweep_due().await;
+    app.world.add_user(ACCOUNT, NewUser::licensed(&email(1))).unwrap();
+    app.set_rules(&[ASSISTANT, TYPE]);
+    let order = Order { rule: Some(RuleName::parse("assist").unwrap()), is_dry: false };
+    assert!(app.sweeper.ask(&app.account().id, order).await.unwrap());
+    app.sweep_due().await;
+    let last = app.swept().await.last.unwrap();
+    assert_eq!((last.rule, last.why), (None, SweepCause::NewRules));
+}
+
+/// Two pages of users with the API user and the deputy, of which a sweep has compared the first.
+async fn two_pages(app: &TestApp) {
+    app.world.unsubscribe(ACCOUNT).unwrap();
+    app.world.add_user(ACCOUNT, NewUser::licensed("deputy@acme.example")).unwrap();
+    for n in 0..400 {
+        app.world.add_user(ACCOUNT, NewUser::licensed(&email(n))).unwrap();
+        app.world.grant(ACCOUNT, &email(n), API_USER).unwrap();
+        app.world.grant(ACCOUNT, &email(n), "deputy@acme.example").unwrap();
+    }
+    // The beginning, and the first page.
+    app.sweeper.step_all().await.unwrap();
+    app.sweeper.step_all().await.unwrap();
+    assert_eq!(app.swept().await.run.unwrap().users, 300);
+}
+
+const DEPUTY: &str = r#"
+name = "deputy"
+for = "user"
+when = 'user.email.startsWith("user-")'
+ensure = { assistants = ["deputy@acme.example"] }
+mode = "observe"
+"#;
+
+#[tokio::test]
+async fn rules_that_change_in_the_middle_of_a_sweep_are_compared_with_everybody_and_by_new_lists() {
+    let app = TestApp::start_patient(&[ASSISTANT]).await;
+    two_pages(&app).await;
+    for n in [1, 398] {
+        app.world.withdraw(ACCOUNT, &email(n), "deputy@acme.example").unwrap();
+    }
+    app.set_rules(&[ASSISTANT, DEPUTY]);
+    app.ticking(app.finish_sweep()).await;
+    let last = app.swept().await.last.unwrap();
+    let found = last.found_by_rule.get(&RuleName::parse("deputy").unwrap()).copied();
+    assert_eq!((last.users, found), (403, Some(2)), "{last:?}");
+    app.sweep_due().await;
+    assert_eq!(app.swept().await.last.unwrap().started_at, last.started_at, "none is due by new rules");
+}
+
+#[tokio::test]
+async fn rules_that_change_at_a_restart_in_the_middle_of_a_sweep_lead_to_one_more() {
+    for (rules, why) in [(&[ASSISTANT, DEPUTY][..], "new-rules"), (&[ASSISTANT], "schedule")] {
+        let mut app = TestApp::start_patient(&[ASSISTANT]).await;
+        app.sweep_due().await;
+        app.clock.advance(HOUR);
+        two_pages(&app).await;
+        app.restart().await;
+        app.set_rules(rules);
+        app.sweep_due().await;
+        assert_eq!(app.swept().await.last.unwrap().why.code(), why);
+    }
+}
+
+#[tokio::test]
+async fn what_a_job_said_against_the_lists_hides_no_drift_from_the_next_sweep() {
+    let rule = format!("{ASSISTANT}\nwhen = \"user.email == '{}' || user.dept == 'Maths'\"", email(2));
+    let app = TestApp::start_patient(&[&rule]).await;
+    app.world.unsubscribe(ACCOUNT).unwrap();
+    for n in 1..3 {
+        app.world.add_user(ACCOUNT, NewUser::licensed(&email(n))).unwrap();
+    }
+    // The list was read before the grant.
+    app.world.grant(ACCOUNT, &email(2), API_USER).unwrap();
+    let body = json!({ "schedulers": [] }).to_string();
+    let target = Target::api("GET", "/schedulers");
+    app.world.fault(Fault { target, times: 1, kind: FaultKind::Error { status: 200, body } });
+    app.sweep_due().await;
+    assert_eq!(app.entries("already-right").await.len(), 1);
+    app.world.withdraw(ACCOUNT, &email(2), API_USER).unwrap();
+    app.world.update_user(ACCOUNT, &email(1), &json!({ "dept": "Maths" })).unwrap();
+    app.clock.advance(HOUR);
+    app.sweep_due().await;
+    assert_eq!(app.swept().await.last.unwrap().why, SweepCause::Schedule);
+    assert_eq!((app.assistants(&email(1)).len(), app.assistants(&email(2)).len()), (1, 1));
 }

@@ -4,6 +4,7 @@ use adjutant::account::UserKey;
 use adjutant::clock::Clock as _;
 use adjutant::sim::{Fault, FaultKind, NewUser, Target};
 use adjutant::worker::{Grants, TAKE_BACK, TakeBack};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{ACCOUNT, API_USER, TestApp};
@@ -98,4 +99,21 @@ async fn who_cannot_be_taken_from_now_is_tried_again_and_holds_nobody_up() {
     assert_eq!((assisted(&app, 3), standing(&app).await), (1, 1));
     assert_eq!(step(&app, &takes).await, None);
     assert_eq!((assisted(&app, 3), standing(&app).await), (0, 0));
+}
+
+#[tokio::test]
+async fn who_is_listed_still_after_the_grant_was_taken_back_is_left_for_later() {
+    let app = granted(1).await;
+    app.set_rules(&[]);
+    let takes = TakeBack::new(app.parts.clone());
+    takes.begin(&look(&app, &takes).await, "Ada").await.unwrap();
+    let id = app.world.user(ACCOUNT, &teacher(0)).unwrap().id;
+    // The list lags behind, and one of its rows names nobody.
+    let body = json!({ "schedulers": [{ "id": id, "email": teacher(0) }, {}] }).to_string();
+    let target = Target::api("GET", "/schedulers");
+    app.world.fault(Fault { target, times: 4, kind: FaultKind::Error { status: 200, body } });
+    assert_eq!(step(&app, &takes).await, Some(60));
+    assert_eq!((app.world.count_calls("DELETE", "/assistants/"), app.entries("granted").await.len()), (1, 1));
+    app.world.clear_faults();
+    assert_eq!(step(&app, &takes).await, None);
 }
