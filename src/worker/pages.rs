@@ -17,7 +17,7 @@ use crate::zoom::{Page, Status, User, Zoom};
 
 /// Users in a page, the most that Zoom is sure to give.
 const PAGE_USERS: u32 = 300;
-/// Jobs of a page that may be left when the next is read: a user whose row is old has to be read again, and rows that wait
+/// Jobs of all pages so far that may be left when the next is read: a user whose row is old has to be read again, and rows that wait
 /// are held in memory.
 const AHEAD_JOBS: usize = 100;
 pub(super) const AHEAD_LOOK: Duration = Duration::from_secs(1);
@@ -75,8 +75,13 @@ impl Sweeper {
         let steps = found.iter().map(|(step, _)| step.clone()).collect();
         let step = SweepStep::Page { users, total, steps, next: page.next, seen_at };
         let swept = self.record(account, step, zoom.calls()).await?;
-        let ahead = swept.made.iter().rev().nth(AHEAD_JOBS).map(|job| (*job, seen_at.plus(AHEAD_MAX)));
-        self.with(&account.id, |known| (known.ahead, known.hosted, known.walk) = (ahead, HashMap::new(), walk));
+        self.with(&account.id, |known| {
+            (known.hosted, known.walk) = (HashMap::new(), walk);
+            known.ahead.extend(&swept.made);
+            let old = known.ahead.len().saturating_sub(AHEAD_JOBS.saturating_add(1));
+            known.ahead.drain(..old);
+            known.ahead_until = seen_at.plus(AHEAD_MAX);
+        });
         self.hand_over(account, &swept, &found, seen_at).await?;
         if is_last {
             self.with(&account.id, |known| known.lists = Lists::default());
@@ -97,11 +102,13 @@ impl Sweeper {
         Ok(whole.get(&run.kind).map(|whole| whole.with).filter(|with| *with == now_with).unwrap_or_default())
     }
 
-    /// Whether so many jobs of the last page are left that the next one is not read yet.
+    /// Whether so many jobs of the pages so far are left that the next one is not read yet.
     pub(super) async fn is_ahead(&self, account: &Account, now: Timestamp) -> Result<bool, StoreError> {
-        let Some((job, _)) = self.with(&account.id, |known| known.ahead).filter(|(_, until)| now < *until) else {
-            return Ok(false);
-        };
+        let oldest = self.with(&account.id, |known| {
+            let is_full = known.ahead.len() > AHEAD_JOBS && now < known.ahead_until;
+            known.ahead.front().copied().filter(|_| is_full)
+        });
+        let Some(job) = oldest else { return Ok(false) };
         let job = self.parts.store.job(job).await?;
         Ok(job.is_some_and(|job| job.attempts == 0 && matches!(job.state, JobState::Due { at, .. } if at <= now)))
     }

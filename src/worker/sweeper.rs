@@ -7,7 +7,7 @@
 //!
 //! Deliberately writes nothing at Zoom, and asks nothing about single users: that is the jobs'.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -62,8 +62,10 @@ pub(super) struct Known {
     pub(super) lists: Lists,
     /// The meetings of hosts of the page that is under way.
     pub(super) hosted: HashMap<UserKey, Vec<MeetingId>>,
-    /// The next page waits for this job of the last one to begin, and at most so long.
-    pub(super) ahead: Option<(JobId, Timestamp)>,
+    /// The newest jobs of the pages so far: the next page waits for the oldest of them to begin.
+    pub(super) ahead: VecDeque<JobId>,
+    /// And at most so long.
+    pub(super) ahead_until: Timestamp,
     /// How far the users were read since the first page.
     pub(super) walk: Walk,
     /// How often the sweep that runs began anew.
@@ -76,7 +78,7 @@ impl Known {
     /// The users are read from the first page, with new lists.
     fn begin_anew(&mut self) {
         (self.walk, self.lists) = (Walk::default(), Lists::default());
-        (self.hosted, self.ahead) = (HashMap::new(), None);
+        (self.hosted, self.ahead) = (HashMap::new(), VecDeque::new());
     }
 }
 

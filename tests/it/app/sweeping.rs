@@ -436,3 +436,27 @@ async fn what_a_job_said_against_the_lists_hides_no_drift_from_the_next_sweep() 
     assert_eq!(app.swept().await.last.unwrap().why, SweepCause::Schedule);
     assert_eq!((app.assistants(&email(1)).len(), app.assistants(&email(2)).len()), (1, 1));
 }
+
+/// Rows that wait grow old, and each is held in memory.
+#[tokio::test]
+async fn pages_are_read_no_further_ahead_of_the_work_than_a_hundred_jobs_of_all_pages_together() {
+    let app = TestApp::start_patient(&[ASSISTANT]).await;
+    app.world.unsubscribe(ACCOUNT).unwrap();
+    for n in 0..1_000 {
+        app.world.add_user(ACCOUNT, NewUser::licensed(&email(n))).unwrap();
+        if n % 4 != 0 {
+            app.world.grant(ACCOUNT, &email(n), API_USER).unwrap();
+        }
+    }
+    let stepping = async {
+        for _ in 0..12 {
+            app.sweeper.step_all().await.unwrap();
+        }
+    };
+    app.ticking(stepping).await;
+    let status = app.store.status().await.unwrap();
+    assert!((140..=160).contains(&status.due), "of two pages, and not of four: {status:?}");
+    app.ticking(app.finish_sweep()).await;
+    app.ticking(app.advance(HOUR)).await;
+    assert_eq!(wrong(&app), [""; 0]);
+}
