@@ -98,21 +98,25 @@ impl ComeBack {
         })
     }
 
-    /// As many at a time as the store moves in one write, and no more than there were: what parks anew stays.
     async fn retry(&self, group: ParkedGroup, why: &str) -> Result<(), StoreError> {
         let ParkedGroup { cause, account, rule, count, .. } = group;
+        let which = Selector::ParkedFor { cause: cause.clone(), rule, account: Some(account.clone()) };
+        let count = self.move_on(&which, count, why).await?;
+        tracing::info!(%account, cause, count, "parked jobs go on, by {why}");
+        Ok(())
+    }
+
+    /// As many at a time as the store moves in one write, and no more than there were: what stops anew stays.
+    async fn move_on(&self, which: &Selector, count: u64, why: &str) -> Result<u64, StoreError> {
         let mut left = count;
         while left > 0 {
-            let which =
-                Selector::ParkedFor { cause: cause.clone(), rule: rule.clone(), account: Some(account.clone()) };
-            let moved = self.parts.store.move_jobs(which, Move::Retry, why, self.parts.clock.now()).await?;
+            let moved = self.parts.store.move_jobs(which.clone(), Move::Retry, why, self.parts.clock.now()).await?;
             left = left.saturating_sub(moved);
             if moved == 0 {
                 break;
             }
         }
-        tracing::info!(%account, cause, count = count.saturating_sub(left), "parked jobs go on, by {why}");
-        Ok(())
+        Ok(count.saturating_sub(left))
     }
 
     /// What waits for the next hour goes on where its rule may change more in this one.
@@ -125,7 +129,7 @@ impl ComeBack {
             self.parts.facts.raised(&account, &name);
             let which = Selector::PutOff { rule: name.clone(), account: account.clone() };
             let why = format!("the configuration, which allows {} changes an hour", rule.max_changes_per_hour);
-            let count = self.parts.store.move_jobs(which, Move::Retry, &why, self.parts.clock.now()).await?;
+            let count = self.move_on(&which, one.waiting, &why).await?;
             tracing::info!(%account, rule = %name, count, "jobs that waited for the next hour go on");
         }
         Ok(())

@@ -90,7 +90,8 @@ struct Bucket {
     slice_calls: usize,
     slice: Duration,
     day_calls: Option<u64>,
-    /// The newest starts, `slice_calls` at most, oldest first; those ahead of now are reserved.
+    /// The starts of about the last slice and those that are reserved, oldest first. Events start between those that a sweep
+    /// reserved, since it may wait for its part longer than they do.
     starts: VecDeque<Timestamp>,
     used: u64,
     /// What Zoom said is left of the day, less what was started since.
@@ -140,7 +141,8 @@ impl Bucket {
         }
     }
 
-    fn turn(&mut self, now: Timestamp, latest: Timestamp) -> Turn {
+    /// The first moment from `from` on at which a call may start, for one that comes `now`. Reserves nothing.
+    fn first(&mut self, now: Timestamp, from: Timestamp, latest: Timestamp) -> Turn {
         if self.day_calls.is_some_and(|limit| self.used >= limit) {
             let why = format!("our share of the day's calls is used up ({} made)", self.used);
             return Turn::Limited { until: now.next_utc_midnight(), why };
@@ -150,37 +152,38 @@ impl Bucket {
             let until = now.plus(TOLD_EMPTY).min(now.next_utc_midnight());
             self.pause(until, "Zoom says that the day's calls are used up");
         }
-        let mut at = now;
+        let mut at = from;
         let mut why = "too many calls at once";
         if let Some((until, told)) = self.paused(now) {
-            at = *until;
+            at = at.max(*until);
             if at > latest {
                 return Turn::Limited { until: at, why: told.clone() };
             }
             why = "waiting behind a rate limit that Zoom told of";
         }
-        // Nothing is reserved beyond `latest`, so that a start beyond it means that the clock went back.
-        if self.starts.back().is_some_and(|last| *last > latest) {
-            self.starts.clear();
+        while let Some(later) = self.full_until(at).filter(|_| at <= latest) {
+            at = later;
         }
-        if let Some(last) = self.starts.back() {
-            at = at.max(*last);
-        }
-        if self.starts.len() >= self.slice_calls
-            && let Some(first) = self.starts.front()
-        {
-            at = at.max(first.plus(self.slice));
-        }
-        if at > latest {
-            return Turn::Limited { until: at, why: why.to_owned() };
-        }
-        if self.starts.len() >= self.slice_calls {
-            self.starts.pop_front();
-        }
-        self.starts.push_back(at);
+        if at > latest { Turn::Limited { until: at, why: why.to_owned() } } else { Turn::At(at) }
+    }
+
+    /// Where one more start at this moment would leave a slice, counted from any moment, with too many: when it would not for
+    /// those that are there. It has to come a slice after the first of them, be that before this moment or after.
+    fn full_until(&self, at: Timestamp) -> Option<Timestamp> {
+        let behind = self.starts.partition_point(|start| start.plus(self.slice) <= at);
+        let near = self.starts.iter().zip(self.starts.iter().skip(self.slice_calls.saturating_sub(1))).skip(behind);
+        let near = near.take_while(|(first, _)| **first < at.plus(self.slice));
+        let full = near.filter(|(first, last)| at.max(**last).since(at.min(**first)) < self.slice);
+        full.last().map(|(first, _)| first.plus(self.slice))
+    }
+
+    fn reserve(&mut self, now: Timestamp, at: Timestamp) {
+        // What is a slice ago counts no more; twice that, since callers read the clock before they come.
+        let over = self.starts.partition_point(|start| start.plus(self.slice.saturating_mul(2)) <= now);
+        self.starts.drain(..over);
+        self.starts.insert(self.starts.partition_point(|start| *start <= at), at);
         self.used = self.used.saturating_add(1);
         self.left = self.left.map(|left| left.saturating_sub(1));
-        Turn::At(at)
     }
 }
 
@@ -216,20 +219,26 @@ impl Limits {
         Self { sweeps: Some(Self::new(plan, share_percent, now).state), ..self }
     }
 
-    /// As [`Limits::turn`], for a sweep within its part as well.
+    /// Reserves the next start, if it is not after `latest`; for a sweep, the next that its part allows as well.
     pub(super) fn turn_of(&self, is_sweep: bool, category: Category, now: Timestamp, latest: Timestamp) -> Turn {
-        let Some(part) = self.part_of(is_sweep) else { return self.turn(category, now, latest) };
-        let mut part = lock(part);
-        let part = part.bucket(category, now);
-        match part.turn(now, latest) {
-            Turn::At(at) => match self.turn(category, now, latest) {
-                Turn::At(other) => Turn::At(at.max(other)),
-                limited @ Turn::Limited { .. } => {
-                    part.give_back();
-                    limited
+        let (mut part, mut whole) = (self.part_of(is_sweep).map(lock), lock(&self.state));
+        let mut buckets: Vec<&mut Bucket> =
+            part.iter_mut().chain([&mut whole]).map(|state| state.bucket(category, now)).collect();
+        let mut at = now;
+        loop {
+            let from = at;
+            for bucket in &mut buckets {
+                match bucket.first(now, at, latest) {
+                    Turn::At(first) => at = first,
+                    limited @ Turn::Limited { .. } => return limited,
                 }
-            },
-            limited @ Turn::Limited { .. } => limited,
+            }
+            if at == from {
+                for bucket in buckets {
+                    bucket.reserve(now, at);
+                }
+                return Turn::At(at);
+            }
         }
     }
 
@@ -239,11 +248,6 @@ impl Limits {
 
     fn with<T>(&self, category: Category, now: Timestamp, act: impl FnOnce(&mut Bucket) -> T) -> T {
         act(lock(&self.state).bucket(category, now))
-    }
-
-    /// Reserves the next start, if it is not after `latest`.
-    pub(super) fn turn(&self, category: Category, now: Timestamp, latest: Timestamp) -> Turn {
-        self.with(category, now, |bucket| bucket.turn(now, latest))
     }
 
     pub(super) fn is_paused(&self, category: Category, now: Timestamp) -> bool {
@@ -302,6 +306,7 @@ impl Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chance::{Chance, SeededChance};
 
     const NOON: Timestamp = Timestamp::from_secs(1_700_000_000 / 86_400 * 86_400 + 43_200);
 
@@ -324,6 +329,13 @@ mod tests {
         }
     }
 
+    fn most_in_a_second(starts: &[Timestamp]) -> usize {
+        let within = |(first, at): (usize, &Timestamp)| {
+            starts[first..].iter().take_while(|start| **start < at.plus(Duration::from_secs(1))).count()
+        };
+        starts.iter().enumerate().map(within).max().unwrap_or(0)
+    }
+
     #[test]
     fn no_second_holds_more_than_the_share_of_the_rate() {
         for plan in [Plan::Free, Plan::Pro, Plan::Business] {
@@ -337,7 +349,8 @@ mod tests {
                     let mut now = NOON;
                     while now < NOON.plus(Duration::from_secs(10)) {
                         for _ in 0..7 {
-                            if let Turn::At(at) = limits.turn(category, now, now.plus(Duration::from_secs(3))) {
+                            if let Turn::At(at) = limits.turn_of(false, category, now, now.plus(Duration::from_secs(3)))
+                            {
                                 starts.push(at);
                             }
                         }
@@ -345,11 +358,8 @@ mod tests {
                         now = now.plus(Duration::from_millis(3 + uneven));
                     }
                     assert!(starts.is_sorted());
-                    for (first, at) in starts.iter().enumerate() {
-                        let end = at.plus(Duration::from_secs(1));
-                        let within = starts[first..].iter().take_while(|start| **start < end).count();
-                        assert!(within <= allowed, "{plan:?} {category:?} {percent} %: {within} > {allowed}");
-                    }
+                    let most = most_in_a_second(&starts);
+                    assert!(most <= allowed, "{plan:?} {category:?} {percent} %: {most} > {allowed}");
                     let reached = starts.len() * 100 / (allowed * 13);
                     // Few calls a second are few to count.
                     let least = if allowed < 10 { 70 } else { 90 };
@@ -363,12 +373,52 @@ mod tests {
     }
 
     #[test]
+    fn events_and_sweeps_together_keep_the_rate_and_sweeps_keep_their_part() {
+        for seed in 0..40 {
+            let chance = SeededChance::new(seed);
+            let below = |bound: u64| chance.next_u64() % bound;
+            let plan = [Plan::Free, Plan::Pro, Plan::Business][usize::try_from(seed % 3).unwrap()];
+            let limits = Limits::new(plan, 80, NOON).with_sweeps(plan, 30, NOON);
+            let (mut now, mut starts, mut of_sweeps) = (NOON, Vec::new(), Vec::new());
+            while now < NOON.plus(Duration::from_secs(20)) {
+                let latest = now.plus(Duration::from_millis(below(4) * 1000));
+                // Spells of sweeps alone, then of both.
+                let is_sweep = now.as_millis() / 3000 % 2 == 0 || below(2) == 0;
+                if let Turn::At(at) = limits.turn_of(is_sweep, Category::Light, now, latest) {
+                    starts.push(at);
+                    of_sweeps.extend(is_sweep.then_some(at));
+                }
+                if below(2000) == 0 {
+                    limits.pause(Category::Light, now, now.plus(Duration::from_millis(below(2000))), "told so");
+                }
+                now = now.plus(Duration::from_millis(below(2) * below(30)));
+            }
+            for (percent, starts) in [(80, &mut starts), (30, &mut of_sweeps)] {
+                starts.sort();
+                let allowed = usize::try_from(per_second(plan, Category::Light) * percent / 100).unwrap();
+                let most = most_in_a_second(starts);
+                assert!(most <= allowed, "seed {seed}, {plan:?}, {percent} %: {most} > {allowed}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_event_starts_before_what_a_sweep_reserved_for_later() {
+        let limits = Limits::new(Plan::Business, 100, NOON).with_sweeps(Plan::Business, 1, NOON);
+        let latest = NOON.plus(Duration::from_secs(3));
+        let later = NOON.plus(Duration::from_millis(1000 + LATE_MILLIS));
+        assert_eq!(limits.turn_of(true, Category::Light, NOON, latest), Turn::At(NOON));
+        assert_eq!(limits.turn_of(true, Category::Light, NOON, latest), Turn::At(later), "the part has one a second");
+        assert_eq!(limits.turn_of(false, Category::Light, NOON, latest), Turn::At(NOON));
+    }
+
+    #[test]
     fn a_call_whose_turn_is_too_far_off_is_not_reserved() {
         let limits = limits(Plan::Free);
-        assert_eq!(limits.turn(Category::Medium, NOON, NOON), Turn::At(NOON));
+        assert_eq!(limits.turn_of(false, Category::Medium, NOON, NOON), Turn::At(NOON));
         for _ in 0..5 {
             assert_eq!(
-                until(&limits.turn(Category::Medium, NOON, NOON)),
+                until(&limits.turn_of(false, Category::Medium, NOON, NOON)),
                 Some(NOON.plus(Duration::from_millis(1000 + LATE_MILLIS)))
             );
         }
@@ -380,12 +430,16 @@ mod tests {
         let limits = limits(Plan::Free);
         limits.seed_today(QuotaUse { light: 4799, medium: 0, heavy: 0 }, NOON);
         limits.seed_today(QuotaUse { light: 10, medium: 0, heavy: 0 }, NOON);
-        assert_eq!(limits.turn(Category::Light, NOON, NOON), Turn::At(NOON));
+        assert_eq!(limits.turn_of(false, Category::Light, NOON, NOON), Turn::At(NOON));
         let later = NOON.plus(Duration::from_secs(60));
-        assert_eq!(until(&limits.turn(Category::Light, later, later)), Some(NOON.next_utc_midnight()));
-        assert_eq!(limits.turn(Category::Medium, later, later), Turn::At(later), "another category has its own day");
+        assert_eq!(until(&limits.turn_of(false, Category::Light, later, later)), Some(NOON.next_utc_midnight()));
+        assert_eq!(
+            limits.turn_of(false, Category::Medium, later, later),
+            Turn::At(later),
+            "another category has its own day"
+        );
         let midnight = NOON.next_utc_midnight();
-        assert_eq!(limits.turn(Category::Light, midnight, midnight), Turn::At(midnight));
+        assert_eq!(limits.turn_of(false, Category::Light, midnight, midnight), Turn::At(midnight));
     }
 
     #[test]
@@ -419,11 +473,15 @@ mod tests {
         let limits = limits(Plan::Pro);
         limits.told(&headers("Daily-limit", "Light", "2"), NOON);
         limits.told(&headers("Daily-limit", "Light", "5893"), NOON);
-        assert_eq!(limits.turn(Category::Light, NOON, NOON), Turn::At(NOON));
-        assert_eq!(limits.turn(Category::Light, NOON, NOON), Turn::At(NOON));
+        assert_eq!(limits.turn_of(false, Category::Light, NOON, NOON), Turn::At(NOON));
+        assert_eq!(limits.turn_of(false, Category::Light, NOON, NOON), Turn::At(NOON));
         let again = NOON.plus(TOLD_EMPTY);
-        assert_eq!(until(&limits.turn(Category::Light, NOON, NOON)), Some(again));
-        assert_eq!(limits.turn(Category::Light, again, again), Turn::At(again), "it is tried again after a while");
+        assert_eq!(until(&limits.turn_of(false, Category::Light, NOON, NOON)), Some(again));
+        assert_eq!(
+            limits.turn_of(false, Category::Light, again, again),
+            Turn::At(again),
+            "it is tried again after a while"
+        );
     }
 
     #[test]
@@ -435,7 +493,7 @@ mod tests {
         limits.told(&headers("Daily-limit", "Light", "many"), NOON);
         limits.told(&HeaderMap::new(), NOON);
         limits.told(&headers("Daily-limit", "Light", "0"), NOON.next_utc_midnight().plus(Duration::from_secs(1)));
-        assert_eq!(limits.turn(Category::Light, NOON, NOON), Turn::At(NOON));
+        assert_eq!(limits.turn_of(false, Category::Light, NOON, NOON), Turn::At(NOON));
     }
 
     #[test]
@@ -445,17 +503,24 @@ mod tests {
         limits.pause(Category::Light, NOON, soon, "told so");
         limits.pause(Category::Light, NOON, NOON.plus(Duration::from_secs(1)), "told less");
         assert!(limits.is_paused(Category::Light, NOON));
-        assert_eq!(limits.turn(Category::Light, NOON, NOON), Turn::Limited { until: soon, why: "told so".to_owned() },);
-        assert_eq!(limits.turn(Category::Light, NOON, soon), Turn::At(soon), "a short pause is waited out in place");
-        assert_eq!(limits.turn(Category::Medium, NOON, NOON), Turn::At(NOON));
+        assert_eq!(
+            limits.turn_of(false, Category::Light, NOON, NOON),
+            Turn::Limited { until: soon, why: "told so".to_owned() },
+        );
+        assert_eq!(
+            limits.turn_of(false, Category::Light, NOON, soon),
+            Turn::At(soon),
+            "a short pause is waited out in place"
+        );
+        assert_eq!(limits.turn_of(false, Category::Medium, NOON, NOON), Turn::At(NOON));
         assert!(!limits.is_paused(Category::Light, soon));
     }
 
     #[test]
     fn a_clock_that_goes_back_stops_nothing() {
         let limits = limits(Plan::Free);
-        assert_eq!(limits.turn(Category::Heavy, NOON, NOON), Turn::At(NOON));
+        assert_eq!(limits.turn_of(false, Category::Heavy, NOON, NOON), Turn::At(NOON));
         let earlier = NOON.minus(Duration::from_secs(3600));
-        assert_eq!(limits.turn(Category::Heavy, earlier, earlier), Turn::At(earlier));
+        assert_eq!(limits.turn_of(false, Category::Heavy, earlier, earlier), Turn::At(earlier));
     }
 }

@@ -89,7 +89,11 @@ impl Bench {
     }
 
     fn with(accounts: Vec<Account>, rules: &[&str], settings: Settings) -> Self {
-        let (store, zoom, clock) = (MemoryStore::default(), FakeZoom::default(), ManualClock::at(START));
+        Self::on(MemoryStore::default(), accounts, rules, settings)
+    }
+
+    fn on(store: MemoryStore, accounts: Vec<Account>, rules: &[&str], settings: Settings) -> Self {
+        let (zoom, clock) = (FakeZoom::default(), ManualClock::at(START));
         zoom.put_user("api", Status::Active, 2);
         zoom.set_active_users(10, true);
         let roster = Roster::new(accounts, rules.iter().map(|text| rule(text)).collect());

@@ -10,9 +10,9 @@ use super::fake::Trouble;
 use super::{ASSISTANTS, Bench, account, rule};
 use crate::chance::Chance;
 use crate::clock::{Clock, Timestamp};
-use crate::store::{Move, Selector, Store};
+use crate::store::{Limits, MemoryStore, Move, Selector, Store};
 use crate::worker::since::happened;
-use crate::worker::{ComeBack, Roster, Runner};
+use crate::worker::{ComeBack, Roster, Runner, Settings};
 use crate::zoom::{Status, ZoomError};
 
 const RIGHT: &str = "done changed: add assistant api@example.com";
@@ -99,7 +99,10 @@ async fn jobs_go_on_once_zoom_takes_the_credentials_which_costs_one_call_to_know
 #[tokio::test]
 async fn what_is_put_off_goes_on_when_its_rule_may_change_more_and_as_far_as_it_may() {
     let limited = |max: u32| format!("{ASSISTANTS}max_changes_per_hour = {max}\n");
-    let bench = Bench::new(&[&limited(1)]);
+    // However few the store moves in one write.
+    let store = MemoryStore::new(Limits { moved_max: 1, ..Limits::default() });
+    let accounts = vec![account("acme", &["api@example.com"])];
+    let bench = Bench::on(store, accounts, &[&limited(1)], Settings::default());
     let back = ComeBack::new(bench.parts.clone());
     for user in ["u-1", "u-2", "u-3", "u-4"] {
         bench.zoom.put_user(user, Status::Active, 2);

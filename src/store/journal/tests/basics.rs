@@ -206,9 +206,8 @@ fn readers_on_other_threads_see_a_growing_prefix() {
 fn a_spare_segment_made_elsewhere_is_used_whether_or_not_zeroes_were_written() {
     let folder = tempfile::tempdir().unwrap();
     let real: Arc<dyn Files> = Arc::new(RealFiles::new(folder.path()));
-    for (files, hurried) in
-        [(Arc::new(SimFiles::new(10)) as Arc<dyn Files>, false), (Arc::new(SimFiles::new(10)), true), (real, true)]
-    {
+    let sim = || -> Arc<dyn Files> { Arc::new(SimFiles::new(10)) };
+    for (files, hurried) in [(sim(), false), (sim(), true), (real, true)] {
         let chance = Arc::new(SeededChance::new(1));
         let open = || Journal::open(Arc::clone(&files), DIR, SMALL, chance.clone()).unwrap();
         let (mut journal, _) = open();
