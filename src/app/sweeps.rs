@@ -55,7 +55,9 @@ impl Swept {
             next_at: of.next.0.to_string(),
             next_why: of.next.1.code().to_owned(),
         };
+        let stalest = kinds.iter().min_by_key(|of| of.stale_at);
         let view = SweepView {
+            stalest: stalest.map(|of| of.kind.code().to_owned()),
             state: word.to_owned(),
             run: state.run.as_ref().map(Into::into),
             last: state.last.as_ref().map(Into::into),
@@ -64,7 +66,6 @@ impl Swept {
             kinds: kinds.iter().map(kind).collect(),
             ..SweepView::new(&account.id)
         };
-        let stalest = kinds.iter().min_by_key(|of| of.stale_at);
         view.with_whole(stalest.and_then(|of| of.whole_at), stalest.map(|of| of.stale_at), self.clock.now())
     }
 }

@@ -120,7 +120,9 @@ impl Backfill {
                     now.plus(RETRY)
                 }
                 Err(Fault::Store(error)) => return Err(error),
-                Err(Fault::Zoom(error) | Fault::Endless(error)) => self.failed(app, &error, zoom.calls()).await?,
+                Err(Fault::Zoom(error) | Fault::Endless(error) | Fault::List(_, error)) => {
+                    self.failed(app, &error, zoom.calls()).await?
+                }
             };
             lock(&self.not_before).insert(app.app.clone(), next);
         }

@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::ids::{Email, GroupId, UserId};
 use crate::job::{ParkCause, Subject};
 use crate::rules::{self, Ensure, Grantee, Leaves, Rule, Step, SubjectKind};
-use crate::store::Note;
+use crate::store::{Note, SweepKind};
 use crate::work::{Around, Need, Picture, Verdict, api_user_gone, judge};
 use crate::zoom::{Assistant, User, Zoom, ZoomError};
 
@@ -149,7 +149,8 @@ impl Sweeper {
                 Verdict::Needs(Need::ApiUser(key)) => self.learn(around, &key, zoom).await?,
                 Verdict::Needs(Need::Groups) => {
                     let (facts, now) = (&self.parts.facts, self.parts.clock.now());
-                    around.groups = Some(facts.groups(&around.account.id, zoom, now).await?);
+                    let all = facts.groups(&around.account.id, zoom, now).await;
+                    around.groups = Some(all.map_err(|error| Fault::of_list("groups", error))?);
                 }
                 Verdict::Unclear(_) if rule.when.is_none() => return Ok(false),
                 // A job asks the condition, for whoever would differ.
@@ -169,7 +170,8 @@ impl Sweeper {
     /// Whether somebody could be granted now; where not, somebody is told, once.
     async fn learn(&self, around: &mut Around<'_>, key: &UserKey, zoom: &dyn Zoom) -> Result<(), Fault> {
         let (facts, now, account) = (&self.parts.facts, self.parts.clock.now(), around.account);
-        let found = facts.api_user(&account.id, key, zoom, now).await?;
+        let found = facts.api_user(&account.id, key, zoom, now).await;
+        let found = found.map_err(|error| Fault::of_list(format!("user {key}"), error))?;
         if let Some(why) = &found.unusable
             && facts.set_reported(&account.id, key)
         {
@@ -180,8 +182,9 @@ impl Sweeper {
     }
 
     /// One call for each who may be granted, and one for each 300 members of each group that some rule names. Where Zoom
-    /// cuts the list of schedulers short, the users that are not on it get jobs, which ask for each and find it right; that
-    /// they did is remembered for a day. What was read is kept until the sweep ends, so that an error costs one list.
+    /// cuts the list of schedulers short, the users that are not on it get jobs, which ask for each and find it right: see
+    /// [`crate::work::Facts::answered`]. Where it refuses a list, the rules that need it are left out. What was read is kept
+    /// until the sweep ends, so that an error costs one list.
     pub(super) async fn lists(
         &self,
         account: &Account,
@@ -194,33 +197,69 @@ impl Sweeper {
             return Ok(lists);
         }
         for key in grantees(account, rules) {
-            if !lists.granted.iter().any(|(done, _)| *done == key) {
-                let people = schedulers(&key, zoom).await?;
-                lists.granted.push((key, Arc::new(people)));
-                self.with(&account.id, |known| known.lists = lists.clone());
+            if lists.granted.iter().any(|(done, _)| *done == key) {
+                continue;
             }
+            match schedulers(&key, zoom).await {
+                Ok(people) => lists.granted.push((key, Arc::new(people))),
+                Err(error) => {
+                    let need = needing(rules, |one| grantees(account, std::slice::from_ref(one)).contains(&key));
+                    let fault = Fault::of_list(format!("schedulers of {key}"), error);
+                    self.leave_out(account, SweepKind::Users, &need, fault).await?;
+                }
+            }
+            self.with(&account.id, |known| known.lists = lists.clone());
         }
+        for (name, group) in self.named_groups(account, rules, zoom, now).await? {
+            if lists.members.iter().any(|(done, _)| *done == group) {
+                continue;
+            }
+            match members(&group, zoom).await {
+                Ok(people) => lists.members.push((group, Arc::new(people))),
+                Err(fault) => {
+                    let need = needing(rules, |one| one.rule.ensure.groups.contains(&name));
+                    let fault = Fault::of_list(format!("members of group {group}"), fault);
+                    self.leave_out(account, SweepKind::Users, &need, fault).await?;
+                }
+            }
+            self.with(&account.id, |known| known.lists = lists.clone());
+        }
+        lists.are_whole = true;
+        self.with(&account.id, |known| known.lists = lists.clone());
+        Ok(lists)
+    }
+
+    /// The groups that rules name; somebody is told of a name that does not tell one group.
+    async fn named_groups(
+        &self,
+        account: &Account,
+        rules: &[Listable<'_>],
+        zoom: &dyn Zoom,
+        now: Timestamp,
+    ) -> Result<Vec<(String, GroupId)>, Fault> {
         let mut wanted: Vec<&String> = rules.iter().flat_map(|listable| &listable.rule.ensure.groups).collect();
         wanted.sort_unstable();
         wanted.dedup();
-        let all =
-            if wanted.is_empty() { Arc::default() } else { self.parts.facts.groups(&account.id, zoom, now).await? };
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let all = match self.parts.facts.groups(&account.id, zoom, now).await {
+            Ok(all) => all,
+            Err(error) => {
+                let need = needing(rules, |one| !one.rule.ensure.groups.is_empty());
+                self.leave_out(account, SweepKind::Users, &need, Fault::of_list("groups", error)).await?;
+                return Ok(Vec::new());
+            }
+        };
+        let mut found = Vec::new();
         for name in wanted {
             let named: Vec<_> = all.iter().filter(|group| *name == group.name || *name == group.id.as_str()).collect();
             if named.len() != 1 {
                 self.parts.store.note(group_unknown(account, name, named.len() > 1), now).await?;
             }
-            for group in named {
-                if !lists.members.iter().any(|(done, _)| *done == group.id) {
-                    let people = members(&group.id, zoom).await?;
-                    lists.members.push((group.id.clone(), Arc::new(people)));
-                    self.with(&account.id, |known| known.lists = lists.clone());
-                }
-            }
+            found.extend(named.into_iter().map(|group| (name.clone(), group.id.clone())));
         }
-        lists.are_whole = true;
-        self.with(&account.id, |known| known.lists = lists.clone());
-        Ok(lists)
+        Ok(found)
     }
 }
 
@@ -241,6 +280,11 @@ fn group_unknown(account: &Account, name: &str, is_twice: bool) -> Note {
             ..Detail::default()
         },
     }
+}
+
+/// Rules that a list is read for.
+fn needing<'r>(rules: &[Listable<'r>], needs: impl Fn(&Listable<'r>) -> bool) -> Vec<&'r Rule> {
+    rules.iter().filter(|one| needs(one)).map(|one| one.rule).collect()
 }
 
 /// Everybody whom some rule wants to be granted.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::lists::GROUP;
+use super::refused::{REFUSED, is_moot};
 use super::{Parts, Roster};
 use crate::account::{Account, UserKey};
 use crate::clock::Timestamp;
@@ -31,6 +32,7 @@ async fn is_mended(parts: &Parts, roster: &Roster, notice: &Notice) -> Result<bo
             Ok(read_until.is_some_and(|until| until > notice.since))
         }
         "group-unknown" => Ok(is_group_there(parts, roster, notice)),
+        REFUSED => Ok(is_moot(notice, roster)),
         "app-deauthorized" => is_swept_after(&*parts.store, notice, notice.since.plus(TOKEN_LIVES)).await,
         _ => Ok(false),
     }

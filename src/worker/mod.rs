@@ -19,6 +19,7 @@ mod mend;
 mod pages;
 mod plan;
 mod planner;
+mod refused;
 mod roster;
 mod runner;
 mod schedule;

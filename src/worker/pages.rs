@@ -37,7 +37,8 @@ impl Sweeper {
         zoom: &dyn Zoom,
     ) -> Result<(), Fault> {
         let wanted = self.wanted(account, roster, run).await?;
-        let listable: Vec<Listable<'_>> = wanted.iter().filter_map(|rule| Listable::of(rule)).collect();
+        let listable = wanted.iter().filter(|rule| !self.is_left_out(account, rule));
+        let listable: Vec<Listable<'_>> = listable.filter_map(|rule| Listable::of(rule)).collect();
         let lists = match run.kind {
             SweepKind::Users => self.lists(account, &listable, zoom, self.parts.clock.now()).await?,
             SweepKind::Settings | SweepKind::Meetings => Lists::default(),
@@ -54,13 +55,21 @@ impl Sweeper {
             match run.kind {
                 SweepKind::Users => {
                     for listable in &listable {
-                        let step = self.compare(&mut around, listable, user, &lists, zoom).await?;
+                        if self.is_left_out(account, listable.rule) {
+                            continue;
+                        }
+                        let step = self.compare(&mut around, listable, user, &lists, zoom).await;
+                        let step = self.or_leave_out(account, (run.kind, listable.rule), step).await?;
                         found.extend(step.map(|step| (step, Some(user.clone()))));
                     }
                 }
                 SweepKind::Settings => {
                     for rule in &wanted {
-                        let step = self.settings_of(&mut around, rule, user, zoom).await?;
+                        if self.is_left_out(account, rule) {
+                            continue;
+                        }
+                        let step = self.settings_of(&mut around, rule, user, zoom).await;
+                        let step = self.or_leave_out(account, (run.kind, rule), step).await?;
                         found.extend(step.map(|step| (step, Some(user.clone()))));
                     }
                 }
@@ -85,6 +94,7 @@ impl Sweeper {
         self.hand_over(account, &swept, &found, seen_at).await?;
         if is_last {
             self.with(&account.id, |known| known.lists = Lists::default());
+            self.end_refused(account, run.kind, &wanted).await?;
             let with = self.began_with(account, roster, run).await?;
             self.record(account, SweepStep::End { with }, Vec::new()).await?;
         }

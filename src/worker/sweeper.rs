@@ -72,13 +72,15 @@ pub(super) struct Known {
     again: u8,
     /// A hash of what the sweep that runs compares with, since its first page; none where a restart came between.
     pub(super) compares_with: Option<[u8; 16]>,
+    /// Rules that the sweep that runs leaves out, each with the subject of the notice that says why.
+    pub(super) left_out: Vec<(RuleName, String)>,
 }
 
 impl Known {
     /// The users are read from the first page, with new lists.
     fn begin_anew(&mut self) {
         (self.walk, self.lists) = (Walk::default(), Lists::default());
-        (self.hosted, self.ahead) = (HashMap::new(), VecDeque::new());
+        (self.hosted, self.ahead, self.left_out) = (HashMap::new(), VecDeque::new(), Vec::new());
     }
 }
 
@@ -99,6 +101,8 @@ pub(super) enum Fault {
     Zoom(ZoomError),
     /// Zoom's pages lead nowhere.
     Endless(ZoomError),
+    /// Zoom refuses a list that only some rules need.
+    List(String, ZoomError),
     Store(StoreError),
 }
 
@@ -252,7 +256,10 @@ impl Sweeper {
             Ok(Ok(())) => Ok(now),
             Ok(Err(Fault::Store(error))) => Err(error),
             Ok(Err(Fault::Zoom(error))) => self.failed(account, run, error, zoom.calls()).await,
-            Ok(Err(Fault::Endless(error))) => self.give_up(account, error.to_string(), zoom.calls()).await,
+            // Rules that need a list are left out before: this would be a defect.
+            Ok(Err(Fault::Endless(error) | Fault::List(_, error))) => {
+                self.give_up(account, error.to_string(), zoom.calls()).await
+            }
             Err(message) => {
                 tracing::error!(account = %account.id, "a page of a sweep panicked; the sweep is given up");
                 self.parts.stats.count("panicked");

@@ -199,10 +199,10 @@ impl Handle {
             None => call,
         };
         let place = self.record(request);
-        let watch = Stopwatch::start();
+        let (watch, mut under_way) = (Stopwatch::start(), shared.stats.begin());
         let answer = shared.http.send(call).await;
         let status = answer.as_ref().ok().map(|answer| answer.status);
-        shared.stats.call(status);
+        under_way.status = status;
         if let Some(call) = lock(&self.calls).get_mut(place) {
             call.status = status;
             call.millis = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);

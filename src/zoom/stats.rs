@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Counters that only grow. All accounts of the process together.
 #[derive(Debug, Default)]
 pub struct ZoomStats {
+    begun: AtomicU64,
     success: AtomicU64,
     refused: AtomicU64,
     throttled: AtomicU64,
@@ -18,6 +19,8 @@ pub struct ZoomStats {
 /// The counters at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StatsNow {
+    /// Calls that a rate limit let go, whether they are answered yet or not.
+    pub begun: u64,
     /// Calls answered with 2xx.
     pub success: u64,
     /// Calls answered with anything else that is no 429 and below 500.
@@ -26,7 +29,7 @@ pub struct StatsNow {
     pub throttled: u64,
     /// Calls answered with 5xx.
     pub failed: u64,
-    /// Calls without an answer: time-outs, broken connections.
+    /// Calls without an answer: time-outs, broken connections, and what was cut off.
     pub unanswered: u64,
     /// Calls that were not made because a rate limit, ours or one that Zoom told of, left no room.
     pub held_back: u64,
@@ -38,6 +41,7 @@ impl ZoomStats {
     pub fn now(&self) -> StatsNow {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         StatsNow {
+            begun: get(&self.begun),
             success: get(&self.success),
             refused: get(&self.refused),
             throttled: get(&self.throttled),
@@ -49,15 +53,10 @@ impl ZoomStats {
         }
     }
 
-    /// Counts a call by its status; none where no answer came.
-    pub(super) fn call(&self, status: Option<u16>) {
-        add(match status {
-            None => &self.unanswered,
-            Some(200..=299) => &self.success,
-            Some(429) => &self.throttled,
-            Some(0..=499) => &self.refused,
-            Some(_) => &self.failed,
-        });
+    /// A call is on its way until what this returns is dropped.
+    pub(super) fn begin(&self) -> UnderWay<'_> {
+        add(&self.begun);
+        UnderWay { stats: self, status: None }
     }
 
     pub(super) fn held_back(&self) {
@@ -66,6 +65,34 @@ impl ZoomStats {
 
     pub(super) fn token(&self, fetched: bool) {
         add(if fetched { &self.tokens_fetched } else { &self.tokens_failed });
+    }
+}
+
+impl StatsNow {
+    /// Calls that were begun and did not end yet.
+    pub fn under_way(&self) -> u64 {
+        let ended = [self.success, self.refused, self.throttled, self.failed, self.unanswered];
+        self.begun.saturating_sub(ended.iter().sum())
+    }
+}
+
+/// A call that was begun. It counts by its status when it ends, also where it is cut off.
+#[derive(Debug)]
+pub(super) struct UnderWay<'a> {
+    stats: &'a ZoomStats,
+    /// None while no answer came.
+    pub(super) status: Option<u16>,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        add(match self.status {
+            None => &self.stats.unanswered,
+            Some(200..=299) => &self.stats.success,
+            Some(429) => &self.stats.throttled,
+            Some(0..=499) => &self.stats.refused,
+            Some(_) => &self.stats.failed,
+        });
     }
 }
 

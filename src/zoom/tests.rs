@@ -227,7 +227,10 @@ async fn requests_are_as_zoom_wants_them() {
     assert_eq!(calls[3], "PATCH /meetings/123 light Some(204)");
     assert!(bench.zoom.handle().calls().is_empty(), "each handle has its own list");
     assert_eq!(bench.zoom.used_today(), QuotaUse { light: 2, medium: 2, heavy: 0 });
-    assert_eq!(bench.clients.stats().now(), StatsNow { success: 4, tokens_fetched: 1, ..StatsNow::default() });
+    assert_eq!(
+        bench.clients.stats().now(),
+        StatsNow { begun: 4, success: 4, tokens_fetched: 1, ..StatsNow::default() }
+    );
 }
 
 #[tokio::test]

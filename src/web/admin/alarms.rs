@@ -89,6 +89,10 @@ fn of_notice(notice: &Notice) -> Alarm {
         "take-back" => {
             ("take-back", "it goes on by itself until nobody is left: see `adjutant audit tail` for what is done")
         }
+        "list-refused" => (
+            code.as_str(),
+            "the other rules are swept: see `adjutant doctor` for the app's scopes; a sweep that can read it ends this",
+        ),
         "app-deauthorized" => {
             (code.as_str(), "install the app on the account again, or take the account out of the configuration")
         }

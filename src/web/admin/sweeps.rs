@@ -65,7 +65,9 @@ pub struct SweepView {
     pub failed: Option<SweepFailedView>,
     /// Of each kind that some rule is of.
     pub kinds: Vec<SweepKindView>,
-    /// When the last one over all rules ended, and how long ago that was; of the kind that is stale soonest.
+    /// The kind that is stale soonest.
+    pub stalest: Option<String>,
+    /// When the last one of that kind over all rules ended, and how long ago that was.
     pub whole_at: Option<String>,
     pub whole_age_secs: Option<u64>,
     /// That is longer ago than two intervals of the schedule.
@@ -202,19 +204,32 @@ async fn how_far(state: &AdminState, account: &AccountId) -> Result<String, ApiP
 /// Accounts whose last whole sweep is too long ago.
 pub(super) async fn alarms(state: &AdminState) -> Result<Vec<Alarm>, StoreError> {
     let old = state.sweeps.list().await?.into_iter().filter(|view| view.is_stale);
-    let told = |view: SweepView| {
-        let last = view.whole_at.map_or_else(|| "never".to_owned(), |at| format!("at {at}"));
-        let why = view.failed.map(|failed| format!(" (the one of {}: {})", failed.at, failed.why)).unwrap_or_default();
-        Alarm {
-            code: "sweep-stale".to_owned(),
-            what: format!(
-                "account {} was last swept whole {last}, more than two intervals of its schedule ago{why}",
-                view.account
-            ),
-            advice: "what webhooks missed is not healed: see `adjutant sweep list`, then `adjutant sweep`".to_owned(),
+    Ok(old.map(stale).collect())
+}
+
+fn stale(view: SweepView) -> Alarm {
+    let last = view.whole_at.map_or_else(|| "never".to_owned(), |at| format!("at {at}"));
+    let failed = view.failed.map(|failed| format!(" (the one of {}: {})", failed.at, failed.why)).unwrap_or_default();
+    // One account has one sweep at a time, and one of settings or meetings may take hours.
+    let runs = view.run.map(|run| match view.stalest.filter(|stalest| *stalest != run.kind) {
+        Some(stalest) => {
+            format!("; the {stalest} sweep waits for the {} sweep that began at {}", run.kind, run.started_at)
         }
+        None => format!("; the {} sweep that began at {} still runs", run.kind, run.started_at),
+    });
+    let advice = match runs {
+        Some(_) => "what webhooks missed is not healed until then: see `adjutant sweep list` for how far it is",
+        None => "what webhooks missed is not healed: see `adjutant sweep list`, then `adjutant sweep`",
     };
-    Ok(old.map(told).collect())
+    Alarm {
+        code: "sweep-stale".to_owned(),
+        what: format!(
+            "account {} was last swept whole {last}, more than two intervals of its schedule ago{failed}{}",
+            view.account,
+            runs.unwrap_or_default()
+        ),
+        advice: advice.to_owned(),
+    }
 }
 
 /// For each app, how long ago the last whole sweep of its account was that waits longest for one.
@@ -240,6 +255,7 @@ impl SweepView {
             last_dry: None,
             failed: None,
             kinds: Vec::new(),
+            stalest: None,
             whole_at: None,
             whole_age_secs: None,
             is_stale: false,
@@ -255,5 +271,41 @@ impl SweepView {
             is_stale: stale_at.is_some_and(|at| at <= now),
             ..self
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alarm_while(kind: Option<&str>) -> String {
+        let run = kind.map(|kind| SweepRunView {
+            kind: kind.to_owned(),
+            why: "schedule".to_owned(),
+            rule: None,
+            is_dry: false,
+            started_at: Timestamp::from_secs(1_800_000_000).to_string(),
+            ended_at: None,
+            users: 0,
+            users_total: None,
+            found: 0,
+            found_by_rule: BTreeMap::new(),
+            made: 0,
+            woken: 0,
+            left: 0,
+            changed: 0,
+        });
+        let view = SweepView::new(&AccountId::parse("acme").unwrap());
+        stale(SweepView { run, stalest: Some("users".to_owned()), ..view }).what
+    }
+
+    #[test]
+    fn a_stale_sweep_says_which_one_it_waits_for() {
+        let bare = "account acme was last swept whole never, more than two intervals of its schedule ago";
+        assert_eq!(alarm_while(None), bare);
+        let began = "sweep that began at 2027-01-15T08:00:00.000Z";
+        let waits = format!("{bare}; the users sweep waits for the settings {began}");
+        assert_eq!(alarm_while(Some("settings")), waits);
+        assert_eq!(alarm_while(Some("users")), format!("{bare}; the users {began} still runs"));
     }
 }

@@ -39,7 +39,7 @@ use adjutant::store::{JobFilter, MemoryStore, Move, Selector, Store, SweepState}
 use adjutant::web::accept::{AcceptSettings, Acceptor};
 use adjutant::web::webhook::{Receiver, ReceiverApp, ReceiverSettings};
 use adjutant::worker::{Order, Parts, Planner, Roster, Runner, Settings, SweepSettings, Sweeper};
-use adjutant::zoom::{self, AccountClient, Credentials, ZoomClients};
+use adjutant::zoom::{self, AccountClient, Credentials, ZoomClients, ZoomStats};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -99,6 +99,8 @@ pub(crate) struct TestApp {
     roster: watch::Sender<Arc<Roster>>,
     pub(crate) sweeper: Arc<Sweeper>,
     parts: Parts,
+    /// Calls, as the client counts them.
+    zoom_stats: Arc<ZoomStats>,
     address: SocketAddr,
     door: Option<Door>,
     /// Method, part of the path and status of calls that Zoom may refuse.
@@ -158,7 +160,8 @@ impl TestApp {
             may_grant: vec![Email::parse(DEPUTY).unwrap()],
         };
         let store = disk.store();
-        let zooms = HashMap::from([(account.id.clone(), client(&sim, &account, &clock, limit_wait_max_ms))]);
+        let (client, zoom_stats) = client(&sim, &account, &clock, limit_wait_max_ms);
+        let zooms = HashMap::from([(account.id.clone(), client)]);
         let roster = watch::Sender::new(Arc::new(Roster::new([account], rules)));
         let parts = Parts {
             store: Arc::clone(&store),
@@ -173,8 +176,21 @@ impl TestApp {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let (refusals, left) = (Mutex::default(), Mutex::default());
         let sweeper = Arc::new(Sweeper::new(parts.clone(), SweepSettings::default()));
-        let mut app =
-            Self { world, clock, store, sim, disk, roster, sweeper, parts, address, door: None, refusals, left };
+        let mut app = Self {
+            world,
+            clock,
+            store,
+            sim,
+            disk,
+            roster,
+            sweeper,
+            parts,
+            zoom_stats,
+            address,
+            door: None,
+            refusals,
+            left,
+        };
         app.open().await;
         app.subscribe();
         app
@@ -378,7 +394,12 @@ impl TestApp {
 }
 
 /// The real client. Mostly it does not wait for its turn: a clock that stands still would let it wait for ever.
-fn client(sim: &Sim, account: &Account, clock: &ManualClock, limit_wait_max_ms: u32) -> AccountClient {
+fn client(
+    sim: &Sim,
+    account: &Account,
+    clock: &ManualClock,
+    limit_wait_max_ms: u32,
+) -> (AccountClient, Arc<ZoomStats>) {
     let settings = zoom::Settings {
         api_url: sim.api_url(),
         oauth_url: sim.oauth_url(),
@@ -387,7 +408,8 @@ fn client(sim: &Sim, account: &Account, clock: &ManualClock, limit_wait_max_ms: 
     };
     let clients = ZoomClients::new(settings, Arc::new(clock.clone()), Arc::new(SeededChance::new(13))).unwrap();
     let (client_id, secret) = (format!("client-{}", account.id), format!("client-secret-{}", account.id));
-    clients.account(account, Credentials { client_id, client_secret: secret.into() })
+    let credentials = Credentials { client_id, client_secret: secret.into() };
+    (clients.account(account, credentials), clients.stats())
 }
 
 impl Drop for TestApp {

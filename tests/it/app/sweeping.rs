@@ -7,7 +7,7 @@ use adjutant::clock::Clock as _;
 use adjutant::ids::RuleName;
 use adjutant::sim::{Fault, FaultKind, Mischief, NewUser, Target};
 use adjutant::store::SweepCause;
-use adjutant::worker::{Order, Schedule, SweepSettings, Sweeper};
+use adjutant::worker::{Order, Schedule, SweepSettings, Sweeper, mend};
 use serde_json::json;
 
 use super::{ACCOUNT, API_USER, TestApp};
@@ -459,4 +459,43 @@ async fn pages_are_read_no_further_ahead_of_the_work_than_a_hundred_jobs_of_all_
     app.ticking(app.finish_sweep()).await;
     app.ticking(app.advance(HOUR)).await;
     assert_eq!(wrong(&app), [""; 0]);
+}
+
+async fn told_of_lists(app: &TestApp) -> Vec<String> {
+    mend(&app.parts).await.unwrap();
+    let notices = app.store.notices().await.unwrap();
+    notices.into_iter().filter(|notice| notice.code == "list-refused").map(|notice| notice.what).collect()
+}
+
+#[tokio::test]
+async fn a_list_that_is_refused_leaves_out_the_rules_that_need_it_and_no_other() {
+    let of_group = r#"
+name = "staff"
+for = "user"
+ensure = { groups = ["Teachers"] }
+"#;
+    let app = TestApp::start_patient(&[of_group, ASSISTANT]).await;
+    app.world.unsubscribe(ACCOUNT).unwrap();
+    app.world.add_group(ACCOUNT, "Teachers").unwrap();
+    app.world.set_scopes(ACCOUNT, &["user:read:admin", "user:write:admin"]).unwrap();
+    app.world.add_user(ACCOUNT, NewUser::licensed(&email(0))).unwrap();
+    app.expect_refusal("GET", "/groups", 400);
+    app.sweep().await;
+    assert_eq!(wrong(&app), [""; 0]);
+    let told = "groups cannot be read: the app lacks the scopes group:read:list_groups, group:read:list_groups:admin; sweeps \
+                of users leave rule staff out until they can";
+    assert_eq!(told_of_lists(&app).await, [told]);
+    assert!(app.swept().await.failed.is_none());
+
+    app.set_rules(&[ASSISTANT]);
+    assert_eq!(told_of_lists(&app).await, [""; 0], "the rule is gone");
+    app.set_rules(&[of_group, ASSISTANT]);
+    app.sweep().await;
+    assert_eq!(told_of_lists(&app).await, [told]);
+    app.world.set_scopes(ACCOUNT, &["user:read:admin", "user:write:admin", "group:read:admin"]).unwrap();
+    app.world.revoke_tokens(ACCOUNT);
+    app.expect_refusal("GET", "/schedulers", 401);
+    app.sweep().await;
+    assert_eq!(told_of_lists(&app).await, [""; 0]);
+    assert_eq!(app.jobs().await[0].rule.as_str(), "staff");
 }
