@@ -97,12 +97,12 @@ text_id!(
 );
 text_id!(
     /// Zoom's id of an account.
-    AccountId, "account id", "1 to 128 printable ASCII characters", is_opaque, str::to_owned
+    AccountId, "account id", "1 to 128 printable ASCII characters without spaces", is_opaque, str::to_owned
 );
 text_id!(
     /// Zoom's id of a user. Case counts. `me` is refused, however it is written: in a path it would mean whoever holds the
     /// token.
-    UserId, "user id", "1 to 128 printable ASCII characters without @, and not me, . or ..",
+    UserId, "user id", "1 to 128 printable ASCII characters without spaces and @, and not me, . or ..",
     |t| is_opaque(t) && !t.contains('@') && !matches!(t, "." | "..") && !t.eq_ignore_ascii_case("me"), str::to_owned
 );
 text_id!(
@@ -111,15 +111,15 @@ text_id!(
 );
 text_id!(
     /// Zoom's id of a group of users.
-    GroupId, "group id", "1 to 128 printable ASCII characters", is_opaque, str::to_owned
+    GroupId, "group id", "1 to 128 printable ASCII characters without spaces", is_opaque, str::to_owned
 );
 text_id!(
     /// Zoom's id of an app in its Marketplace.
-    MarketplaceId, "marketplace app id", "1 to 128 printable ASCII characters", is_opaque, str::to_owned
+    MarketplaceId, "marketplace app id", "1 to 128 printable ASCII characters without spaces", is_opaque, str::to_owned
 );
 text_id!(
     /// Zoom's id of one instance of a meeting; it may hold `/`, and is encoded twice in paths.
-    MeetingUuid, "meeting uuid", "1 to 128 printable ASCII characters", is_opaque, str::to_owned
+    MeetingUuid, "meeting uuid", "1 to 128 printable ASCII characters without spaces", is_opaque, str::to_owned
 );
 
 macro_rules! numbered_id {

@@ -52,7 +52,8 @@ fn tell(found: &AttentionView, out: &mut Out) -> Result<(), Failure> {
                 _ => format!("rules resume {rule} --account {account}"),
             },
         );
-        out.line(format!("        then: adjutant {then}   (one of them: {})", group.example))?;
+        let of_rule = group.example_rule.as_ref().map(|rule| format!(", of rule {rule}")).unwrap_or_default();
+        out.line(format!("        then: adjutant {then}   (one of them: {}{of_rule})", group.example))?;
     }
     if found.parked_deliveries > 0 {
         let deliveries = count(found.parked_deliveries, "delivery is", "deliveries are");

@@ -1,12 +1,14 @@
 //! `adjutant jobs`
 
+use std::collections::BTreeSet;
+
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::listing::{Listed, Page, list};
 use super::out::{Out, count};
 use super::remote::{Remote, Where, segment};
 use super::{Context, Exit, Failure};
-use crate::web::admin::view::{JobView, MovedView};
+use crate::web::admin::view::{AttentionView, JobView, MovedView};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Asked {
@@ -104,16 +106,9 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
         }
         Asked::Retry(asked) => {
             let remote = Remote::open(context, asked.place).await?;
-            let moved: MovedView = match (asked.job, asked.cause) {
-                (Some(job), _) => remote.post(&format!("/v1/jobs/{}/retry", segment(&job)), &[]).await?,
-                (None, cause) => {
-                    let query = [("cause", cause), ("account", asked.account)];
-                    let query: Vec<_> = query.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-                    remote.post("/v1/jobs/retry", &query).await?
-                }
-            };
+            let moved = retried(&remote, &asked).await;
             remote.close().await?;
-            tell(&moved, asked.json, "tried again", out)
+            tell(&moved?, asked.json, "tried again", out)
         }
         Asked::Park(asked) => {
             let remote = Remote::open(context, asked.place).await?;
@@ -123,6 +118,26 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
         }
         Asked::Cancel(asked) => cancel(context, asked, out).await,
     }
+}
+
+async fn retried(remote: &Remote, asked: &Retry) -> Result<MovedView, Failure> {
+    if let Some(job) = &asked.job {
+        return remote.post(&format!("/v1/jobs/{}/retry", segment(job)), &[]).await;
+    }
+    let query = [("cause", &asked.cause), ("account", &asked.account)];
+    let query: Vec<_> = query.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect();
+    let moved: MovedView = remote.post("/v1/jobs/retry", &query).await?;
+    if asked.json || moved.moved > 0 || moved.left > 0 {
+        return Ok(moved);
+    }
+    let found: AttentionView = remote.get("/v1/attention", &[]).await?;
+    let of_account = |account: &String| asked.account.as_ref().is_none_or(|only| only == account);
+    let causes: BTreeSet<&str> =
+        found.parked.iter().filter(|group| of_account(&group.account)).map(|group| group.cause.as_str()).collect();
+    let causes: Vec<&str> = causes.into_iter().collect();
+    let others = if causes.is_empty() { "none".to_owned() } else { causes.join(", ") };
+    let cause = asked.cause.as_deref().unwrap_or_default();
+    Err(Failure::new(Exit::Failed, format!("no job is parked for {cause}. causes that jobs are parked for: {others}")))
 }
 
 async fn cancel(context: &Context, asked: Cancel, out: &mut Out) -> Result<Exit, Failure> {

@@ -126,7 +126,7 @@ async fn collect(asked: Asked, out: &mut Out) -> Result<Answers, Failure> {
     let plan = terminal.choice("--plan", &question, asked.plan, "pro", &plans).await?;
     let question = "public URL, where Zoom will reach this service (https://…)";
     let public_url = terminal.text("--public-url", question, public_url, ask::https).await?;
-    let public_url = public_url.trim_end_matches('/').to_owned();
+    let public_url = without_path(&public_url, &app);
     let kind = asked.kind;
     Ok(Answers {
         kind,
@@ -141,6 +141,13 @@ async fn collect(asked: Asked, out: &mut Out) -> Result<Answers, Failure> {
         plan,
         public_url,
     })
+}
+
+/// Whoever gives the webhook URL, or a part of it, means the address before it.
+fn without_path(url: &str, app: &AppName) -> String {
+    let url = url.trim_end_matches('/');
+    let url = url.strip_suffix(&format!("/webhooks/{app}")).or_else(|| url.strip_suffix("/webhooks")).unwrap_or(url);
+    url.trim_end_matches('/').to_owned()
 }
 
 /// Where the answers are found, so that nobody starts without them.

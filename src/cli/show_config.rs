@@ -45,8 +45,8 @@ pub(super) async fn run(context: &Context, asked: &Asked, out: &mut Out) -> Resu
     Ok(Exit::Good)
 }
 
-/// What of this the running service does not do, if one answers. On standard error: it is no part of the configuration.
-async fn tell_difference(admin: &Admin) {
+/// What of the files the running service does not do, if one answers. On standard error: it is no part of the answer.
+pub(super) async fn tell_difference(admin: &Admin) {
     let Ok(service) = Remote::running(admin).and_then(Remote::impatient) else { return };
     match service.get::<DifferenceView>("/v1/reload", &[]).await {
         Ok(DifferenceView { needs_reload, needs_restart }) => {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::out::{Out, count};
 use super::remote::Remote;
+use super::show_config::tell_difference;
 use super::{Context, Exit, Failure};
 use crate::web::admin::sweeps::{SweepAskedView, SweepFailedView, SweepKindView, SweepRunView, SweepView};
 
@@ -63,7 +64,11 @@ enum Came {
 }
 
 pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
-    let remote = Remote::running(&context.admin()?)?;
+    let admin = context.admin()?;
+    let remote = Remote::running(&admin)?;
+    if asked.list.is_none() && asked.now.rule.is_some() {
+        tell_difference(&admin).await;
+    }
     match asked.list {
         Some(Look::List { json }) => list(&remote, json, out).await,
         None => now(&remote, &asked.now, out).await,

@@ -151,7 +151,7 @@ fn admin_alone(path: &Path, text: &str, env: &Env) -> Result<Admin, Invalid> {
     let (root, errors) = DeTable::parse_recoverable(text);
     if let Some(error) = errors.first() {
         // What a slip of syntax swallows cannot be known, and a default in its place may be another service.
-        return Err(invalid(vec![problem::not_toml(error)]));
+        return Err(invalid(vec![problem::not_toml(text, error)]));
     }
     let reading = Reading::new(text, root.get_ref(), env, folder_of(path), false);
     let server = parts::server(Section::top(&reading, "server"));
@@ -178,7 +178,7 @@ pub fn parse(path: &Path, text: &str, env: &Env) -> Result<Config, Invalid> {
 fn read(path: &Path, text: &str, env: &Env, with_secrets: bool) -> Result<Config, Invalid> {
     let (root, errors) = DeTable::parse_recoverable(text);
     if let Some(error) = errors.first() {
-        return Err(Invalid::new(path.to_owned(), text.to_owned(), vec![problem::not_toml(error)]));
+        return Err(Invalid::new(path.to_owned(), text.to_owned(), vec![problem::not_toml(text, error)]));
     }
     let reading = Reading::new(text, root.get_ref(), env, folder_of(path), with_secrets);
     reading.took(path, text);

@@ -118,11 +118,16 @@ impl fmt::Display for Invalid {
 const NOT_TOML: &str = "this is not TOML";
 
 /// The first slip of syntax: what follows it is mostly its echo.
-pub(super) fn not_toml(error: &toml::de::Error) -> Problem {
+pub(super) fn not_toml(text: &str, error: &toml::de::Error) -> Problem {
+    let message = error.message().trim_end();
+    let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or_default();
+    let key = before.rsplit('\n').next().unwrap_or_default().split('=').next().unwrap_or_default();
+    let hint =
+        if key.trim() == "when" { "; put the condition in single quotes, as in when = 'user.type == 2'" } else { "" };
     Problem {
         place: error.span().map_or(Place::Whole, Place::File),
         what: NOT_TOML.to_owned(),
-        help: error.message().trim_end().to_owned(),
+        help: format!("{message}{hint}"),
     }
 }
 

@@ -120,7 +120,7 @@ fn file(main: &Reading<'_>, path: &Path, text: &str, seen: &mut BTreeSet<String>
     }
     let (root, errors) = DeTable::parse_recoverable(text);
     if let Some(error) = errors.first() {
-        return Err(invalid(vec![not_toml(error)]));
+        return Err(invalid(vec![not_toml(text, error)]));
     }
     let reading = Reading::new(text, root.get_ref(), main.env, main.folder, main.with_secrets);
     for (key, _) in root.get_ref() {

@@ -174,6 +174,10 @@ pub enum ParkCause {
 }
 
 impl ParkCause {
+    /// Also of the alarm about such a group, which has no job.
+    pub const GROUP_UNKNOWN_ADVICE: &'static str =
+        "make the group in Zoom's admin pages or mend the rule's groups, then retry";
+
     /// Short and stable: what `jobs retry --cause` takes.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -237,7 +241,7 @@ impl ParkCause {
             Self::ConditionUnanswered { .. } => {
                 "let the rule's when say what holds where Zoom states nothing, as with has(user.dept) && …, then retry"
             }
-            Self::GroupUnknown { .. } => "make the group in Zoom's admin pages or mend the rule's groups, then retry",
+            Self::GroupUnknown { .. } => Self::GROUP_UNKNOWN_ADVICE,
             Self::NoSeats { .. } => "free or buy a licence, then retry",
             Self::TakesAway { .. } => {
                 "if it is meant, let it through: adjutant rules resume --takes-away. to retry only looks again"

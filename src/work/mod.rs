@@ -49,7 +49,7 @@ const UNKNOWN_ATTEMPTS: u32 = 4;
 /// Attempts after which a write that Zoom confirmed and does not show is given to a person.
 const INEFFECTIVE_ATTEMPTS: u32 = 3;
 /// Below so many active users, a share of the account says nothing.
-const SHARE_FROM_USERS: u64 = 50;
+pub const SHARE_FROM_USERS: u64 = 50;
 /// The shortest time that a rate limit puts a job off for: one that is over already must not spin.
 const SNOOZE_MIN: Duration = Duration::from_millis(250);
 /// A rate limit that lasts so long is a budget of the day: all others are over within minutes. In the last hour of the day

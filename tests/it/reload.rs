@@ -314,6 +314,12 @@ fn what_the_files_say_and_the_service_does_not_do_yet_is_told_beside_the_configu
     let reload = "warning: the running service has it otherwise until `adjutant reload`: [[rule]] a, [[rule]] b\n";
     assert_eq!(told(&service), format!("{reload}{restart}"));
     assert_eq!(told(&service), format!("{reload}{restart}"), "asking changes nothing");
+    for words in
+        [&["rules", "plan", "--rule", "b"][..], &["rules", "explain", "a@b.example"], &["sweep", "--rule", "b"]]
+    {
+        let (_, _, err) = service.command(words);
+        assert!(err.starts_with(&format!("{reload}{restart}")), "{words:?}: {err}");
+    }
     service.admin("POST", "/v1/reload").unwrap();
     assert_eq!(told(&service), restart);
     let config = std::fs::read_to_string(service.folder().join("config.toml")).unwrap();

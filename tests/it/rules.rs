@@ -216,6 +216,11 @@ fn rules_are_read_from_the_files_of_a_folder_in_the_order_of_their_names() {
     ] {
         assert!(error.contains(part), "{part} is not in\n{error}");
     }
+    for when in ["\"user.dept == \"Maths\"\"", "user.type == 2"] {
+        write("d.toml", &format!("[[rule]]\nwhen = {when}\n"));
+        let error = load().unwrap_err();
+        assert!(error.contains("; put the condition in single quotes, as in when = 'user.type == 2'"), "{error}");
+    }
 }
 
 /// Words of the language, so that a text has a chance to mean something.

@@ -150,6 +150,7 @@ fn the_rules_are_shown_with_what_they_want_and_what_is_wrong_with_them_is_told()
         let is_it = |had: &str| had.split_whitespace().eq(line.split_whitespace());
         assert!(said.lines().any(is_it), "{line} is missing in\n{said}");
     }
+    assert!(said.contains(" % of the users a day (from 50 active users on)\n"), "{said}");
     std::fs::write(folder.path().join("config.toml"), CONFIG.replace("user.dept", "user.dpt")).unwrap();
     let output = run(folder.path(), &["rules", "check"]);
     assert_eq!(output.status.code(), Some(78));

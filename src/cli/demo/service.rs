@@ -123,6 +123,7 @@ fn configuration(public: SocketAddr, admin: SocketAddr, api_url: &str, oauth_url
         r#"# Written by `adjutant demo`. For your own account: `adjutant setup`.
 [server]
 listen = "{public}"
+public_url = "http://{public}"
 secret_grace_minutes = 0    # so that a forged delivery is answered 401 at once
 
 [admin]
@@ -170,5 +171,14 @@ mod tests {
         let service = Service::prepare("http://127.0.0.1:1", "http://127.0.0.1:2").unwrap();
         let mode = std::fs::metadata(service.config()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn the_demo_says_where_its_service_is_reached_so_that_doctor_can_go_there() {
+        let service = Service::prepare("http://127.0.0.1:1", "http://127.0.0.1:2").unwrap();
+        let text = std::fs::read_to_string(service.config()).unwrap();
+        let vars: [(String, String); 0] = [];
+        let config = crate::config::parse(&service.config(), &text, &crate::config::Env::from_vars(vars)).unwrap();
+        assert_eq!(config.server.public_url, Some(format!("http://{}", service.public)));
     }
 }

@@ -3,12 +3,21 @@
 use super::{Explain, Out};
 use crate::cli::audit::seen;
 use crate::cli::remote::Remote;
+use crate::cli::show_config::tell_difference;
 use crate::cli::{Context, Exit, Failure};
 use crate::web::admin::explained::{ExplainView, ExplainedView};
 
 pub(super) async fn run(context: &Context, asked: Explain, out: &mut Out) -> Result<Exit, Failure> {
     // One answer is made of all entries since the subject's first job.
-    let remote = Remote::open(context, asked.place).await?.patient()?;
+    let remote = if asked.place.offline {
+        Remote::open(context, asked.place).await?
+    } else {
+        let admin = context.admin()?;
+        let remote = Remote::running(&admin)?;
+        tell_difference(&admin).await;
+        remote
+    };
+    let remote = remote.patient()?;
     let query = [("subject", asked.subject), ("all", asked.all.to_string())];
     let view: ExplainView = remote.get("/v1/explain", &query).await?;
     remote.close().await?;

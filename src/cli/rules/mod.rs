@@ -20,7 +20,7 @@ use super::{Context, Exit, Failure, check_config};
 use crate::account::Role;
 use crate::rules::{Mode, Rule, SubjectKind};
 use crate::web::admin::{PLAN_BYTES_MAX, wants};
-use crate::work::SavedPlan;
+use crate::work::{SHARE_FROM_USERS, SavedPlan};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Asked {
@@ -210,7 +210,13 @@ fn check(context: &Context, json: bool, out: &mut Out) -> Result<Exit, Failure> 
             ("  when", rule.when.clone()),
             ("  except", (rule.except > 0).then(|| count(rule.except, "user", "users"))),
             ("  except roles", (!excepted.is_empty()).then(|| excepted.join(", "))),
-            ("  limits", Some(format!("{per_hour} an hour, {} % of the users a day", rule.max_changes_percent))),
+            (
+                "  limits",
+                Some(format!(
+                    "{per_hour} an hour, {} % of the users a day (from {SHARE_FROM_USERS} active users on)",
+                    rule.max_changes_percent
+                )),
+            ),
         ])?;
     }
     out.line(format!(

@@ -4,12 +4,16 @@ use super::{Out, Plan, fits};
 use crate::cli::exit::warn;
 use crate::cli::private;
 use crate::cli::remote::Remote;
+use crate::cli::show_config::tell_difference;
 use crate::cli::{Context, Exit, Failure};
 use crate::web::admin::TOO_LARGE;
 use crate::work::SavedPlan;
 
 pub(super) async fn run(context: &Context, asked: Plan, out: &mut Out) -> Result<Exit, Failure> {
-    let remote = Remote::running(&context.admin()?)?.patient()?;
+    let admin = context.admin()?;
+    let remote = Remote::running(&admin)?.patient()?;
+    // Before the plan: that a rule of the files is not there is answered as a failure.
+    tell_difference(&admin).await;
     let meetings = asked.meetings.then(|| "true".to_owned());
     let query = [
         ("account", asked.account),

@@ -2,6 +2,7 @@
 
 use super::view::{Alarm, ParkedView};
 use crate::clock::Timestamp;
+use crate::job::ParkCause;
 use crate::store::{FullBacklog, GivenUp, IndexTrouble, Notice, PutOff, Status};
 
 fn alarm(code: &str, what: String, advice: &str) -> Alarm {
@@ -96,6 +97,7 @@ fn of_notice(notice: &Notice) -> Alarm {
         "app-deauthorized" => {
             (code.as_str(), "install the app on the account again, or take the account out of the configuration")
         }
+        "group-unknown" => (code.as_str(), ParkCause::GROUP_UNKNOWN_ADVICE),
         other => (other, "see the audit log"),
     };
     Alarm {
@@ -131,4 +133,23 @@ pub(super) fn api_user(parked: &ParkedView) -> Option<Alarm> {
 pub(super) fn names(alarms: &[Alarm], code: &str, account: &str) -> bool {
     let about = format!("account {account}");
     alarms.iter().any(|alarm| alarm.code == code && alarm.what.contains(&about))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::AccountId;
+
+    #[test]
+    fn the_alarm_about_a_group_that_is_not_there_advises_as_a_job_parked_for_it_does() {
+        let notice = Notice {
+            account: AccountId::parse("acc").unwrap(),
+            code: "group-unknown".to_owned(),
+            subject: Some("group Teachers".to_owned()),
+            what: "there is no group Teachers".to_owned(),
+            since: Timestamp::from_millis(0),
+        };
+        let parked = ParkCause::GroupUnknown { name: "Teachers".to_owned(), is_twice: false };
+        assert_eq!(of_notice(&notice).advice, parked.advice());
+    }
 }

@@ -235,6 +235,8 @@ pub struct ParkedView {
     pub rule: Option<String>,
     pub count: u64,
     pub example: String,
+    /// The rule of the example.
+    pub example_rule: Option<String>,
     pub since: String,
     pub why: Option<String>,
     pub advice: Option<String>,
@@ -252,6 +254,7 @@ impl ParkedView {
             rule: group.rule.as_ref().map(ToString::to_string),
             count: group.count,
             example: group.example.to_string(),
+            example_rule: example.map(|job| job.rule.to_string()),
             since: group.since.to_string(),
             why: cause.map(ToString::to_string),
             advice: cause.map(|cause| cause.advice().to_owned()),

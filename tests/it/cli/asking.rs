@@ -114,10 +114,14 @@ fn the_commands_ask_the_running_service_and_move_its_jobs() {
     }
     let attention = told(&["attention"], 0);
     assert!(attention.contains("then: adjutant jobs retry --cause by-person --account AAAAAABBBB"), "{attention}");
+    assert!(attention.contains("   (one of them: job_1, of rule "), "{attention}");
     let parked: serde_json::Value = serde_json::from_str(&told(&["attention", "--json"], 0)).unwrap();
     assert_eq!(parked["parked"][0]["count"], 1);
+    let none =
+        |causes: &str| format!("error: no job is parked for nonsense. causes that jobs are parked for: {causes}\n");
+    assert_eq!(told(&["jobs", "retry", "--cause", "nonsense"], 1), none("by-person"));
     assert_eq!(told(&["jobs", "retry", "--cause", "by-person"], 0), "1 job is tried again\n");
-    assert_eq!(told(&["jobs", "retry", "--cause", "nonsense"], 1), "0 jobs are tried again\n");
+    assert_eq!(told(&["jobs", "retry", "--cause", "nonsense"], 1), none("none"));
     assert_eq!(told(&["jobs", "show", "job_99"], 1), "error: there is no job job_99\n");
     assert_eq!(told(&["deliveries", "replay", "dlv_1"], 0), "dlv_1 is planned again\n");
     let tail = told(&["audit", "tail", "-n", "1000"], 0);

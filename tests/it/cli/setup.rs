@@ -77,6 +77,17 @@ fn setup_writes_files_that_check_config_accepts_and_says_what_to_click() {
 }
 
 #[test]
+fn setup_takes_the_webhook_url_for_the_address_before_it() {
+    for url in ["https://hooks.example.com/zoom/webhooks", "https://hooks.example.com/zoom/webhooks/main/"] {
+        let folder = setup_folder();
+        let words = ANSWERS.into_iter().map(|word| if word.starts_with("https:") { url } else { word });
+        let words: Vec<&str> = words.chain(["--webhook-secret-from=given-webhook"]).collect();
+        let said = stdout(&run(folder.path(), &words));
+        assert!(said.contains("  https://hooks.example.com/zoom/webhooks/main\n"), "{said}");
+    }
+}
+
+#[test]
 fn setup_asks_for_what_no_flag_says_and_asks_again_for_what_is_no_answer() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = adjutant(folder.path(), &["setup"])
@@ -111,6 +122,10 @@ fn setup_names_the_flag_of_an_answer_that_is_missing_or_bad_and_writes_nothing()
     let output = run(folder.path(), &bad);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).starts_with("error: --api-user: "), "{}", stderr(&output));
+    let spaced: Vec<&str> =
+        ANSWERS.into_iter().map(|word| if word == "AAAAAABBBB" { "My Account" } else { word }).collect();
+    let output = run(folder.path(), &spaced);
+    assert!(stderr(&output).contains("ASCII characters without spaces"), "{}", stderr(&output));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
 }
 
