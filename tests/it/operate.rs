@@ -164,6 +164,8 @@ fn a_sweep_on_demand_says_what_it_found_and_a_dry_one_asks_for_nothing() {
     while !is_swept(&standing(&service)[0]) {
         std::thread::yield_now();
     }
+    // A sweep is over when its last page is compared, and its jobs may still be at work.
+    service.wait_until_idle();
     for n in 0..2 {
         world.add_user(ACCOUNT, NewUser::licensed(&format!("teacher-{n}@school.example"))).unwrap();
     }
