@@ -181,14 +181,14 @@ fn checksum(id: u64, len: [u8; 4], meta: &[u8], payload: &[u8]) -> u32 {
 
 /// Adds a frame to a buffer. The payload must be no longer than [`PAYLOAD_BYTES_MAX`].
 pub(super) fn put(out: &mut Vec<u8>, id: u64, meta: Meta, payload: &[u8]) {
+    let end = out.len().saturating_add(narrow(frame_bytes(payload.len())));
     let len = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
     let meta = meta.encode();
     out.extend_from_slice(&len);
     out.extend_from_slice(&checksum(id, len, &meta, payload).to_le_bytes());
     out.extend_from_slice(&meta);
     out.extend_from_slice(payload);
-    let padding = out.len().next_multiple_of(8);
-    out.resize(padding, 0);
+    out.resize(end, 0);
 }
 
 /// Adds a footer. The buffer must be at a multiple of 8.

@@ -4,13 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::files::{File, Files};
+use super::files::{Blocks, File, Files};
 use super::frame::{self, FOOTER_BYTES, HEADER_BYTES, Header, Seal};
 use crate::store::{narrow, wide};
 
 /// Every so many records one offset is remembered.
 const MARK_EVERY: u64 = 64;
-const ZEROES_BYTES: usize = 1 << 20;
+/// Small enough that a batch, which the disk takes in turn with it, does not wait for long.
+const ZEROES_BYTES: usize = 1 << 18;
 
 /// Where some of the records begin: 16 bytes for every 64 records, so 250 kB for a million.
 #[derive(Debug, Clone, Default)]
@@ -66,6 +67,8 @@ pub(super) struct Active {
     pub(super) first: u64,
     /// Where the next batch goes.
     pub(super) tail: u64,
+    /// What is before the tail in its block: at most a block less a byte.
+    pub(super) head: Vec<u8>,
     /// A write that found no room may have left something up to here.
     pub(super) dirty_until: u64,
     pub(super) bytes: u64,
@@ -118,16 +121,14 @@ pub struct Spare {
 
 /// Makes [`Spare`]s, on whatever thread has time for it: 64 MiB of zeroes take their time.
 ///
-/// Written zeroes save each sync of a batch from writing metadata of the file as well, which on many disks takes twice as
-/// long. They are as many bytes as the batches themselves, so where segments fill within seconds, as only a fast disk lets
-/// them, the space is claimed and nothing written.
+/// Written zeroes save each sync of a batch from writing metadata of the file as well: with a batch of 14 kB past the page
+/// cache a sync takes 120 µs, and 270 µs where the space was only claimed (ext4).
 #[derive(Debug, Clone)]
 pub struct SpareMaker {
     pub(super) files: Arc<dyn Files>,
     pub(super) dir: Arc<str>,
     pub(super) bytes: u64,
     pub(super) serial: Arc<AtomicU64>,
-    pub(super) hurried: bool,
 }
 
 impl SpareMaker {
@@ -146,15 +147,13 @@ impl SpareMaker {
     }
 
     fn fill(&self, file: &dyn File) -> io::Result<()> {
-        let is_claimed = file.reserve(self.bytes)?;
-        if is_claimed && self.hurried {
-            return file.sync_all();
-        }
-        let zeroes = vec![0; ZEROES_BYTES.min(narrow(self.bytes))];
+        let mut zeroes = Blocks::default();
+        zeroes.begin(ZEROES_BYTES);
+        zeroes.pad(ZEROES_BYTES);
         let mut at = 0;
         while at < self.bytes {
-            let len = wide(zeroes.len()).min(self.bytes - at);
-            file.write_all_at(zeroes.get(..narrow(len)).unwrap_or_default(), at)?;
+            let len = wide(ZEROES_BYTES).min(self.bytes - at);
+            file.write_all_at(zeroes.bytes().get(..narrow(len)).unwrap_or_default(), at)?;
             at += len;
         }
         file.sync_all()
@@ -164,12 +163,13 @@ impl SpareMaker {
 /// Makes a spare the segment that begins with `first`: on disk under its name when this returns.
 pub(super) fn start(files: &dyn Files, dir: &str, spare: &Spare, first: u64, id: u64) -> Result<Active, Trouble> {
     let name: Arc<str> = frame::segment_name(first).into();
-    spare.file.write_all_at(&Header { first, id }.encode(), 0).map_err(Trouble::writing)?;
+    let head = Header { first, id }.encode().to_vec();
+    spare.file.write_all_at(&head, 0).map_err(Trouble::writing)?;
     spare.file.sync_data().map_err(Trouble::Failed)?;
     files.rename(&spare.path, &format!("{dir}/{name}")).map_err(Trouble::writing)?;
     files.sync_dir(dir).map_err(Trouble::Failed)?;
     let file = Arc::clone(&spare.file);
-    Ok(Active { file, name, id, first, tail: HEADER_BYTES, dirty_until: HEADER_BYTES, bytes: spare.bytes })
+    Ok(Active { file, name, id, first, tail: HEADER_BYTES, head, dirty_until: HEADER_BYTES, bytes: spare.bytes })
 }
 
 /// Writes the footer, cuts the file there, and syncs it. Returns the length of the file.

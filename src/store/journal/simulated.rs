@@ -461,15 +461,6 @@ impl File for SimFile {
         lock(&self.disk).change(self.node, Change::Len(narrow(bytes)))
     }
 
-    fn reserve(&self, bytes: u64) -> io::Result<bool> {
-        // As `posix_fallocate`: the file is that long afterwards.
-        let len = self.size()?;
-        if bytes > len {
-            self.set_len(bytes)?;
-        }
-        Ok(true)
-    }
-
     fn sync_data(&self) -> io::Result<()> {
         lock(&self.disk).sync(self.node)
     }

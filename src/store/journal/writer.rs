@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
 use super::Settings;
+use super::files::{BLOCK_BYTES, Blocks};
 use super::frame::{self, FOOTER_BYTES, HEADER_BYTES, Meta, PAYLOAD_BYTES_MAX, Seal};
 use super::prune::Pruner;
 use super::read::{Reader, Shared};
@@ -53,7 +54,7 @@ pub struct Journal {
     staged: Option<Active>,
     spare: Option<Spare>,
     next: u64,
-    buffer: Vec<u8>,
+    buffer: Blocks,
 }
 
 impl Journal {
@@ -67,7 +68,7 @@ impl Journal {
             staged: None,
             spare: None,
             next,
-            buffer: Vec::new(),
+            buffer: Blocks::default(),
         }
     }
 
@@ -94,14 +95,13 @@ impl Journal {
         self.spare.is_none() && half_used
     }
 
-    /// Makes spare segments, for any thread. One that is hurried writes no zeroes where the space can be claimed otherwise.
-    pub fn spare_maker(&self, hurried: bool) -> SpareMaker {
+    /// Makes spare segments, for any thread.
+    pub fn spare_maker(&self) -> SpareMaker {
         SpareMaker {
             files: Arc::clone(&self.shared.files),
             dir: Arc::clone(&self.shared.dir),
             bytes: self.settings.segment_bytes,
             serial: Arc::clone(&self.serial),
-            hurried,
         }
     }
 
@@ -135,19 +135,27 @@ impl Journal {
             self.turn_page()?;
         }
         let Some(active) = &mut self.active else { return Err(AppendError::Poisoned) };
-        let next = encode(batch, active.id, self.next, &mut self.buffer);
-        let end = active.tail + wide(self.buffer.len());
+        // Whole blocks: what is in the tail's block already is written again as it is, as the page cache would do it too.
+        let from = active.tail.saturating_sub(wide(active.head.len()));
+        let end = active.tail + bytes;
         // What an earlier batch left that found no room goes in the same write.
-        let clean_until = narrow(active.dirty_until.saturating_sub(active.tail));
-        self.buffer.resize(self.buffer.len().max(clean_until), 0);
-        if let Err(error) = active.file.write_all_at(&self.buffer, active.tail) {
-            active.dirty_until = active.dirty_until.max(end);
+        let until = end.max(active.dirty_until).next_multiple_of(wide(BLOCK_BYTES)).min(active.bytes);
+        self.buffer.begin(narrow(until - from));
+        self.buffer.tail().extend_from_slice(&active.head);
+        let next = encode(batch, active.id, self.next, self.buffer.tail());
+        self.buffer.pad(narrow(until - from));
+        if let Err(error) = active.file.write_all_at(self.buffer.bytes(), from) {
+            active.dirty_until = active.dirty_until.max(until);
             return Err(self.trouble("write a batch", Trouble::writing(error)));
         }
         if let Err(error) = active.file.sync_data() {
             return Err(self.trouble("sync a batch", Trouble::Failed(error)));
         }
         let mut offset = std::mem::replace(&mut active.tail, end);
+        let kept = narrow(end % wide(BLOCK_BYTES));
+        let block = narrow(end - from) - kept;
+        active.head.clear();
+        active.head.extend_from_slice(self.buffer.bytes().get(block..block + kept).unwrap_or_default());
         let numbers = self.next..next;
         self.next = next;
         if let Some(segment) = self.shared.segments_mut().last_mut() {
@@ -209,7 +217,7 @@ impl Journal {
 
     fn make_spare(&mut self) -> Result<Spare, AppendError> {
         // A sync that finds no room is no failed sync here: nothing acknowledged is in that file.
-        self.spare_maker(false).make().map_err(|error| self.trouble("prepare a segment", Trouble::writing(error)))
+        self.spare_maker().make().map_err(|error| self.trouble("prepare a segment", Trouble::writing(error)))
     }
 
     fn seal(&mut self, active: &Active, seal: Seal) -> Result<(), AppendError> {
@@ -248,9 +256,8 @@ impl Journal {
     }
 }
 
-/// Writes the frames of a batch into the buffer; returns the number after the last.
+/// Adds the frames of a batch to the buffer; returns the number after the last.
 fn encode(batch: &[RecordRef<'_>], id: u64, first: u64, buffer: &mut Vec<u8>) -> u64 {
-    buffer.clear();
     let (mut number, mut position) = (first, 0_u32);
     let after = first + wide(batch.len());
     for record in batch {

@@ -38,8 +38,8 @@ pub(super) enum Phase {
 pub(super) struct Guarded {
     pub(super) state: State,
     pub(super) phase: Phase,
-    /// The writer sleeps until so many wait for it; `usize::MAX` while it works.
-    pub(super) writer_wants: usize,
+    /// The writer has nothing to do: who gives it something wakes it.
+    pub(super) writer_sleeps: bool,
     /// A unit is being made; found so by another one only where its maker panicked.
     pub(super) in_unit: bool,
 }
@@ -111,7 +111,7 @@ impl Core {
         let applied = if index.get().is_some() { synced.next } else { journal::FIRST_NUMBER };
         Self {
             applied: watch::Sender::new(applied),
-            guarded: Mutex::new(Guarded { state, phase: Phase::Open, writer_wants: usize::MAX, in_unit: false }),
+            guarded: Mutex::new(Guarded { state, phase: Phase::Open, writer_sleeps: false, in_unit: false }),
             wake: Condvar::new(),
             synced: Mutex::new(synced),
             changed: watch::Sender::new(0),
@@ -181,7 +181,7 @@ impl Core {
         let done = done?;
         let wrote = guarded.state.end_unit();
         let written = if wrote { guarded.state.outbox.wait(impatient) } else { None };
-        if wrote && guarded.state.outbox.waiters() >= guarded.writer_wants {
+        if wrote && guarded.writer_sleeps {
             self.wake.notify_all();
         }
         Ok((done, written))

@@ -5,7 +5,6 @@ use std::sync::mpsc::{Receiver, Sender};
 
 use super::core::Core;
 use super::snapshot::Frozen;
-use crate::clock::Timestamp;
 use crate::store::journal::snapshot::{self, SnapshotError};
 use crate::store::journal::{Spare, SpareMaker};
 
@@ -24,8 +23,6 @@ pub(super) struct Spares {
     pub(super) wanted: Sender<SpareMaker>,
     pub(super) made: Receiver<Option<Spare>>,
     pub(super) asked: bool,
-    /// When the last was asked for.
-    pub(super) asked_at: Option<Timestamp>,
 }
 
 /// Until the writer is gone.

@@ -172,11 +172,6 @@ impl Outbox {
         Some(receiver)
     }
 
-    /// How many wait for the sync.
-    pub(super) fn waiters(&self) -> usize {
-        self.batches.iter().map(|batch| batch.waiters.len()).sum()
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.batches.iter().all(|batch| batch.spans.is_empty())
     }

@@ -74,17 +74,9 @@ impl Running {
         let core = Arc::new(core);
         let ((to_apply, incoming), (chores, to_do)) = (channel(), channel());
         let ((wanted, to_make), (made_here, made)) = (channel(), channel());
-        let spares = Spares { wanted, made, asked: false, asked_at: None };
+        let spares = Spares { wanted, made, asked: false };
         let since_snapshot = replayed_bytes;
-        let writer = Writer {
-            core: Arc::clone(&core),
-            journal,
-            applier: to_apply,
-            chores,
-            spares,
-            since_snapshot,
-            last_waiters: 0,
-        };
+        let writer = Writer { core: Arc::clone(&core), journal, applier: to_apply, chores, spares, since_snapshot };
         let (applying, keeping) = (Arc::clone(&core), Arc::clone(&core));
         let others = vec![
             start(&core, "index", move || applier::run(&applying, &place, &incoming))?,

@@ -11,7 +11,7 @@ use super::housekeeper::{Chore, Spares};
 use super::outbox::Batch;
 use super::snapshot::Frozen;
 use crate::breakpoint;
-use crate::clock::{Stopwatch, lock};
+use crate::clock::lock;
 use crate::store::journal::{AppendError, Journal};
 use crate::store::port::StoreError;
 use crate::store::wide;
@@ -19,12 +19,6 @@ use crate::store::wide;
 /// How long the writer waits for room on the disk: doubled from the first to the last.
 const ROOM_WAIT_MIN: Duration = Duration::from_millis(10);
 const ROOM_WAIT_MAX: Duration = Duration::from_secs(1);
-
-/// How long a batch may wait for company at most. About as long as a disk takes to sync.
-const COMPANY_WAIT: Duration = Duration::from_micros(300);
-
-/// Segments that fill faster than this are not filled with zeroes beforehand.
-const HURRY: Duration = Duration::from_secs(10);
 
 pub(super) struct Writer {
     pub(super) core: Arc<Core>,
@@ -34,8 +28,6 @@ pub(super) struct Writer {
     pub(super) spares: Spares,
     /// Bytes since the last snapshot.
     pub(super) since_snapshot: u64,
-    /// How many waited for the last batch.
-    pub(super) last_waiters: usize,
 }
 
 /// What is left when the writer ends.
@@ -60,16 +52,10 @@ impl Writer {
         }
     }
 
-    /// Waits for something to write.
-    ///
-    /// Under load, batches that are taken as they come grow and shrink in turn: a large one is answered while a small one is
-    /// synced, and the disk and the processor wait for each other. So a batch waits for half of those who may be under way:
-    /// who waits already, and who was answered just now. One that comes alone waits for nobody.
+    /// Waits for something to write, and takes all of it.
     fn next(&mut self) -> Option<(Batch, Option<Frozen>)> {
         let core = Arc::clone(&self.core);
         let mut guarded = lock(&core.guarded);
-        let company = guarded.state.outbox.waiters().midpoint(self.last_waiters);
-        let since = Stopwatch::start();
         loop {
             if matches!(guarded.phase, Phase::Abandoned | Phase::Failed(_) | Phase::Closed) {
                 guarded.state.outbox.end_all(&Err(StoreError::Closed));
@@ -80,28 +66,19 @@ impl Writer {
                 let _told = core.half_a_unit();
                 return None;
             }
-            let waiters = guarded.state.outbox.waiters();
-            let more = COMPANY_WAIT.saturating_sub(since.elapsed());
-            if (1..company).contains(&waiters) && !more.is_zero() && guarded.phase == Phase::Open {
-                guarded.writer_wants = company;
-                guarded = core.wake.wait_timeout(guarded, more).unwrap_or_else(PoisonError::into_inner).0;
-                guarded.writer_wants = usize::MAX;
-                continue;
-            }
             let state = &mut guarded.state;
             if let Some(batch) = state.outbox.take(&state.tree) {
                 // Now the state is as of the last record of the batch, and cheap to copy.
                 let due = self.since_snapshot >= core.settings.snapshot_every_bytes && state.outbox.is_empty();
                 let frozen = due.then(|| state.freeze());
-                self.last_waiters = waiters;
                 return Some((batch, frozen));
             }
             if guarded.phase == Phase::Closing {
                 return None;
             }
-            guarded.writer_wants = 0;
+            guarded.writer_sleeps = true;
             guarded = core.wake.wait(guarded).unwrap_or_else(PoisonError::into_inner);
-            guarded.writer_wants = usize::MAX;
+            guarded.writer_sleeps = false;
         }
     }
 
@@ -202,10 +179,8 @@ impl Writer {
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => {}
         }
         if !self.spares.asked && self.journal.wants_spare() {
-            let now = self.core.clock.now();
-            let hurried = self.spares.asked_at.is_some_and(|before| now.since(before) < HURRY);
-            (self.spares.asked, self.spares.asked_at) = (true, Some(now));
-            let _gone = self.spares.wanted.send(self.journal.spare_maker(hurried));
+            self.spares.asked = true;
+            let _gone = self.spares.wanted.send(self.journal.spare_maker());
         }
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::journal::files::RealFiles;
+use crate::store::journal::files::{BLOCK_BYTES, Blocks, RealFiles};
 use crate::store::journal::{AppendError, Fault, PAYLOAD_BYTES_MAX, ReadError, verify_folder};
 
 #[test]
@@ -203,15 +203,15 @@ fn readers_on_other_threads_see_a_growing_prefix() {
 }
 
 #[test]
-fn a_spare_segment_made_elsewhere_is_used_whether_or_not_zeroes_were_written() {
+fn a_spare_segment_made_elsewhere_is_used() {
     let folder = tempfile::tempdir().unwrap();
     let real: Arc<dyn Files> = Arc::new(RealFiles::new(folder.path()));
-    let sim = || -> Arc<dyn Files> { Arc::new(SimFiles::new(10)) };
-    for (files, hurried) in [(sim(), false), (sim(), true), (real, true)] {
+    let sim: Arc<dyn Files> = Arc::new(SimFiles::new(10));
+    for files in [sim, real] {
         let chance = Arc::new(SeededChance::new(1));
         let open = || Journal::open(Arc::clone(&files), DIR, SMALL, chance.clone()).unwrap();
         let (mut journal, _) = open();
-        let maker = journal.spare_maker(hurried);
+        let maker = journal.spare_maker();
         let mut given = 0;
         for number in 0..100_u8 {
             if journal.wants_spare() {
@@ -247,4 +247,69 @@ fn a_real_folder_holds_the_same_journal() {
         // Not closed: as after a kill.
     }
     assert!(files.free_space().unwrap() > 0);
+}
+
+#[test]
+fn blocks_lie_in_memory_as_a_disk_wants_them_however_often_they_are_used() {
+    let mut blocks = Blocks::default();
+    for room in [1, 4096, 100_000, 5, 1 << 20, 0] {
+        blocks.begin(room);
+        blocks.tail().extend_from_slice(&vec![7; room]);
+        let whole = room.next_multiple_of(BLOCK_BYTES);
+        blocks.pad(whole);
+        assert_eq!((blocks.len(), blocks.bytes().len()), (whole, whole));
+        assert_eq!(blocks.bytes().as_ptr().align_offset(BLOCK_BYTES), 0);
+        assert!(blocks.bytes().iter().take(room).all(|byte| *byte == 7));
+        assert!(blocks.bytes().iter().skip(room).all(|byte| *byte == 0));
+    }
+}
+
+#[test]
+fn what_is_written_past_the_page_cache_is_read_through_it_at_once_and_the_other_way_round() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = RealFiles::new(folder.path());
+    let file = files.create("file").unwrap();
+    let seed = 11;
+    let chance = SeededChance::new(seed);
+    let mut model = vec![0; 20 * BLOCK_BYTES];
+    let mut blocks = Blocks::default();
+    for round in 0..200_u8 {
+        let first = usize::try_from(chance.next_u64() % 16).unwrap() * BLOCK_BYTES;
+        if round.is_multiple_of(3) {
+            // Through the cache: neither the place nor the length is a block's.
+            file.write_all_at(&[round; 700], (first + 33).try_into().unwrap()).unwrap();
+            model[first + 33..first + 733].fill(round);
+        } else {
+            blocks.begin(2 * BLOCK_BYTES);
+            blocks.tail().extend_from_slice(&[round; 2 * BLOCK_BYTES]);
+            file.write_all_at(blocks.bytes(), first.try_into().unwrap()).unwrap();
+            model[first..first + 2 * BLOCK_BYTES].fill(round);
+        }
+        let mut read = vec![0; usize::try_from(file.size().unwrap()).unwrap()];
+        file.read_exact_at(&mut read, 0).unwrap();
+        assert!(read == model[..read.len()], "seed {seed}, round {round}");
+    }
+    file.sync_all().unwrap();
+}
+
+#[test]
+fn a_batch_leaves_what_was_acknowledged_in_its_block_as_it_is() {
+    // Batches of all lengths from a few bytes to more than a block, so that they end everywhere in one.
+    let folder = tempfile::tempdir().unwrap();
+    let real: Arc<dyn Files> = Arc::new(RealFiles::new(folder.path()));
+    let sim: Arc<dyn Files> = Arc::new(SimFiles::new(12));
+    let settings = Settings { segment_bytes: 1 << 20 };
+    for files in [sim, real] {
+        let chance = Arc::new(SeededChance::new(1));
+        let (mut journal, _) = Journal::open(Arc::clone(&files), DIR, settings, chance.clone()).unwrap();
+        let mut model = Vec::new();
+        for number in 0..600_u16 {
+            let record = vec![number.to_le_bytes()[0]; usize::from(number) * 8];
+            append(&mut journal, std::slice::from_ref(&record));
+            model.push(record);
+        }
+        drop(journal);
+        let (journal, _) = Journal::open(files, DIR, settings, chance).unwrap();
+        assert_eq!(payloads(&journal.reader()), model);
+    }
 }

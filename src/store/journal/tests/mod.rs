@@ -15,7 +15,10 @@ use super::{Journal, OpenError, Reader, Record, RecordRef, Recovery, Settings};
 use crate::chance::{Chance, SeededChance};
 
 const DIR: &str = "journal";
+/// Less than a block.
 const SMALL: Settings = Settings { segment_bytes: 2048 };
+/// Blocks that are written again and again as they fill, and no whole number of them.
+const BLOCKS: Settings = Settings { segment_bytes: 30_000 };
 
 fn open_with(files: &SimFiles, settings: Settings) -> Result<(Journal, Recovery), OpenError> {
     let files: Arc<dyn Files> = Arc::new(files.clone());
