@@ -89,10 +89,12 @@ fn profile(bare: bool) {
     let server = if bare { Server::bare() } else { Server::adjutant() };
     println!("the server is process {}", server.child.id());
     let run = runtime.block_on(drive(&load, server.address, Limit::Time(Duration::from_secs(10))));
-    println!(
-        "burst {run}, {:.1} µs of the server's processor for each",
-        server.processor_secs() * 1e6 / run.requests as f64
-    );
+    let each = server.processor_secs() * 1e6 / run.requests as f64;
+    print!("burst {run}, {each:.1} µs of the server's processor for each");
+    if !bare {
+        print!(", all planned {:.2} s after it", server.wait_until_settled(run.requests as u64));
+    }
+    println!();
 }
 
 /// A server without any work: the baseline.

@@ -16,7 +16,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, AppName, DeliveryId, Email, JobId, MeetingId, RuleName, UserId};
+use crate::ids::{AccountId, AppName, DeliveryId, Email, JobId, MeetingId, MeetingUuid, RuleName, UserId};
 
 /// What a job is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,6 +29,15 @@ pub enum Subject {
     Meeting {
         id: MeetingId,
     },
+    /// One run of a meeting, from its start to its end.
+    Instance {
+        meeting: MeetingId,
+        uuid: MeetingUuid,
+    },
+    /// What a delivery says, and nothing at Zoom.
+    Event {
+        delivery: DeliveryId,
+    },
 }
 
 impl Subject {
@@ -40,18 +49,25 @@ impl Subject {
             Self::User { id: None, email: Some(email) } => format!("email:{email}"),
             Self::User { id: None, email: None } => "user:".to_owned(),
             Self::Meeting { id } => format!("meeting:{id}"),
+            Self::Instance { uuid, .. } => format!("instance:{uuid}"),
+            Self::Event { delivery } => format!("event:{delivery}"),
         }
     }
 
     /// The subject that prints so; none where no subject does.
     pub fn read(text: &str) -> Option<Self> {
-        let (first, email) = text.split_once(' ').map_or((text, None), |(first, email)| (first, Some(email)));
+        let (first, more) = text.split_once(' ').map_or((text, None), |(first, more)| (first, Some(more)));
         let (kind, name) = first.split_once(':')?;
-        let email = email.and_then(|email| Email::parse(email).ok());
+        let email = more.and_then(|email| Email::parse(email).ok());
         match kind {
             "user" => Some(Self::User { id: Some(UserId::parse(name).ok()?), email }),
             "email" => Some(Self::User { id: None, email: Some(Email::parse(name).ok()?) }),
             "meeting" => Some(Self::Meeting { id: MeetingId::parse(name).ok()? }),
+            "instance" => Some(Self::Instance {
+                meeting: MeetingId::parse(more?.strip_prefix("meeting:")?).ok()?,
+                uuid: MeetingUuid::parse(name).ok()?,
+            }),
+            "event" => Some(Self::Event { delivery: name.parse().ok()? }),
             _ => None,
         }
     }
@@ -69,6 +85,8 @@ impl Subject {
                 }
             }
             (Self::Meeting { id: a }, Self::Meeting { id: b }) => a == b,
+            (Self::Instance { uuid: a, .. }, Self::Instance { uuid: b, .. }) => a == b,
+            (Self::Event { delivery: a }, Self::Event { delivery: b }) => a == b,
             _ => false,
         }
     }
@@ -82,12 +100,13 @@ impl Subject {
     }
 }
 
-/// The key, and the email where it is known as well: for the audit log.
+/// The key, and what is known beside it, email or meeting: for the audit log.
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.key())?;
         match self {
             Self::User { id: Some(_), email: Some(email) } => write!(f, " {email}"),
+            Self::Instance { meeting, .. } => write!(f, " meeting:{meeting}"),
             _ => Ok(()),
         }
     }
@@ -255,6 +274,11 @@ mod tests {
             user(Some("u1"), None),
             user(None, Some("jill@example.com")),
             Subject::Meeting { id: MeetingId::from_number(1) },
+            Subject::Instance {
+                meeting: MeetingId::from_number(1),
+                uuid: MeetingUuid::parse("/4444AAAiAAAAAiAiAiiAii==").unwrap(),
+            },
+            Subject::Event { delivery: DeliveryId::from_number(7) },
         ] {
             assert_eq!(Subject::read(&subject.to_string()), Some(subject));
         }

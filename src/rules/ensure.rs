@@ -104,6 +104,8 @@ pub enum RuleError {
         "rule {0}: for = \"meeting\" needs ensure = {{ settings = {{ waiting_room = true }} }} or another setting, or report"
     )]
     NothingForMeetings(RuleName),
+    #[error("rule {0}: a rule about events alone does nothing without send")]
+    NothingForEvents(RuleName),
     #[error("rule {0}: {1} does not belong to for = \"{2}\"")]
     WrongSubject(RuleName, &'static str, &'static str),
     #[error("rule {0}: ensure.type = \"basic\" takes licences away, which needs allow_downgrade = true")]
@@ -189,6 +191,8 @@ impl Rule {
         match self.subject {
             SubjectKind::User => self.check_user()?,
             SubjectKind::Meeting => self.check_meeting()?,
+            // Nothing can be true of what happened.
+            SubjectKind::Event => return Err(RuleError::NothingForEvents(name())),
         }
         if let Some(leaf) = ensure.settings.named_twice(&ensure.feature.below("feature")) {
             return Err(RuleError::FeatureTwice(name(), leaf));

@@ -82,6 +82,8 @@ pub struct On {
 pub enum SubjectKind {
     User,
     Meeting,
+    /// What happened, and nothing that could be made true.
+    Event,
 }
 
 impl SubjectKind {
@@ -90,6 +92,7 @@ impl SubjectKind {
         match self {
             Self::User => Topic::User,
             Self::Meeting => Topic::Meeting,
+            Self::Event => Topic::Event,
         }
     }
 }

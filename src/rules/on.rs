@@ -158,5 +158,6 @@ fn named(event: &Event, whole: &Value) -> Option<Subject> {
             let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
             Some(Subject::Meeting { id: MeetingId::parse(&id).ok()? })
         }
+        SubjectKind::Event => None,
     }
 }

@@ -124,8 +124,8 @@ impl Store for MemoryStore {
         Ok(self.write(|world| world.store_delivery(delivery, true))?.map(Receipt::new))
     }
 
-    async fn unplanned(&self, limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
-        self.read(|world| world.unplanned(limit))
+    async fn unplanned(&self, after: Option<DeliveryId>, limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
+        self.read(|world| world.unplanned(after, limit))
     }
 
     async fn record_plan(&self, decisions: Vec<Decision>, at: Timestamp) -> Result<(), StoreError> {

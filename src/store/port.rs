@@ -92,8 +92,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`Kind::Delivery`] `backfilled`; and [`AppState::verified_at`] stays, since nothing shows that deliveries arrive.
     async fn backfill(&self, delivery: NewDelivery) -> Result<Option<Receipt>, StoreError>;
 
-    /// The oldest deliveries that were not planned yet, by id.
-    async fn unplanned(&self, limit: usize) -> Result<Vec<StoredDelivery>, StoreError>;
+    /// The oldest deliveries that were not planned yet, by id; those after one of them, to read ahead.
+    async fn unplanned(&self, after: Option<DeliveryId>, limit: usize) -> Result<Vec<StoredDelivery>, StoreError>;
 
     /// Records decisions and what follows from them: jobs made, merged, woken, cancelled. `at` is now.
     ///

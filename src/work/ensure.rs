@@ -149,7 +149,7 @@ impl<'a> Look<'a> {
         };
         let told = match &task.job.subject {
             Subject::User { email, .. } => email.clone(),
-            Subject::Meeting { .. } => None,
+            _ => None,
         };
         let (facts, now) = (&task.ctx.facts, task.ctx.clock.now());
         let user = facts.take_listed(task.job, now);

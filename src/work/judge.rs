@@ -115,6 +115,7 @@ pub fn judge(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Verdict {
     let judged = match rule.subject {
         SubjectKind::User => user::judge(rule, around, picture),
         SubjectKind::Meeting => meeting::judge(rule, around, picture),
+        SubjectKind::Event => Err(not_applicable("the rule ensures nothing")),
     };
     judged.unwrap_or_else(|early| early)
 }

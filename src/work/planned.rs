@@ -332,6 +332,7 @@ fn counted(number: u64, kind: SubjectKind) -> String {
     let one = match kind {
         SubjectKind::User => "user",
         SubjectKind::Meeting => "meeting",
+        SubjectKind::Event => "event",
     };
     format!("{number} {one}{}", if number == 1 { "" } else { "s" })
 }

@@ -29,6 +29,8 @@ pub fn seen(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Vec<Saw> {
             }
             facts(around, "user", stated)
         }
+        // Asked of the event, before there was a job.
+        SubjectKind::Event => return Vec::new(),
         SubjectKind::Meeting => {
             let Some(meeting) = &picture.meeting else { return Vec::new() };
             facts(around, "meeting", names.pick(&meeting.whole))

@@ -56,7 +56,7 @@ fn said(rule: Option<&Rule>, subject: &Subject, answer: String) -> DecidedNow {
 async fn answer(look: &Look<'_>, account: &Account, rule: &Rule, subject: &Subject) -> String {
     let told = match subject {
         Subject::User { email, .. } => email.clone(),
-        Subject::Meeting { .. } => None,
+        _ => None,
     };
     let mut around = look.parts.facts.around(account, look.parts.clock.now());
     let mut picture = Picture { told, ..Picture::default() };

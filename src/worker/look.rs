@@ -110,7 +110,7 @@ impl Look<'_> {
 pub(super) fn user_key(subject: &Subject) -> Option<UserKey> {
     match subject {
         Subject::User { id, email } => UserKey::of(id.as_ref(), email.as_ref()),
-        Subject::Meeting { .. } => None,
+        _ => None,
     }
 }
 

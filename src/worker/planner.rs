@@ -40,13 +40,18 @@ impl Planner {
     pub async fn run(&self, shutdown: &CancellationToken) -> Result<(), StoreError> {
         let (mut changed, mut roster) = (self.parts.store.changed(), self.parts.roster.clone());
         let mut released = HashSet::new();
-        let mut storm = Storm::default();
+        let (mut storm, mut ahead) = (Storm::default(), Vec::new());
         loop {
             changed.borrow_and_update();
             storm.let_pass(&*self.parts.store, shutdown).await?;
             let now_held = roster.borrow_and_update().clone();
             let worked = match self.release_new(&now_held, &mut released).await {
-                Ok(()) => self.plan_once(&now_held).await,
+                Ok(released) => {
+                    if released {
+                        ahead.clear();
+                    }
+                    self.plan_batch(&now_held, &mut ahead).await
+                }
                 Err(error) => Err(error),
             };
             let wait = match worked {
@@ -80,12 +85,13 @@ impl Planner {
         }
     }
 
-    /// Lets go on what waited for accounts that are new in the roster.
+    /// Lets go on what waited for accounts that are new in the roster. Whether there was any.
     async fn release_new(
         &self,
         roster: &Roster,
         released: &mut HashSet<(AppName, AccountId)>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
+        let mut any = false;
         let held: HashSet<_> = roster.accounts().map(|account| (account.app.clone(), account.id.clone())).collect();
         // What is taken out and put back is released again.
         released.retain(|one| held.contains(one));
@@ -94,25 +100,47 @@ impl Planner {
                 let (app, account) = &one;
                 let count = self.parts.store.release(app, account, self.parts.clock.now()).await?;
                 if count > 0 {
+                    any = true;
                     tracing::info!(%app, %account, count, "deliveries that waited for the account are planned");
                 }
                 released.insert(one);
             }
         }
-        Ok(())
+        Ok(any)
     }
 
     /// Decides about the oldest deliveries that nobody decided about; returns how many. By the roster whose accounts were
     /// let go on: by another, a delivery could be set aside for an account that nobody sees come back.
     pub async fn plan_once(&self, roster: &Roster) -> Result<usize, StoreError> {
-        let batch_max = self.parts.settings.plan_batch_max.into();
-        self.parts.store.release_held(batch_max, self.parts.clock.now()).await?;
-        let deliveries = self.parts.store.unplanned(batch_max).await?;
-        let count = deliveries.len();
-        if count == 0 {
-            return Ok(0);
+        self.plan_batch(roster, &mut Vec::new()).await
+    }
+
+    /// The same, while the next are read: they are left in `ahead`.
+    async fn plan_batch(&self, roster: &Roster, ahead: &mut Vec<StoredDelivery>) -> Result<usize, StoreError> {
+        let (store, batch_max) = (&self.parts.store, usize::from(self.parts.settings.plan_batch_max));
+        let mut deliveries = std::mem::take(ahead);
+        // What is let go on is older than what was read ahead.
+        if store.release_held(batch_max, self.parts.clock.now()).await? > 0 || deliveries.is_empty() {
+            deliveries = store.unplanned(None, batch_max).await?;
         }
-        let (mut decisions, mut notes) = (Vec::with_capacity(count), Vec::new());
+        let (count, last) = (deliveries.len(), deliveries.last().map(|delivery| delivery.id));
+        let next = async {
+            match last.filter(|_| count >= batch_max) {
+                Some(last) => store.unplanned(Some(last), batch_max).await,
+                None => Ok(Vec::new()),
+            }
+        };
+        let (next, decided) = tokio::join!(next, self.decide(roster, deliveries));
+        decided?;
+        *ahead = next?;
+        Ok(count)
+    }
+
+    async fn decide(&self, roster: &Roster, deliveries: Vec<StoredDelivery>) -> Result<(), StoreError> {
+        if deliveries.is_empty() {
+            return Ok(());
+        }
+        let (mut decisions, mut notes) = (Vec::with_capacity(deliveries.len()), Vec::new());
         for delivery in deliveries {
             let (decision, more) = guarded(&delivery, || self.plan(roster, &delivery));
             self.count(&decision.verdict);
@@ -124,8 +152,7 @@ impl Planner {
         for note in notes {
             self.parts.store.note(note, now).await?;
         }
-        self.parts.store.record_plan(decisions, now).await?;
-        Ok(count)
+        self.parts.store.record_plan(decisions, now).await
     }
 
     fn plan(&self, roster: &Roster, delivery: &StoredDelivery) -> (Decision, Vec<Note>) {

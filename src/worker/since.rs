@@ -133,6 +133,8 @@ impl Look<'_> {
             let (count, told) = match subject {
                 Subject::User { email, .. } => (&mut users, email.clone()),
                 Subject::Meeting { .. } => (&mut meetings, None),
+                // What happened needs no reading.
+                Subject::Instance { .. } | Subject::Event { .. } => continue,
             };
             *count = count.saturating_add(1);
             let is_asked =

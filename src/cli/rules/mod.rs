@@ -195,6 +195,7 @@ fn check(context: &Context, json: bool, out: &mut Out) -> Result<Exit, Failure> 
         let subject = match rule.r#for {
             SubjectKind::User => "users",
             SubjectKind::Meeting => "meetings",
+            SubjectKind::Event => "events",
         };
         let mode = match rule.mode {
             Mode::Observe => "observed",

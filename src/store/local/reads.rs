@@ -77,9 +77,10 @@ impl Core {
         })
     }
 
-    pub(super) fn unplanned(&self, limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
+    pub(super) fn unplanned(&self, after: Option<DeliveryId>, limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
+        let from = after.map_or(0, DeliveryId::number).saturating_add(1);
         let wanted: Vec<(u64, bool)> = self.read(|state| {
-            let oldest = state.unplanned.iter().take(limit);
+            let oldest = state.unplanned.range(from..).take(limit);
             oldest.map(|(id, queued)| (queued.record, state.replayed.contains(id))).collect()
         })?;
         let mut found = Vec::with_capacity(wanted.len());

@@ -169,12 +169,12 @@ impl Store for LocalStore {
         self.take(delivery, true).await
     }
 
-    async fn unplanned(&self, limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
+    async fn unplanned(&self, after: Option<DeliveryId>, limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
         // Mostly there is nothing to read.
         if self.core().read(|state| state.unplanned.is_empty())? {
             return Ok(Vec::new());
         }
-        self.core().reading(move |core| core.unplanned(limit)).await
+        self.core().reading(move |core| core.unplanned(after, limit)).await
     }
 
     async fn record_plan(&self, decisions: Vec<Decision>, at: Timestamp) -> Result<(), StoreError> {

@@ -36,8 +36,8 @@ struct Planning {
 }
 
 impl World {
-    pub(super) fn unplanned(&self, limit: usize) -> Vec<StoredDelivery> {
-        let unplanned = self.deliveries.iter().filter(|(_, kept)| kept.fate == Fate::Unplanned);
+    pub(super) fn unplanned(&self, after: Option<DeliveryId>, limit: usize) -> Vec<StoredDelivery> {
+        let unplanned = self.deliveries.iter().filter(|(id, kept)| after < Some(**id) && kept.fate == Fate::Unplanned);
         unplanned.take(limit).map(|(id, kept)| kept.stored(*id)).collect()
     }
 

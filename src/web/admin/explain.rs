@@ -71,6 +71,7 @@ pub(super) async fn explain(
     let kind = match subject {
         Subject::User { .. } => SubjectKind::User,
         Subject::Meeting { .. } => SubjectKind::Meeting,
+        Subject::Instance { .. } | Subject::Event { .. } => SubjectKind::Event,
     };
     let mut rules: Vec<ExplainedView> = Vec::new();
     for rule in all.iter().filter(|rule| rule.subject == kind) {

@@ -112,7 +112,7 @@ async fn what_cannot_be_read_is_set_aside_and_holds_nothing_up() {
 async fn a_defect_in_planning_sets_one_delivery_aside() {
     let bench = bench();
     bench.user_event("user.created", "jill").await;
-    let delivery = bench.store.unplanned(1).await.unwrap().remove(0);
+    let delivery = bench.store.unplanned(None, 1).await.unwrap().remove(0);
     let (decision, note) = guarded(&delivery, || panic!("a defect"));
     assert!(matches!(&decision.verdict, Verdict::Unreadable { why } if why.contains("panicked")));
     assert!(note.is_empty());
@@ -172,6 +172,34 @@ async fn batches_follow_each_other_until_all_is_planned() {
     }
     bench.plan().await;
     assert_eq!((bench.jobs().await.len(), bench.parts.stats.get("planned")), (50, 50));
+}
+
+#[tokio::test]
+async fn what_is_read_ahead_is_planned_once_and_what_is_let_go_on_meanwhile_as_well() {
+    let settings = Settings { plan_batch_max: 7, ..Settings::default() };
+    let bench = Bench::with(vec![account("acme", &["api@example.com"])], &[ASSISTANTS], settings);
+    for n in 0..20 {
+        bench.deliver(&bench.event("other", "user.created", &json!({ "id": format!("o-{n}") }))).await;
+    }
+    bench.plan().await;
+    assert_eq!(bench.parts.stats.get("planned"), 20, "set aside, for nobody holds the account");
+    for n in 0..60 {
+        bench.user_event("user.created", &format!("u-{n}")).await;
+    }
+    let both = [account("acme", &["api@example.com"]), account("other", &["api@example.com"])];
+    bench.roster.send_replace(std::sync::Arc::new(Roster::new(both, vec![super::rule(ASSISTANTS)])));
+    let (shutdown, mut changed) = (CancellationToken::new(), bench.store.changed());
+    let planner = Planner::new(bench.parts.clone());
+    let running = tokio::spawn({
+        let shutdown = shutdown.clone();
+        async move { planner.run(&shutdown).await }
+    });
+    while bench.jobs().await.len() < 80 {
+        changed.changed().await.unwrap();
+    }
+    shutdown.cancel();
+    running.await.unwrap().unwrap();
+    assert_eq!((bench.jobs().await.len(), bench.parts.stats.get("planned")), (80, 100));
 }
 
 #[tokio::test]

@@ -350,7 +350,7 @@ impl<H: Harness> Side<H> {
     }
 
     async fn unplanned(&self) -> Vec<usize> {
-        let unplanned = self.store.unplanned(usize::MAX).await.unwrap();
+        let unplanned = self.store.unplanned(None, usize::MAX).await.unwrap();
         unplanned.iter().filter_map(|delivery| self.names.number_of(delivery.id)).collect()
     }
 

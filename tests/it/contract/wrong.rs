@@ -79,8 +79,8 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
         self.0.backfill(delivery).await
     }
 
-    async fn unplanned(&self, limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
-        self.0.unplanned(limit).await
+    async fn unplanned(&self, after: Option<DeliveryId>, limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
+        self.0.unplanned(after, limit).await
     }
 
     async fn record_plan(&self, mut decisions: Vec<Decision>, at: Timestamp) -> Result<(), StoreError> {

@@ -109,7 +109,7 @@ impl Store for Recorder {
         Ok(self.state)
     }
 
-    async fn unplanned(&self, _limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
+    async fn unplanned(&self, _after: Option<DeliveryId>, _limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
         Err(StoreError::Closed)
     }
 

@@ -75,6 +75,8 @@ fn known_by(subject: &Subject) -> Vec<String> {
             id.into_iter().chain(email).collect()
         }
         Subject::Meeting { id } => vec![format!("m{id}")],
+        Subject::Instance { uuid, .. } => vec![format!("i{uuid}")],
+        Subject::Event { delivery } => vec![format!("d{delivery}")],
     }
 }
 

@@ -27,9 +27,12 @@ pub(crate) async fn deliveries_are_planned_oldest_first<H: Harness>() {
         made.push(kit.deliver().await);
     }
     assert!(made.is_sorted(), "a later delivery has a larger id");
-    let oldest = kit.store.unplanned(3).await.unwrap();
+    let oldest = kit.store.unplanned(None, 3).await.unwrap();
     assert_eq!(oldest.iter().map(|d| d.id).collect::<Vec<_>>(), made[..3]);
-    assert!(kit.store.unplanned(0).await.unwrap().is_empty());
+    assert!(kit.store.unplanned(None, 0).await.unwrap().is_empty());
+    let after = kit.store.unplanned(Some(made[1]), 2).await.unwrap();
+    assert_eq!(after.iter().map(|d| d.id).collect::<Vec<_>>(), made[2..4], "to read ahead");
+    assert!(kit.store.unplanned(Some(made[4]), 9).await.unwrap().is_empty());
 }
 
 pub(crate) async fn the_same_body_is_a_duplicate_of_the_first<H: Harness>() {
@@ -40,7 +43,7 @@ pub(crate) async fn the_same_body_is_a_duplicate_of_the_first<H: Harness>() {
     assert_eq!(kit.delivery(first).await.duplicate_of, None);
     assert_eq!(kit.delivery(second).await.duplicate_of, Some(first));
     assert_eq!(kit.delivery(third).await.duplicate_of, Some(first));
-    assert_eq!(kit.store.unplanned(9).await.unwrap()[2].duplicate_of, Some(first), "the planner is told");
+    assert_eq!(kit.store.unplanned(None, 9).await.unwrap()[2].duplicate_of, Some(first), "the planner is told");
 }
 
 pub(crate) async fn one_byte_makes_another_body<H: Harness>() {
@@ -183,7 +186,7 @@ pub(crate) async fn what_is_found_in_the_log_of_zoom_says_so_and_is_stored_once<
     assert!(kit.delivery(found.delivery()).await.is_backfilled && !kit.delivery(came).await.is_backfilled);
     assert_eq!(kit.told_since(0).await, ["delivery stored", "delivery backfilled"]);
     assert_eq!(kit.store.app_state(&app("main")).await.unwrap().verified_at, verified_at);
-    assert_eq!(kit.store.unplanned(9).await.unwrap().len(), 2, "it goes the way of all others");
+    assert_eq!(kit.store.unplanned(None, 9).await.unwrap().len(), 2, "it goes the way of all others");
 }
 
 pub(crate) async fn what_was_never_stored_is_not_there<H: Harness>() {

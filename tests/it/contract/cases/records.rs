@@ -238,7 +238,7 @@ pub(crate) async fn a_closed_store_says_so_whatever_it_is_asked<H: Harness>() {
     let note = Note { kind: Kind::Service, app: None, account: None, code: "x".to_owned(), detail: Detail::default() };
     let answers: Vec<(&str, Option<StoreError>)> = vec![
         ("deliver", kit.try_deliver("main", "x", None).await.err()),
-        ("unplanned", store.unplanned(1).await.err()),
+        ("unplanned", store.unplanned(None, 1).await.err()),
         ("record_plan", store.record_plan(vec![Kit::<H>::decision(id, "acc", Verdict::Nothing)], now).await.err()),
         ("claim", store.claim(claimable, now).await.err()),
         ("renew", store.renew(&mut first, now.plus(HOUR)).await.err()),
