@@ -9,15 +9,39 @@ use rustix::fs::FlockOperation;
 /// Held as long as it lives.
 #[derive(Debug)]
 pub(super) struct FolderLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Closing alone is not enough: a process that this one is just starting has the file open as well, until it runs.
+        // Best effort: if it fails, the lock goes with that process.
+        let _held = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+    }
 }
 
 /// None where another process holds it.
 pub(super) fn take(folder: &Path) -> io::Result<Option<FolderLock>> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("lock"))?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(FolderLock { _file: file })),
+        Ok(()) => Ok(Some(FolderLock { file })),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_free_as_soon_as_its_holder_lets_go_also_while_a_process_is_being_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = take(folder.path()).unwrap().unwrap();
+        assert!(take(folder.path()).unwrap().is_none());
+        // As a fork leaves it.
+        let _inherited = held.file.try_clone().unwrap();
+        drop(held);
+        assert!(take(folder.path()).unwrap().is_some());
     }
 }
