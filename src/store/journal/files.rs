@@ -85,11 +85,6 @@ impl Blocks {
         &mut self.memory
     }
 
-    /// Bytes in it.
-    pub fn len(&self) -> usize {
-        self.memory.len().saturating_sub(self.start)
-    }
-
     /// Adds zeroes up to so many bytes.
     pub fn pad(&mut self, len: usize) {
         self.memory.resize((self.start + len).max(self.memory.len()), 0);

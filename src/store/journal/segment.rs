@@ -163,7 +163,7 @@ impl SpareMaker {
 /// Makes a spare the segment that begins with `first`: on disk under its name when this returns.
 pub(super) fn start(files: &dyn Files, dir: &str, spare: &Spare, first: u64, id: u64) -> Result<Active, Trouble> {
     let name: Arc<str> = frame::segment_name(first).into();
-    let head = Header { first, id }.encode().to_vec();
+    let head = Header { first, id }.encode();
     spare.file.write_all_at(&head, 0).map_err(Trouble::writing)?;
     spare.file.sync_data().map_err(Trouble::Failed)?;
     files.rename(&spare.path, &format!("{dir}/{name}")).map_err(Trouble::writing)?;
