@@ -99,7 +99,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// Decisions are taken in order, the steps of each too. Where one delivery of the batch is unknown
     /// ([`StoreError::NotFound`]), is not unplanned, comes twice, or asks for [`Verdict::Work`] without an account
-    /// ([`StoreError::Conflict`]), nothing of the batch is written.
+    /// ([`StoreError::Conflict`]), nothing of the batch is written. A `Duplicate` that a person replayed since it was read is
+    /// passed over: it stays unplanned.
     ///
     /// - `Ensure`: the oldest unfinished job of the same app, account and rule whose subject is the same is asked again
     ///   ([`crate::job::Input::Ask`]) and learns the id or email that it lacks; else a job is made, due now.

@@ -23,8 +23,18 @@ use crate::rules;
 use crate::store::{Decision, Note, StoreError, StoredDelivery, Verdict};
 use crate::work::api_user_gone;
 
+/// So many batches follow each other by reading ahead; then the oldest are looked for again, which a person may have replayed.
+const AHEAD_MAX: u32 = 16;
 /// How long to wait before trying again where the store has no space.
 const FULL_WAIT: Duration = Duration::from_secs(1);
+
+/// What was read while the batch before it was planned.
+#[derive(Debug, Default)]
+struct Ahead {
+    deliveries: Vec<StoredDelivery>,
+    /// Batches since the oldest were looked for.
+    batches: u32,
+}
 
 #[derive(Debug)]
 pub struct Planner {
@@ -40,7 +50,7 @@ impl Planner {
     pub async fn run(&self, shutdown: &CancellationToken) -> Result<(), StoreError> {
         let (mut changed, mut roster) = (self.parts.store.changed(), self.parts.roster.clone());
         let mut released = HashSet::new();
-        let (mut storm, mut ahead) = (Storm::default(), Vec::new());
+        let (mut storm, mut ahead) = (Storm::default(), Ahead::default());
         loop {
             changed.borrow_and_update();
             storm.let_pass(&*self.parts.store, shutdown).await?;
@@ -48,7 +58,7 @@ impl Planner {
             let worked = match self.release_new(&now_held, &mut released).await {
                 Ok(released) => {
                     if released {
-                        ahead.clear();
+                        ahead = Ahead::default();
                     }
                     self.plan_batch(&now_held, &mut ahead).await
                 }
@@ -112,27 +122,27 @@ impl Planner {
     /// Decides about the oldest deliveries that nobody decided about; returns how many. By the roster whose accounts were
     /// let go on: by another, a delivery could be set aside for an account that nobody sees come back.
     pub async fn plan_once(&self, roster: &Roster) -> Result<usize, StoreError> {
-        self.plan_batch(roster, &mut Vec::new()).await
+        self.plan_batch(roster, &mut Ahead::default()).await
     }
 
     /// The same, while the next are read: they are left in `ahead`.
-    async fn plan_batch(&self, roster: &Roster, ahead: &mut Vec<StoredDelivery>) -> Result<usize, StoreError> {
+    async fn plan_batch(&self, roster: &Roster, ahead: &mut Ahead) -> Result<usize, StoreError> {
         let (store, batch_max) = (&self.parts.store, usize::from(self.parts.settings.plan_batch_max));
-        let mut deliveries = std::mem::take(ahead);
+        let Ahead { mut deliveries, mut batches } = std::mem::take(ahead);
         // What is let go on is older than what was read ahead.
         if store.release_held(batch_max, self.parts.clock.now()).await? > 0 || deliveries.is_empty() {
-            deliveries = store.unplanned(None, batch_max).await?;
+            (deliveries, batches) = (store.unplanned(None, batch_max).await?, 0);
         }
         let (count, last) = (deliveries.len(), deliveries.last().map(|delivery| delivery.id));
         let next = async {
-            match last.filter(|_| count >= batch_max) {
+            match last.filter(|_| count >= batch_max && batches < AHEAD_MAX) {
                 Some(last) => store.unplanned(Some(last), batch_max).await,
                 None => Ok(Vec::new()),
             }
         };
         let (next, decided) = tokio::join!(next, self.decide(roster, deliveries));
         decided?;
-        *ahead = next?;
+        *ahead = Ahead { deliveries: next?, batches: batches.saturating_add(1) };
         Ok(count)
     }
 

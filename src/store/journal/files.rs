@@ -189,8 +189,10 @@ impl File for RealFile {
             && offset.is_multiple_of(wide(BLOCK_BYTES));
         match &self.direct {
             Some(direct) if is_aligned => match direct.write_all_at(bytes, offset) {
-                // A disk whose blocks are larger.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => self.cached.write_all_at(bytes, offset),
+                // A disk whose blocks are larger, or a file system that says only now that it cannot.
+                Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+                    self.cached.write_all_at(bytes, offset)
+                }
                 done => done,
             },
             _ => self.cached.write_all_at(bytes, offset),

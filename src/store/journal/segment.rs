@@ -134,6 +134,10 @@ pub struct SpareMaker {
 impl SpareMaker {
     /// Makes and syncs a file of zeroes. On an error nothing is left behind, and nothing acknowledged is concerned.
     pub fn make(&self) -> io::Result<Spare> {
+        // Zeroes would take the last byte from those who can still make room.
+        if self.files.free_space()? < self.bytes {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let path = format!("{}/spare-{}.tmp", self.dir, self.serial.fetch_add(1, Ordering::Relaxed));
         let made = self.files.create(&path).and_then(|file| self.fill(file.as_ref()).map(|()| file));
         match made {

@@ -28,7 +28,8 @@ pub struct RecordRef<'a> {
 /// Why a batch was not appended. Nothing of it is acknowledged, and it used up no numbers.
 #[derive(Debug, Error)]
 pub enum AppendError {
-    /// The disk is full: the same batch (or another) can be tried again, as often as one likes.
+    /// The disk is full: the same batch can be tried again, as often as one likes. Another one only where nothing is lost by
+    /// it when the power goes: parts of this one may be on disk, under its numbers.
     #[error("no room on disk to {doing}")]
     Full { doing: &'static str, source: io::Error },
     /// A sync or a write failed: what is on disk is unknown, so this journal takes nothing any more. Exit.

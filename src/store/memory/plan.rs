@@ -71,6 +71,9 @@ impl World {
         let Decision { delivery, account, event, verdict } = decision;
         let Some(kept) = self.deliveries.get(&delivery) else { return };
         let (app, replayed) = (kept.app.clone(), kept.replayed);
+        if matches!(verdict, Verdict::Duplicate { .. }) && replayed {
+            return;
+        }
         let mut done = Done::default();
         let (code, note, parked) = match verdict {
             Verdict::Nothing => ("nothing", event, None),

@@ -90,6 +90,9 @@ impl State {
     fn decide(&mut self, decision: Decision, at: Timestamp) {
         let Decision { delivery, account, event, verdict } = decision;
         let Some(queued) = self.unplanned.get(&delivery.number()).copied() else { return };
+        if matches!(verdict, Verdict::Duplicate { .. }) && self.replayed.contains(&delivery.number()) {
+            return;
+        }
         let Some(app) = self.app_at(queued.app).map(|app| app.name.clone()) else { return };
         let mut done = Done::default();
         let (code, said, fate) = match verdict {

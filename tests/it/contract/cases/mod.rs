@@ -69,6 +69,7 @@ macro_rules! every_case {
                 what_waited_for_its_account_longer_than_seven_days_stays_set_aside
                 a_replayed_delivery_is_planned_whatever_was_decided_before
                 a_replay_of_an_unplanned_delivery_marks_it_and_of_an_unknown_one_is_refused
+                a_duplicate_that_was_replayed_since_it_was_read_is_not_ended_as_one
                 plans_of_the_past_outlive_a_restart
             ;
             claiming:

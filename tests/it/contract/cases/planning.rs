@@ -462,6 +462,18 @@ pub(crate) async fn a_replay_of_an_unplanned_delivery_marks_it_and_of_an_unknown
     assert!(matches!(refused, Err(StoreError::NotFound(_))), "{refused:?}");
 }
 
+pub(crate) async fn a_duplicate_that_was_replayed_since_it_was_read_is_not_ended_as_one<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let first = kit.deliver_body("{}").await;
+    let twin = kit.deliver_body("{}").await;
+    kit.store.replay(twin, "jill", kit.now).await.unwrap();
+    kit.plan(twin, Verdict::Duplicate { of: first }).await;
+    assert_eq!(kit.delivery_status(twin).await, DeliveryStatus::Unplanned, "whoever read it before the replay");
+    kit.restart().await;
+    kit.plan(twin, work(vec![ensure("assist", user("u1"))])).await;
+    assert!(matches!(kit.delivery_status(twin).await, DeliveryStatus::Planned { code, .. } if code == "work"));
+}
+
 pub(crate) async fn plans_of_the_past_outlive_a_restart<H: Harness>() {
     let mut kit = Kit::<H>::new().await;
     let first = kit.ask(user("u1")).await;
