@@ -93,6 +93,15 @@ pub fn event_name(verified: &Verified) -> Option<String> {
     envelope(verified).ok().map(|(_, name)| name.into_owned())
 }
 
+/// Who did what it tells of, as the event names them: the email, else the id. Not all events do.
+pub fn operator(verified: &Verified) -> Option<String> {
+    let body = body(verified).ok()?;
+    let payload = body.get("payload")?;
+    let named = |key| payload.get(key).and_then(Value::as_str).map(str::trim).filter(|name| !name.is_empty());
+    let name = named("operator").or_else(|| named("operator_id"))?;
+    Some(name.chars().filter(|c| !c.is_control()).take(NAME_BYTES_MAX).collect())
+}
+
 /// All that a verified request says, for whoever looks further than [`parse`] does.
 pub fn body(verified: &Verified) -> Result<Value, Unreadable> {
     object(text(verified)?, "the body")?.ok_or(Unreadable::because("the body is not an object"))

@@ -53,6 +53,10 @@ fn all_changes() -> Vec<Change> {
         Change::Notices { account: account(), sealed: Blob(vec![0xCC; 4]) },
         Change::RulePlanned { rule: rule(), hash: [8; 16] },
         Change::GaveUp { at: NOW },
+        Change::Planned { delivery: 308, decided: Decided::Echo, jobs: vec![] },
+        Change::Made { of: [9; 16], at: NOW, by: Asker::Delivery(DeliveryId::from_number(300)), marks: vec![[5; 16]] },
+        Change::MadeAnew { of: [9; 16] },
+        Change::Host { host: [6; 16], day: 20_778, state: HostUse { used: 80, is_spent: false, is_told: true } },
     ]
 }
 
