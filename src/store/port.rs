@@ -161,8 +161,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// - Before the hour is looked at: a mark of the change was made [`CONTESTED_AFTER`] times by the rule for the subject
     ///   within [`CONTESTED_WITHIN`], as settled outcomes `changed` say: [`Allowance::Contested`]. What is planned is not held
     ///   up by it, and not counted. Retrying a job that is parked with `contested` begins the count of its rule and subject anew.
-    /// - After all others: [`HostDay::max_per_day`](crate::job::HostDay) or more of the account's granted changes of meetings of
-    ///   this host in the UTC day of `now`, each try of them: [`Allowance::NextDay`] at its end. The first time in that day for
+    /// - After all others: [`HostDay::max_per_day`](crate::job::HostDay) or more other jobs of the account were granted changes
+    ///   of meetings of this host in the UTC day of `now`: [`Allowance::NextDay`] at its end. The first time in that day for
     ///   that host, also after a restart, an entry [`Kind::Attention`] `host-limit` about the job is written. What is planned
     ///   counts as well: the limit is Zoom's.
     /// - Else entry [`Kind::Intent`] `granted`, with the change in the note.

@@ -17,7 +17,6 @@ mod delivery;
 use serde::{Deserialize, Serialize};
 
 use super::seal::Fingerprint;
-use super::state::HostUse;
 use crate::audit::Kind;
 use crate::audit::tree::{Hash, leaf_hash};
 use crate::clock::Timestamp;
@@ -297,11 +296,17 @@ pub(super) enum Change {
     MadeAnew {
         of: Fingerprint,
     },
-    /// What of a host's UTC day is used.
-    Host {
+    /// The job's change counts for the host's UTC day.
+    HostUsed {
         host: Fingerprint,
         day: i64,
-        state: HostUse,
+        job: u64,
+    },
+    /// It was told that the host's UTC day is used up, by our count or because Zoom says so.
+    HostTold {
+        host: Fingerprint,
+        day: i64,
+        is_spent: bool,
     },
 }
 

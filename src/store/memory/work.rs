@@ -217,11 +217,12 @@ impl World {
     fn use_host(&mut self, job: &Job, day: Option<&HostDay>, now: Timestamp) -> Option<Allowance> {
         let HostDay { host, max_per_day } = day?;
         let day = self.hosts.entry((job.account.clone(), host.clone(), now.utc_day())).or_default();
-        if !day.is_spent && day.used < *max_per_day {
-            day.used += 1;
+        let used = u32::try_from(day.jobs.len()).unwrap_or(u32::MAX);
+        if !day.is_spent && (used < *max_per_day || day.jobs.contains(&job.id)) {
+            day.jobs.insert(job.id);
             return None;
         }
-        let (used, at) = ((!day.is_spent).then_some(day.used), now.next_utc_midnight());
+        let (used, at) = ((!day.is_spent).then_some(used), now.next_utc_midnight());
         let notice = host_notice(host, used, at);
         if !std::mem::replace(&mut day.is_told, true) {
             self.log.add(Line::new(now, Kind::Attention, "host-limit").of_job(job).saying(notice.clone()));

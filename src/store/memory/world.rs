@@ -1,6 +1,6 @@
 //! All that the store holds.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sha2::{Digest, Sha256};
 
@@ -105,7 +105,8 @@ pub(super) struct Made {
 /// What of a host's day is used.
 #[derive(Debug, Default)]
 pub(super) struct HostUse {
-    pub(super) used: u32,
+    /// Each counts once, however often it is tried.
+    pub(super) jobs: BTreeSet<JobId>,
     /// Zoom says that nothing is left.
     pub(super) is_spent: bool,
     pub(super) is_told: bool,

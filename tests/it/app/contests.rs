@@ -149,6 +149,7 @@ async fn after_a_restart_an_echo_costs_a_read_and_a_person_can_have_one_planned(
     app.drain().await;
     assert_eq!((decided(&app).await, app.state().await.as_str()), (vec!["work".to_owned(); 2], "already right"));
 
+    app.clock.advance(Duration::from_secs(1));
     set(&app, made, &json!({ "waiting_room": false }));
     app.drain().await;
     assert_eq!(decided(&app).await[2..], ["work", "echo"]);
@@ -179,9 +180,9 @@ async fn what_an_admin_turns_off_again_and_again_is_mended_three_times_and_parks
         assert_eq!((setting(&app, made, "waiting_room"), app.state().await.as_str()), (true, "changed"));
         assert_eq!(app.world.count_calls("PATCH", "/meetings/"), mended);
         app.advance(HOUR).await;
+        app.restart().await;
         set(&app, made, &json!({ "waiting_room": false }));
     }
-    app.restart().await;
     app.drain().await;
     assert_eq!((setting(&app, made, "waiting_room"), app.state().await.as_str()), (false, "parked contested"));
     let JobState::Parked { cause, .. } = app.jobs().await.remove(0).state else { panic!() };
@@ -195,8 +196,8 @@ async fn what_an_admin_turns_off_again_and_again_is_mended_three_times_and_parks
     for _ in 0..3 {
         app.drain().await;
         assert!(setting(&app, made, "waiting_room"));
-        set(&app, made, &json!({ "waiting_room": false }));
         app.clock.advance(Duration::from_secs(1));
+        set(&app, made, &json!({ "waiting_room": false }));
     }
     app.drain().await;
     assert_eq!(app.state().await, "parked contested");

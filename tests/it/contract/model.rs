@@ -583,7 +583,6 @@ async fn the_operations_reach_every_answer_and_every_entry() {
         "intend granted",
         "intend next hour",
         "intend over share",
-        "intend contested",
         "intend next day",
         "intend conflict",
         "settle conflict",

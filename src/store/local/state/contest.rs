@@ -2,7 +2,7 @@
 //!
 //! Known by fingerprints, since subjects and hosts are people, and what is wanted may be a secret.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -76,12 +76,23 @@ impl Contest {
 }
 
 /// What of a host's day is used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::store::local) struct HostUse {
-    pub(in crate::store::local) used: u32,
+    /// Each counts once, however often it is tried.
+    jobs: BTreeSet<u64>,
     /// Zoom says that nothing is left.
-    pub(in crate::store::local) is_spent: bool,
-    pub(in crate::store::local) is_told: bool,
+    is_spent: bool,
+    is_told: bool,
+}
+
+impl HostUse {
+    pub(super) fn used_by(&mut self, job: u64) {
+        self.jobs.insert(job);
+    }
+
+    pub(super) fn told(&mut self, is_spent: bool) {
+        (self.is_told, self.is_spent) = (true, self.is_spent || is_spent);
+    }
 }
 
 impl State {
@@ -137,30 +148,44 @@ impl State {
     /// Some where the host's day is used up; else it is counted.
     pub(super) fn use_host(&mut self, job: &Job, day: Option<&HostDay>, now: Timestamp) -> Option<Allowance> {
         let HostDay { host, max_per_day } = day?;
-        let (print, day) = (self.host(job, host), now.utc_day());
-        let mut state = self.hosts.get(&(day, print)).copied().unwrap_or_default();
-        if !state.is_spent && state.used < *max_per_day {
-            state.used = state.used.saturating_add(1);
-            self.change(Change::Host { host: print, day, state });
+        let (print, day, id) = (self.host(job, host), now.utc_day(), job.id.number());
+        let known = self.hosts.get(&(day, print));
+        let (is_spent, is_told) = known.map_or((false, false), |known| (known.is_spent, known.is_told));
+        let used = known.map_or(0, |known| u32::try_from(known.jobs.len()).unwrap_or(u32::MAX));
+        let is_counted = known.is_some_and(|known| known.jobs.contains(&id));
+        if !is_spent && (is_counted || used < *max_per_day) {
+            if !is_counted {
+                self.change(Change::HostUsed { host: print, day, job: id });
+            }
             return None;
         }
-        let (used, at) = ((!state.is_spent).then_some(state.used), now.next_utc_midnight());
-        let notice = host_notice(host, used, at);
-        if !state.is_told {
+        let at = now.next_utc_midnight();
+        let notice = host_notice(host, (!is_spent).then_some(used), at);
+        if !is_told {
             self.enter_job(now, "host-limit", job, Kind::Attention, None, Detail::note(notice.clone()));
-            state.is_told = true;
-            self.change(Change::Host { host: print, day, state });
+            self.change(Change::HostTold { host: print, day, is_spent });
         }
         Some(Allowance::NextDay { at, notice })
     }
 
     pub(in crate::store::local) fn host_spent(&mut self, job: &Job, host: &UserId, now: Timestamp) {
         let (print, day) = (self.host(job, host), now.utc_day());
-        let state = self.hosts.get(&(day, print)).copied().unwrap_or_default();
-        if !state.is_spent {
-            self.change(Change::Host { host: print, day, state: HostUse { is_spent: true, ..state } });
+        let known = self.hosts.get(&(day, print));
+        let is_told = known.is_some_and(|known| known.is_told);
+        if known.is_some_and(|known| known.is_spent && is_told) {
+            return;
         }
-        self.use_host(job, Some(&HostDay { host: host.clone(), max_per_day: 0 }), now);
+        if !is_told {
+            let notice = host_notice(host, None, now.next_utc_midnight());
+            self.enter_job(now, "host-limit", job, Kind::Attention, None, Detail::note(notice));
+        }
+        self.change(Change::HostTold { host: print, day, is_spent: true });
+    }
+
+    /// What became of a host's day; of days before the last one nothing is kept.
+    pub(super) fn keep_host(&mut self, host: Fingerprint, day: i64, keep: impl FnOnce(&mut HostUse)) {
+        keep(self.hosts.entry((day, host)).or_default());
+        self.hosts = self.hosts.split_off(&(day.saturating_sub(1), Fingerprint::default()));
     }
 
     fn host(&self, job: &Job, host: &UserId) -> Fingerprint {

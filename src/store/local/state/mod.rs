@@ -293,10 +293,8 @@ impl State {
             Change::RulePlanned { rule, hash } => drop(self.planned.insert(rule, hash)),
             Change::Made { of, at, by, marks } => self.contest.add(of, Made { at, by, marks }),
             Change::MadeAnew { of } => self.contest.forget(&of),
-            Change::Host { host, day, state } => {
-                self.hosts.insert((day, host), state);
-                self.hosts = self.hosts.split_off(&(day.saturating_sub(1), Fingerprint::default()));
-            }
+            Change::HostUsed { host, day, job } => self.keep_host(host, day, |known| known.used_by(job)),
+            Change::HostTold { host, day, is_spent } => self.keep_host(host, day, |known| known.told(is_spent)),
             Change::GaveUp { at } => self.given_up = Some(GivenUp::one_more(self.given_up, at)),
             Change::App { app, state } => {
                 let number = self.app_number(&app);

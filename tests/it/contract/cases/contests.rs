@@ -115,24 +115,26 @@ pub(crate) async fn a_person_who_retries_what_is_contested_begins_the_count_anew
 
 pub(crate) async fn beyond_what_is_left_of_a_hosts_day_changes_wait_for_the_next_with_one_notice<H: Harness>() {
     let mut kit = Kit::<H>::new().await;
-    let leased = asked(&mut kit, "acc", "assist", "u1").await;
-    // Each try is a call at Zoom, and what a person applied is one as well.
-    kit.granted(&leased, 2, &of_host("h1", 3)).await;
-    kit.granted(&leased, 1, &Change { is_planned: true, ..of_host("h1", 3) }).await;
+    // What a person applied a plan for counts as well: the limit is Zoom's.
+    for (number, is_planned) in [false, true, false].into_iter().enumerate() {
+        let leased = asked(&mut kit, "acc", "assist", &format!("u{number}")).await;
+        // Tried again, it is the same change.
+        kit.granted(&leased, 3, &Change { is_planned, ..of_host("h1", 3) }).await;
+        kit.settle(leased, changed()).await;
+    }
     kit.restart().await;
-    let leased = kit.started().await;
+    let leased = asked(&mut kit, "acc", "assist", "u4").await;
     let size = kit.log_size().await;
-    for _ in 0..2 {
-        for is_planned in [false, true] {
-            let allowance = kit.intend(&leased, Change { is_planned, ..of_host("h1", 3) }).await;
-            let Allowance::NextDay { at, notice } = allowance else { panic!("{allowance:?}") };
-            assert_eq!(at, kit.now.next_utc_midnight());
-            assert!(notice.contains("h1"), "{notice}");
-        }
+    for is_planned in [false, true, false, true] {
+        let allowance = kit.intend(&leased, Change { is_planned, ..of_host("h1", 3) }).await;
+        let Allowance::NextDay { at, notice } = allowance else { panic!("{allowance:?}") };
+        assert_eq!(at, kit.now.next_utc_midnight());
+        assert!(notice.contains("h1"), "{notice}");
     }
     assert_eq!(kit.told_since(size).await, ["attention host-limit"]);
-    kit.granted(&leased, 1, &of_host("h1", 4)).await;
     kit.granted(&leased, 1, &of_host("h2", 1)).await;
+    kit.granted(&leased, 1, &of_host("h1", 4)).await;
+    kit.granted(&leased, 1, &of_host("h1", 3)).await;
     kit.settle(leased, changed()).await;
     let leased = asked(&mut kit, "bcc", "assist", "u1").await;
     kit.granted(&leased, 1, &of_host("h1", 1)).await;
@@ -142,8 +144,10 @@ pub(crate) async fn a_hosts_day_begins_anew_at_midnight_utc_with_a_notice_of_its
     let mut kit = Kit::<H>::new().await;
     for day in 1..=3 {
         let leased = asked(&mut kit, "acc", "assist", "u1").await;
-        kit.granted(&leased, 2, &of_host("h1", 2)).await;
-        assert!(matches!(kit.intend(&leased, of_host("h1", 2)).await, Allowance::NextDay { .. }));
+        kit.granted(&leased, 1, &of_host("h1", 1)).await;
+        kit.settle(leased, changed()).await;
+        let leased = asked(&mut kit, "acc", "assist", "u2").await;
+        assert!(matches!(kit.intend(&leased, of_host("h1", 1)).await, Allowance::NextDay { .. }));
         assert_eq!(kit.count(Kind::Attention, "host-limit").await, day);
         kit.settle(leased, changed()).await;
         kit.now = kit.now.next_utc_midnight();
@@ -166,7 +170,7 @@ pub(crate) async fn a_hosts_day_that_zoom_calls_used_up_is_so_whatever_was_count
     kit.settle(leased, changed()).await;
     kit.now = kit.now.next_utc_midnight();
     let leased = asked(&mut kit, "acc", "assist", "u1").await;
-    kit.granted(&leased, 80, &of_host("h1", 80)).await;
+    kit.granted(&leased, 1, &of_host("h1", 1)).await;
 }
 
 pub(crate) async fn what_waits_for_a_hosts_day_counts_against_no_limit_of_its_rule<H: Harness>() {
