@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::Facts;
 use crate::account::UserKey;
 use crate::clock::Timestamp;
+use crate::event::wire::Changed;
 use crate::event::{Event, MeetingChange, UserChange, What};
 use crate::ids::{AccountId, JobId, RuleName, UserId};
 use crate::job::Job;
@@ -70,14 +71,14 @@ impl Facts {
         });
     }
 
-    /// The change of ours that the event tells of, and of nothing else. `body` reads it whole; it is asked only where
+    /// The change of ours that the event tells of, and of nothing else. `changed` reads what that says; it is asked only where
     /// something was changed of the event's subject.
     pub fn echo(
         &self,
         account: &AccountId,
         event: &Event,
         now: Timestamp,
-        body: impl FnOnce() -> Option<Value>,
+        changed: impl FnOnce() -> Option<Changed>,
     ) -> Option<Echo> {
         let (at, key) = (event.at?, told_subject(event)?);
         let is_near = |one: &Written| one.began.minus(EARLY) <= at && at <= one.ended.plus(LATE);
@@ -89,9 +90,8 @@ impl Facts {
         if near.is_empty() {
             return None;
         }
-        let body = body()?;
-        let payload = body.get("payload")?;
-        let told = near.into_iter().find(|one| one.is_told_by(event, payload))?;
+        let changed = changed()?;
+        let told = near.into_iter().find(|one| one.is_told_by(event, &changed))?;
         Some(Echo { job: told.job, rule: told.rule, edit: told.edit })
     }
 }
@@ -156,28 +156,23 @@ fn told_subject(event: &Event) -> Option<String> {
 }
 
 impl Written {
-    /// Whether the payload tells of all that was changed, and of nothing else.
-    fn is_told_by(&self, event: &Event, payload: &Value) -> bool {
-        let (Some(new), old) = (payload.get("object").and_then(Value::as_object), payload.get("old_object")) else {
-            return false;
-        };
-        let old = old.and_then(Value::as_object);
+    /// Whether the event tells of all that was changed, and of nothing else.
+    fn is_told_by(&self, event: &Event, changed: &Changed) -> bool {
+        let Changed { id, new, old } = changed;
+        let old = old.as_ref();
         match (&self.edit, event.name.as_str()) {
-            (Edit::SetMeeting { to, .. }, "meeting.updated") => {
-                has_only(new, &["id", "uuid", "settings"]) && tells_of(to, new, old)
-            }
+            (Edit::SetMeeting { to, .. }, "meeting.updated") => has_only(new, &["settings"]) && tells_of(to, new, old),
             (Edit::SetUserSettings { to, .. }, "user.settings_updated") => {
-                has_only(new, &["id", "settings"]) && tells_of(to, new, old)
+                has_only(new, &["settings"]) && tells_of(to, new, old)
             }
             (Edit::SetUserKind { kind, .. }, "user.updated") => {
                 let is_wanted = |value: &Value| value.as_i64() == Some(*kind);
                 let was_other = old.and_then(|old| old.get("type")).is_some_and(|was| !is_wanted(was));
-                has_only(new, &["id", "type"]) && new.get("type").is_some_and(is_wanted) && was_other
+                has_only(new, &["type"]) && new.get("type").is_some_and(is_wanted) && was_other
             }
             (Edit::AddToGroup { group, .. }, "group.member_added" | "group.members_added") => {
-                let id = new.get("id").and_then(Value::as_str);
                 let members = new.get("members").and_then(Value::as_array).map_or(0, Vec::len);
-                has_only(new, &["id", "name", "members"]) && id == Some(group.as_str()) && members == 1
+                has_only(new, &["name", "members"]) && id.as_deref() == Some(group.as_str()) && members == 1
             }
             _ => false,
         }

@@ -196,8 +196,8 @@ impl Planner {
             notes.extend(asked.unanswered.iter().map(|(rule, why)| unanswered(delivery, rule, why)));
         }
         let echo = id.filter(|_| !steps.is_empty() && !delivery.replayed).and_then(|id| {
-            let body = || delivery.verified.as_ref().and_then(|verified| wire::body(verified).ok());
-            self.parts.facts.echo(id, &event, self.parts.clock.now(), body)
+            let changed = || delivery.verified.as_ref().and_then(wire::changed);
+            self.parts.facts.echo(id, &event, self.parts.clock.now(), changed)
         });
         steps.retain(|step| !echo.as_ref().is_some_and(|echo| echo.answers(step, roster.rules())));
         let verdict = if let (Some(echo), true) = (&echo, steps.is_empty()) {
