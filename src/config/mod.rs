@@ -202,9 +202,10 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (
     let server = parts::server(Section::top(reading, "server"));
     let admin = parts::admin(Section::top(reading, "admin"), &server);
     let store = parts::store(Section::top(reading, "store"), &server);
-    let mut zoom = parts::zoom(Section::top(reading, "zoom"));
+    let (mut zoom, host_writes) = parts::zoom(Section::top(reading, "zoom"));
     let mut sweep = parts::sweep(Section::top(reading, "sweep"), &mut zoom);
-    let worker = parts::worker(Section::top(reading, "worker"), server.drain, zoom.call_longest());
+    let call_longest = zoom.call_longest();
+    let worker = parts::worker(Section::top(reading, "worker"), server.drain, call_longest, host_writes);
     let log = parts::log(Section::top(reading, "log"));
     let apps = apps::apps(reading);
     let own = apps.iter().flat_map(|(app, _)| &app.schedules);

@@ -10,7 +10,7 @@ use crate::store::{Limits, journal, local};
 use crate::web::accept::AcceptSettings;
 use crate::web::peer::Network;
 use crate::web::webhook::ReceiverSettings;
-use crate::work::FactsSettings;
+use crate::work::{FactsSettings, HostWrites};
 use crate::worker::{Schedule, Settings, SweepSettings};
 use crate::zoom;
 
@@ -242,7 +242,7 @@ fn store_settings(section: &mut Section<'_, '_>, dedupe: Duration) -> local::Set
     }
 }
 
-pub(super) fn zoom(mut section: Section<'_, '_>) -> zoom::Settings {
+pub(super) fn zoom(mut section: Section<'_, '_>) -> (zoom::Settings, HostWrites) {
     let zoom::Settings {
         api_url: api,
         oauth_url: oauth,
@@ -267,8 +267,18 @@ pub(super) fn zoom(mut section: Section<'_, '_>) -> zoom::Settings {
     if let Err(error) = settings.check() {
         section.reading.problem(section.place.clone(), format!("[zoom] {error}"), "correct it");
     }
+    let HostWrites { per_day, reserve } = HostWrites::default();
+    let host_writes = HostWrites {
+        per_day: section.number("host_writes_per_day", per_day, 1..=10_000, "creates and updates of meetings"),
+        reserve: section.number("host_writes_reserve", reserve, 0..=9_999, "creates and updates of meetings"),
+    };
+    if host_writes.for_rules() == 0 {
+        let HostWrites { per_day, reserve } = host_writes;
+        let what = format!("[zoom] host_writes_reserve is {reserve}, which leaves rules nothing of {per_day} a day");
+        section.reading.problem(section.place.clone(), what, "keep less than host_writes_per_day");
+    }
     section.finish();
-    settings
+    (settings, host_writes)
 }
 
 /// `[sweep]`. The share is kept by the client, which keeps all rates.
@@ -326,7 +336,12 @@ pub fn is_loopback_url(url: &str) -> bool {
         .is_some_and(|host| host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()))
 }
 
-pub(super) fn worker(mut section: Section<'_, '_>, drain: Duration, call_longest: Duration) -> Settings {
+pub(super) fn worker(
+    mut section: Section<'_, '_>,
+    drain: Duration,
+    call_longest: Duration,
+    host_writes: HostWrites,
+) -> Settings {
     let default = Settings::default();
     let cache = default.cache;
     let settings = Settings {
@@ -348,6 +363,7 @@ pub(super) fn worker(mut section: Section<'_, '_>, drain: Duration, call_longest
                 "seconds",
             ),
         },
+        host_writes,
     };
     if let Err(error) = settings.check(call_longest) {
         section.reading.problem(section.place.clone(), format!("[worker] {error}"), "change it, or what it must fit");

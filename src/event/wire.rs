@@ -11,8 +11,8 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::signature::Verified;
@@ -91,6 +91,42 @@ struct Object<'a> {
 /// The name of the event that a verified request is about.
 pub fn event_name(verified: &Verified) -> Option<String> {
     envelope(verified).ok().map(|(_, name)| name.into_owned())
+}
+
+/// Who did what it tells of, as the event names them: the email, else the id. Not all events do.
+pub fn operator(verified: &Verified) -> Option<String> {
+    let body = body(verified).ok()?;
+    let payload = body.get("payload")?;
+    let named = |key| payload.get(key).and_then(Value::as_str).map(str::trim).filter(|name| !name.is_empty());
+    let name = named("operator").or_else(|| named("operator_id"))?;
+    Some(name.chars().filter(|c| !c.is_control()).take(NAME_BYTES_MAX).collect())
+}
+
+/// What an event says has changed of its object: fields as they are now, and as they were.
+#[derive(Debug)]
+pub struct Changed {
+    /// Of the object.
+    pub id: Option<String>,
+    /// Without what only says which object it is.
+    pub new: Map<String, Value>,
+    /// None where the event does not say.
+    pub old: Option<Map<String, Value>>,
+}
+
+/// What has changed by an event; none where it says nothing of it.
+pub fn changed(verified: &Verified) -> Option<Changed> {
+    let mut body = body(verified).ok()?;
+    let payload = body.get_mut("payload")?;
+    let mut taken = |name: &str| match payload.get_mut(name).map(Value::take) {
+        Some(Value::Object(mut fields)) => {
+            let id = fields.remove("id");
+            fields.remove("uuid");
+            Some((id.and_then(|id| id.as_str().map(str::to_owned)), fields))
+        }
+        _ => None,
+    };
+    let ((id, new), old) = (taken("object")?, taken("old_object").map(|(_, old)| old));
+    Some(Changed { id, new, old })
 }
 
 /// All that a verified request says, for whoever looks further than [`parse`] does.
@@ -390,6 +426,29 @@ mod tests {
         assert_eq!(read(plain).unwrap()["payload"]["object"]["id"], "u");
         let half = r#"{"event":"a.b","payload":"\ud800"}"#;
         assert!(read(half).unwrap_err().to_string().starts_with("the body is not JSON"), "{:?}", read(half));
+    }
+
+    #[test]
+    fn who_did_it_and_what_has_changed_is_read_as_far_as_the_event_says() {
+        let of = |payload: &str| {
+            let body = format!(r#"{{"event":"meeting.updated","payload":{payload}}}"#);
+            Verified::reread(bytes::Bytes::from(body), 0, None)
+        };
+        let whole =
+            of(r#"{"operator":" a@example.com\n","operator_id":"o1","object":{"id":7,"uuid":"u","topic":"new"},
+            "old_object":{"id":7,"topic":"old"}}"#);
+        assert_eq!(operator(&whole).as_deref(), Some("a@example.com"));
+        let told = changed(&whole).unwrap();
+        assert_eq!(
+            (Value::from(told.new), told.old.map(Value::from)),
+            (serde_json::json!({ "topic": "new" }), Some(serde_json::json!({ "topic": "old" })),)
+        );
+        let little = of(r#"{"operator":"","operator_id":"o1","object":{"id":"g1"},"old_object":[]}"#);
+        assert_eq!(operator(&little).as_deref(), Some("o1"));
+        let told = changed(&little).unwrap();
+        assert_eq!((told.id.as_deref(), told.new.len(), told.old), (Some("g1"), 0, None));
+        let nothing = of("{}");
+        assert!(operator(&nothing).is_none() && changed(&nothing).is_none());
     }
 
     #[test]

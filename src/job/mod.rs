@@ -8,7 +8,7 @@ mod outcome;
 mod state;
 
 pub use backoff::{Backoff, BackoffError};
-pub use outcome::{Change, Effect, Intent, Outcome, ParkCause, Snooze, WaitReason};
+pub use outcome::{Change, Effect, HostDay, Intent, Mark, Outcome, ParkCause, Snooze, WaitReason};
 pub use state::{IllegalMove, Input, JobState, Lease, Settled};
 
 use std::fmt;

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::ids::UserId;
 
 /// What an attempt came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,6 +172,12 @@ pub enum ParkCause {
     },
     /// The app does not hold the account any more.
     AccountGone,
+    /// Others change it back, again and again.
+    Contested {
+        what: String,
+        /// As far as events say.
+        who: Vec<String>,
+    },
 }
 
 impl ParkCause {
@@ -200,6 +207,7 @@ impl ParkCause {
             Self::TakesAway { .. } => "takes-away",
             Self::RulesDisagree { .. } => "rules-disagree",
             Self::AccountGone => "account-gone",
+            Self::Contested { .. } => "contested",
         }
     }
 
@@ -247,6 +255,7 @@ impl ParkCause {
                 "if it is meant, let it through: adjutant rules resume --takes-away. to retry only looks again"
             }
             Self::RulesDisagree { .. } => "let only one of the two rules decide it, then retry",
+            Self::Contested { .. } => "agree with whoever changes it back, or keep the rule off it, then retry",
         }
     }
 }
@@ -277,6 +286,12 @@ impl fmt::Display for ParkCause {
             Self::NoSeats { code, message } => write!(f, "no licence is left to give: code {code}, {message}"),
             Self::TakesAway { what } => write!(f, "somebody would lose something by it: {what}"),
             Self::RulesDisagree { about, other } => write!(f, "rule {other} has just set {about} to something else"),
+            Self::Contested { what, who } if who.is_empty() => {
+                write!(f, "it was changed back again and again, and no event says by whom: {what}")
+            }
+            Self::Contested { what, who } => {
+                write!(f, "it was changed back again and again, by {}: {what}", who.join(", "))
+            }
         }
     }
 }
@@ -292,6 +307,21 @@ pub struct Change {
     pub max_per_day: Option<u32>,
     /// A person applied a plan in which it is: it carries its own allowance, and no limit of the rule counts it.
     pub is_planned: bool,
+    /// What it changes to what, so that it is known again when others have changed it back.
+    pub marks: Vec<Mark>,
+    /// Where it changes a meeting, and whose that is is known.
+    pub host: Option<HostDay>,
+}
+
+/// Stands for one thing of a subject and what it is changed to. May be the hash of a secret: stores keep a keyed one.
+pub type Mark = [u8; 16];
+
+/// What a change uses up of Zoom's limit: so many meetings of one host are created or changed in a UTC day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostDay {
+    pub host: UserId,
+    /// How much of the day may be used up before this change has to wait: those who may use the reserve have more.
+    pub max_per_day: u32,
 }
 
 /// Proof that the intent to change something at Zoom is on disk and within the rule's limits. Every call that changes Zoom

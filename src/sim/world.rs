@@ -339,6 +339,13 @@ impl World {
         self.user(account, key).map_or(0, |user| writes_left(user.meeting_writes, self.now()))
     }
 
+    /// Somebody else's app creates or updates so many meetings that count for the user.
+    pub fn spend_meeting_writes(&self, account: &str, key: &str, count: u32) -> Result<(), WorldError> {
+        let now = self.now();
+        let spend = |user: &mut User| (0..count).for_each(|_| user.meeting_writes.take(now));
+        self.act(account, |act| act.account.users.edit(key, spend).ok_or_else(|| WorldError::NoUser(key.to_owned())))
+    }
+
     // Meetings. `fields` are those of Zoom's POST and PATCH.
 
     /// Somebody makes a meeting in the web portal: `meeting.created`.

@@ -26,7 +26,7 @@ use super::port::{
 use super::sweep::{SweepRecord, SweepState, Swept};
 use crate::audit::{Call, Entry};
 use crate::clock::{Timestamp, lock};
-use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName, UserId};
 use crate::job::{Backoff, Change, Job, Outcome};
 use world::World;
 
@@ -146,6 +146,13 @@ impl Store for MemoryStore {
 
     async fn intend(&self, leased: &Leased, change: Change, now: Timestamp) -> Result<Allowance, StoreError> {
         self.write_quietly(|world| world.intend(leased, &change, now))
+    }
+
+    async fn host_spent(&self, leased: &Leased, host: &UserId, now: Timestamp) -> Result<(), StoreError> {
+        self.write_quietly(|world| {
+            world.host_spent(&leased.job, host, now);
+            Ok(())
+        })
     }
 
     async fn is_stopped(&self, account: &AccountId, rule: &RuleName) -> Result<bool, StoreError> {

@@ -11,7 +11,7 @@ use std::fmt;
 pub use crate::account::QuotaUse;
 use crate::audit::{Call, Entry};
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName, UserId};
 use crate::job::{Change, Intent, Job, Outcome};
 use crate::store::sweep::{SweepRecord, SweepState, Swept};
 #[expect(unused_imports, reason = "what the methods promise names them")]
@@ -20,7 +20,11 @@ use crate::{audit::Kind, rules::Step};
 pub use deliveries::{
     Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, NewDelivery, Receipt, StoredDelivery, Verdict,
 };
-pub use jobs::{Allowance, Applied, AppliedChange, Claimable, JobFilter, Leased, Move, ParkedGroup, PutOff, Selector};
+pub(in crate::store) use jobs::host_notice;
+pub use jobs::{
+    Allowance, Applied, AppliedChange, CONTESTED_AFTER, CONTESTED_WITHIN, Claimable, JobFilter, Leased, Move,
+    ParkedGroup, PutOff, Selector,
+};
 pub use notices::{Note, Notice};
 pub use status::{AppState, FullBacklog, GivenUp, IndexTrouble, Status, TreeHead};
 
@@ -112,9 +116,10 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// - Work that would make a job, for an account whose unfinished jobs have reached the limit, is held back: none of its
     ///   steps is taken, and the delivery waits for [`Store::release_held`]. Work that only merges, wakes or cancels goes
     ///   on, since it is what makes room.
+    /// - [`Verdict::Echo`] asks for nothing, and no meaning is remembered.
     /// - The delivery's status becomes `Planned` with the code, or `Parked` with `unreadable`, `unclaimed` or `backlog`. `jobs` are
     ///   those made, merged, cancelled, and woken (moved from `waiting`, or marked [`Job::again`]), ascending, each once.
-    /// - Entries: [`Kind::Decision`] with `nothing`, `work`, `repeated`, `duplicate`, `unreadable`, `unclaimed` or `backlog` and
+    /// - Entries: [`Kind::Decision`] with `nothing`, `echo`, `work`, `repeated`, `duplicate`, `unreadable`, `unclaimed` or `backlog` and
     ///   the decision's account, with job and rule where `jobs` is exactly one; then [`Kind::Moved`] `cancelled` for each job
     ///   that was cancelled, with the delivery.
     /// - Where more deliveries are `unreadable` or `unclaimed` then than the limits allow, the oldest are given up:
@@ -154,8 +159,19 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// - The hour of `now` has `max_per_hour` or more: [`Allowance::NextHour`] at the start of the next. The first time in
     ///   that hour for that account and rule, also after a restart, an entry [`Kind::Attention`] `rule-limit` is written
     ///   (app, account, rule; no job).
+    /// - Before the hour is looked at: a mark of the change was made [`CONTESTED_AFTER`] times by the rule for the subject
+    ///   within [`CONTESTED_WITHIN`], as settled outcomes `changed` say: [`Allowance::Contested`]. What is planned is not held
+    ///   up by it, and not counted. Retrying a job that is parked with `contested` begins the count of its rule and subject anew.
+    /// - After all others: [`HostDay::max_per_day`](crate::job::HostDay) or more other jobs of the account were granted changes
+    ///   of meetings of this host in the UTC day of `now`: [`Allowance::NextDay`] at its end. The first time in that day for
+    ///   that host, also after a restart, an entry [`Kind::Attention`] `host-limit` about the job is written. What is planned
+    ///   counts as well: the limit is Zoom's.
     /// - Else entry [`Kind::Intent`] `granted`, with the change in the note.
     async fn intend(&self, leased: &Leased, change: Change, now: Timestamp) -> Result<Allowance, StoreError>;
+
+    /// Zoom says that the host's UTC day of `now` is used up, whatever was counted: nothing is granted any more that uses it. The notice of
+    /// [`Store::intend`] is written where it was not yet.
+    async fn host_spent(&self, leased: &Leased, host: &UserId, now: Timestamp) -> Result<(), StoreError>;
 
     /// Asks to change something that a person has told to, beside all rules and their limits: the note is on disk before.
     /// The note is of [`Kind::Intent`], and says who told it.

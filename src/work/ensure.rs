@@ -8,6 +8,7 @@ use super::seen::seen;
 use super::{End, Ended, Guard, Hand, Task, UNKNOWN_ATTEMPTS};
 use crate::account::UserKey;
 use crate::audit::Saw;
+use crate::clock::Timestamp;
 use crate::ids::MeetingId;
 use crate::job::{Asker, Effect, Intent, ParkCause, Planned, Subject};
 use crate::rules::{Rule, SubjectKind};
@@ -41,7 +42,7 @@ pub(super) async fn ensure(task: &Task<'_>, saw: &mut Vec<Saw>) -> Ended<Effect>
         let differences = match verdict {
             Verdict::Differs(differences) => differences,
             // The change itself may have made the rule's condition false, so that it is not asked again.
-            Verdict::Right if !done.is_empty() => return Ok(Effect::Changed { what: in_words(&done) }),
+            Verdict::Right if !done.is_empty() => return Ok(look.changed(&done)),
             verdict => return end(verdict),
         };
         let Hand::Enforce(guard) = task.hand else {
@@ -53,7 +54,7 @@ pub(super) async fn ensure(task: &Task<'_>, saw: &mut Vec<Saw>) -> Ended<Effect>
         }
         // What became possible only now, nobody has seen in the plan.
         if !done.is_empty() && task.is_only_planned() {
-            return Ok(Effect::Changed { what: in_words(&done) });
+            return Ok(look.changed(&done));
         }
         let (mut now, left): (Vec<_>, Vec<_>) = differences.into_iter().partition(|one| one.is_allowed(task.rule));
         if !left.is_empty() {
@@ -131,6 +132,8 @@ struct Look<'a> {
     of: Of,
     /// The groups were read anew, since the user seemed to be in one that was not among them.
     has_groups_anew: bool,
+    /// What was changed, and when that began.
+    wrote: Vec<(Timestamp, Edit)>,
 }
 
 impl<'a> Look<'a> {
@@ -156,7 +159,7 @@ impl<'a> Look<'a> {
         let picture = Picture { is_listed_row: user.is_some(), user, told, ..Picture::default() };
         // Whoever is needed is asked for by name, so that somebody is told of one that cannot be granted.
         let around = facts.around(task.account, now).with_nobody();
-        Ok(Self { task, rule: task.rule.clone(), around, picture, of, has_groups_anew: false })
+        Ok(Self { task, rule: task.rule.clone(), around, picture, of, has_groups_anew: false, wrote: Vec::new() })
     }
 
     /// Reads until there is a verdict.
@@ -250,8 +253,14 @@ impl<'a> Look<'a> {
         id.map_or(of, UserKey::Id)
     }
 
-    /// Makes the changes, and forgets what they were about, so that it is read back. One intent for all of them: to the
-    /// rule's limits, a subject is one change.
+    /// What was done is read back: events that tell of it alone are no news.
+    fn changed(&mut self, done: &[Difference]) -> Effect {
+        let (task, wrote) = (self.task, std::mem::take(&mut self.wrote));
+        task.ctx.facts.wrote(task.job, task.rule, wrote, task.ctx.clock.now());
+        Effect::Changed { what: in_words(done) }
+    }
+
+    /// Makes the changes, and forgets what they were about, so that it is read back.
     async fn change(&mut self, guard: &dyn Guard, differences: &[Difference]) -> Ended<()> {
         let (task, facts) = (self.task, &self.task.ctx.facts);
         let now = task.ctx.clock.now();
@@ -261,14 +270,16 @@ impl<'a> Look<'a> {
                 return Err(End::park(ParkCause::RulesDisagree { about, other }));
             }
         }
-        let takes_away = differences.iter().any(|one| one.takes_away);
+        let host = self.picture.meeting.as_ref().and_then(|meeting| meeting.host_id.clone());
         let is_planned = task.is_planned(differences);
-        let intent = task.intend(guard, in_words(differences), takes_away, is_planned).await?;
+        let intent = task.intend(guard, differences, is_planned, host).await?;
         for one in differences.iter().filter(|one| is_exclusive(one)) {
             facts.changes(task.job, task.rule, (&one.about, &one.wanted), now);
         }
         for edit in edits(differences) {
-            self.apply(&intent, edit).await?;
+            let began = task.ctx.clock.now();
+            self.apply(guard, &intent, (edit.clone(), began)).await?;
+            self.wrote.push((began, edit));
         }
         for one in differences {
             match &one.edit {
@@ -285,7 +296,7 @@ impl<'a> Look<'a> {
         Ok(())
     }
 
-    async fn apply(&mut self, intent: &Intent, edit: Edit) -> Ended<()> {
+    async fn apply(&mut self, guard: &dyn Guard, intent: &Intent, (edit, began): (Edit, Timestamp)) -> Ended<()> {
         match self.task.zoom.change(intent, edit.clone()).await {
             // What was granted meanwhile is read back like what we granted.
             Ok(()) | Err(ZoomError::AlreadyGranted) => Ok(()),
@@ -293,9 +304,18 @@ impl<'a> Look<'a> {
                 (error @ (ZoomError::Unlicensed(_) | ZoomError::NotFound(_)), Edit::AddAssistant { who, .. }) => {
                     Err(self.blame(who, error).await?)
                 }
+                (ZoomError::HostDay { why, .. }, _) => Err(self.host_spent(guard, began, why).await?),
                 (error, _) => Err(self.task.failed(error)),
             },
         }
+    }
+
+    /// The day in which the call began is used up for the meeting's host; its answer may have come after midnight.
+    async fn host_spent(&self, guard: &dyn Guard, began: Timestamp, why: String) -> Ended<End> {
+        if let Some(host) = self.picture.meeting.as_ref().and_then(|meeting| meeting.host_id.as_ref()) {
+            guard.host_spent(host, began).await?;
+        }
+        Ok(self.task.failed(ZoomError::HostDay { until: began.next_utc_midnight(), why }))
     }
 
     /// Zoom does not say which of the two users it means, so both are read.

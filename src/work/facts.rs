@@ -17,6 +17,7 @@ use crate::rules::Rule;
 use crate::zoom::{Group, Page, Status, User, Zoom, ZoomError};
 
 use super::around::{ApiUser, Around, which};
+use super::echo::Wrote;
 use super::groups;
 use super::user::row_hash;
 
@@ -66,6 +67,7 @@ struct Known {
     ids: HashMap<UserId, UserKey>,
     groups: Option<(Timestamp, Arc<Vec<Group>>)>,
     changed: HashMap<(String, String), Written>,
+    wrote: Wrote,
     reported: HashSet<UserKey>,
     active_users: Option<(Timestamp, u64)>,
     put_off: HashMap<RuleName, PutOff>,
@@ -140,6 +142,10 @@ impl Facts {
             return look(known);
         }
         look(accounts.entry(account.clone()).or_default())
+    }
+
+    pub(super) fn with_wrote<T>(&self, account: &AccountId, look: impl FnOnce(&mut Wrote) -> T) -> T {
+        self.with(account, |known| look(&mut known.wrote))
     }
 
     /// The API user that has this id or email, as far as it is known without asking Zoom: the id of one that is configured

@@ -7,6 +7,8 @@
 //! Deliberately does not know leases, claims and timers: those are the worker's.
 
 mod around;
+mod contest;
+mod echo;
 mod ensure;
 mod facts;
 mod groups;
@@ -22,9 +24,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 pub use around::{ApiUser, Around};
+pub use echo::Echo;
 pub use facts::{Facts, FactsSettings};
 pub use judge::{Difference, Need, Picture, Verdict, edits, in_words, is_excepted, judge};
 pub use needs::needs;
@@ -39,7 +43,7 @@ use crate::account::{Account, UserKey};
 use crate::audit::{Detail, Kind, Saw};
 use crate::clock::{Clock, Timestamp};
 use crate::ids::UserId;
-use crate::job::{Change, Effect, Intent, Job, Outcome, ParkCause, Snooze};
+use crate::job::{Change, Effect, HostDay, Intent, Job, Outcome, ParkCause, Snooze};
 use crate::rules::{Mode, Rule, SubjectKind};
 use crate::store::{Allowance, Note, Store, StoreError};
 use crate::zoom::{User, Zoom, ZoomError};
@@ -62,12 +66,39 @@ pub struct Ctx {
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
     pub facts: Arc<Facts>,
+    pub host_writes: HostWrites,
+}
+
+/// What may be created and changed of meetings of one host in a UTC day, before Zoom refuses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HostWrites {
+    /// Zoom's limit, which all apps of the account use up.
+    pub per_day: u32,
+    /// What of it rules leave to people.
+    pub reserve: u32,
+}
+
+impl Default for HostWrites {
+    fn default() -> Self {
+        Self { per_day: 100, reserve: 20 }
+    }
+}
+
+impl HostWrites {
+    /// What rules may use.
+    pub const fn for_rules(self) -> u32 {
+        self.per_day.saturating_sub(self.reserve)
+    }
 }
 
 /// Where an intent is asked for: on behalf of the one job that runs.
 #[async_trait::async_trait]
 pub trait Guard: fmt::Debug + Send + Sync {
     async fn intend(&self, change: Change) -> Result<Allowance, StoreError>;
+
+    /// Zoom says that the UTC day of `at` is used up for this host.
+    async fn host_spent(&self, host: &UserId, at: Timestamp) -> Result<(), StoreError>;
 
     /// How the rule's condition looked, for the record of what came of the attempt.
     async fn saw(&self, saw: Vec<Saw>);
@@ -203,6 +234,10 @@ impl Task<'_> {
                 let snooze = if is_of_the_day { Snooze::NextBudget { at, why } } else { Snooze::Until { at, why } };
                 End::Outcome(Outcome::Snooze(snooze))
             }
+            ZoomError::HostDay { until, why } => {
+                let at = until.max(self.ctx.clock.now().plus(SNOOZE_MIN));
+                End::Outcome(Outcome::Snooze(Snooze::NextBudget { at, why }))
+            }
             ZoomError::Transient(_) | ZoomError::Unreadable(_) | ZoomError::AlreadyGranted => {
                 End::retry(error.to_string())
             }
@@ -241,14 +276,29 @@ impl Task<'_> {
         self.zoom.user(user).await.map_err(|error| self.failed(error))
     }
 
-    /// Puts the intent on disk, or ends the attempt where the rule's limits do not allow it now.
-    async fn intend(&self, guard: &dyn Guard, what: String, takes_away: bool, is_planned: bool) -> Ended<Intent> {
+    /// Puts the intent on disk, or ends the attempt where the rule's limits do not allow it now. One for all that differs:
+    /// to the rule's limits, a subject is one change. `host` is the meeting's, where it is one.
+    async fn intend(
+        &self,
+        guard: &dyn Guard,
+        differences: &[Difference],
+        is_planned: bool,
+        host: Option<UserId>,
+    ) -> Ended<Intent> {
+        let takes_away = differences.iter().any(|one| one.takes_away);
         let max_per_day = if is_planned { None } else { self.changes_per_day_max(takes_away).await? };
-        let change = Change { what, max_per_hour: self.rule.max_changes_per_hour, max_per_day, is_planned };
+        let max_per_hour = self.rule.max_changes_per_hour;
+        let (what, marks) = (in_words(differences), differences.iter().map(contest::mark).collect());
+        let host = host.map(|host| HostDay { host, max_per_day: self.ctx.host_writes.for_rules() });
+        let change = Change { what, max_per_hour, max_per_day, is_planned, marks, host };
         match guard.intend(change).await? {
             Allowance::Granted(intent) => Ok(intent),
             Allowance::NextHour { at, notice } => Err(End::NextHour { at, notice }),
+            Allowance::NextDay { at, notice } => {
+                Err(End::Outcome(Outcome::Snooze(Snooze::NextBudget { at, why: notice })))
+            }
             Allowance::OverShare => Err(End::park(over_share(self.rule))),
+            Allowance::Contested { marks, askers } => Err(self.contested(differences, &marks, &askers).await?),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A lease that is held: what an attempt may do while it lasts, and not a moment longer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -8,7 +9,7 @@ use tokio::sync::Mutex;
 use crate::account::UserKey;
 use crate::audit::{Call, Saw};
 use crate::clock::{Clock, Timestamp};
-use crate::ids::{GroupId, MarketplaceId, MeetingId};
+use crate::ids::{GroupId, MarketplaceId, MeetingId, UserId};
 use crate::job::{Change, Intent};
 use crate::rules::Mode;
 use crate::store::{Allowance, Leased, Store, StoreError};
@@ -25,11 +26,17 @@ pub(super) struct Held {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     lease: Duration,
+    is_host_limited: AtomicBool,
 }
 
 impl Held {
     pub(super) fn new(leased: Leased, store: Arc<dyn Store>, clock: Arc<dyn Clock>, lease: Duration) -> Self {
-        Self { leased: Mutex::new(leased), store, clock, lease }
+        Self { leased: Mutex::new(leased), store, clock, lease, is_host_limited: AtomicBool::new(false) }
+    }
+
+    /// Whether the day of a meeting's host was found used up.
+    pub(super) fn is_host_limited(&self) -> bool {
+        self.is_host_limited.load(Ordering::Relaxed)
     }
 
     pub(super) fn into_inner(self) -> Leased {
@@ -64,7 +71,17 @@ impl Held {
 impl Guard for Held {
     async fn intend(&self, change: Change) -> Result<Allowance, StoreError> {
         let leased = self.leased.lock().await;
-        self.store.intend(&leased, change, self.clock.now()).await
+        let allowance = self.store.intend(&leased, change, self.clock.now()).await?;
+        if matches!(allowance, Allowance::NextDay { .. }) {
+            self.is_host_limited.store(true, Ordering::Relaxed);
+        }
+        Ok(allowance)
+    }
+
+    async fn host_spent(&self, host: &UserId, at: Timestamp) -> Result<(), StoreError> {
+        let leased = self.leased.lock().await;
+        self.is_host_limited.store(true, Ordering::Relaxed);
+        self.store.host_spent(&leased, host, at).await
     }
 
     async fn saw(&self, saw: Vec<Saw>) {

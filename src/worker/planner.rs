@@ -205,7 +205,14 @@ impl Planner {
             steps.extend(asked.steps);
             notes.extend(asked.unanswered.iter().map(|(rule, why)| unanswered(delivery, rule, why)));
         }
-        let verdict = if steps.is_empty() {
+        let echo = id.filter(|_| !steps.is_empty() && !delivery.replayed).and_then(|id| {
+            let changed = || delivery.verified.as_ref().and_then(wire::changed);
+            self.parts.facts.echo(id, &event, self.parts.clock.now(), changed)
+        });
+        steps.retain(|step| !echo.as_ref().is_some_and(|echo| echo.answers(step, roster.rules())));
+        let verdict = if let (Some(echo), true) = (&echo, steps.is_empty()) {
+            Verdict::Echo { of: echo.job }
+        } else if steps.is_empty() {
             Verdict::Nothing
         } else {
             Verdict::Work { meaning: event.meaning, event_at: event.at, steps }
@@ -243,6 +250,7 @@ impl Planner {
         match verdict {
             Verdict::Nothing | Verdict::Work { .. } => {}
             Verdict::Duplicate { .. } => self.parts.stats.count("planned-duplicate"),
+            Verdict::Echo { .. } => self.parts.stats.count("planned-echo"),
             Verdict::Unreadable { .. } => self.parts.stats.count("planned-unreadable"),
             Verdict::Unclaimed { .. } => self.parts.stats.count("planned-unclaimed"),
         }

@@ -208,6 +208,9 @@ impl Runner {
                     tried = self.tried(&job, (rule, roster.rules()), account, &*zoom, &held) => tried,
                     lost = held.keep() => Err(lost),
                 };
+                if held.is_host_limited() {
+                    parts.stats.count("host-limited");
+                }
                 (decided(tried)?, zoom.calls(), held.into_inner())
             }
         };
@@ -263,8 +266,12 @@ impl Runner {
         held: &Held,
     ) -> Result<Outcome, StoreError> {
         let parts = &self.parts;
-        let ctx =
-            Ctx { store: Arc::clone(&parts.store), clock: Arc::clone(&parts.clock), facts: Arc::clone(&parts.facts) };
+        let ctx = Ctx {
+            store: Arc::clone(&parts.store),
+            clock: Arc::clone(&parts.clock),
+            facts: Arc::clone(&parts.facts),
+            host_writes: parts.settings.host_writes,
+        };
         let fenced = Fenced { zoom, held, call_max: parts.settings.call_max() };
         let zoom = fenced.of(rule.mode);
         caught(work::run(job, (rule, rules), account, &*zoom, held, &ctx)).await.unwrap_or_else(|message| {

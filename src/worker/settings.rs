@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::work::FactsSettings;
+use crate::work::{FactsSettings, HostWrites};
 
 /// `[worker]` of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -31,6 +31,8 @@ pub struct Settings {
     pub pace_ms: u16,
     /// How long what is known of an account is trusted.
     pub cache: FactsSettings,
+    /// What rules may change of the meetings of one host in a day. Set in `[zoom]`.
+    pub host_writes: HostWrites,
 }
 
 impl Default for Settings {
@@ -45,6 +47,7 @@ impl Default for Settings {
             plan_batch_max: 512,
             pace_ms: 4,
             cache: FactsSettings::default(),
+            host_writes: HostWrites::default(),
         }
     }
 }

@@ -34,6 +34,8 @@ macro_rules! stats {
 stats! {
     planned = "planned",
     planned_duplicate = "planned-duplicate",
+    /// What tells of our own changes.
+    planned_echo = "planned-echo",
     planned_unreadable = "planned-unreadable",
     planned_unclaimed = "planned-unclaimed",
     changed = "changed",
@@ -45,6 +47,8 @@ stats! {
     retried = "retried",
     parked = "parked",
     panicked = "panicked",
+    /// Put off, since the day of the meeting's host is used up.
+    host_limited = "host-limited",
     /// The lease was gone: the job was cancelled, or somebody else has it.
     lease_lost = "lease-lost",
     given_back = "given-back",

@@ -22,6 +22,8 @@ pub(super) struct Limited {
     pub(super) why: String,
     /// Whether it holds for every call of the category; else for the subject of this one alone.
     pub(super) all: bool,
+    /// Whether it is the limit of meetings that one host has for a day.
+    pub(super) is_host_day: bool,
 }
 
 /// Why a call failed, and what the client itself can do about it.
@@ -45,6 +47,7 @@ impl From<Failure> for ZoomError {
                 "a new token is refused as well ({said}); check that the app is activated and may act for this account"
             )),
             Failure::Scopes(scopes) => Self::ScopesMissing(scopes),
+            Failure::Limited(Limited { until, why, is_host_day: true, .. }) => Self::HostDay { until, why },
             Failure::Limited(Limited { until, why, .. }) => Self::Limited { until, why },
             Failure::Other(error) => error,
         }
@@ -261,7 +264,9 @@ mod tests {
                 E::Pending(_) => Class::Pending,
                 E::Refused { .. } => Class::Refused,
                 E::Unreadable(_) => Class::Unreadable,
-                E::Limited { .. } | E::ScopesMissing(_) | E::Credentials(_) => panic!("{error:?} is not for classify"),
+                E::Limited { .. } | E::HostDay { .. } | E::ScopesMissing(_) | E::Credentials(_) => {
+                    panic!("{error:?} is not for classify")
+                }
             },
         }
     }

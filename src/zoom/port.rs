@@ -205,6 +205,9 @@ pub enum ZoomError {
     /// A rate limit, ours or Zoom's. Uses no attempt.
     #[error("rate limit: {why}")]
     Limited { until: Timestamp, why: String },
+    /// Zoom's limit of what may be created and changed of meetings of one host in a UTC day. Uses no attempt.
+    #[error("rate limit: {why}")]
+    HostDay { until: Timestamp, why: String },
     /// Network, time-out, 5xx: may or may not have happened.
     #[error("{0}")]
     Transient(String),
@@ -250,6 +253,7 @@ impl ZoomError {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Limited { .. } => "limited",
+            Self::HostDay { .. } => "host-day",
             Self::Transient(_) => "transient",
             Self::NotFound(_) => "not-found",
             Self::ScopesMissing(_) => "scopes-missing",

@@ -517,7 +517,7 @@ async fn a_limit_of_one_user_holds_back_nobody_else() {
     .await;
     let handle = bench.zoom.handle();
     let error = handle.set_meeting(&intent(), MeetingId::from_number(1), waiting_room()).await.unwrap_err();
-    assert!(matches!(error, ZoomError::Limited { until, .. } if until == NOON.next_utc_midnight()), "{error}");
+    assert!(matches!(error, ZoomError::HostDay { until, .. } if until == NOON.next_utc_midnight()), "{error}");
     assert!(handle.user(&jill()).await.is_ok());
 }
 

@@ -21,6 +21,7 @@ use crate::audit::Kind;
 use crate::audit::tree::{Hash, leaf_hash};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
+use crate::job::Asker;
 use crate::store::port::{AppState, QuotaUse};
 
 pub(super) use delivery::{Delivery, Head, StoredBody, Tail, commitment, line_of_delivery, said_of_delivery};
@@ -167,6 +168,7 @@ pub(super) enum Decided {
     Duplicate,
     /// It was set aside, and then there were too many of these.
     GivenUp,
+    Echo,
 }
 
 impl Decided {
@@ -177,6 +179,7 @@ impl Decided {
             Self::Repeated => "repeated",
             Self::Duplicate => "duplicate",
             Self::GivenUp => "given-up",
+            Self::Echo => "echo",
         }
     }
 }
@@ -281,6 +284,29 @@ pub(super) enum Change {
     /// A delivery was given up.
     GaveUp {
         at: Timestamp,
+    },
+    /// A rule's changes of a subject were read back.
+    Made {
+        of: Fingerprint,
+        at: Timestamp,
+        by: Asker,
+        marks: Vec<Fingerprint>,
+    },
+    /// What was made so far of it does not count any more.
+    MadeAnew {
+        of: Fingerprint,
+    },
+    /// The job's change counts for the host's UTC day.
+    HostUsed {
+        host: Fingerprint,
+        day: i64,
+        job: u64,
+    },
+    /// It was told that the host's UTC day is used up, by our count or because Zoom says so.
+    HostTold {
+        host: Fingerprint,
+        day: i64,
+        is_spent: bool,
     },
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::dedupe::{self, Dedupe};
 use super::keys::Keys;
 use super::seal::{Fingerprint, Purpose};
-use super::state::{Aside, Budget, FrozenApp, FrozenJobs, Jobs, Queued, State};
+use super::state::{Aside, Budget, Contest, FrozenApp, FrozenJobs, HostUse, Jobs, Made, Queued, State};
 use crate::audit::tree::Frontier;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, RuleName};
@@ -40,6 +40,8 @@ pub(super) struct Frozen {
     notices: BTreeMap<AccountId, Vec<Notice>>,
     planned: BTreeMap<RuleName, [u8; 16]>,
     given_up: Option<GivenUp>,
+    made: BTreeMap<Fingerprint, Vec<Made>>,
+    hosts: BTreeMap<(i64, Fingerprint), HostUse>,
     dedupe: dedupe::Frozen,
 }
 
@@ -66,6 +68,8 @@ struct Written<'a> {
     notices: &'a BTreeMap<AccountId, Vec<Notice>>,
     planned: &'a BTreeMap<RuleName, [u8; 16]>,
     given_up: Option<GivenUp>,
+    made: &'a BTreeMap<Fingerprint, Vec<Made>>,
+    hosts: &'a BTreeMap<(i64, Fingerprint), HostUse>,
     dedupe: &'a dedupe::Frozen,
 }
 
@@ -92,6 +96,8 @@ struct Read {
     notices: BTreeMap<AccountId, Vec<Notice>>,
     planned: BTreeMap<RuleName, [u8; 16]>,
     given_up: Option<GivenUp>,
+    made: BTreeMap<Fingerprint, Vec<Made>>,
+    hosts: BTreeMap<(i64, Fingerprint), HostUse>,
     dedupe: dedupe::Frozen,
 }
 
@@ -115,6 +121,8 @@ impl State {
             notices: self.notices.clone(),
             planned: self.planned.clone(),
             given_up: self.given_up,
+            made: self.contest.freeze(),
+            hosts: self.hosts.clone(),
             dedupe: self.dedupe.freeze(),
         }
     }
@@ -137,6 +145,7 @@ impl State {
         self.quotas = read.quotas;
         self.sweeps = read.sweeps;
         (self.notices, self.planned, self.given_up) = (read.notices, read.planned, read.given_up);
+        (self.contest, self.hosts) = (Contest::thaw(read.made), read.hosts);
         self.dedupe = Dedupe::thaw(read.dedupe);
         self.thaw_apps(read.apps, read.unplanned);
     }
@@ -181,6 +190,8 @@ impl Frozen {
             notices: &self.notices,
             planned: &self.planned,
             given_up: self.given_up,
+            made: &self.made,
+            hosts: &self.hosts,
             dedupe: &self.dedupe,
         };
         let mut bytes = vec![VERSION];

@@ -18,7 +18,7 @@ use crate::audit::{Call, Entry};
 use crate::breakpoint;
 use crate::chance::Chance;
 use crate::clock::{Clock, Timestamp, lock};
-use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName, UserId};
 use crate::job::{Change, Job, Outcome};
 use crate::store::journal::files::{Files, RealFiles};
 use crate::store::port::{
@@ -209,6 +209,15 @@ impl Store for LocalStore {
         let allowance = self.core().write(|state| state.intend(leased, &change, now)).await?;
         breakpoint::reached("intent-recorded");
         Ok(allowance)
+    }
+
+    async fn host_spent(&self, leased: &Leased, host: &UserId, now: Timestamp) -> Result<(), StoreError> {
+        self.core()
+            .write(|state| {
+                state.host_spent(&leased.job, host, now);
+                Ok(())
+            })
+            .await
     }
 
     async fn is_stopped(&self, account: &AccountId, rule: &RuleName) -> Result<bool, StoreError> {

@@ -78,6 +78,7 @@ impl World {
         let (code, note, parked) = match verdict {
             Verdict::Nothing => ("nothing", event, None),
             Verdict::Duplicate { of } => ("duplicate", format!("{event}: the same as {of}"), None),
+            Verdict::Echo { of } => ("echo", format!("{event}: of the change by {of}"), None),
             Verdict::Unreadable { why } => ("unreadable", why, Some(Fate::Unreadable)),
             Verdict::Unclaimed { account } => {
                 let named = account.as_ref().map_or("no account", AccountId::as_str);

@@ -4,12 +4,17 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::log::Line;
-use super::world::{Claim, World};
+use super::world::{Claim, Made, World};
 use crate::audit::{Call, Detail, Kind};
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, JobId, RuleName};
-use crate::job::{Backoff, Change, Effect, Input, Intent, Job, JobState, Lease, Outcome, ParkCause, Settled, Snooze};
-use crate::store::port::{Allowance, Claimable, Leased, Move, Selector, StoreError};
+use crate::ids::{AccountId, JobId, RuleName, UserId};
+use crate::job::{
+    Asker, Backoff, Change, Effect, HostDay, Input, Intent, Job, JobState, Lease, Mark, Outcome, ParkCause, Settled,
+    Snooze,
+};
+use crate::store::port::{
+    Allowance, CONTESTED_AFTER, CONTESTED_WITHIN, Claimable, Leased, Move, Selector, StoreError, host_notice,
+};
 
 impl World {
     pub(super) fn claim(&mut self, wanted: Claimable, now: Timestamp) -> Vec<Leased> {
@@ -67,7 +72,7 @@ impl World {
         self.tokens += 1;
         let lease = Lease { token: self.tokens, until };
         job.apply(Input::Claim(lease)).ok()?;
-        self.claims.insert(lease.token, Claim { job: id, started: false, was_due_at });
+        self.claims.insert(lease.token, Claim { job: id, started: false, was_due_at, marks: Vec::new() });
         self.served = Some(job.account.clone());
         Some(Leased { job: job.clone(), lease, saw: Vec::new() })
     }
@@ -137,10 +142,14 @@ impl World {
         }
         let Some(mut job) = self.jobs.get(&leased.job.id).cloned() else { return Ok(Allowance::OverShare) };
         if change.is_planned {
+            if let Some(next_day) = self.use_host(&job, change.host.as_ref(), now) {
+                return Ok(next_day);
+            }
             let line = Line::new(now, Kind::Intent, "granted").of_job(&job);
             self.log.add(line.saying(format!("{}, as planned", change.what)));
             return Ok(Allowance::Granted(Intent::recorded_by_store()));
         }
+        let contested = self.contested(&job, &change.marks, now);
         let (hour, key) = (now.utc_hour(), (job.account.clone(), job.rule.clone()));
         let counted_within = |hours| job.counted.is_some_and(|at| (0..hours).contains(&(hour - at)));
         let (in_hour, in_day) = (counted_within(1), counted_within(24));
@@ -155,6 +164,9 @@ impl World {
             budget.is_stopped = true;
             return Ok(Allowance::OverShare);
         }
+        if let Some(contested) = contested {
+            return Ok(contested);
+        }
         if !in_hour && budget.hours.get(&hour).is_some_and(|count| *count >= change.max_per_hour) {
             let at = now.next_utc_hour();
             let notice = notice(&job.rule, change.max_per_hour, ahead, at);
@@ -165,14 +177,63 @@ impl World {
             }
             return Ok(Allowance::NextHour { at, notice });
         }
+        if let Some(next_day) = self.use_host(&job, change.host.as_ref(), now) {
+            return Ok(next_day);
+        }
         if !in_hour {
+            let budget = self.budgets.entry((job.account.clone(), job.rule.clone())).or_default();
             *budget.hours.entry(hour).or_default() += 1;
             *budget.share.entry(hour).or_default() += u32::from(!in_day && !exempt);
             job.counted = Some(hour);
         }
+        if let Some(claim) = self.claims.get_mut(&leased.lease.token) {
+            claim.marks.extend(&change.marks);
+        }
         self.log.add(Line::new(now, Kind::Intent, "granted").of_job(&job).saying(change.what.clone()));
         self.jobs.insert(job.id, job);
         Ok(Allowance::Granted(Intent::recorded_by_store()))
+    }
+
+    /// Some where a change was made too often already.
+    fn contested(&self, job: &Job, marks: &[Mark], now: Timestamp) -> Option<Allowance> {
+        let is_of = |made: &&Made| {
+            made.account == job.account
+                && made.rule == job.rule
+                && made.subject == job.subject.key()
+                && now.since(made.at) < CONTESTED_WITHIN
+        };
+        let times = |mark: &Mark| self.made.iter().filter(is_of).filter(|made| made.mark == *mark).count();
+        let marks: Vec<Mark> = marks.iter().copied().filter(|mark| times(mark) >= CONTESTED_AFTER).collect();
+        let mut askers: Vec<Asker> = Vec::new();
+        for made in self.made.iter().filter(is_of).filter(|made| marks.contains(&made.mark)) {
+            if !askers.contains(&made.by) {
+                askers.push(made.by);
+            }
+        }
+        (!marks.is_empty()).then_some(Allowance::Contested { marks, askers })
+    }
+
+    /// Some where the host's day is used up; else it is counted.
+    fn use_host(&mut self, job: &Job, day: Option<&HostDay>, now: Timestamp) -> Option<Allowance> {
+        let HostDay { host, max_per_day } = day?;
+        let day = self.hosts.entry((job.account.clone(), host.clone(), now.utc_day())).or_default();
+        let used = u32::try_from(day.jobs.len()).unwrap_or(u32::MAX);
+        if !day.is_spent && (used < *max_per_day || day.jobs.contains(&job.id)) {
+            day.jobs.insert(job.id);
+            return None;
+        }
+        let (used, at) = ((!day.is_spent).then_some(used), now.next_utc_midnight());
+        let notice = host_notice(host, used, at);
+        if !std::mem::replace(&mut day.is_told, true) {
+            self.log.add(Line::new(now, Kind::Attention, "host-limit").of_job(job).saying(notice.clone()));
+        }
+        Some(Allowance::NextDay { at, notice })
+    }
+
+    pub(super) fn host_spent(&mut self, job: &Job, host: &UserId, now: Timestamp) {
+        let day = self.hosts.entry((job.account.clone(), host.clone(), now.utc_day())).or_default();
+        day.is_spent = true;
+        self.use_host(job, Some(&HostDay { host: host.clone(), max_per_day: 0 }), now);
     }
 
     pub(super) fn is_stopped(&self, account: &AccountId, rule: &RuleName) -> bool {
@@ -200,7 +261,18 @@ impl World {
         if code == "changed" && job.is_of_sweep() {
             self.sweeps.entry(job.account.clone()).or_default().changed();
         }
-        self.claims.remove(&token);
+        let marks = self.claims.remove(&token).map(|claim| claim.marks).unwrap_or_default();
+        if code == "changed" {
+            let (account, rule, subject) = (&job.account, &job.rule, job.subject.key());
+            self.made.extend(marks.into_iter().collect::<BTreeSet<_>>().into_iter().map(|mark| Made {
+                account: account.clone(),
+                rule: rule.clone(),
+                subject: subject.clone(),
+                mark,
+                at: now,
+                by: job.asked_by,
+            }));
+        }
         for call in calls {
             self.count_call(&job.account, &call, now);
             let status = call.status.map_or_else(|| "no-answer".to_owned(), |status| status.to_string());
@@ -266,6 +338,13 @@ impl World {
                 let budget = self.budgets.entry((job.account.clone(), job.rule.clone())).or_default();
                 budget.share.clear();
                 budget.is_stopped = false;
+            }
+            let is_contested = matches!(&job.state, JobState::Parked { cause: ParkCause::Contested { .. }, .. });
+            if is_contested && to == Move::Retry {
+                let is_of = |made: &Made| {
+                    made.account == job.account && made.rule == job.rule && made.subject == job.subject.key()
+                };
+                self.made.retain(|made| !is_of(made));
             }
             self.apply(job.id, input.clone());
             self.log.add(Line::new(now, Kind::Moved, code).of_job(job).saying(format!("by {actor}")));

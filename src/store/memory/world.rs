@@ -1,6 +1,6 @@
 //! All that the store holds.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use sha2::{Digest, Sha256};
 
@@ -10,8 +10,8 @@ use crate::audit::{Detail, Kind};
 use crate::clock::Timestamp;
 use crate::event::Meaning;
 use crate::event::signature::Verified;
-use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
-use crate::job::{Input, Job, JobState};
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName, UserId};
+use crate::job::{Asker, Input, Job, JobState, Mark};
 use crate::store::port::{
     AppState, DeliveryStatus, GivenUp, NewDelivery, Note, Notice, QuotaUse, StoreError, StoredDelivery,
 };
@@ -32,6 +32,10 @@ pub(super) struct World {
     pub(super) meanings: BTreeMap<(AppName, AccountId, Meaning), Timestamp>,
     pub(super) budgets: BTreeMap<(AccountId, RuleName), Budget>,
     pub(super) quotas: BTreeMap<(AccountId, i64), QuotaUse>,
+    /// Changes that were made and read back.
+    pub(super) made: Vec<Made>,
+    /// By host and UTC day.
+    pub(super) hosts: BTreeMap<(AccountId, UserId, i64), HostUse>,
     pub(super) apps: BTreeMap<AppName, AppState>,
     pub(super) sweeps: BTreeMap<AccountId, SweepState>,
     /// By account, code and subject.
@@ -82,6 +86,30 @@ pub(super) struct Claim {
     pub(super) started: bool,
     /// When the job was due before it was claimed.
     pub(super) was_due_at: Timestamp,
+    /// Of the changes that were granted under it.
+    pub(super) marks: Vec<Mark>,
+}
+
+/// A change that was made of a subject for a rule.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) account: AccountId,
+    pub(super) rule: RuleName,
+    /// As its key says it.
+    pub(super) subject: String,
+    pub(super) mark: Mark,
+    pub(super) at: Timestamp,
+    pub(super) by: Asker,
+}
+
+/// What of a host's day is used.
+#[derive(Debug, Default)]
+pub(super) struct HostUse {
+    /// Each counts once, however often it is tried.
+    pub(super) jobs: BTreeSet<JobId>,
+    /// Zoom says that nothing is left.
+    pub(super) is_spent: bool,
+    pub(super) is_told: bool,
 }
 
 /// Intents of one account and rule, by UTC hour.
@@ -140,6 +168,8 @@ impl World {
             meanings: BTreeMap::new(),
             budgets: BTreeMap::new(),
             quotas: BTreeMap::new(),
+            made: Vec::new(),
+            hosts: BTreeMap::new(),
             apps: BTreeMap::new(),
             sweeps: BTreeMap::new(),
             notices: Vec::new(),

@@ -76,6 +76,10 @@ pub enum Verdict {
     Duplicate {
         of: DeliveryId,
     },
+    /// It tells of nothing but what this job has changed and read back.
+    Echo {
+        of: JobId,
+    },
     /// Signed, but cannot be understood: set aside, never acted on.
     Unreadable {
         why: String,

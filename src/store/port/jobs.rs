@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::audit::Saw;
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, AppName, JobId, RuleName};
-use crate::job::{Input, Intent, Job, JobState, Lease, ParkCause, Planned, Subject};
+use crate::ids::{AccountId, AppName, JobId, RuleName, UserId};
+use crate::job::{Asker, Input, Intent, Job, JobState, Lease, Mark, ParkCause, Planned, Subject};
 
 /// A job that this worker may run until the lease ends. Settling consumes it.
 #[derive(Debug)]
@@ -38,6 +38,24 @@ pub enum Allowance {
     NextHour { at: Timestamp, notice: String },
     /// The rule came to its share of the account, now or before, and is stopped there until a person resumes it.
     OverShare,
+    /// The rule has made each of these changes of the subject [`CONTESTED_AFTER`] times within [`CONTESTED_WITHIN`], and
+    /// somebody changed it back each time. `askers` asked for them, oldest first. Nothing was written.
+    Contested { marks: Vec<Mark>, askers: Vec<Asker> },
+    /// The host's day is used up. Nothing was written, except one notice for the host and day.
+    NextDay { at: Timestamp, notice: String },
+}
+
+/// A change that was made so often is not made again before a person says so.
+pub const CONTESTED_AFTER: usize = 3;
+/// How long a change that was made is remembered.
+pub const CONTESTED_WITHIN: Duration = Duration::from_secs(24 * 3600);
+
+/// What is said of a host whose day is used up: by so many changes, or by Zoom's own word.
+pub(in crate::store) fn host_notice(host: &UserId, used: Option<u32>, at: Timestamp) -> String {
+    let why = used.map_or_else(|| "as Zoom says".to_owned(), |used| format!("by {used} of ours"));
+    format!(
+        "host {host}: what may be created and changed of meetings in this UTC day is used up, {why}; it goes on at {at}"
+    )
 }
 
 /// What a person applies of a plan in one account.

@@ -79,6 +79,7 @@ impl Delivered {
             ("nothing", _) if self.told.as_ref().is_some_and(is_no_rules) => "no rule is about such events".to_owned(),
             ("nothing", _) => "no rule asked for work after it".to_owned(),
             ("duplicate", Some(of)) => format!("it is the same as {of}, so nothing new was asked for"),
+            ("echo", _) => "it tells of our own change alone, so nothing was asked for".to_owned(),
             ("repeated", _) => format!("an event with the same meaning had asked already {}", ids.join(" ")),
             (_, _) if ids.is_empty() => format!("it was planned: {code}"),
             _ => format!("it asked for {}", ids.join(", ")),

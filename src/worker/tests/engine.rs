@@ -240,8 +240,14 @@ async fn where_a_rule_observes_even_an_intent_changes_nothing() {
     let zoom = bench.zoom.zoom(&account("acme", &[]).id).unwrap();
     let (jill, api) = ("jill".parse().unwrap(), "api".parse().unwrap());
     for (mode, changes) in [(Mode::Observe, 0), (Mode::Enforce, 1)] {
-        let change =
-            Change { what: "add assistant api".to_owned(), max_per_hour: 9, max_per_day: None, is_planned: false };
+        let change = Change {
+            what: "add assistant api".to_owned(),
+            max_per_hour: 9,
+            max_per_day: None,
+            is_planned: false,
+            marks: Vec::new(),
+            host: None,
+        };
         let Allowance::Granted(intent) = held.intend(change).await.unwrap() else { panic!("not granted") };
         let fenced = Fenced { zoom: &*zoom, held: &held, call_max: Duration::from_secs(60) };
         let zoom = fenced.of(mode);

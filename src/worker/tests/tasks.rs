@@ -211,6 +211,25 @@ async fn a_rate_limit_puts_a_job_off_until_it_is_over_and_uses_no_attempt() {
 }
 
 #[tokio::test]
+async fn a_hosts_day_that_zoom_calls_used_up_puts_off_all_of_that_host_and_nobody_else() {
+    let bench = Bench::new(&[WAITING_ROOM]);
+    let until = START.next_utc_midnight();
+    let trouble = ZoomError::HostDay { until, why: "100 a day".to_owned() };
+    bench.zoom.trouble("set_meeting", 1, Trouble::Fail(trouble));
+    for id in [7, 8] {
+        bench.zoom.put_meeting(id, "host", MeetingStatus::Waiting, &off());
+        bench.meeting_event("meeting.created", id).await;
+        bench.drain().await;
+    }
+    assert_eq!((bench.zoom.changes(), bench.entries("host-limit").await.len()), (1, 1), "the one that was refused");
+    assert_eq!(bench.parts.stats.get("host-limited"), 2);
+    assert_eq!((bench.store.next_due().await.unwrap(), bench.newest().await.attempts), (Some(until), 0));
+    bench.clock.set(until);
+    bench.drain().await;
+    assert_eq!((bench.zoom.changes(), bench.state().await.starts_with("done changed")), (3, true));
+}
+
+#[tokio::test]
 async fn a_limit_that_does_not_end_is_given_to_a_person_after_a_day_with_its_reason() {
     let bench = bench();
     bench.user_event("user.created", "jill").await;

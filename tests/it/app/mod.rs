@@ -6,6 +6,7 @@
 
 mod backfilling;
 mod big_world;
+mod contests;
 mod converging;
 mod ensuring;
 mod explaining;

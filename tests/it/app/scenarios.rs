@@ -312,7 +312,8 @@ async fn a_meeting_gets_its_waiting_room_and_our_own_write_comes_back_and_change
     assert!(waiting_room(&app, meeting));
     assert_eq!(app.world.count_calls("PATCH", "/meetings/"), 1);
     // meeting.created, and meeting.updated from our own PATCH.
-    assert_eq!((app.entries("stored").await.len(), app.state().await.as_str()), (2, "already right"));
+    assert_eq!((app.entries("stored").await.len(), app.entries("echo").await.len()), (2, 1));
+    assert_eq!((app.jobs().await.len(), app.state().await.as_str()), (1, "changed"));
     app.world.update_meeting(ACCOUNT, meeting, &json!({ "settings": { "waiting_room": false } })).unwrap();
     app.drain().await;
     assert!(waiting_room(&app, meeting));

@@ -84,7 +84,14 @@ pub(crate) fn put_off(at: Timestamp) -> Outcome {
 }
 
 pub(crate) fn change(max_per_hour: u32, max_per_day: Option<u32>) -> Change {
-    Change { what: "add assistant api@example.com".to_owned(), max_per_hour, max_per_day, is_planned: false }
+    Change {
+        what: "add assistant api@example.com".to_owned(),
+        max_per_hour,
+        max_per_day,
+        is_planned: false,
+        marks: Vec::new(),
+        host: None,
+    }
 }
 
 pub(crate) fn ids(leased: &[Leased]) -> Vec<JobId> {

@@ -12,8 +12,8 @@ use adjutant::chance::{Chance, SeededChance};
 use adjutant::clock::Timestamp;
 use adjutant::event::Meaning;
 use adjutant::event::signature::Verified;
-use adjutant::ids::{DeliveryId, JobId};
-use adjutant::job::{Backoff, Effect, Outcome, ParkCause, Planned, Snooze, Subject, WaitReason};
+use adjutant::ids::{DeliveryId, JobId, UserId};
+use adjutant::job::{Backoff, Change, Effect, HostDay, Mark, Outcome, ParkCause, Planned, Snooze, Subject, WaitReason};
 use adjutant::rules::Step;
 use adjutant::store::{
     Allowance, Applied, AppliedChange, Claimable, Decision, Leased, Limits, Move, NewDelivery, Note, Selector, Store,
@@ -60,6 +60,11 @@ enum Op {
         lease: usize,
         per_hour: u32,
         per_day: Option<u32>,
+        marks: Vec<Mark>,
+        host: Option<&'static str>,
+    },
+    HostSpent {
+        lease: usize,
     },
     Settle {
         lease: usize,
@@ -122,6 +127,8 @@ enum Decided {
     /// Work that names no account.
     Homeless,
     Duplicate(usize),
+    /// Of the change by the job of that number.
+    Echo(u64),
     Unreadable,
     Unclaimed(Option<&'static str>),
 }
@@ -189,7 +196,7 @@ impl Generator {
         match self.below(20) {
             0 | 1 => Decided::Nothing,
             2 => Decided::Duplicate(self.below(deliveries)),
-            3 => Decided::Unreadable,
+            3 => self.maybe(50, Decided::Echo(1)).unwrap_or(Decided::Unreadable),
             4 | 5 => Decided::Unclaimed(self.pick(&[None, Some("acc"), Some("bcc")])),
             6 => self.maybe(10, Decided::Homeless).unwrap_or(Decided::Nothing),
             _ => {
@@ -203,8 +210,8 @@ impl Generator {
 
     fn outcome(&self, now: Timestamp) -> Outcome {
         let what = || "x".to_owned();
-        match self.below(11) {
-            0 | 1 => Outcome::Done(Effect::Changed { what: what() }),
+        match self.below(13) {
+            0 | 1 | 11 => Outcome::Done(Effect::Changed { what: what() }),
             2 => Outcome::Done(Effect::AlreadyRight),
             3 => Outcome::Done(Effect::NotApplicable { why: what() }),
             4 => {
@@ -214,6 +221,7 @@ impl Generator {
             5 => Outcome::Snooze(Snooze::ForEvent(WaitReason::UserPending)),
             7 | 10 => Outcome::Retry { error: what() },
             8 => Outcome::Park(ParkCause::OverShare { rule: "assist".to_owned() }),
+            9 => Outcome::Park(ParkCause::Contested { what: what(), who: Vec::new() }),
             _ => Outcome::Park(ParkCause::NotFound),
         }
     }
@@ -279,15 +287,24 @@ impl Generator {
                 per_hour: self.pick(&[1, 1, 1, 2]),
                 // Rarely: it stops the rule until somebody retries what parked.
                 per_day: self.maybe(30, 1),
+                marks: self.maybe(80, [1; 16]).into_iter().chain(self.maybe(50, [2; 16])).collect(),
+                host: self.maybe(30, self.pick(&["h1", "h2"])),
             },
             79..87 if leases > 0 => {
                 Op::Settle { lease, outcome: self.outcome(now), calls: self.below(4), unit: self.0.unit() }
             }
-            87 if leases > 0 => Op::GiveBack { lease },
+            87 if leases > 0 => self.maybe(10, Op::HostSpent { lease }).unwrap_or(Op::GiveBack { lease }),
             88 if leases > 0 => Op::Renew { lease, by: self.pick(&[Duration::ZERO, LEASE, HOUR]) },
             89 => Op::MoveJob { job: self.below(jobs), to: self.pick(&[Move::Retry, Move::Park, Move::Cancel]) },
             90..92 => Op::MoveParked {
-                cause: self.pick(&["not-found", "over-share", "over-share", "by-person", "attempts-used-up"]),
+                cause: self.pick(&[
+                    "not-found",
+                    "over-share",
+                    "over-share",
+                    "by-person",
+                    "attempts-used-up",
+                    "contested",
+                ]),
                 account: self.pick(&[None, Some("acc")]),
                 to: self.pick(&[Move::Retry, Move::Park]),
             },
@@ -364,6 +381,7 @@ impl<H: Harness> Side<H> {
             Decided::Nothing => Verdict::Nothing,
             Decided::Work { meaning, event_at, steps } => work(*meaning, *event_at, steps),
             Decided::Homeless => work(None, None, &[]),
+            Decided::Echo(of) => Verdict::Echo { of: JobId::from_number(*of) },
             Decided::Duplicate(of) => Verdict::Duplicate { of: self.delivery(*of) },
             Decided::Unreadable => Verdict::Unreadable { why: "no JSON".to_owned() },
             Decided::Unclaimed(named) => Verdict::Unclaimed { account: named.map(account) },
@@ -468,12 +486,19 @@ impl<H: Harness> Side<H> {
                 let started = store.start(leased, now).await;
                 told(started.map(|()| leased.job.attempts))
             }
-            Op::Intend { lease, per_hour, per_day } => {
-                let allowance = store.intend(&self.leases[*lease], change(*per_hour, *per_day), now).await;
+            Op::HostSpent { lease } => {
+                told(store.host_spent(&self.leases[*lease], &UserId::parse("h1").unwrap(), now).await)
+            }
+            Op::Intend { lease, per_hour, per_day, marks, host } => {
+                let host = host.map(|host| HostDay { host: UserId::parse(host).unwrap(), max_per_day: 2 });
+                let change = Change { marks: marks.clone(), host, ..change(*per_hour, *per_day) };
+                let allowance = store.intend(&self.leases[*lease], change, now).await;
                 told(allowance.map(|allowance| match allowance {
                     Allowance::Granted(_) => "granted".to_owned(),
                     Allowance::NextHour { at, .. } => format!("next hour {at}"),
                     Allowance::OverShare => "over share".to_owned(),
+                    Allowance::Contested { marks, askers } => format!("contested {marks:?} {}", askers.len()),
+                    Allowance::NextDay { at, notice } => format!("next day {at} {notice}"),
                 }))
             }
             Op::Settle { lease, outcome, calls, unit } => {
@@ -558,6 +583,7 @@ async fn the_operations_reach_every_answer_and_every_entry() {
         "intend granted",
         "intend next hour",
         "intend over share",
+        "intend next day",
         "intend conflict",
         "settle conflict",
         "giveback ()",
@@ -573,6 +599,7 @@ async fn the_operations_reach_every_answer_and_every_entry() {
         "releaseheld 1",
         "delivery stored",
         "decision nothing",
+        "decision echo",
         "decision work",
         "decision repeated",
         "decision duplicate",
@@ -582,6 +609,7 @@ async fn the_operations_reach_every_answer_and_every_entry() {
         "attempt started",
         "intent granted",
         "attention rule-limit",
+        "attention host-limit",
         "call 200",
         "outcome changed",
         "outcome already-right",

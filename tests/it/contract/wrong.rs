@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use adjutant::audit::{Call, Entry};
 use adjutant::clock::Timestamp;
-use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
+use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, RuleName, UserId};
 use adjutant::job::{Change, Job, Outcome, Snooze};
 use adjutant::rules::Step;
 use adjutant::store::{
@@ -114,6 +114,10 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
     async fn intend(&self, leased: &Leased, mut change: Change, now: Timestamp) -> Result<Allowance, StoreError> {
         change.max_per_hour += u32::from(FAULT == GRANTS_ONE_MORE_AN_HOUR);
         self.0.intend(leased, change, now).await
+    }
+
+    async fn host_spent(&self, leased: &Leased, host: &UserId, now: Timestamp) -> Result<(), StoreError> {
+        self.0.host_spent(leased, host, now).await
     }
 
     async fn is_stopped(&self, account: &AccountId, rule: &RuleName) -> Result<bool, StoreError> {

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use adjutant::audit::{Call, Entry};
 use adjutant::clock::Timestamp;
 use adjutant::event::signature::Verified;
-use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
+use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, RuleName, UserId};
 use adjutant::job::{Change, Job, Outcome};
 use adjutant::store::{
     Allowance, AppState, Applied, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter,
@@ -130,6 +130,10 @@ impl Store for Recorder {
     }
 
     async fn intend(&self, _leased: &Leased, _change: Change, _now: Timestamp) -> Result<Allowance, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn host_spent(&self, _leased: &Leased, _host: &UserId, _now: Timestamp) -> Result<(), StoreError> {
         Err(StoreError::Closed)
     }
 

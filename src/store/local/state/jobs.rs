@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, JobId, RuleName};
-use crate::job::{Input, Job, JobState, Subject, WaitReason};
+use crate::job::{Input, Job, JobState, Mark, Subject, WaitReason};
 use crate::store::wide;
 
 /// A claim of a running job, or of one that was cancelled while it ran. In memory only: a start ends all.
@@ -16,6 +16,8 @@ pub(super) struct Claim {
     pub(super) started: bool,
     /// When the job was due before it was claimed.
     pub(super) was_due_at: Timestamp,
+    /// Of the changes that were granted under it.
+    pub(super) marks: Vec<Mark>,
 }
 
 /// The order in which ready jobs are taken: what a sweep or a plan asked for comes last.

@@ -7,6 +7,7 @@
 //!
 //! What a record changes is done in [`apply`](State::apply) alone, by the one who makes the record and by a replay.
 
+mod contest;
 mod deliver;
 mod jobs;
 mod notices;
@@ -37,6 +38,7 @@ use crate::store::port::{AppState, FullBacklog, GivenUp, Notice, QuotaUse};
 use crate::store::sweep::SweepState;
 use crate::store::{narrow, wide};
 
+pub(super) use contest::{Contest, HostUse, Made};
 pub(super) use deliver::Prepared;
 pub(super) use jobs::{FrozenJobs, Jobs};
 pub(super) use read::Where;
@@ -120,6 +122,9 @@ pub(super) struct State {
     pub(super) meaning_order: VecDeque<Fingerprint>,
     pub(super) budgets: BTreeMap<(AccountId, RuleName), Budget>,
     pub(super) quotas: BTreeMap<(AccountId, i64), QuotaUse>,
+    pub(super) contest: Contest,
+    /// By UTC day and host: of the newest day and the one before.
+    pub(super) hosts: BTreeMap<(i64, Fingerprint), HostUse>,
     pub(super) sweeps: BTreeMap<AccountId, SweepState>,
     pub(super) notices: BTreeMap<AccountId, Vec<Notice>>,
     pub(super) planned: BTreeMap<RuleName, [u8; 16]>,
@@ -156,6 +161,8 @@ impl State {
             meaning_order: VecDeque::new(),
             budgets: BTreeMap::new(),
             quotas: BTreeMap::new(),
+            contest: Contest::default(),
+            hosts: BTreeMap::new(),
             sweeps: BTreeMap::new(),
             notices: BTreeMap::new(),
             planned: BTreeMap::new(),
@@ -284,6 +291,10 @@ impl State {
             Change::Sweep { account, sealed: Blob(sealed) } => self.apply_sweeps(account, &sealed),
             Change::Notices { account, sealed: Blob(sealed) } => self.apply_notices(account, &sealed),
             Change::RulePlanned { rule, hash } => drop(self.planned.insert(rule, hash)),
+            Change::Made { of, at, by, marks } => self.contest.add(of, Made { at, by, marks }),
+            Change::MadeAnew { of } => self.contest.forget(&of),
+            Change::HostUsed { host, day, job } => self.keep_host(host, day, |known| known.used_by(job)),
+            Change::HostTold { host, day, is_spent } => self.keep_host(host, day, |known| known.told(is_spent)),
             Change::GaveUp { at } => self.given_up = Some(GivenUp::one_more(self.given_up, at)),
             Change::App { app, state } => {
                 let number = self.app_number(&app);

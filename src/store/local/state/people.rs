@@ -7,7 +7,7 @@ use super::State;
 use crate::audit::{Detail, Kind};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, RuleName};
-use crate::job::{Input, Job, JobState};
+use crate::job::{Input, Job, JobState, ParkCause};
 use crate::store::local::record::{Change, LineRef, Said};
 use crate::store::port::{AppState, Move, Note, Selector, StoreError};
 use crate::store::wide;
@@ -49,6 +49,9 @@ impl State {
             let resumes = matches!(&job.state, JobState::Parked { cause, .. } if cause.is_for_resume());
             if resumes && to == Move::Retry && !matches!(which, Selector::HeldBy { .. }) {
                 self.change(Change::Resumed { account: job.account.clone(), rule: job.rule.clone() });
+            }
+            if to == Move::Retry && matches!(&job.state, JobState::Parked { cause: ParkCause::Contested { .. }, .. }) {
+                self.made_anew(job);
             }
             self.move_on(job, input.clone());
             self.enter_job(now, code, job, Kind::Moved, None, Detail::note(format!("by {actor}")));

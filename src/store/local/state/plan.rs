@@ -105,6 +105,11 @@ impl State {
                 let said = self.said_of(account.as_ref(), format!("{event}: the same as {of}"), plain);
                 (Decided::Duplicate.code(), said, Fate::Planned(Decided::Duplicate))
             }
+            Verdict::Echo { of } => {
+                let plain = is_plain(&event);
+                let said = self.said_of(account.as_ref(), format!("{event}: of the change by {of}"), plain);
+                (Decided::Echo.code(), said, Fate::Planned(Decided::Echo))
+            }
             Verdict::Unreadable { why } => {
                 ("unreadable", self.said_of(account.as_ref(), why, false), Fate::Aside(AsideFor::Unreadable))
             }

@@ -34,7 +34,7 @@ impl State {
         let JobState::Due { at: was_due_at, .. } = job.state else { return None };
         let lease = Lease { token: self.jobs.next_token(), until };
         job.apply(Input::Claim(lease)).ok()?;
-        self.jobs.claims.insert(lease.token, Claim { job: id, started: false, was_due_at });
+        self.jobs.claims.insert(lease.token, Claim { job: id, started: false, was_due_at, marks: Vec::new() });
         self.jobs.served = Some(job.account.clone());
         self.keep(job.clone());
         Some(Leased { job, lease, saw: Vec::new() })
@@ -115,6 +115,9 @@ impl State {
             return Err(StoreError::Conflict(format!("no attempt at {} was started", job.id)));
         }
         if change.is_planned {
+            if let Some(next_day) = self.use_host(&job, change.host.as_ref(), now) {
+                return Ok(next_day);
+            }
             self.enter_job(
                 now,
                 "granted",
@@ -140,6 +143,9 @@ impl State {
             self.change(Change::Stopped { account, rule });
             return Ok(Allowance::OverShare);
         }
+        if let Some(contested) = self.contested(&job, &change.marks, now) {
+            return Ok(contested);
+        }
         if !in_hour && budget.hours.get(&hour).is_some_and(|count| *count >= change.max_per_hour) {
             let at = now.next_utc_hour();
             let notice = notice(&rule, change.max_per_hour, self.jobs.due_of(&account, &rule), at);
@@ -153,6 +159,12 @@ impl State {
                 self.change(Change::Noticed { account, rule, hour });
             }
             return Ok(Allowance::NextHour { at, notice });
+        }
+        if let Some(next_day) = self.use_host(&job, change.host.as_ref(), now) {
+            return Ok(next_day);
+        }
+        if let Some(claim) = self.jobs.claims.get_mut(&leased.lease.token) {
+            claim.marks.extend(&change.marks);
         }
         self.enter_job(now, "granted", &job, Kind::Intent, None, Detail::note(change.what.clone()));
         if !in_hour {
@@ -190,6 +202,10 @@ impl State {
         if made_calls {
             self.change(Change::Called { account: job.account.clone(), day: now.utc_day(), calls: used });
         }
+        let marks = self.jobs.claims.remove(&token).map(|claim| claim.marks).unwrap_or_default();
+        if code == "changed" {
+            self.made(&job, &marks, now);
+        }
         if code == "changed" && job.is_of_sweep() {
             self.sweep_changed(&job.account);
         }
@@ -206,7 +222,6 @@ impl State {
         if after.apply(Input::Settle { token, at: now, to: settled }).is_ok() {
             self.change_job(after.clone());
         }
-        self.jobs.claims.remove(&token);
         Ok(after)
     }
 }

@@ -1,6 +1,7 @@
 //! The cases. Each takes the implementation as its type, and opens a store of its own.
 
 pub(crate) mod claiming;
+pub(crate) mod contests;
 pub(crate) mod deliveries;
 pub(crate) mod limits;
 pub(crate) mod people;
@@ -134,6 +135,17 @@ macro_rules! every_case {
                 counts_and_the_notice_of_the_hour_outlive_a_restart
                 what_waits_for_the_next_hour_is_told_and_can_be_hurried
                 cancelling_what_a_stopped_rule_holds_back_leaves_it_stopped
+            ;
+            contests:
+                a_change_that_was_made_three_times_within_a_day_is_contested_with_those_who_asked
+                other_rules_subjects_and_accounts_contest_nothing
+                what_was_intended_and_did_not_come_about_or_was_planned_does_not_count
+                what_was_made_a_day_ago_is_forgotten
+                a_person_who_retries_what_is_contested_begins_the_count_anew
+                beyond_what_is_left_of_a_hosts_day_changes_wait_for_the_next_with_one_notice
+                a_hosts_day_begins_anew_at_midnight_utc_with_a_notice_of_its_own
+                a_hosts_day_that_zoom_calls_used_up_is_so_whatever_was_counted
+                what_waits_for_a_hosts_day_counts_against_no_limit_of_its_rule
             ;
             people:
                 a_person_retries_a_parked_job_with_all_its_attempts
