@@ -354,7 +354,10 @@ impl Planner<'_> {
         let nameless = self.hits(self.school.nameless_percent);
         self.day.people.push(Pupil { nameless });
         let bell = lesson.starts_at;
-        let comes_at = self.after(bell.minus(Duration::from_secs(120)), 0, 300);
+        let is_instant = self.planned(lesson.meeting).kind == MeetingKind::Instant;
+        // Nobody can come to what is not there yet.
+        let early = if is_instant { 0 } else { 120 };
+        let comes_at = self.after(bell.minus(Duration::from_secs(early)), 1, 300);
         let goes_at = match hostless {
             true => self.after(comes_at, 10 * 60, 20 * 60),
             false => self.after(bell, 30 * 60, 60 * 60),

@@ -142,7 +142,7 @@ fn who_waited_more_than_five_minutes_is_told_by_the_events_as_well() {
 #[test]
 fn a_day_has_all_that_goes_wrong_and_a_quiet_one_nothing() {
     let school =
-        School { meddled_percent: 30, endless_percent: 10, lost_percent: 50, waiting_room_percent: 60, ..small() };
+        School { meddled_percent: 30, endless_percent: 30, lost_percent: 50, waiting_room_percent: 60, ..small() };
     let (fixture, truth) = played(&school, 2);
     let count = |wanted: Meddling| truth.meddled.iter().filter(|one| one.what == wanted).count();
     assert!(count(Meddling::Changed) > 0 && count(Meddling::Deleted) > 0, "{:?}", truth.meddled);
