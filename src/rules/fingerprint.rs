@@ -24,16 +24,17 @@ impl Rule {
             max_changes_per_hour,
             max_changes_percent,
         } = self;
-        let Ensure { assistants, groups, licence, settings, feature, report } = ensure;
+        let Ensure { assistants, groups, licence, settings, feature, alternative_hosts, report } = ensure;
         let assistants = assistants.iter().map(|grantee| match grantee {
             Grantee::ApiUser => "api-user",
             Grantee::Named(email) => email.as_str(),
         });
         let leaves = |leaves: &Leaves| -> Value { leaves.iter().map(|(path, leaf)| json!([path, leaf])).collect() };
+        let hosts: Vec<&str> = alternative_hosts.iter().map(Email::as_str).collect();
         let text = json!([
             [name.as_str(), subject, when.as_ref().map(Condition::as_str)],
             on.as_ref().map(|on| (&on.events, on.when.as_ref().map(Condition::as_str))),
-            [assistants.collect::<Vec<_>>(), groups, licence, leaves(settings), leaves(feature), report],
+            [assistants.collect::<Vec<_>>(), groups, licence, leaves(settings), leaves(feature), report, hosts],
             [allow_downgrade, except.iter().map(Email::as_str).collect::<Vec<_>>(), except_roles],
             [max_changes_per_hour, &u32::from(*max_changes_percent)],
         ]);
