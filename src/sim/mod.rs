@@ -4,6 +4,9 @@
 //! methods are what admins and people do, and each emits the webhooks that Zoom would. [`World::handle`] is the REST API
 //! without a network. [`Sim`] puts HTTP around it and sends the deliveries.
 //!
+//! [`World::arrive`] and its kin say who is at a meeting, and [`World::record`] who was; [`School`] plays a day of lessons with all
+//! that goes wrong on one, and returns the truth of it, for comparing with what was made of its events.
+//!
 //! It guarantees that nothing in it waits for anything but the world's clock, that it never sends beyond loopback, and that
 //! it refuses what Zoom is known to refuse, in Zoom's words. Each rule carries the mark of its source: **\[D]** and **\[DOC]**
 //! Zoom's documents (`U` users, `MT` meetings), **\[E18]** and **\[E22]** its error tables of those years, **\[Z]** and

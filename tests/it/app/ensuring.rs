@@ -314,6 +314,8 @@ async fn an_alternative_host_without_a_licence_is_told_and_what_else_is_wanted_i
     let parked = app.store.parked().await.unwrap();
     assert_eq!((parked.len(), parked[0].cause.as_str()), (1, "api-user-unusable"));
     app.world.set_licence(ACCOUNT, DEPUTY, 2).unwrap();
+    // What is known of them is trusted for a while.
+    app.advance(A_WHILE).await;
     app.retry_parked("api-user-unusable").await;
     app.drain().await;
     assert_eq!(settings()["alternative_hosts"], json!(format!("{API_USER};{DEPUTY}")));
