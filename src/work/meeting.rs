@@ -67,7 +67,7 @@ fn alternative_hosts(rule: &Rule, around: &Around<'_>, meeting: &Meeting) -> Jud
         }
     }
     let detail = unusable.join("; ");
-    let obstacle = (!detail.is_empty()).then(|| Verdict::Impossible(ParkCause::ApiUserUnusable { detail }));
+    let obstacle = (!unusable.is_empty()).then_some(Verdict::Impossible(ParkCause::ApiUserUnusable { detail }));
     let hosts = if missing.is_empty() { Leaves::default() } else { Leaves::with_hosts(&meeting.settings, &missing) };
     Ok((hosts, obstacle))
 }

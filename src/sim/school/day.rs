@@ -358,10 +358,8 @@ impl Planner<'_> {
         // Nobody can come to what is not there yet.
         let early = if is_instant { 0 } else { 120 };
         let comes_at = self.after(bell.minus(Duration::from_secs(early)), 1, 300);
-        let goes_at = match hostless {
-            true => self.after(comes_at, 10 * 60, 20 * 60),
-            false => self.after(bell, 30 * 60, 60 * 60),
-        };
+        let goes_at =
+            if hostless { self.after(comes_at, 10 * 60, 20 * 60) } else { self.after(bell, 30 * 60, 60 * 60) };
         let mut from = comes_at;
         if !hostless && self.hits(self.school.rejoin_percent) {
             let breaks_at = self.after(bell, 13 * 60, 20 * 60);
