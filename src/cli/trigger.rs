@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use clap::Args;
 use secrecy::SecretString;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::out::Out;
 use super::remote::{client_for, reachable, unanswered};
 use super::signed::Signed;
 use super::{Context, Exit, Failure};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::config::{App, Config};
+use crate::sim;
 
-const EVENTS: [&str; 13] = [
+const EVENTS: [&str; 26] = [
     "user.created",
     "user.activated",
     "user.invitation_accepted",
@@ -30,8 +31,25 @@ const EVENTS: [&str; 13] = [
     "meeting.started",
     "meeting.ended",
     "meeting.deleted",
+    "meeting.permanently_deleted",
+    "meeting.recovered",
+    "meeting.participant_jbh_waiting",
+    "meeting.participant_jbh_waiting_left",
+    "meeting.participant_joined_waiting_room",
+    "meeting.participant_left_waiting_room",
+    "meeting.participant_admitted",
+    "meeting.participant_joined",
+    "meeting.participant_left",
+    "meeting.participant_role_changed",
+    "meeting.live_streaming_started",
+    "meeting.alert",
+    "meeting.risk_alert",
     "endpoint.url_validation",
 ];
+
+/// Email and id, as in Zoom's samples.
+const OPERATOR: (&str, &str) = ("admin@example.com", "z8yCxjabcdEFGHfp8uQ");
+const UUID: &str = "4444AAAiAAAAAiAiAiiAii==";
 
 const TO_DO: &str = "start the service with `adjutant serve`, or name another --url";
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -47,6 +65,12 @@ pub(super) struct Asked {
     /// The meeting's number
     #[arg(long, default_value_t = 1_234_567_890)]
     meeting: u64,
+    /// The name of the participant, where the event is about one
+    #[arg(long, default_value = "Jill Chill")]
+    participant: String,
+    /// The participant's email; none if not given, as Zoom has it for most people from outside
+    #[arg(long, default_value = "", hide_default_value = true)]
+    participant_email: String,
     /// The app that Zoom would send it to; the first of the configuration if not given
     #[arg(long)]
     app: Option<String>,
@@ -86,7 +110,7 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
         .clone()
         .unwrap_or_else(|| format!("http://{}/webhooks/{}", reachable(config.server.listen), app.name));
     let secret = secret(app, asked.secret_file.as_deref())?;
-    let signed = Signed::now(&secret, body(&asked, &account.unwrap_or_default()).to_string());
+    let signed = Signed::now(&secret, body(&asked, &account.unwrap_or_default()));
     let client = client_for(&url, PATIENCE)?;
     let mut exit = Exit::Good;
     for _ in 0..asked.times {
@@ -155,20 +179,64 @@ fn secret(app: &App, file: Option<&Path>) -> Result<SecretString, Failure> {
 }
 
 /// The body, in the shape of Zoom's samples.
-fn body(asked: &Asked, account: &str) -> Value {
-    let at = SystemClock.now().as_millis();
+fn body(asked: &Asked, account: &str) -> String {
+    let now = SystemClock.now();
+    live(asked, account, now).unwrap_or_else(|| scheduled(asked, account, now.as_millis()).to_string())
+}
+
+/// About a meeting that runs: what the simulated Zoom would say.
+fn live(asked: &Asked, account: &str, at: Timestamp) -> Option<String> {
+    let event = asked.event.as_str();
+    let meeting = sim::Meeting {
+        id: asked.meeting,
+        uuid: UUID.to_owned(),
+        host_id: host(asked),
+        path_user: host(asked),
+        assistant_id: None,
+        topic: "My Meeting".to_owned(),
+        agenda: String::new(),
+        kind: 2,
+        started: true,
+        deleted: false,
+        start_time: None,
+        duration: 60,
+        timezone: "UTC".to_owned(),
+        password: String::new(),
+        settings: Map::new(),
+        recurrence: None,
+        created_at: at,
+        creation_source: "web_portal",
+    };
+    let scene = sim::Scene { account, operator: OPERATOR, meeting: &meeting, at };
+    if let Some(moment) = sim::Moment::ALL.into_iter().find(|moment| moment.event() == event) {
+        let (name, email) = (asked.participant.clone(), asked.participant_email.clone());
+        let visit = sim::Visit {
+            person: sim::Person { name, email, id: String::new(), registrant_id: None },
+            place: sim::Place::Inside,
+            user_id: "16778240".to_owned(),
+            participant_uuid: "55555AAAiAAAAAiAiAiiAii".to_owned(),
+        };
+        return Some(scene.of(moment, &visit));
+    }
+    let notice = sim::Notice::ALL.into_iter().find(|notice| notice.event() == event)?;
+    Some(scene.noticed(notice))
+}
+
+fn scheduled(asked: &Asked, account: &str, at: i64) -> Value {
     let event = asked.event.as_str();
     if event == "endpoint.url_validation" {
         return json!({ "payload": { "plainToken": "qgg8vlvZRS6UYooatFL8Aw" }, "event_ts": at, "event": event });
     }
     let object = if event.starts_with("user.") { user(asked) } else { meeting(asked) };
     let mut payload = json!({
-        "account_id": account, "operator": "admin@example.com", "operator_id": "z8yCxjabcdEFGHfp8uQ", "object": object,
+        "account_id": account, "operator": OPERATOR.0, "operator_id": OPERATOR.1, "object": object,
     });
     let more = match event {
         "user.created" => Some(("creation_type", json!("create"))),
         "user.updated" => Some(("time_stamp", json!(at))),
-        "meeting.created" | "meeting.deleted" => Some(("operation", json!("single"))),
+        "meeting.created" | "meeting.deleted" | "meeting.permanently_deleted" | "meeting.recovered" => {
+            Some(("operation", json!("single")))
+        }
         "meeting.updated" => Some(("scope", json!("single"))),
         _ => None,
     };
@@ -198,8 +266,6 @@ fn user(asked: &Asked) -> Value {
 }
 
 fn meeting(asked: &Asked) -> Value {
-    let (host, _) = by_key(&asked.user);
-    let host = host.unwrap_or_else(|| "x1yCzABCDEfg23HiJKl4mN".to_owned());
     let number = asked.meeting;
     // Zoom's own habit: text in what is about a running meeting, a number elsewhere.
     let id = if matches!(asked.event.as_str(), "meeting.started" | "meeting.ended") {
@@ -208,9 +274,13 @@ fn meeting(asked: &Asked) -> Value {
         json!(number)
     };
     json!({
-        "uuid": "4444AAAiAAAAAiAiAiiAii==", "id": id, "host_id": host, "topic": "My Meeting", "type": 2,
+        "uuid": UUID, "id": id, "host_id": host(asked), "topic": "My Meeting", "type": 2,
         "duration": 60, "timezone": "UTC",
     })
+}
+
+fn host(asked: &Asked) -> String {
+    by_key(&asked.user).0.unwrap_or_else(|| "x1yCzABCDEfg23HiJKl4mN".to_owned())
 }
 
 /// An id or an email, whichever it is.

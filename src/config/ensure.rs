@@ -8,6 +8,7 @@ use super::form;
 use super::problem::Place;
 use super::section::{Section, shown};
 use super::source::{Found, Reading};
+use crate::ids::Email;
 use crate::rules::{Documented, Ensure, Grantee, Leaves, Licence, Report, Topic};
 
 pub(super) fn ensure(mut section: Section<'_, '_>, topic: Option<Topic>) -> Ensure {
@@ -29,9 +30,10 @@ pub(super) fn ensure(mut section: Section<'_, '_>, topic: Option<Topic>) -> Ensu
     }
     let settings = checked.with(unchecked);
     let feature = settings_below(&mut section, "feature", topic);
+    let alternative_hosts = section.list_in("alternative_hosts", form::email, "emails", |text| Email::parse(text).ok());
     let report = section.one_of("report", &[("movable", Report::Movable)]);
     section.finish();
-    Ensure { assistants, groups, licence, settings, feature, report }
+    Ensure { assistants, groups, licence, settings, feature, alternative_hosts, report }
 }
 
 /// Feature flags: settings of a user below that branch.

@@ -233,7 +233,7 @@ impl ParkCause {
             Self::NotFound => "the user or meeting may be gone; retry if it exists again",
             Self::NotEffective { .. } => "check the user in Zoom's admin pages, then retry",
             Self::ApiUserUnusable { .. } => {
-                "make the API user active and licensed (`adjutant doctor` says which), then retry"
+                "make the user that it names active and licensed (`adjutant doctor` looks at API users), then retry"
             }
             Self::OverShare { .. } => "if so many changes are meant, resume the rule: adjutant rules resume",
             Self::AttemptsUsedUp { .. } => "look at the last error; retry when it is mended",
@@ -269,7 +269,7 @@ impl fmt::Display for ParkCause {
             Self::Refused { status, code, message } => write!(f, "Zoom refuses it: {status}, code {code}, {message}"),
             Self::NotFound => f.write_str("Zoom does not know it"),
             Self::NotEffective { detail } => write!(f, "Zoom answered success, but it did not happen: {detail}"),
-            Self::ApiUserUnusable { detail } => write!(f, "no API user can be granted: {detail}"),
+            Self::ApiUserUnusable { detail } => write!(f, "who is to be granted cannot be: {detail}"),
             Self::OverShare { rule } => {
                 write!(f, "rule {rule} came to its max_changes_percent of the account and is stopped")
             }

@@ -26,6 +26,9 @@ pub struct Ensure {
     /// For users: feature flags, which are settings of the branch `feature`.
     #[serde(default)]
     pub feature: Leaves,
+    /// For meetings: who must be among the alternative hosts. Nobody is ever taken off.
+    #[serde(default)]
+    pub alternative_hosts: Vec<Email>,
     /// For meetings: what to say of them. Such a rule changes nothing.
     #[serde(default)]
     pub report: Option<Report>,
@@ -101,7 +104,7 @@ pub enum RuleError {
     )]
     NothingForUsers(RuleName),
     #[error(
-        "rule {0}: for = \"meeting\" needs ensure = {{ settings = {{ waiting_room = true }} }} or another setting, or report"
+        "rule {0}: for = \"meeting\" needs ensure = {{ settings = {{ waiting_room = true }} }} or another setting, alternative_hosts or report"
     )]
     NothingForMeetings(RuleName),
     #[error("rule {0}: a rule about events alone does nothing without send")]
@@ -116,6 +119,8 @@ pub enum RuleError {
     ReportAlone(RuleName),
     #[error("rule {0}: ensure.settings.feature and ensure.feature both name {1}")]
     FeatureTwice(RuleName, String),
+    #[error("rule {0}: ensure.settings and ensure.alternative_hosts both name alternative hosts")]
+    HostsTwice(RuleName),
     #[error("rule {0}: max_changes_percent is {1}, expected 1 to 100")]
     Percent(RuleName, u8),
     #[error("rule {0}: max_changes_per_hour is {1}, expected 1 to 1000000 (to change nothing, use mode = \"observe\")")]
@@ -211,6 +216,9 @@ impl Rule {
         if self.ensure.report.is_some() {
             return Err(RuleError::WrongSubject(name(), "ensure.report", "user"));
         }
+        if !self.ensure.alternative_hosts.is_empty() {
+            return Err(RuleError::WrongSubject(name(), "ensure.alternative_hosts", "user"));
+        }
         if self.of_users().is_none() && self.ensure.settings.is_empty() {
             return Err(RuleError::NothingForUsers(name()));
         }
@@ -226,7 +234,10 @@ impl Rule {
         if let Some(key) = self.of_users() {
             return Err(RuleError::WrongSubject(name(), key, "meeting"));
         }
-        match (self.ensure.report, self.ensure.settings.is_empty()) {
+        if !self.ensure.alternative_hosts.is_empty() && self.ensure.settings.alternative_hosts().is_some() {
+            return Err(RuleError::HostsTwice(name()));
+        }
+        match (self.ensure.report, self.ensure.settings.is_empty() && self.ensure.alternative_hosts.is_empty()) {
             (None, true) => Err(RuleError::NothingForMeetings(name())),
             (Some(_), false) => Err(RuleError::ReportAlone(name())),
             _ => Ok(()),

@@ -24,19 +24,23 @@ impl Rule {
             max_changes_per_hour,
             max_changes_percent,
         } = self;
-        let Ensure { assistants, groups, licence, settings, feature, report } = ensure;
+        let Ensure { assistants, groups, licence, settings, feature, alternative_hosts, report } = ensure;
         let assistants = assistants.iter().map(|grantee| match grantee {
             Grantee::ApiUser => "api-user",
             Grantee::Named(email) => email.as_str(),
         });
         let leaves = |leaves: &Leaves| -> Value { leaves.iter().map(|(path, leaf)| json!([path, leaf])).collect() };
-        let text = json!([
+        let mut text = json!([
             [name.as_str(), subject, when.as_ref().map(Condition::as_str)],
             on.as_ref().map(|on| (&on.events, on.when.as_ref().map(Condition::as_str))),
             [assistants.collect::<Vec<_>>(), groups, licence, leaves(settings), leaves(feature), report],
             [allow_downgrade, except.iter().map(Email::as_str).collect::<Vec<_>>(), except_roles],
             [max_changes_per_hour, &u32::from(*max_changes_percent)],
         ]);
+        // Rules of before it keep their hashes.
+        if let Some(parts) = text.as_array_mut().filter(|_| !alternative_hosts.is_empty()) {
+            parts.push(alternative_hosts.iter().map(Email::as_str).collect());
+        }
         hashed(&text)
     }
 
@@ -68,5 +72,9 @@ mod tests {
             assert_ne!(hash(&format!("{text}{other}\n")), hash(text), "{other}");
         }
         assert_ne!(hash(&text.replace("api-user", "a@b.example")), hash(text));
+        let hosts = |hosts: &str| {
+            hash(&format!("name = \"assist\"\nfor = \"meeting\"\nensure = {{ alternative_hosts = [{hosts}] }}\n"))
+        };
+        assert_ne!(hosts("\"a@b.example\""), hosts("\"c@b.example\""));
     }
 }

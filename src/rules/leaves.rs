@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 
 use super::{NOT_KEPT, is_secret};
 
+const HOSTS: &str = "alternative_hosts";
+
 /// Leaves by path. What is no object is a leaf, lists too. One that is not named is left alone.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(from = "Map<String, Value>")]
@@ -64,6 +66,24 @@ impl Leaves {
             }
             _ => false,
         }
+    }
+
+    /// The alternative hosts of a meeting that they name.
+    pub fn alternative_hosts(&self) -> Option<&Value> {
+        self.0.get(&[HOSTS.to_owned()][..])
+    }
+
+    /// The alternative hosts that a meeting has; none where its settings do not say.
+    pub fn hosts_in(settings: &Map<String, Value>) -> Option<BTreeSet<String>> {
+        settings.get(HOSTS).and_then(Value::as_str).map(addresses)
+    }
+
+    /// The wish that a meeting's alternative hosts are those that it has and these: the text that is there stays as it is.
+    #[must_use]
+    pub fn with_hosts(settings: &Map<String, Value>, more: &[&str]) -> Self {
+        let is = settings.get(HOSTS).and_then(Value::as_str).map(str::trim).filter(|is| !is.is_empty());
+        let hosts: Vec<&str> = is.into_iter().chain(more.iter().copied()).collect();
+        Self::one(&[HOSTS.to_owned()], &hosts.join(";").into())
     }
 
     pub fn leaf(&self, path: &[String]) -> Option<&Value> {
@@ -145,7 +165,7 @@ fn is_same(path: &[String], wanted: &Value, is: &Value) -> bool {
 }
 
 fn is_hosts(path: &[String]) -> bool {
-    path.last().is_some_and(|name| name == "alternative_hosts")
+    path.last().is_some_and(|name| name == HOSTS)
 }
 
 fn addresses(text: &str) -> BTreeSet<String> {

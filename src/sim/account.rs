@@ -7,6 +7,7 @@ use crate::chance::{Chance, bytes};
 use super::group::Groups;
 use super::limit::{Limiter, Plan};
 use super::meeting::Meetings;
+use super::room::Rooms;
 use super::user::Users;
 
 /// How an account starts. The owner becomes its first user, licensed and active.
@@ -106,6 +107,10 @@ pub struct Quirks {
     pub schedulers_max: Option<usize>,
     /// `me` under a server-to-server token is the owner \[D], or answers 404 (false) \[Z "MUST NOT use"].
     pub me_answers: bool,
+    /// `meeting.started` stays away for instant meetings, as seen \[FORUM 7525].
+    pub instant_starts_untold: bool,
+    /// Whoever leaves a group is told of as `group.members_deleted`, as in Zoom's sample, and not as `group.member_deleted`.
+    pub leavers_in_plural: bool,
     /// Rate limits count (off for load tests).
     pub limits: bool,
 }
@@ -125,6 +130,8 @@ impl Default for Quirks {
             unlicensed_keep_assistants: true,
             schedulers_max: None,
             me_answers: true,
+            instant_starts_untold: false,
+            leavers_in_plural: false,
             limits: true,
         }
     }
@@ -147,6 +154,9 @@ pub(crate) struct Account {
     pub(crate) users: Users,
     pub(crate) groups: Groups,
     pub(crate) meetings: Meetings,
+    pub(crate) rooms: Rooms,
+    /// Who acts, by id, where it is not the owner.
+    pub(crate) acting: Option<String>,
     /// What is not as in every account.
     pub(crate) settings: Map<String, Value>,
     /// How many licences there are; none for as many as anybody wants.
@@ -170,11 +180,21 @@ impl Account {
             users: Users::default(),
             groups: Groups::default(),
             meetings: Meetings::default(),
+            rooms: Rooms::default(),
+            acting: None,
             settings: Map::new(),
             seats: None,
             limiter: Limiter::default(),
             quirks: Quirks::default(),
         }
+    }
+}
+
+impl Account {
+    /// Email and id of who acts.
+    pub(crate) fn operator(&self) -> (&str, &str) {
+        let acting = self.acting.as_deref().and_then(|id| self.users.find(id));
+        acting.map_or((&self.owner_email, &self.owner_id), |user| (&user.email, &user.id))
     }
 }
 

@@ -1,5 +1,7 @@
 //! The bodies of webhooks, in Zoom's shapes: which keys, in which order, and which ids are numbers.
 
+mod live;
+
 use serde_json::{Value, json};
 
 use crate::chance::Chance;
@@ -11,6 +13,9 @@ use super::body::Object;
 use super::meeting::Meeting;
 use super::user::{Changes, CreationType, User};
 
+pub(crate) use live::LEFT;
+pub use live::{Moment, Notice, Scene};
+
 /// Most events: `event`, `event_ts`, `payload` \[DOC samples].
 fn event_first(name: &str, payload: Object, at: Timestamp) -> String {
     Object::new().put("event", name).put("event_ts", at.as_millis()).nest("payload", payload).finish()
@@ -20,9 +25,17 @@ fn payload(account: &Account) -> Object {
     Object::new().put("account_id", &account.id)
 }
 
-/// The payload of what an admin did.
+/// The payload of what somebody did.
 fn operated(account: &Account) -> Object {
-    payload(account).put("operator", &account.owner_email).put("operator_id", &account.owner_id)
+    let (email, id) = account.operator();
+    payload(account).put("operator", email).put("operator_id", id)
+}
+
+impl Account {
+    /// What is told of a meeting now.
+    pub(crate) fn scene<'a>(&'a self, meeting: &'a Meeting, at: Timestamp) -> Scene<'a> {
+        Scene { account: &self.id, operator: self.operator(), meeting, at }
+    }
 }
 
 /// `user.created`, `activated`, `deactivated`, `deleted`, `disassociated` and `invitation_accepted` \[DOC].
@@ -61,7 +74,7 @@ pub(crate) fn user_settings_updated(account: &Account, id: &str, old: &Value, ne
     event_first("user.settings_updated", payload.nest("object", object(new)).nest("old_object", object(old)), at)
 }
 
-/// `group.member_added` and `group.member_deleted` \[DOC the names, 3P the shape].
+/// `group.member_added` and `group.member_deleted`, or `group.members_deleted` \[DOC the names, 3P the shape].
 pub(crate) fn group_members(
     name: &str,
     account: &Account,
@@ -115,23 +128,6 @@ pub(crate) fn meeting_updated(account: &Account, id: u64, changes: &Changes, at:
     }
     let payload = operated(account).put("scope", "single").put("time_stamp", at.as_millis());
     event_first("meeting.updated", payload.nest("object", new).nest("old_object", old), at)
-}
-
-/// `meeting.started` and `meeting.ended`: the id is text, and there is no operator \[DOC]; `ended` has been seen with the
-/// payload before `event_ts` \[3P ZoomNet#349].
-pub(crate) fn meeting_live(name: &str, account: &Account, meeting: &Meeting, at: Timestamp) -> String {
-    let object = Object::new()
-        .put("id", meeting.id.to_string())
-        .put("uuid", &meeting.uuid)
-        .put("host_id", &meeting.host_id)
-        .put("topic", &meeting.topic)
-        .put("type", meeting.kind)
-        .put("start_time", meeting.start_time.map_or_else(|| rfc3339(at), rfc3339))
-        .put("timezone", &meeting.timezone)
-        .put("duration", meeting.duration);
-    let object = object.put_some("end_time", (name == "meeting.ended").then(|| rfc3339(at)));
-    let payload = payload(account).nest("object", object);
-    Object::new().put("event", name).nest("payload", payload).put("event_ts", at.as_millis()).finish()
 }
 
 /// `app_deauthorized`, as real ones of 2025 look: with a top-level `event_ts` and a null `user_data_retention` \[FORUM 133778].

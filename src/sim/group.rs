@@ -93,7 +93,9 @@ impl Act<'_> {
             group.members.remove(&place);
         }
         let left = if was { vec![(id, email)] } else { Vec::new() };
-        self.tell_of_members("group.member_deleted", group, &left);
+        let plural = self.account.quirks.leavers_in_plural;
+        let name = if plural { "group.members_deleted" } else { "group.member_deleted" };
+        self.tell_of_members(name, group, &left);
         Ok(())
     }
 

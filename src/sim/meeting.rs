@@ -85,6 +85,14 @@ impl Meetings {
         self.of_host.get(host).into_iter().flatten().filter_map(|id| self.rows.get(id))
     }
 
+    fn remove(&mut self, id: u64) {
+        if let Some(gone) = self.rows.remove(&id)
+            && let Some(ids) = self.of_host.get_mut(&gone.host_id)
+        {
+            ids.remove(&id);
+        }
+    }
+
     pub(crate) fn remove_of(&mut self, host: &str) {
         for id in self.of_host.remove(host).unwrap_or_default() {
             self.rows.remove(&id);
@@ -285,7 +293,14 @@ impl Act<'_> {
         if self.live_meeting(id)?.started {
             return Ok(());
         }
-        self.change_and_tell(id, "meeting.started", |meeting| meeting.started = true)
+        let untold = self.account.quirks.instant_starts_untold;
+        if let Some(meeting) = self.account.meetings.get_mut(id).filter(|meeting| untold && meeting.kind == INSTANT) {
+            meeting.started = true;
+        } else {
+            self.change_and_tell(id, "meeting.started", |meeting| meeting.started = true)?;
+        }
+        self.begin(id);
+        Ok(())
     }
 
     /// The next instance has a new UUID \[DOC]; an instant meeting is gone. Does nothing to a meeting that does not run \[I].
@@ -293,12 +308,23 @@ impl Act<'_> {
         if !self.live_meeting(id)?.started {
             return Ok(());
         }
+        self.clear(id);
         self.change_and_tell(id, "meeting.ended", |meeting| meeting.started = false)?;
         let uuid = fresh_uuid(self.chance);
         if let Some(meeting) = self.account.meetings.get_mut(id) {
             meeting.uuid = uuid;
             meeting.deleted = meeting.kind == INSTANT;
         }
+        Ok(())
+    }
+
+    /// Out of the trash, and out of reach of `recover`. What is not in the trash goes there first \[I].
+    pub(crate) fn purge_meeting(&mut self, id: u64) -> Result<(), Refusal> {
+        if self.account.meetings.get(id).is_some_and(|meeting| !meeting.deleted) {
+            self.delete_meeting(id)?;
+        }
+        self.change_and_tell(id, "meeting.permanently_deleted", |meeting| meeting.deleted = true)?;
+        self.account.meetings.remove(id);
         Ok(())
     }
 
@@ -314,7 +340,7 @@ impl Act<'_> {
         change(meeting);
         let meeting = meeting.clone();
         let body = match event {
-            "meeting.started" | "meeting.ended" => event::meeting_live(event, self.account, &meeting, self.now),
+            "meeting.started" | "meeting.ended" => self.account.scene(&meeting, self.now).ran(event),
             _ => event::meeting_scheduled(event, self.account, &meeting, self.now),
         };
         self.emit(event, body);
@@ -347,7 +373,7 @@ impl Act<'_> {
 
 fn default_settings() -> Map<String, Value> {
     let settings = json!({
-        "waiting_room": false, "join_before_host": false, "jbh_time": 0, "alternative_hosts": "", "use_pmi": false,
+        "waiting_room": false, "join_before_host": false, "meeting_authentication": false, "jbh_time": 0, "alternative_hosts": "", "use_pmi": false,
         "host_video": false, "participant_video": false, "mute_upon_entry": false, "audio": "both",
         "auto_recording": "none", "approval_type": 2,
     });

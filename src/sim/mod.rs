@@ -4,6 +4,9 @@
 //! methods are what admins and people do, and each emits the webhooks that Zoom would. [`World::handle`] is the REST API
 //! without a network. [`Sim`] puts HTTP around it and sends the deliveries.
 //!
+//! [`World::arrive`] and its kin say who is at a meeting, and [`World::record`] who was; [`School`] plays a day of lessons with all
+//! that goes wrong on one, and returns the truth of it, for comparing with what was made of its events.
+//!
 //! It guarantees that nothing in it waits for anything but the world's clock, that it never sends beyond loopback, and that
 //! it refuses what Zoom is known to refuse, in Zoom's words. Each rule carries the mark of its source: **\[D]** and **\[DOC]**
 //! Zoom's documents (`U` users, `MT` meetings), **\[E18]** and **\[E22]** its error tables of those years, **\[Z]** and
@@ -26,7 +29,10 @@ mod group;
 mod limit;
 mod meeting;
 mod outbox;
+mod portal;
 mod rest;
+mod room;
+mod school;
 mod sender;
 mod server;
 mod settings;
@@ -47,11 +53,14 @@ pub use self::account::{NewAccount, Principal, Quirks, Subscription};
 pub use self::answer::{Answer, Refusal};
 pub use self::call::{Call, Request};
 pub use self::crowd::Crowd;
+pub use self::event::{Moment, Notice, Scene};
 pub use self::fault::{Fault, FaultKind, Target};
 pub use self::group::Group;
 pub use self::limit::{Category, Plan, TooMany};
 pub use self::meeting::{MEETING_WRITES_PER_DAY, Meeting};
 pub use self::outbox::{Attempt, Delivery, Mischief, RETRY_AFTER_MINS, Sent, Tally};
+pub use self::room::{Instance, Person, Place, Record, Stay, Visit, Wait};
+pub use self::school::{Day, Loss, Lost, Meddled, Meddling, Playing, School, Truth, Unattended};
 pub use self::sender::ValidationError;
 pub use self::sign::{encrypted_token, sign};
 pub use self::user::{Assistant, CreationType, NewUser, User, UserStatus};

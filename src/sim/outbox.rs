@@ -9,6 +9,7 @@ use crate::chance::{Chance, bytes};
 use crate::clock::Timestamp;
 
 use super::account::Subscription;
+use super::event::LEFT;
 
 /// After the first try: +5, +20, +60 minutes, and then never again \[DOC].
 pub const RETRY_AFTER_MINS: [u64; 3] = [5, 20, 60];
@@ -24,6 +25,11 @@ pub struct Mischief {
     pub copy_percent: u8,
     /// Those that are due leave in any order: Zoom promises none \[FORUM 6498, 53977].
     pub shuffle: bool,
+    /// Of `meeting.participant_left`: 60 to 90 seconds late, as where a connection broke \[FORUM 6498]. What it says stays
+    /// true \[I].
+    pub late_leave_percent: u8,
+    /// Of what is about participants: up to 20 seconds late, so that it is overtaken \[FORUM 6498].
+    pub overtaken_percent: u8,
     /// Retries carry the first try's timestamp and signature instead of fresh ones: sources contradict each other
     /// \[3P Nango's documents against its code].
     pub stale_signature_on_retry: bool,
@@ -132,19 +138,26 @@ impl Outbox {
             signed_at: None,
         };
         let hits = |percent: u8| percent > 0 && chance.next_u64() % 100 < u64::from(percent);
+        let due = now.plus(Duration::from_millis(if event == LEFT && hits(self.mischief.late_leave_percent) {
+            60_000 + chance.next_u64() % 30_000
+        } else if event.starts_with("meeting.participant_") && hits(self.mischief.overtaken_percent) {
+            chance.next_u64() % 20_000
+        } else {
+            0
+        }));
         if hits(self.mischief.drop_percent) {
             self.tally.dropped += 1;
             return;
         }
         if hits(self.mischief.repeat_percent) {
             self.tally.queued += 1;
-            self.queue(now, delivery.clone());
+            self.queue(due, delivery.clone());
         }
         if hits(self.mischief.copy_percent) {
             self.tally.queued += 1;
-            self.queue(now, Delivery { request_id: request_id(chance), ..delivery.clone() });
+            self.queue(due, Delivery { request_id: request_id(chance), ..delivery.clone() });
         }
-        self.queue(now, delivery);
+        self.queue(due, delivery);
     }
 
     fn queue(&mut self, due: Timestamp, delivery: Delivery) {

@@ -18,7 +18,7 @@ use super::answer::Refusal;
 use super::call::{Call, CallLog};
 use super::event;
 use super::fault::{Fault, Faults};
-use super::meeting::{Meeting, writes_left};
+use super::meeting::writes_left;
 use super::outbox::{Attempt, Mischief, Outbox, Tally};
 use super::rest::token::Tokens;
 use super::user::{NewUser, User, UserStatus, Users};
@@ -150,6 +150,21 @@ impl World {
         let result = self.state(|state| state.act(account, self.chance(), self.now(), act));
         self.0.woken.notify_one();
         result
+    }
+
+    /// The same, where the operator of the events is a user and not the owner.
+    pub(crate) fn act_as<T>(
+        &self,
+        account: &str,
+        operator: &str,
+        act: impl FnOnce(&mut Act<'_>) -> Result<T, WorldError>,
+    ) -> Result<T, WorldError> {
+        self.act(account, |all| {
+            all.account.acting = Some(all.one(operator)?.id.clone());
+            let done = act(all);
+            all.account.acting = None;
+            done
+        })
     }
 
     pub(crate) fn edit(&self, account: &str, edit: impl FnOnce(&mut Account)) -> Result<(), WorldError> {
@@ -344,41 +359,6 @@ impl World {
         let now = self.now();
         let spend = |user: &mut User| (0..count).for_each(|_| user.meeting_writes.take(now));
         self.act(account, |act| act.account.users.edit(key, spend).ok_or_else(|| WorldError::NoUser(key.to_owned())))
-    }
-
-    // Meetings. `fields` are those of Zoom's POST and PATCH.
-
-    /// Somebody makes a meeting in the web portal: `meeting.created`.
-    pub fn create_meeting(&self, account: &str, path_user: &str, fields: &Value) -> Result<u64, WorldError> {
-        let fields = fields.as_object().cloned().unwrap_or_default();
-        self.act(account, |act| Ok(act.create_meeting(path_user, &fields, false)?))
-    }
-
-    pub fn update_meeting(&self, account: &str, id: u64, fields: &Value) -> Result<(), WorldError> {
-        let fields = fields.as_object().cloned().unwrap_or_default();
-        self.act(account, |act| Ok(act.update_meeting(id, &fields, false)?))
-    }
-
-    pub fn delete_meeting(&self, account: &str, id: u64) -> Result<(), WorldError> {
-        self.act(account, |act| Ok(act.delete_meeting(id)?))
-    }
-
-    pub fn start_meeting(&self, account: &str, id: u64) -> Result<(), WorldError> {
-        self.act(account, |act| Ok(act.start_meeting(id)?))
-    }
-
-    pub fn end_meeting(&self, account: &str, id: u64) -> Result<(), WorldError> {
-        self.act(account, |act| Ok(act.end_meeting(id)?))
-    }
-
-    pub fn meeting(&self, account: &str, id: u64) -> Option<Meeting> {
-        self.state(|state| state.accounts.get(account)?.meetings.get(id).cloned())
-    }
-
-    pub fn meetings(&self, account: &str) -> Vec<Meeting> {
-        self.state(|state| {
-            state.accounts.get(account).map(|a| a.meetings.iter().cloned().collect()).unwrap_or_default()
-        })
     }
 
     // Faults, calls, deliveries.

@@ -13,7 +13,7 @@ use crate::zoom::{Group, Status, User};
 pub struct Around<'a> {
     pub account: &'a Account,
     pub now: Timestamp,
-    /// Those who are granted, API users and others, as far as they were read.
+    /// Those who are granted or made alternative hosts, API users and others, as far as they were read.
     pub known: HashMap<UserKey, ApiUser>,
     /// Ids of API users that the configuration names otherwise, as far as they were learned.
     pub ids: HashMap<UserId, UserKey>,
@@ -60,7 +60,7 @@ pub struct ApiUser {
     pub key: UserKey,
     pub id: Option<UserId>,
     pub email: Option<Email>,
-    /// Why it cannot be an assistant, if it cannot.
+    /// Why it cannot be an assistant or an alternative host, if it cannot.
     pub unusable: Option<String>,
 }
 

@@ -41,7 +41,7 @@ pub enum Need {
     Groups,
     Meeting,
     Host,
-    /// Somebody who is to be granted.
+    /// Somebody who is to be granted, or made an alternative host.
     ApiUser(UserKey),
 }
 

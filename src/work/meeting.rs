@@ -1,13 +1,14 @@
-//! Meetings, judged: settings, and whether they can be given another host. Pure.
+//! Meetings, judged: settings, alternative hosts, and whether they can be given another host. Pure.
 
 use serde_json::Value;
 
 use super::around::Around;
 use super::judge::{EXCEPTS_HOST, EXCEPTS_HOSTS_ROLE, Judged, Need, Picture, Verdict, holds, not_applicable, settings};
 use super::user::excepts_role;
+use crate::account::UserKey;
 use crate::ids::UserId;
-use crate::job::WaitReason;
-use crate::rules::{Mode, Report, Rule};
+use crate::job::{ParkCause, WaitReason};
+use crate::rules::{Leaves, Mode, Report, Rule};
 use crate::zoom::{Edit, Meeting, MeetingStatus};
 
 /// Zoom's type of a meeting that begins when it is made.
@@ -32,15 +33,43 @@ pub(super) fn judge(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Judg
         None => {}
     }
     let edit = |to| Edit::SetMeeting { id: meeting.id, to };
-    let differences = settings(&rule.ensure.settings, &meeting.settings, edit);
+    let (hosts, obstacle) = alternative_hosts(rule, around, meeting)?;
+    let differences = settings(&rule.ensure.settings.clone().with(hosts), &meeting.settings, edit);
     if differences.is_empty() {
-        return Ok(Verdict::Right);
+        // What can be done is done first; what cannot shows then.
+        return Ok(obstacle.unwrap_or(Verdict::Right));
     }
     // A rule that observes can say at once what it would do.
     if meeting.status == MeetingStatus::Started && rule.mode == Mode::Enforce {
         return Err(Verdict::Waits(WaitReason::MeetingInProgress));
     }
     Ok(Verdict::Differs(differences))
+}
+
+/// The wish for the alternative hosts that are missing, as far as they can be: users of the account with a licence \[D]. The
+/// host is none of their own. And what to say of the others.
+fn alternative_hosts(rule: &Rule, around: &Around<'_>, meeting: &Meeting) -> Judged<(Leaves, Option<Verdict>)> {
+    let wanted = &rule.ensure.alternative_hosts;
+    if wanted.is_empty() {
+        return Ok((Leaves::default(), None));
+    }
+    // Zoom is sent all of them, so that those who are not known would be taken off.
+    let there = Leaves::hosts_in(&meeting.settings)
+        .ok_or_else(|| Verdict::Unclear("Zoom does not say who the alternative hosts of the meeting are".to_owned()))?;
+    let (mut missing, mut unusable) = (Vec::new(), Vec::new());
+    for email in wanted.iter().filter(|email| !there.contains(email.as_str())) {
+        let key = UserKey::Email(email.clone());
+        let known = around.known.get(&key).ok_or_else(|| Verdict::Needs(Need::ApiUser(key.clone())))?;
+        match &known.unusable {
+            _ if known.is(meeting.host_id.as_ref(), meeting.host_email.as_ref()) => {}
+            None => missing.push(email.as_str()),
+            Some(why) => unusable.push(format!("{email}: {why}")),
+        }
+    }
+    let detail = unusable.join("; ");
+    let obstacle = (!unusable.is_empty()).then_some(Verdict::Impossible(ParkCause::ApiUserUnusable { detail }));
+    let hosts = if missing.is_empty() { Leaves::default() } else { Leaves::with_hosts(&meeting.settings, &missing) };
+    Ok((hosts, obstacle))
 }
 
 fn is_excepted(rule: &Rule, picture: &Picture, meeting: &Meeting) -> Judged<bool> {

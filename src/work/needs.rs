@@ -11,7 +11,9 @@ pub fn needs(rule: &Rule) -> Vec<Endpoint> {
     let excepts = !(rule.except.is_empty() && rule.except_roles.is_empty());
     let needed = Endpoint::ALL.into_iter().filter(|endpoint| match endpoint {
         // The user; the host, and whoever is granted.
-        Endpoint::GetUser => is_user || excepts || ensure.report == Some(Report::Movable),
+        Endpoint::GetUser => {
+            is_user || excepts || ensure.report == Some(Report::Movable) || !ensure.alternative_hosts.is_empty()
+        }
         // The size of the account, for max_changes_percent, and the sweep: for meetings, their hosts.
         Endpoint::ListUsers => is_user || rule.on.is_none(),
         Endpoint::ListMeetings => !is_user && rule.on.is_none(),

@@ -122,7 +122,7 @@ fn the_commented_lines_of_the_shipped_file_are_good_once_filled_in() {
     let config = parse(&folder.path().join("config.toml"), &filled(folder.path()), &Env::default());
     let config = config.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.apps[0].secrets.webhook.len(), 2);
-    assert_eq!(config.rules.len(), 5);
+    assert_eq!(config.rules.len(), 6);
 }
 
 /// Each with its text and all that is told of it.

@@ -148,6 +148,8 @@ const OF_MEANING: &[&str] = &[
     "a licence taken away without a word",
     "a report for users",
     "a report and a setting",
+    "alternative hosts for users",
+    "alternative hosts twice",
     "a feature twice",
     "features for meetings",
     "a condition on a field that is none",

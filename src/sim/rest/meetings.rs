@@ -1,11 +1,12 @@
 //! Meetings over REST.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::sim::answer::{Answer, Refusal, rfc3339};
 use crate::sim::body::Object;
 use crate::sim::call::Request;
 use crate::sim::meeting::{INSTANT, Meeting};
+use crate::sim::user::User;
 use crate::sim::world::Act;
 
 use super::page::Page;
@@ -82,7 +83,9 @@ impl Act<'_> {
     }
 
     pub(super) fn rest_create_meeting(&mut self, path_user: &str, request: &Request) -> Result<Answer, Refusal> {
-        let id = self.create_meeting(path_user, &request.object()?, true)?;
+        let wanted = request.object()?;
+        self.check_settings(&wanted)?;
+        let id = self.create_meeting(path_user, &wanted, true)?;
         let meeting = self.live_meeting(id)?;
         let path_named = self.account.quirks.create_answers_path_user;
         let host_id = if path_named { &meeting.path_user } else { &meeting.host_id };
@@ -95,8 +98,37 @@ impl Act<'_> {
     }
 
     pub(super) fn rest_update_meeting(&mut self, id: &str, request: &Request) -> Result<Answer, Refusal> {
-        self.update_meeting(Self::number(id)?, &request.object()?, true)?;
+        let (id, wanted) = (Self::number(id)?, request.object()?);
+        self.live_meeting(id)?;
+        self.check_settings(&wanted)?;
+        self.update_meeting(id, &wanted, true)?;
         Ok(Answer::empty(204))
+    }
+
+    /// Whether settings are of the kind that Zoom documents \[D MT], and alternative hosts are licensed users of the account
+    /// \[api.md §6]. Code and words of the last are \[I].
+    fn check_settings(&self, wanted: &Map<String, Value>) -> Result<(), Refusal> {
+        let invalid = |field| Refusal::Validation { field, message: "Invalid field.".to_owned() };
+        let Some(settings) = wanted.get("settings") else { return Ok(()) };
+        let settings = settings.as_object().ok_or_else(|| invalid("settings"))?;
+        for flag in ["waiting_room", "join_before_host", "meeting_authentication"] {
+            if settings.get(flag).is_some_and(|value| !value.is_boolean()) {
+                return Err(invalid(flag));
+            }
+        }
+        if settings.get("jbh_time").is_some_and(|mins| !matches!(mins.as_u64(), Some(0 | 5 | 10 | 15))) {
+            return Err(invalid("jbh_time"));
+        }
+        let Some(hosts) = settings.get("alternative_hosts") else { return Ok(()) };
+        let hosts = hosts.as_str().ok_or_else(|| invalid("alternative_hosts"))?;
+        for email in hosts.split([';', ',']).map(str::trim).filter(|email| !email.is_empty()) {
+            let fit = |user: &User| user.is_active() && user.is_licensed();
+            if !self.account.users.find(email).is_some_and(fit) {
+                let message = format!("{email} cannot be an alternative host.");
+                return Err(Refusal::Validation { field: "alternative_hosts", message });
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn rest_delete_meeting(&mut self, id: &str) -> Result<Answer, Refusal> {

@@ -36,7 +36,7 @@ fn watched() -> Fixture {
 }
 
 /// The events that wait, oldest first.
-fn told(fixture: &Fixture) -> Vec<(String, String)> {
+pub(super) fn told(fixture: &Fixture) -> Vec<(String, String)> {
     let now = fixture.world.now();
     let chance = SeededChance::new(1);
     let mut told = Vec::new();

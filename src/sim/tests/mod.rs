@@ -6,6 +6,8 @@ mod events;
 mod faults;
 mod limits;
 mod meetings;
+mod rooms;
+mod school;
 mod users;
 
 use std::sync::Arc;

@@ -299,6 +299,10 @@ pub fn wants(rule: &Rule) -> String {
         (!ensure.groups.is_empty()).then(|| format!("member of {}", ensure.groups.join(", "))),
         ensure.licence.map(|licence| format!("type {licence}")),
         (!settings.is_empty()).then(|| format!("settings {settings}")),
+        (!ensure.alternative_hosts.is_empty()).then(|| {
+            let hosts: Vec<_> = ensure.alternative_hosts.iter().map(ToString::to_string).collect();
+            format!("{} as alternative hosts", hosts.join(", "))
+        }),
         ensure.report.map(|Report::Movable| "a report whether it can be moved".to_owned()),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")

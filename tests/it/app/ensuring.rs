@@ -276,6 +276,52 @@ async fn any_setting_of_a_meeting_is_held_and_alternative_hosts_are_a_set_that_n
 }
 
 #[tokio::test]
+async fn alternative_hosts_are_added_to_those_who_are_there_and_nobody_is_taken_off() {
+    let app = with(&[meeting_rule(&format!("alternative_hosts = [\"{DEPUTY}\"]"))]).await;
+    for email in [JILL, DEPUTY] {
+        app.world.add_user(ACCOUNT, NewUser::licensed(email)).unwrap();
+    }
+    let meeting = |host: &str, hosts: &str| {
+        let fields = json!({ "topic": "Class", "type": 2, "settings": { "alternative_hosts": hosts } });
+        app.world.create_meeting(ACCOUNT, host, &fields).unwrap()
+    };
+    let of = |id| app.world.meeting(ACCOUNT, id).unwrap().settings["alternative_hosts"].clone();
+    let (none, another) = (meeting(JILL, ""), meeting(JILL, API_USER));
+    app.drain().await;
+    assert_eq!((of(none), of(another)), (json!(DEPUTY), json!(format!("{API_USER};{DEPUTY}"))));
+    assert_eq!(app.world.count_calls("PATCH", "/meetings/"), 2);
+    let there = meeting(JILL, &format!("{},{API_USER}", DEPUTY.to_uppercase()));
+    let own = meeting(DEPUTY, "");
+    app.drain().await;
+    assert_eq!(
+        (of(own), app.world.count_calls("PATCH", "/meetings/")),
+        (json!(""), 2),
+        "nobody stands in for themselves"
+    );
+    assert_eq!(of(there), json!(format!("{},{API_USER}", DEPUTY.to_uppercase())));
+}
+
+#[tokio::test]
+async fn an_alternative_host_without_a_licence_is_told_and_what_else_is_wanted_is_done() {
+    let wanted = format!("alternative_hosts = [\"{DEPUTY}\", \"{API_USER}\"], settings = {{ waiting_room = true }}");
+    let app = with(&[meeting_rule(&wanted)]).await;
+    app.world.add_user(ACCOUNT, NewUser::licensed(JILL)).unwrap();
+    app.world.add_user(ACCOUNT, NewUser::basic(DEPUTY)).unwrap();
+    let id = app.world.create_meeting(ACCOUNT, JILL, &json!({ "topic": "Class", "type": 2 })).unwrap();
+    app.drain().await;
+    let settings = || app.world.meeting(ACCOUNT, id).unwrap().settings;
+    assert_eq!((&settings()["alternative_hosts"], &settings()["waiting_room"]), (&json!(API_USER), &json!(true)));
+    let parked = app.store.parked().await.unwrap();
+    assert_eq!((parked.len(), parked[0].cause.as_str()), (1, "api-user-unusable"));
+    app.world.set_licence(ACCOUNT, DEPUTY, 2).unwrap();
+    // What is known of them is trusted for a while.
+    app.advance(A_WHILE).await;
+    app.retry_parked("api-user-unusable").await;
+    app.drain().await;
+    assert_eq!(settings()["alternative_hosts"], json!(format!("{API_USER};{DEPUTY}")));
+}
+
+#[tokio::test]
 async fn a_report_says_which_meetings_can_be_given_another_host_and_writes_nothing() {
     let app = with(&[meeting_rule("report = \"movable\"")]).await;
     app.world.add_user(ACCOUNT, NewUser::licensed(JILL)).unwrap();

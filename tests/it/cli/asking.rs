@@ -43,6 +43,26 @@ fn trigger_posts_what_the_receiver_verifies_and_stores() {
         assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
         assert!(stdout(&output).contains("200 stored"), "{}", stdout(&output));
     }
+    let live = [
+        "meeting.permanently_deleted",
+        "meeting.recovered",
+        "meeting.participant_jbh_waiting",
+        "meeting.participant_jbh_waiting_left",
+        "meeting.participant_joined_waiting_room",
+        "meeting.participant_left_waiting_room",
+        "meeting.participant_admitted",
+        "meeting.participant_joined",
+        "meeting.participant_left",
+        "meeting.participant_role_changed",
+        "meeting.live_streaming_started",
+        "meeting.alert",
+        "meeting.risk_alert",
+    ];
+    for event in live {
+        let words = ["trigger", event, "--url", &url, "--meeting", "99", "--user", "abc", "--participant", "Ada"];
+        let output = run(folder.path(), &words);
+        assert_eq!(output.status.code(), Some(0), "{event}: {}{}", stdout(&output), stderr(&output));
+    }
     let output = run(folder.path(), &["trigger", "user.created", "--times", "3", "--json", "--url", &url]);
     assert_eq!(stdout(&output).lines().count(), 3);
     let output = run(folder.path(), &["trigger", "endpoint.url_validation", "--url", &url]);
@@ -57,11 +77,20 @@ fn trigger_posts_what_the_receiver_verifies_and_stores() {
     );
     let stored =
         runtime.block_on(store.deliveries(DeliveryFilter { limit: 100, ..DeliveryFilter::default() })).unwrap();
-    assert_eq!(stored.len(), 9);
+    assert_eq!(stored.len(), 9 + live.len());
     let planned = runtime.block_on(store.unplanned(None, 100)).unwrap();
     for delivery in planned {
         let event = adjutant::event::wire::parse(delivery.verified.as_ref().unwrap());
-        assert!(event.is_ok(), "{event:?}");
+        let event = event.unwrap();
+        let whole = adjutant::event::wire::body(delivery.verified.as_ref().unwrap()).unwrap();
+        if live.contains(&event.name.as_str()) {
+            let id = adjutant::ids::MeetingId::from_number(99);
+            assert_eq!(adjutant::rules::subjects(&event, &whole), [adjutant::job::Subject::Meeting { id }]);
+            assert_eq!(whole["payload"]["object"]["host_id"], "abc");
+            let name = whole.pointer("/payload/object/participant/user_name");
+            assert_eq!(name.is_some(), event.name.contains("participant"), "{}", event.name);
+            assert!(name.is_none_or(|name| name == "Ada"));
+        }
     }
 }
 
