@@ -2,6 +2,7 @@
 #![doc = include_str!("README.md")]
 
 pub mod account;
+pub mod alarm;
 pub mod app;
 pub mod audit;
 pub mod breakpoint;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::reload::Reloader;
 use super::zooms::Zooms;
+use crate::alarm::Alarm;
 use crate::clock::Clock;
 use crate::web::RefusalKind;
-use crate::web::admin::{Alarm, Counts, Stats};
+use crate::web::admin::{Counts, Stats};
 use crate::web::webhook::Receiver;
 use crate::worker;
 
@@ -42,10 +43,10 @@ impl Stats for Counted {
 
 impl Counted {
     fn reload_alarm(&self) -> Option<Alarm> {
-        self.reloader.refused().map(|problem| Alarm {
-            code: "reload".to_owned(),
-            what: format!("a changed configuration was not taken in, and the rules before it run on: {problem}"),
-            advice: "mend it, then `adjutant reload`; the next start would fail as well".to_owned(),
+        self.reloader.refused().map(|problem| {
+            let what = format!("a changed configuration was not taken in, and the rules before it run on: {problem}");
+            let advice = "mend it, then `adjutant reload`; the next start would fail as well";
+            Alarm::new("reload", what, advice, "adjutant reload")
         })
     }
 
@@ -56,28 +57,20 @@ impl Counted {
         let received = self.receiver.stats();
         let last = received.backlog_at().filter(|last| self.clock.now().since(*last) <= TOLD_FOR)?;
         let refused = received.refusals().into_iter().find(|(kind, _)| *kind == RefusalKind::Backlog)?.1;
-        Some(Alarm {
-            code: "backlog-refused".to_owned(),
-            what: format!(
-                "since the start {refused} requests were answered 503, the last at {last}: as many deliveries of their app \
-                 as may (backlog_max) waited to be planned"
-            ),
-            advice:
-                "Zoom sends each again after 5, 20 and 60 minutes, then never: what it gave up comes with a sweep, and \
-                     with marketplace_id from Zoom's log"
-                    .to_owned(),
-        })
+        let what = format!(
+            "since the start {refused} requests were answered 503, the last at {last}: as many deliveries of their app \
+             as may (backlog_max) waited to be planned"
+        );
+        let advice = "Zoom sends each again after 5, 20 and 60 minutes, then never: what it gave up comes with a sweep, and \
+                      with marketplace_id from Zoom's log";
+        Some(Alarm::new("backlog-refused", what, advice, "adjutant sweep"))
     }
 
     fn clock_alarm(&self) -> Option<Alarm> {
         let (at, skew_secs) = self.receiver.stats().clock_alarm()?;
-        Some(Alarm {
-            code: "clock".to_owned(),
-            what: format!(
-                "at {at} a good signature was {skew_secs} s away from this machine's clock; it was answered 503"
-            ),
-            advice: "check this machine's clock (`timedatectl`); if it is right, somebody repeats old requests"
-                .to_owned(),
-        })
+        let what =
+            format!("at {at} a good signature was {skew_secs} s away from this machine's clock; it was answered 503");
+        let advice = "check this machine's clock (`timedatectl`); if it is right, somebody repeats old requests";
+        Some(Alarm::new("clock", what, advice, "timedatectl").since(at))
     }
 }

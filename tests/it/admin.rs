@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adjutant::account::AppKind;
+use adjutant::alarm::Alarm;
 use adjutant::audit::tree::Frontier;
 use adjutant::clock::{Clock, ManualClock, Timestamp};
 use adjutant::event::signature::{Secret, Verified, Window, verify};
@@ -15,7 +16,7 @@ use adjutant::rules::Step;
 use adjutant::sim::sign;
 use adjutant::store::{Claimable, Decision, Limits, MemoryStore, NewDelivery, Store, Verdict};
 use adjutant::web::accept::{AcceptSettings, Acceptor};
-use adjutant::web::admin::{AdminApp, AdminState, Alarm, Counts, Hosts, NoSweeps, Stats, TokenHash, router};
+use adjutant::web::admin::{AdminApp, AdminState, Counts, Hosts, NoSweeps, Stats, TokenHash, router};
 use serde_json::Value;
 
 const TOKEN: &str = "adj_the-token-of-the-test-0123456789";
@@ -26,7 +27,7 @@ struct Fixed;
 
 impl Stats for Fixed {
     fn counts(&self) -> Counts {
-        let alarm = Alarm { code: "clock".into(), what: "the clock is off".into(), advice: "set it".into() };
+        let alarm = Alarm::new("clock", "the clock is off", "set it", "timedatectl");
         Counts {
             accepted: 7,
             validated: 2,

@@ -14,7 +14,7 @@ const LEVELS: &[&[&str]] = &[
     &["work"],
     &["zoom", "store"],
     &["rules", "audit"],
-    &["event", "job", "account"],
+    &["event", "job", "account", "alarm"],
     &["chance", "ids"],
     &["clock", "breakpoint"],
 ];

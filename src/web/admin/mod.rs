@@ -5,6 +5,7 @@
 //! sends no CORS headers, and knows neither Zoom nor how the store keeps things.
 
 mod alarms;
+mod attention;
 mod cursor;
 mod delivered;
 mod explain;
@@ -21,13 +22,14 @@ pub mod take_back;
 pub mod token;
 pub mod view;
 
+pub use attention::attention;
 pub use explain::wants;
 pub use guard::Hosts;
 pub use plans::{PLAN_BYTES_MAX, TOO_LARGE};
 pub use problem::ApiProblem;
 pub use sweeps::{NoSweeps, Sweeps};
 pub use token::TokenHash;
-pub use view::{Alarm, DifferenceView, ReloadView};
+pub use view::{AttentionView, DifferenceView, ReloadView};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -41,6 +43,7 @@ use axum::routing::{get, post};
 use tokio::sync::watch;
 
 use crate::account::{AppKind, UserKey};
+use crate::alarm::Alarm;
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{AccountId, AppName, RuleName};
 use crate::rules::Rule;
