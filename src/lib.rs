@@ -14,6 +14,7 @@ pub mod event;
 pub mod feed;
 pub mod ids;
 pub mod job;
+pub mod plain;
 pub mod rules;
 pub mod sim;
 pub mod store;

@@ -34,7 +34,9 @@ impl Stats for Counted {
                 .clock_alarm()
                 .into_iter()
                 .chain(self.backlog_alarm())
+                .chain(self.signature_alarm())
                 .chain(self.reload_alarm())
+                .chain(self.zooms.alarms(self.clock.now()))
                 .chain(self.reloader.unplanned_alarms())
                 .collect(),
         }
@@ -64,6 +66,18 @@ impl Counted {
         let advice = "Zoom sends each again after 5, 20 and 60 minutes, then never: what it gave up comes with a sweep, and \
                       with marketplace_id from Zoom's log";
         Some(Alarm::new("backlog-refused", what, advice, "adjutant sweep"))
+    }
+
+    /// One bad signature is noise that anybody can make; many are a secret that does not fit, or somebody who tries.
+    fn signature_alarm(&self) -> Option<Alarm> {
+        const MANY: u64 = 10;
+        let (count, since) =
+            self.receiver.stats().bad_signatures(self.clock.now()).filter(|(count, _)| *count >= MANY)?;
+        let what =
+            format!("{count} requests of the last hour had a bad signature and were refused, the first at {since}");
+        let advice = "compare webhook_secrets with the secret token of the app's page; if they fit, somebody else posts to \
+                      the URL, which harms nothing";
+        Some(Alarm::new("bad-signatures", what, advice, "adjutant doctor --url").since(since))
     }
 
     fn clock_alarm(&self) -> Option<Alarm> {

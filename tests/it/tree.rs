@@ -16,7 +16,7 @@ const LEVELS: &[&[&str]] = &[
     &["rules", "audit"],
     &["event", "job", "account", "alarm"],
     &["chance", "ids"],
-    &["clock", "breakpoint"],
+    &["clock", "breakpoint", "plain"],
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {
