@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::failed::FailedBefore;
+use super::notify;
 use super::reload::Reloader;
 use super::zooms::Zooms;
 use crate::alarm::Alarm;
 use crate::clock::Clock;
+use crate::feed::notify::Notifier;
 use crate::web::RefusalKind;
 use crate::web::admin::{Counts, Stats};
 use crate::web::webhook::Receiver;
@@ -18,6 +21,9 @@ pub(super) struct Counted {
     pub(super) jobs: Arc<worker::Stats>,
     pub(super) zooms: Arc<Zooms>,
     pub(super) reloader: Arc<Reloader>,
+    pub(super) notifiers: Vec<Arc<Notifier>>,
+    /// What ended the process before this one, where that was the store.
+    pub(super) failed_before: Option<FailedBefore>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -38,7 +44,10 @@ impl Stats for Counted {
                 .chain(self.reload_alarm())
                 .chain(self.zooms.alarms(self.clock.now()))
                 .chain(self.reloader.unplanned_alarms())
+                .chain(self.notifiers.iter().filter_map(|notifier| notifier.alarm()))
+                .chain(self.failed_before.as_ref().and_then(|failed| failed.alarm(self.clock.now())))
                 .collect(),
+            notifiers: self.notifiers.iter().map(|notifier| notify::view(notifier)).collect(),
         }
     }
 }

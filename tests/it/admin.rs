@@ -35,6 +35,7 @@ impl Stats for Fixed {
             outcomes: vec![("done", 2)],
             zoom_calls: vec![("2xx", 5)],
             alarms: vec![alarm],
+            notifiers: Vec::new(),
         }
     }
 }

@@ -29,7 +29,7 @@ pub use plans::{PLAN_BYTES_MAX, TOO_LARGE};
 pub use problem::ApiProblem;
 pub use sweeps::{NoSweeps, Sweeps};
 pub use token::TokenHash;
-pub use view::{AttentionView, DifferenceView, ReloadView};
+pub use view::{AttentionView, DifferenceView, NotifierView, ReloadView};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -120,6 +120,7 @@ pub struct Counts {
     /// By class: `2xx`, `4xx`, `429`, `5xx`, `none`.
     pub zoom_calls: Vec<(&'static str, u64)>,
     pub alarms: Vec<Alarm>,
+    pub notifiers: Vec<NotifierView>,
 }
 
 /// What decides: the rules as they are now.
@@ -200,6 +201,7 @@ pub fn api(state: Arc<AdminState>) -> Router {
         .route("/v1/explain", get(explain::explain))
         .route("/v1/attention", get(routes::attention))
         .route("/v1/apps", get(routes::apps))
+        .route("/v1/notify", get(routes::notify))
         .route("/v1/rules/{rule}/resume", post(jobs::resume))
         .route("/v1/reload", post(routes::reload).get(routes::difference))
         .route("/v1/store/backup", post(routes::backup))

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::problem::ApiProblem;
 use super::view::{
     AppView, AttentionView, BackupView, DeliveryView, EntriesView, FaultView, HeadView, LeavesView, MovedView,
-    RefusedView, ReloadView, StatusView,
+    NotifierView, RefusedView, ReloadView, StatusView,
 };
 use super::{AdminState, DifferenceView, Reload, cursor};
 use crate::ids::{AppName, DeliveryId};
@@ -218,6 +218,10 @@ pub(super) async fn backup(State(state): Shared, query: Asked<BackupQuery>) -> A
 
 pub(super) async fn attention(State(state): Shared) -> Answer<AttentionView> {
     Ok(Json(super::attention(&state).await?))
+}
+
+pub(super) async fn notify(State(state): Shared) -> Json<Vec<NotifierView>> {
+    Json(state.stats.counts().notifiers)
 }
 
 pub(super) async fn apps(State(state): Shared) -> Answer<Vec<AppView>> {

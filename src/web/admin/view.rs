@@ -350,6 +350,25 @@ impl AttentionView {
     }
 }
 
+/// Somebody who is told of alarms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotifierView {
+    pub name: String,
+    /// `webhook` or `email`.
+    pub kind: String,
+    /// Codes of alarms; empty for all.
+    pub only: Vec<String>,
+    pub every_minutes: u64,
+    /// Alarms that were told and stand.
+    pub standing: u64,
+    /// When the last message went out.
+    pub sent_at: Option<String>,
+    /// The first failure since then, how many there were, and the last.
+    pub failing_since: Option<String>,
+    pub failed_times: u32,
+    pub error: Option<String>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppView {
     pub name: String,
