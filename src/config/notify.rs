@@ -107,11 +107,13 @@ fn login(section: &mut Section<'_, '_>) -> Option<Option<(String, SecretString)>
 }
 
 fn recipients(section: &mut Section<'_, '_>) -> Option<Vec<Mailbox>> {
-    let is_given = section.is_set("to");
-    let to = section.list_in("to", form::email, "addresses, as in [\"ops@example.com\"]", mailbox);
-    if to.is_empty() && !is_given {
+    let is_empty = section.in_file("to").and_then(|to| to.get_ref().as_array()).is_some_and(|to| to.is_empty());
+    if is_empty || !section.is_set("to") {
+        section.knows("to", || form::list(&form::email()));
         section.missing("to", "add to = [\"…\"]: who gets the mail");
+        return None;
     }
+    let to = section.list_in("to", form::email, "addresses, as in [\"ops@example.com\"]", mailbox);
     (!to.is_empty()).then_some(to)
 }
 

@@ -31,7 +31,7 @@ use ledger::Ledger;
 use send::Sender;
 
 /// Between two looks at what stands.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// After the first and after many failures in a row.
 const RETRY_MIN: Duration = Duration::from_secs(60);
 const RETRY_MAX: Duration = Duration::from_secs(3600);

@@ -79,7 +79,11 @@ async fn post(poster: &Poster, to: &Webhook, message: &Message, now: Timestamp) 
     }
     Err(SendError {
         what: format!("it answered {}", answered.status),
-        said: Some(answered.to_string()),
+        said: answered
+            .location
+            .map(|to| format!("a redirect to {to}"))
+            .or(Some(answered.said))
+            .filter(|said| !said.is_empty()),
         retry_after: answered.retry_after,
     })
 }

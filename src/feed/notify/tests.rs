@@ -365,5 +365,5 @@ async fn a_test_goes_out_at_once_and_says_what_came_back() {
     assert!(inbox.taken()[0].starts_with("{\"") && test(Format::Teams).await.is_ok());
     assert!(inbox.taken()[0].contains("This is a test of [[notify]] ops"));
     inbox.answers(403);
-    assert_eq!(test(Format::Plain).await.unwrap_err().to_string(), "it answered 403: 403: the-url-is-a-secret");
+    assert_eq!(test(Format::Plain).await.unwrap_err().to_string(), "it answered 403: the-url-is-a-secret");
 }

@@ -201,4 +201,18 @@ mod tests {
         let parked = ParkCause::GroupUnknown { name: "Teachers".to_owned(), is_twice: false };
         assert_eq!(of_notice(&notice).advice, parked.advice());
     }
+
+    #[test]
+    fn a_disk_that_fills_up_is_told_before_deliveries_are_refused() {
+        let told = |free: u64, reserve: u64| {
+            let status = Status {
+                disk_free_bytes: Some(free << 20),
+                disk_reserve_bytes: Some(reserve << 20),
+                ..Status::default()
+            };
+            of_store(&status, Timestamp::EPOCH).into_iter().map(|alarm| alarm.what).collect::<Vec<_>>()
+        };
+        assert_eq!((told(1024, 256).len(), told(1023, 256).len(), told(0, 0).len()), (0, 1, 0));
+        assert!(told(500, 256)[0].starts_with("the disk of the store has 500 MiB left; below 256 MiB"));
+    }
 }

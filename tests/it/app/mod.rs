@@ -15,6 +15,7 @@ mod on_events;
 mod planning;
 mod returning;
 mod scenarios;
+mod silence;
 mod sweeping;
 mod taking_back;
 mod waiting;
