@@ -2,6 +2,7 @@
 #![doc = include_str!("README.md")]
 
 pub mod account;
+pub mod alarm;
 pub mod app;
 pub mod audit;
 pub mod breakpoint;
@@ -10,8 +11,10 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod event;
+pub mod feed;
 pub mod ids;
 pub mod job;
+pub mod plain;
 pub mod rules;
 pub mod sim;
 pub mod store;

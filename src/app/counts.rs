@@ -3,11 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::failed::FailedBefore;
+use super::notify;
 use super::reload::Reloader;
 use super::zooms::Zooms;
+use crate::alarm::Alarm;
 use crate::clock::Clock;
+use crate::feed::notify::Notifier;
 use crate::web::RefusalKind;
-use crate::web::admin::{Alarm, Counts, Stats};
+use crate::web::admin::{Counts, Stats};
 use crate::web::webhook::Receiver;
 use crate::worker;
 
@@ -17,6 +21,9 @@ pub(super) struct Counted {
     pub(super) jobs: Arc<worker::Stats>,
     pub(super) zooms: Arc<Zooms>,
     pub(super) reloader: Arc<Reloader>,
+    pub(super) notifiers: Vec<Arc<Notifier>>,
+    /// What ended the process before this one, where that was the store.
+    pub(super) failed_before: Option<FailedBefore>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -33,19 +40,24 @@ impl Stats for Counted {
                 .clock_alarm()
                 .into_iter()
                 .chain(self.backlog_alarm())
+                .chain(self.signature_alarm())
                 .chain(self.reload_alarm())
+                .chain(self.zooms.alarms(self.clock.now()))
                 .chain(self.reloader.unplanned_alarms())
+                .chain(self.notifiers.iter().filter_map(|notifier| notifier.alarm()))
+                .chain(self.failed_before.as_ref().and_then(|failed| failed.alarm(self.clock.now())))
                 .collect(),
+            notifiers: self.notifiers.iter().map(|notifier| notify::view(notifier)).collect(),
         }
     }
 }
 
 impl Counted {
     fn reload_alarm(&self) -> Option<Alarm> {
-        self.reloader.refused().map(|problem| Alarm {
-            code: "reload".to_owned(),
-            what: format!("a changed configuration was not taken in, and the rules before it run on: {problem}"),
-            advice: "mend it, then `adjutant reload`; the next start would fail as well".to_owned(),
+        self.reloader.refused().map(|problem| {
+            let what = format!("a changed configuration was not taken in, and the rules before it run on: {problem}");
+            let advice = "mend it, then `adjutant reload`; the next start would fail as well";
+            Alarm::new("reload", what, advice, "adjutant reload")
         })
     }
 
@@ -56,28 +68,32 @@ impl Counted {
         let received = self.receiver.stats();
         let last = received.backlog_at().filter(|last| self.clock.now().since(*last) <= TOLD_FOR)?;
         let refused = received.refusals().into_iter().find(|(kind, _)| *kind == RefusalKind::Backlog)?.1;
-        Some(Alarm {
-            code: "backlog-refused".to_owned(),
-            what: format!(
-                "since the start {refused} requests were answered 503, the last at {last}: as many deliveries of their app \
-                 as may (backlog_max) waited to be planned"
-            ),
-            advice:
-                "Zoom sends each again after 5, 20 and 60 minutes, then never: what it gave up comes with a sweep, and \
-                     with marketplace_id from Zoom's log"
-                    .to_owned(),
-        })
+        let what = format!(
+            "since the start {refused} requests were answered 503, the last at {last}: as many deliveries of their app \
+             as may (backlog_max) waited to be planned"
+        );
+        let advice = "Zoom sends each again after 5, 20 and 60 minutes, then never: what it gave up comes with a sweep, and \
+                      with marketplace_id from Zoom's log";
+        Some(Alarm::new("backlog-refused", what, advice, "adjutant sweep"))
+    }
+
+    /// One bad signature is noise that anybody can make; many are a secret that does not fit, or somebody who tries.
+    fn signature_alarm(&self) -> Option<Alarm> {
+        const MANY: u64 = 10;
+        let (count, since) =
+            self.receiver.stats().bad_signatures(self.clock.now()).filter(|(count, _)| *count >= MANY)?;
+        let what =
+            format!("{count} requests of the last hour had a bad signature and were refused, the first at {since}");
+        let advice = "compare webhook_secrets with the secret token of the app's page; if they fit, somebody else posts to \
+                      the URL, which harms nothing";
+        Some(Alarm::new("bad-signatures", what, advice, "adjutant doctor --url").since(since))
     }
 
     fn clock_alarm(&self) -> Option<Alarm> {
         let (at, skew_secs) = self.receiver.stats().clock_alarm()?;
-        Some(Alarm {
-            code: "clock".to_owned(),
-            what: format!(
-                "at {at} a good signature was {skew_secs} s away from this machine's clock; it was answered 503"
-            ),
-            advice: "check this machine's clock (`timedatectl`); if it is right, somebody repeats old requests"
-                .to_owned(),
-        })
+        let what =
+            format!("at {at} a good signature was {skew_secs} s away from this machine's clock; it was answered 503");
+        let advice = "check this machine's clock (`timedatectl`); if it is right, somebody repeats old requests";
+        Some(Alarm::new("clock", what, advice, "timedatectl").since(at))
     }
 }

@@ -9,7 +9,9 @@
 mod background;
 mod counts;
 mod engine;
+mod failed;
 mod house;
+mod notify;
 mod reload;
 mod stop;
 mod sweeps;
@@ -26,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::feed;
+use crate::feed::notify::Notifier;
 use crate::store::{LocalStore, Store, StoreError};
 use crate::web::accept::{AcceptSettings, Acceptor};
 use crate::web::admin::{self, AdminState, Hosts, Reload as _, TokenHash};
@@ -36,6 +40,7 @@ use crate::work::Facts;
 use crate::worker::{Backfill, Parts, Sweeper, TakeBack};
 use background::Besides;
 use counts::Counted;
+use failed::FailedBefore;
 use reload::Reloader;
 use sweeps::Swept;
 use zooms::Zooms;
@@ -120,6 +125,9 @@ pub async fn serve(
         let (reloader, signals, stop) = (Arc::clone(&running.reloader), signals.clone(), stop.clone());
         tasks.spawn(async move { stop.run_until_cancelled(reload_on(&signals, &reloader)).await.unwrap_or_default() });
     }
+    // They may end, fail or hang: nothing waits for them, and they end with this.
+    let mut telling = JoinSet::new();
+    telling.spawn(feed::notify::run(running.notifiers.clone(), running.attention()));
     ready(addresses.0, addresses.1);
     let by_signal = tokio::select! {
         () = signals.first() => true,
@@ -131,10 +139,12 @@ pub async fn serve(
         Ok(why) = failure.wait_for(Option::is_some) => {
             // Nothing can be finished any more: whoever waits for an answer gets none, and Zoom asks again.
             let why = why.clone().unwrap_or_default();
+            FailedBefore::leave(&local, &why, machine.clock.now()).await;
             return Err(StoreError::Failed(why).into());
         }
     };
     tracing::info!("stopping: taking nothing new, finishing what runs");
+    telling.abort_all();
     stop.cancel();
     let drained = async {
         while tasks.join_next().await.is_some() {}
@@ -173,6 +183,7 @@ struct Running {
     sweeper: Arc<Sweeper>,
     take_back: Arc<TakeBack>,
     admin: Arc<AdminState>,
+    notifiers: Vec<Arc<Notifier>>,
     machine: Machine,
     local: LocalStore,
     body_days: u32,
@@ -205,7 +216,16 @@ impl Running {
         let (jobs, reloads) = (Arc::clone(&parts.stats), Arc::clone(&reloader));
         let take_back = Arc::new(TakeBack::new(parts.clone()));
         let clock = Arc::clone(&machine.clock);
-        let counted = Counted { receiver: Arc::clone(&receiver), jobs, zooms, reloader: reloads, clock };
+        let notifiers = notify::notifiers(config, local, machine);
+        let counted = Counted {
+            receiver: Arc::clone(&receiver),
+            jobs,
+            zooms,
+            reloader: reloads,
+            notifiers: notifiers.clone(),
+            failed_before: FailedBefore::read(local).await,
+            clock,
+        };
         let swept = Swept { sweeper: Arc::clone(&sweeper), clock: Arc::clone(&machine.clock) };
         let admin = Arc::new(AdminState {
             local: Some(local.clone()),
@@ -223,7 +243,11 @@ impl Running {
             actor: "admin token".to_owned(),
         });
         let (machine, local, body_days) = (machine.clone(), local.clone(), config.store.body_days);
-        Ok(Self { receiver, parts, sweeper, take_back, admin, machine, local, body_days, reloader })
+        Ok(Self { receiver, parts, sweeper, take_back, admin, notifiers, machine, local, body_days, reloader })
+    }
+
+    fn attention(&self) -> Arc<notify::Attention> {
+        Arc::new(notify::Attention(Arc::clone(&self.admin)))
     }
 
     fn admin_router(&self) -> axum::Router {

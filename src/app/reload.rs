@@ -13,13 +13,14 @@ use tokio::sync::watch;
 
 use super::zooms::Zooms;
 use crate::account::Account;
+use crate::alarm::Alarm;
 use crate::audit::{Detail, Kind};
 use crate::clock::{Clock, lock};
 use crate::config::{self, App, Config, ConfigError};
 use crate::ids::RuleName;
 use crate::rules::{Mode, Rule, SubjectKind};
 use crate::store::{Note, Store, StoreError};
-use crate::web::admin::{AdminApp, Alarm, DifferenceView, Reload, ReloadView};
+use crate::web::admin::{AdminApp, DifferenceView, Reload, ReloadView};
 use crate::worker::Roster;
 
 /// Between two readings: longer than an editor takes to put a file in its place.
@@ -83,13 +84,11 @@ impl Reloader {
             Some(rule) if rule.subject == SubjectKind::Meeting => " --meetings",
             _ => "",
         };
-        let alarm = |rule: &RuleName| Alarm {
-            code: "rule-unplanned".to_owned(),
-            what: format!("rule {rule} only observes: nobody has planned it as it is now ([rules] require_plan)"),
-            advice: format!(
-                "look at what it would change, and it does what its mode says: adjutant rules plan --rule {rule}{}",
-                more(rule)
-            ),
+        let alarm = |rule: &RuleName| {
+            let what = format!("rule {rule} only observes: nobody has planned it as it is now ([rules] require_plan)");
+            let command = format!("adjutant rules plan --rule {rule}{}", more(rule));
+            let advice = format!("look at what it would change, and it does what its mode says: {command}");
+            Alarm::new("rule-unplanned", what, advice, command).of_rule(rule)
         };
         roster.unplanned().iter().map(alarm).collect()
     }

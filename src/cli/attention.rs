@@ -32,6 +32,7 @@ fn tell(found: &AttentionView, out: &mut Out) -> Result<(), Failure> {
     for alarm in &found.alarms {
         out.line(format!("ALARM  {}: {}", alarm.code, alarm.what))?;
         out.line(format!("       to do: {}", alarm.advice))?;
+        out.line(format!("       then: {}", alarm.command))?;
     }
     for group in &found.parked {
         let jobs = count(group.count, "job", "jobs");
@@ -43,17 +44,8 @@ fn tell(found: &AttentionView, out: &mut Out) -> Result<(), Failure> {
         if let Some(advice) = &group.advice {
             out.line(format!("        to do: {advice}"))?;
         }
-        let (cause, account) = (&group.cause, &group.account);
-        let then = group.rule.as_ref().map_or_else(
-            || format!("jobs retry --cause {cause} --account {account}"),
-            |rule| match cause.as_str() {
-                "takes-away" => format!("rules resume {rule} --takes-away --account {account}"),
-                "rule-gone" => format!("jobs cancel --cause rule-gone --rule {rule} --account {account}"),
-                _ => format!("rules resume {rule} --account {account}"),
-            },
-        );
         let of_rule = group.example_rule.as_ref().map(|rule| format!(", of rule {rule}")).unwrap_or_default();
-        out.line(format!("        then: adjutant {then}   (one of them: {}{of_rule})", group.example))?;
+        out.line(format!("        then: {}   (one of them: {}{of_rule})", group.command, group.example))?;
     }
     if found.parked_deliveries > 0 {
         let deliveries = count(found.parked_deliveries, "delivery is", "deliveries are");

@@ -78,14 +78,14 @@ impl Failure {
         let lead = if self.text.starts_with("error: ") { "" } else { "error: " };
         if !self.text.is_empty() {
             // Where standard error is closed, the exit code is all that is left to say it with.
-            let _closed = writeln!(std::io::stderr().lock(), "{lead}{}", super::out::clean(&self.text));
+            let _closed = writeln!(std::io::stderr().lock(), "{lead}{}", crate::plain::clean(&self.text));
         }
     }
 }
 
 /// Says on standard error what whoever reads the output should know, and is no failure.
 pub(super) fn warn(text: &str) {
-    let _closed = writeln!(std::io::stderr().lock(), "warning: {}", super::out::clean(text));
+    let _closed = writeln!(std::io::stderr().lock(), "warning: {}", crate::plain::clean(text));
 }
 
 impl std::fmt::Display for Failure {

@@ -16,6 +16,7 @@ mod jobs;
 mod listing;
 pub mod logging;
 mod needs;
+mod notify;
 mod out;
 mod private;
 mod reload;
@@ -91,6 +92,9 @@ enum Command {
     Audit(audit::Asked),
     /// What is stuck, and what to do
     Attention(attention::Asked),
+    /// Who is told what is stuck: by webhook or mail
+    #[command(subcommand)]
+    Notify(notify::Asked),
     /// The store on disk
     #[command(subcommand)]
     Store(store::Asked),
@@ -181,6 +185,7 @@ fn run(context: &Context, command: Command, out: &mut Out) -> Result<Exit, Failu
         Command::Rules(asked) => wait(rules::run(context, asked, out)),
         Command::Audit(asked) => wait(audit::run(context, asked, out)),
         Command::Attention(asked) => wait(attention::run(context, asked, out)),
+        Command::Notify(asked) => wait(notify::run(context, asked, out)),
         Command::Store(asked) => wait(store::run(context, asked, out)),
     }
 }

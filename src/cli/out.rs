@@ -7,6 +7,7 @@ use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Write};
 use serde::Serialize;
 
 use super::{Exit, Failure};
+use crate::plain::{clean, steers};
 
 pub(super) struct Out(Box<dyn Write>);
 
@@ -76,18 +77,6 @@ impl Out {
     pub(super) fn flush(&mut self) -> Result<(), Failure> {
         self.0.flush().map_err(|error| failed(&error))
     }
-}
-
-/// A text as a terminal may be given it, over as many lines as it has.
-pub(super) fn clean(text: &str) -> String {
-    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
-}
-
-/// Whether a terminal obeys it, rather than showing it.
-fn steers(c: char) -> bool {
-    let is_bidirectional =
-        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    is_bidirectional || (c.is_control() && c != '\n')
 }
 
 /// JSON that says the same and steers no terminal: such characters stand in its texts alone, and can be written as numbers.

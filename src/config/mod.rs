@@ -10,6 +10,7 @@
 mod apps;
 mod ensure;
 mod form;
+mod notify;
 mod parts;
 mod problem;
 mod reload;
@@ -33,6 +34,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::account::Account;
+use crate::feed::notify::Notify;
 use crate::ids::AppName;
 use crate::rules::Rule;
 use section::{Section, unknown};
@@ -51,6 +53,8 @@ pub struct Config {
     pub sweep: crate::worker::SweepSettings,
     pub log: Log,
     pub apps: Vec<App>,
+    /// Whom to tell what needs a person.
+    pub notify: Vec<Notify>,
     pub rules: Vec<Rule>,
     /// Where more of them are.
     pub rules_folder: Option<PathBuf>,
@@ -191,7 +195,8 @@ fn read(path: &Path, text: &str, env: &Env, with_secrets: bool) -> Result<Config
     }
 }
 
-const SECTIONS: [&str; 10] = ["server", "admin", "store", "zoom", "worker", "sweep", "log", "app", "rule", "rules"];
+const SECTIONS: [&str; 11] =
+    ["server", "admin", "store", "zoom", "worker", "sweep", "log", "app", "rule", "rules", "notify"];
 
 fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (Config, Vec<Invalid>) {
     for (key, _) in root.get_ref() {
@@ -212,6 +217,7 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (
     sweep.accounts = own.filter_map(|(id, own)| Some((id.clone(), own.of(&sweep.schedule)?))).collect();
     let rules::Rules { all: rules, folder: rules_folder, require_plan, invalid } = rules::all(reading);
     apps::check_together(reading, &apps, &rules);
+    let notify = notify::notify(reading);
     let config = Config {
         path: path.to_owned(),
         server,
@@ -222,6 +228,7 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (
         sweep,
         log,
         apps: apps.into_iter().map(|(app, _)| app).collect(),
+        notify,
         rules,
         rules_folder,
         require_plan,

@@ -180,8 +180,6 @@ impl Shown {
 /// line that does not parse. So of a line that is no TOML only the key is shown, and of another the texts are left out, but
 /// for the one that is told to be wrong where nothing there is called a secret. Comments are left out, too.
 fn shown(above: &str, line: &str, spot: &Range<usize>, broken: bool) -> Shown {
-    let names_secret =
-        |text: &str| text.replace("secret_file", "").replace("secrets_file", "").to_lowercase().contains("secret");
     let within_text = above.matches("\"\"\"").count() % 2 == 1 || above.matches("'''").count() % 2 == 1;
     if within_text {
         return Shown::cut("", spot);
@@ -204,6 +202,15 @@ fn shown(above: &str, line: &str, spot: &Range<usize>, broken: bool) -> Shown {
         }
         Some(_) | None => without_texts(line, spot, names_secret(line)),
     }
+}
+
+/// Whether it has the key of a secret, and not only of a file that holds one. Who has the URL of a notifier can post to it.
+fn names_secret(text: &str) -> bool {
+    let text = ["secret_file", "secrets_file", "password_file"]
+        .iter()
+        .fold(text.to_lowercase(), |text, file| text.replace(file, ""));
+    let has_url = || text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == "url");
+    text.contains("secret") || text.contains("password") || has_url()
 }
 
 /// The line without its comment and without its texts, but for one that is the whole spot, unless all are to go.
@@ -296,6 +303,11 @@ mod tests {
             ),
             ("", r#"app = [{ client_secret = "abc" }]"#, "\"abc\"", false, r#"app = [{ client_secret = "…" }]"#),
             ("", r#"client_secret_file = "abc""#, "\"abc\"", false, r#"client_secret_file = "abc""#),
+            ("", r#"url = "https://abc""#, "\"https://abc\"", false, "url = …"),
+            ("", r#"notify = [{ url = "abc" }]"#, "\"abc\"", false, r#"notify = [{ url = "…" }]"#),
+            ("", r#"password = ["abc"]"#, "\"abc\"", false, "password = …"),
+            ("", r#"password_file = "abc""#, "\"abc\"", false, r#"password_file = "abc""#),
+            ("", r#"public_url = "abc""#, "\"abc\"", false, r#"public_url = "abc""#),
             ("", r#"plan = "b\"c" # was "abc""#, r#""b\"c""#, false, r#"plan = "b\"c""#),
             ("client_secret = \"abc\"\n", "[[app.account]]", "[[app.account]]", false, "[[app.account]]"),
             ("", r#"client_secert = """a"b"c""""#, "client", false, r#"client_secert = """…""""#),

@@ -61,6 +61,12 @@ pub fn apart_from_rules(running: &Config, new: &Config) -> Vec<String> {
             _ => note(&format_args!("[[app]] {}", app.name)),
         }
     }
+    for notify in &new.notify {
+        let before = running.notify.iter().find(|before| before.name == notify.name);
+        if before.is_some_and(|before| before.secret() != notify.secret()) {
+            note(&format_args!("[[notify]] {}: its secret", notify.name));
+        }
+    }
     let is_rule = |section: &str| section == "[rules]" || section.starts_with("[[rule]]");
     let counts = |section: &str| {
         let lone_app = section.strip_prefix("[[app]] ").is_some_and(|name| {

@@ -25,6 +25,7 @@ rule = [
     { name = "meeting", for = "meeting", ensure = {} },
     { name = "event", on = ["meeting.created"], ensure = {} },
 ]
+notify = [{ name = "a", kind = "webhook" }, { name = "b", kind = "email" }]
 "#;
 
 /// The schema of the configuration, or of a file of rules alone.

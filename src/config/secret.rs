@@ -33,6 +33,21 @@ pub(super) fn one(section: &mut Section<'_, '_>, key: &'static str, file_key: &'
     }
 }
 
+/// Reads the secret `key` or `key_file` that is not Zoom's, and so may be short: whoever asks says what it must be.
+pub(super) fn plain(
+    section: &mut Section<'_, '_>,
+    key: &'static str,
+    file_key: &'static str,
+) -> Option<(Place, SecretString)> {
+    let (place, mut secrets) = read(section, key, file_key, false)?;
+    let secret = secrets.pop().filter(|secret| secrets.is_empty() && !is_placeholder(secret.expose_secret()));
+    if secret.is_none() {
+        let what = format!("{} {key} is empty, a placeholder, or more than one line", section.title);
+        section.reading.problem(place.clone(), what, "expected it as whoever gave it shows it, on one line");
+    }
+    secret.map(|secret| (place, secret))
+}
+
 /// Reads the secrets `key` or `key_file` (one a line).
 pub(super) fn many(section: &mut Section<'_, '_>, key: &'static str, file_key: &'static str) -> Vec<SecretString> {
     let Some((place, secrets)) = read(section, key, file_key, true) else { return Vec::new() };

@@ -83,8 +83,13 @@ const MINUTES_MAX: usize = 120;
 #[derive(Debug, Default)]
 pub(super) struct Refusals(Mutex<Counts>);
 
+/// How far back it is known when signatures were bad.
+const RECENT_MINUTES: i64 = 60;
+
 #[derive(Debug, Default)]
 struct Counts {
+    /// Bad signatures of the last hour, by the minute's number since the epoch.
+    bad_signatures: BTreeMap<i64, u64>,
     totals: BTreeMap<RefusalKind, u64>,
     /// By the minute's number since the epoch.
     minutes: BTreeMap<i64, BTreeMap<RefusalKind, u64>>,
@@ -95,11 +100,24 @@ impl Refusals {
         let mut counts = lock(&self.0);
         let one_more = |count: &mut u64| *count = count.saturating_add(1);
         one_more(counts.totals.entry(kind).or_default());
-        let mut minute = at.as_millis().div_euclid(60_000);
+        let mut minute = minute_of(at);
+        if matches!(kind, RefusalKind::Signature | RefusalKind::SignatureInGrace) {
+            one_more(counts.bad_signatures.entry(minute).or_default());
+            counts.bad_signatures.retain(|had, _| minute.saturating_sub(*had) < RECENT_MINUTES);
+        }
         if counts.minutes.len() >= MINUTES_MAX && !counts.minutes.contains_key(&minute) {
             minute = counts.minutes.keys().next_back().copied().unwrap_or(minute);
         }
         one_more(counts.minutes.entry(minute).or_default().entry(kind).or_default());
+    }
+
+    /// Bad signatures within the hour before, and the minute of the first.
+    pub(super) fn bad_signatures(&self, now: Timestamp) -> Option<(u64, Timestamp)> {
+        let (counts, now) = (lock(&self.0), minute_of(now));
+        let mut recent =
+            counts.bad_signatures.iter().filter(|(minute, _)| now.saturating_sub(**minute) < RECENT_MINUTES).peekable();
+        let first = Timestamp::from_millis(recent.peek()?.0.saturating_mul(60_000));
+        Some((recent.map(|(_, count)| count).sum(), first))
     }
 
     pub(super) fn totals(&self) -> Vec<(RefusalKind, u64)> {
@@ -118,9 +136,26 @@ impl Refusals {
     }
 }
 
+fn minute_of(at: Timestamp) -> i64 {
+    at.as_millis().div_euclid(60_000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bad_signatures_are_counted_for_an_hour_and_nothing_else_is() {
+        let (refusals, minutes) = (Refusals::default(), |minutes: i64| Timestamp::from_secs(minutes * 60));
+        assert_eq!(refusals.bad_signatures(minutes(0)), None);
+        refusals.count(RefusalKind::Signature, minutes(10));
+        refusals.count(RefusalKind::SignatureInGrace, minutes(30));
+        refusals.count(RefusalKind::Malformed, minutes(5));
+        assert_eq!(refusals.drain().len(), 3);
+        assert_eq!(refusals.bad_signatures(minutes(69)), Some((2, minutes(10))));
+        assert_eq!(refusals.bad_signatures(minutes(70)), Some((1, minutes(30))));
+        assert_eq!(refusals.bad_signatures(minutes(90)), None);
+    }
 
     #[test]
     fn refusals_are_drained_by_minute_and_kind_and_the_totals_stay() {

@@ -1,10 +1,10 @@
-//! Ends notices whose reason is gone.
+//! Ends notices whose reason is gone, and begins those that nobody is there to see.
 
 use std::time::Duration;
 
 use super::lists::GROUP;
 use super::refused::{REFUSED, is_moot};
-use super::{Parts, Roster};
+use super::{Parts, Roster, silence};
 use crate::account::{Account, UserKey};
 use crate::clock::Timestamp;
 use crate::store::{Notice, Store, StoreError};
@@ -15,12 +15,13 @@ const TOKEN_LIVES: Duration = Duration::from_secs(3600);
 /// Looks at all that stand. Nothing is asked of Zoom: what jobs and sweeps saw is enough.
 pub async fn mend(parts: &Parts) -> Result<(), StoreError> {
     let roster = std::sync::Arc::clone(&parts.roster.borrow());
-    for notice in parts.store.notices().await? {
-        if is_mended(parts, &roster, &notice).await? {
-            parts.store.mend(&notice, parts.clock.now()).await?;
+    let standing = parts.store.notices().await?;
+    for notice in &standing {
+        if is_mended(parts, &roster, notice).await? {
+            parts.store.mend(notice, parts.clock.now()).await?;
         }
     }
-    Ok(())
+    silence::tell(parts, &standing).await
 }
 
 async fn is_mended(parts: &Parts, roster: &Roster, notice: &Notice) -> Result<bool, StoreError> {
@@ -34,6 +35,7 @@ async fn is_mended(parts: &Parts, roster: &Roster, notice: &Notice) -> Result<bo
         "group-unknown" => Ok(is_group_there(parts, roster, notice)),
         REFUSED => Ok(is_moot(notice, roster)),
         "app-deauthorized" => is_swept_after(&*parts.store, notice, notice.since.plus(TOKEN_LIVES)).await,
+        silence::SILENCE => silence::is_over(parts, account, notice).await,
         _ => Ok(false),
     }
 }

@@ -24,6 +24,7 @@ mod roster;
 mod runner;
 mod schedule;
 mod settings;
+mod silence;
 mod since;
 mod stats;
 mod storm;

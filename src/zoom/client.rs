@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 
 use super::endpoint::Endpoint;
 use super::errors::{Failure, classify};
+use super::health::{Health, Standing};
 use super::limits::{Limits, Turn};
 use super::port::{
     Assistant, Edit, FailedDelivery, Group, Listed, Meeting, MeetingRow, Member, Object, Page, Scheduler, Status, User,
@@ -76,7 +77,9 @@ impl ZoomClients {
         }));
         let shared = Arc::clone(&self.shared);
         let tokens = Tokens::new(Arc::clone(&shared), account.id.clone(), credentials);
-        AccountClient { inner: Arc::new(Inner { id: account.id.clone(), shared, tokens, limits }) }
+        AccountClient {
+            inner: Arc::new(Inner { id: account.id.clone(), shared, tokens, limits, health: Health::default() }),
+        }
     }
 
     pub fn stats(&self) -> Arc<ZoomStats> {
@@ -96,6 +99,7 @@ struct Inner {
     shared: Arc<Shared>,
     tokens: Tokens,
     limits: Arc<Limits>,
+    health: Health,
 }
 
 impl AccountClient {
@@ -124,6 +128,11 @@ impl AccountClient {
         self.inner.limits.used_today(self.inner.shared.clock.now())
     }
 
+    /// What is wrong between us and Zoom, by the last calls.
+    pub fn standing(&self) -> Standing {
+        self.inner.health.standing()
+    }
+
     /// The rate limits that Zoom's answers stated so far.
     pub fn told_limits(&self) -> BTreeSet<ToldLimit> {
         self.inner.limits.told_so_far()
@@ -149,10 +158,12 @@ impl Handle {
     /// [`Settings::call_longest`], so that a lease can outlast it.
     async fn call(&self, request: Request) -> Result<Answer, ZoomError> {
         let longest = self.account.shared.settings.call_longest();
-        match tokio::time::timeout(longest, self.attempts(&request)).await {
+        let came_to = match tokio::time::timeout(longest, self.attempts(&request)).await {
             Ok(ended) => ended,
             Err(_elapsed) => Err(ZoomError::Transient(format!("Zoom was not done within {longest:?}"))),
-        }
+        };
+        self.account.health.saw(&came_to, self.account.shared.clock.now());
+        came_to
     }
 
     async fn attempts(&self, request: &Request) -> Result<Answer, ZoomError> {

@@ -9,6 +9,7 @@ mod answers;
 mod client;
 mod endpoint;
 mod errors;
+mod health;
 mod limits;
 mod observe;
 mod paths;
@@ -26,6 +27,7 @@ mod tests;
 
 pub use client::{AccountClient, ClientError, Handle, ZoomClients};
 pub use endpoint::{Endpoint, Scopes};
+pub use health::{Standing, Unanswered};
 pub use limits::{per_second, plans_with};
 pub use observe::Observed;
 pub use paths::{meeting_uuid, segment};
@@ -35,6 +37,8 @@ pub use port::{
 };
 pub use settings::{Settings, SettingsError};
 pub use stats::{StatsNow, ZoomStats};
+pub(crate) use throttled::retry_after;
 pub use token::Credentials;
 pub use told::ToldLimit;
 pub use transport::TlsError;
+pub(crate) use transport::root_cause;

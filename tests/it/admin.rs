@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adjutant::account::AppKind;
+use adjutant::alarm::Alarm;
 use adjutant::audit::tree::Frontier;
 use adjutant::clock::{Clock, ManualClock, Timestamp};
 use adjutant::event::signature::{Secret, Verified, Window, verify};
@@ -15,7 +16,7 @@ use adjutant::rules::Step;
 use adjutant::sim::sign;
 use adjutant::store::{Claimable, Decision, Limits, MemoryStore, NewDelivery, Store, Verdict};
 use adjutant::web::accept::{AcceptSettings, Acceptor};
-use adjutant::web::admin::{AdminApp, AdminState, Alarm, Counts, Hosts, NoSweeps, Stats, TokenHash, router};
+use adjutant::web::admin::{AdminApp, AdminState, Counts, Hosts, NoSweeps, Stats, TokenHash, router};
 use serde_json::Value;
 
 const TOKEN: &str = "adj_the-token-of-the-test-0123456789";
@@ -26,7 +27,7 @@ struct Fixed;
 
 impl Stats for Fixed {
     fn counts(&self) -> Counts {
-        let alarm = Alarm { code: "clock".into(), what: "the clock is off".into(), advice: "set it".into() };
+        let alarm = Alarm::new("clock", "the clock is off", "set it", "timedatectl");
         Counts {
             accepted: 7,
             validated: 2,
@@ -34,6 +35,7 @@ impl Stats for Fixed {
             outcomes: vec![("done", 2)],
             zoom_calls: vec![("2xx", 5)],
             alarms: vec![alarm],
+            notifiers: Vec::new(),
         }
     }
 }
@@ -172,7 +174,7 @@ impl Served {
     }
 }
 
-const ROUTES: [(&str, &str); 22] = [
+const ROUTES: [(&str, &str); 23] = [
     ("GET", "/metrics"),
     ("GET", "/v1/status"),
     ("GET", "/v1/jobs"),
@@ -191,6 +193,7 @@ const ROUTES: [(&str, &str); 22] = [
     ("GET", "/v1/audit/verify"),
     ("GET", "/v1/attention"),
     ("GET", "/v1/apps"),
+    ("GET", "/v1/notify"),
     ("GET", "/v1/reload"),
     ("GET", "/nowhere"),
     ("DELETE", "/v1/jobs"),
@@ -469,9 +472,19 @@ fn work_that_is_parked_for_want_of_an_api_user_is_an_alarm_though_nobody_looked_
         served.store.settle(leased, Outcome::Park(cause), Vec::new(), NOW, 0.5).await.unwrap();
     });
     let alarms = &served.get("/v1/attention")["alarms"];
-    assert_eq!(alarms[1]["code"], "api-user", "{alarms}");
+    assert_eq!((&alarms[1]["code"], &alarms[1]["account"]), (&"api-user".into(), &"acc".into()), "{alarms}");
+    assert_eq!(alarms[1]["command"], "adjutant jobs retry --cause api-user-unusable --account acc");
     let what = alarms[1]["what"].as_str().unwrap();
     assert!(what.starts_with("account acc: ") && what.ends_with("it has no licence"), "{what}");
+}
+
+#[test]
+fn an_account_whose_credentials_zoom_refused_needs_authorising_though_no_call_was_made_since_the_start() {
+    let served = served();
+    served.park(ParkCause::CredentialsRefused { detail: "the app is disabled".to_owned() });
+    let alarms = &served.get("/v1/attention")["alarms"];
+    assert_eq!((&alarms[1]["code"], &alarms[1]["account"]), (&"needs-authorising".into(), &"acc".into()), "{alarms}");
+    assert!(alarms[1]["since"].is_string() && alarms[1]["what"].as_str().unwrap().ends_with("the app is disabled"));
 }
 
 #[test]
@@ -482,6 +495,11 @@ fn attention_says_what_is_stuck_and_what_to_do() {
     let parked = &attention["parked"][0];
     assert_eq!((parked["cause"].as_str(), parked["count"].as_u64()), (Some("assistants-full"), Some(1)));
     assert!(parked["advice"].as_str().unwrap().contains("retry"), "{parked}");
+    assert_eq!(parked["command"], "adjutant jobs retry --cause assistants-full --account acc");
+    assert_eq!(
+        (&attention["alarms"][0]["command"], &attention["alarms"][0]["account"]),
+        (&"timedatectl".into(), &Value::Null)
+    );
     let waiting = &attention["waiting"][0];
     assert_eq!((waiting["reason"].as_str(), waiting["count"].as_u64()), (Some("user-pending"), Some(1)));
     let apps = served.get("/v1/apps");

@@ -112,6 +112,8 @@ pub(crate) fn filled(folder: &Path) -> String {
         .join("\n");
     std::fs::write(folder.join("client-secret"), "client-secret-of-the-test\n").unwrap();
     std::fs::write(folder.join("webhook-secrets"), "webhook-secret-of-the-test\n\nanother-secret-of-test\n").unwrap();
+    std::fs::write(folder.join("ops-url"), "https://hooks.example.com/services/abc\n").unwrap();
+    std::fs::write(folder.join("smtp-password"), "a password\n").unwrap();
     std::fs::create_dir_all(folder.join("rules")).unwrap();
     filled.replace("client_id = \"…\"", "client_id = \"abc\"").replace("id = \"…\"", "id = \"acc\"")
 }
@@ -123,6 +125,70 @@ fn the_commented_lines_of_the_shipped_file_are_good_once_filled_in() {
     let config = config.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.apps[0].secrets.webhook.len(), 2);
     assert_eq!(config.rules.len(), 6);
+    assert_eq!(config.notify.iter().map(|notify| notify.kind()).collect::<Vec<_>>(), ["webhook", "email"]);
+}
+
+#[test]
+fn every_notifier_that_cannot_tell_anybody_is_refused_without_its_secret() {
+    let webhook = "[[notify]]\nname = \"n\"\nkind = \"webhook\"\n";
+    let email = "[[notify]]\nname = \"n\"\nkind = \"email\"\nfrom = \"a@b.example\"\nto = [\"c@d.example\"]\n";
+    let codes = "expected \"api-user\", ";
+    for (case, text, at, expected) in [
+        ("no kind", "[[notify]]\nname = \"n\"\nurl = \"https://hush\"\n".to_owned(), "1:1", "[[notify]] n has no kind"),
+        ("no url", webhook.to_owned(), "1:1", "[[notify]] n has no url. add url_file"),
+        (
+            "plain http",
+            format!("{webhook}url = \"http://hush.example\"\n"),
+            "4:7",
+            "url cannot be posted to: http is for private",
+        ),
+        ("no url at all", format!("{webhook}url = \"hush\"\n"), "4:7", "url cannot be posted to: it is not a URL"),
+        ("a key of mail", format!("{webhook}url = \"https://a.example\"\nsmtp = \"a:25\"\n"), "5:1", "has no key smtp"),
+        ("an unknown code", format!("{webhook}url = \"https://a.example\"\nonly = [\"hush\"]\n"), "5:9", codes),
+        (
+            "too often",
+            format!("{webhook}url = \"https://a.example\"\nevery_minutes = 0\n"),
+            "5:17",
+            "minutes from 1 to 1440",
+        ),
+        (
+            "a format that is none",
+            format!("{webhook}url = \"https://a.example\"\nformat = \"irc\"\n"),
+            "5:10",
+            "\"slack\" or \"teams\"",
+        ),
+        ("no server", email.to_owned(), "1:1", "[[notify]] n has no smtp"),
+        (
+            "a server without a port",
+            format!("{email}smtp = \"mail.example\"\n"),
+            "6:8",
+            "host and port of a mail server",
+        ),
+        (
+            "mail in plain",
+            format!("{email}smtp = \"mail.example:25\"\ntls = \"none\"\n"),
+            "7:7",
+            "mail.example is another machine",
+        ),
+        ("a user alone", format!("{email}smtp = \"a:25\"\nuser = \"u\"\n"), "1:1", "[[notify]] n has no password"),
+        (
+            "a password alone",
+            format!("{email}smtp = \"a:25\"\npassword = \"hush\"\n"),
+            "1:1",
+            "[[notify]] n has no user",
+        ),
+        ("a sender with more", email.replace("a@b.example", "a@b.example\\nBcc: hush"), "4:8", "expected an address"),
+        ("nobody to write to", email.replace("\"c@d.example\"", ""), "1:1", "[[notify]] n has no to"),
+    ] {
+        let error = read(&format!("{text}{GOOD}"), &[]).expect_err(case);
+        let found = told(&error);
+        assert!(
+            found.iter().any(|one| one.starts_with(&format!("{at}: ")) && one.contains(expected)),
+            "{case}: {found:?}"
+        );
+        let is_hush = error.to_string().contains("hush") && !["an unknown code", "a sender with more"].contains(&case);
+        assert!(!is_hush, "{case}: {error}");
+    }
 }
 
 /// Each with its text and all that is told of it.
@@ -140,7 +206,7 @@ fn bad_configurations() -> Vec<Case> {
         ("a key with a slip", with("[server]\nlistn = \"127.0.0.1:1\"\n"), vec!["2:1: [server] has no key listn. did you mean listen?".into()]),
         ("a key that is nothing like one", with("[log]\ncolour = true\n"), vec!["2:1: [log] has no key colour. expected one of format, level".into()]),
         ("a section with a slip", with("[sevrer]\n"), vec!["1:2: the configuration has no key sevrer. did you mean server?".into()]),
-        ("a key outside of any section", with("listen = \"127.0.0.1:1\"\n"), vec!["1:1: the configuration has no key listen. expected one of server, admin, store, zoom, worker, sweep, log, app, rule, rules".into()]),
+        ("a key outside of any section", with("listen = \"127.0.0.1:1\"\n"), vec!["1:1: the configuration has no key listen. expected one of server, admin, store, zoom, worker, sweep, log, app, rule, rules, notify".into()]),
         ("a section that is no table", with("server = 3\n"), vec!["1:10: [server] is 3. expected a table, headed [server]".into()]),
         ("an address without a port", with("[server]\nlisten = \"127.0.0.1\"\n"), vec!["2:10: [server] listen is \"127.0.0.1\". expected an address and a port, as in \"127.0.0.1:8080\"".into()]),
         ("a number for an address", with("[admin]\nlisten = 8081\n"), vec!["2:10: [admin] listen is 8081. expected an address and a port, as in \"127.0.0.1:8081\"".into()]),

@@ -19,6 +19,7 @@ mod doctor;
 mod documents;
 mod durable;
 mod hostile;
+mod notify;
 mod operate;
 mod plans;
 mod process;

@@ -47,6 +47,7 @@ fn head_of(section: &str) -> String {
         "app" => APP.to_owned(),
         "app.account" => format!("{APP}[[app.account]]\n"),
         "rule" => "[[rule]]\nname = \"r\"\n".to_owned(),
+        "notify" => "[[notify]]\nname = \"n\"\n".to_owned(),
         "rule.ensure" => format!("{RULE}[rule.ensure]\n"),
         one => format!("[{one}]\n"),
     }
@@ -77,7 +78,11 @@ fn every_key_of_the_schema_is_one_that_the_reader_knows() {
 /// `[[rule]] r.ensure` is the section `rule.ensure`.
 fn without_names(section: &str) -> String {
     let bare = section.replace("[[app]] a [[app.account]]", "app.account");
-    bare.replace("[[app]] a", "app").replace("[[rule]] r", "rule").replace(['[', ']'], "")
+    bare.replace("[[notify]] hook", "notify")
+        .replace("[[notify]] mail", "notify")
+        .replace("[[app]] a", "app")
+        .replace("[[rule]] r", "rule")
+        .replace(['[', ']'], "")
 }
 
 #[test]
@@ -85,7 +90,10 @@ fn every_key_that_the_reader_knows_is_in_the_schema_with_the_readers_default() {
     let schema = schema(false);
     let app = "kind = \"server-to-server\"\nclient_id = \"id\"\nclient_secret = \"a-long-client-secret\"\n";
     let account = "webhook_secrets = [\"a-long-webhook-secret\"]\n[[app.account]]\nid = \"a\"\n";
-    let config = read(&format!("{APP}{app}{account}{RULE}ensure = {{ type = \"licensed\" }}\n")).unwrap();
+    let hook = "[[notify]]\nname = \"hook\"\nkind = \"webhook\"\nurl = \"https://a.example\"\n";
+    let mail = "[[notify]]\nname = \"mail\"\nkind = \"email\"\nsmtp = \"a.example:25\"\nfrom = \"a@b.example\"\n\
+                to = [\"c@d.example\"]\n";
+    let config = read(&format!("{APP}{app}{account}{RULE}ensure = {{ type = \"licensed\" }}\n{hook}{mail}")).unwrap();
     let mut of_reader = BTreeSet::new();
     for key in &config.effective {
         let section = without_names(&key.section);
@@ -107,7 +115,7 @@ fn every_key_that_the_reader_knows_is_in_the_schema_with_the_readers_default() {
 
 #[test]
 fn the_sections_of_the_schema_are_those_that_the_reader_expects() {
-    let error = read("nothing = 1").unwrap_err();
+    let error = read("unheard_of = 1").unwrap_err();
     let expected = error.lines().find_map(|line| line.split_once("expected one of ")).unwrap().1;
     let schema = schema(false);
     let sections: BTreeSet<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();

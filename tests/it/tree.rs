@@ -10,13 +10,13 @@ const LEVELS: &[&[&str]] = &[
     &["cli"],
     &["app"],
     &["config", "sim"],
-    &["web", "worker"],
+    &["web", "worker", "feed"],
     &["work"],
     &["zoom", "store"],
     &["rules", "audit"],
-    &["event", "job", "account"],
+    &["event", "job", "account", "alarm"],
     &["chance", "ids"],
-    &["clock", "breakpoint"],
+    &["clock", "breakpoint", "plain"],
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

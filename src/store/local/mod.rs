@@ -11,6 +11,7 @@
 //! - `journal/`: all records ([`record`]), in the order in which they became true.
 //! - `snapshots/`: the live state as of some record ([`snapshot`]); two are kept.
 //! - `index/`: [`index`]; may be deleted at any time.
+//! - `aside-…`: [`aside`]; what others keep, and may be deleted, too.
 //!
 //! # A write
 //! [`core`] takes the lock on the [`state`]; the method checks, changes the state, and leaves records in the [`outbox`];
@@ -22,6 +23,7 @@
 //! [`open`]: format, keys, journal (which mends its end), newest good snapshot, later records, index.
 
 mod applier;
+mod aside;
 mod core;
 mod dedupe;
 mod format;

@@ -35,6 +35,7 @@ pub(super) enum Purpose {
     Job,
     Snapshot,
     Keys,
+    Aside,
 }
 
 impl Purpose {
@@ -45,6 +46,7 @@ impl Purpose {
             Self::Job => [3],
             Self::Snapshot => [4],
             Self::Keys => [5],
+            Self::Aside => [6],
         }
     }
 }

@@ -394,6 +394,7 @@ impl Store for LocalStore {
             index_lag: core.synced_next().saturating_sub(applied),
             index_trouble: core.index.trouble(),
             disk_free_bytes: Some(core.free_bytes()),
+            disk_reserve_bytes: Some(core.settings.disk_reserve_bytes),
             refusing: core.refusal(status.unplanned).map(|refusal| refusal.to_string()),
             ..status
         })

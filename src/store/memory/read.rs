@@ -130,6 +130,7 @@ impl World {
             index_lag: 0,
             index_trouble: None,
             disk_free_bytes: None,
+            disk_reserve_bytes: None,
             refusing: None,
             full_backlogs: self.full_backlogs(),
             given_up: self.given_up,

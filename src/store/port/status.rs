@@ -47,6 +47,8 @@ pub struct Status {
     pub index_trouble: Option<IndexTrouble>,
     /// Free space where the store lives, in bytes; none where it has no disk.
     pub disk_free_bytes: Option<u64>,
+    /// With less than that deliveries are refused.
+    pub disk_reserve_bytes: Option<u64>,
     /// Whether deliveries are taken now; the reason if not.
     pub refusing: Option<String>,
     /// Apps whose deliveries alone are refused now, by name.

@@ -5,6 +5,7 @@
 //! sends no CORS headers, and knows neither Zoom nor how the store keeps things.
 
 mod alarms;
+mod attention;
 mod cursor;
 mod delivered;
 mod explain;
@@ -21,13 +22,14 @@ pub mod take_back;
 pub mod token;
 pub mod view;
 
+pub use attention::attention;
 pub use explain::wants;
 pub use guard::Hosts;
 pub use plans::{PLAN_BYTES_MAX, TOO_LARGE};
 pub use problem::ApiProblem;
 pub use sweeps::{NoSweeps, Sweeps};
 pub use token::TokenHash;
-pub use view::{Alarm, DifferenceView, ReloadView};
+pub use view::{AttentionView, DifferenceView, NotifierView, ReloadView};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -41,6 +43,7 @@ use axum::routing::{get, post};
 use tokio::sync::watch;
 
 use crate::account::{AppKind, UserKey};
+use crate::alarm::Alarm;
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{AccountId, AppName, RuleName};
 use crate::rules::Rule;
@@ -117,6 +120,7 @@ pub struct Counts {
     /// By class: `2xx`, `4xx`, `429`, `5xx`, `none`.
     pub zoom_calls: Vec<(&'static str, u64)>,
     pub alarms: Vec<Alarm>,
+    pub notifiers: Vec<NotifierView>,
 }
 
 /// What decides: the rules as they are now.
@@ -197,6 +201,7 @@ pub fn api(state: Arc<AdminState>) -> Router {
         .route("/v1/explain", get(explain::explain))
         .route("/v1/attention", get(routes::attention))
         .route("/v1/apps", get(routes::apps))
+        .route("/v1/notify", get(routes::notify))
         .route("/v1/rules/{rule}/resume", post(jobs::resume))
         .route("/v1/reload", post(routes::reload).get(routes::difference))
         .route("/v1/store/backup", post(routes::backup))

@@ -13,9 +13,9 @@ use serde::Deserialize;
 use super::problem::ApiProblem;
 use super::view::{
     AppView, AttentionView, BackupView, DeliveryView, EntriesView, FaultView, HeadView, LeavesView, MovedView,
-    ParkedView, RefusedView, ReloadView, StatusView, WaitingView,
+    NotifierView, RefusedView, ReloadView, StatusView,
 };
-use super::{AdminState, DifferenceView, Reload, alarms, cursor, sweeps};
+use super::{AdminState, DifferenceView, Reload, cursor};
 use crate::ids::{AppName, DeliveryId};
 use crate::store::DeliveryFilter;
 
@@ -217,27 +217,11 @@ pub(super) async fn backup(State(state): Shared, query: Asked<BackupQuery>) -> A
 }
 
 pub(super) async fn attention(State(state): Shared) -> Answer<AttentionView> {
-    let status = state.store.status().await?;
-    let mut alarms = alarms::refusing(&status);
-    alarms.extend(state.stats.counts().alarms);
-    alarms.extend(alarms::of_store(&status, state.clock.now()));
-    alarms.extend(sweeps::alarms(&state).await?);
-    alarms.extend(alarms::of_notices(&state.store.notices().await?));
-    alarms.extend(state.store.put_off(state.clock.now()).await?.iter().map(alarms::put_off));
-    let mut parked = Vec::new();
-    for group in state.store.parked().await? {
-        let example = state.store.job(group.example).await?;
-        let view = ParkedView::new(&group, example.as_ref());
-        alarms.extend(alarms::api_user(&view).filter(|_| !alarms::names(&alarms, "api-user", &view.account)));
-        parked.push(view);
-    }
-    let waiting = status.waiting_for.into_iter().map(|(reason, count)| WaitingView {
-        reason: reason.code().to_owned(),
-        count,
-        meaning: reason.to_string(),
-    });
-    let (waiting, parked_deliveries) = (waiting.collect(), status.parked_deliveries);
-    Ok(Json(AttentionView { alarms, parked, parked_deliveries, waiting }))
+    Ok(Json(super::attention(&state).await?))
+}
+
+pub(super) async fn notify(State(state): Shared) -> Json<Vec<NotifierView>> {
+    Json(state.stats.counts().notifiers)
 }
 
 pub(super) async fn apps(State(state): Shared) -> Answer<Vec<AppView>> {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::AdminState;
 use super::problem::ApiProblem;
 use super::routes::{Answer, Asked, Shared, asked, maybe};
-use super::view::Alarm;
+use crate::alarm::Alarm;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, RuleName};
 use crate::store::{StoreError, SweepRun};
@@ -201,13 +201,27 @@ async fn how_far(state: &AdminState, account: &AccountId) -> Result<String, ApiP
     })
 }
 
-/// Accounts whose last whole sweep is too long ago.
+/// Accounts whose last sweep failed, or whose last whole one is too long ago.
 pub(super) async fn alarms(state: &AdminState) -> Result<Vec<Alarm>, StoreError> {
-    let old = state.sweeps.list().await?.into_iter().filter(|view| view.is_stale);
-    Ok(old.map(stale).collect())
+    let views = state.sweeps.list().await?;
+    let failed = views.iter().filter_map(failed).collect::<Vec<_>>();
+    Ok(failed.into_iter().chain(views.into_iter().filter(|view| view.is_stale).map(stale)).collect())
+}
+
+fn failed(view: &SweepView) -> Option<Alarm> {
+    let SweepFailedView { at, why, .. } = view.failed.as_ref()?;
+    let what = format!("account {}: the sweep of {at} did not come to its end: {why}", view.account);
+    let advice = "mend what it says; the next one that comes to its end, by itself or asked for, ends this";
+    let alarm = Alarm::new("sweep-failed", what, advice, sweep(view)).of_account(&view.account);
+    Some(Alarm { since: Some(at.clone()), ..alarm })
+}
+
+fn sweep(view: &SweepView) -> String {
+    format!("adjutant sweep --account {}", view.account)
 }
 
 fn stale(view: SweepView) -> Alarm {
+    let (command, since) = (sweep(&view), view.whole_at.clone());
     let last = view.whole_at.map_or_else(|| "never".to_owned(), |at| format!("at {at}"));
     let failed = view.failed.map(|failed| format!(" (the one of {}: {})", failed.at, failed.why)).unwrap_or_default();
     // One account has one sweep at a time, and one of settings or meetings may take hours.
@@ -221,15 +235,12 @@ fn stale(view: SweepView) -> Alarm {
         Some(_) => "what webhooks missed is not healed until then: see `adjutant sweep list` for how far it is",
         None => "what webhooks missed is not healed: see `adjutant sweep list`, then `adjutant sweep`",
     };
-    Alarm {
-        code: "sweep-stale".to_owned(),
-        what: format!(
-            "account {} was last swept whole {last}, more than two intervals of its schedule ago{failed}{}",
-            view.account,
-            runs.unwrap_or_default()
-        ),
-        advice: advice.to_owned(),
-    }
+    let what = format!(
+        "account {} was last swept whole {last}, more than two intervals of its schedule ago{failed}{}",
+        view.account,
+        runs.unwrap_or_default()
+    );
+    Alarm { since, ..Alarm::new("sweep-stale", what, advice, command).of_account(view.account) }
 }
 
 /// For each app, how long ago the last whole sweep of its account was that waits longest for one.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::redact::redact;
 use crate::account::AppKind;
+use crate::alarm::Alarm;
 use crate::audit::{Call, Detail, Entry, Saw};
 use crate::event::signature::Verified;
 use crate::event::wire;
@@ -240,6 +241,8 @@ pub struct ParkedView {
     pub since: String,
     pub why: Option<String>,
     pub advice: Option<String>,
+    /// What lets them go on, once the cause is mended.
+    pub command: String,
 }
 
 impl ParkedView {
@@ -258,7 +261,28 @@ impl ParkedView {
             since: group.since.to_string(),
             why: cause.map(ToString::to_string),
             advice: cause.map(|cause| cause.advice().to_owned()),
+            command: command(group),
         }
+    }
+
+    /// The same as an alarm: one, however many jobs there are.
+    pub fn alarm(&self) -> Alarm {
+        let jobs =
+            if self.count == 1 { "1 job is parked".to_owned() } else { format!("{} jobs are parked", self.count) };
+        let why = self.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        let what = format!("account {}: {jobs} for {}{why}", self.account, self.cause);
+        let alarm = Alarm::new("parked", what, self.advice.clone().unwrap_or_default(), self.command.clone());
+        let alarm = alarm.of_account(&self.account).about(&self.cause);
+        Alarm { rule: self.rule.clone(), since: Some(self.since.clone()), ..alarm }
+    }
+}
+
+fn command(ParkedGroup { cause, account, rule, .. }: &ParkedGroup) -> String {
+    let Some(rule) = rule else { return format!("adjutant jobs retry --cause {cause} --account {account}") };
+    match cause.as_str() {
+        "takes-away" => format!("adjutant rules resume {rule} --takes-away --account {account}"),
+        "rule-gone" => format!("adjutant jobs cancel --cause rule-gone --rule {rule} --account {account}"),
+        _ => format!("adjutant rules resume {rule} --account {account}"),
     }
 }
 
@@ -267,15 +291,6 @@ pub struct WaitingView {
     pub reason: String,
     pub count: u64,
     pub meaning: String,
-}
-
-/// Something that a person should know, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Alarm {
-    /// Short and stable.
-    pub code: String,
-    pub what: String,
-    pub advice: String,
 }
 
 /// A configuration that was read again.
@@ -318,6 +333,40 @@ pub struct AttentionView {
     pub parked: Vec<ParkedView>,
     pub parked_deliveries: u64,
     pub waiting: Vec<WaitingView>,
+}
+
+impl AttentionView {
+    /// All that a person should mend, each thing once.
+    pub fn items(&self) -> Vec<Alarm> {
+        let deliveries = (self.parked_deliveries > 0).then(|| {
+            let what = match self.parked_deliveries {
+                1 => "1 delivery is set aside".to_owned(),
+                many => format!("{many} deliveries are set aside"),
+            };
+            let advice = "see why, and mend it: they go on by themselves then";
+            Alarm::new("deliveries-parked", what, advice, "adjutant deliveries list --parked")
+        });
+        self.alarms.iter().cloned().chain(self.parked.iter().map(ParkedView::alarm)).chain(deliveries).collect()
+    }
+}
+
+/// Somebody who is told of alarms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotifierView {
+    pub name: String,
+    /// `webhook` or `email`.
+    pub kind: String,
+    /// Codes of alarms; empty for all.
+    pub only: Vec<String>,
+    pub every_minutes: u64,
+    /// Alarms that were told and stand.
+    pub standing: u64,
+    /// When the last message went out.
+    pub sent_at: Option<String>,
+    /// The first failure since then, how many there were, and the last.
+    pub failing_since: Option<String>,
+    pub failed_times: u32,
+    pub error: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

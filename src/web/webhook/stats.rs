@@ -77,6 +77,11 @@ impl ReceiverStats {
         self.refusals.totals()
     }
 
+    /// Requests with a bad signature within the hour before, and when the first of them came.
+    pub fn bad_signatures(&self, now: Timestamp) -> Option<(u64, Timestamp)> {
+        self.refusals.bad_signatures(now)
+    }
+
     /// When a delivery was last refused because its app's backlog was full.
     pub fn backlog_at(&self) -> Option<Timestamp> {
         self.backlog_at.get()

@@ -16,6 +16,7 @@ mod on_events;
 mod planning;
 mod returning;
 mod scenarios;
+mod silence;
 mod sweeping;
 mod taking_back;
 mod waiting;

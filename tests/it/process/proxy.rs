@@ -59,6 +59,15 @@ impl Proxy {
     }
 }
 
+impl Proxy {
+    /// Answers every connection, in plain, as long as the test runs.
+    pub(crate) fn serve_all(&self, act: impl Fn(Asked) -> String) {
+        for stream in self.listener.incoming() {
+            talk(stream.unwrap(), |asked| Some(act(asked)));
+        }
+    }
+}
+
 /// Whoever does not like our certificate goes away in the middle, which is no failure here.
 fn talk(mut stream: impl Read + Write, act: impl FnOnce(Asked) -> Option<String>) {
     let Some(asked) = read(&mut stream) else { return };

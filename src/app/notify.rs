@@ -1,0 +1,54 @@
+//! Notifiers, put together: what they watch, where they keep what they told, and how the admin listener shows them.
+
+use std::sync::Arc;
+
+use crate::alarm::Alarm;
+use crate::config::Config;
+use crate::feed::notify::{Doing, Memory, Notifier, Parts, Watched};
+use crate::store::{LocalStore, StoreError};
+use crate::web::admin::{self, AdminState, NotifierView};
+
+use super::Machine;
+
+/// What `attention` lists.
+#[derive(Debug)]
+pub(super) struct Attention(pub(super) Arc<AdminState>);
+
+#[async_trait::async_trait]
+impl Watched for Attention {
+    async fn alarms(&self) -> Result<Vec<Alarm>, StoreError> {
+        Ok(admin::attention(&self.0).await?.items())
+    }
+}
+
+#[async_trait::async_trait]
+impl Memory for LocalStore {
+    async fn keep(&self, name: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
+        self.keep_aside(name, bytes).await
+    }
+
+    async fn kept(&self, name: &str) -> Option<Vec<u8>> {
+        self.kept_aside(name).await
+    }
+}
+
+pub(super) fn notifiers(config: &Config, local: &LocalStore, machine: &Machine) -> Vec<Arc<Notifier>> {
+    let (clock, chance) = (Arc::clone(&machine.clock), Arc::clone(&machine.chance));
+    let parts = Parts { memory: Arc::new(local.clone()), clock, chance };
+    config.notify.iter().map(|notify| Arc::new(Notifier::new(notify.clone(), parts.clone()))).collect()
+}
+
+pub(super) fn view(notifier: &Notifier) -> NotifierView {
+    let (notify, Doing { standing, sent_at, failing }) = (notifier.notify(), notifier.doing());
+    NotifierView {
+        name: notify.name.clone(),
+        kind: notify.kind().to_owned(),
+        only: notify.only.iter().map(|code| (*code).to_owned()).collect(),
+        every_minutes: notify.every.as_secs() / 60,
+        standing: u64::try_from(standing).unwrap_or(u64::MAX),
+        sent_at: sent_at.map(|at| at.to_string()),
+        failing_since: failing.as_ref().map(|failing| failing.since.to_string()),
+        failed_times: failing.as_ref().map_or(0, |failing| failing.times),
+        error: failing.map(|failing| failing.why),
+    }
+}

@@ -1,0 +1,5 @@
+//! Consumers: what the service tells others.
+
+mod addresses;
+pub mod notify;
+pub mod post;
