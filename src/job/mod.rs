@@ -177,6 +177,9 @@ pub struct Job {
 }
 
 impl Job {
+    /// What its work is put off for.
+    pub const TIMER_RUNS: &'static str = "its timer runs";
+
     /// Whether it heals what a sweep found, and no event has asked for it since. Such work lets events go first, and counts
     /// against the limit of the hour alone: a sweep that heals is no storm of events.
     pub fn is_of_sweep(&self) -> bool {
@@ -220,6 +223,12 @@ pub struct NewJob {
 }
 
 impl NewJob {
+    /// The job as it begins, with a timer that runs until `due`.
+    pub fn into_timer(self, id: JobId, at: Timestamp, due: Timestamp) -> Job {
+        let why = (due > at).then(|| Job::TIMER_RUNS.to_owned());
+        Job { state: JobState::Due { at: due, why }, ..self.into_job(id, at) }
+    }
+
     /// The job as it begins: due now.
     pub fn into_job(self, id: JobId, at: Timestamp) -> Job {
         Job {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Condition, Ensure, Grantee, Leaves, Rule};
+use super::{Condition, Ensure, Grantee, Leaves, Rule, Timer};
 use crate::ids::Email;
 
 impl Rule {
@@ -30,13 +30,22 @@ impl Rule {
             Grantee::Named(email) => email.as_str(),
         });
         let leaves = |leaves: &Leaves| -> Value { leaves.iter().map(|(path, leaf)| json!([path, leaf])).collect() };
-        let text = json!([
+        let mut text = json!([
             [name.as_str(), subject, when.as_ref().map(Condition::as_str)],
             on.as_ref().map(|on| (&on.events, on.when.as_ref().map(Condition::as_str))),
             [assistants.collect::<Vec<_>>(), groups, licence, leaves(settings), leaves(feature), report],
             [allow_downgrade, except.iter().map(Email::as_str).collect::<Vec<_>>(), except_roles],
             [max_changes_per_hour, &u32::from(*max_changes_percent)],
         ]);
+        // What came later is there only where a rule has it, so that the hashes of all others stay.
+        let mut more = |what: Value| {
+            if let Value::Array(parts) = &mut text {
+                parts.push(what);
+            }
+        };
+        if let Some(Timer { after, unless }) = on.as_ref().and_then(|on| on.timer.as_ref()) {
+            more(json!(["timer", after.as_secs(), unless]));
+        }
         hashed(&text)
     }
 

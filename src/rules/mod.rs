@@ -11,14 +11,17 @@ mod leaves;
 mod nearest;
 mod on;
 mod secret;
+mod timer;
 
 pub use ensure::{Contradiction, Ensure, Grantee, Licence, Report, RuleError, contradiction};
 pub use leaves::Leaves;
 pub use on::{EVENTS, OnEvent, facts as event_facts, gone_by_then, kind_of, meant, on_event, subjects};
+pub use timer::Timer;
 
 pub use secret::{NOT_KEPT, is_secret, is_secret_name};
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +30,7 @@ pub(crate) use nearest::{alternatives, nearest};
 
 use crate::account::Role;
 use crate::event::{Event, MeetingChange, UserChange, UserRef, What};
-use crate::ids::{Email, RuleName};
+use crate::ids::{Email, MeetingId, MeetingUuid, RuleName};
 use crate::job::Subject;
 
 /// One `[[rule]]` of the configuration.
@@ -69,12 +72,14 @@ pub struct Rule {
 }
 
 /// Events that a rule is about: it looks at what they name, once for each, and at nothing else.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct On {
     /// As in `meeting.created`.
     pub events: Vec<String>,
     /// Asked of the event, not of its subject.
     pub when: Option<Condition>,
+    /// Without one, its work is due at once.
+    pub timer: Option<Timer>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,6 +145,11 @@ pub enum Step {
     Wake { subject: Subject },
     /// The subject is gone: what is unfinished for it ends.
     Cancel { subject: Subject, why: String },
+    /// Make the rule true that long after the event, once for each run of a meeting: a timer, unless what ends it came.
+    Later { rule: RuleName, subject: Subject, on: Option<[u8; 16]>, after: Duration },
+    /// Timers of the rule end: those of this run, and those of the meeting that no newer event began. What is yet to come of
+    /// an older event begins none.
+    Unless { rule: RuleName, meeting: MeetingId, uuid: Option<MeetingUuid>, why: String },
 }
 
 /// The work that an event asks for under these rules.

@@ -7,6 +7,7 @@
 mod log;
 mod plan;
 mod read;
+mod runs;
 mod sweep;
 mod work;
 mod world;

@@ -282,6 +282,12 @@ pub(super) enum Change {
     GaveUp {
         at: Timestamp,
     },
+    /// Of a rule and a run of a meeting.
+    Remembered {
+        account: AccountId,
+        print: Fingerprint,
+        event_at: Option<Timestamp>,
+    },
 }
 
 /// The payload of a [`CHANGES`] record.

@@ -4,6 +4,7 @@
 //! of a snapshot is that of the first record that is *not* in it. Fingerprints of recent deliveries are not in it: they
 //! are many, and a start finds them in the records.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,7 @@ pub(super) struct Frozen {
     planned: BTreeMap<RuleName, [u8; 16]>,
     given_up: Option<GivenUp>,
     dedupe: dedupe::Frozen,
+    remembered: BTreeMap<AccountId, Vec<(Fingerprint, Option<Timestamp>)>>,
 }
 
 /// The same as it is on disk, borrowed. Order of fields is the format.
@@ -67,6 +69,13 @@ struct Written<'a> {
     planned: &'a BTreeMap<RuleName, [u8; 16]>,
     given_up: Option<GivenUp>,
     dedupe: &'a dedupe::Frozen,
+    runs: Runs<'a>,
+}
+
+/// What came later, behind all else: a snapshot without it is read as one that holds nothing of it.
+#[derive(Default, Serialize, Deserialize)]
+struct Runs<'a> {
+    remembered: Cow<'a, BTreeMap<AccountId, Vec<(Fingerprint, Option<Timestamp>)>>>,
 }
 
 /// The same, read.
@@ -116,11 +125,12 @@ impl State {
             planned: self.planned.clone(),
             given_up: self.given_up,
             dedupe: self.dedupe.freeze(),
+            remembered: self.remembered.iter().map(|(account, of)| (account.clone(), of.iter().collect())).collect(),
         }
     }
 
     /// Becomes what a snapshot says.
-    fn thaw(&mut self, read: Read) {
+    fn thaw(&mut self, read: Read, runs: Runs<'_>) {
         self.next_record = read.next_record;
         self.tree = read.tree;
         self.deliveries = read.deliveries;
@@ -138,6 +148,10 @@ impl State {
         self.sweeps = read.sweeps;
         (self.notices, self.planned, self.given_up) = (read.notices, read.planned, read.given_up);
         self.dedupe = Dedupe::thaw(read.dedupe);
+        for (account, prints) in runs.remembered.into_owned() {
+            let of = self.remembered.entry(account).or_default();
+            prints.into_iter().for_each(|(print, event_at)| of.put(print, event_at));
+        }
         self.thaw_apps(read.apps, read.unplanned);
     }
 
@@ -145,11 +159,15 @@ impl State {
     pub(super) fn read_snapshot(&mut self, number: u64, sealed: &[u8]) -> bool {
         let plain = self.keys.open_blob(Purpose::Snapshot, sealed);
         let read = plain.as_deref().and_then(|plain| match plain.split_first() {
-            Some((&VERSION, rest)) => postcard::from_bytes::<Read>(rest).ok(),
+            Some((&VERSION, rest)) => {
+                let (read, more) = postcard::take_from_bytes::<Read>(rest).ok()?;
+                let runs = if more.is_empty() { Runs::default() } else { postcard::from_bytes(more).ok()? };
+                Some((read, runs))
+            }
             _ => None,
         });
-        let read = read.filter(|read| read.next_record == number);
-        read.map(|read| self.thaw(read)).is_some()
+        let read = read.filter(|(read, _)| read.next_record == number);
+        read.map(|(read, runs)| self.thaw(read, runs)).is_some()
     }
 }
 
@@ -182,6 +200,7 @@ impl Frozen {
             planned: &self.planned,
             given_up: self.given_up,
             dedupe: &self.dedupe,
+            runs: Runs { remembered: Cow::Borrowed(&self.remembered) },
         };
         let mut bytes = vec![VERSION];
         super::record::put(&written, &mut bytes);

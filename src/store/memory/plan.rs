@@ -17,22 +17,23 @@ const RELEASED_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What the steps of one decision did.
 #[derive(Default)]
-struct Done {
+pub(super) struct Done {
     /// Made, merged, woken, cancelled.
-    touched: BTreeSet<JobId>,
-    made_or_merged: bool,
-    cancelled: Vec<Job>,
+    pub(super) touched: BTreeSet<JobId>,
+    pub(super) made_or_merged: bool,
+    pub(super) cancelled: Vec<Job>,
 }
 
 /// What is known while the steps of one decision are taken.
-struct Planning {
-    delivery: DeliveryId,
-    app: AppName,
-    account: AccountId,
+pub(super) struct Planning {
+    pub(super) delivery: DeliveryId,
+    pub(super) app: AppName,
+    pub(super) account: AccountId,
     /// Whether jobs may be made: not where the event's meaning was seen before.
-    fresh: bool,
-    event_at: Option<Timestamp>,
-    at: Timestamp,
+    pub(super) fresh: bool,
+    pub(super) event_at: Option<Timestamp>,
+    received_at: Timestamp,
+    pub(super) at: Timestamp,
 }
 
 impl World {
@@ -70,7 +71,7 @@ impl World {
     fn decide(&mut self, decision: Decision, at: Timestamp) {
         let Decision { delivery, account, event, verdict } = decision;
         let Some(kept) = self.deliveries.get(&delivery) else { return };
-        let (app, replayed) = (kept.app.clone(), kept.replayed);
+        let (app, replayed, received_at) = (kept.app.clone(), kept.replayed, kept.received_at);
         let mut done = Done::default();
         let (code, note, parked) = match verdict {
             Verdict::Nothing => ("nothing", event, None),
@@ -84,7 +85,7 @@ impl World {
                 Some(account) => {
                     let (app, account) = (app.clone(), account.clone());
                     let fresh = replayed || !self.was_seen(&app, &account, meaning, at);
-                    let planning = Planning { delivery, app, account, fresh, event_at, at };
+                    let planning = Planning { delivery, app, account, fresh, event_at, received_at, at };
                     if self.makes_too_many(&planning, &steps) {
                         ("backlog", event, Some(Fate::Held(planning.account)))
                     } else {
@@ -170,6 +171,14 @@ impl World {
                     }
                 }
             }
+            Step::Later { rule, subject, on, after } => {
+                let received_at = planning.received_at;
+                let happened = planning.event_at.map_or(received_at, |event_at| event_at.min(received_at));
+                self.later(planning, rule, (subject, on), happened.plus(after).max(at), done);
+            }
+            Step::Unless { rule, meeting, uuid, why } => {
+                self.unless(planning, &rule, (meeting, uuid.as_ref()), &why, done);
+            }
         }
     }
 
@@ -180,7 +189,8 @@ impl World {
                 let mut same = self.unfinished_about(&planning.account, subject).into_iter();
                 !same.any(|job| job.app == planning.app && job.rule == *rule)
             }
-            Step::Wake { .. } | Step::Cancel { .. } => false,
+            Step::Later { rule, subject, .. } => self.begins(planning, rule, subject),
+            Step::Wake { .. } | Step::Cancel { .. } | Step::Unless { .. } => false,
         };
         planning.fresh && self.room_of(&planning.account) == 0 && steps.iter().any(makes)
     }
@@ -203,13 +213,17 @@ impl World {
             done.touched.insert(job.id);
             done.made_or_merged = true;
         } else if planning.fresh {
-            self.jobs_made += 1;
-            let id = JobId::from_number(self.jobs_made);
+            let id = self.next_job();
             let new = NewJob { app, account, rule, subject, by: Asker::Delivery(delivery), event_at, on };
             self.jobs.insert(id, new.into_job(id, at));
             done.touched.insert(id);
             done.made_or_merged = true;
         }
+    }
+
+    pub(super) fn next_job(&mut self) -> JobId {
+        self.jobs_made += 1;
+        JobId::from_number(self.jobs_made)
     }
 
     /// By id.

@@ -13,6 +13,7 @@ mod notices;
 mod people;
 mod plan;
 mod read;
+mod runs;
 mod sweep;
 mod unit;
 mod work;
@@ -34,6 +35,7 @@ use crate::ids::{AccountId, AppName, JobId, RuleName};
 use crate::job::Job;
 use crate::store::memory::Limits;
 use crate::store::port::{AppState, FullBacklog, GivenUp, Notice, QuotaUse};
+use crate::store::runs::Remembered;
 use crate::store::sweep::SweepState;
 use crate::store::{narrow, wide};
 
@@ -124,6 +126,8 @@ pub(super) struct State {
     pub(super) notices: BTreeMap<AccountId, Vec<Notice>>,
     pub(super) planned: BTreeMap<RuleName, [u8; 16]>,
     pub(super) given_up: Option<GivenUp>,
+    /// What is known of runs of meetings beside the jobs about them.
+    pub(super) remembered: BTreeMap<AccountId, Remembered<Fingerprint>>,
     pub(super) dedupe: Dedupe,
     pub(super) outbox: Outbox,
     draft: Draft,
@@ -160,6 +164,7 @@ impl State {
             notices: BTreeMap::new(),
             planned: BTreeMap::new(),
             given_up: None,
+            remembered: BTreeMap::new(),
             dedupe: Dedupe::default(),
             outbox: Outbox::new(narrow(BATCH_BYTES_MAX.min(segment_bytes / 4))),
             draft: Draft::default(),
@@ -285,6 +290,9 @@ impl State {
             Change::Notices { account, sealed: Blob(sealed) } => self.apply_notices(account, &sealed),
             Change::RulePlanned { rule, hash } => drop(self.planned.insert(rule, hash)),
             Change::GaveUp { at } => self.given_up = Some(GivenUp::one_more(self.given_up, at)),
+            Change::Remembered { account, print, event_at } => {
+                self.remembered.entry(account).or_default().put(print, event_at);
+            }
             Change::App { app, state } => {
                 let number = self.app_number(&app);
                 if let Some(app) = self.app_at(number) {

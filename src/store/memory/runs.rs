@@ -1,0 +1,119 @@
+//! Timers of runs of meetings.
+
+use super::plan::{Done, Planning};
+use super::world::World;
+use crate::clock::Timestamp;
+use crate::ids::{MeetingId, MeetingUuid, RuleName};
+use crate::job::{Asker, Input, Job, JobState, NewJob, Subject};
+use crate::store::runs::{Memo, is_no_older};
+
+/// A memo, the app, the rule, and the run or meeting.
+pub(super) type Key = (Memo, String, String, String);
+
+impl World {
+    pub(super) fn later(
+        &mut self,
+        planning: &Planning,
+        rule: RuleName,
+        (subject, on): (Subject, Option<[u8; 16]>),
+        due: Timestamp,
+        done: &mut Done,
+    ) {
+        let Subject::Instance { meeting, uuid } = subject.clone() else { return };
+        let Planning { delivery, event_at, at, .. } = *planning;
+        if let Some(job) = self.timer(planning, &rule, &subject) {
+            if let JobState::Due { at: due_before, .. } = job.state
+                && job.attempts == 0
+                && job.is_asked_after(event_at)
+            {
+                self.apply(job.id, Input::Reschedule { at: due.min(due_before), event_at });
+                done.touched.insert(job.id);
+                done.made_or_merged = true;
+                if self.has_ended(planning, &rule, meeting, &uuid) {
+                    self.end_timer(planning, job, "what ends it had come before", done);
+                }
+            }
+            return;
+        }
+        if !planning.fresh || self.remembers(planning, Memo::Begun, &rule, uuid.as_str()).is_some() {
+            return;
+        }
+        let has_ended = self.has_ended(planning, &rule, meeting, &uuid);
+        self.remember_run(planning, Memo::Begun, &rule, uuid.as_str());
+        if !has_ended {
+            let id = self.next_job();
+            let (app, account) = (planning.app.clone(), planning.account.clone());
+            let new = NewJob { app, account, rule, subject, by: Asker::Delivery(delivery), event_at, on };
+            self.jobs.insert(id, new.into_timer(id, at, due));
+            done.touched.insert(id);
+            done.made_or_merged = true;
+        }
+    }
+
+    pub(super) fn unless(
+        &mut self,
+        planning: &Planning,
+        rule: &RuleName,
+        (meeting, uuid): (MeetingId, Option<&MeetingUuid>),
+        why: &str,
+        done: &mut Done,
+    ) {
+        let of_account = self.unfinished().filter(|job| job.account == planning.account);
+        let of_rule = of_account.filter(|job| job.rule == *rule && job.app == planning.app);
+        let ends = |job: &&Job| match &job.subject {
+            Subject::Instance { uuid: of, .. } if uuid == Some(of) => true,
+            Subject::Instance { meeting: of, .. } => *of == meeting && !job.is_asked_after(planning.event_at),
+            _ => false,
+        };
+        let ended: Vec<Job> = of_rule.filter(ends).cloned().collect();
+        for job in ended {
+            self.end_timer(planning, job, why, done);
+        }
+        if let Some(uuid) = uuid {
+            self.remember_run(planning, Memo::EndedRun, rule, uuid.as_str());
+        }
+        self.remember_run(planning, Memo::EndedMeeting, rule, &meeting.to_string());
+    }
+
+    /// Whether the timer would make a job.
+    pub(super) fn begins(&self, planning: &Planning, rule: &RuleName, subject: &Subject) -> bool {
+        let Subject::Instance { meeting, uuid } = subject else { return false };
+        self.timer(planning, rule, subject).is_none()
+            && self.remembers(planning, Memo::Begun, rule, uuid.as_str()).is_none()
+            && !self.has_ended(planning, rule, *meeting, uuid)
+    }
+
+    fn end_timer(&mut self, planning: &Planning, job: Job, why: &str, done: &mut Done) {
+        if self.apply(job.id, Input::Cancel { at: planning.at, why: why.to_owned() }) {
+            done.touched.insert(job.id);
+            done.cancelled.push(job);
+        }
+    }
+
+    fn timer(&self, planning: &Planning, rule: &RuleName, subject: &Subject) -> Option<Job> {
+        let mut about = self.unfinished_about(&planning.account, subject).into_iter();
+        about.find(|job| job.app == planning.app && job.rule == *rule)
+    }
+
+    fn has_ended(&self, planning: &Planning, rule: &RuleName, meeting: MeetingId, uuid: &MeetingUuid) -> bool {
+        let of_meeting = self.remembers(planning, Memo::EndedMeeting, rule, &meeting.to_string());
+        self.remembers(planning, Memo::EndedRun, rule, uuid.as_str()).is_some()
+            || is_no_older(of_meeting.flatten(), planning.event_at)
+    }
+
+    fn remembers(&self, planning: &Planning, memo: Memo, rule: &RuleName, of: &str) -> Option<Option<Timestamp>> {
+        self.remembered.get(&planning.account)?.get(&key_of(planning, memo, rule, of))
+    }
+
+    fn remember_run(&mut self, planning: &Planning, memo: Memo, rule: &RuleName, of: &str) {
+        let known = self.remembered.entry(planning.account.clone()).or_default();
+        let key = key_of(planning, memo, rule, of);
+        if known.is_news(&key, planning.event_at) {
+            known.put(key, planning.event_at);
+        }
+    }
+}
+
+fn key_of(planning: &Planning, memo: Memo, rule: &RuleName, of: &str) -> Key {
+    (memo, planning.app.to_string(), rule.to_string(), of.to_owned())
+}
