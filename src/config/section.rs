@@ -203,7 +203,7 @@ impl<'t, 'r> Section<'t, 'r> {
         self.reading.problem(self.place.clone(), format!("{} has no {key}", self.title), help);
     }
 
-    fn is_set(&self, key: &str) -> bool {
+    pub(super) fn is_set(&self, key: &str) -> bool {
         self.variable(key).is_some() || self.in_file(key).is_some()
     }
 

@@ -18,6 +18,7 @@ impl Rule {
             description: _,
             ensure,
             allow_downgrade,
+            release,
             mode: _,
             except,
             except_roles,
@@ -45,6 +46,12 @@ impl Rule {
         };
         if let Some(Timer { after, unless }) = on.as_ref().and_then(|on| on.timer.as_ref()) {
             more(json!(["timer", after.as_secs(), unless]));
+        }
+        if let Some(fold) = on.as_ref().and_then(|on| on.fold) {
+            more(json!(["fold", fold]));
+        }
+        if *release != Self::default_release() {
+            more(json!(["release", release]));
         }
         hashed(&text)
     }

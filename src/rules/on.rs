@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::nearest::slip;
 use super::{On, Rule, Step, SubjectKind, Timer, lower_emails};
 use crate::clock::Timestamp;
+use crate::event::fold::LAST;
 use crate::event::{Event, What};
 use crate::ids::{AccountId, Email, MeetingId, MeetingUuid, RuleName, UserId};
 use crate::job::Subject;
@@ -92,14 +93,15 @@ pub fn on_event(
 ) -> OnEvent {
     let about: Vec<(&Rule, &On)> = rules.iter().filter_map(|rule| Some((rule, rule.named_by(event)?))).collect();
     let ended: Vec<&Rule> = rules.iter().filter(|rule| rule.is_ended_by(event)).collect();
+    let released: Vec<&Rule> = rules.iter().filter(|rule| rule.is_released_by(event, rules)).collect();
     let mut asked = OnEvent::default();
-    if about.is_empty() && ended.is_empty() {
+    if about.is_empty() && ended.is_empty() && released.is_empty() {
         return asked;
     }
     let whole = match body() {
         Ok(whole) => whole,
         Err(why) => {
-            let about = about.into_iter().map(|(rule, _)| rule).chain(ended);
+            let about = about.into_iter().map(|(rule, _)| rule).chain(ended).chain(released);
             asked.unanswered = about.map(|rule| (rule.name.clone(), why.clone())).collect();
             return asked;
         }
@@ -112,11 +114,13 @@ pub fn on_event(
             uuid: uuid.clone(),
             why: event.name.clone(),
         }));
+        let release = |rule: &Rule| Step::Release { rule: rule.name.clone(), meeting: *meeting };
+        asked.steps.extend(released.into_iter().map(release));
     }
     let facts = facts(whole, account, now);
     for (rule, on) in about {
         let met = on.when.as_ref().map_or(Ok(true), |when| when.holds(&facts)).map_err(|error| error.to_string());
-        match met.and_then(|met| if met { rule.asks(on, &subjects, run.as_ref()) } else { Ok(Vec::new()) }) {
+        match met.and_then(|met| if met { rule.asks(event, on, (&subjects, run.as_ref())) } else { Ok(Vec::new()) }) {
             Ok(steps) => asked.steps.extend(steps),
             Err(why) => asked.unanswered.push((rule.name.clone(), why)),
         }
@@ -145,16 +149,32 @@ impl Rule {
         })
     }
 
+    /// Whether such an event lets it go on, and [`Step::Wake`] does not: that lets all go on that waits for the meeting
+    /// itself, where every rule has it so.
+    fn is_released_by(&self, event: &Event, rules: &[Self]) -> bool {
+        let is_woken = event.name == LAST && rules.iter().all(Self::is_released_by_the_end);
+        let has_runs = self.on.as_ref().is_some_and(|on| on.timer.is_some());
+        self.subject == SubjectKind::Meeting && self.release.contains(&event.name) && (has_runs || !is_woken)
+    }
+
+    /// Whether the end of a meeting lets go on what waits for that.
+    pub(super) fn is_released_by_the_end(&self) -> bool {
+        self.subject != SubjectKind::Meeting || self.release.iter().any(|event| event == LAST)
+    }
+
     /// The work that an event asks for that meets its condition, or why that cannot be said.
-    fn asks(&self, on: &On, subjects: &[Subject], run: Option<&Run>) -> Result<Vec<Step>, String> {
-        let (rule, print) = (&self.name, self.on_print());
-        let Some(Timer { after, .. }) = &on.timer else {
+    fn asks(&self, event: &Event, on: &On, (subjects, run): (&[Subject], Option<&Run>)) -> Result<Vec<Step>, String> {
+        let (rule, print) = (self.name.clone(), self.on_print());
+        if on.timer.is_none() && on.fold.is_none() {
             let ensure = |subject: &Subject| Step::Ensure { rule: rule.clone(), subject: subject.clone(), on: print };
             return Ok(subjects.iter().map(ensure).collect());
-        };
+        }
         let Some((meeting, Some(uuid))) = run else { return Err("the event names no run of a meeting".to_owned()) };
         let subject = Subject::Instance { meeting: *meeting, uuid: uuid.clone() };
-        Ok(vec![Step::Later { rule: rule.clone(), subject, on: print, after: *after }])
+        Ok(vec![match &on.timer {
+            Some(Timer { after, .. }) => Step::Later { rule, subject, on: print, after: *after },
+            None => Step::Collect { rule, subject, on: print, is_last: event.name == LAST },
+        }])
     }
 }
 

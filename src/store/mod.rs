@@ -14,9 +14,9 @@ mod sweep;
 pub use local::LocalStore;
 pub use memory::{Limits, MemoryStore};
 pub use port::{
-    Allowance, AppState, Applied, AppliedChange, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary,
-    FullBacklog, GivenUp, IndexTrouble, JobFilter, Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff,
-    QuotaUse, Receipt, Selector, Status, Store, StoreError, StoredDelivery, TreeHead, Verdict,
+    Allowance, AppState, Applied, AppliedChange, Claimable, Collected, Decision, DeliveryFilter, DeliveryStatus,
+    DeliverySummary, FullBacklog, GivenUp, IndexTrouble, JobFilter, Leased, Move, NewDelivery, Note, Notice,
+    ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Status, Store, StoreError, StoredDelivery, TreeHead, Verdict,
 };
 pub use sweep::{SweepCause, SweepFailure, SweepKind, SweepRecord, SweepRun, SweepState, SweepStep, Swept, WholeSweep};
 

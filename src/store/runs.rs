@@ -1,5 +1,5 @@
-//! What a store remembers of runs of meetings beside its jobs, for each account: that a rule's timer has run for one, and
-//! which events ended timers that had not begun.
+//! What a store remembers of runs of meetings beside its jobs, for each account: that a rule's timer has run for one,
+//! which events ended timers that had not begun, and which deliveries belong to a record.
 //!
 //! Zoom's events overtake each other by more than an hour, and jobs that are finished are forgotten by their number. What
 //! is remembered is bounded by number as well, by far more, and the oldest goes.
@@ -7,7 +7,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
+use serde::{Deserialize, Serialize};
+
+use super::port::Collected;
 use crate::clock::Timestamp;
+use crate::ids::{DeliveryId, JobId};
+use crate::job::{Job, JobState};
 
 /// Things that are remembered of an account. A run of a meeting takes up to three.
 pub(super) const REMEMBERED_MAX: usize = 300_000;
@@ -21,6 +26,8 @@ pub(super) enum Memo {
     EndedRun,
     /// What ends the rule's timers came for the meeting, the newest then.
     EndedMeeting,
+    /// The rule's record of the run: see [`Fold`].
+    Record,
 }
 
 impl Memo {
@@ -30,6 +37,7 @@ impl Memo {
             Self::Begun => 4,
             Self::EndedRun => 5,
             Self::EndedMeeting => 6,
+            Self::Record => 7,
         }
     }
 }
@@ -86,6 +94,110 @@ impl<K: Clone + Eq + Hash> Remembered<K> {
 /// alone: not where it is older, or nobody knows.
 pub(super) fn is_no_older(ended: Option<Timestamp>, began: Option<Timestamp>) -> bool {
     ended.zip(began).is_some_and(|(ended, began)| ended >= began)
+}
+
+/// Deliveries of one run that a record is made of; beyond it the record is cut short, and says so.
+pub(super) const FOLDED_MAX: usize = 20_000;
+/// Deliveries of all runs of an account that are known to belong to one; beyond it the oldest runs are forgotten.
+const FOLDED_OF_ACCOUNT_MAX: usize = 2_000_000;
+
+/// The deliveries of a run, for one rule, and the jobs that make its records: the first, and those that amend it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Fold {
+    jobs: Vec<JobId>,
+    /// Each with the number of the first record that it is in, from 1.
+    deliveries: Vec<(DeliveryId, u32)>,
+    is_cut: bool,
+}
+
+impl Fold {
+    /// The job that made, or will make, the newest record.
+    pub(super) fn newest(&self) -> Option<JobId> {
+        self.jobs.last().copied()
+    }
+
+    fn add(&mut self, delivery: DeliveryId, job: JobId) -> bool {
+        if self.newest() != Some(job) {
+            self.jobs.push(job);
+        }
+        // A person had it planned again.
+        if self.deliveries.iter().any(|(known, _)| *known == delivery) {
+            return false;
+        }
+        if self.deliveries.len() >= FOLDED_MAX {
+            self.is_cut = true;
+            return false;
+        }
+        self.deliveries.push((delivery, u32::try_from(self.jobs.len()).unwrap_or(u32::MAX)));
+        true
+    }
+
+    /// What the job is to make a record of.
+    pub(super) fn of(&self, job: JobId) -> Option<Collected> {
+        let place = self.jobs.iter().position(|known| *known == job)?;
+        let number = u32::try_from(place.saturating_add(1)).unwrap_or(u32::MAX);
+        let up_to = |number: u32| self.deliveries.iter().filter(move |(_, first)| *first <= number);
+        Some(Collected {
+            number,
+            deliveries: up_to(number).map(|(delivery, _)| *delivery).collect(),
+            of_before: up_to(number.saturating_sub(1)).count(),
+            is_cut: self.is_cut,
+        })
+    }
+}
+
+/// The runs of an account that records are made of, the oldest first.
+#[derive(Debug, Clone)]
+pub(super) struct Folds<K> {
+    by: HashMap<K, (u64, Fold)>,
+    order: BTreeMap<u64, K>,
+    next: u64,
+    deliveries: usize,
+}
+
+impl<K> Default for Folds<K> {
+    fn default() -> Self {
+        Self { by: HashMap::new(), order: BTreeMap::new(), next: 0, deliveries: 0 }
+    }
+}
+
+impl<K: Clone + Eq + Hash> Folds<K> {
+    pub(super) fn get(&self, key: &K) -> Option<&Fold> {
+        self.by.get(key).map(|(_, fold)| fold)
+    }
+
+    pub(super) fn add(&mut self, key: &K, delivery: DeliveryId, job: JobId) {
+        if !self.by.contains_key(key) {
+            self.put(key.clone(), Fold::default());
+        }
+        if let Some((_, fold)) = self.by.get_mut(key) {
+            self.deliveries = self.deliveries.saturating_add(usize::from(fold.add(delivery, job)));
+        }
+        while self.deliveries > FOLDED_OF_ACCOUNT_MAX
+            && let Some((_, oldest)) = self.order.pop_first()
+            && let Some((_, fold)) = self.by.remove(&oldest)
+        {
+            self.deliveries = self.deliveries.saturating_sub(fold.deliveries.len());
+        }
+    }
+
+    /// One that is not there yet.
+    pub(super) fn put(&mut self, key: K, fold: Fold) {
+        self.next = self.next.saturating_add(1);
+        self.deliveries = self.deliveries.saturating_add(fold.deliveries.len());
+        self.order.insert(self.next, key.clone());
+        self.by.insert(key, (self.next, fold));
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (K, Fold)> {
+        self.order.values().filter_map(|key| Some((key.clone(), self.get(key)?.clone())))
+    }
+}
+
+/// Whether an event may still be put to what the job makes: nothing of it was told to anybody.
+pub(super) fn is_open(job: &Job) -> bool {
+    let is_idle = matches!(job.state, JobState::Due { .. } | JobState::Waiting { .. } | JobState::Parked { .. });
+    is_idle && job.attempts == 0 && job.retried_at.is_none()
 }
 
 #[cfg(test)]

@@ -47,6 +47,18 @@ pub async fn decide(parts: &Parts, delivery: &StoredDelivery) -> Result<Vec<Deci
                     answer,
                 }
             }
+            Step::Release { rule, meeting } => {
+                let answer = "what waits for it would go on".to_owned();
+                DecidedNow {
+                    rule: Some(rule.to_string()),
+                    subject: Subject::Meeting { id: meeting }.to_string(),
+                    answer,
+                }
+            }
+            Step::Collect { rule, subject, .. } => {
+                let answer = "it would belong to the record of the run".to_owned();
+                DecidedNow { rule: Some(rule.to_string()), subject: subject.to_string(), answer }
+            }
             Step::Later { rule, subject, after, .. } => {
                 let answer =
                     format!("its timer would run for {}, unless it has run for this meeting", Timer::in_words(after));

@@ -288,6 +288,13 @@ pub(super) enum Change {
         print: Fingerprint,
         event_at: Option<Timestamp>,
     },
+    /// A delivery belongs to the record of a run of a meeting.
+    Folded {
+        account: AccountId,
+        print: Fingerprint,
+        delivery: u64,
+        job: u64,
+    },
 }
 
 /// The payload of a [`CHANGES`] record.

@@ -18,6 +18,7 @@ use crate::clock::Timestamp;
 use crate::ids::{AccountId, RuleName};
 use crate::job::Job;
 use crate::store::port::{GivenUp, Notice, QuotaUse};
+use crate::store::runs::Fold;
 use crate::store::sweep::SweepState;
 
 const VERSION: u8 = 1;
@@ -43,6 +44,7 @@ pub(super) struct Frozen {
     given_up: Option<GivenUp>,
     dedupe: dedupe::Frozen,
     remembered: BTreeMap<AccountId, Vec<(Fingerprint, Option<Timestamp>)>>,
+    folds: BTreeMap<AccountId, Vec<(Fingerprint, Fold)>>,
 }
 
 /// The same as it is on disk, borrowed. Order of fields is the format.
@@ -76,6 +78,7 @@ struct Written<'a> {
 #[derive(Default, Serialize, Deserialize)]
 struct Runs<'a> {
     remembered: Cow<'a, BTreeMap<AccountId, Vec<(Fingerprint, Option<Timestamp>)>>>,
+    folds: Cow<'a, BTreeMap<AccountId, Vec<(Fingerprint, Fold)>>>,
 }
 
 /// The same, read.
@@ -126,6 +129,7 @@ impl State {
             given_up: self.given_up,
             dedupe: self.dedupe.freeze(),
             remembered: self.remembered.iter().map(|(account, of)| (account.clone(), of.iter().collect())).collect(),
+            folds: self.folds.iter().map(|(account, of)| (account.clone(), of.iter().collect())).collect(),
         }
     }
 
@@ -151,6 +155,10 @@ impl State {
         for (account, prints) in runs.remembered.into_owned() {
             let of = self.remembered.entry(account).or_default();
             prints.into_iter().for_each(|(print, event_at)| of.put(print, event_at));
+        }
+        for (account, folds) in runs.folds.into_owned() {
+            let of = self.folds.entry(account).or_default();
+            folds.into_iter().for_each(|(print, fold)| of.put(print, fold));
         }
         self.thaw_apps(read.apps, read.unplanned);
     }
@@ -200,7 +208,7 @@ impl Frozen {
             planned: &self.planned,
             given_up: self.given_up,
             dedupe: &self.dedupe,
-            runs: Runs { remembered: Cow::Borrowed(&self.remembered) },
+            runs: Runs { remembered: Cow::Borrowed(&self.remembered), folds: Cow::Borrowed(&self.folds) },
         };
         let mut bytes = vec![VERSION];
         super::record::put(&written, &mut bytes);

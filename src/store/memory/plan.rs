@@ -36,6 +36,14 @@ pub(super) struct Planning {
     pub(super) at: Timestamp,
 }
 
+impl Planning {
+    /// So long after the event, and not before now. A clock of Zoom's that runs ahead puts nothing off.
+    pub(super) fn after(&self, span: Duration) -> Timestamp {
+        let happened = self.event_at.map_or(self.received_at, |event_at| event_at.min(self.received_at));
+        happened.plus(span).max(self.at)
+    }
+}
+
 impl World {
     pub(super) fn unplanned(&self, after: Option<DeliveryId>, limit: usize) -> Vec<StoredDelivery> {
         let unplanned = self.deliveries.iter().filter(|(id, kept)| after < Some(**id) && kept.fate == Fate::Unplanned);
@@ -148,17 +156,21 @@ impl World {
         }
     }
 
+    pub(super) fn wake(&mut self, before: &Job, at: Timestamp, done: &mut Done) {
+        let waits = matches!(before.state, JobState::Waiting { .. });
+        let runs = matches!(before.state, JobState::Running { .. }) && !before.again;
+        if self.apply(before.id, Input::Wake { at }) && (waits || runs) {
+            done.touched.insert(before.id);
+        }
+    }
+
     fn take(&mut self, planning: &Planning, step: Step, done: &mut Done) {
         let at = planning.at;
         match step {
             Step::Ensure { rule, subject, on } => self.ensure(planning, rule, (subject, on), done),
             Step::Wake { subject } => {
                 for before in self.unfinished_about(&planning.account, &subject) {
-                    let waits = matches!(before.state, JobState::Waiting { .. });
-                    let runs = matches!(before.state, JobState::Running { .. }) && !before.again;
-                    if self.apply(before.id, Input::Wake { at }) && (waits || runs) {
-                        done.touched.insert(before.id);
-                    }
+                    self.wake(&before, at, done);
                 }
             }
             Step::Cancel { subject, why } => {
@@ -172,13 +184,13 @@ impl World {
                 }
             }
             Step::Later { rule, subject, on, after } => {
-                let received_at = planning.received_at;
-                let happened = planning.event_at.map_or(received_at, |event_at| event_at.min(received_at));
-                self.later(planning, rule, (subject, on), happened.plus(after).max(at), done);
+                self.later(planning, rule, (subject, on), planning.after(after), done);
             }
             Step::Unless { rule, meeting, uuid, why } => {
                 self.unless(planning, &rule, (meeting, uuid.as_ref()), &why, done);
             }
+            Step::Collect { rule, subject, on, is_last } => self.collect(planning, rule, (subject, on), is_last, done),
+            Step::Release { rule, meeting } => self.release_rule(planning, &rule, meeting, done),
         }
     }
 
@@ -190,7 +202,8 @@ impl World {
                 !same.any(|job| job.app == planning.app && job.rule == *rule)
             }
             Step::Later { rule, subject, .. } => self.begins(planning, rule, subject),
-            Step::Wake { .. } | Step::Cancel { .. } | Step::Unless { .. } => false,
+            Step::Collect { rule, subject, .. } => self.collects_anew(planning, rule, subject),
+            _ => false,
         };
         planning.fresh && self.room_of(&planning.account) == 0 && steps.iter().any(makes)
     }

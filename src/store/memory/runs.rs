@@ -3,9 +3,11 @@
 use super::plan::{Done, Planning};
 use super::world::World;
 use crate::clock::Timestamp;
-use crate::ids::{MeetingId, MeetingUuid, RuleName};
+use crate::ids::{JobId, MeetingId, MeetingUuid, RuleName};
 use crate::job::{Asker, Input, Job, JobState, NewJob, Subject};
-use crate::store::runs::{Memo, is_no_older};
+use crate::rules::Fold;
+use crate::store::port::Collected;
+use crate::store::runs::{Memo, is_no_older, is_open};
 
 /// A memo, the app, the rule, and the run or meeting.
 pub(super) type Key = (Memo, String, String, String);
@@ -73,6 +75,77 @@ impl World {
             self.remember_run(planning, Memo::EndedRun, rule, uuid.as_str());
         }
         self.remember_run(planning, Memo::EndedMeeting, rule, &meeting.to_string());
+    }
+
+    pub(super) fn collect(
+        &mut self,
+        planning: &Planning,
+        rule: RuleName,
+        (subject, on): (Subject, Option<[u8; 16]>),
+        is_last: bool,
+        done: &mut Done,
+    ) {
+        let Subject::Instance { uuid, .. } = &subject else { return };
+        let (key, at) = (key_of(planning, Memo::Record, &rule, uuid.as_str()), planning.at);
+        let newest = self.newest_of(planning, &key);
+        let grace = planning.after(Fold::GRACE);
+        let open = newest.and_then(|id| self.jobs.get(&id)).filter(|job| is_open(job));
+        let id = match open.map(|job| (job.id, job.event_at)) {
+            Some((id, event_at)) => {
+                if is_last {
+                    self.apply(id, Input::Reschedule { at: grace, event_at });
+                }
+                id
+            }
+            None if planning.fresh => {
+                let due = match newest {
+                    Some(_) => at.plus(Fold::GRACE),
+                    None if is_last => grace,
+                    None => planning.after(Fold::GIVES_UP),
+                };
+                let id = self.next_job();
+                let (app, account) = (planning.app.clone(), planning.account.clone());
+                let by = Asker::Delivery(planning.delivery);
+                let new = NewJob { app, account, rule, subject, by, event_at: planning.event_at, on };
+                self.jobs.insert(id, new.into_timer(id, at, due));
+                id
+            }
+            None => return,
+        };
+        self.folds.entry(planning.account.clone()).or_default().add(&key, planning.delivery, id);
+        done.touched.insert(id);
+        done.made_or_merged = true;
+    }
+
+    fn newest_of(&self, planning: &Planning, key: &Key) -> Option<JobId> {
+        self.folds.get(&planning.account)?.get(key)?.newest()
+    }
+
+    /// Whether collecting would make a job.
+    pub(super) fn collects_anew(&self, planning: &Planning, rule: &RuleName, subject: &Subject) -> bool {
+        let Subject::Instance { uuid, .. } = subject else { return false };
+        let newest = self.newest_of(planning, &key_of(planning, Memo::Record, rule, uuid.as_str()));
+        !newest.and_then(|id| self.jobs.get(&id)).is_some_and(is_open)
+    }
+
+    pub(super) fn collected(&self, job: JobId) -> Option<Collected> {
+        let job = self.jobs.get(&job)?;
+        let Subject::Instance { uuid, .. } = &job.subject else { return None };
+        let key = (Memo::Record, job.app.to_string(), job.rule.to_string(), uuid.to_string());
+        self.folds.get(&job.account)?.get(&key)?.of(job.id)
+    }
+
+    pub(super) fn release_rule(&mut self, planning: &Planning, rule: &RuleName, meeting: MeetingId, done: &mut Done) {
+        let is_of = |job: &&Job| match &job.subject {
+            Subject::Meeting { id } => *id == meeting,
+            Subject::Instance { meeting: of, .. } => *of == meeting,
+            _ => false,
+        };
+        let of_rule = |job: &&Job| job.rule == *rule && job.app == planning.app && job.account == planning.account;
+        let jobs: Vec<Job> = self.unfinished().filter(of_rule).filter(is_of).cloned().collect();
+        for job in jobs {
+            self.wake(&job, planning.at, done);
+        }
     }
 
     /// Whether the timer would make a job.

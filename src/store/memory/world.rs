@@ -16,7 +16,7 @@ use crate::job::{Input, Job, JobState};
 use crate::store::port::{
     AppState, DeliveryStatus, GivenUp, NewDelivery, Note, Notice, QuotaUse, StoreError, StoredDelivery,
 };
-use crate::store::runs::Remembered;
+use crate::store::runs::{Folds, Remembered};
 use crate::store::sweep::SweepState;
 
 #[derive(Debug)]
@@ -41,6 +41,7 @@ pub(super) struct World {
     pub(super) planned: BTreeMap<RuleName, [u8; 16]>,
     pub(super) given_up: Option<GivenUp>,
     pub(super) remembered: BTreeMap<AccountId, Remembered<Key>>,
+    pub(super) folds: BTreeMap<AccountId, Folds<Key>>,
     // What a start forgets.
     /// By token: claims of running jobs, and of jobs that were cancelled while they ran.
     pub(super) claims: BTreeMap<u64, Claim>,
@@ -149,6 +150,7 @@ impl World {
             planned: BTreeMap::new(),
             given_up: None,
             remembered: BTreeMap::new(),
+            folds: BTreeMap::new(),
             claims: BTreeMap::new(),
             tokens: 0,
             served: None,

@@ -44,7 +44,7 @@ pub(super) struct Planning {
 
 impl Planning {
     /// So long after the event, and not before now. A clock of Zoom's that runs ahead puts nothing off.
-    fn after(&self, span: Duration) -> Timestamp {
+    pub(super) fn after(&self, span: Duration) -> Timestamp {
         let happened = self.event_at.map_or(self.received_at, |event_at| event_at.min(self.received_at));
         happened.plus(span).max(self.at)
     }
@@ -240,17 +240,21 @@ impl State {
         true
     }
 
+    pub(super) fn wake(&mut self, job: &Arc<Job>, at: Timestamp, done: &mut Done) {
+        let waits = matches!(job.state, JobState::Waiting { .. });
+        let runs = matches!(job.state, JobState::Running { .. }) && !job.again;
+        if (waits || runs) && self.move_on(job, Input::Wake { at }) {
+            done.touched.insert(job.id);
+        }
+    }
+
     fn take(&mut self, planning: &Planning, step: Step, done: &mut Done) {
         let at = planning.at;
         match step {
             Step::Ensure { rule, subject, on } => self.ensure(planning, rule, (subject, on), done),
             Step::Wake { subject } => {
                 for job in self.jobs.about(&planning.account, &subject) {
-                    let waits = matches!(job.state, JobState::Waiting { .. });
-                    let runs = matches!(job.state, JobState::Running { .. }) && !job.again;
-                    if (waits || runs) && self.move_on(&job, Input::Wake { at }) {
-                        done.touched.insert(job.id);
-                    }
+                    self.wake(&job, at, done);
                 }
             }
             Step::Cancel { subject, why } => {
@@ -269,6 +273,8 @@ impl State {
             Step::Unless { rule, meeting, uuid, why } => {
                 self.unless(planning, &rule, (meeting, uuid.as_ref()), &why, done);
             }
+            Step::Collect { rule, subject, on, is_last } => self.collect(planning, rule, (subject, on), is_last, done),
+            Step::Release { rule, meeting } => self.release_rule(planning, &rule, meeting, done),
         }
     }
 
@@ -282,7 +288,10 @@ impl State {
             Step::Later { rule, subject: Subject::Instance { meeting, uuid }, .. } => {
                 self.begins(planning, &OfRun { rule, meeting: *meeting, uuid })
             }
-            Step::Wake { .. } | Step::Cancel { .. } | Step::Later { .. } | Step::Unless { .. } => false,
+            Step::Collect { rule, subject: Subject::Instance { uuid, .. }, .. } => {
+                self.collects_anew(planning, rule, uuid)
+            }
+            _ => false,
         };
         planning.fresh && self.room_of(&planning.account) == 0 && steps.iter().any(makes)
     }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use super::State;
 use super::plan::{Done, Planning};
 use crate::clock::Timestamp;
-use crate::ids::{MeetingId, MeetingUuid, RuleName};
+use crate::ids::{JobId, MeetingId, MeetingUuid, RuleName};
 use crate::job::{Asker, Input, Job, JobState, NewJob, Subject};
+use crate::rules::Fold;
 use crate::store::local::record::Change;
 use crate::store::local::seal::Fingerprint;
-use crate::store::runs::{Memo, is_no_older};
+use crate::store::port::Collected;
+use crate::store::runs::{Memo, is_no_older, is_open};
 
 /// A rule and a run of a meeting.
 pub(super) struct OfRun<'a> {
@@ -81,6 +83,74 @@ impl State {
             self.remember(planning, Memo::EndedRun, rule, uuid.as_str());
         }
         self.remember(planning, Memo::EndedMeeting, rule, &meeting.to_string());
+    }
+
+    pub(super) fn collect(
+        &mut self,
+        planning: &Planning,
+        rule: RuleName,
+        (subject, on): (Subject, Option<[u8; 16]>),
+        is_last: bool,
+        done: &mut Done,
+    ) {
+        let Subject::Instance { uuid, .. } = &subject else { return };
+        let print = self.print_of(planning, Memo::Record, &rule, uuid.as_str());
+        let (newest, at) = (self.newest_of(planning, &print), planning.at);
+        let grace = planning.after(Fold::GRACE);
+        let id =
+            if let Some(job) = newest.as_ref().and_then(|id| self.jobs.get(*id)).filter(|job| is_open(job)).cloned() {
+                if is_last {
+                    // Only what is due is put off.
+                    let _moved = self.move_on(&job, Input::Reschedule { at: grace, event_at: job.event_at });
+                }
+                job.id
+            } else if planning.fresh {
+                let due = match newest {
+                    Some(_) => at.plus(Fold::GRACE),
+                    None if is_last => grace,
+                    None => planning.after(Fold::GIVES_UP),
+                };
+                let id = self.jobs.next_id();
+                let (app, account) = (planning.app.clone(), planning.account.clone());
+                let by = Asker::Delivery(planning.delivery);
+                let new = NewJob { app, account, rule, subject, by, event_at: planning.event_at, on };
+                self.change_job(new.into_timer(id, at, due));
+                id
+            } else {
+                return;
+            };
+        let (account, delivery) = (planning.account.clone(), planning.delivery.number());
+        self.change(Change::Folded { account, print, delivery, job: id.number() });
+        done.touched.insert(id);
+        done.made_or_merged = true;
+    }
+
+    /// The newest job that makes a record of it.
+    fn newest_of(&self, planning: &Planning, print: &Fingerprint) -> Option<JobId> {
+        self.folds.get(&planning.account)?.get(print)?.newest()
+    }
+
+    /// Whether collecting would make a job.
+    pub(super) fn collects_anew(&self, planning: &Planning, rule: &RuleName, uuid: &MeetingUuid) -> bool {
+        let print = self.print_of(planning, Memo::Record, rule, uuid.as_str());
+        let newest = self.newest_of(planning, &print).and_then(|id| self.jobs.get(id));
+        !newest.is_some_and(|job| is_open(job))
+    }
+
+    pub(in crate::store::local) fn collected(&self, job: JobId) -> Option<Collected> {
+        let job = self.jobs.get(job)?;
+        let Subject::Instance { uuid, .. } = &job.subject else { return None };
+        let parts = [job.app.as_str(), job.account.as_str(), job.rule.as_str(), uuid.as_str()];
+        let print = self.keys.prints().of(Memo::Record.number(), &parts.map(str::as_bytes));
+        self.folds.get(&job.account)?.get(&print)?.of(job.id)
+    }
+
+    pub(super) fn release_rule(&mut self, planning: &Planning, rule: &RuleName, meeting: MeetingId, done: &mut Done) {
+        let mut jobs = self.jobs.about(&planning.account, &Subject::Meeting { id: meeting });
+        jobs.extend(self.jobs.about_runs(&planning.account, meeting, None));
+        for job in jobs.into_iter().filter(|job| job.rule == *rule && job.app == planning.app) {
+            self.wake(&job, planning.at, done);
+        }
     }
 
     /// Whether the timer would make a job.
