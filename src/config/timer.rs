@@ -46,10 +46,13 @@ pub(super) fn timer(section: &mut Section<'_, '_>, on: Option<&[String]>) -> Opt
 
 /// What becomes of the events, where all of them make one record.
 pub(super) fn fold(section: &mut Section<'_, '_>, on: Option<&[String]>) -> Option<Fold> {
-    if !section.is_set("fold") {
-        section.note("fold", None, None);
-    }
-    let fold = section.one_of("fold", &[("attendance", Fold::Attendance)])?;
+    // Known to editors once there is something to send it to.
+    let found = section.find("fold", || form::NOTHING)?;
+    let choices = [("attendance", Fold::Attendance)];
+    let Some(fold) = section.in_file("fold").and_then(|fold| form::chosen(&choices, fold.get_ref().as_str()?)) else {
+        section.wrong("fold", &found, &form::words(&choices));
+        return None;
+    };
     let place = section.in_file("fold").map_or(Place::Whole, |key| Place::File(key.span()));
     let wrong = |what: &str, help: &str| {
         section.reading.problem(place.clone(), format!("{} {what}", section.title), help);

@@ -91,6 +91,14 @@ impl Subject {
         }
     }
 
+    /// Whether it is the same, or a run of that meeting.
+    pub fn is_part_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Instance { meeting, .. }, Self::Meeting { id }) => meeting == id,
+            _ => self.is_same(other),
+        }
+    }
+
     /// Takes over the id or email that it lacks from the same user seen elsewhere; what it has stays.
     pub fn learn(&mut self, other: &Self) {
         if let (Self::User { id, email }, Self::User { id: other_id, email: other_email }) = (self, other) {
@@ -273,6 +281,20 @@ mod tests {
         assert!(!user(Some("u1"), None).is_same(&user(None, Some("jill@example.com"))));
         assert!(!user(None, None).is_same(&user(None, None)), "nothing known is nobody");
         assert!(!both.is_same(&Subject::Meeting { id: MeetingId::from_number(1) }));
+    }
+
+    #[test]
+    fn a_run_is_part_of_its_meeting_and_not_the_same() {
+        let run = |meeting: u64, uuid: &str| Subject::Instance {
+            meeting: MeetingId::from_number(meeting),
+            uuid: MeetingUuid::parse(uuid).unwrap(),
+        };
+        let meeting = Subject::Meeting { id: MeetingId::from_number(1) };
+        assert!(
+            run(1, "a").is_part_of(&meeting) && !run(2, "a").is_part_of(&meeting) && !run(1, "a").is_same(&meeting)
+        );
+        assert!(run(1, "a").is_part_of(&run(1, "a")) && !run(1, "a").is_part_of(&run(1, "b")));
+        assert!(!meeting.is_part_of(&run(1, "a")));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::nearest::slip;
-use super::{On, Rule, Step, SubjectKind, Timer, lower_emails};
+use super::{Fold, On, Rule, Step, SubjectKind, Timer, lower_emails};
 use crate::clock::Timestamp;
 use crate::event::fold::LAST;
 use crate::event::{Event, What};
@@ -138,6 +138,23 @@ impl Rule {
     /// What it says of such events, where it is about them.
     pub fn named_by(&self, event: &Event) -> Option<&On> {
         self.on.as_ref().filter(|on| on.events.contains(&event.name))
+    }
+
+    /// When its work is due, where that is not at once; and what lets it go on, where that is not the end of a meeting.
+    pub fn in_time(&self) -> Option<String> {
+        let on = self.on.as_ref();
+        let timer = on.and_then(|on| on.timer.as_ref()).map(|timer| {
+            let unless = timer.unless.join(" or ");
+            let unless = if unless.is_empty() { unless } else { format!(", unless {unless} comes") };
+            format!("{} after the event, once for each run of the meeting{unless}", Timer::in_words(timer.after))
+        });
+        let fold = on.and_then(|on| on.fold).map(|Fold::Attendance| {
+            "one record of who was there for each run of the meeting, 2m after its end".to_owned()
+        });
+        let release = (self.release != Self::default_release())
+            .then(|| format!("where a meeting is in progress, after {}", self.release.join(" or ")));
+        let words: Vec<String> = [timer, fold, release].into_iter().flatten().collect();
+        (!words.is_empty()).then(|| words.join("; "))
     }
 
     /// Whether such an event ends its timers: one that it names, or one after which nothing could be made true.

@@ -166,7 +166,7 @@ pub struct JobFilter {
     pub account: Option<AccountId>,
     /// Parked jobs with this cause.
     pub cause: Option<String>,
-    /// Jobs about the same subject ([`Subject::is_same`]), whoever knows it by what.
+    /// Jobs about the same subject ([`Subject::is_part_of`]), whoever knows it by what, or about a run of that meeting.
     pub subject: Option<Subject>,
     /// Only jobs before this one: newest first.
     pub before: Option<JobId>,

@@ -9,6 +9,7 @@ mod big_world;
 mod converging;
 mod ensuring;
 mod explaining;
+mod folding;
 mod guarding;
 mod kinds;
 mod on_events;

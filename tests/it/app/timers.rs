@@ -174,6 +174,39 @@ async fn an_event_without_a_uuid_begins_no_timer_and_is_on_record_and_ends_one_b
     assert_eq!(app.state().await, "cancelled meeting.started");
 }
 
+#[tokio::test]
+async fn what_met_a_meeting_in_progress_goes_on_after_the_events_that_its_rule_names() {
+    const SHARED: &str = "meeting.sharing_ended";
+    let timed = SUBSTITUTE.replace("meeting.started", "meeting.alert");
+    let at_once = timed.replace("after = \"5m\"\n", "").replace("unless = [\"meeting.alert\"]\n", "");
+    for rule in [timed, at_once] {
+        for release in ["", "release = [\"meeting.sharing_ended\"]"] {
+            let app = with_host(&[&format!("{rule}{release}")]).await;
+            let algebra = meeting(&app).await;
+            app.world.start_meeting(ACCOUNT, algebra).unwrap();
+            tell(&app, WAITS, algebra, "run-1", app.clock.now()).await;
+            app.advance(5 * MINUTE).await;
+            let mut attempts = Vec::new();
+            for event in [SHARED, "meeting.ended", SHARED] {
+                assert_eq!(app.state().await, "waiting meeting-in-progress", "{rule}{release}");
+                if event == SHARED {
+                    app.advance(MINUTE).await;
+                    tell(&app, SHARED, algebra, "run-1", app.clock.now()).await;
+                } else {
+                    app.world.end_meeting(ACCOUNT, algebra).unwrap();
+                    app.drain().await;
+                }
+                attempts.push(app.entries("started").await.len());
+                if app.state().await == "changed" {
+                    break;
+                }
+            }
+            assert_eq!(attempts, if release.is_empty() { vec![1, 2] } else { vec![2, 2, 3] }, "{rule}{release}");
+            assert_eq!((hosts(&app, algebra).as_str(), app.state().await.as_str()), (DEPUTY, "changed"));
+        }
+    }
+}
+
 /// An event of a random run: whether it begins a timer, its uuid, when it happened and when it came.
 #[derive(Debug, Clone)]
 struct Told {
