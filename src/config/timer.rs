@@ -10,7 +10,7 @@ use crate::rules::{Fold, Rule, SubjectKind, Timer, kind_of, meant};
 pub(super) fn timer(section: &mut Section<'_, '_>, on: Option<&[String]>) -> Option<Timer> {
     let place =
         |section: &Section<'_, '_>, key| section.in_file(key).map_or(Place::Whole, |key| Place::File(key.span()));
-    let (at, named) = (place(section, "after"), place(section, "unless"));
+    let (at, ends_at) = (place(section, "after"), place(section, "unless"));
     let has = (section.in_file("after").is_some(), section.in_file("unless").is_some());
     let expected = "a time from 1s to 7d, in s, m, h or d, as in \"5m\"";
     let span = || form::text_like("^[0-9]+[smhd]$");
@@ -23,10 +23,10 @@ pub(super) fn timer(section: &mut Section<'_, '_>, on: Option<&[String]>) -> Opt
     };
     for event in &unless {
         if let Some(meant) = meant(event) {
-            wrong(&named, &format!("unless names {event}"), &format!("did you mean {meant}?"));
+            wrong(&ends_at, &format!("unless names {event}"), &format!("did you mean {meant}?"));
         } else if on.is_some_and(|on| on.contains(event)) {
             wrong(
-                &named,
+                &ends_at,
                 &format!("begins its timer and ends it with {event}"),
                 "expected another event in one of the two",
             );
@@ -34,7 +34,7 @@ pub(super) fn timer(section: &mut Section<'_, '_>, on: Option<&[String]>) -> Opt
     }
     match (on, has) {
         (_, (false, false)) => {}
-        (_, (false, true)) => wrong(&named, "has unless, and no after", "add after = \"5m\", or leave unless out"),
+        (_, (false, true)) => wrong(&ends_at, "has unless, and no after", "add after = \"5m\", or leave unless out"),
         (None, _) => wrong(&at, "has after, and no on", "add on = [\"…\"]: a timer begins with an event"),
         (Some(on), _) if on.iter().any(|event| kind_of(event) == Some(SubjectKind::User)) => {
             wrong(&at, "has after, and is about users", "expected events of meetings: a timer is about a run of one");

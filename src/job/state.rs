@@ -175,8 +175,7 @@ impl Job {
             }
             // The next run starts after whatever was asked meanwhile.
             (JobState::Running { .. }, Input::LeaseEnded { at }) => {
-                self.again = false;
-                self.state = due(at);
+                (self.again, self.state) = (false, due(at));
             }
             // Whoever asks while it runs may have seen something newer than what the run read.
             (JobState::Running { .. }, Input::Ask { by, event_at, on, .. }) => {
@@ -194,8 +193,7 @@ impl Job {
                 self.state = due(at);
             }
             (JobState::Due { why, .. }, Input::Reschedule { at, event_at }) => {
-                self.event_at = event_at;
-                self.state = JobState::Due { at, why: why.clone() };
+                (self.event_at, self.state) = (event_at, JobState::Due { at, why: why.clone() });
             }
             (JobState::Running { .. }, Input::Wake { .. }) => self.again = true,
             // What went wrong before says nothing of what is there now.

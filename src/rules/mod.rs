@@ -210,9 +210,8 @@ pub fn plan(event: &Event, rules: &[Rule]) -> Vec<Step> {
             let subject = Subject::Meeting { id: meeting.id };
             match change {
                 MeetingChange::Deleted => vec![Step::Cancel { subject, why: event.name.clone() }],
-                MeetingChange::Started => Vec::new(),
                 MeetingChange::Ended if rules.iter().all(Rule::is_released_by_the_end) => vec![Step::Wake { subject }],
-                MeetingChange::Ended => Vec::new(),
+                MeetingChange::Started | MeetingChange::Ended => Vec::new(),
                 MeetingChange::Created | MeetingChange::Updated => for_subject(SubjectKind::Meeting, &subject, rules),
             }
         }

@@ -42,7 +42,11 @@ impl Memo {
     }
 }
 
-/// What is remembered of an account, each with the newest moment at which it happened, where its events said so.
+/// The newest moment at which something happened; none where no event said when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+pub(super) struct Happened(pub(super) Option<Timestamp>);
+
+/// What is remembered of an account.
 #[derive(Debug, Clone)]
 pub(super) struct Remembered<K> {
     by: HashMap<K, (u64, Option<Timestamp>)>,
@@ -58,13 +62,13 @@ impl<K> Default for Remembered<K> {
 
 impl<K: Clone + Eq + Hash> Remembered<K> {
     /// None where it is not remembered.
-    pub(super) fn get(&self, key: &K) -> Option<Option<Timestamp>> {
-        self.by.get(key).map(|(_, event_at)| *event_at)
+    pub(super) fn get(&self, key: &K) -> Option<Happened> {
+        self.by.get(key).map(|(_, event_at)| Happened(*event_at))
     }
 
     /// Whether remembering it would say more than is known.
     pub(super) fn is_news(&self, key: &K, event_at: Option<Timestamp>) -> bool {
-        self.get(key).is_none_or(|known| known < event_at)
+        self.get(key).is_none_or(|Happened(known)| known < event_at)
     }
 
     /// Beyond the limit, what was not told again for longest is forgotten.
@@ -86,7 +90,7 @@ impl<K: Clone + Eq + Hash> Remembered<K> {
 
     /// In the order in which it is forgotten.
     pub(super) fn iter(&self) -> impl Iterator<Item = (K, Option<Timestamp>)> {
-        self.order.values().filter_map(|key| Some((key.clone(), self.get(key)?)))
+        self.order.values().filter_map(|key| Some((key.clone(), self.get(key)?.0)))
     }
 }
 
@@ -212,12 +216,15 @@ mod tests {
         for (key, event_at) in [(0, at(5)), (1, None), (0, at(3)), (1, at(7))] {
             remembered.put(key, event_at);
         }
-        assert_eq!((remembered.get(&0), remembered.get(&1), remembered.get(&2)), (Some(at(5)), Some(at(7)), None));
+        let happened = |secs| Some(Happened(at(secs)));
+        assert_eq!((remembered.get(&0), remembered.get(&1), remembered.get(&2)), (happened(5), happened(7), None));
         assert!(!remembered.is_news(&0, at(5)) && !remembered.is_news(&0, None) && remembered.is_news(&0, at(6)));
         remembered.put(0, None);
         let rest = u64::try_from(REMEMBERED_MAX).unwrap();
-        (2..=rest).for_each(|key| remembered.put(key, None));
-        assert_eq!((remembered.get(&1), remembered.get(&0)), (None, Some(at(5))));
+        for key in 2..=rest {
+            remembered.put(key, None);
+        }
+        assert_eq!((remembered.get(&1), remembered.get(&0)), (None, happened(5)));
         assert_eq!(remembered.iter().next(), Some((0, at(5))));
     }
 

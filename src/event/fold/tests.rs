@@ -122,7 +122,6 @@ fn numbers_and_texts_mean_the_same_and_a_missing_time_is_that_of_the_event() {
 #[test]
 fn in_what_order_events_come_and_how_often_makes_no_difference() {
     for seed in 0..200 {
-        println!("seed {seed}");
         let chance = SeededChance::new(seed);
         let below = |end: u64| chance.next_u64() % end;
         let mut events = vec![event(STARTED, 0, &json!({ "start_time": at(0) })), ended(60)];

@@ -23,6 +23,9 @@ use crate::store::sweep::SweepState;
 
 const VERSION: u8 = 1;
 
+/// What is kept of runs of meetings, in the order in which it is forgotten.
+type ByAccount<T> = BTreeMap<AccountId, Vec<(Fingerprint, T)>>;
+
 /// A copy of the state that shares what is large.
 #[derive(Debug)]
 pub(super) struct Frozen {
@@ -43,8 +46,8 @@ pub(super) struct Frozen {
     planned: BTreeMap<RuleName, [u8; 16]>,
     given_up: Option<GivenUp>,
     dedupe: dedupe::Frozen,
-    remembered: BTreeMap<AccountId, Vec<(Fingerprint, Option<Timestamp>)>>,
-    folds: BTreeMap<AccountId, Vec<(Fingerprint, Fold)>>,
+    remembered: ByAccount<Option<Timestamp>>,
+    folds: ByAccount<Fold>,
 }
 
 /// The same as it is on disk, borrowed. Order of fields is the format.
@@ -77,8 +80,8 @@ struct Written<'a> {
 /// What came later, behind all else: a snapshot without it is read as one that holds nothing of it.
 #[derive(Default, Serialize, Deserialize)]
 struct Runs<'a> {
-    remembered: Cow<'a, BTreeMap<AccountId, Vec<(Fingerprint, Option<Timestamp>)>>>,
-    folds: Cow<'a, BTreeMap<AccountId, Vec<(Fingerprint, Fold)>>>,
+    remembered: Cow<'a, ByAccount<Option<Timestamp>>>,
+    folds: Cow<'a, ByAccount<Fold>>,
 }
 
 /// The same, read.
@@ -154,11 +157,15 @@ impl State {
         self.dedupe = Dedupe::thaw(read.dedupe);
         for (account, prints) in runs.remembered.into_owned() {
             let of = self.remembered.entry(account).or_default();
-            prints.into_iter().for_each(|(print, event_at)| of.put(print, event_at));
+            for (print, event_at) in prints {
+                of.put(print, event_at);
+            }
         }
         for (account, folds) in runs.folds.into_owned() {
             let of = self.folds.entry(account).or_default();
-            folds.into_iter().for_each(|(print, fold)| of.put(print, fold));
+            for (print, fold) in folds {
+                of.put(print, fold);
+            }
         }
         self.thaw_apps(read.apps, read.unplanned);
     }

@@ -7,7 +7,7 @@ use crate::ids::{JobId, MeetingId, MeetingUuid, RuleName};
 use crate::job::{Asker, Input, Job, JobState, NewJob, Subject};
 use crate::rules::Fold;
 use crate::store::port::Collected;
-use crate::store::runs::{Memo, is_no_older, is_open};
+use crate::store::runs::{Happened, Memo, is_no_older, is_open};
 
 /// A memo, the app, the rule, and the run or meeting.
 pub(super) type Key = (Memo, String, String, String);
@@ -171,10 +171,10 @@ impl World {
     fn has_ended(&self, planning: &Planning, rule: &RuleName, meeting: MeetingId, uuid: &MeetingUuid) -> bool {
         let of_meeting = self.remembers(planning, Memo::EndedMeeting, rule, &meeting.to_string());
         self.remembers(planning, Memo::EndedRun, rule, uuid.as_str()).is_some()
-            || is_no_older(of_meeting.flatten(), planning.event_at)
+            || of_meeting.is_some_and(|Happened(ended)| is_no_older(ended, planning.event_at))
     }
 
-    fn remembers(&self, planning: &Planning, memo: Memo, rule: &RuleName, of: &str) -> Option<Option<Timestamp>> {
+    fn remembers(&self, planning: &Planning, memo: Memo, rule: &RuleName, of: &str) -> Option<Happened> {
         self.remembered.get(&planning.account)?.get(&key_of(planning, memo, rule, of))
     }
 

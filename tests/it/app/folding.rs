@@ -101,7 +101,6 @@ async fn a_record_is_made_two_minutes_after_the_end_and_amended_by_what_comes_la
 #[tokio::test]
 async fn a_record_is_the_same_in_whatever_order_its_events_come_and_over_restarts() {
     for seed in 0..8 {
-        println!("seed {seed}");
         let chance = SeededChance::new(seed);
         let below = |end: u64| chance.next_u64() % end;
         let mut app = TestApp::start(&[ATTENDANCE]).await;
@@ -137,8 +136,8 @@ async fn a_record_is_the_same_in_whatever_order_its_events_come_and_over_restart
                 newest = Some(record);
             }
         }
-        let newest = newest.unwrap();
+        let newest = newest.unwrap_or_else(|| panic!("seed {seed}: no record"));
         assert_eq!(newest.attendance, expected, "seed {seed}");
-        assert_eq!(newest.amends, newest.number.checked_sub(1).filter(|before| *before > 0));
+        assert_eq!(newest.amends, newest.number.checked_sub(1).filter(|before| *before > 0), "seed {seed}");
     }
 }

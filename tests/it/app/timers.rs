@@ -276,7 +276,6 @@ fn random(chance: &SeededChance, start: Timestamp, meetings: usize) -> Vec<Told>
 #[tokio::test]
 async fn timers_fire_once_each_where_they_should_and_nowhere_else_whatever_order_events_come_in() {
     for seed in 0..12 {
-        println!("seed {seed}");
         let chance = SeededChance::new(seed);
         let rule = SUBSTITUTE.replace("enforce", "observe");
         let mut app = with_host(&[&rule]).await;

@@ -122,7 +122,9 @@ fn changes_about_runs_of_meetings_are_written_and_read_as_ever() {
     let folded = Change::Folded { account: account(), print: [10; 16], delivery: 300, job: 1 };
     let mut bytes = Vec::new();
     let all = [remembered(Some(NOW)), remembered(None), folded];
-    all.iter().for_each(|change| put(change, &mut bytes));
+    for change in &all {
+        put(change, &mut bytes);
+    }
     let known = bytes_of(include_str!("../fixtures/changes-of-runs-v1.hex"));
     assert_eq!(hex::encode(&bytes), hex::encode(&known));
     let (mut rest, mut read) = (&known[..], Vec::new());

@@ -12,7 +12,7 @@ use crate::rules::Fold;
 use crate::store::local::record::Change;
 use crate::store::local::seal::Fingerprint;
 use crate::store::port::Collected;
-use crate::store::runs::{Memo, is_no_older, is_open};
+use crate::store::runs::{Happened, Memo, is_no_older, is_open};
 
 /// A rule and a run of a meeting.
 pub(super) struct OfRun<'a> {
@@ -177,10 +177,10 @@ impl State {
     fn has_ended(&self, planning: &Planning, run: &OfRun<'_>) -> bool {
         let of_meeting = self.remembers(planning, Memo::EndedMeeting, run.rule, &run.meeting.to_string());
         self.remembers(planning, Memo::EndedRun, run.rule, run.uuid.as_str()).is_some()
-            || is_no_older(of_meeting.flatten(), planning.event_at)
+            || of_meeting.is_some_and(|Happened(ended)| is_no_older(ended, planning.event_at))
     }
 
-    fn remembers(&self, planning: &Planning, memo: Memo, rule: &RuleName, of: &str) -> Option<Option<Timestamp>> {
+    fn remembers(&self, planning: &Planning, memo: Memo, rule: &RuleName, of: &str) -> Option<Happened> {
         self.remembered.get(&planning.account)?.get(&self.print_of(planning, memo, rule, of))
     }
 
