@@ -19,6 +19,7 @@ mod schema;
 mod secret;
 mod section;
 mod source;
+mod timer;
 
 pub use apps::{App, AppSecrets};
 pub use parts::{Admin, Log, LogFormat, LogLevel, Server, StoreSection, base_url, is_loopback_url};

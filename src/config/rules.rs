@@ -12,6 +12,7 @@ use super::form;
 use super::problem::{Invalid, Place, Problem, not_toml};
 use super::section::{Section, tables_of, unknown};
 use super::source::{Found, Reading, read_small};
+use super::timer::{fold, release, timer};
 use crate::account::Role;
 use crate::ids::{Email, RuleName};
 use crate::rules::{Condition, Mode, On, Rule, SubjectKind, Topic, contradiction, gone_by_then, kind_of, meant};
@@ -158,6 +159,7 @@ fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
     let name = section.in_file("name").and_then(|name| name.get_ref().as_str()).and_then(|n| RuleName::parse(n).ok());
     let description = section.optional("description", "a text", |text| Some(text.to_owned()));
     let on = events(&mut section);
+    let (timer, fold) = (timer(&mut section, on.as_deref()), fold(&mut section, on.as_deref()));
     let subject = match &on {
         Some(events) => subject_of(&mut section, events),
         None => section.required_of("for", &[("user", SubjectKind::User), ("meeting", SubjectKind::Meeting)]),
@@ -165,9 +167,10 @@ fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
     let topic = if on.is_some() { Some(Topic::Event) } else { subject.map(SubjectKind::topic) };
     let when = condition(&mut section, topic, on.as_deref().unwrap_or_default());
     let (on, when) = match on {
-        Some(events) => (Some(On { events, when }), None),
+        Some(events) => (Some(On { events, when, timer, fold }), None),
         None => (None, when),
     };
+    let release = release(&mut section, subject);
     let mode = section.one_of_or_default("mode", &[("observe", Mode::Observe), ("enforce", Mode::Enforce)]);
     let except =
         section.list_in("except", form::email, "emails, as in [\"jill@example.com\"]", |text| Email::parse(text).ok());
@@ -191,6 +194,7 @@ fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
         description,
         ensure: ensure?,
         allow_downgrade,
+        release,
         mode,
         except,
         except_roles,

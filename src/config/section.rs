@@ -182,10 +182,21 @@ impl<'t, 'r> Section<'t, 'r> {
         expected: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
+        self.optional_in(key, form::text, expected, parse)
+    }
+
+    /// A text of that form that may be left out.
+    pub(super) fn optional_in<T>(
+        &mut self,
+        key: &'static str,
+        form: impl FnOnce() -> Form,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
         if !self.is_set(key) {
             self.note(key, None, None);
         }
-        self.parsed(key, expected, parse)
+        self.parsed_in(key, form, expected, parse)
     }
 
     pub(super) fn missing(&self, key: &str, help: &str) {

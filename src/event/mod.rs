@@ -3,6 +3,7 @@
 //! Pure: no clock, no store, no network. [`signature::verify`] is the only maker of a [`signature::Verified`], and that is
 //! all that [`wire::parse`] takes: no unsigned byte reaches a parser.
 
+pub mod fold;
 pub mod signature;
 pub mod wire;
 

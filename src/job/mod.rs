@@ -91,6 +91,14 @@ impl Subject {
         }
     }
 
+    /// Whether it is the same, or a run of that meeting.
+    pub fn is_part_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Instance { meeting, .. }, Self::Meeting { id }) => meeting == id,
+            _ => self.is_same(other),
+        }
+    }
+
     /// Takes over the id or email that it lacks from the same user seen elsewhere; what it has stays.
     pub fn learn(&mut self, other: &Self) {
         if let (Self::User { id, email }, Self::User { id: other_id, email: other_email }) = (self, other) {
@@ -177,6 +185,9 @@ pub struct Job {
 }
 
 impl Job {
+    /// What its work is put off for.
+    pub const TIMER_RUNS: &'static str = "its timer runs";
+
     /// Whether it heals what a sweep found, and no event has asked for it since. Such work lets events go first, and counts
     /// against the limit of the hour alone: a sweep that heals is no storm of events.
     pub fn is_of_sweep(&self) -> bool {
@@ -220,6 +231,12 @@ pub struct NewJob {
 }
 
 impl NewJob {
+    /// The job as it begins, with a timer that runs until `due`.
+    pub fn into_timer(self, id: JobId, at: Timestamp, due: Timestamp) -> Job {
+        let why = (due > at).then(|| Job::TIMER_RUNS.to_owned());
+        Job { state: JobState::Due { at: due, why }, ..self.into_job(id, at) }
+    }
+
     /// The job as it begins: due now.
     pub fn into_job(self, id: JobId, at: Timestamp) -> Job {
         Job {
@@ -264,6 +281,20 @@ mod tests {
         assert!(!user(Some("u1"), None).is_same(&user(None, Some("jill@example.com"))));
         assert!(!user(None, None).is_same(&user(None, None)), "nothing known is nobody");
         assert!(!both.is_same(&Subject::Meeting { id: MeetingId::from_number(1) }));
+    }
+
+    #[test]
+    fn a_run_is_part_of_its_meeting_and_not_the_same() {
+        let run = |meeting: u64, uuid: &str| Subject::Instance {
+            meeting: MeetingId::from_number(meeting),
+            uuid: MeetingUuid::parse(uuid).unwrap(),
+        };
+        let meeting = Subject::Meeting { id: MeetingId::from_number(1) };
+        assert!(
+            run(1, "a").is_part_of(&meeting) && !run(2, "a").is_part_of(&meeting) && !run(1, "a").is_same(&meeting)
+        );
+        assert!(run(1, "a").is_part_of(&run(1, "a")) && !run(1, "a").is_part_of(&run(1, "b")));
+        assert!(!meeting.is_part_of(&run(1, "a")));
     }
 
     #[test]

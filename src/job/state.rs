@@ -64,6 +64,11 @@ pub enum Input {
         /// See [`Job::on`].
         on: Option<[u8; 16]>,
     },
+    /// What it waits for comes at another moment; an older event may have asked for it.
+    Reschedule {
+        at: Timestamp,
+        event_at: Option<Timestamp>,
+    },
     /// An event says that something changed for what waits.
     Wake {
         at: Timestamp,
@@ -145,6 +150,7 @@ impl Input {
             Self::LeaseEnded { .. } => "lease ended",
             Self::Ask { .. } => "ask",
             Self::Apply { .. } => "apply",
+            Self::Reschedule { .. } => "reschedule",
             Self::Wake { .. } => "wake",
             Self::Cancel { .. } => "cancel",
             Self::Retry { .. } => "retry",
@@ -169,8 +175,7 @@ impl Job {
             }
             // The next run starts after whatever was asked meanwhile.
             (JobState::Running { .. }, Input::LeaseEnded { at }) => {
-                self.again = false;
-                self.state = due(at);
+                (self.again, self.state) = (false, due(at));
             }
             // Whoever asks while it runs may have seen something newer than what the run read.
             (JobState::Running { .. }, Input::Ask { by, event_at, on, .. }) => {
@@ -186,6 +191,9 @@ impl Job {
             ) => {
                 (self.planned, self.on, self.attempts, self.snoozed_since) = (Some(planned), on, 0, None);
                 self.state = due(at);
+            }
+            (JobState::Due { why, .. }, Input::Reschedule { at, event_at }) => {
+                (self.event_at, self.state) = (event_at, JobState::Due { at, why: why.clone() });
             }
             (JobState::Running { .. }, Input::Wake { .. }) => self.again = true,
             // What went wrong before says nothing of what is there now.
@@ -330,6 +338,7 @@ mod tests {
             ("lease ended", Input::LeaseEnded { at: LATER }),
             ("ask", ask()),
             ("apply", Input::Apply { at: LATER, planned: Planned { hash: [1; 16], until: LATER }, on: None }),
+            ("reschedule", Input::Reschedule { at: LATER, event_at: Some(NOW) }),
             ("wake", Input::Wake { at: LATER }),
             ("cancel", Input::Cancel { at: LATER, why: "deleted".to_owned() }),
             ("retry", Input::Retry { at: LATER }),
@@ -354,6 +363,7 @@ mod tests {
         ("lease ended", ["-", "due", "-", "-", "-", "-"]),
         ("ask", ["due asked", "running again asked", "due 0 asked", "parked asked", "-", "-"]),
         ("apply", ["due 0 planned", "running again planned", "due 0 planned", "due 0 planned", "-", "-"]),
+        ("reschedule", ["due", "-", "-", "-", "-", "-"]),
         ("wake", ["=", "running again", "due 0", "=", "-", "-"]),
         ("cancel", ["cancelled", "cancelled", "cancelled", "cancelled", "-", "-"]),
         ("retry", ["due 0", "-", "due 0", "due 0", "-", "-"]),
@@ -501,7 +511,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_happens_a_job_stays_sound(steps in proptest::collection::vec(0_usize..18, 0..60)) {
+        fn whatever_happens_a_job_stays_sound(steps in proptest::collection::vec(0_usize..19, 0..60)) {
             let mut job = job(JobState::Due { at: NOW, why: None }, 0, false);
             let (mut started, mut token) = (0_u32, TOKEN);
             for step in steps {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Condition, Ensure, Grantee, Leaves, Rule};
+use super::{Condition, Ensure, Grantee, Leaves, Rule, Timer};
 use crate::ids::Email;
 
 impl Rule {
@@ -18,6 +18,7 @@ impl Rule {
             description: _,
             ensure,
             allow_downgrade,
+            release,
             mode: _,
             except,
             except_roles,
@@ -37,9 +38,23 @@ impl Rule {
             [allow_downgrade, except.iter().map(Email::as_str).collect::<Vec<_>>(), except_roles],
             [max_changes_per_hour, &u32::from(*max_changes_percent)],
         ]);
-        // Rules of before it keep their hashes.
-        if let Some(parts) = text.as_array_mut().filter(|_| !alternative_hosts.is_empty()) {
-            parts.push(alternative_hosts.iter().map(Email::as_str).collect());
+        // What came later is there only where a rule has it, so that the hashes of all others stay.
+        let mut more = |what: Value| {
+            if let Value::Array(parts) = &mut text {
+                parts.push(what);
+            }
+        };
+        if !alternative_hosts.is_empty() {
+            more(alternative_hosts.iter().map(Email::as_str).collect());
+        }
+        if let Some(Timer { after, unless }) = on.as_ref().and_then(|on| on.timer.as_ref()) {
+            more(json!(["timer", after.as_secs(), unless]));
+        }
+        if let Some(fold) = on.as_ref().and_then(|on| on.fold) {
+            more(json!(["fold", fold]));
+        }
+        if *release != Self::default_release() {
+            more(json!(["release", release]));
         }
         hashed(&text)
     }

@@ -3,10 +3,11 @@
 use serde_json::Value;
 
 use super::nearest::slip;
-use super::{On, Rule, Step, SubjectKind, lower_emails};
+use super::{Fold, On, Rule, Step, SubjectKind, Timer, lower_emails};
 use crate::clock::Timestamp;
+use crate::event::fold::LAST;
 use crate::event::{Event, What};
-use crate::ids::{AccountId, Email, MeetingId, RuleName, UserId};
+use crate::ids::{AccountId, Email, MeetingId, MeetingUuid, RuleName, UserId};
 use crate::job::Subject;
 
 /// What an event asks of the rules about it.
@@ -91,28 +92,37 @@ pub fn on_event(
     body: impl FnOnce() -> Result<Value, String>,
 ) -> OnEvent {
     let about: Vec<(&Rule, &On)> = rules.iter().filter_map(|rule| Some((rule, rule.named_by(event)?))).collect();
+    let ended: Vec<&Rule> = rules.iter().filter(|rule| rule.is_ended_by(event)).collect();
+    let released: Vec<&Rule> = rules.iter().filter(|rule| rule.is_released_by(event, rules)).collect();
     let mut asked = OnEvent::default();
-    if about.is_empty() {
+    if about.is_empty() && ended.is_empty() && released.is_empty() {
         return asked;
     }
     let whole = match body() {
         Ok(whole) => whole,
         Err(why) => {
-            asked.unanswered = about.into_iter().map(|(rule, _)| (rule.name.clone(), why.clone())).collect();
+            let about = about.into_iter().map(|(rule, _)| rule).chain(ended).chain(released);
+            asked.unanswered = about.map(|rule| (rule.name.clone(), why.clone())).collect();
             return asked;
         }
     };
-    let subjects = subjects(event, &whole);
+    let (subjects, run) = (subjects(event, &whole), run_of(event, &whole));
+    if let Some((meeting, uuid)) = &run {
+        asked.steps.extend(ended.into_iter().map(|rule| Step::Unless {
+            rule: rule.name.clone(),
+            meeting: *meeting,
+            uuid: uuid.clone(),
+            why: event.name.clone(),
+        }));
+        let release = |rule: &Rule| Step::Release { rule: rule.name.clone(), meeting: *meeting };
+        asked.steps.extend(released.into_iter().map(release));
+    }
     let facts = facts(whole, account, now);
     for (rule, on) in about {
-        match on.when.as_ref().map_or(Ok(true), |when| when.holds(&facts)) {
-            Ok(true) => asked.steps.extend(subjects.iter().map(|subject| Step::Ensure {
-                rule: rule.name.clone(),
-                subject: subject.clone(),
-                on: rule.on_print(),
-            })),
-            Ok(false) => {}
-            Err(error) => asked.unanswered.push((rule.name.clone(), error.to_string())),
+        let met = on.when.as_ref().map_or(Ok(true), |when| when.holds(&facts)).map_err(|error| error.to_string());
+        match met.and_then(|met| if met { rule.asks(event, on, (&subjects, run.as_ref())) } else { Ok(Vec::new()) }) {
+            Ok(steps) => asked.steps.extend(steps),
+            Err(why) => asked.unanswered.push((rule.name.clone(), why)),
         }
     }
     asked
@@ -129,6 +139,73 @@ impl Rule {
     pub fn named_by(&self, event: &Event) -> Option<&On> {
         self.on.as_ref().filter(|on| on.events.contains(&event.name))
     }
+
+    /// When its work is due, where that is not at once; and what lets it go on, where that is not the end of a meeting.
+    pub fn in_time(&self) -> Option<String> {
+        let on = self.on.as_ref();
+        let timer = on.and_then(|on| on.timer.as_ref()).map(|timer| {
+            let unless = timer.unless.join(" or ");
+            let unless = if unless.is_empty() { unless } else { format!(", unless {unless} comes") };
+            format!("{} after the event, once for each run of the meeting{unless}", Timer::in_words(timer.after))
+        });
+        let fold = on.and_then(|on| on.fold).map(|Fold::Attendance| {
+            "one record of who was there for each run of the meeting, 2m after its end".to_owned()
+        });
+        let release = (self.release != Self::default_release())
+            .then(|| format!("where a meeting is in progress, after {}", self.release.join(" or ")));
+        let words: Vec<String> = [timer, fold, release].into_iter().flatten().collect();
+        (!words.is_empty()).then(|| words.join("; "))
+    }
+
+    /// Whether such an event ends its timers: one that it names, or one after which nothing could be made true.
+    fn is_ended_by(&self, event: &Event) -> bool {
+        let timer = self.on.as_ref().and_then(|on| on.timer.as_ref());
+        timer.is_some_and(|timer| {
+            timer.unless.contains(&event.name)
+                || (gone_by_then(&event.name) && kind_of(&event.name) == Some(SubjectKind::Meeting))
+        })
+    }
+
+    /// Whether such an event lets it go on, and [`Step::Wake`] does not: that lets all go on that waits for the meeting
+    /// itself, where every rule has it so.
+    fn is_released_by(&self, event: &Event, rules: &[Self]) -> bool {
+        let is_woken = event.name == LAST && rules.iter().all(Self::is_released_by_the_end);
+        let has_runs = self.on.as_ref().is_some_and(|on| on.timer.is_some());
+        self.subject == SubjectKind::Meeting && self.release.contains(&event.name) && (has_runs || !is_woken)
+    }
+
+    /// Whether the end of a meeting lets go on what waits for that.
+    pub(super) fn is_released_by_the_end(&self) -> bool {
+        self.subject != SubjectKind::Meeting || self.release.iter().any(|event| event == LAST)
+    }
+
+    /// The work that an event asks for that meets its condition, or why that cannot be said.
+    fn asks(&self, event: &Event, on: &On, (subjects, run): (&[Subject], Option<&Run>)) -> Result<Vec<Step>, String> {
+        let (rule, print) = (self.name.clone(), self.on_print());
+        if on.timer.is_none() && on.fold.is_none() {
+            let ensure = |subject: &Subject| Step::Ensure { rule: rule.clone(), subject: subject.clone(), on: print };
+            return Ok(subjects.iter().map(ensure).collect());
+        }
+        let Some((meeting, Some(uuid))) = run else { return Err("the event names no run of a meeting".to_owned()) };
+        let subject = Subject::Instance { meeting: *meeting, uuid: uuid.clone() };
+        Ok(vec![match &on.timer {
+            Some(Timer { after, .. }) => Step::Later { rule, subject, on: print, after: *after },
+            None => Step::Collect { rule, subject, on: print, is_last: event.name == LAST },
+        }])
+    }
+}
+
+/// A meeting, and the uuid of its run where the event states it.
+type Run = (MeetingId, Option<MeetingUuid>);
+
+/// The run of a meeting that the event is about.
+fn run_of(event: &Event, whole: &Value) -> Option<Run> {
+    if let What::Meeting { meeting, .. } = &event.what {
+        return Some((meeting.id, meeting.uuid.clone()));
+    }
+    let Some(Subject::Meeting { id }) = named(event, whole) else { return None };
+    let uuid = whole.pointer("/payload/object/uuid").and_then(Value::as_str);
+    Some((id, uuid.and_then(|uuid| MeetingUuid::parse(uuid).ok())))
 }
 
 /// Whom or what the event is about. Of events that nothing else is done about, the object names it.

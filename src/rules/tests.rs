@@ -94,6 +94,7 @@ fn each_change_asks_for_its_step() {
             Step::Ensure { rule, subject, .. } => format!("ensure {rule} {}", subject.key()),
             Step::Wake { subject } => format!("wake {}", subject.key()),
             Step::Cancel { subject, why } => format!("cancel {} {why}", subject.key()),
+            more => format!("{more:?}"),
         };
         plan(event, &rules).into_iter().map(word).collect()
     };
@@ -119,7 +120,7 @@ fn a_condition_about_events_sees_emails_in_lower_case_and_a_body_that_cannot_be_
     let text = "event.payload.operator == 'boss@x.example' && event.payload.object.email.endsWith('@x.example')";
     let events = vec!["user.something".to_owned()];
     let when = Some(Condition::about_events(text, &events).unwrap());
-    let rules = [Rule { on: Some(On { events, when }), ..rule(GOOD) }];
+    let rules = [Rule { on: Some(On { events, when, ..On::default() }), ..rule(GOOD) }];
     let event = user(UserChange::Created);
     let now = crate::clock::Timestamp::EPOCH;
     let body = serde_json::json!({ "payload": { "operator": "Boss@X.example", "object": { "email": "J@X.Example" } } });

@@ -7,6 +7,7 @@
 mod log;
 mod plan;
 mod read;
+mod runs;
 mod sweep;
 mod work;
 mod world;
@@ -19,9 +20,9 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::port::{
-    Allowance, AppState, Applied, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter,
-    Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Status, Store,
-    StoreError, StoredDelivery, TreeHead,
+    Allowance, AppState, Applied, Claimable, Collected, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary,
+    JobFilter, Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Status,
+    Store, StoreError, StoredDelivery, TreeHead,
 };
 use super::sweep::{SweepRecord, SweepState, Swept};
 use crate::audit::{Call, Entry};
@@ -259,6 +260,10 @@ impl Store for MemoryStore {
 
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
         self.read(|world| world.job(id))
+    }
+
+    async fn collected(&self, job: JobId) -> Result<Option<Collected>, StoreError> {
+        self.read(|world| world.collected(job))
     }
 
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError> {

@@ -8,12 +8,13 @@ pub mod journal;
 pub mod local;
 mod memory;
 mod port;
+mod runs;
 mod sweep;
 
 pub use local::LocalStore;
 pub use memory::{Limits, MemoryStore};
 pub use port::{
-    Allowance, AppState, Applied, AppliedChange, CONTESTED_AFTER, CONTESTED_WITHIN, Claimable, Decision,
+    Allowance, AppState, Applied, AppliedChange, CONTESTED_AFTER, CONTESTED_WITHIN, Claimable, Collected, Decision,
     DeliveryFilter, DeliveryStatus, DeliverySummary, FullBacklog, GivenUp, IndexTrouble, JobFilter, Leased, Move,
     NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Status, Store, StoreError,
     StoredDelivery, TreeHead, Verdict,

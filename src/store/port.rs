@@ -22,8 +22,8 @@ pub use deliveries::{
 };
 pub(in crate::store) use jobs::host_notice;
 pub use jobs::{
-    Allowance, Applied, AppliedChange, CONTESTED_AFTER, CONTESTED_WITHIN, Claimable, JobFilter, Leased, Move,
-    ParkedGroup, PutOff, Selector,
+    Allowance, Applied, AppliedChange, CONTESTED_AFTER, CONTESTED_WITHIN, Claimable, Collected, JobFilter, Leased,
+    Move, ParkedGroup, PutOff, Selector,
 };
 pub use notices::{Note, Notice};
 pub use status::{AppState, FullBacklog, GivenUp, IndexTrouble, Status, TreeHead};
@@ -113,6 +113,17 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///   moment that is remembered stays. For a replayed delivery it is not looked at, only remembered.
     /// - `Wake` and `Cancel` go to all unfinished jobs of the decision's account whose subject is the same, whatever
     ///   their app and rule; `Cancel` not to those that a newer event asked for ([`Job::is_asked_after`]).
+    /// - `Later`: a job of the same app, account and rule about that run of a meeting, due that long after `event_at` (where
+    ///   that is none, or later than `received_at`, after `received_at`) and not before now, unless there is or ever was one, as
+    ///   far back as is remembered. One that is due, and was never tried, is due earlier where this event is older than those
+    ///   that asked for it, and ends where what ends it came before. None is made where `Unless` came for the run, or for the
+    ///   meeting with an `event_at` that is not older.
+    /// - `Unless` cancels unfinished jobs of the same app, account and rule about the run with that uuid, and those about runs of
+    ///   that meeting which no newer event asked for ([`Job::is_asked_after`]); and is remembered.
+    /// - `Collect`: the delivery belongs to the record of the run from now on. The newest job about it takes it where it was
+    ///   never tried and does not run; else a job is made. The first is due [`crate::rules::Fold::GIVES_UP`] after the event, or
+    ///   [`crate::rules::Fold::GRACE`] after the last one; later ones that long after now.
+    /// - `Release` goes to unfinished jobs of the same app, account and rule about the meeting or a run of it, as `Wake` does.
     /// - Work that would make a job, for an account whose unfinished jobs have reached the limit, is held back: none of its
     ///   steps is taken, and the delivery waits for [`Store::release_held`]. Work that only merges, wakes or cancels goes
     ///   on, since it is what makes room.
@@ -309,6 +320,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// None also for a job that finished so long ago that it is not kept any more: the store keeps a number of finished
     /// jobs, those that finished last.
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError>;
+
+    /// What a job of [`Step::Collect`] makes its record of; none for others, and where it is not known any more.
+    async fn collected(&self, job: JobId) -> Result<Option<Collected>, StoreError>;
 
     /// Newest first. Conditions that are given must all hold.
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError>;

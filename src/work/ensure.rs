@@ -146,7 +146,7 @@ impl<'a> Look<'a> {
             (Subject::User { id: None, email: None }, SubjectKind::User) => {
                 return Err(End::not_applicable("the event names no user"));
             }
-            (Subject::Meeting { id }, SubjectKind::Meeting) => Of::Meeting(*id),
+            (Subject::Meeting { id } | Subject::Instance { meeting: id, .. }, SubjectKind::Meeting) => Of::Meeting(*id),
             // The rule of that name is about something else now.
             _ => return Err(End::park(ParkCause::RuleGone { is_another: true })),
         };

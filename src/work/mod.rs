@@ -11,6 +11,7 @@ mod contest;
 mod echo;
 mod ensure;
 mod facts;
+mod fold;
 mod groups;
 mod judge;
 mod meeting;
@@ -30,6 +31,7 @@ use serde_json::Value;
 pub use around::{ApiUser, Around};
 pub use echo::Echo;
 pub use facts::{Facts, FactsSettings};
+pub use fold::{Folded, Record, fold};
 pub use judge::{Difference, Need, Picture, Verdict, edits, in_words, is_excepted, judge};
 pub use needs::needs;
 pub use planned::{
@@ -114,6 +116,12 @@ pub async fn run(
     guard: &dyn Guard,
     ctx: &Ctx,
 ) -> Result<Outcome, StoreError> {
+    if let Some(how) = rule.on.as_ref().and_then(|on| on.fold) {
+        return Ok(Outcome::Done(match fold(&*ctx.store, job, how).await? {
+            Folded::Record(record) => Effect::Reported { what: record.in_words() },
+            Folded::Nothing(why) => Effect::NotApplicable { why: why.to_owned() },
+        }));
+    }
     let hand = match rule.mode {
         Mode::Observe => Hand::Observe,
         Mode::Enforce => Hand::Enforce(guard),

@@ -8,7 +8,7 @@ use super::planner::{Whose, whose};
 use crate::account::Account;
 use crate::event::wire;
 use crate::job::Subject;
-use crate::rules::{self, Mode, Rule, Step};
+use crate::rules::{self, Mode, Rule, Step, Timer};
 use crate::store::StoredDelivery;
 use crate::work::{DecidedNow, Picture, in_words, would_change};
 
@@ -38,6 +38,31 @@ pub async fn decide(parts: &Parts, delivery: &StoredDelivery) -> Result<Vec<Deci
             Step::Wake { subject } => said(None, &subject, "what waits for it would go on".to_owned()),
             Step::Cancel { subject, why } => {
                 said(None, &subject, format!("what is unfinished for it would end: {why}"))
+            }
+            Step::Unless { rule, meeting, why, .. } => {
+                let answer = format!("a timer that runs would end: {why}");
+                DecidedNow {
+                    rule: Some(rule.to_string()),
+                    subject: Subject::Meeting { id: meeting }.to_string(),
+                    answer,
+                }
+            }
+            Step::Release { rule, meeting } => {
+                let answer = "what waits for it would go on".to_owned();
+                DecidedNow {
+                    rule: Some(rule.to_string()),
+                    subject: Subject::Meeting { id: meeting }.to_string(),
+                    answer,
+                }
+            }
+            Step::Collect { rule, subject, .. } => {
+                let answer = "it would belong to the record of the run".to_owned();
+                DecidedNow { rule: Some(rule.to_string()), subject: subject.to_string(), answer }
+            }
+            Step::Later { rule, subject, after, .. } => {
+                let answer =
+                    format!("its timer would run for {}, unless it has run for this meeting", Timer::in_words(after));
+                DecidedNow { rule: Some(rule.to_string()), subject: subject.to_string(), answer }
             }
             Step::Ensure { rule, subject, .. } => match roster.rule(&rule) {
                 Some(rule) => said(Some(rule), &subject, answer(&look, account, rule, &subject).await),

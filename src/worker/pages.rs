@@ -151,7 +151,7 @@ impl Sweeper {
             let Some(job) = self.parts.store.job(*id).await? else { continue };
             let is_its = |(step, _): &(&Step, &User)| match step {
                 Step::Ensure { rule, subject, .. } => job.rule == *rule && job.subject == *subject,
-                Step::Wake { .. } | Step::Cancel { .. } => false,
+                _ => false,
             };
             if let Some((_, user)) = left.find(is_its) {
                 self.parts.facts.listed(&account.id, *id, user.clone(), seen_at);

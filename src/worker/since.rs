@@ -80,8 +80,13 @@ impl Happened {
         }
         let asked = rules::on_event(&event, Some(&account.id), now, roster.rules(), body);
         for step in asked.steps {
-            if let Step::Ensure { rule, subject, .. } = step {
-                self.add(&subject, Some(rule));
+            match step {
+                Step::Ensure { rule, subject, .. } => self.add(&subject, Some(rule)),
+                // As if nothing had ended its timer: what it would do for the meeting.
+                Step::Later { rule, subject: Subject::Instance { meeting, .. }, .. } => {
+                    self.add(&Subject::Meeting { id: meeting }, Some(rule));
+                }
+                _ => {}
             }
         }
         for (rule, _) in asked.unanswered {

@@ -284,6 +284,34 @@ fn bad_rules() -> Vec<Case> {
         ("two rules that contradict each other", after("[[rule]]\nname = \"r\"\nfor = \"meeting\"\nensure = { settings = { waiting_room = true } }\n[[rule]]\nname = \"s\"\nfor = \"meeting\"\nensure = { settings = { waiting_room = false } }\n"), vec![
             "15:1: rules r and s want different values of settings.waiting_room for every meeting. expected one of the two, or a when that parts them".into(),
         ]),
+        ("times of events that make no sense", after("[[rule]]\nname = \"r\"\non = [\"meeting.created\"]\nafter = \"8d\"\nunless = [\"meeting.startd\", \"user.created\"]\nrelease = [\"meeting.endd\"]\nensure = { settings = { waiting_room = true } }\n"), vec![
+            "14:9: [[rule]] r after is \"8d\". expected a time from 1s to 7d, in s, m, h or d, as in \"5m\"".into(),
+            "15:10: [[rule]] r unless names meeting.startd. did you mean meeting.started?".into(),
+            "15:29: [[rule]] r unless holds \"user.created\". expected names of events of meetings, as in [\"meeting.started\"]".into(),
+            "16:11: [[rule]] r release names meeting.endd. did you mean meeting.ended?".into(),
+        ]),
+        ("what ends a timer that is none", after("[[rule]]\nname = \"r\"\non = [\"meeting.created\"]\nunless = [\"meeting.started\"]\nensure = { settings = { waiting_room = true } }\n"), vec![
+            "14:10: [[rule]] r has unless, and no after. add after = \"5m\", or leave unless out".into(),
+        ]),
+        ("a timer that nothing begins", after("[[rule]]\nname = \"r\"\nfor = \"meeting\"\nafter = \"5m\"\nensure = { settings = { waiting_room = true } }\n"), vec![
+            "14:9: [[rule]] r has after, and no on. add on = [\"…\"]: a timer begins with an event".into(),
+        ]),
+        ("a timer about users that one event begins and ends", after("[[rule]]\nname = \"r\"\non = [\"user.created\"]\nafter = \"5m\"\nrelease = [\"meeting.started\"]\nensure = { assistants = [\"api-user\"] }\n"), vec![
+            "14:9: [[rule]] r has after, and is about users. expected events of meetings: a timer is about a run of one".into(),
+            "15:11: [[rule]] r has release, and is about users. leave it out: what waits for a user goes on by any event about the user".into(),
+        ]),
+        ("a timer that one event begins and ends", after("[[rule]]\nname = \"r\"\non = [\"meeting.created\"]\nafter = \"5m\"\nunless = [\"meeting.created\"]\nrelease = []\nensure = { settings = { waiting_room = true } }\n"), vec![
+            "15:10: [[rule]] r begins its timer and ends it with meeting.created. expected another event in one of the two".into(),
+            "16:11: [[rule]] r has no events in release. expected names of events of meetings, as in [\"meeting.ended\"]".into(),
+        ]),
+        ("a record that is sent nowhere, and has no end", after("[[rule]]\nname = \"r\"\non = [\"meeting.created\"]\nafter = \"5m\"\nfold = \"attendance\"\nensure = { settings = { waiting_room = true } }\n"), vec![
+            "15:8: [[rule]] r has fold, and no meeting.ended in on. add it: the record is made after it".into(),
+            "15:8: [[rule]] r has both after and fold. expected one of the two".into(),
+            "15:8: [[rule]] r has fold, and sends its record nowhere. add send = \"…\", the name of a consumer".into(),
+        ]),
+        ("a record of nothing known", after("[[rule]]\nname = \"r\"\nfor = \"meeting\"\nfold = \"minutes\"\nensure = { settings = { waiting_room = true } }\n"), vec![
+            "14:8: [[rule]] r fold is \"minutes\". expected \"attendance\"".into(),
+        ]),
         ("a rule without ensure", after("[[rule]]\nname = \"r\"\nfor = \"user\"\n"), vec!["11:1: [[rule]] r has no ensure. add ensure = { assistants = [\"api-user\"] } or { settings = { waiting_room = true } }".into()]),
         ("a rule of the wrong kind", after("[[rule]]\nname = \"r\"\nfor = \"meeting\"\nensure = { assistants = [\"api-user\"] }\n"), vec!["11:1: rule r: ensure.assistants does not belong to for = \"meeting\". change the rule".into()]),
         ("a mode that is none", after("[[rule]]\nname = \"r\"\nfor = \"user\"\nmode = \"dry-run\"\nensure = { assistants = [\"api-user\"] }\n"), vec!["14:8: [[rule]] r mode is \"dry-run\". expected \"observe\" or \"enforce\"".into()]),

@@ -175,7 +175,7 @@ impl Case {
 
 /// Whether a rule is asked, or why that cannot be said.
 fn asks(asked: &OnEvent, rule: &Rule) -> Result<bool, String> {
-    let of_rule = |step: &Step| matches!(step, Step::Ensure { rule: name, .. } if *name == rule.name);
+    let of_rule = |step: &Step| matches!(step, Step::Ensure { rule: name, .. } | Step::Later { rule: name, .. } | Step::Collect { rule: name, .. } if *name == rule.name);
     match asked.unanswered.iter().find(|(name, _)| *name == rule.name) {
         Some((_, why)) => Err(why.clone()),
         None => Ok(asked.steps.iter().any(of_rule)),

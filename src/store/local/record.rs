@@ -308,6 +308,19 @@ pub(super) enum Change {
         day: i64,
         is_spent: bool,
     },
+    /// Of a rule and a run of a meeting.
+    Remembered {
+        account: AccountId,
+        print: Fingerprint,
+        event_at: Option<Timestamp>,
+    },
+    /// A delivery belongs to the record of a run of a meeting.
+    Folded {
+        account: AccountId,
+        print: Fingerprint,
+        delivery: u64,
+        job: u64,
+    },
 }
 
 /// The payload of a [`CHANGES`] record.

@@ -4,6 +4,7 @@
 //! of a snapshot is that of the first record that is *not* in it. Fingerprints of recent deliveries are not in it: they
 //! are many, and a start finds them in the records.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
@@ -17,9 +18,13 @@ use crate::clock::Timestamp;
 use crate::ids::{AccountId, RuleName};
 use crate::job::Job;
 use crate::store::port::{GivenUp, Notice, QuotaUse};
+use crate::store::runs::Fold;
 use crate::store::sweep::SweepState;
 
 const VERSION: u8 = 1;
+
+/// What is kept of runs of meetings, in the order in which it is forgotten.
+type ByAccount<T> = BTreeMap<AccountId, Vec<(Fingerprint, T)>>;
 
 /// A copy of the state that shares what is large.
 #[derive(Debug)]
@@ -43,6 +48,8 @@ pub(super) struct Frozen {
     made: BTreeMap<Fingerprint, Vec<Made>>,
     hosts: BTreeMap<(i64, Fingerprint), HostUse>,
     dedupe: dedupe::Frozen,
+    remembered: ByAccount<Option<Timestamp>>,
+    folds: ByAccount<Fold>,
 }
 
 /// The same as it is on disk, borrowed. Order of fields is the format.
@@ -71,6 +78,14 @@ struct Written<'a> {
     made: &'a BTreeMap<Fingerprint, Vec<Made>>,
     hosts: &'a BTreeMap<(i64, Fingerprint), HostUse>,
     dedupe: &'a dedupe::Frozen,
+    runs: Runs<'a>,
+}
+
+/// What came later, behind all else: a snapshot without it is read as one that holds nothing of it.
+#[derive(Default, Serialize, Deserialize)]
+struct Runs<'a> {
+    remembered: Cow<'a, ByAccount<Option<Timestamp>>>,
+    folds: Cow<'a, ByAccount<Fold>>,
 }
 
 /// The same, read.
@@ -124,11 +139,13 @@ impl State {
             made: self.contest.freeze(),
             hosts: self.hosts.clone(),
             dedupe: self.dedupe.freeze(),
+            remembered: self.remembered.iter().map(|(account, of)| (account.clone(), of.iter().collect())).collect(),
+            folds: self.folds.iter().map(|(account, of)| (account.clone(), of.iter().collect())).collect(),
         }
     }
 
     /// Becomes what a snapshot says.
-    fn thaw(&mut self, read: Read) {
+    fn thaw(&mut self, read: Read, runs: Runs<'_>) {
         self.next_record = read.next_record;
         self.tree = read.tree;
         self.deliveries = read.deliveries;
@@ -147,6 +164,18 @@ impl State {
         (self.notices, self.planned, self.given_up) = (read.notices, read.planned, read.given_up);
         (self.contest, self.hosts) = (Contest::thaw(read.made), read.hosts);
         self.dedupe = Dedupe::thaw(read.dedupe);
+        for (account, prints) in runs.remembered.into_owned() {
+            let of = self.remembered.entry(account).or_default();
+            for (print, event_at) in prints {
+                of.put(print, event_at);
+            }
+        }
+        for (account, folds) in runs.folds.into_owned() {
+            let of = self.folds.entry(account).or_default();
+            for (print, fold) in folds {
+                of.put(print, fold);
+            }
+        }
         self.thaw_apps(read.apps, read.unplanned);
     }
 
@@ -154,11 +183,15 @@ impl State {
     pub(super) fn read_snapshot(&mut self, number: u64, sealed: &[u8]) -> bool {
         let plain = self.keys.open_blob(Purpose::Snapshot, sealed);
         let read = plain.as_deref().and_then(|plain| match plain.split_first() {
-            Some((&VERSION, rest)) => postcard::from_bytes::<Read>(rest).ok(),
+            Some((&VERSION, rest)) => {
+                let (read, more) = postcard::take_from_bytes::<Read>(rest).ok()?;
+                let runs = if more.is_empty() { Runs::default() } else { postcard::from_bytes(more).ok()? };
+                Some((read, runs))
+            }
             _ => None,
         });
-        let read = read.filter(|read| read.next_record == number);
-        read.map(|read| self.thaw(read)).is_some()
+        let read = read.filter(|(read, _)| read.next_record == number);
+        read.map(|(read, runs)| self.thaw(read, runs)).is_some()
     }
 }
 
@@ -193,6 +226,7 @@ impl Frozen {
             made: &self.made,
             hosts: &self.hosts,
             dedupe: &self.dedupe,
+            runs: Runs { remembered: Cow::Borrowed(&self.remembered), folds: Cow::Borrowed(&self.folds) },
         };
         let mut bytes = vec![VERSION];
         super::record::put(&written, &mut bytes);

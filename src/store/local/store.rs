@@ -22,9 +22,9 @@ use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName, UserId};
 use crate::job::{Change, Job, Outcome};
 use crate::store::journal::files::{Files, RealFiles};
 use crate::store::port::{
-    Allowance, AppState, Applied, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter,
-    Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Status, Store,
-    StoreError, StoredDelivery, TreeHead,
+    Allowance, AppState, Applied, Claimable, Collected, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary,
+    JobFilter, Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Status,
+    Store, StoreError, StoredDelivery, TreeHead,
 };
 use crate::store::sweep::{SweepRecord, SweepState, Swept};
 use crate::store::wide;
@@ -349,6 +349,10 @@ impl Store for LocalStore {
 
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
         self.core().read(|state| state.jobs.get(id).map(|job| Job::clone(job)))
+    }
+
+    async fn collected(&self, job: JobId) -> Result<Option<Collected>, StoreError> {
+        self.core().read(|state| state.collected(job))
     }
 
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError> {

@@ -17,22 +17,31 @@ const RELEASED_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What the steps of one decision did.
 #[derive(Default)]
-struct Done {
+pub(super) struct Done {
     /// Made, merged, woken, cancelled.
-    touched: BTreeSet<JobId>,
-    made_or_merged: bool,
-    cancelled: Vec<Job>,
+    pub(super) touched: BTreeSet<JobId>,
+    pub(super) made_or_merged: bool,
+    pub(super) cancelled: Vec<Job>,
 }
 
 /// What is known while the steps of one decision are taken.
-struct Planning {
-    delivery: DeliveryId,
-    app: AppName,
-    account: AccountId,
+pub(super) struct Planning {
+    pub(super) delivery: DeliveryId,
+    pub(super) app: AppName,
+    pub(super) account: AccountId,
     /// Whether jobs may be made: not where the event's meaning was seen before.
-    fresh: bool,
-    event_at: Option<Timestamp>,
-    at: Timestamp,
+    pub(super) fresh: bool,
+    pub(super) event_at: Option<Timestamp>,
+    received_at: Timestamp,
+    pub(super) at: Timestamp,
+}
+
+impl Planning {
+    /// So long after the event, and not before now. A clock of Zoom's that runs ahead puts nothing off.
+    pub(super) fn after(&self, span: Duration) -> Timestamp {
+        let happened = self.event_at.map_or(self.received_at, |event_at| event_at.min(self.received_at));
+        happened.plus(span).max(self.at)
+    }
 }
 
 impl World {
@@ -70,7 +79,7 @@ impl World {
     fn decide(&mut self, decision: Decision, at: Timestamp) {
         let Decision { delivery, account, event, verdict } = decision;
         let Some(kept) = self.deliveries.get(&delivery) else { return };
-        let (app, replayed) = (kept.app.clone(), kept.replayed);
+        let (app, replayed, received_at) = (kept.app.clone(), kept.replayed, kept.received_at);
         if matches!(verdict, Verdict::Duplicate { .. }) && replayed {
             return;
         }
@@ -88,7 +97,7 @@ impl World {
                 Some(account) => {
                     let (app, account) = (app.clone(), account.clone());
                     let fresh = replayed || !self.was_seen(&app, &account, meaning, at);
-                    let planning = Planning { delivery, app, account, fresh, event_at, at };
+                    let planning = Planning { delivery, app, account, fresh, event_at, received_at, at };
                     if self.makes_too_many(&planning, &steps) {
                         ("backlog", event, Some(Fate::Held(planning.account)))
                     } else {
@@ -151,17 +160,21 @@ impl World {
         }
     }
 
+    pub(super) fn wake(&mut self, before: &Job, at: Timestamp, done: &mut Done) {
+        let waits = matches!(before.state, JobState::Waiting { .. });
+        let runs = matches!(before.state, JobState::Running { .. }) && !before.again;
+        if self.apply(before.id, Input::Wake { at }) && (waits || runs) {
+            done.touched.insert(before.id);
+        }
+    }
+
     fn take(&mut self, planning: &Planning, step: Step, done: &mut Done) {
         let at = planning.at;
         match step {
             Step::Ensure { rule, subject, on } => self.ensure(planning, rule, (subject, on), done),
             Step::Wake { subject } => {
                 for before in self.unfinished_about(&planning.account, &subject) {
-                    let waits = matches!(before.state, JobState::Waiting { .. });
-                    let runs = matches!(before.state, JobState::Running { .. }) && !before.again;
-                    if self.apply(before.id, Input::Wake { at }) && (waits || runs) {
-                        done.touched.insert(before.id);
-                    }
+                    self.wake(&before, at, done);
                 }
             }
             Step::Cancel { subject, why } => {
@@ -174,6 +187,14 @@ impl World {
                     }
                 }
             }
+            Step::Later { rule, subject, on, after } => {
+                self.later(planning, rule, (subject, on), planning.after(after), done);
+            }
+            Step::Unless { rule, meeting, uuid, why } => {
+                self.unless(planning, &rule, (meeting, uuid.as_ref()), &why, done);
+            }
+            Step::Collect { rule, subject, on, is_last } => self.collect(planning, rule, (subject, on), is_last, done),
+            Step::Release { rule, meeting } => self.release_rule(planning, &rule, meeting, done),
         }
     }
 
@@ -184,7 +205,9 @@ impl World {
                 let mut same = self.unfinished_about(&planning.account, subject).into_iter();
                 !same.any(|job| job.app == planning.app && job.rule == *rule)
             }
-            Step::Wake { .. } | Step::Cancel { .. } => false,
+            Step::Later { rule, subject, .. } => self.begins(planning, rule, subject),
+            Step::Collect { rule, subject, .. } => self.collects_anew(planning, rule, subject),
+            _ => false,
         };
         planning.fresh && self.room_of(&planning.account) == 0 && steps.iter().any(makes)
     }
@@ -207,13 +230,17 @@ impl World {
             done.touched.insert(job.id);
             done.made_or_merged = true;
         } else if planning.fresh {
-            self.jobs_made += 1;
-            let id = JobId::from_number(self.jobs_made);
+            let id = self.next_job();
             let new = NewJob { app, account, rule, subject, by: Asker::Delivery(delivery), event_at, on };
             self.jobs.insert(id, new.into_job(id, at));
             done.touched.insert(id);
             done.made_or_merged = true;
         }
+    }
+
+    pub(super) fn next_job(&mut self) -> JobId {
+        self.jobs_made += 1;
+        JobId::from_number(self.jobs_made)
     }
 
     /// By id.

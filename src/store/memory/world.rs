@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::Limits;
 use super::log::{Line, Log};
+use super::runs::Key;
 use crate::audit::{Detail, Kind};
 use crate::clock::Timestamp;
 use crate::event::Meaning;
@@ -15,6 +16,7 @@ use crate::job::{Asker, Input, Job, JobState, Mark};
 use crate::store::port::{
     AppState, DeliveryStatus, GivenUp, NewDelivery, Note, Notice, QuotaUse, StoreError, StoredDelivery,
 };
+use crate::store::runs::{Folds, Remembered};
 use crate::store::sweep::SweepState;
 
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub(super) struct World {
     pub(super) notices: Vec<Notice>,
     pub(super) planned: BTreeMap<RuleName, [u8; 16]>,
     pub(super) given_up: Option<GivenUp>,
+    pub(super) remembered: BTreeMap<AccountId, Remembered<Key>>,
+    pub(super) folds: BTreeMap<AccountId, Folds<Key>>,
     // What a start forgets.
     /// By token: claims of running jobs, and of jobs that were cancelled while they ran.
     pub(super) claims: BTreeMap<u64, Claim>,
@@ -175,6 +179,8 @@ impl World {
             notices: Vec::new(),
             planned: BTreeMap::new(),
             given_up: None,
+            remembered: BTreeMap::new(),
+            folds: BTreeMap::new(),
             claims: BTreeMap::new(),
             tokens: 0,
             served: None,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::audit::Saw;
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, AppName, JobId, RuleName, UserId};
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName, UserId};
 use crate::job::{Asker, Input, Intent, Job, JobState, Lease, Mark, ParkCause, Planned, Subject};
 
 /// A job that this worker may run until the lease ends. Settling consumes it.
@@ -26,6 +26,18 @@ pub struct Claimable {
     /// Jobs of one account that may run at once, those that already run included.
     pub per_account_max: usize,
     pub lease: Duration,
+}
+
+/// The deliveries that a job makes a record of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collected {
+    /// Of the record, from 1: those beyond the first amend the one before.
+    pub number: u32,
+    pub deliveries: Vec<DeliveryId>,
+    /// So many of them, the first, were in the record before.
+    pub of_before: usize,
+    /// More came than are kept for a run.
+    pub is_cut: bool,
 }
 
 /// Whether a change may be made now.
@@ -172,7 +184,7 @@ pub struct JobFilter {
     pub account: Option<AccountId>,
     /// Parked jobs with this cause.
     pub cause: Option<String>,
-    /// Jobs about the same subject ([`Subject::is_same`]), whoever knows it by what.
+    /// Jobs about the same subject ([`Subject::is_part_of`]), whoever knows it by what, or about a run of that meeting.
     pub subject: Option<Subject>,
     /// Only jobs before this one: newest first.
     pub before: Option<JobId>,

@@ -70,8 +70,8 @@ pub(super) async fn explain(
     let past = Past::read(&state, &subject, &jobs, since, asked.all).await?;
     let kind = match subject {
         Subject::User { .. } => SubjectKind::User,
-        Subject::Meeting { .. } => SubjectKind::Meeting,
-        Subject::Instance { .. } | Subject::Event { .. } => SubjectKind::Event,
+        Subject::Meeting { .. } | Subject::Instance { .. } => SubjectKind::Meeting,
+        Subject::Event { .. } => SubjectKind::Event,
     };
     let mut rules: Vec<ExplainedView> = Vec::new();
     for rule in all.iter().filter(|rule| rule.subject == kind) {
@@ -151,7 +151,7 @@ impl Past {
             jobs.iter().flat_map(|job| [job.made_by, job.asked_by]).filter_map(delivery).collect();
         let is_about = |entry: &Entry| {
             let named = entry.detail.as_ref().and_then(|detail| Subject::read(detail.subject.as_ref()?));
-            named.is_some_and(|named| named.is_same(subject))
+            named.is_some_and(|named| named.is_part_of(subject))
                 || (entry.kind == Kind::Decision && entry.delivery.is_some_and(|id| asked_by.contains(&id)))
         };
         let mut end = state.store.tree_head().await?.size;
@@ -304,6 +304,7 @@ pub fn wants(rule: &Rule) -> String {
             format!("{} as alternative hosts", hosts.join(", "))
         }),
         ensure.report.map(|Report::Movable| "a report whether it can be moved".to_owned()),
+        rule.in_time(),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }

@@ -10,6 +10,7 @@ mod contests;
 mod converging;
 mod ensuring;
 mod explaining;
+mod folding;
 mod guarding;
 mod kinds;
 mod on_events;
@@ -19,6 +20,7 @@ mod scenarios;
 mod silence;
 mod sweeping;
 mod taking_back;
+mod timers;
 mod waiting;
 
 use std::collections::HashMap;
@@ -35,7 +37,7 @@ use adjutant::clock::{Clock, ManualClock, Timestamp};
 use adjutant::event::signature::Secret;
 use adjutant::ids::{AccountId, AppName, Email};
 use adjutant::job::{Effect, Job, JobState};
-use adjutant::rules::{Condition, On, Rule, Topic};
+use adjutant::rules::{Condition, Fold, On, Rule, Timer, Topic};
 use adjutant::sim::{Call, NewAccount, Sim, Subscription, World};
 use adjutant::store::{JobFilter, MemoryStore, Move, Selector, Store, SweepState};
 use adjutant::web::accept::{AcceptSettings, Acceptor};
@@ -78,9 +80,13 @@ fn rule(text: &str) -> Rule {
     let when = table.remove("when");
     let when = |topic| when.map(|when| Condition::compile(when.as_str().unwrap(), topic).unwrap());
     let on = table.remove("on").map(|events| events.try_into().unwrap());
+    let after = table.remove("after").map(|after| Timer::span(after.as_str().unwrap()).unwrap());
+    let unless = table.remove("unless").map_or(Vec::new(), |events| events.try_into().unwrap());
+    let fold = table.remove("fold").map(|fold| fold.try_into::<Fold>().unwrap());
+    let timer = after.map(|after| Timer { after, unless });
     let rule: Rule = table.try_into().unwrap();
     match on {
-        Some(events) => Rule { on: Some(On { events, when: when(Topic::Event) }), ..rule },
+        Some(events) => Rule { on: Some(On { events, when: when(Topic::Event), timer, fold }), ..rule },
         None => Rule { when: when(rule.subject.topic()), ..rule },
     }
 }

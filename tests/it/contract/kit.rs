@@ -8,12 +8,12 @@ use adjutant::audit::{Call, Entry, Kind};
 use adjutant::clock::Timestamp;
 use adjutant::event::Meaning;
 use adjutant::event::signature::Verified;
-use adjutant::ids::{AccountId, AppName, DeliveryId, Email, JobId, MeetingId, RuleName, UserId};
+use adjutant::ids::{AccountId, AppName, DeliveryId, Email, JobId, MeetingId, MeetingUuid, RuleName, UserId};
 use adjutant::job::{Asker, Change, Effect, Job, JobState, Outcome, Snooze, Subject};
 use adjutant::rules::Step;
 use adjutant::store::{
-    Allowance, Claimable, Decision, DeliveryFilter, DeliveryStatus, JobFilter, Leased, Limits, NewDelivery, Store,
-    StoreError, StoredDelivery, Verdict,
+    Allowance, Claimable, Collected, Decision, DeliveryFilter, DeliveryStatus, JobFilter, Leased, Limits, NewDelivery,
+    Store, StoreError, StoredDelivery, Verdict,
 };
 
 use super::Harness;
@@ -51,6 +51,15 @@ pub(crate) fn user_with_email(id: &str, email: &str) -> Subject {
 
 pub(crate) fn meeting(id: u64) -> Subject {
     Subject::Meeting { id: MeetingId::from_number(id) }
+}
+
+pub(crate) fn instance(meeting: u64, uuid: &str) -> Subject {
+    Subject::Instance { meeting: MeetingId::from_number(meeting), uuid: MeetingUuid::parse(uuid).unwrap() }
+}
+
+/// A timer of a minute.
+pub(crate) fn later(rule_name: &str, subject: Subject) -> Step {
+    Step::Later { rule: rule(rule_name), subject, on: None, after: LEASE }
 }
 
 pub(crate) fn ensure(rule_name: &str, subject: Subject) -> Step {
@@ -410,7 +419,13 @@ impl Names {
         let unplanned = store.unplanned(None, usize::MAX).await.unwrap();
         lines.push(format!("unplanned: {:?}", unplanned.iter().map(|d| self.delivery(d.id)).collect::<Vec<_>>()));
         let all = JobFilter { limit: usize::MAX, ..JobFilter::default() };
-        lines.extend(store.jobs(all).await.unwrap().iter().map(|job| self.job_line(job, now)));
+        for job in store.jobs(all).await.unwrap() {
+            lines.push(self.job_line(&job, now));
+            if let Some(Collected { number, deliveries, of_before, is_cut }) = store.collected(job.id).await.unwrap() {
+                let deliveries: Vec<_> = deliveries.iter().map(|id| self.delivery(*id)).collect();
+                lines.push(format!("record {number} of {deliveries:?}, {of_before} before, cut {is_cut}"));
+            }
+        }
         for group in store.parked().await.unwrap() {
             let example = self.job(group.example);
             lines.push(format!("{} {} {} {example} {}", group.cause, group.account, group.count, group.since));

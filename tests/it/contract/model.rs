@@ -12,7 +12,7 @@ use adjutant::chance::{Chance, SeededChance};
 use adjutant::clock::Timestamp;
 use adjutant::event::Meaning;
 use adjutant::event::signature::Verified;
-use adjutant::ids::{DeliveryId, JobId, UserId};
+use adjutant::ids::{DeliveryId, JobId, MeetingId, MeetingUuid, UserId};
 use adjutant::job::{Backoff, Change, Effect, HostDay, Mark, Outcome, ParkCause, Planned, Snooze, Subject, WaitReason};
 use adjutant::rules::Step;
 use adjutant::store::{
@@ -21,8 +21,8 @@ use adjutant::store::{
 };
 
 use super::kit::{
-    DAY, HOUR, LEASE, Names, SECOND, START, account, app, call, change, email, ensure, meeting, rule, user,
-    user_with_email,
+    DAY, HOUR, LEASE, Names, SECOND, START, account, app, call, change, email, ensure, instance, later, meeting, rule,
+    user, user_with_email,
 };
 use super::{Harness, MemoryHarness};
 
@@ -185,11 +185,31 @@ impl Generator {
     }
 
     fn step(&self) -> Step {
-        match self.below(10) {
+        match self.below(15) {
+            10 | 11 => later("assist", self.run()),
+            12 => self.unless(),
+            13 => Step::Collect {
+                rule: rule("tidy"),
+                subject: self.run(),
+                on: None,
+                is_last: self.maybe(30, true).unwrap_or(false),
+            },
+            14 => Step::Release { rule: rule("assist"), meeting: MeetingId::from_number(1) },
             0 => Step::Cancel { subject: self.subject(), why: "user.deleted".to_owned() },
             1 | 2 => Step::Wake { subject: self.subject() },
             _ => ensure(self.pick(&["assist", "assist", "tidy"]), self.subject()),
         }
+    }
+
+    fn run(&self) -> Subject {
+        let meeting = if self.below(4) == 0 { 2 } else { 1 };
+        instance(meeting, self.pick(&["r1", "r2", "r3", "r4"]))
+    }
+
+    fn unless(&self) -> Step {
+        let uuid = MeetingUuid::parse(self.pick(&["r1", "r2", "r5"])).unwrap();
+        let meeting = MeetingId::from_number(if self.below(2) == 0 { 1 } else { 2 });
+        Step::Unless { rule: rule("assist"), meeting, uuid: self.maybe(60, uuid), why: "meeting.started".to_owned() }
     }
 
     fn decided(&self, deliveries: usize) -> Decided {

@@ -9,9 +9,9 @@ use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, RuleName, UserId};
 use adjutant::job::{Change, Job, Outcome, Snooze};
 use adjutant::rules::Step;
 use adjutant::store::{
-    Allowance, AppState, Applied, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter,
-    Leased, Limits, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector,
-    Status, Store, StoreError, StoredDelivery, SweepRecord, SweepState, Swept, TreeHead, Verdict,
+    Allowance, AppState, Applied, Claimable, Collected, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary,
+    JobFilter, Leased, Limits, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt,
+    Selector, Status, Store, StoreError, StoredDelivery, SweepRecord, SweepState, Swept, TreeHead, Verdict,
 };
 use async_trait::async_trait;
 
@@ -223,6 +223,10 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
 
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
         self.0.job(id).await
+    }
+
+    async fn collected(&self, job: JobId) -> Result<Option<Collected>, StoreError> {
+        self.0.collected(job).await
     }
 
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError> {

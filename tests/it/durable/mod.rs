@@ -9,6 +9,7 @@ mod kit;
 mod power;
 mod pruning;
 mod spill;
+mod timers;
 
 use std::sync::Arc;
 

@@ -9,9 +9,9 @@ use adjutant::event::signature::Verified;
 use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, RuleName, UserId};
 use adjutant::job::{Change, Job, Outcome};
 use adjutant::store::{
-    Allowance, AppState, Applied, Claimable, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, JobFilter,
-    Leased, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Status,
-    Store, StoreError, StoredDelivery, SweepRecord, SweepState, Swept, TreeHead,
+    Allowance, AppState, Applied, Claimable, Collected, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary,
+    JobFilter, Leased, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector,
+    Status, Store, StoreError, StoredDelivery, SweepRecord, SweepState, Swept, TreeHead,
 };
 use tokio::sync::watch;
 
@@ -199,6 +199,10 @@ impl Store for Recorder {
     }
 
     async fn job(&self, _id: JobId) -> Result<Option<Job>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn collected(&self, _job: JobId) -> Result<Option<Collected>, StoreError> {
         Err(StoreError::Closed)
     }
 

@@ -120,6 +120,27 @@ fn changes_of_version_1_are_written_and_read_as_ever() {
     }
 }
 
+/// Kinds of changes that came later, one after the other: these never change either.
+#[test]
+fn changes_about_runs_of_meetings_are_written_and_read_as_ever() {
+    let remembered = |event_at| Change::Remembered { account: account(), print: [9; 16], event_at };
+    let folded = Change::Folded { account: account(), print: [10; 16], delivery: 300, job: 1 };
+    let mut bytes = Vec::new();
+    let all = [remembered(Some(NOW)), remembered(None), folded];
+    for change in &all {
+        put(change, &mut bytes);
+    }
+    let known = bytes_of(include_str!("../fixtures/changes-of-runs-v1.hex"));
+    assert_eq!(hex::encode(&bytes), hex::encode(&known));
+    let (mut rest, mut read) = (&known[..], Vec::new());
+    while !rest.is_empty() {
+        let (change, more) = postcard::take_from_bytes::<Change>(rest).unwrap();
+        read.push(change);
+        rest = more;
+    }
+    assert_eq!(read, all);
+}
+
 #[test]
 fn the_leaf_of_a_delivery_is_the_same_for_ever_and_without_its_body() {
     let whole = delivery();

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, JobId, RuleName};
+use crate::ids::{AccountId, JobId, MeetingId, MeetingUuid, RuleName};
 use crate::job::{Input, Job, JobState, Mark, Subject, WaitReason};
 use crate::store::wide;
 
@@ -77,9 +77,14 @@ fn known_by(subject: &Subject) -> Vec<String> {
             id.into_iter().chain(email).collect()
         }
         Subject::Meeting { id } => vec![format!("m{id}")],
-        Subject::Instance { uuid, .. } => vec![format!("i{uuid}")],
+        // By the meeting its runs are found, which are not the same.
+        Subject::Instance { meeting, uuid } => vec![format!("i{uuid}"), run_of(*meeting)],
         Subject::Event { delivery } => vec![format!("d{delivery}")],
     }
+}
+
+fn run_of(meeting: MeetingId) -> String {
+    format!("r{meeting}")
 }
 
 impl Jobs {
@@ -246,13 +251,29 @@ impl Jobs {
     /// Unfinished jobs of the account about the same subject, by id.
     pub(super) fn about(&self, account: &AccountId, subject: &Subject) -> Vec<Arc<Job>> {
         let mut ids = BTreeSet::new();
-        for key in known_by(subject) {
+        let keys = known_by(subject);
+        // The first is enough for a run: a meeting may have had thousands.
+        let enough = if matches!(subject, Subject::Instance { .. }) { 1 } else { keys.len() };
+        for key in keys.into_iter().take(enough) {
             if let Some(lane) = self.lanes.get(&(account.clone(), key)) {
                 ids.extend(lane);
             }
         }
         let jobs = ids.into_iter().filter_map(|id| self.get(id));
         jobs.filter(|job| job.subject.is_same(subject)).cloned().collect()
+    }
+
+    /// Unfinished jobs of the account about a run of the meeting, or about the run with that uuid, by id.
+    pub(super) fn about_runs(
+        &self,
+        account: &AccountId,
+        meeting: MeetingId,
+        uuid: Option<&MeetingUuid>,
+    ) -> Vec<Arc<Job>> {
+        let keys = [Some(run_of(meeting)), uuid.map(|uuid| format!("i{uuid}"))];
+        let lanes = keys.into_iter().flatten().filter_map(|key| self.lanes.get(&(account.clone(), key)));
+        let ids: BTreeSet<JobId> = lanes.flatten().copied().collect();
+        ids.into_iter().filter_map(|id| self.get(id)).cloned().collect()
     }
 
     /// Takes the time to be `now`: leases that are over, by job.

@@ -14,6 +14,7 @@ mod notices;
 mod people;
 mod plan;
 mod read;
+mod runs;
 mod sweep;
 mod unit;
 mod work;
@@ -31,10 +32,11 @@ use super::record::{self, AsideFor, Blob, Change};
 use super::seal::{Fingerprint, Purpose};
 use crate::audit::tree::Frontier;
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, AppName, JobId, RuleName};
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::job::Job;
 use crate::store::memory::Limits;
 use crate::store::port::{AppState, FullBacklog, GivenUp, Notice, QuotaUse};
+use crate::store::runs::{Folds, Remembered};
 use crate::store::sweep::SweepState;
 use crate::store::{narrow, wide};
 
@@ -129,6 +131,9 @@ pub(super) struct State {
     pub(super) notices: BTreeMap<AccountId, Vec<Notice>>,
     pub(super) planned: BTreeMap<RuleName, [u8; 16]>,
     pub(super) given_up: Option<GivenUp>,
+    /// What is known of runs of meetings beside the jobs about them.
+    pub(super) remembered: BTreeMap<AccountId, Remembered<Fingerprint>>,
+    pub(super) folds: BTreeMap<AccountId, Folds<Fingerprint>>,
     pub(super) dedupe: Dedupe,
     pub(super) outbox: Outbox,
     draft: Draft,
@@ -167,6 +172,8 @@ impl State {
             notices: BTreeMap::new(),
             planned: BTreeMap::new(),
             given_up: None,
+            remembered: BTreeMap::new(),
+            folds: BTreeMap::new(),
             dedupe: Dedupe::default(),
             outbox: Outbox::new(narrow(BATCH_BYTES_MAX.min(segment_bytes / 4))),
             draft: Draft::default(),
@@ -296,6 +303,13 @@ impl State {
             Change::HostUsed { host, day, job } => self.keep_host(host, day, |known| known.used_by(job)),
             Change::HostTold { host, day, is_spent } => self.keep_host(host, day, |known| known.told(is_spent)),
             Change::GaveUp { at } => self.given_up = Some(GivenUp::one_more(self.given_up, at)),
+            Change::Remembered { account, print, event_at } => {
+                self.remembered.entry(account).or_default().put(print, event_at);
+            }
+            Change::Folded { account, print, delivery, job } => {
+                let (delivery, job) = (DeliveryId::from_number(delivery), JobId::from_number(job));
+                self.folds.entry(account).or_default().add(&print, delivery, job);
+            }
             Change::App { app, state } => {
                 let number = self.app_number(&app);
                 if let Some(app) = self.app_at(number) {

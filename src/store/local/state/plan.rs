@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::deliver::MEANING;
+use super::runs::OfRun;
 use super::{Aside, State};
 use crate::audit::{Detail, Kind};
 use crate::clock::Timestamp;
@@ -22,22 +23,31 @@ const RELEASED_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What the steps of one decision did.
 #[derive(Default)]
-struct Done {
+pub(super) struct Done {
     /// Made, merged, woken, cancelled.
-    touched: BTreeSet<JobId>,
-    made_or_merged: bool,
-    cancelled: Vec<Arc<Job>>,
+    pub(super) touched: BTreeSet<JobId>,
+    pub(super) made_or_merged: bool,
+    pub(super) cancelled: Vec<Arc<Job>>,
 }
 
 /// What is known while the steps of one decision are taken.
-struct Planning {
-    delivery: DeliveryId,
-    app: AppName,
-    account: AccountId,
+pub(super) struct Planning {
+    pub(super) delivery: DeliveryId,
+    pub(super) app: AppName,
+    pub(super) account: AccountId,
     /// Whether jobs may be made: not where the event's meaning was seen before.
-    fresh: bool,
-    event_at: Option<Timestamp>,
-    at: Timestamp,
+    pub(super) fresh: bool,
+    pub(super) event_at: Option<Timestamp>,
+    received_at: Timestamp,
+    pub(super) at: Timestamp,
+}
+
+impl Planning {
+    /// So long after the event, and not before now. A clock of Zoom's that runs ahead puts nothing off.
+    pub(super) fn after(&self, span: Duration) -> Timestamp {
+        let happened = self.event_at.map_or(self.received_at, |event_at| event_at.min(self.received_at));
+        happened.plus(span).max(self.at)
+    }
 }
 
 /// What becomes of a delivery.
@@ -120,7 +130,8 @@ impl State {
             }
             Verdict::Work { meaning, event_at, steps } => {
                 let Some(account) = account.clone() else { return };
-                let work = self.work(delivery, &app, &account, (meaning, event_at), steps, at, &mut done);
+                let from = (delivery, queued.received_at);
+                let work = self.work(from, &app, &account, (meaning, event_at), steps, at, &mut done);
                 let (code, fate) = match work {
                     Some(decided) => (decided.code(), Fate::Planned(decided)),
                     None => ("backlog", Fate::Aside(AsideFor::Backlog(account.clone()))),
@@ -194,7 +205,7 @@ impl State {
     #[expect(clippy::too_many_arguments, reason = "the parts of one decision")]
     fn work(
         &mut self,
-        delivery: DeliveryId,
+        (delivery, received_at): (DeliveryId, Timestamp),
         app: &AppName,
         account: &AccountId,
         (meaning, event_at): (Option<Meaning>, Option<Timestamp>),
@@ -209,7 +220,8 @@ impl State {
         let replayed = self.replayed.contains(&delivery.number());
         let seen = print.is_some_and(|print| self.was_seen(&print, at));
         let fresh = replayed || !seen;
-        let planning = Planning { delivery, app: app.clone(), account: account.clone(), fresh, event_at, at };
+        let planning =
+            Planning { delivery, app: app.clone(), account: account.clone(), fresh, event_at, received_at, at };
         if self.makes_too_many(&planning, &steps) {
             return None;
         }
@@ -236,17 +248,21 @@ impl State {
         true
     }
 
+    pub(super) fn wake(&mut self, job: &Arc<Job>, at: Timestamp, done: &mut Done) {
+        let waits = matches!(job.state, JobState::Waiting { .. });
+        let runs = matches!(job.state, JobState::Running { .. }) && !job.again;
+        if (waits || runs) && self.move_on(job, Input::Wake { at }) {
+            done.touched.insert(job.id);
+        }
+    }
+
     fn take(&mut self, planning: &Planning, step: Step, done: &mut Done) {
         let at = planning.at;
         match step {
             Step::Ensure { rule, subject, on } => self.ensure(planning, rule, (subject, on), done),
             Step::Wake { subject } => {
                 for job in self.jobs.about(&planning.account, &subject) {
-                    let waits = matches!(job.state, JobState::Waiting { .. });
-                    let runs = matches!(job.state, JobState::Running { .. }) && !job.again;
-                    if (waits || runs) && self.move_on(&job, Input::Wake { at }) {
-                        done.touched.insert(job.id);
-                    }
+                    self.wake(&job, at, done);
                 }
             }
             Step::Cancel { subject, why } => {
@@ -259,6 +275,14 @@ impl State {
                     }
                 }
             }
+            Step::Later { rule, subject, on, after } => {
+                self.later(planning, rule, (subject, on), planning.after(after), done);
+            }
+            Step::Unless { rule, meeting, uuid, why } => {
+                self.unless(planning, &rule, (meeting, uuid.as_ref()), &why, done);
+            }
+            Step::Collect { rule, subject, on, is_last } => self.collect(planning, rule, (subject, on), is_last, done),
+            Step::Release { rule, meeting } => self.release_rule(planning, &rule, meeting, done),
         }
     }
 
@@ -269,7 +293,13 @@ impl State {
                 let same = self.jobs.about(&planning.account, subject);
                 !same.iter().any(|job| job.app == planning.app && job.rule == *rule)
             }
-            Step::Wake { .. } | Step::Cancel { .. } => false,
+            Step::Later { rule, subject: Subject::Instance { meeting, uuid }, .. } => {
+                self.begins(planning, &OfRun { rule, meeting: *meeting, uuid })
+            }
+            Step::Collect { rule, subject: Subject::Instance { uuid, .. }, .. } => {
+                self.collects_anew(planning, rule, uuid)
+            }
+            _ => false,
         };
         planning.fresh && self.room_of(&planning.account) == 0 && steps.iter().any(makes)
     }

@@ -60,7 +60,7 @@ impl State {
             };
             filter.state.as_ref().is_none_or(|state| job.state.name() == state)
                 && filter.account.as_ref().is_none_or(|account| job.account == *account)
-                && filter.subject.as_ref().is_none_or(|subject| job.subject.is_same(subject))
+                && filter.subject.as_ref().is_none_or(|subject| job.subject.is_part_of(subject))
                 && filter.cause.as_ref().is_none_or(|cause| parked_for == Some(cause))
         };
         self.jobs.before(filter.before).filter(matches).take(filter.limit).map(|job| Job::clone(job)).collect()

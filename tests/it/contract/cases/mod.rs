@@ -7,6 +7,7 @@ pub(crate) mod limits;
 pub(crate) mod people;
 pub(crate) mod planning;
 pub(crate) mod records;
+pub(crate) mod runs;
 pub(crate) mod sweeping;
 pub(crate) mod working;
 
@@ -174,6 +175,14 @@ macro_rules! every_case {
                 a_sweep_that_heals_counts_against_the_hour_and_not_against_the_share
                 a_plan_that_is_applied_makes_jobs_or_moves_those_that_are_there
                 what_is_planned_is_granted_beside_the_limits_and_counts_against_none
+            ;
+            runs:
+                a_timer_is_due_after_its_event_once_for_each_rule_and_run_for_ever
+                what_ends_a_timer_counts_whether_it_comes_before_or_after
+                an_older_event_of_the_run_makes_a_timer_due_earlier
+                a_record_takes_all_events_until_it_was_tried_and_those_after_amend_it
+                a_record_without_an_end_is_made_all_the_same
+                a_release_lets_one_rule_go_on
             ;
             records:
                 entries_have_no_gaps_and_their_leaves_make_the_tree_head

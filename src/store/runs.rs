@@ -1,0 +1,237 @@
+//! What a store remembers of runs of meetings beside its jobs, for each account: that a rule's timer has run for one,
+//! which events ended timers that had not begun, and which deliveries belong to a record.
+//!
+//! Zoom's events overtake each other by more than an hour, and jobs that are finished are forgotten by their number. What
+//! is remembered is bounded by number as well, by far more, and the oldest goes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
+
+use serde::{Deserialize, Serialize};
+
+use super::port::Collected;
+use crate::clock::Timestamp;
+use crate::ids::{DeliveryId, JobId};
+use crate::job::{Job, JobState};
+
+/// Things that are remembered of an account. A run of a meeting takes up to three.
+pub(super) const REMEMBERED_MAX: usize = 300_000;
+
+/// What is remembered of a rule and a run, or of a rule and a meeting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Memo {
+    /// The rule has had its timer for the run.
+    Begun,
+    /// What ends the rule's timers came for the run.
+    EndedRun,
+    /// What ends the rule's timers came for the meeting, the newest then.
+    EndedMeeting,
+    /// The rule's record of the run: see [`Fold`].
+    Record,
+}
+
+impl Memo {
+    /// Goes into fingerprints: part of the format.
+    pub(super) const fn number(self) -> u8 {
+        match self {
+            Self::Begun => 4,
+            Self::EndedRun => 5,
+            Self::EndedMeeting => 6,
+            Self::Record => 7,
+        }
+    }
+}
+
+/// The newest moment at which something happened; none where no event said when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+pub(super) struct Happened(pub(super) Option<Timestamp>);
+
+/// What is remembered of an account.
+#[derive(Debug, Clone)]
+pub(super) struct Remembered<K> {
+    by: HashMap<K, (u64, Option<Timestamp>)>,
+    order: BTreeMap<u64, K>,
+    next: u64,
+}
+
+impl<K> Default for Remembered<K> {
+    fn default() -> Self {
+        Self { by: HashMap::new(), order: BTreeMap::new(), next: 0 }
+    }
+}
+
+impl<K: Clone + Eq + Hash> Remembered<K> {
+    /// None where it is not remembered.
+    pub(super) fn get(&self, key: &K) -> Option<Happened> {
+        self.by.get(key).map(|(_, event_at)| Happened(*event_at))
+    }
+
+    /// Whether remembering it would say more than is known.
+    pub(super) fn is_news(&self, key: &K, event_at: Option<Timestamp>) -> bool {
+        self.get(key).is_none_or(|Happened(known)| known < event_at)
+    }
+
+    /// Beyond the limit, what was not told again for longest is forgotten.
+    pub(super) fn put(&mut self, key: K, event_at: Option<Timestamp>) {
+        let before = self.by.remove(&key);
+        if let Some((place, _)) = before {
+            self.order.remove(&place);
+        }
+        let newest = before.and_then(|(_, known)| known).max(event_at);
+        self.next = self.next.saturating_add(1);
+        self.order.insert(self.next, key.clone());
+        self.by.insert(key, (self.next, newest));
+        while self.order.len() > REMEMBERED_MAX
+            && let Some((_, oldest)) = self.order.pop_first()
+        {
+            self.by.remove(&oldest);
+        }
+    }
+
+    /// In the order in which it is forgotten.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (K, Option<Timestamp>)> {
+        self.order.values().filter_map(|key| Some((key.clone(), self.get(key)?.0)))
+    }
+}
+
+/// Whether an event that ends timers does so for a timer that an event of `began` began, by what it says of the meeting
+/// alone: not where it is older, or nobody knows.
+pub(super) fn is_no_older(ended: Option<Timestamp>, began: Option<Timestamp>) -> bool {
+    ended.zip(began).is_some_and(|(ended, began)| ended >= began)
+}
+
+/// Deliveries of one run that a record is made of; beyond it the record is cut short, and says so.
+pub(super) const FOLDED_MAX: usize = 20_000;
+/// Deliveries of all runs of an account that are known to belong to one; beyond it the oldest runs are forgotten.
+const FOLDED_OF_ACCOUNT_MAX: usize = 2_000_000;
+
+/// The deliveries of a run, for one rule, and the jobs that make its records: the first, and those that amend it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Fold {
+    jobs: Vec<JobId>,
+    /// Each with the number of the first record that it is in, from 1.
+    deliveries: Vec<(DeliveryId, u32)>,
+    is_cut: bool,
+}
+
+impl Fold {
+    /// The job that made, or will make, the newest record.
+    pub(super) fn newest(&self) -> Option<JobId> {
+        self.jobs.last().copied()
+    }
+
+    fn add(&mut self, delivery: DeliveryId, job: JobId) -> bool {
+        if self.newest() != Some(job) {
+            self.jobs.push(job);
+        }
+        // A person had it planned again.
+        if self.deliveries.iter().any(|(known, _)| *known == delivery) {
+            return false;
+        }
+        if self.deliveries.len() >= FOLDED_MAX {
+            self.is_cut = true;
+            return false;
+        }
+        self.deliveries.push((delivery, u32::try_from(self.jobs.len()).unwrap_or(u32::MAX)));
+        true
+    }
+
+    /// What the job is to make a record of.
+    pub(super) fn of(&self, job: JobId) -> Option<Collected> {
+        let place = self.jobs.iter().position(|known| *known == job)?;
+        let number = u32::try_from(place.saturating_add(1)).unwrap_or(u32::MAX);
+        let up_to = |number: u32| self.deliveries.iter().filter(move |(_, first)| *first <= number);
+        Some(Collected {
+            number,
+            deliveries: up_to(number).map(|(delivery, _)| *delivery).collect(),
+            of_before: up_to(number.saturating_sub(1)).count(),
+            is_cut: self.is_cut,
+        })
+    }
+}
+
+/// The runs of an account that records are made of, the oldest first.
+#[derive(Debug, Clone)]
+pub(super) struct Folds<K> {
+    by: HashMap<K, (u64, Fold)>,
+    order: BTreeMap<u64, K>,
+    next: u64,
+    deliveries: usize,
+}
+
+impl<K> Default for Folds<K> {
+    fn default() -> Self {
+        Self { by: HashMap::new(), order: BTreeMap::new(), next: 0, deliveries: 0 }
+    }
+}
+
+impl<K: Clone + Eq + Hash> Folds<K> {
+    pub(super) fn get(&self, key: &K) -> Option<&Fold> {
+        self.by.get(key).map(|(_, fold)| fold)
+    }
+
+    pub(super) fn add(&mut self, key: &K, delivery: DeliveryId, job: JobId) {
+        if !self.by.contains_key(key) {
+            self.put(key.clone(), Fold::default());
+        }
+        if let Some((_, fold)) = self.by.get_mut(key) {
+            self.deliveries = self.deliveries.saturating_add(usize::from(fold.add(delivery, job)));
+        }
+        while self.deliveries > FOLDED_OF_ACCOUNT_MAX
+            && let Some((_, oldest)) = self.order.pop_first()
+            && let Some((_, fold)) = self.by.remove(&oldest)
+        {
+            self.deliveries = self.deliveries.saturating_sub(fold.deliveries.len());
+        }
+    }
+
+    /// One that is not there yet.
+    pub(super) fn put(&mut self, key: K, fold: Fold) {
+        self.next = self.next.saturating_add(1);
+        self.deliveries = self.deliveries.saturating_add(fold.deliveries.len());
+        self.order.insert(self.next, key.clone());
+        self.by.insert(key, (self.next, fold));
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (K, Fold)> {
+        self.order.values().filter_map(|key| Some((key.clone(), self.get(key)?.clone())))
+    }
+}
+
+/// Whether an event may still be put to what the job makes: nothing of it was told to anybody.
+pub(super) fn is_open(job: &Job) -> bool {
+    let is_idle = matches!(job.state, JobState::Due { .. } | JobState::Waiting { .. } | JobState::Parked { .. });
+    is_idle && job.attempts == 0 && job.retried_at.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_moment_is_kept_and_what_was_told_again_is_forgotten_last() {
+        let at = |secs| Some(Timestamp::from_secs(secs));
+        let mut remembered = Remembered::default();
+        assert!(remembered.is_news(&0, None));
+        for (key, event_at) in [(0, at(5)), (1, None), (0, at(3)), (1, at(7))] {
+            remembered.put(key, event_at);
+        }
+        let happened = |secs| Some(Happened(at(secs)));
+        assert_eq!((remembered.get(&0), remembered.get(&1), remembered.get(&2)), (happened(5), happened(7), None));
+        assert!(!remembered.is_news(&0, at(5)) && !remembered.is_news(&0, None) && remembered.is_news(&0, at(6)));
+        remembered.put(0, None);
+        let rest = u64::try_from(REMEMBERED_MAX).unwrap();
+        for key in 2..=rest {
+            remembered.put(key, None);
+        }
+        assert_eq!((remembered.get(&1), remembered.get(&0)), (None, happened(5)));
+        assert_eq!(remembered.iter().next(), Some((0, at(5))));
+    }
+
+    #[test]
+    fn an_event_in_the_same_millisecond_is_no_older_and_one_without_a_time_says_nothing() {
+        let at = |secs| Some(Timestamp::from_secs(secs));
+        assert!(is_no_older(at(2), at(2)) && is_no_older(at(3), at(2)) && !is_no_older(at(1), at(2)));
+        assert!(!is_no_older(None, at(2)) && !is_no_older(at(2), None));
+    }
+}
