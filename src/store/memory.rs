@@ -4,6 +4,7 @@
 //! writes then, so an error has written nothing. Nothing outlives the process; [`MemoryStore::restart`] does what a start
 //! of a durable store does to its state.
 
+mod contest;
 mod log;
 mod plan;
 mod read;
