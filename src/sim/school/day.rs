@@ -24,7 +24,7 @@ pub struct School {
     pub meddled_percent: u8,
     /// Lessons whose host never comes while pupils wait.
     pub hostless_percent: u8,
-    /// Lessons whose host comes more than five minutes late.
+    /// Lessons whose host comes three to twelve minutes after the bell.
     pub late_host_percent: u8,
     /// Lessons that nobody ends.
     pub endless_percent: u8,
@@ -323,7 +323,7 @@ impl Planner<'_> {
         let host_at = match (instant, late) {
             (true, _) => bell,
             (false, false) => self.after(bell.minus(Duration::from_secs(240)), 0, 360),
-            (false, true) => self.after(bell, 6 * 60, 12 * 60),
+            (false, true) => self.after(bell, 3 * 60, 12 * 60),
         };
         if instant {
             self.step(bell, Does::MakeInstant(lesson.meeting));
