@@ -71,17 +71,17 @@ impl Alarm {
     }
 
     #[must_use]
-    pub fn of_account(self, account: impl ToString) -> Self {
+    pub fn of_account(self, account: &(impl ToString + ?Sized)) -> Self {
         Self { account: Some(account.to_string()), ..self }
     }
 
     #[must_use]
-    pub fn of_rule(self, rule: impl ToString) -> Self {
+    pub fn of_rule(self, rule: &(impl ToString + ?Sized)) -> Self {
         Self { rule: Some(rule.to_string()), ..self }
     }
 
     #[must_use]
-    pub fn about(self, about: impl ToString) -> Self {
+    pub fn about(self, about: &(impl ToString + ?Sized)) -> Self {
         Self { about: Some(about.to_string()), ..self }
     }
 

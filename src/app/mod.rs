@@ -125,9 +125,7 @@ pub async fn serve(
         let (reloader, signals, stop) = (Arc::clone(&running.reloader), signals.clone(), stop.clone());
         tasks.spawn(async move { stop.run_until_cancelled(reload_on(&signals, &reloader)).await.unwrap_or_default() });
     }
-    // They may end, fail or hang: nothing waits for them, and they end with this.
-    let mut telling = JoinSet::new();
-    telling.spawn(feed::notify::run(running.notifiers.clone(), running.attention()));
+    let _ends_with_this = running.telling();
     ready(addresses.0, addresses.1);
     let by_signal = tokio::select! {
         () = signals.first() => true,
@@ -144,7 +142,6 @@ pub async fn serve(
         }
     };
     tracing::info!("stopping: taking nothing new, finishing what runs");
-    telling.abort_all();
     stop.cancel();
     let drained = async {
         while tasks.join_next().await.is_some() {}
@@ -246,8 +243,12 @@ impl Running {
         Ok(Self { receiver, parts, sweeper, take_back, admin, notifiers, machine, local, body_days, reloader })
     }
 
-    fn attention(&self) -> Arc<notify::Attention> {
-        Arc::new(notify::Attention(Arc::clone(&self.admin)))
+    /// Notifiers, which may end, fail or hang: nothing waits for them, and they end when this is dropped.
+    fn telling(&self) -> JoinSet<()> {
+        let mut telling = JoinSet::new();
+        let attention = Arc::new(notify::Attention(Arc::clone(&self.admin)));
+        telling.spawn(feed::notify::run(self.notifiers.clone(), attention));
+        telling
     }
 
     fn admin_router(&self) -> axum::Router {

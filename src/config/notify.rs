@@ -84,11 +84,11 @@ fn email(section: &mut Section<'_, '_>) -> Option<Email> {
         );
         return None;
     }
-    Some(Email { host, port, tls, login: login?, from: from?, to: to? })
+    Some(Email { host, port, tls, login: login.ok()?, from: from?, to: to? })
 }
 
-/// None where it is wrong; none within where there is none.
-fn login(section: &mut Section<'_, '_>) -> Option<Option<(String, SecretString)>> {
+/// An error where it is wrong, which was told.
+fn login(section: &mut Section<'_, '_>) -> Result<Option<(String, SecretString)>, ()> {
     let user =
         section.optional("user", "the name to log in with", |text| (!is_placeholder(text)).then(|| text.to_owned()));
     let is_given = section.is_set("password") || section.is_set("password_file");
@@ -97,13 +97,13 @@ fn login(section: &mut Section<'_, '_>) -> Option<Option<(String, SecretString)>
             section.knows(key, form::text);
             section.note(key, None, None);
         }
-        return Some(None);
+        return Ok(None);
     }
     let password = plain(section, "password", "password_file");
     if user.is_none() {
         section.missing("user", "add user = \"…\", or take the password out");
     }
-    Some(Some((user?, password?.1)))
+    Ok(Some((user.ok_or(())?, password.ok_or(())?.1)))
 }
 
 fn recipients(section: &mut Section<'_, '_>) -> Option<Vec<Mailbox>> {

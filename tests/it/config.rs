@@ -125,7 +125,10 @@ fn the_commented_lines_of_the_shipped_file_are_good_once_filled_in() {
     let config = config.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.apps[0].secrets.webhook.len(), 2);
     assert_eq!(config.rules.len(), 6);
-    assert_eq!(config.notify.iter().map(|notify| notify.kind()).collect::<Vec<_>>(), ["webhook", "email"]);
+    assert_eq!(
+        config.notify.iter().map(adjutant::feed::notify::Notify::kind).collect::<Vec<_>>(),
+        ["webhook", "email"]
+    );
 }
 
 #[test]

@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_message_is_bounded_and_says_what_it_leaves_out() {
-        let alarm = |n: usize| Alarm::new("parked", "x".repeat(10_000), "y", "z").about(n);
+        let alarm = |n: usize| Alarm::new("parked", "x".repeat(10_000), "y", "z").about(&n);
         let over: Vec<Alarm> = (0..21).map(alarm).collect();
         let message = Message::of(&News { begun: (0..500).map(alarm).collect(), over });
         assert_eq!(message.head, "adjutant: 500 new, 21 resolved");

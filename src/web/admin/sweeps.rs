@@ -240,7 +240,7 @@ fn stale(view: SweepView) -> Alarm {
         view.account,
         runs.unwrap_or_default()
     );
-    Alarm { since, ..Alarm::new("sweep-stale", what, advice, command).of_account(view.account) }
+    Alarm { since, ..Alarm::new("sweep-stale", what, advice, command).of_account(&view.account) }
 }
 
 /// For each app, how long ago the last whole sweep of its account was that waits longest for one.
