@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod event;
+pub mod feed;
 pub mod ids;
 pub mod job;
 pub mod rules;

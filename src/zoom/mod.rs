@@ -35,6 +35,8 @@ pub use port::{
 };
 pub use settings::{Settings, SettingsError};
 pub use stats::{StatsNow, ZoomStats};
+pub(crate) use throttled::retry_after;
 pub use token::Credentials;
 pub use told::ToldLimit;
 pub use transport::TlsError;
+pub(crate) use transport::root_cause;

@@ -53,7 +53,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// When `Retry-After` ends: Zoom sends a moment in ISO 8601; seconds and an HTTP date are read as well. At least a second
 /// from now, and at most an hour after the next midnight UTC, when every quota of Zoom's has started again.
-pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
+pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
     let text = header(headers, "retry-after")?;
     let at = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // More digits than a number holds are absurd, and capped like every absurd number.

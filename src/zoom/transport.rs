@@ -99,13 +99,15 @@ impl Http {
             let within = if error.is_connect() { "in time".to_owned() } else { format!("within {:?}", self.timeout) };
             return ZoomError::Transient(format!("{kind} {within}"));
         }
-        let error = error.without_url();
-        let mut causes = Vec::new();
-        let mut next = error.source();
-        while let Some(cause) = next {
-            causes.push(cause.to_string());
-            next = cause.source();
-        }
-        ZoomError::Transient(format!("{kind}: {}", causes.last().cloned().unwrap_or_else(|| error.to_string())))
+        ZoomError::Transient(format!("{kind}: {}", root_cause(&error.without_url())))
     }
+}
+
+/// What an error came from in the end. The URL is left out: it may name a person, or hold a secret.
+pub(crate) fn root_cause(error: &reqwest::Error) -> String {
+    let mut last: Option<&dyn Error> = error.source();
+    while let Some(next) = last.and_then(Error::source) {
+        last = Some(next);
+    }
+    last.map_or_else(|| error.to_string(), ToString::to_string)
 }

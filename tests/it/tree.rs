@@ -10,7 +10,7 @@ const LEVELS: &[&[&str]] = &[
     &["cli"],
     &["app"],
     &["config", "sim"],
-    &["web", "worker"],
+    &["web", "worker", "feed"],
     &["work"],
     &["zoom", "store"],
     &["rules", "audit"],

@@ -1,0 +1,4 @@
+//! Consumers: what the service tells others.
+
+mod addresses;
+pub mod post;
