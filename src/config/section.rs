@@ -205,6 +205,16 @@ impl<'t, 'r> Section<'t, 'r> {
         self.reading.var(&name).map(|text| (name, text))
     }
 
+    /// Keys that belong to another kind of section.
+    pub(super) fn foreign(&mut self, keys: &[&'static str], whose: &str) {
+        for &key in keys {
+            if let Some(found) = self.find(key, || form::NOTHING) {
+                let what = format!("{} has {key}", self.title);
+                self.reading.problem(found.place(), what, format!("expected it only with {whose}"));
+            }
+        }
+    }
+
     /// A whole number within a range, both ends included.
     pub(super) fn number<N>(&mut self, key: &'static str, default: N, range: RangeInclusive<N>, unit: &str) -> N
     where

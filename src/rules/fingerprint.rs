@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Condition, Ensure, Grantee, Leaves, Rule};
+use super::{Condition, Ensure, Grantee, Leaves, Rule, SendTo};
 use crate::ids::Email;
 
 impl Rule {
@@ -15,6 +15,7 @@ impl Rule {
             subject,
             when,
             on,
+            send,
             description: _,
             ensure,
             allow_downgrade,
@@ -30,13 +31,17 @@ impl Rule {
             Grantee::Named(email) => email.as_str(),
         });
         let leaves = |leaves: &Leaves| -> Value { leaves.iter().map(|(path, leaf)| json!([path, leaf])).collect() };
-        let text = json!([
+        let mut text = json!([
             [name.as_str(), subject, when.as_ref().map(Condition::as_str)],
             on.as_ref().map(|on| (&on.events, on.when.as_ref().map(Condition::as_str))),
             [assistants.collect::<Vec<_>>(), groups, licence, leaves(settings), leaves(feature), report],
             [allow_downgrade, except.iter().map(Email::as_str).collect::<Vec<_>>(), except_roles],
             [max_changes_per_hour, &u32::from(*max_changes_percent)],
         ]);
+        // What a rule has that none had before stands beside what was always there.
+        if let (Some(SendTo { consumer, template }), Value::Array(parts)) = (send, &mut text) {
+            parts.push(json!({ "send": [consumer.as_str(), template] }));
+        }
         hashed(&text)
     }
 

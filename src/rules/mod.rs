@@ -16,7 +16,7 @@ pub use ensure::{Contradiction, Ensure, Grantee, Licence, Report, RuleError, con
 pub use leaves::Leaves;
 pub use on::{EVENTS, OnEvent, facts as event_facts, gone_by_then, kind_of, meant, on_event, subjects};
 
-pub use secret::{NOT_KEPT, is_secret, is_secret_name};
+pub use secret::{NOT_KEPT, is_secret, is_secret_name, without_secrets};
 
 use std::ops::RangeInclusive;
 
@@ -27,7 +27,7 @@ pub(crate) use nearest::{alternatives, nearest};
 
 use crate::account::Role;
 use crate::event::{Event, MeetingChange, UserChange, UserRef, What};
-use crate::ids::{Email, RuleName};
+use crate::ids::{ConsumerName, Email, RuleName};
 use crate::job::Subject;
 
 /// One `[[rule]]` of the configuration.
@@ -45,9 +45,13 @@ pub struct Rule {
     /// look for what no event told.
     #[serde(skip)]
     pub on: Option<On>,
+    /// What becomes of such an event, where the rule makes nothing true.
+    #[serde(skip)]
+    pub send: Option<SendTo>,
     /// For people: what the rule is for.
     #[serde(default)]
     pub description: Option<String>,
+    #[serde(default)]
     pub ensure: Ensure,
     /// Whether it may take a licence away.
     #[serde(default)]
@@ -75,6 +79,14 @@ pub struct On {
     pub events: Vec<String>,
     /// Asked of the event, not of its subject.
     pub when: Option<Condition>,
+}
+
+/// To whom an event is sent, and as what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendTo {
+    pub consumer: ConsumerName,
+    /// A template of the body, checked; without one, the event as it came.
+    pub template: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,6 +16,7 @@ mod needs;
 mod planned;
 mod saved;
 mod seen;
+mod send;
 mod user;
 
 use std::fmt;
@@ -34,6 +35,7 @@ pub use planned::{
 };
 pub use saved::{AppliedAccount, AppliedRule, DecidedNow, PlanScope, PlannedMeetings, SavedPlan};
 pub use seen::{saw, seen};
+pub use send::{Feed, Message, Sending};
 
 use crate::account::{Account, UserKey};
 use crate::audit::{Detail, Kind, Saw};
@@ -62,6 +64,7 @@ pub struct Ctx {
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
     pub facts: Arc<Facts>,
+    pub feed: Arc<dyn Feed>,
 }
 
 /// Where an intent is asked for: on behalf of the one job that runs.
@@ -83,6 +86,9 @@ pub async fn run(
     guard: &dyn Guard,
     ctx: &Ctx,
 ) -> Result<Outcome, StoreError> {
+    if let Some(to) = &rule.send {
+        return send::send(job, (rule, to), ctx).await;
+    }
     let hand = match rule.mode {
         Mode::Observe => Hand::Observe,
         Mode::Enforce => Hand::Enforce(guard),

@@ -140,6 +140,8 @@ impl ComeBack {
 pub(super) const fn is_about(rule: &Rule, subject: &Subject) -> bool {
     matches!(
         (rule.subject, subject),
-        (SubjectKind::User, Subject::User { .. }) | (SubjectKind::Meeting, Subject::Meeting { .. })
+        (SubjectKind::User, Subject::User { .. })
+            | (SubjectKind::Meeting, Subject::Meeting { .. })
+            | (SubjectKind::Event, Subject::Event { .. })
     )
 }

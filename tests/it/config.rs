@@ -4,6 +4,7 @@ use std::path::Path;
 
 use adjutant::account::Plan;
 use adjutant::config::{Config, Env, Invalid, load, parse};
+use adjutant::feed::Kind;
 use adjutant::rules::Mode;
 use secrecy::ExposeSecret as _;
 
@@ -438,4 +439,68 @@ fn plans_that_zoom_treats_alike_are_alike() {
         assert_eq!(config.apps[0].accounts[0].plan, plan, "{name}");
     }
     assert_eq!(read(GOOD, &[]).unwrap().apps[0].accounts[0].plan, Plan::Pro);
+}
+
+const CONSUMER: &str = "[[consumer]]\nname = \"c\"\n";
+const WHSEC: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+#[test]
+fn a_consumer_that_cannot_be_is_refused_with_its_place_and_what_to_do() {
+    let hook = format!("kind = \"webhook\"\nurl = \"https://c.example/in\"\nsecret = \"{WHSEC}\"\n");
+    let help = "expected whsec_ and 24 to 64 random bytes in base64, as `openssl rand -base64 32` makes them; two of them, \
+                with a space between, while they are changed";
+    let file = "kind = \"file\"\npath = \"a.jsonl\"\n";
+    let other = format!("{file}[[consumer]]\nname = \"d\"\n{file}");
+    let rows: Vec<(String, Vec<String>)> = vec![
+        (String::new(), vec!["15:1 [[consumer]] c has no kind. add kind = \"webhook\" or \"file\"".to_owned()]),
+        (hook.replace("webhook", "hook"), vec!["17:8 [[consumer]] c kind is \"hook\". expected \"webhook\" or \"file\"".to_owned()]),
+        (hook.replace("https", "http"), vec![
+            "18:7 [[consumer]] c url cannot be posted to: http is for private addresses alone: use https, or set \
+             allow_private = true. expected https://…".to_owned(),
+        ]),
+        (hook.replace("https://c", "https://me:pw@c"), vec![
+            "18:7 [[consumer]] c url cannot be posted to: it holds a user name or a password. expected https://…".to_owned(),
+        ]),
+        (hook.replace("https://c.example/in", "https://10.0.0.1/"), vec![
+            "18:7 [[consumer]] c url cannot be posted to: 10.0.0.1 is at 10.0.0.1, a private address: set allow_private = \
+             true if it is meant. expected https://…".to_owned(),
+        ]),
+        (hook.replace("url", "# url"), vec!["15:1 [[consumer]] c has no url. add url = \"https://…\": where events are posted".to_owned()]),
+        (hook.replace("whsec_", "sec_"), vec![format!("19:10 [[consumer]] c secret does not begin with whsec_. {help}")]),
+        (hook.replace("LaLaSw", ""), vec![format!("19:10 [[consumer]] c secret is no base64 after whsec_. {help}")]),
+        (hook.replace(WHSEC, "whsec_AAAA"), vec![format!("19:10 [[consumer]] c secret holds 3 bytes, and 24 to 64 make a secret. {help}")]),
+        (format!("{hook}path = \"x\"\n"), vec!["20:8 [[consumer]] c has path. expected it only with kind = \"file\"".to_owned()]),
+        (format!("{file}allow_private = true\n"), vec!["19:17 [[consumer]] c has allow_private. expected it only with kind = \"webhook\"".to_owned()]),
+        (file.replace("a.jsonl", "a/"), vec!["18:8 [[consumer]] c path is \"a/\". expected a file, as in \"events.jsonl\", relative to this one".to_owned()]),
+        (other, vec!["19:1 [[consumer]] c and d write to a.jsonl. expected a file for each, or one consumer for both rules".to_owned()]),
+    ];
+    let before = GOOD.lines().count();
+    for (text, expected) in rows {
+        let error = read(&format!("{GOOD}{}{CONSUMER}{text}", "\n".repeat(14 - before)), &[]).unwrap_err();
+        assert_eq!(told(&error), expected, "\n{text}\n{error}");
+        assert!(!error.to_string().contains("MfKQ9r8"), "a secret is shown: {error}");
+    }
+}
+
+#[test]
+fn a_consumers_secrets_come_from_the_file_the_environment_or_a_file_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    std::fs::write(folder.path().join("key"), format!("{WHSEC}\n{WHSEC}\n")).unwrap();
+    let hook = |more: &str| format!("{GOOD}{CONSUMER}kind = \"webhook\"\nurl = \"https://c.example/in\"\n{more}\n");
+    let secrets = |text: &str, vars: &[(&str, &str)]| {
+        let config = parse(&path, text, &env(vars)).unwrap();
+        assert!(!format!("{config:?}").contains("MfKQ9r8"));
+        assert!(
+            config.effective.iter().all(|key| !format!("{key:?}").contains("/in")),
+            "a URL is no secret, its path may be"
+        );
+        match &config.consumers[0].kind {
+            Kind::Webhook(webhook) => webhook.secrets.len(),
+            Kind::File { .. } => 0,
+        }
+    };
+    assert_eq!(secrets(&hook(&format!("secret = \"{WHSEC} {WHSEC}\"")), &[]), 2);
+    assert_eq!(secrets(&hook("secret_file = \"key\""), &[]), 2);
+    assert_eq!(secrets(&hook("secret_file = \"nowhere\""), &[("ADJUTANT__CONSUMER__C__SECRET", WHSEC)]), 1);
 }

@@ -48,6 +48,7 @@ fn head_of(section: &str) -> String {
         "app.account" => format!("{APP}[[app.account]]\n"),
         "rule" => "[[rule]]\nname = \"r\"\n".to_owned(),
         "rule.ensure" => format!("{RULE}[rule.ensure]\n"),
+        "consumer" => "[[consumer]]\nname = \"c\"\n".to_owned(),
         one => format!("[{one}]\n"),
     }
 }
@@ -77,7 +78,10 @@ fn every_key_of_the_schema_is_one_that_the_reader_knows() {
 /// `[[rule]] r.ensure` is the section `rule.ensure`.
 fn without_names(section: &str) -> String {
     let bare = section.replace("[[app]] a [[app.account]]", "app.account");
-    bare.replace("[[app]] a", "app").replace("[[rule]] r", "rule").replace(['[', ']'], "")
+    bare.replace("[[app]] a", "app")
+        .replace("[[rule]] r", "rule")
+        .replace("[[consumer]] c", "consumer")
+        .replace(['[', ']'], "")
 }
 
 #[test]
@@ -85,7 +89,9 @@ fn every_key_that_the_reader_knows_is_in_the_schema_with_the_readers_default() {
     let schema = schema(false);
     let app = "kind = \"server-to-server\"\nclient_id = \"id\"\nclient_secret = \"a-long-client-secret\"\n";
     let account = "webhook_secrets = [\"a-long-webhook-secret\"]\n[[app.account]]\nid = \"a\"\n";
-    let config = read(&format!("{APP}{app}{account}{RULE}ensure = {{ type = \"licensed\" }}\n")).unwrap();
+    let consumer = "[[consumer]]\nname = \"c\"\nkind = \"webhook\"\nurl = \"https://c.example\"\n\
+                    secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n";
+    let config = read(&format!("{APP}{app}{account}{consumer}{RULE}ensure = {{ type = \"licensed\" }}\n")).unwrap();
     let mut of_reader = BTreeSet::new();
     for key in &config.effective {
         let section = without_names(&key.section);
