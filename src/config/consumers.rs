@@ -56,10 +56,16 @@ fn consumer(mut section: Section<'_, '_>) -> Option<Consumer> {
             section.foreign(&["url", "secret", "secret_file", "allow_private"], "kind = \"webhook\"");
             file(&mut section)
         }
-        kind => {
-            let webhook = webhook(&mut section);
+        Some(Form::Webhook) => {
             section.foreign(&["path"], "kind = \"file\"");
-            webhook.filter(|_| kind.is_some())
+            webhook(&mut section)
+        }
+        None => {
+            // Which of them belong to it is not known.
+            for key in ["url", "secret", "secret_file", "allow_private", "path"] {
+                let _any = section.find(key, || form::NOTHING);
+            }
+            None
         }
     };
     section.finish();

@@ -167,7 +167,7 @@ fn rule(mut section: Section<'_, '_>, consumers: &BTreeSet<String>) -> Option<Ru
     let name = section.in_file("name").and_then(|name| name.get_ref().as_str()).and_then(|n| RuleName::parse(n).ok());
     let description = section.optional("description", "a text", |text| Some(text.to_owned()));
     let on = events(&mut section);
-    let is_sent = section.find("send", form::text).is_some();
+    let is_sent = section.is_set("send");
     let subject = match &on {
         Some(events) if is_sent => spelt(&section, events),
         Some(events) => subject_of(&mut section, events),
@@ -235,12 +235,16 @@ fn events(section: &mut Section<'_, '_>) -> Option<Vec<String>> {
 
 /// To whom these events are sent, and as what.
 fn send(section: &mut Section<'_, '_>, consumers: &BTreeSet<String>, is_on: bool) -> Option<SendTo> {
-    let found = section.find("send", form::text);
-    let consumer = section.optional("send", "the name of a [[consumer]]", |text| ConsumerName::parse(text).ok());
-    let Some(found) = found else {
-        section.foreign(&["template"], "send");
+    if !section.is_set("send") {
+        if is_on {
+            section.knows("send", form::text);
+            section.note("send", None, None);
+            section.foreign(&["template"], "send");
+        }
         return None;
-    };
+    }
+    let found = section.find("send", form::text)?;
+    let consumer = section.optional("send", "the name of a [[consumer]]", |text| ConsumerName::parse(text).ok());
     if !is_on {
         let what = format!("{} sends, and says no events", section.title);
         section.reading.problem(found.place(), what, "expected on = [\"…\"] in place of for: events are sent");

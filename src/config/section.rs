@@ -53,7 +53,9 @@ impl<'t, 'r> Section<'t, 'r> {
 
     /// A key, with what may be written for it.
     pub(super) fn knows(&mut self, key: &'static str, form: impl FnOnce() -> Form) {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         self.reading.knows(&self.path, key, form);
     }
 
@@ -192,7 +194,7 @@ impl<'t, 'r> Section<'t, 'r> {
         self.reading.problem(self.place.clone(), format!("{} has no {key}", self.title), help);
     }
 
-    fn is_set(&self, key: &str) -> bool {
+    pub(super) fn is_set(&self, key: &str) -> bool {
         self.variable(key).is_some() || self.in_file(key).is_some()
     }
 

@@ -113,6 +113,7 @@ pub(crate) fn filled(folder: &Path) -> String {
         .join("\n");
     std::fs::write(folder.join("client-secret"), "client-secret-of-the-test\n").unwrap();
     std::fs::write(folder.join("webhook-secrets"), "webhook-secret-of-the-test\n\nanother-secret-of-test\n").unwrap();
+    std::fs::write(folder.join("timetable-secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
     std::fs::create_dir_all(folder.join("rules")).unwrap();
     filled.replace("client_id = \"…\"", "client_id = \"abc\"").replace("id = \"…\"", "id = \"acc\"")
 }
@@ -123,7 +124,7 @@ fn the_commented_lines_of_the_shipped_file_are_good_once_filled_in() {
     let config = parse(&folder.path().join("config.toml"), &filled(folder.path()), &Env::default());
     let config = config.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.apps[0].secrets.webhook.len(), 2);
-    assert_eq!(config.rules.len(), 5);
+    assert_eq!((config.rules.len(), config.consumers.len()), (6, 2));
 }
 
 /// Each with its text and all that is told of it.
@@ -141,7 +142,7 @@ fn bad_configurations() -> Vec<Case> {
         ("a key with a slip", with("[server]\nlistn = \"127.0.0.1:1\"\n"), vec!["2:1: [server] has no key listn. did you mean listen?".into()]),
         ("a key that is nothing like one", with("[log]\ncolour = true\n"), vec!["2:1: [log] has no key colour. expected one of format, level".into()]),
         ("a section with a slip", with("[sevrer]\n"), vec!["1:2: the configuration has no key sevrer. did you mean server?".into()]),
-        ("a key outside of any section", with("listen = \"127.0.0.1:1\"\n"), vec!["1:1: the configuration has no key listen. expected one of server, admin, store, zoom, worker, sweep, log, app, rule, rules".into()]),
+        ("a key outside of any section", with("listen = \"127.0.0.1:1\"\n"), vec!["1:1: the configuration has no key listen. expected one of server, admin, store, zoom, worker, sweep, log, app, consumer, rule, rules".into()]),
         ("a section that is no table", with("server = 3\n"), vec!["1:10: [server] is 3. expected a table, headed [server]".into()]),
         ("an address without a port", with("[server]\nlisten = \"127.0.0.1\"\n"), vec!["2:10: [server] listen is \"127.0.0.1\". expected an address and a port, as in \"127.0.0.1:8080\"".into()]),
         ("a number for an address", with("[admin]\nlisten = 8081\n"), vec!["2:10: [admin] listen is 8081. expected an address and a port, as in \"127.0.0.1:8081\"".into()]),
@@ -477,6 +478,7 @@ fn a_consumer_that_cannot_be_is_refused_with_its_place_and_what_to_do() {
     let before = GOOD.lines().count();
     for (text, expected) in rows {
         let error = read(&format!("{GOOD}{}{CONSUMER}{text}", "\n".repeat(14 - before)), &[]).unwrap_err();
+        let expected: Vec<String> = expected.iter().map(|line| line.replacen(' ', ": ", 1)).collect();
         assert_eq!(told(&error), expected, "\n{text}\n{error}");
         assert!(!error.to_string().contains("MfKQ9r8"), "a secret is shown: {error}");
     }

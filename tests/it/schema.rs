@@ -161,6 +161,9 @@ const OF_MEANING: &[&str] = &[
     "a condition that ends too early",
     "an empty condition",
     "a condition over lines",
+    "on nothing",
+    "send",
+    "a template that is none",
 ];
 
 #[test]
