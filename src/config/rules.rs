@@ -239,6 +239,8 @@ fn send(section: &mut Section<'_, '_>, consumers: &BTreeSet<String>, is_on: bool
         if is_on {
             section.knows("send", form::text);
             section.note("send", None, None);
+        }
+        if is_on || section.is_set("template") {
             section.foreign(&["template"], "send");
         }
         return None;

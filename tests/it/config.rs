@@ -473,7 +473,7 @@ fn a_consumer_that_cannot_be_is_refused_with_its_place_and_what_to_do() {
         (format!("{hook}path = \"x\"\n"), vec!["20:8 [[consumer]] c has path. expected it only with kind = \"file\"".to_owned()]),
         (format!("{file}allow_private = true\n"), vec!["19:17 [[consumer]] c has allow_private. expected it only with kind = \"webhook\"".to_owned()]),
         (file.replace("a.jsonl", "a/"), vec!["18:8 [[consumer]] c path is \"a/\". expected a file, as in \"events.jsonl\", relative to this one".to_owned()]),
-        (other, vec!["19:1 [[consumer]] c and d write to a.jsonl. expected a file for each, or one consumer for both rules".to_owned()]),
+        (other, vec!["19:1 [[consumer]] c and d write to ./a.jsonl. expected a file for each, or one consumer for both rules".to_owned()]),
     ];
     let before = GOOD.lines().count();
     for (text, expected) in rows {
