@@ -96,6 +96,10 @@ text_id!(
     RuleName, "rule name", "1 to 32 of a-z, 0-9 and -", is_short_name, str::to_owned
 );
 text_id!(
+    /// The name of a consumer.
+    ConsumerName, "consumer name", "1 to 32 of a-z, 0-9 and -", is_short_name, str::to_owned
+);
+text_id!(
     /// Zoom's id of an account.
     AccountId, "account id", "1 to 128 printable ASCII characters without spaces", is_opaque, str::to_owned
 );

@@ -206,6 +206,7 @@ impl Running {
             clock: Arc::clone(&machine.clock),
             chance: Arc::clone(&machine.chance),
             facts: Arc::new(Facts::new(config.worker.cache)),
+            feed: reloader.feed(),
             stats: Arc::default(),
             settings: config.worker,
         };

@@ -17,6 +17,7 @@ use crate::alarm::Alarm;
 use crate::audit::{Detail, Kind};
 use crate::clock::{Clock, lock};
 use crate::config::{self, App, Config, ConfigError};
+use crate::feed::Consumers;
 use crate::ids::RuleName;
 use crate::rules::{Mode, Rule, SubjectKind};
 use crate::store::{Note, Store, StoreError};
@@ -37,6 +38,7 @@ pub(super) struct Reloader {
     roster: watch::Sender<Arc<Roster>>,
     apps: watch::Sender<Vec<AdminApp>>,
     zooms: Arc<Zooms>,
+    consumers: Arc<Consumers>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     refused: Mutex<Option<String>>,
@@ -56,6 +58,7 @@ impl Reloader {
             roster: watch::Sender::new(Arc::new(roster)),
             apps: watch::Sender::new(config.apps.iter().map(App::for_admin).collect()),
             zooms,
+            consumers: Arc::new(Consumers::new(&config.consumers, Arc::clone(&clock))),
             store,
             clock,
             refused: Mutex::default(),
@@ -65,6 +68,11 @@ impl Reloader {
     /// Who is served by which rules, now and after each good reload.
     pub(super) fn roster(&self) -> watch::Receiver<Arc<Roster>> {
         self.roster.subscribe()
+    }
+
+    /// To whom the rules send, now and after each good reload.
+    pub(super) fn feed(&self) -> Arc<Consumers> {
+        Arc::clone(&self.consumers)
     }
 
     pub(super) fn apps(&self) -> watch::Receiver<Vec<AdminApp>> {
@@ -135,6 +143,9 @@ impl Reloader {
             app.accounts = accounts.iter().filter(|account| account.app == app.name).cloned().collect();
         }
         running.sources = new.sources;
+        // Before the rules that send to them.
+        self.consumers.replace(&new.consumers);
+        running.consumers = new.consumers;
         (running.rules, running.rules_folder, running.require_plan) = (new.rules, new.rules_folder, new.require_plan);
         self.apps.send_replace(running.apps.iter().map(App::for_admin).collect());
         self.roster.send_replace(Arc::new(next));
@@ -188,6 +199,11 @@ fn apart_in_rules(running: &Config, new: &Config) -> Vec<String> {
     for (one, other) in [(&new.rules, &running.rules), (&running.rules, &new.rules)] {
         for rule in one.iter().filter(|rule| !other.contains(rule)) {
             apart.push(format!("[[rule]] {}", rule.name));
+        }
+    }
+    for (one, other) in [(&new.consumers, &running.consumers), (&running.consumers, &new.consumers)] {
+        for consumer in one.iter().filter(|consumer| !other.contains(consumer)) {
+            apart.push(format!("[[consumer]] {}", consumer.name));
         }
     }
     let served: Vec<&Account> = running.accounts().collect();

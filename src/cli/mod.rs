@@ -8,6 +8,7 @@ mod assistants;
 mod attention;
 mod audit;
 mod check_config;
+mod consumers;
 mod deliveries;
 mod demo;
 mod doctor;
@@ -87,6 +88,9 @@ enum Command {
     /// What should be true: check the rules, try them, ask why, let one that is stopped go on
     #[command(subcommand)]
     Rules(rules::Asked),
+    /// To whom rules send events: list them, try one
+    #[command(subcommand)]
+    Consumers(consumers::Asked),
     /// The log of every event, decision and change
     #[command(subcommand)]
     Audit(audit::Asked),
@@ -183,6 +187,7 @@ fn run(context: &Context, command: Command, out: &mut Out) -> Result<Exit, Failu
         Command::Jobs(asked) => wait(jobs::run(context, asked, out)),
         Command::Deliveries(asked) => wait(deliveries::run(context, asked, out)),
         Command::Rules(asked) => wait(rules::run(context, asked, out)),
+        Command::Consumers(asked) => wait(consumers::run(context, asked, out)),
         Command::Audit(asked) => wait(audit::run(context, asked, out)),
         Command::Attention(asked) => wait(attention::run(context, asked, out)),
         Command::Notify(asked) => wait(notify::run(context, asked, out)),

@@ -61,9 +61,10 @@ pub(super) fn grantee() -> Form {
     json!({ "anyOf": [{ "enum": ["api-user"] }, email()] })
 }
 
-/// The name of an event that a rule can be about. Zoom adds others to those that are known.
+/// The name of an event that a rule can be about. Zoom adds others to those that are known; only `app_deauthorized` has
+/// no full stop.
 pub(super) fn event() -> Form {
-    json!({ "anyOf": [{ "enum": crate::rules::EVENTS.as_slice() }, text_like(r"^(user|meeting)(\.[a-z]+(_[a-z]+)*)+$")] })
+    json!({ "anyOf": [{ "enum": crate::rules::EVENTS.as_slice() }, { "const": "app_deauthorized" }, text_like(r"^[a-z]+(_[a-z]+)*(\.[a-z]+(_[a-z]+)*)+$")] })
 }
 
 /// What is told when it is written, and not taken.

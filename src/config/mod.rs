@@ -8,6 +8,7 @@
 //! become the parts' own settings (`parts`, `apps`, `rules`, `ensure`). Nothing here opens a socket or looks at a clock.
 
 mod apps;
+mod consumers;
 mod ensure;
 mod form;
 mod notify;
@@ -35,6 +36,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::account::Account;
+use crate::feed::Consumer;
 use crate::feed::notify::Notify;
 use crate::ids::AppName;
 use crate::rules::Rule;
@@ -57,6 +59,8 @@ pub struct Config {
     /// Whom to tell what needs a person.
     pub notify: Vec<Notify>,
     pub rules: Vec<Rule>,
+    /// To whom rules send.
+    pub consumers: Vec<Consumer>,
     /// Where more of them are.
     pub rules_folder: Option<PathBuf>,
     /// A rule that was never planned only observes, whatever its mode.
@@ -120,6 +124,8 @@ pub struct Outline {
     pub admin: Admin,
     pub store: StoreSection,
     pub rules: Vec<Rule>,
+    /// Without their secrets.
+    pub consumers: Vec<Consumer>,
     pub accounts: Vec<Account>,
     /// As in [`Config::effective`].
     pub effective: Vec<Effective>,
@@ -129,8 +135,8 @@ pub struct Outline {
 pub fn load_outline(path: &Path, env: &Env) -> Result<Outline, ConfigError> {
     let config = read(path, &text_of(path)?, env, false)?;
     let accounts = config.accounts().cloned().collect();
-    let Config { path, server, admin, store, rules, effective, .. } = config;
-    Ok(Outline { path, server, admin, store, rules, accounts, effective })
+    let Config { path, server, admin, store, rules, consumers, effective, .. } = config;
+    Ok(Outline { path, server, admin, store, rules, consumers, accounts, effective })
 }
 
 /// What the command line needs of the running service, which may have read files that are wrong by now.
@@ -196,8 +202,8 @@ fn read(path: &Path, text: &str, env: &Env, with_secrets: bool) -> Result<Config
     }
 }
 
-const SECTIONS: [&str; 11] =
-    ["server", "admin", "store", "zoom", "worker", "sweep", "log", "app", "rule", "rules", "notify"];
+const SECTIONS: [&str; 12] =
+    ["server", "admin", "store", "zoom", "worker", "sweep", "log", "app", "consumer", "rule", "rules", "notify"];
 
 fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (Config, Vec<Invalid>) {
     for (key, _) in root.get_ref() {
@@ -216,7 +222,9 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (
     let apps = apps::apps(reading);
     let own = apps.iter().flat_map(|(app, _)| &app.schedules);
     sweep.accounts = own.filter_map(|(id, own)| Some((id.clone(), own.of(&sweep.schedule)?))).collect();
-    let rules::Rules { all: rules, folder: rules_folder, require_plan, invalid } = rules::all(reading);
+    let consumers = consumers::consumers(reading);
+    let rules::Rules { all: rules, folder: rules_folder, require_plan, invalid } =
+        rules::all(reading, &consumers.names);
     apps::check_together(reading, &apps, &rules);
     let notify = notify::notify(reading);
     let config = Config {
@@ -231,6 +239,7 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (
         apps: apps.into_iter().map(|(app, _)| app).collect(),
         notify,
         rules,
+        consumers: consumers.all,
         rules_folder,
         require_plan,
         secret_files: reading.secret_files.take(),

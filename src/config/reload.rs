@@ -42,7 +42,7 @@ impl Config {
     }
 }
 
-/// What differs between two configurations beside rules and accounts: only a start takes it in. Sections and keys as they
+/// What differs between two configurations beside rules, consumers and accounts: only a start takes it in. Sections and keys as they
 /// are written in the file.
 pub fn apart_from_rules(running: &Config, new: &Config) -> Vec<String> {
     let mut changed = Vec::new();
@@ -67,7 +67,8 @@ pub fn apart_from_rules(running: &Config, new: &Config) -> Vec<String> {
             note(&format_args!("[[notify]] {}: its secret", notify.name));
         }
     }
-    let is_rule = |section: &str| section == "[rules]" || section.starts_with("[[rule]]");
+    let is_rule =
+        |section: &str| section == "[rules]" || section.starts_with("[[rule]]") || section.starts_with("[[consumer]]");
     let counts = |section: &str| {
         let lone_app = section.strip_prefix("[[app]] ").is_some_and(|name| {
             let known = |config: &Config| config.apps.iter().any(|app| app.name.as_str() == name);

@@ -14,8 +14,11 @@ use super::section::{Section, tables_of, unknown};
 use super::source::{Found, Reading, read_small};
 use super::timer::{fold, release, timer};
 use crate::account::Role;
-use crate::ids::{Email, RuleName};
-use crate::rules::{Condition, Mode, On, Rule, SubjectKind, Topic, contradiction, gone_by_then, kind_of, meant};
+use crate::feed::Template;
+use crate::ids::{ConsumerName, Email, RuleName};
+use crate::rules::{
+    Condition, Ensure, Mode, On, Rule, SendTo, SubjectKind, Topic, contradiction, gone_by_then, kind_of, meant, nearest,
+};
 
 /// Far more than anybody keeps apart.
 const FILES_MAX: usize = 1000;
@@ -32,9 +35,10 @@ pub(super) struct Rules {
     pub(super) invalid: Vec<Invalid>,
 }
 
-pub(super) fn all(reading: &Reading<'_>) -> Rules {
+/// `consumers` are the names of those that there are.
+pub(super) fn all(reading: &Reading<'_>, consumers: &BTreeSet<String>) -> Rules {
     let mut seen = BTreeSet::new();
-    let mut rules = here(reading, &mut seen);
+    let mut rules = here(reading, consumers, &mut seen);
     let mut section = Section::top(reading, "rules");
     let at = section.in_file("folder").map_or(Place::Whole, |value| Place::File(value.span()));
     let folder = section
@@ -46,7 +50,7 @@ pub(super) fn all(reading: &Reading<'_>) -> Rules {
         match read_small(&path, super::FILE_BYTES_MAX) {
             Ok(text) => {
                 reading.took(&path, &text);
-                match file(reading, &path, &text, &mut seen) {
+                match file((reading, consumers), &path, &text, &mut seen) {
                     Ok(more) => {
                         read.push(File { path, text, first: rules.len() });
                         rules.extend(more);
@@ -112,7 +116,12 @@ fn files(reading: &Reading<'_>, folder: &Path, at: &Place) -> Vec<PathBuf> {
 }
 
 /// The rules of one file, or everything that is wrong with it.
-fn file(main: &Reading<'_>, path: &Path, text: &str, seen: &mut BTreeSet<String>) -> Result<Placed<Rule>, Invalid> {
+fn file(
+    (main, consumers): (&Reading<'_>, &BTreeSet<String>),
+    path: &Path,
+    text: &str,
+    seen: &mut BTreeSet<String>,
+) -> Result<Placed<Rule>, Invalid> {
     let invalid = |problems| Invalid::new(path.to_owned(), text.to_owned(), problems);
     if text.trim().is_empty() {
         // What an editor or a full disk cut off, more likely than what somebody meant.
@@ -129,17 +138,17 @@ fn file(main: &Reading<'_>, path: &Path, text: &str, seen: &mut BTreeSet<String>
             unknown(&reading, "a file of rules", key, &["rule"]);
         }
     }
-    let rules = here(&reading, seen);
+    let rules = here(&reading, consumers, seen);
     let problems = main.absorb(&reading);
     if problems.is_empty() { Ok(rules) } else { Err(invalid(problems)) }
 }
 
 /// The rules of the file that is being read.
-fn here(reading: &Reading<'_>, seen: &mut BTreeSet<String>) -> Placed<Rule> {
+fn here(reading: &Reading<'_>, consumers: &BTreeSet<String>, seen: &mut BTreeSet<String>) -> Placed<Rule> {
     let tables = reading.root.get("rule").map(|value| tables_of(reading, value, "rule")).unwrap_or_default();
     let rules = tables.into_iter().filter_map(|table| {
         let (place, told) = (table.1.clone(), reading.told());
-        let rule = rule(named(reading, "rule", table, seen)?)?;
+        let rule = rule(named(reading, "rule", table, seen)?, consumers)?;
         if reading.told() > told {
             // Whether it makes sense as a whole cannot be known.
             return None;
@@ -155,12 +164,14 @@ fn here(reading: &Reading<'_>, seen: &mut BTreeSet<String>) -> Placed<Rule> {
     rules.collect()
 }
 
-fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
+fn rule(mut section: Section<'_, '_>, consumers: &BTreeSet<String>) -> Option<Rule> {
     let name = section.in_file("name").and_then(|name| name.get_ref().as_str()).and_then(|n| RuleName::parse(n).ok());
     let description = section.optional("description", "a text", |text| Some(text.to_owned()));
     let on = events(&mut section);
     let (timer, fold) = (timer(&mut section, on.as_deref()), fold(&mut section, on.as_deref()));
+    let is_sent = section.is_set("send");
     let subject = match &on {
+        Some(events) if is_sent => spelt(&section, events),
         Some(events) => subject_of(&mut section, events),
         None => section.required_of("for", &[("user", SubjectKind::User), ("meeting", SubjectKind::Meeting)]),
     };
@@ -179,8 +190,9 @@ fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
     let max_changes_per_hour = section.number("max_changes_per_hour", per_hour, Rule::CHANGES_PER_HOUR, "changes");
     let max_changes_percent = section.number("max_changes_percent", percent, Rule::CHANGES_PERCENT, "percent");
     let topic = subject.map(SubjectKind::topic);
-    let ensure = section.inner("ensure").map(|inner| ensure(inner, topic));
-    if ensure.is_none() && section.in_file("send").is_none() {
+    let send = send(&mut section, consumers, on.is_some());
+    let ensure = if is_sent { None } else { section.inner("ensure").map(|inner| ensure(inner, topic)) };
+    if ensure.is_none() && !is_sent {
         let forms = "{ assistants = [\"api-user\"] } or { settings = { waiting_room = true } }";
         section.missing("ensure", &format!("add ensure = {forms}"));
     }
@@ -191,8 +203,9 @@ fn rule(mut section: Section<'_, '_>) -> Option<Rule> {
         subject: subject?,
         when,
         on,
+        send,
         description,
-        ensure: ensure?,
+        ensure: if is_sent { Ensure::default() } else { ensure? },
         allow_downgrade,
         release,
         mode,
@@ -209,7 +222,8 @@ fn events(section: &mut Section<'_, '_>) -> Option<Vec<String>> {
     let names = "names of events, as in [\"meeting.created\"]";
     let is_name = |text: &str| {
         let mut words = text.split(['.', '_']);
-        text.contains('.') && words.all(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase()))
+        let is_whole = text.contains('.') || text == "app_deauthorized";
+        is_whole && words.all(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase()))
     };
     if on.get_ref().as_array().is_some_and(|on| on.is_empty()) {
         section.missing("events in on", &format!("expected {names}"));
@@ -220,11 +234,87 @@ fn events(section: &mut Section<'_, '_>) -> Option<Vec<String>> {
         section.reading.problem(Place::File(kind.span()), what, help);
         section.knows("for", || form::NOTHING);
     }
-    if let Some(found) = section.find("send", || form::NOTHING) {
-        let what = format!("{} sends to a consumer, and consumers do not exist yet", section.title);
-        section.reading.problem(found.place(), what, "expected a rule with ensure");
-    }
     Some(section.list_in("on", form::event, names, |text| is_name(text).then(|| text.to_owned())))
+}
+
+/// To whom these events are sent, and as what.
+fn send(section: &mut Section<'_, '_>, consumers: &BTreeSet<String>, is_on: bool) -> Option<SendTo> {
+    if !section.is_set("send") {
+        if is_on {
+            section.knows("send", form::text);
+            section.note("send", None, None);
+        }
+        if is_on || section.is_set("template") {
+            section.foreign(&["template"], "send");
+        }
+        return None;
+    }
+    let found = section.find("send", form::text)?;
+    let consumer = section.optional("send", "the name of a [[consumer]]", |text| ConsumerName::parse(text).ok());
+    if !is_on {
+        let what = format!("{} sends, and says no events", section.title);
+        section.reading.problem(found.place(), what, "expected on = [\"…\"] in place of for: events are sent");
+    }
+    section.foreign(&["ensure"], "no send: write a rule for each of the two");
+    section.foreign(&OF_ENSURE, "ensure");
+    if let Some(consumer) = consumer.as_ref().filter(|consumer| !consumers.contains(consumer.as_str())) {
+        let help = nearest(consumer.as_str(), consumers.iter().map(String::as_str)).map_or_else(
+            || format!("add [[consumer]] with name = \"{consumer}\""),
+            |near| format!("did you mean {near}?"),
+        );
+        let what = format!("{} sends to {consumer}, and there is no such [[consumer]]", section.title);
+        section.reading.problem(found.place(), what, help);
+    }
+    let template = template(section);
+    Some(SendTo { consumer: consumer?, template: template? })
+}
+
+/// What only rules have that make something true.
+pub(super) const OF_ENSURE: [&str; 5] =
+    ["allow_downgrade", "except", "except_roles", "max_changes_per_hour", "max_changes_percent"];
+
+/// None where it is wrong.
+#[expect(clippy::option_option, reason = "a template may be left out, and may be wrong")]
+fn template(section: &mut Section<'_, '_>) -> Option<Option<String>> {
+    let Some(found) = section.find("template", form::text) else {
+        section.note("template", None, None);
+        return Some(None);
+    };
+    let Some(text) = found.text() else {
+        section.wrong("template", &found, "a template in a text");
+        return None;
+    };
+    match Template::parse(text) {
+        Ok(_) => {
+            section.note("template", Some(super::section::quoted(text)), Some(&found));
+            Some(Some(text.to_owned()))
+        }
+        Err(error) => {
+            let place = place_in(section.reading, &found, text, &line_of(text, error.line));
+            let what = format!("{} template cannot be used, {error}", section.title);
+            section.reading.problem(place, what, "expected a template in the language of Jinja");
+            None
+        }
+    }
+}
+
+/// The place of a line in a text.
+fn line_of(text: &str, line: Option<usize>) -> Range<usize> {
+    let before = text.split_inclusive('\n').take(line.unwrap_or(1).saturating_sub(1)).map(str::len).sum::<usize>();
+    let length = text.get(before..).and_then(|rest| rest.lines().next()).map_or(0, str::len);
+    before..before.saturating_add(length)
+}
+
+/// Any event can be sent, if it is one.
+fn spelt(section: &Section<'_, '_>, events: &[String]) -> Option<SubjectKind> {
+    let place = section.in_file("on").map_or(Place::Whole, |on| Place::File(on.span()));
+    for event in events {
+        if let Some(meant) = meant(event) {
+            let what = format!("{} on names {event}", section.title);
+            section.reading.problem(place.clone(), what, format!("did you mean {meant}?"));
+        }
+    }
+    Some(SubjectKind::Event)
 }
 
 /// What these events are about: all of them the same.
@@ -263,11 +353,7 @@ fn condition(section: &mut Section<'_, '_>, topic: Option<Topic>, events: &[Stri
         section.note("when", None, None);
         return None;
     };
-    let text = match &found {
-        Found::File(value) => value.get_ref().as_str(),
-        Found::Env(_, text) => Some(text.as_str()),
-    };
-    let Some(text) = text else {
+    let Some(text) = found.text() else {
         section.wrong("when", &found, "a condition in a text, as in 'user.type == 2'");
         return None;
     };

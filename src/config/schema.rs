@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use toml::de::DeTable;
 
 use super::form;
+use super::rules::OF_ENSURE;
 use super::source::{Env, Key, Reading};
 use crate::rules::{Documented, Topic};
 
@@ -24,8 +25,10 @@ rule = [
     { name = "user", for = "user", ensure = {} },
     { name = "meeting", for = "meeting", ensure = {} },
     { name = "event", on = ["meeting.created"], ensure = {} },
+    { name = "sent", on = ["meeting.created"], send = "webhook" },
 ]
 notify = [{ name = "a", kind = "webhook" }, { name = "b", kind = "email" }]
+consumer = [{ name = "webhook", kind = "webhook" }, { name = "file", kind = "file" }]
 "#;
 
 /// The schema of the configuration, or of a file of rules alone.
@@ -95,6 +98,9 @@ fn either(mut forms: Vec<Value>) -> Value {
     for (name, tree) in settings() {
         forms.iter_mut().filter(|form| **form == tree).for_each(|form| *form = form::inner(name));
     }
+    if forms.iter().any(|form| *form != form::NOTHING) {
+        forms.retain(|form| *form != form::NOTHING);
+    }
     if forms.len() > 1 {
         forms.retain(|form| *form != Documented::ANYTHING.schema());
     }
@@ -113,10 +119,21 @@ fn of_a_rule() -> Map<String, Value> {
     let user = json!({ "settings": form::inner("user.settings"), "feature": form::inner("user.feature") });
     let meeting = json!({ "settings": form::inner("meeting.settings") });
     Map::from_iter([
-        ("required".to_owned(), json!(["name", "ensure"])),
+        ("required".to_owned(), json!(["name"])),
         ("oneOf".to_owned(), json!([{ "required": ["for"] }, { "required": ["on"] }])),
-        ("allOf".to_owned(), json!([about("user", user), about("meeting", meeting)])),
+        ("allOf".to_owned(), json!([about("user", user), about("meeting", meeting), is_sent()])),
     ])
+}
+
+/// Either something is made true, or an event is sent.
+fn is_sent() -> Value {
+    let never: Map<String, Value> = OF_ENSURE.iter().map(|key| ((*key).to_owned(), json!(false))).collect();
+    json!({
+        "oneOf": [{ "required": ["ensure"] }, { "required": ["send"] }],
+        "if": { "required": ["send"] },
+        "then": { "required": ["on"], "properties": never },
+        "else": { "properties": { "template": false } },
+    })
 }
 
 fn json_of(value: &str) -> Option<Value> {

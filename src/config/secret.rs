@@ -58,6 +58,11 @@ pub(super) fn many(section: &mut Section<'_, '_>, key: &'static str, file_key: &
     secrets.into_iter().filter_map(|secret| check(section, key, &place, secret)).collect()
 }
 
+/// Reads what is `key` or `key_file` (a line each), whatever it looks like.
+pub(super) fn keys_of(section: &mut Section<'_, '_>, key: &'static str, file_key: &'static str) -> Read {
+    read(section, key, file_key, false)
+}
+
 fn check(section: &Section<'_, '_>, key: &str, place: &Place, secret: SecretString) -> Option<SecretString> {
     let text = secret.expose_secret();
     let fault = if text.is_empty() {

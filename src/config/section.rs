@@ -53,7 +53,9 @@ impl<'t, 'r> Section<'t, 'r> {
 
     /// A key, with what may be written for it.
     pub(super) fn knows(&mut self, key: &'static str, form: impl FnOnce() -> Form) {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         self.reading.knows(&self.path, key, form);
     }
 
@@ -214,6 +216,16 @@ impl<'t, 'r> Section<'t, 'r> {
         }
         let name = format!("{}{}", self.vars, key.to_uppercase());
         self.reading.var(&name).map(|text| (name, text))
+    }
+
+    /// Keys that belong to another kind of section.
+    pub(super) fn foreign(&mut self, keys: &[&'static str], whose: &str) {
+        for &key in keys {
+            if let Some(found) = self.find(key, || form::NOTHING) {
+                let what = format!("{} has {key}", self.title);
+                self.reading.problem(found.place(), what, format!("expected it only with {whose}"));
+            }
+        }
     }
 
     /// A whole number within a range, both ends included.

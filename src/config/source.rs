@@ -102,6 +102,14 @@ impl Found<'_> {
             Self::Env(name, _) => Place::Env(name.clone()),
         }
     }
+
+    /// Where it is a text.
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Self::File(value) => value.get_ref().as_str(),
+            Self::Env(_, text) => Some(text),
+        }
+    }
 }
 
 /// One key as it is in force.

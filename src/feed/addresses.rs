@@ -26,6 +26,10 @@ enum Kind {
 }
 
 impl Reach {
+    pub(super) const fn of(allows_private: bool) -> Self {
+        if allows_private { Self::Private } else { Self::Public }
+    }
+
     /// All of a name's addresses must be allowed: which one is taken is chance.
     pub(super) fn check(self, host: &str, addresses: &[IpAddr]) -> Result<(), PostError> {
         for &address in addresses {

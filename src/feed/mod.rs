@@ -1,5 +1,178 @@
-//! Consumers: what the service tells others.
+//! Consumers: who is told of events, how, and what came of it.
+//!
+//! Guarantees: what is sent is at least once what a job asked for, under an id that stays the same however often it is
+//! tried; a failure says whether to try again, and when. Deliberately does not know jobs and rules: those are the worker's.
 
 mod addresses;
+mod body;
+mod file;
 pub mod notify;
 pub mod post;
+mod signature;
+mod template;
+mod webhook;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use crate::clock::{Clock, lock};
+use crate::ids::ConsumerName;
+use crate::job::{Effect, Outcome, ParkCause};
+use crate::work::{Feed, Message, Sending};
+
+pub use body::Body;
+pub use signature::{Secret, SecretError};
+pub use template::{TEMPLATE_BYTES_MAX, Template, TemplateError};
+
+/// One `[[consumer]]` of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consumer {
+    pub name: ConsumerName,
+    pub kind: Kind,
+}
+
+/// How a consumer is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    Webhook(Webhook),
+    /// A line for each message is appended to the file.
+    File {
+        path: PathBuf,
+    },
+}
+
+/// A consumer that is told as Standard Webhooks says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    pub url: String,
+    /// All of them sign; more than one while they are changed.
+    pub secrets: Vec<Secret>,
+    pub allow_private: bool,
+}
+
+impl Kind {
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Webhook(_) => "webhook",
+            Self::File { .. } => "file",
+        }
+    }
+
+    /// Where it is, without what may be a secret: of a URL, only the host.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Webhook(webhook) => post::origin(&webhook.url),
+            Self::File { path } => path.display().to_string(),
+        }
+    }
+}
+
+/// What a try at sending came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Sent {
+    Done(String),
+    Later { at: crate::clock::Timestamp, why: String },
+    Failed(String),
+    Gone,
+}
+
+/// A consumer with what it keeps between two messages.
+#[derive(Debug)]
+struct Line {
+    consumer: Consumer,
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    Webhook(webhook::Sender),
+    File(file::Appender),
+}
+
+impl Line {
+    fn new(consumer: Consumer) -> Self {
+        let way = match &consumer.kind {
+            Kind::Webhook(webhook) => Way::Webhook(webhook::Sender::new(webhook.clone())),
+            Kind::File { path } => Way::File(file::Appender::new(path.clone())),
+        };
+        Self { consumer, way }
+    }
+}
+
+/// All consumers of the configuration.
+#[derive(Debug)]
+pub struct Consumers {
+    lines: Mutex<BTreeMap<ConsumerName, Arc<Line>>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Consumers {
+    pub fn new(consumers: &[Consumer], clock: Arc<dyn Clock>) -> Self {
+        let all = Self { lines: Mutex::default(), clock };
+        all.replace(consumers);
+        all
+    }
+
+    /// From now on these. One that stays as it is keeps its connections.
+    pub fn replace(&self, consumers: &[Consumer]) {
+        let mut lines = lock(&self.lines);
+        let before = std::mem::take(&mut *lines);
+        for consumer in consumers {
+            let kept = before.get(&consumer.name).filter(|line| line.consumer == *consumer);
+            let line = kept.map_or_else(|| Arc::new(Line::new(consumer.clone())), Arc::clone);
+            lines.insert(consumer.name.clone(), line);
+        }
+    }
+
+    fn line(&self, name: &ConsumerName) -> Option<Arc<Line>> {
+        lock(&self.lines).get(name).cloned()
+    }
+
+    /// The consumer and the body, or what becomes of the job without. No rule of the configuration lacks its consumer: where
+    /// it is gone, the rule is as well, which the next attempt finds.
+    fn prepared(&self, sending: Sending<'_>) -> Result<(Arc<Line>, Body), Outcome> {
+        let line = self.line(sending.to).ok_or_else(|| {
+            let error = format!("{}: there is no such consumer", sending.to);
+            Outcome::Retry { error }
+        })?;
+        let body =
+            Body::of(sending.message, sending.template).map_err(|why| Outcome::Park(ParkCause::NotSendable { why }))?;
+        Ok((line, body))
+    }
+}
+
+#[async_trait::async_trait]
+impl Feed for Consumers {
+    async fn send(&self, sending: Sending<'_>) -> Outcome {
+        let (line, body) = match self.prepared(sending) {
+            Ok(prepared) => prepared,
+            Err(outcome) => return outcome,
+        };
+        let what = in_words(sending, &body);
+        let sent = match &line.way {
+            Way::Webhook(webhook) => webhook.send(&sending.message.id, body, self.clock.now()).await,
+            Way::File(file) => file.append(body).await,
+        };
+        match sent {
+            Sent::Done(answer) => Outcome::Done(Effect::Sent { what: format!("{what}: {answer}") }),
+            Sent::Later { at, why } => {
+                Outcome::Snooze(crate::job::Snooze::Until { at, why: format!("{}: {why}", sending.to) })
+            }
+            Sent::Failed(why) => Outcome::Retry { error: format!("{}: {why}", sending.to) },
+            Sent::Gone => Outcome::Park(ParkCause::ConsumerGone { consumer: sending.to.to_string() }),
+        }
+    }
+
+    fn would_send(&self, sending: Sending<'_>) -> Outcome {
+        match self.prepared(sending) {
+            Ok((_, body)) => Outcome::Done(Effect::WouldSend { what: in_words(sending, &body) }),
+            Err(outcome) => outcome,
+        }
+    }
+}
+
+fn in_words(sending: Sending<'_>, body: &Body) -> String {
+    let Message { id, event, .. } = sending.message;
+    format!("{event} to {}, {id} of {} bytes", sending.to, body.text.len())
+}

@@ -70,7 +70,6 @@ pub struct Poster {
     tls: Result<Client, PostError>,
     /// For http, which no address but a private one gets.
     plain: Option<Client>,
-    reach: Reach,
     timeout: Duration,
 }
 
@@ -79,12 +78,11 @@ impl Poster {
     pub fn new(allow_private: bool) -> Self {
         // An error means that the process has a provider already, which is just as good.
         let _installed = rustls::crypto::ring::default_provider().install_default();
-        let reach = if allow_private { Reach::Private } else { Reach::Public };
         let failed = |error: reqwest::Error| PostError::Tls(root_cause(&error));
-        let tls = client(reach).https_only(true).build().map_err(failed);
+        let tls = client(Reach::of(allow_private)).https_only(true).build().map_err(failed);
         // In plain, nobody needs root certificates, which may be missing.
         let plain = client(Reach::OnlyPrivate).tls_certs_only([]).build().ok().filter(|_| allow_private);
-        Self { tls, plain, reach, timeout: TIMEOUT }
+        Self { tls, plain, timeout: TIMEOUT }
     }
 
     #[must_use]
@@ -102,15 +100,10 @@ impl Poster {
         now: Timestamp,
     ) -> Result<Answered, PostError> {
         let url = address(url, self.plain.is_some())?;
-        let (client, reach) = match (&self.plain, url.scheme()) {
-            (Some(plain), "http") => (plain, Reach::OnlyPrivate),
-            _ => (self.tls.as_ref().map_err(Clone::clone)?, self.reach),
+        let client = match (&self.plain, url.scheme()) {
+            (Some(plain), "http") => plain,
+            _ => self.tls.as_ref().map_err(Clone::clone)?,
         };
-        // No resolver is asked about what is an address already.
-        let host = url.host_str().unwrap_or_default();
-        if let Ok(literal) = host.trim_matches(['[', ']']).parse() {
-            reach.check(host, &[literal])?;
-        }
         let request = client.post(url).headers(headers).body(body).timeout(self.timeout);
         let response = request.send().await.map_err(|error| self.unanswered(&error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -135,13 +128,13 @@ impl Poster {
     }
 }
 
-/// A URL that can be posted to: https, and http where `allows_plain`.
-pub fn address(text: &str, allows_plain: bool) -> Result<Url, PostError> {
+/// A URL that can be posted to, as far as it says itself: https; where `allows_private`, http to what is private.
+pub fn address(text: &str, allows_private: bool) -> Result<Url, PostError> {
     let url = Url::parse(text).map_err(|_| PostError::Url("it is not a URL"))?;
     let no = |why| Err(PostError::Url(why));
     match url.scheme() {
         "https" => {}
-        "http" if allows_plain => {}
+        "http" if allows_private => {}
         "http" => return no("http is for private addresses alone: use https, or set allow_private = true"),
         _ => return no("it begins with neither https:// nor http://"),
     }
@@ -151,10 +144,21 @@ pub fn address(text: &str, allows_plain: bool) -> Result<Url, PostError> {
     if !url.username().is_empty() || url.password().is_some() {
         return no("it holds a user name or a password");
     }
+    // No resolver is asked about what is an address already.
+    let host = url.host_str().unwrap_or_default();
+    if let Ok(literal) = host.trim_matches(['[', ']']).parse() {
+        let reach = if url.scheme() == "http" { Reach::OnlyPrivate } else { Reach::of(allows_private) };
+        reach.check(host, &[literal])?;
+    }
     if url.fragment().is_some() {
         return no("it has a # in it, and what follows one is never sent");
     }
     Ok(url)
+}
+
+/// The part of a URL that is no secret.
+pub fn origin(url: &str) -> String {
+    Url::parse(url).map_or_else(|_| "no URL".to_owned(), |url| url.origin().ascii_serialization())
 }
 
 fn client(reach: Reach) -> ClientBuilder {

@@ -35,6 +35,10 @@ pub enum Effect {
     NotApplicable { why: String },
     /// The rule changes nothing: this is what it says of the subject.
     Reported { what: String },
+    /// A consumer took it, and what it answered.
+    Sent { what: String },
+    /// The rule observes: this is what it would have sent.
+    WouldSend { what: String },
 }
 
 impl Effect {
@@ -178,6 +182,14 @@ pub enum ParkCause {
         /// As far as events say.
         who: Vec<String>,
     },
+    /// The consumer says that it takes nothing more, ever.
+    ConsumerGone {
+        consumer: String,
+    },
+    /// What is to be sent cannot be made.
+    NotSendable {
+        why: String,
+    },
 }
 
 impl ParkCause {
@@ -208,6 +220,8 @@ impl ParkCause {
             Self::RulesDisagree { .. } => "rules-disagree",
             Self::AccountGone => "account-gone",
             Self::Contested { .. } => "contested",
+            Self::ConsumerGone { .. } => "consumer-gone",
+            Self::NotSendable { .. } => "not-sendable",
         }
     }
 
@@ -246,6 +260,10 @@ impl ParkCause {
                 "put the account back and reload: they go on by themselves. if it is gone for good, cancel them"
             }
             Self::ByPerson => "retry when it may run again",
+            Self::ConsumerGone { .. } => {
+                "ask whoever runs the consumer. mend its url and reload, then retry; or take the rule's send away, and cancel them"
+            }
+            Self::NotSendable { .. } => "mend the rule's template and reload, then retry. what was pruned: cancel it",
             Self::ConditionUnanswered { .. } => {
                 "let the rule's when say what holds where Zoom states nothing, as with has(user.dept) && …, then retry"
             }
@@ -283,6 +301,8 @@ impl fmt::Display for ParkCause {
             Self::ConditionUnanswered { why } => write!(f, "the rule's condition has no answer: {why}"),
             Self::GroupUnknown { name, is_twice: false } => write!(f, "the account has no group {name:?}"),
             Self::GroupUnknown { name, is_twice: true } => write!(f, "more than one group is named {name:?}"),
+            Self::ConsumerGone { consumer } => write!(f, "consumer {consumer} answered 410: it takes nothing more"),
+            Self::NotSendable { why } => write!(f, "there is nothing that could be sent: {why}"),
             Self::NoSeats { code, message } => write!(f, "no licence is left to give: code {code}, {message}"),
             Self::TakesAway { what } => write!(f, "somebody would lose something by it: {what}"),
             Self::RulesDisagree { about, other } => write!(f, "rule {other} has just set {about} to something else"),

@@ -197,6 +197,7 @@ impl Rule {
             SubjectKind::User => self.check_user()?,
             SubjectKind::Meeting => self.check_meeting()?,
             // Nothing can be true of what happened.
+            SubjectKind::Event if self.send.is_some() => {}
             SubjectKind::Event => return Err(RuleError::NothingForEvents(name())),
         }
         if let Some(leaf) = ensure.settings.named_twice(&ensure.feature.below("feature")) {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Condition, Ensure, Grantee, Leaves, Rule, Timer};
+use super::{Condition, Ensure, Grantee, Leaves, Rule, SendTo, Timer};
 use crate::ids::Email;
 
 impl Rule {
@@ -15,6 +15,7 @@ impl Rule {
             subject,
             when,
             on,
+            send,
             description: _,
             ensure,
             allow_downgrade,
@@ -55,6 +56,9 @@ impl Rule {
         }
         if *release != Self::default_release() {
             more(json!(["release", release]));
+        }
+        if let Some(SendTo { consumer, template }) = send {
+            more(json!({ "send": [consumer.as_str(), template] }));
         }
         hashed(&text)
     }

@@ -18,7 +18,7 @@ pub use leaves::Leaves;
 pub use on::{EVENTS, OnEvent, facts as event_facts, gone_by_then, kind_of, meant, on_event, subjects};
 pub use timer::Timer;
 
-pub use secret::{NOT_KEPT, is_secret, is_secret_name};
+pub use secret::{NOT_KEPT, is_secret, is_secret_name, without_secrets};
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(crate) use nearest::{alternatives, nearest};
 use crate::account::Role;
 use crate::event::fold::LAST;
 use crate::event::{Event, MeetingChange, UserChange, UserRef, What};
-use crate::ids::{Email, MeetingId, MeetingUuid, RuleName};
+use crate::ids::{ConsumerName, Email, MeetingId, MeetingUuid, RuleName};
 use crate::job::Subject;
 
 /// One `[[rule]]` of the configuration.
@@ -49,9 +49,13 @@ pub struct Rule {
     /// look for what no event told.
     #[serde(skip)]
     pub on: Option<On>,
+    /// What becomes of such an event, where the rule makes nothing true.
+    #[serde(skip)]
+    pub send: Option<SendTo>,
     /// For people: what the rule is for.
     #[serde(default)]
     pub description: Option<String>,
+    #[serde(default)]
     pub ensure: Ensure,
     /// Whether it may take a licence away.
     #[serde(default)]
@@ -102,6 +106,14 @@ impl Fold {
     pub const GRACE: Duration = Duration::from_secs(120);
     /// From the first event to a record without an end: no meeting of Zoom's lasts longer than 30 hours.
     pub const GIVES_UP: Duration = Duration::from_secs(31 * 3600);
+}
+
+/// To whom an event is sent, and as what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendTo {
+    pub consumer: ConsumerName,
+    /// A template of the body, checked; without one, the event as it came.
+    pub template: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

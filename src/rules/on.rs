@@ -7,7 +7,7 @@ use super::{Fold, On, Rule, Step, SubjectKind, Timer, lower_emails};
 use crate::clock::Timestamp;
 use crate::event::fold::LAST;
 use crate::event::{Event, What};
-use crate::ids::{AccountId, Email, MeetingId, MeetingUuid, RuleName, UserId};
+use crate::ids::{AccountId, DeliveryId, Email, MeetingId, MeetingUuid, RuleName, UserId};
 use crate::job::Subject;
 
 /// What an event asks of the rules about it.
@@ -70,9 +70,33 @@ pub const EVENTS: [&str; 38] = [
     "meeting.updated",
 ];
 
+/// Events about neither, which can only be sent.
+const OTHER_EVENTS: [&str; 20] = [
+    "account.created",
+    "account.disassociated",
+    "account.lock_settings_updated",
+    "account.settings_updated",
+    "account.updated",
+    "account.vanity_url_approved",
+    "account.vanity_url_rejected",
+    "app.authorization_request_created",
+    "app_deauthorized",
+    "group.admin_added",
+    "group.admin_deleted",
+    "group.created",
+    "group.deleted",
+    "group.lock_settings_updated",
+    "group.member_added",
+    "group.member_deleted",
+    "group.settings_updated",
+    "group.updated",
+    "information_barriers.policy_created",
+    "information_barriers.policy_updated",
+];
+
 /// The event that somebody meant who wrote this one, where it looks misspelt.
 pub fn meant(event: &str) -> Option<&'static str> {
-    slip(event, EVENTS)
+    if OTHER_EVENTS.contains(&event) { None } else { slip(event, EVENTS.into_iter().chain(OTHER_EVENTS)) }
 }
 
 /// Whether the subject of such an event is gone, so that nothing can be true of it.
@@ -83,9 +107,9 @@ pub fn gone_by_then(event: &str) -> bool {
     )
 }
 
-/// What the event asks of the rules that name it. `body` reads it whole, where one does.
+/// What the event of a delivery asks of the rules that name it. `body` reads it whole, where one does.
 pub fn on_event(
-    event: &Event,
+    (delivery, event): (DeliveryId, &Event),
     account: Option<&AccountId>,
     now: Timestamp,
     rules: &[Rule],
@@ -118,9 +142,11 @@ pub fn on_event(
         asked.steps.extend(released.into_iter().map(release));
     }
     let facts = facts(whole, account, now);
+    let itself = [Subject::Event { delivery }];
     for (rule, on) in about {
+        let subjects = if rule.subject == SubjectKind::Event { itself.as_slice() } else { &subjects };
         let met = on.when.as_ref().map_or(Ok(true), |when| when.holds(&facts)).map_err(|error| error.to_string());
-        match met.and_then(|met| if met { rule.asks(event, on, (&subjects, run.as_ref())) } else { Ok(Vec::new()) }) {
+        match met.and_then(|met| if met { rule.asks(event, on, (subjects, run.as_ref())) } else { Ok(Vec::new()) }) {
             Ok(steps) => asked.steps.extend(steps),
             Err(why) => asked.unanswered.push((rule.name.clone(), why)),
         }

@@ -20,6 +20,34 @@ pub fn is_secret(name: &str, value: &Value) -> bool {
 /// In the place of a secret.
 pub const NOT_KEPT: &str = "(not kept)";
 
+/// A tree without secrets: in the place of each stands `mark`; without one, fields are left out.
+pub fn without_secrets(value: &mut Value, mark: Option<&str>) {
+    match value {
+        Value::Object(map) => {
+            if mark.is_none() {
+                map.retain(|name, value| !is_secret(name, value));
+            }
+            for (name, value) in map {
+                match mark {
+                    Some(mark) if is_secret(name, value) => *value = mark.into(),
+                    _ => without_secrets(value, mark),
+                }
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                // A text in a list has no name of its own.
+                if is_secret("", item) {
+                    *item = mark.unwrap_or(NOT_KEPT).into();
+                } else {
+                    without_secrets(item, mark);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
 /// The same by the name alone.
 pub fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();

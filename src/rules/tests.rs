@@ -122,10 +122,11 @@ fn a_condition_about_events_sees_emails_in_lower_case_and_a_body_that_cannot_be_
     let when = Some(Condition::about_events(text, &events).unwrap());
     let rules = [Rule { on: Some(On { events, when, ..On::default() }), ..rule(GOOD) }];
     let event = user(UserChange::Created);
+    let delivery = crate::ids::DeliveryId::from_number(1);
     let now = crate::clock::Timestamp::EPOCH;
     let body = serde_json::json!({ "payload": { "operator": "Boss@X.example", "object": { "email": "J@X.Example" } } });
-    assert_eq!(on_event(&event, None, now, &rules, || Ok(body)).steps.len(), 1);
-    let asked = on_event(&event, None, now, &rules, || Err("the body is too deep".to_owned()));
+    assert_eq!(on_event((delivery, &event), None, now, &rules, || Ok(body)).steps.len(), 1);
+    let asked = on_event((delivery, &event), None, now, &rules, || Err("the body is too deep".to_owned()));
     assert_eq!(asked.unanswered, [(rules[0].name.clone(), "the body is too deep".to_owned())]);
 }
 

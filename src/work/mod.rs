@@ -19,6 +19,7 @@ mod needs;
 mod planned;
 mod saved;
 mod seen;
+mod send;
 mod user;
 
 use std::fmt;
@@ -40,6 +41,7 @@ pub use planned::{
 };
 pub use saved::{AppliedAccount, AppliedRule, DecidedNow, PlanScope, PlannedMeetings, SavedPlan};
 pub use seen::{saw, seen};
+pub use send::{Feed, Message, Sending};
 
 use crate::account::{Account, UserKey};
 use crate::audit::{Detail, Kind, Saw};
@@ -69,6 +71,7 @@ pub struct Ctx {
     pub clock: Arc<dyn Clock>,
     pub facts: Arc<Facts>,
     pub host_writes: HostWrites,
+    pub feed: Arc<dyn Feed>,
 }
 
 /// What may be created and changed of meetings of one host in a UTC day, before Zoom refuses it.
@@ -121,6 +124,9 @@ pub async fn run(
             Folded::Record(record) => Effect::Reported { what: record.in_words() },
             Folded::Nothing(why) => Effect::NotApplicable { why: why.to_owned() },
         }));
+    }
+    if let Some(to) = &rule.send {
+        return send::send(job, (rule, to), ctx).await;
     }
     let hand = match rule.mode {
         Mode::Observe => Hand::Observe,

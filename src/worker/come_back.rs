@@ -142,5 +142,6 @@ pub(super) const fn is_about(rule: &Rule, subject: &Subject) -> bool {
         (rule.subject, subject),
         (SubjectKind::User, Subject::User { .. })
             | (SubjectKind::Meeting, Subject::Meeting { .. } | Subject::Instance { .. })
+            | (SubjectKind::Event, Subject::Event { .. } | Subject::Instance { .. })
     )
 }

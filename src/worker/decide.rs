@@ -27,7 +27,7 @@ pub async fn decide(parts: &Parts, delivery: &StoredDelivery) -> Result<Vec<Deci
     let mut decided = Vec::new();
     let mut steps = rules::plan(&event, roster.rules());
     let body = || wire::body(verified).map_err(|why| why.to_string());
-    let asked = rules::on_event(&event, Some(&account.id), parts.clock.now(), roster.rules(), body);
+    let asked = rules::on_event((delivery.id, &event), Some(&account.id), parts.clock.now(), roster.rules(), body);
     steps.extend(asked.steps);
     for (rule, why) in &asked.unanswered {
         let answer = format!("its condition has no answer: {why}");

@@ -62,7 +62,7 @@ use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::ids::AccountId;
 use crate::store::{Store, StoreError};
-use crate::work::Facts;
+use crate::work::{Facts, Feed};
 use crate::zoom::{AccountClient, Zoom};
 
 /// Where a handle on Zoom comes from. Each attempt gets one of its own, so that its calls can be told from others'.
@@ -98,6 +98,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub chance: Arc<dyn Chance>,
     pub facts: Arc<Facts>,
+    /// To whom rules send.
+    pub feed: Arc<dyn Feed>,
     pub stats: Arc<Stats>,
     pub settings: Settings,
 }

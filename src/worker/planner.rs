@@ -201,7 +201,7 @@ impl Planner {
         let mut steps = rules::plan(&event, roster.rules());
         if let (Some(_), Some(verified)) = (id, &delivery.verified) {
             let body = || wire::body(verified).map_err(|why| why.to_string());
-            let asked = rules::on_event(&event, id, self.parts.clock.now(), roster.rules(), body);
+            let asked = rules::on_event((delivery.id, &event), id, self.parts.clock.now(), roster.rules(), body);
             steps.extend(asked.steps);
             notes.extend(asked.unanswered.iter().map(|(rule, why)| unanswered(delivery, rule, why)));
         }

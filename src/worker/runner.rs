@@ -17,7 +17,7 @@ use super::stats::code;
 use super::{Parts, Roster};
 use crate::account::Account;
 use crate::clock::{Stopwatch, Timestamp};
-use crate::job::{Job, JobState, Outcome, ParkCause, Snooze};
+use crate::job::{Job, JobState, Outcome, ParkCause, Snooze, Subject};
 use crate::rules::Rule;
 use crate::store::{Claimable, Leased, Move, Selector, StoreError};
 use crate::work::{self, Ctx};
@@ -217,7 +217,7 @@ impl Runner {
         let (now, unit) = (parts.clock.now(), parts.chance.unit());
         let outcome = unless_snoozed_too_long(outcome, &job, parts.settings.snooze_max(), now);
         // Who is looked at for settings is in no list that could be short.
-        let is_by_lists = |rule: &Rule| rule.ensure.user_settings().is_empty();
+        let is_by_lists = |rule: &Rule| rule.ensure.user_settings().is_empty() && rule.send.is_none();
         if let Some(rule) = roster.rule(&job.rule).filter(|rule| is_by_lists(rule)) {
             parts.facts.answered(&job, rule, &outcome, now);
         }
@@ -246,7 +246,8 @@ impl Runner {
             return Err(ParkCause::AttemptsUsedUp { error });
         }
         let rule = roster.rule(&job.rule).ok_or(ParkCause::RuleGone { is_another: false })?;
-        if rule.on_print() != job.on {
+        let is_about_events = matches!(job.subject, Subject::Event { .. });
+        if rule.on_print() != job.on || rule.send.is_some() != is_about_events {
             return Err(ParkCause::RuleGone { is_another: true });
         }
         let account = roster.account(&job.app, &job.account);
@@ -271,6 +272,7 @@ impl Runner {
             clock: Arc::clone(&parts.clock),
             facts: Arc::clone(&parts.facts),
             host_writes: parts.settings.host_writes,
+            feed: Arc::clone(&parts.feed),
         };
         let fenced = Fenced { zoom, held, call_max: parts.settings.call_max() };
         let zoom = fenced.of(rule.mode);

@@ -25,6 +25,8 @@ const DELIVERIES_MAX: u64 = 10_000;
 const SUBJECTS_MAX: usize = 1_000;
 /// Rows of the store at a time.
 const ROWS: usize = 500;
+/// Why nothing is to be changed for such an event.
+const WOULD_SEND: &str = "an event that it sends";
 
 /// What happened in one account.
 pub(super) struct Happened {
@@ -78,7 +80,7 @@ impl Happened {
         for subject in body().map(|whole| rules::subjects(&event, &whole)).unwrap_or_default() {
             self.add(&subject, None);
         }
-        let asked = rules::on_event(&event, Some(&account.id), now, roster.rules(), body);
+        let asked = rules::on_event((delivery.id, &event), Some(&account.id), now, roster.rules(), body);
         for step in asked.steps {
             match step {
                 Step::Ensure { rule, subject, .. } => self.add(&subject, Some(rule)),
@@ -139,7 +141,15 @@ impl Look<'_> {
                 Subject::User { email, .. } => (&mut users, email.clone()),
                 Subject::Meeting { .. } => (&mut meetings, None),
                 // What happened needs no reading.
-                Subject::Instance { .. } | Subject::Event { .. } => continue,
+                Subject::Event { .. } => {
+                    let sends = rules.iter().zip(&mut planned).filter(|(rule, _)| asked.contains(&rule.name));
+                    for (_, planned) in sends {
+                        let others = planned.others.entry(WOULD_SEND.to_owned()).or_default();
+                        others.count = others.count.saturating_add(1);
+                    }
+                    continue;
+                }
+                Subject::Instance { .. } => continue,
             };
             *count = count.saturating_add(1);
             let is_asked =

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use adjutant::account::Plan;
 use adjutant::config::{Config, Env, Invalid, load, parse};
+use adjutant::feed::Kind;
 use adjutant::rules::Mode;
 use secrecy::ExposeSecret as _;
 
@@ -114,6 +115,7 @@ pub(crate) fn filled(folder: &Path) -> String {
     std::fs::write(folder.join("webhook-secrets"), "webhook-secret-of-the-test\n\nanother-secret-of-test\n").unwrap();
     std::fs::write(folder.join("ops-url"), "https://hooks.example.com/services/abc\n").unwrap();
     std::fs::write(folder.join("smtp-password"), "a password\n").unwrap();
+    std::fs::write(folder.join("timetable-secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
     std::fs::create_dir_all(folder.join("rules")).unwrap();
     filled.replace("client_id = \"…\"", "client_id = \"abc\"").replace("id = \"…\"", "id = \"acc\"")
 }
@@ -124,7 +126,7 @@ fn the_commented_lines_of_the_shipped_file_are_good_once_filled_in() {
     let config = parse(&folder.path().join("config.toml"), &filled(folder.path()), &Env::default());
     let config = config.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.apps[0].secrets.webhook.len(), 2);
-    assert_eq!(config.rules.len(), 6);
+    assert_eq!((config.rules.len(), config.consumers.len()), (7, 2));
     assert_eq!(
         config.notify.iter().map(adjutant::feed::notify::Notify::kind).collect::<Vec<_>>(),
         ["webhook", "email"]
@@ -209,7 +211,7 @@ fn bad_configurations() -> Vec<Case> {
         ("a key with a slip", with("[server]\nlistn = \"127.0.0.1:1\"\n"), vec!["2:1: [server] has no key listn. did you mean listen?".into()]),
         ("a key that is nothing like one", with("[log]\ncolour = true\n"), vec!["2:1: [log] has no key colour. expected one of format, level".into()]),
         ("a section with a slip", with("[sevrer]\n"), vec!["1:2: the configuration has no key sevrer. did you mean server?".into()]),
-        ("a key outside of any section", with("listen = \"127.0.0.1:1\"\n"), vec!["1:1: the configuration has no key listen. expected one of server, admin, store, zoom, worker, sweep, log, app, rule, rules, notify".into()]),
+        ("a key outside of any section", with("listen = \"127.0.0.1:1\"\n"), vec!["1:1: the configuration has no key listen. expected one of server, admin, store, zoom, worker, sweep, log, app, consumer, rule, rules, notify".into()]),
         ("a section that is no table", with("server = 3\n"), vec!["1:10: [server] is 3. expected a table, headed [server]".into()]),
         ("an address without a port", with("[server]\nlisten = \"127.0.0.1\"\n"), vec!["2:10: [server] listen is \"127.0.0.1\". expected an address and a port, as in \"127.0.0.1:8080\"".into()]),
         ("a number for an address", with("[admin]\nlisten = 8081\n"), vec!["2:10: [admin] listen is 8081. expected an address and a port, as in \"127.0.0.1:8081\"".into()]),
@@ -536,4 +538,69 @@ fn plans_that_zoom_treats_alike_are_alike() {
         assert_eq!(config.apps[0].accounts[0].plan, plan, "{name}");
     }
     assert_eq!(read(GOOD, &[]).unwrap().apps[0].accounts[0].plan, Plan::Pro);
+}
+
+const CONSUMER: &str = "[[consumer]]\nname = \"c\"\n";
+const WHSEC: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+#[test]
+fn a_consumer_that_cannot_be_is_refused_with_its_place_and_what_to_do() {
+    let hook = format!("kind = \"webhook\"\nurl = \"https://c.example/in\"\nsecret = \"{WHSEC}\"\n");
+    let help = "expected whsec_ and 24 to 64 random bytes in base64, as `openssl rand -base64 32` makes them; two of them, \
+                with a space between, while they are changed";
+    let file = "kind = \"file\"\npath = \"a.jsonl\"\n";
+    let other = format!("{file}[[consumer]]\nname = \"d\"\n{file}");
+    let rows: Vec<(String, Vec<String>)> = vec![
+        (String::new(), vec!["15:1 [[consumer]] c has no kind. add kind = \"webhook\" or \"file\"".to_owned()]),
+        (hook.replace("webhook", "hook"), vec!["17:8 [[consumer]] c kind is \"hook\". expected \"webhook\" or \"file\"".to_owned()]),
+        (hook.replace("https", "http"), vec![
+            "18:7 [[consumer]] c url cannot be posted to: http is for private addresses alone: use https, or set \
+             allow_private = true. expected https://…".to_owned(),
+        ]),
+        (hook.replace("https://c", "https://me:pw@c"), vec![
+            "18:7 [[consumer]] c url cannot be posted to: it holds a user name or a password. expected https://…".to_owned(),
+        ]),
+        (hook.replace("https://c.example/in", "https://10.0.0.1/"), vec![
+            "18:7 [[consumer]] c url cannot be posted to: 10.0.0.1 is at 10.0.0.1, a private address: set allow_private = \
+             true if it is meant. expected https://…".to_owned(),
+        ]),
+        (hook.replace("url", "# url"), vec!["15:1 [[consumer]] c has no url. add url = \"https://…\": where events are posted".to_owned()]),
+        (hook.replace("whsec_", "sec_"), vec![format!("19:10 [[consumer]] c secret does not begin with whsec_. {help}")]),
+        (hook.replace("LaLaSw", ""), vec![format!("19:10 [[consumer]] c secret is no base64 after whsec_. {help}")]),
+        (hook.replace(WHSEC, "whsec_AAAA"), vec![format!("19:10 [[consumer]] c secret holds 3 bytes, and 24 to 64 make a secret. {help}")]),
+        (format!("{hook}path = \"x\"\n"), vec!["20:8 [[consumer]] c has path. expected it only with kind = \"file\"".to_owned()]),
+        (format!("{file}allow_private = true\n"), vec!["19:17 [[consumer]] c has allow_private. expected it only with kind = \"webhook\"".to_owned()]),
+        (file.replace("a.jsonl", "a/"), vec!["18:8 [[consumer]] c path is \"a/\". expected a file, as in \"events.jsonl\", relative to this one".to_owned()]),
+        (other, vec!["19:1 [[consumer]] c and d write to ./a.jsonl. expected a file for each, or one consumer for both rules".to_owned()]),
+    ];
+    let before = GOOD.lines().count();
+    for (text, expected) in rows {
+        let error = read(&format!("{GOOD}{}{CONSUMER}{text}", "\n".repeat(14 - before)), &[]).unwrap_err();
+        let expected: Vec<String> = expected.iter().map(|line| line.replacen(' ', ": ", 1)).collect();
+        assert_eq!(told(&error), expected, "\n{text}\n{error}");
+        assert!(!error.to_string().contains("MfKQ9r8"), "a secret is shown: {error}");
+    }
+}
+
+#[test]
+fn a_consumers_secrets_come_from_the_file_the_environment_or_a_file_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    std::fs::write(folder.path().join("key"), format!("{WHSEC}\n{WHSEC}\n")).unwrap();
+    let hook = |more: &str| format!("{GOOD}{CONSUMER}kind = \"webhook\"\nurl = \"https://c.example/in\"\n{more}\n");
+    let secrets = |text: &str, vars: &[(&str, &str)]| {
+        let config = parse(&path, text, &env(vars)).unwrap();
+        assert!(!format!("{config:?}").contains("MfKQ9r8"));
+        assert!(
+            config.effective.iter().all(|key| !format!("{key:?}").contains("/in")),
+            "a URL is no secret, its path may be"
+        );
+        match &config.consumers[0].kind {
+            Kind::Webhook(webhook) => webhook.secrets.len(),
+            Kind::File { .. } => 0,
+        }
+    };
+    assert_eq!(secrets(&hook(&format!("secret = \"{WHSEC} {WHSEC}\"")), &[]), 2);
+    assert_eq!(secrets(&hook("secret_file = \"key\""), &[]), 2);
+    assert_eq!(secrets(&hook("secret_file = \"nowhere\""), &[("ADJUTANT__CONSUMER__C__SECRET", WHSEC)]), 1);
 }

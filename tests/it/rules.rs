@@ -77,7 +77,7 @@ fn a_rule_that_is_wrong_around_its_condition_is_refused_too() {
         (good.replace("when", "whn"), "[[rule]] r has no key whn"),
         (good.replace("'user.type == 2'", "2"), "[[rule]] r when is 2"),
         (good.replace("name = \"r\"", "name = \"r\"\ndescription = 5"), "[[rule]] r description is 5"),
-        (format!("{on}send = \"timetable\""), "[[rule]] r sends to a consumer, and consumers do not exist yet"),
+        (format!("{on}send = \"timetable\""), "[[rule]] r has ensure"),
         (format!("{on}for = \"user\""), "[[rule]] r has both for and on"),
         (on.replace("meeting.created", "created"), "[[rule]] r on holds \"created\""),
         (on.replace("\"meeting.created\"", ""), "[[rule]] r has no events in on"),

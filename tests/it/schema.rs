@@ -49,6 +49,7 @@ fn head_of(section: &str) -> String {
         "rule" => "[[rule]]\nname = \"r\"\n".to_owned(),
         "notify" => "[[notify]]\nname = \"n\"\n".to_owned(),
         "rule.ensure" => format!("{RULE}[rule.ensure]\n"),
+        "consumer" => "[[consumer]]\nname = \"c\"\n".to_owned(),
         one => format!("[{one}]\n"),
     }
 }
@@ -82,6 +83,7 @@ fn without_names(section: &str) -> String {
         .replace("[[notify]] mail", "notify")
         .replace("[[app]] a", "app")
         .replace("[[rule]] r", "rule")
+        .replace("[[consumer]] c", "consumer")
         .replace(['[', ']'], "")
 }
 
@@ -90,10 +92,13 @@ fn every_key_that_the_reader_knows_is_in_the_schema_with_the_readers_default() {
     let schema = schema(false);
     let app = "kind = \"server-to-server\"\nclient_id = \"id\"\nclient_secret = \"a-long-client-secret\"\n";
     let account = "webhook_secrets = [\"a-long-webhook-secret\"]\n[[app.account]]\nid = \"a\"\n";
+    let consumer = "[[consumer]]\nname = \"c\"\nkind = \"webhook\"\nurl = \"https://c.example\"\n\
+                    secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n";
     let hook = "[[notify]]\nname = \"hook\"\nkind = \"webhook\"\nurl = \"https://a.example\"\n";
     let mail = "[[notify]]\nname = \"mail\"\nkind = \"email\"\nsmtp = \"a.example:25\"\nfrom = \"a@b.example\"\n\
                 to = [\"c@d.example\"]\n";
-    let config = read(&format!("{APP}{app}{account}{RULE}ensure = {{ type = \"licensed\" }}\n{hook}{mail}")).unwrap();
+    let config =
+        read(&format!("{APP}{app}{account}{consumer}{RULE}ensure = {{ type = \"licensed\" }}\n{hook}{mail}")).unwrap();
     let mut of_reader = BTreeSet::new();
     for key in &config.effective {
         let section = without_names(&key.section);
@@ -165,6 +170,9 @@ const OF_MEANING: &[&str] = &[
     "a condition that ends too early",
     "an empty condition",
     "a condition over lines",
+    "on nothing",
+    "send",
+    "a template that is none",
 ];
 
 #[test]

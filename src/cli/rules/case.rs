@@ -11,15 +11,18 @@ use crate::account::{Account, UserKey};
 use crate::clock::Timestamp;
 use crate::event::signature::{Secret, Stamp, Window};
 use crate::event::{Event, wire};
-use crate::ids::{Email, GroupId, UserId};
+use crate::feed::Body;
+use crate::ids::{DeliveryId, Email, GroupId, UserId};
 use crate::job::Effect;
-use crate::rules::{self, Documented, OnEvent, Rule, Step, SubjectKind, Topic};
+use crate::rules::{self, Documented, OnEvent, Rule, Step, SubjectKind, Topic, without_secrets};
 use crate::sim::sign;
-use crate::work::{ApiUser, Around, Need, Picture, Verdict, in_words, judge};
+use crate::work::{ApiUser, Around, Message, Need, Picture, Verdict, in_words, judge};
 use crate::zoom::{Assistant, Group, Meeting, Object, User};
 
 /// The moment at which a case without `now_secs` is judged: 2026-01-01.
 const NOW: Timestamp = Timestamp::from_secs(1_767_225_600);
+/// A case is no delivery.
+const DELIVERY: DeliveryId = DeliveryId::from_number(0);
 /// Rounds of reading: each reads another thing.
 const READS_MAX: usize = 64;
 /// Cases are signed for the parser, which takes nothing else.
@@ -94,7 +97,11 @@ impl Case {
         let account = self.account(accounts)?;
         let event = self.event.as_ref().map(parsed).transpose()?;
         let asked = event.as_ref().map(|event| self.asked_by(event, &account, rules));
-        let kinds = [(SubjectKind::User, self.user.is_some()), (SubjectKind::Meeting, self.meeting.is_some())];
+        let kinds = [
+            (SubjectKind::User, self.user.is_some()),
+            (SubjectKind::Meeting, self.meeting.is_some()),
+            (SubjectKind::Event, event.is_some()),
+        ];
         let mut came = BTreeMap::new();
         for rule in rules {
             let is_given = kinds.contains(&(rule.subject, true));
@@ -103,11 +110,12 @@ impl Case {
                 // As a sweep: no event, no rule about one.
                 None => Ok(is_given && rule.on.is_none()),
             };
-            let text = match is_asked {
-                Ok(true) => self.verdict(rule, &account)?,
-                Ok(false) if is_given => "not asked".to_owned(),
-                Ok(false) => continue,
-                Err(why) => shown(&Verdict::Unanswered(why)),
+            let text = match (is_asked, rule.send.as_ref().zip(event.as_ref())) {
+                (Ok(true), Some((send, event))) => self.sends(event, (rule, send), &account),
+                (Ok(true), None) => self.verdict(rule, &account)?,
+                (Ok(false), _) if is_given => "not asked".to_owned(),
+                (Ok(false), _) => continue,
+                (Err(why), _) => shown(&Verdict::Unanswered(why)),
             };
             came.insert(rule.name.to_string(), text);
         }
@@ -118,9 +126,29 @@ impl Case {
     fn asked_by(&self, event: &Event, account: &Account, rules: &[Rule]) -> OnEvent {
         let now = self.now_secs.map_or(NOW, Timestamp::from_secs);
         let whole = || Ok(self.event.clone().map_or(Value::Null, Value::Object));
-        let mut asked = rules::on_event(event, Some(&account.id), now, rules, whole);
+        let mut asked = rules::on_event((DELIVERY, event), Some(&account.id), now, rules, whole);
         asked.steps.extend(rules::plan(event, rules));
         asked
+    }
+
+    /// What the rule sends of the event.
+    fn sends(&self, event: &Event, (rule, send): (&Rule, &rules::SendTo), account: &Account) -> String {
+        let mut whole = self.event.clone().map_or(Value::Null, Value::Object);
+        without_secrets(&mut whole, None);
+        let message = Message {
+            id: "msg_0_0".to_owned(),
+            event: event.name.clone(),
+            at: event.at.unwrap_or_else(|| self.now_secs.map_or(NOW, Timestamp::from_secs)),
+            account: account.id.clone(),
+            app: account.app.clone(),
+            rule: rule.name.clone(),
+            delivery: DELIVERY,
+            whole,
+        };
+        match Body::of(&message, send.template.as_deref()) {
+            Ok(body) => format!("sends: {}", body.text),
+            Err(why) => format!("parks: not-sendable, {why}"),
+        }
     }
 
     fn account(&self, accounts: &[Account]) -> Result<Account, String> {

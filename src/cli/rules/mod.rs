@@ -157,6 +157,7 @@ struct Shown {
     r#for: SubjectKind,
     mode: Mode,
     wants: String,
+    sends_to: Option<String>,
     on: Vec<String>,
     when: Option<String>,
     except: usize,
@@ -173,6 +174,7 @@ impl From<&Rule> for Shown {
             r#for: rule.subject,
             mode: rule.mode,
             wants: wants(rule),
+            sends_to: rule.send.as_ref().map(|send| send.consumer.to_string()),
             on: rule.on.as_ref().map(|on| on.events.clone()).unwrap_or_default(),
             when: rule.condition().map(str::to_owned),
             except: rule.except.len(),
@@ -206,17 +208,20 @@ fn check(context: &Context, json: bool, out: &mut Out) -> Result<Exit, Failure> 
         let per_hour = count(rule.max_changes_per_hour, "change", "changes");
         out.fields(&[
             ("  for", rule.description.clone()),
-            ("  wants", Some(rule.wants.clone())),
+            ("  wants", rule.sends_to.is_none().then(|| rule.wants.clone())),
+            ("  sends to", rule.sends_to.clone()),
             ("  on", (!rule.on.is_empty()).then(|| rule.on.join(", "))),
             ("  when", rule.when.clone()),
             ("  except", (rule.except > 0).then(|| count(rule.except, "user", "users"))),
             ("  except roles", (!excepted.is_empty()).then(|| excepted.join(", "))),
             (
                 "  limits",
-                Some(format!(
-                    "{per_hour} an hour, {} % of the users a day (from {SHARE_FROM_USERS} active users on)",
-                    rule.max_changes_percent
-                )),
+                rule.sends_to.is_none().then(|| {
+                    format!(
+                        "{per_hour} an hour, {} % of the users a day (from {SHARE_FROM_USERS} active users on)",
+                        rule.max_changes_percent
+                    )
+                }),
             ),
         ])?;
     }

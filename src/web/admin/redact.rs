@@ -2,31 +2,10 @@
 
 use serde_json::Value;
 
-use crate::rules::is_secret;
+use crate::rules::without_secrets;
 
 pub(super) fn redact(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map {
-                if is_secret(key, value) {
-                    *value = "***".into();
-                } else {
-                    redact(value);
-                }
-            }
-        }
-        Value::Array(items) => {
-            for item in items {
-                // A text in a list has no name of its own.
-                if is_secret("", item) {
-                    *item = "***".into();
-                } else {
-                    redact(item);
-                }
-            }
-        }
-        _ => {}
-    }
+    without_secrets(value, Some("***"));
 }
 
 #[cfg(test)]

@@ -75,6 +75,8 @@ pub(super) fn effect_in_words(effect: &Effect) -> String {
         Effect::WouldChange { what } => format!("would change: {what}"),
         Effect::NotApplicable { why } => format!("not applicable: {why}"),
         Effect::Reported { what } => what.clone(),
+        Effect::Sent { what } => format!("sent: {what}"),
+        Effect::WouldSend { what } => format!("would send: {what}"),
     }
 }
 

@@ -20,6 +20,7 @@ use crate::audit::Entry;
 use crate::chance::SeededChance;
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::event::signature::{Secret, Verified, Window, sign, verify};
+use crate::feed::Consumers;
 use crate::ids::{AccountId, AppName, DeliveryId};
 use crate::job::{Job, JobState};
 use crate::rules::{Condition, Rule};
@@ -105,6 +106,7 @@ impl Bench {
             clock: Arc::new(clock.clone()),
             chance: Arc::new(SeededChance::new(1)),
             facts: Arc::default(),
+            feed: Arc::new(Consumers::new(&[], Arc::new(clock.clone()))),
             stats: Arc::default(),
             // Tests give it the turns that it needs, and wait for no time.
             settings: Settings { pace_ms: 0, ..settings },
@@ -195,6 +197,7 @@ impl Bench {
 }
 
 fn in_a_line(state: &JobState) -> String {
+    use crate::job::Effect;
     use crate::job::Effect::{AlreadyRight, Changed, NotApplicable, Reported, WouldChange};
     match state {
         JobState::Due { .. } | JobState::Running { .. } => state.name().to_owned(),
@@ -205,6 +208,8 @@ fn in_a_line(state: &JobState) -> String {
         JobState::Done { effect: WouldChange { what }, .. } => format!("done would-change: {what}"),
         JobState::Done { effect: NotApplicable { why }, .. } => format!("done not-applicable: {why}"),
         JobState::Done { effect: Reported { what }, .. } => format!("done reported: {what}"),
+        JobState::Done { effect: Effect::Sent { what }, .. } => format!("done sent: {what}"),
+        JobState::Done { effect: Effect::WouldSend { what }, .. } => format!("done would-send: {what}"),
         JobState::Cancelled { why, .. } => format!("cancelled {why}"),
     }
 }

@@ -17,6 +17,7 @@ mod on_events;
 mod planning;
 mod returning;
 mod scenarios;
+mod sending;
 mod silence;
 mod sweeping;
 mod taking_back;
@@ -35,9 +36,10 @@ use adjutant::audit::tree::Frontier;
 use adjutant::chance::SeededChance;
 use adjutant::clock::{Clock, ManualClock, Timestamp};
 use adjutant::event::signature::Secret;
+use adjutant::feed::Consumers;
 use adjutant::ids::{AccountId, AppName, Email};
 use adjutant::job::{Effect, Job, JobState};
-use adjutant::rules::{Condition, Fold, On, Rule, Timer, Topic};
+use adjutant::rules::{Condition, Fold, On, Rule, SendTo, Timer, Topic};
 use adjutant::sim::{Call, NewAccount, Sim, Subscription, World};
 use adjutant::store::{JobFilter, MemoryStore, Move, Selector, Store, SweepState};
 use adjutant::web::accept::{AcceptSettings, Acceptor};
@@ -84,7 +86,11 @@ fn rule(text: &str) -> Rule {
     let unless = table.remove("unless").map_or(Vec::new(), |events| events.try_into().unwrap());
     let fold = table.remove("fold").map(|fold| fold.try_into::<Fold>().unwrap());
     let timer = after.map(|after| Timer { after, unless });
+    let text = |value: toml::Value| value.as_str().unwrap().to_owned();
+    let template = table.remove("template").map(text);
+    let consumer = table.remove("send").map(|name| text(name).parse().unwrap());
     let rule: Rule = table.try_into().unwrap();
+    let rule = Rule { send: consumer.map(|consumer| SendTo { consumer, template }), ..rule };
     match on {
         Some(events) => Rule { on: Some(On { events, when: when(Topic::Event), timer, fold }), ..rule },
         None => Rule { when: when(rule.subject.topic()), ..rule },
@@ -107,6 +113,8 @@ pub(crate) struct TestApp {
     roster: watch::Sender<Arc<Roster>>,
     pub(crate) sweeper: Arc<Sweeper>,
     parts: Parts,
+    /// To whom rules send: nobody, where a test says nothing else.
+    pub(crate) consumers: Arc<Consumers>,
     /// Calls, as the client counts them.
     zoom_stats: Arc<ZoomStats>,
     address: SocketAddr,
@@ -171,6 +179,7 @@ impl TestApp {
         let (client, zoom_stats) = client(&sim, &account, &clock, limit_wait_max_ms);
         let zooms = HashMap::from([(account.id.clone(), client)]);
         let roster = watch::Sender::new(Arc::new(Roster::new([account], rules)));
+        let consumers = Arc::new(Consumers::new(&[], Arc::new(clock.clone())));
         let parts = Parts {
             store: Arc::clone(&store),
             zooms: Arc::new(zooms),
@@ -178,6 +187,7 @@ impl TestApp {
             clock: Arc::new(clock.clone()),
             chance: Arc::new(SeededChance::new(11)),
             facts: Arc::default(),
+            feed: Arc::<Consumers>::clone(&consumers),
             stats: Arc::default(),
             settings: Settings::default(),
         };
@@ -193,6 +203,7 @@ impl TestApp {
             roster,
             sweeper,
             parts,
+            consumers,
             zoom_stats,
             address,
             door: None,
@@ -363,6 +374,8 @@ impl TestApp {
                 Effect::WouldChange { what } => format!("would {what}"),
                 Effect::NotApplicable { why } => why,
                 Effect::Reported { what } => what,
+                Effect::Sent { what } => format!("sent {what}"),
+                Effect::WouldSend { what } => format!("would send {what}"),
             },
             JobState::Cancelled { why, .. } => format!("cancelled {why}"),
             state => state.name().to_owned(),

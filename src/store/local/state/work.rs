@@ -258,6 +258,8 @@ fn told(outcome: &Outcome) -> (&'static str, String) {
         Outcome::Done(Effect::WouldChange { what }) => ("would-change", what.clone()),
         Outcome::Done(Effect::NotApplicable { why }) => ("not-applicable", why.clone()),
         Outcome::Done(Effect::Reported { what }) => ("reported", what.clone()),
+        Outcome::Done(Effect::Sent { what }) => ("sent", what.clone()),
+        Outcome::Done(Effect::WouldSend { what }) => ("would-send", what.clone()),
         Outcome::Snooze(Snooze::Until { at, why } | Snooze::NextBudget { at, why }) => {
             ("snoozed", format!("until {at}: {why}"))
         }

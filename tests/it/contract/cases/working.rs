@@ -93,6 +93,8 @@ pub(crate) async fn every_outcome_leads_to_its_state_and_is_told_by_its_code<H: 
         (Outcome::Done(Effect::AlreadyRight), "done", "already-right"),
         (Outcome::Done(Effect::WouldChange { what: what() }), "done", "would-change"),
         (Outcome::Done(Effect::NotApplicable { why: what() }), "done", "not-applicable"),
+        (Outcome::Done(Effect::Sent { what: what() }), "done", "sent"),
+        (Outcome::Done(Effect::WouldSend { what: what() }), "done", "would-send"),
         (put_off(kit.now.plus(DAY)), "due", "snoozed"),
         (Outcome::Snooze(Snooze::NextBudget { at: kit.now.plus(DAY), why: what() }), "due", "snoozed"),
         (Outcome::Snooze(Snooze::ForEvent(WaitReason::UserPending)), "waiting", "waits"),

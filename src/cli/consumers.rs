@@ -1,0 +1,143 @@
+//! `adjutant consumers`: to whom rules send, and whether they take it.
+
+use std::sync::Arc;
+
+use clap::Subcommand;
+use serde::Serialize;
+use serde_json::json;
+
+use super::out::{Out, count};
+use super::{Context, Exit, Failure, JsonOnly};
+use crate::clock::{Clock as _, SystemClock};
+use crate::feed::{Body, Consumer, Consumers};
+use crate::ids::{ConsumerName, DeliveryId, RuleName};
+use crate::job::{Effect, Outcome, Snooze};
+use crate::work::{Feed as _, Message, Sending};
+
+/// What such a message says it is.
+const TEST: &str = "adjutant.test";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Asked {
+    /// List the consumers of the configuration, and which rules send to them
+    List(JsonOnly),
+    /// Send a consumer a test message now, and say what was sent and what came back
+    ///
+    /// It goes from this process, and beside all jobs. A file that is not there yet is made: run this as the user that the
+    /// service runs as. Exit code 1 where the consumer did not take it.
+    Test {
+        /// The name of the consumer
+        name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// One consumer in a listing.
+#[derive(Debug, Serialize)]
+struct Shown {
+    name: String,
+    kind: &'static str,
+    /// The host of its URL, or the path of its file.
+    place: String,
+    /// Rules that send to it.
+    rules: Vec<String>,
+}
+
+/// What came of a test.
+#[derive(Debug, Serialize)]
+struct Tried {
+    consumer: String,
+    place: String,
+    id: String,
+    body: String,
+    taken: bool,
+    answer: String,
+}
+
+pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
+    match asked {
+        Asked::List(JsonOnly { json }) => list(context, json, out),
+        Asked::Test { name, json } => test(context, &name, json, out).await,
+    }
+}
+
+fn list(context: &Context, json: bool, out: &mut Out) -> Result<Exit, Failure> {
+    let outline = context.outline()?;
+    let sends_to = |consumer: &Consumer| {
+        let rules = outline.rules.iter();
+        let rules = rules.filter(|rule| rule.send.as_ref().is_some_and(|send| send.consumer == consumer.name));
+        rules.map(|rule| rule.name.to_string()).collect()
+    };
+    let shown = outline.consumers.iter().map(|consumer| Shown {
+        name: consumer.name.to_string(),
+        kind: consumer.kind.code(),
+        place: consumer.kind.place(),
+        rules: sends_to(consumer),
+    });
+    let shown: Vec<Shown> = shown.collect();
+    if json {
+        out.json(&shown)?;
+        return Ok(Exit::Good);
+    }
+    let row = |one: &Shown| vec![one.name.clone(), one.kind.to_owned(), one.place.clone(), one.rules.join(", ")];
+    let rows: Vec<_> = shown.iter().map(row).collect();
+    if !rows.is_empty() {
+        out.table(&["NAME", "KIND", "WHERE", "RULES"], &rows)?;
+    }
+    out.line(count(rows.len(), "consumer", "consumers"))?;
+    Ok(Exit::Good)
+}
+
+async fn test(context: &Context, name: &str, json: bool, out: &mut Out) -> Result<Exit, Failure> {
+    let config = context.config()?;
+    let Some(consumer) = config.consumers.iter().find(|consumer| consumer.name.as_str() == name) else {
+        let known: Vec<&str> = config.consumers.iter().map(|consumer| consumer.name.as_str()).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let text = format!("there is no [[consumer]] named {name:?}; the configuration has {known}");
+        return Err(Failure::new(Exit::Failed, text));
+    };
+    let account = config.accounts().next();
+    let account = account.ok_or_else(|| Failure::new(Exit::Config, "the configuration has no account"))?;
+    let now = SystemClock.now();
+    let message = Message {
+        id: format!("msg_test_{}", now.as_millis()),
+        event: TEST.to_owned(),
+        at: now,
+        account: account.id.clone(),
+        app: account.app.clone(),
+        rule: RuleName::parse("consumers-test").map_err(|error| Failure::new(Exit::Usage, error.to_string()))?,
+        delivery: DeliveryId::from_number(0),
+        whole: json!({ "event": TEST, "payload": { "object": { "text": "a test: adjutant consumers test" } } }),
+    };
+    let body = Body::of(&message, None).map_err(|why| Failure::new(Exit::Failed, why))?;
+    let consumers = Consumers::new(std::slice::from_ref(consumer), Arc::new(SystemClock));
+    let outcome = consumers.send(Sending { to: &consumer.name, template: None, message: &message }).await;
+    let (taken, answer) = came(&outcome, &consumer.name);
+    let (place, body) = (consumer.kind.place(), body.text);
+    let tried = Tried { consumer: name.to_owned(), place, id: message.id, body, taken, answer };
+    if json {
+        out.json(&tried)?;
+    } else {
+        let Tried { place, id, body, answer, .. } = tried;
+        out.fields(&[("to", Some(format!("{name} at {place}"))), ("id", Some(id)), ("sent", Some(body))])?;
+        out.fields(&[(if taken { "taken" } else { "FAIL" }, Some(answer))])?;
+    }
+    Ok(if taken { Exit::Good } else { Exit::Failed })
+}
+
+/// Whether the consumer took it, and what came back.
+fn came(outcome: &Outcome, name: &ConsumerName) -> (bool, String) {
+    let bare = |text: &str| text.strip_prefix(&format!("{name}: ")).unwrap_or(text).to_owned();
+    match outcome {
+        Outcome::Done(Effect::Sent { what }) => (true, what.rsplit(": ").next().unwrap_or_default().to_owned()),
+        Outcome::Done(_) => (false, "nothing was sent".to_owned()),
+        Outcome::Snooze(Snooze::Until { at, why } | Snooze::NextBudget { at, why }) => {
+            (false, format!("{}; again from {at} on", bare(why)))
+        }
+        Outcome::Snooze(Snooze::ForEvent(reason)) => (false, reason.to_string()),
+        Outcome::Retry { error } => (false, bare(error)),
+        Outcome::Park(cause) => (false, format!("{cause}. {}", cause.advice())),
+    }
+}

@@ -1,0 +1,81 @@
+//! An event is sent: read it back, and give it to whoever knows the consumers. Nothing at Zoom is asked or changed.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::Ctx;
+use crate::clock::Timestamp;
+use crate::event::wire;
+use crate::ids::{AccountId, AppName, ConsumerName, DeliveryId, RuleName};
+use crate::job::{Job, Outcome, ParkCause, Subject};
+use crate::rules::{Mode, Rule, SendTo, without_secrets};
+use crate::store::StoreError;
+
+/// What is sent. Secrets are not in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The same whenever it is tried again; another one when a delivery is replayed.
+    pub id: String,
+    /// The event's name.
+    pub event: String,
+    /// When it happened; where Zoom does not say, when it came.
+    pub at: Timestamp,
+    pub account: AccountId,
+    pub app: AppName,
+    pub rule: RuleName,
+    pub delivery: DeliveryId,
+    /// The body that Zoom sent.
+    pub whole: Value,
+}
+
+/// One message for one consumer.
+#[derive(Debug, Clone, Copy)]
+pub struct Sending<'a> {
+    pub to: &'a ConsumerName,
+    /// Of the body; without one, the message as it is.
+    pub template: Option<&'a str>,
+    pub message: &'a Message,
+}
+
+/// The consumers.
+#[async_trait::async_trait]
+pub trait Feed: fmt::Debug + Send + Sync {
+    /// Sends it once. What comes back decides what becomes of the job.
+    async fn send(&self, sending: Sending<'_>) -> Outcome;
+
+    /// What it would send. Sends nothing.
+    fn would_send(&self, sending: Sending<'_>) -> Outcome;
+}
+
+pub(super) async fn send(job: &Job, (rule, to): (&Rule, &SendTo), ctx: &Ctx) -> Result<Outcome, StoreError> {
+    let Some(message) = message(job, ctx).await? else {
+        let why = "the delivery's body was pruned, or is not kept any more".to_owned();
+        return Ok(Outcome::Park(ParkCause::NotSendable { why }));
+    };
+    let sending = Sending { to: &to.consumer, template: to.template.as_deref(), message: &message };
+    Ok(match rule.mode {
+        Mode::Observe => ctx.feed.would_send(sending),
+        Mode::Enforce => ctx.feed.send(sending).await,
+    })
+}
+
+async fn message(job: &Job, ctx: &Ctx) -> Result<Option<Message>, StoreError> {
+    let Subject::Event { delivery } = &job.subject else { return Ok(None) };
+    let Some((stored, _)) = ctx.store.delivery(*delivery).await? else { return Ok(None) };
+    let Some(verified) = &stored.verified else { return Ok(None) };
+    // It was read before, or there would be no job.
+    let (Ok(event), Ok(mut whole)) = (wire::parse(verified), wire::body(verified)) else { return Ok(None) };
+    without_secrets(&mut whole, None);
+    Ok(Some(Message {
+        // A store that begins anew counts its jobs from 1 again.
+        id: format!("msg_{}_{}", job.id.number(), job.made_at.as_millis()),
+        event: event.name,
+        at: event.at.unwrap_or(stored.received_at),
+        account: job.account.clone(),
+        app: job.app.clone(),
+        rule: job.rule.clone(),
+        delivery: *delivery,
+        whole,
+    }))
+}
