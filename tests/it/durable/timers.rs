@@ -22,6 +22,7 @@ fn timer(number: u64) -> Step {
 }
 
 /// What it takes is printed: a start, and how late the one that is due is claimed among all that are not.
+#[expect(clippy::print_stderr, reason = "what it measures")]
 #[tokio::test]
 async fn a_hundred_thousand_timers_run_over_a_restart_and_the_one_that_is_due_is_claimed_at_once() {
     let folder = Folder::new();
