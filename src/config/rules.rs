@@ -171,7 +171,7 @@ fn rule(mut section: Section<'_, '_>, consumers: &BTreeSet<String>) -> Option<Ru
     let (timer, fold) = (timer(&mut section, on.as_deref()), fold(&mut section, on.as_deref()));
     let is_sent = section.is_set("send");
     let subject = match &on {
-        Some(events) if is_sent => spelt(&section, events),
+        Some(events) if is_sent => Some(spelt(&section, events)),
         Some(events) => subject_of(&mut section, events),
         None => section.required_of("for", &[("user", SubjectKind::User), ("meeting", SubjectKind::Meeting)]),
     };
@@ -306,7 +306,7 @@ fn line_of(text: &str, line: Option<usize>) -> Range<usize> {
 }
 
 /// Any event can be sent, if it is one.
-fn spelt(section: &Section<'_, '_>, events: &[String]) -> Option<SubjectKind> {
+fn spelt(section: &Section<'_, '_>, events: &[String]) -> SubjectKind {
     let place = section.in_file("on").map_or(Place::Whole, |on| Place::File(on.span()));
     for event in events {
         if let Some(meant) = meant(event) {
@@ -314,7 +314,7 @@ fn spelt(section: &Section<'_, '_>, events: &[String]) -> Option<SubjectKind> {
             section.reading.problem(place.clone(), what, format!("did you mean {meant}?"));
         }
     }
-    Some(SubjectKind::Event)
+    SubjectKind::Event
 }
 
 /// What these events are about: all of them the same.
