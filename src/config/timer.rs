@@ -36,8 +36,12 @@ pub(super) fn timer(section: &mut Section<'_, '_>, on: Option<&[String]>) -> Opt
         (_, (false, false)) => {}
         (_, (false, true)) => wrong(&ends_at, "has unless, and no after", "add after = \"5m\", or leave unless out"),
         (None, _) => wrong(&at, "has after, and no on", "add on = [\"…\"]: a timer begins with an event"),
-        (Some(on), _) if on.iter().any(|event| kind_of(event) == Some(SubjectKind::User)) => {
-            wrong(&at, "has after, and is about users", "expected events of meetings: a timer is about a run of one");
+        (Some(on), _) if on.iter().any(|event| kind_of(event) != Some(SubjectKind::Meeting)) => {
+            wrong(
+                &at,
+                "has after, and is not about meetings alone",
+                "expected events of meetings: a timer is about a run of one",
+            );
         }
         _ => {}
     }
@@ -46,9 +50,8 @@ pub(super) fn timer(section: &mut Section<'_, '_>, on: Option<&[String]>) -> Opt
 
 /// What becomes of the events, where all of them make one record.
 pub(super) fn fold(section: &mut Section<'_, '_>, on: Option<&[String]>) -> Option<Fold> {
-    // Known to editors once there is something to send it to.
-    let found = section.find("fold", || form::NOTHING)?;
     let choices = [("attendance", Fold::Attendance)];
+    let found = section.find("fold", || form::one_of(&choices))?;
     let Some(fold) = section.in_file("fold").and_then(|fold| form::chosen(&choices, fold.get_ref().as_str()?)) else {
         section.wrong("fold", &found, &form::words(&choices));
         return None;

@@ -26,6 +26,10 @@ impl Body {
 
 /// As Standard Webhooks has it.
 fn envelope(message: &Message) -> Value {
+    let (key, what) = match &message.record {
+        Some(record) => ("record", Some(record)),
+        None => ("event", message.whole.get("payload")),
+    };
     json!({
         "type": message.event,
         "timestamp": message.at.to_string(),
@@ -34,7 +38,7 @@ fn envelope(message: &Message) -> Value {
             "app": message.app,
             "rule": message.rule,
             "delivery": message.delivery.to_string(),
-            "event": message.whole.get("payload"),
+            key: what,
         },
     })
 }
@@ -49,5 +53,6 @@ fn seen(message: &Message) -> Value {
         "rule": message.rule,
         "delivery": message.delivery.to_string(),
         "event": message.whole,
+        "record": message.record,
     })
 }

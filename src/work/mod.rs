@@ -119,14 +119,14 @@ pub async fn run(
     guard: &dyn Guard,
     ctx: &Ctx,
 ) -> Result<Outcome, StoreError> {
+    if let Some(to) = &rule.send {
+        return send::send(job, (rule, to), ctx).await;
+    }
     if let Some(how) = rule.on.as_ref().and_then(|on| on.fold) {
         return Ok(Outcome::Done(match fold(&*ctx.store, job, how).await? {
             Folded::Record(record) => Effect::Reported { what: record.in_words() },
             Folded::Nothing(why) => Effect::NotApplicable { why: why.to_owned() },
         }));
-    }
-    if let Some(to) = &rule.send {
-        return send::send(job, (rule, to), ctx).await;
     }
     let hand = match rule.mode {
         Mode::Observe => Hand::Observe,

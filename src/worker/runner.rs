@@ -246,8 +246,12 @@ impl Runner {
             return Err(ParkCause::AttemptsUsedUp { error });
         }
         let rule = roster.rule(&job.rule).ok_or(ParkCause::RuleGone { is_another: false })?;
-        let is_about_events = matches!(job.subject, Subject::Event { .. });
-        if rule.on_print() != job.on || rule.send.is_some() != is_about_events {
+        let fits = match &job.subject {
+            Subject::Event { .. } => rule.send.is_some(),
+            Subject::Instance { .. } => true,
+            Subject::User { .. } | Subject::Meeting { .. } => rule.send.is_none(),
+        };
+        if rule.on_print() != job.on || !fits {
             return Err(ParkCause::RuleGone { is_another: true });
         }
         let account = roster.account(&job.app, &job.account);

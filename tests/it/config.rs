@@ -126,7 +126,7 @@ fn the_commented_lines_of_the_shipped_file_are_good_once_filled_in() {
     let config = parse(&folder.path().join("config.toml"), &filled(folder.path()), &Env::default());
     let config = config.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.apps[0].secrets.webhook.len(), 2);
-    assert_eq!((config.rules.len(), config.consumers.len()), (7, 2));
+    assert_eq!((config.rules.len(), config.consumers.len()), (9, 2));
     assert_eq!(
         config.notify.iter().map(adjutant::feed::notify::Notify::kind).collect::<Vec<_>>(),
         ["webhook", "email"]
@@ -303,7 +303,7 @@ fn bad_rules() -> Vec<Case> {
             "14:9: [[rule]] r has after, and no on. add on = [\"…\"]: a timer begins with an event".into(),
         ]),
         ("a timer about users that one event begins and ends", after("[[rule]]\nname = \"r\"\non = [\"user.created\"]\nafter = \"5m\"\nrelease = [\"meeting.started\"]\nensure = { assistants = [\"api-user\"] }\n"), vec![
-            "14:9: [[rule]] r has after, and is about users. expected events of meetings: a timer is about a run of one".into(),
+            "14:9: [[rule]] r has after, and is not about meetings alone. expected events of meetings: a timer is about a run of one".into(),
             "15:11: [[rule]] r has release, and is about users. leave it out: what waits for a user goes on by any event about the user".into(),
         ]),
         ("a timer that one event begins and ends", after("[[rule]]\nname = \"r\"\non = [\"meeting.created\"]\nafter = \"5m\"\nunless = [\"meeting.created\"]\nrelease = []\nensure = { settings = { waiting_room = true } }\n"), vec![

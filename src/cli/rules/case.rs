@@ -144,6 +144,7 @@ impl Case {
             rule: rule.name.clone(),
             delivery: DELIVERY,
             whole,
+            record: None,
         };
         match Body::of(&message, send.template.as_deref()) {
             Ok(body) => format!("sends: {}", body.text),

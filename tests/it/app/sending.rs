@@ -154,6 +154,7 @@ async fn the_official_library_takes_what_is_sent_by_the_clock_of_the_machine() {
         rule: "tell".parse().unwrap(),
         delivery: "dlv_1".parse().unwrap(),
         whole: json!({ "payload": { "object": { "topic": "Größe" } } }),
+        record: None,
     };
     let sent = consumers.send(Sending { to: &consumer.name, template: None, message: &message }).await;
     assert!(matches!(sent, Outcome::Done(Effect::Sent { .. })), "{sent:?}");
@@ -342,4 +343,86 @@ async fn what_is_no_plain_file_is_not_written_to() {
     let told = app.entries("retries").await;
     assert!(told[0].detail.as_ref().unwrap().note.ends_with("it is not a plain file"), "{told:?}");
     app.cancel_all().await;
+}
+
+fn told(event: &str, at: adjutant::clock::Timestamp, more: &Value) -> (String, String) {
+    let mut object = json!({ "id": "98000000001", "uuid": "run/1==", "host_id": "jill", "topic": "Algebra" });
+    object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let payload = json!({ "account_id": ACCOUNT, "object": object });
+    (event.to_owned(), json!({ "event": event, "event_ts": at.as_millis(), "payload": payload }).to_string())
+}
+
+async fn tell(app: &TestApp, (event, body): (String, String)) {
+    app.world.emit(ACCOUNT, &event, body).unwrap();
+    app.drain().await;
+}
+
+#[tokio::test]
+async fn who_waits_for_a_host_is_told_of_after_five_minutes_and_only_where_nobody_came() {
+    const MINUTE: Duration = Duration::from_secs(60);
+    let rule = r#"
+name = "nobody-came"
+for = "event"
+on = ["meeting.participant_jbh_waiting"]
+after = "5m"
+unless = ["meeting.started"]
+send = "timetable"
+mode = "enforce"
+"#;
+    let (mut app, hook) = hooked(rule).await;
+    let start = app.clock.now();
+    let waits = |uuid: &str, at| told("meeting.participant_jbh_waiting", at, &json!({ "uuid": uuid }));
+    tell(&app, waits("run/1==", start)).await;
+    tell(&app, waits("run/1==", start)).await;
+    app.advance(4 * MINUTE).await;
+    app.restart().await;
+    assert_eq!(hook.bodies().len(), 0);
+    app.advance(MINUTE).await;
+    let bodies = hook.bodies();
+    assert_eq!((bodies.len(), &bodies[0]["type"]), (1, &"meeting.participant_jbh_waiting".into()));
+    assert_eq!(bodies[0]["data"]["event"]["object"]["topic"], "Algebra");
+    // The next lesson begins in time.
+    let next = app.clock.now();
+    tell(&app, waits("run/2==", next)).await;
+    app.advance(2 * MINUTE).await;
+    tell(&app, told("meeting.started", app.clock.now(), &json!({ "uuid": "run/2==" }))).await;
+    app.advance(60 * MINUTE).await;
+    assert_eq!(hook.bodies().len(), 1);
+}
+
+#[tokio::test]
+async fn the_attendance_of_a_run_is_sent_as_one_record() {
+    const MINUTE: Duration = Duration::from_secs(60);
+    let rule = r#"
+name = "attendance"
+for = "event"
+on = ["meeting.participant_joined", "meeting.participant_left", "meeting.ended"]
+fold = "attendance"
+send = "timetable"
+template = '{"people": {{ record.attendance.participants | length }}, "first": "{{ record.attendance.participants[0].name }}"}'
+mode = "enforce"
+"#;
+    for with_template in [false, true] {
+        let rule = if with_template { rule.to_owned() } else { rule.replace("template", "description") };
+        let (mut app, hook) = hooked(&rule).await;
+        let start = app.clock.now();
+        let who = |name: &str, key: &str, at: adjutant::clock::Timestamp| json!({ "participant": { "user_id": name, "user_name": name, "id": "", "email": "", key: at.to_string() } });
+        tell(&app, told("meeting.participant_joined", start, &who("Ann \"A\"", "join_time", start))).await;
+        let end = start.plus(45 * MINUTE);
+        app.advance(45 * MINUTE).await;
+        tell(&app, told("meeting.participant_left", end, &who("Ann \"A\"", "leave_time", end))).await;
+        tell(&app, told("meeting.ended", end, &json!({ "end_time": end.to_string() }))).await;
+        app.restart().await;
+        app.advance(2 * MINUTE).await;
+        let bodies = hook.bodies();
+        assert_eq!(bodies.len(), 1, "{with_template}");
+        if with_template {
+            assert_eq!(bodies[0], json!({ "people": 1, "first": "Ann \"A\"" }));
+        } else {
+            assert_eq!(bodies[0]["type"], "adjutant.attendance");
+            let record = &bodies[0]["data"]["record"];
+            assert_eq!((&record["number"], &record["amends"]), (&1.into(), &Value::Null));
+            assert_eq!(record["attendance"]["participants"][0]["seconds"], 2700);
+        }
+    }
 }

@@ -432,7 +432,7 @@ impl Names {
         }
         lines.push(format!("put off: {:?}", store.put_off(now).await.unwrap()));
         let mut status = store.status().await.unwrap();
-        (status.index_lag, status.disk_free_bytes) = (0, None);
+        (status.index_lag, status.disk_free_bytes, status.disk_reserve_bytes) = (0, None, None);
         lines.push(format!("{status:?}"));
         let next = store.next_due().await.unwrap().map(|at| if at <= now { Timestamp::EPOCH } else { at });
         lines.push(format!("next due: {next:?}"));

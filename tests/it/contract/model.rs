@@ -510,7 +510,7 @@ impl<H: Harness> Side<H> {
                 told(store.host_spent(&self.leases[*lease], &UserId::parse("h1").unwrap(), now).await)
             }
             Op::Intend { lease, per_hour, per_day, marks, host } => {
-                let host = host.map(|host| HostDay { host: UserId::parse(host).unwrap(), max_per_day: 2 });
+                let host = host.map(|host| HostDay { host: UserId::parse(host).unwrap(), max_per_day: 1 });
                 let change = Change { marks: marks.clone(), host, ..change(*per_hour, *per_day) };
                 let allowance = store.intend(&self.leases[*lease], change, now).await;
                 told(allowance.map(|allowance| match allowance {

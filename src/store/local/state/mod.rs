@@ -288,13 +288,7 @@ impl State {
                 budget.share.clear();
                 budget.is_stopped = false;
             }
-            Change::Called { account, day, calls } => {
-                self.quotas.retain(|(_, kept), _| *kept >= day.saturating_sub(2));
-                let used = self.quotas.entry((account, day)).or_default();
-                used.light = used.light.saturating_add(calls.light);
-                used.medium = used.medium.saturating_add(calls.medium);
-                used.heavy = used.heavy.saturating_add(calls.heavy);
-            }
+            Change::Called { account, day, calls } => self.called(account, day, calls),
             Change::Sweep { account, sealed: Blob(sealed) } => self.apply_sweeps(account, &sealed),
             Change::Notices { account, sealed: Blob(sealed) } => self.apply_notices(account, &sealed),
             Change::RulePlanned { rule, hash } => drop(self.planned.insert(rule, hash)),
@@ -317,6 +311,14 @@ impl State {
                 }
             }
         }
+    }
+
+    fn called(&mut self, account: AccountId, day: i64, calls: QuotaUse) {
+        self.quotas.retain(|(_, kept), _| *kept >= day.saturating_sub(2));
+        let used = self.quotas.entry((account, day)).or_default();
+        used.light = used.light.saturating_add(calls.light);
+        used.medium = used.medium.saturating_add(calls.medium);
+        used.heavy = used.heavy.saturating_add(calls.heavy);
     }
 
     /// The state after a record. False where its entries do not follow those before, unless that is accepted: then what
