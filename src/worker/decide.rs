@@ -79,6 +79,10 @@ fn said(rule: Option<&Rule>, subject: &Subject, answer: String) -> DecidedNow {
 }
 
 async fn answer(look: &Look<'_>, account: &Account, rule: &Rule, subject: &Subject) -> String {
+    if let Some(send) = &rule.send {
+        let observes = if rule.mode == Mode::Enforce { "" } else { ", but the rule observes" };
+        return format!("would send it to {}{observes}", send.consumer);
+    }
     let told = match subject {
         Subject::User { email, .. } => email.clone(),
         _ => None,

@@ -137,6 +137,13 @@ async fn an_event_is_posted_with_signatures_that_the_official_library_takes_and_
     assert_eq!(told.len(), 1);
     let note = &told[0].detail.as_ref().unwrap().note;
     assert!(note.starts_with("meeting.created to timetable, msg_") && note.ends_with(": 204"), "{note}");
+    let deliveries = app.store.deliveries(DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.unwrap();
+    let mut said = Vec::new();
+    for delivery in &deliveries {
+        let (stored, _) = app.store.delivery(delivery.id).await.unwrap().unwrap();
+        said.extend(adjutant::worker::decide(&app.parts, &stored).await.unwrap().into_iter().map(|one| one.answer));
+    }
+    assert!(said.contains(&"would send it to timetable".to_owned()), "{said:?}");
     assert_eq!(app.calls("/"), 0, "nothing at Zoom is asked");
 }
 
