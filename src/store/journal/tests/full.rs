@@ -138,3 +138,13 @@ fn a_failed_sync_of_the_pruner_poisons_the_writer() {
     assert!(journal.pruner().remove_before(50).is_err());
     assert!(matches!(journal.append(&refs(&[vec![1]])), Err(AppendError::Poisoned)));
 }
+
+#[test]
+fn on_a_disk_without_room_for_a_segment_nothing_is_written_in_the_attempt() {
+    let files = SimFiles::new(3);
+    let (journal, _) = open(&files);
+    files.set_free(SMALL.segment_bytes - 1);
+    files.power_off_after(0);
+    let error = journal.spare_maker().make().unwrap_err();
+    assert_eq!((error.kind(), files.is_off()), (std::io::ErrorKind::StorageFull, false), "it changed the disk");
+}
