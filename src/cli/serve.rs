@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Context, Exit, Failure, check_config, logging};
 use crate::app::{self, Machine, ServeError, Signals};
 use crate::chance::SystemChance;
-use crate::clock::SystemClock;
+use crate::clock;
 use crate::config::Config;
 use crate::store::StoreError;
 use crate::store::local::OpenReport;
@@ -48,7 +48,7 @@ fn use_small_pages() {
 }
 
 async fn serve(config: &Config, signals: Signals) -> Result<(), Failure> {
-    let machine = Machine { clock: Arc::new(SystemClock), chance: Arc::new(SystemChance) };
+    let machine = Machine { clock: clock::of_process(), chance: Arc::new(SystemChance) };
     let (store, report) = super::store::open_local(config.store.clone()).await?;
     told(&report);
     if let Some(note) = check_config::note(config) {

@@ -22,6 +22,7 @@ mod hostile;
 mod notify;
 mod operate;
 mod plans;
+mod presets;
 mod process;
 mod receiver;
 mod reload;

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use secrecy::SecretString;
 
 use super::super::private;
+use super::super::rules::presets::ALL;
 use super::super::{Exit, Failure};
 use crate::chance::{Chance as _, SystemChance};
 
@@ -49,8 +50,22 @@ impl Service {
         let (public, admin) = free_ports().map_err(|error| failed("find free ports", &error))?;
         let service = Self { folder, public, admin, child: None, keep: false };
         let text = configuration(public, admin, api_url, oauth_url);
-        private::put_new(&service.config(), &text).map_err(|error| failed("write the demo's configuration", &error))?;
+        service.write(|service| {
+            private::put_new(&service.config(), &text)?;
+            std::fs::create_dir(service.folder.join("rules"))?;
+            ALL.into_iter().try_for_each(|(name, text)| {
+                std::fs::write(service.folder.join("rules").join(name).with_extension("toml"), at_school(text))
+            })
+        })?;
         Ok(service)
+    }
+
+    fn write(&self, what: impl FnOnce(&Self) -> io::Result<()>) -> Result<(), Failure> {
+        what(self).map_err(|error| failed("write the demo's configuration", &error))
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub(super) fn config(&self) -> PathBuf {
@@ -100,6 +115,11 @@ impl Service {
         let output = this_binary(&self.config())?.args(words).stdin(Stdio::null()).output();
         output.map(|output| output.status.success()).map_err(|error| failed("run a command", &error))
     }
+}
+
+/// A preset with people of the demo, and enforced.
+fn at_school(preset: &str) -> String {
+    preset.replace("@example.com", "@school.example").replace("mode = \"observe\"", "mode = \"enforce\"")
 }
 
 /// This binary on that configuration, whatever the environment says of another.
@@ -156,6 +176,19 @@ name = "waiting-room"
 for = "meeting"
 ensure = {{ settings = {{ waiting_room = true }} }}
 mode = "enforce"
+
+[rules]                     # the presets
+folder = "rules"
+
+[[consumer]]                # whom they tell
+name = "ops"
+kind = "file"
+path = "ops.jsonl"
+
+[[consumer]]
+name = "records"
+kind = "file"
+path = "records.jsonl"
 "#
     )
 }

@@ -2,6 +2,8 @@
 //! the result: a line says "right" only when Zoom's side shows it, and what it says of jobs, attempts and deliveries only
 //! when the service's own account of them agrees.
 
+mod presets;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,6 +113,7 @@ impl<'o> Show<'o> {
         self.tell(told)?;
         let told = self.meeting().await;
         self.tell(told)?;
+        self.presets().await?;
         self.close().await
     }
 

@@ -4,6 +4,7 @@ mod apply;
 mod case;
 mod explain;
 mod plan;
+pub(super) mod presets;
 mod pseudonyms;
 mod record;
 mod resume;
@@ -46,6 +47,8 @@ pub(super) enum Asked {
     Test(Test),
     /// Write such a case from a delivery, with people and secrets replaced
     Record(Record),
+    /// List rules that many accounts want, or print one as a file to begin with
+    Presets(presets::Presets),
     /// Let a rule go on that came to its limit, with all the jobs that it holds back
     Resume(resume::Resume),
 }
@@ -141,6 +144,7 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
         Asked::Apply(asked) => apply::run(context, asked, out).await,
         Asked::Test(asked) => test::run(context, &asked, out),
         Asked::Record(asked) => record::run(context, asked, out).await,
+        Asked::Presets(asked) => presets::run(&asked, out),
         Asked::Resume(asked) => resume::run(context, asked, out).await,
     }
 }

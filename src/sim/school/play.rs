@@ -116,6 +116,12 @@ impl Playing {
         self.day.closes_at()
     }
 
+    /// When something is still to happen, each moment once.
+    pub fn moments(&self) -> Vec<Timestamp> {
+        let left = self.day.steps.get(self.next..).unwrap_or_default();
+        left.chunk_by(|one, next| one.at == next.at).filter_map(|same| Some(same.first()?.at)).collect()
+    }
+
     /// Does all that is due by the world's clock, as the world does it: at its own time, which is now. Whoever wants every
     /// moment right sets the clock to [`Playing::next_at`] first.
     pub fn act(&mut self) {

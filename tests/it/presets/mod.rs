@@ -1,0 +1,38 @@
+//! The presets as they are shipped, run by the real binary through a school day of the simulated Zoom: deliveries come twice,
+//! late and in any order, and the process is killed twice in the middle. What the presets did is compared with what the
+//! simulator knows was so.
+
+mod attendance;
+mod day;
+mod timers;
+
+use adjutant::chance::{Chance as _, SeededChance};
+use adjutant::sim::School;
+
+use crate::process::{long, say, seed};
+use day::Played;
+
+/// The day of the design: 300 meetings, 6,000 people.
+fn whole() -> School {
+    School::default()
+}
+
+/// The same with a tenth of the people, for every run of the tests.
+fn small() -> School {
+    School { teachers: 20, meetings: 60, participants: 600, ..School::default() }
+}
+
+#[test]
+fn on_a_school_day_with_two_kills_every_preset_does_what_it_says_and_nothing_else() {
+    let seed = seed();
+    let school = if long() { whole() } else { small() };
+    // More of what the presets are for than on most days, since the day is short.
+    let school = School { hostless_percent: 6, late_host_percent: 6, endless_percent: 4, lost_percent: 10, ..school };
+    let chance = SeededChance::new(seed);
+    let school = School { meddled_percent: 8, noticed_percent: 6, ..school };
+    let played = Played::play(&school, seed, [chance.next_u64(), chance.next_u64()]);
+    let mut told = vec![format!("ADJUTANT_SEED={seed}: {played}")];
+    told.push(attendance::check(&played, seed));
+    told.extend(timers::check(&played, seed));
+    told.into_iter().for_each(|line| say(&line));
+}
