@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 
 /// Every code that an alarm may have. Short and stable: people filter by them.
-pub const CODES: [&str; 27] = [
+pub const CODES: [&str; 28] = [
     "api-user",
     "app-deauthorized",
     "backfill-failed",
@@ -20,6 +20,7 @@ pub const CODES: [&str; 27] = [
     "group-unknown",
     "index",
     "list-refused",
+    "messages-wait",
     "needs-authorising",
     "notify-failing",
     "parked",
@@ -36,8 +37,38 @@ pub const CODES: [&str; 27] = [
 ];
 
 /// Those that are known from memory alone: for a while after a start nobody knows whether they are over.
-const FROM_MEMORY: [&str; 7] =
-    ["backlog-refused", "bad-signatures", "clock", "needs-authorising", "notify-failing", "reload", "zoom-unreachable"];
+const FROM_MEMORY: [&str; 8] = [
+    "backlog-refused",
+    "bad-signatures",
+    "clock",
+    "messages-wait",
+    "needs-authorising",
+    "notify-failing",
+    "reload",
+    "zoom-unreachable",
+];
+
+/// How much what a rule sends matters, as whoever wrote the rule says. The order is part of the format on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Info,
+    Warning,
+    Critical,
+}
+
+impl Severity {
+    pub const CHOICES: [(&str, Self); 3] =
+        [("info", Self::Info), ("warning", Self::Warning), ("critical", Self::Critical)];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarm {

@@ -9,7 +9,7 @@ use super::reload::Reloader;
 use super::zooms::Zooms;
 use crate::alarm::Alarm;
 use crate::clock::Clock;
-use crate::feed::notify::Notifier;
+use crate::feed::notify::Notifiers;
 use crate::web::RefusalKind;
 use crate::web::admin::{Counts, Stats};
 use crate::web::webhook::Receiver;
@@ -21,7 +21,7 @@ pub(super) struct Counted {
     pub(super) jobs: Arc<worker::Stats>,
     pub(super) zooms: Arc<Zooms>,
     pub(super) reloader: Arc<Reloader>,
-    pub(super) notifiers: Vec<Arc<Notifier>>,
+    pub(super) notifiers: Arc<Notifiers>,
     /// What ended the process before this one, where that was the store.
     pub(super) failed_before: Option<FailedBefore>,
     pub(super) clock: Arc<dyn Clock>,
@@ -30,6 +30,9 @@ pub(super) struct Counted {
 impl Stats for Counted {
     fn counts(&self) -> Counts {
         let received = self.receiver.stats();
+        let roster = self.reloader.roster();
+        let roster = Arc::clone(&roster.borrow());
+        let rules = roster.rules();
         Counts {
             accepted: received.accepted(),
             validated: received.validated(),
@@ -44,10 +47,10 @@ impl Stats for Counted {
                 .chain(self.reload_alarm())
                 .chain(self.zooms.alarms(self.clock.now()))
                 .chain(self.reloader.unplanned_alarms())
-                .chain(self.notifiers.iter().filter_map(|notifier| notifier.alarm()))
+                .chain(self.notifiers.all().iter().flat_map(|notifier| notifier.alarms()))
                 .chain(self.failed_before.as_ref().and_then(|failed| failed.alarm(self.clock.now())))
                 .collect(),
-            notifiers: self.notifiers.iter().map(|notifier| notify::view(notifier)).collect(),
+            notifiers: self.notifiers.all().iter().map(|notifier| notify::view(notifier, rules)).collect(),
         }
     }
 }

@@ -28,8 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::feed;
-use crate::feed::notify::Notifier;
+use crate::feed::notify::Notifiers;
 use crate::store::{LocalStore, Store, StoreError};
 use crate::web::accept::{AcceptSettings, Acceptor};
 use crate::web::admin::{self, AdminState, Hosts, Reload as _, TokenHash};
@@ -180,7 +179,7 @@ struct Running {
     sweeper: Arc<Sweeper>,
     take_back: Arc<TakeBack>,
     admin: Arc<AdminState>,
-    notifiers: Vec<Arc<Notifier>>,
+    notifiers: Arc<Notifiers>,
     machine: Machine,
     local: LocalStore,
     body_days: u32,
@@ -198,7 +197,9 @@ impl Running {
         let clock = Arc::clone(&machine.clock);
         let receiver = Receiver::open(apps, Arc::clone(&store), clock, config.server.receiver.clone()).await?;
         let clock = Arc::clone(&machine.clock);
-        let reloader = Arc::new(Reloader::open(config, Arc::clone(&zooms), Arc::clone(&store), clock).await?);
+        let notifiers = notify::notifiers(config, local, machine);
+        let reloader = Reloader::open(config, Arc::clone(&zooms), Arc::clone(&store), clock).await?;
+        let reloader = Arc::new(reloader.with_notifiers(Arc::clone(&notifiers)));
         let parts = Parts {
             store: Arc::clone(&store),
             zooms: Arc::<Zooms>::clone(&zooms),
@@ -214,13 +215,12 @@ impl Running {
         let (jobs, reloads) = (Arc::clone(&parts.stats), Arc::clone(&reloader));
         let take_back = Arc::new(TakeBack::new(parts.clone()));
         let clock = Arc::clone(&machine.clock);
-        let notifiers = notify::notifiers(config, local, machine);
         let counted = Counted {
             receiver: Arc::clone(&receiver),
             jobs,
             zooms,
             reloader: reloads,
-            notifiers: notifiers.clone(),
+            notifiers: Arc::clone(&notifiers),
             failed_before: FailedBefore::read(local).await,
             clock,
         };
@@ -248,7 +248,8 @@ impl Running {
     fn telling(&self) -> JoinSet<()> {
         let mut telling = JoinSet::new();
         let attention = Arc::new(notify::Attention(Arc::clone(&self.admin)));
-        telling.spawn(feed::notify::run(self.notifiers.clone(), attention));
+        let notifiers = Arc::clone(&self.notifiers);
+        telling.spawn(async move { notifiers.run(attention).await });
         telling
     }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::alarm::Alarm;
 use crate::config::Config;
-use crate::feed::notify::{Doing, Memory, Notifier, Parts, Watched};
+use crate::feed::notify::{Doing, Memory, Notifier, Notifiers, Parts, Watched};
+use crate::rules::Rule;
 use crate::store::{LocalStore, StoreError};
 use crate::web::admin::{self, AdminState, NotifierView};
 
@@ -32,19 +33,25 @@ impl Memory for LocalStore {
     }
 }
 
-pub(super) fn notifiers(config: &Config, local: &LocalStore, machine: &Machine) -> Vec<Arc<Notifier>> {
+pub(super) fn notifiers(config: &Config, local: &LocalStore, machine: &Machine) -> Arc<Notifiers> {
     let (clock, chance) = (Arc::clone(&machine.clock), Arc::clone(&machine.chance));
     let parts = Parts { memory: Arc::new(local.clone()), clock, chance };
-    config.notify.iter().map(|notify| Arc::new(Notifier::new(notify.clone(), parts.clone()))).collect()
+    Arc::new(Notifiers::new(&config.notify, parts))
 }
 
-pub(super) fn view(notifier: &Notifier) -> NotifierView {
+pub(super) fn view(notifier: &Notifier, rules: &[Rule]) -> NotifierView {
+    let sends = |rule: &&Rule| {
+        rule.send.as_ref().is_some_and(|send| send.is_to_people && send.consumer.as_str() == notifier.notify().name)
+    };
     let (notify, Doing { standing, sent_at, failing }) = (notifier.notify(), notifier.doing());
     NotifierView {
         name: notify.name.clone(),
         kind: notify.kind().to_owned(),
         only: notify.only.iter().map(|code| (*code).to_owned()).collect(),
         every_minutes: notify.every.as_secs() / 60,
+        rules: rules.iter().filter(sends).map(|rule| rule.name.to_string()).collect(),
+        rule_messages_per_hour: notify.rule_messages_per_hour,
+        rule_messages_waiting: u64::try_from(notifier.waiting()).unwrap_or(u64::MAX),
         standing: u64::try_from(standing).unwrap_or(u64::MAX),
         sent_at: sent_at.map(|at| at.to_string()),
         failing_since: failing.as_ref().map(|failing| failing.since.to_string()),

@@ -18,6 +18,7 @@ use crate::audit::{Detail, Kind};
 use crate::clock::{Clock, lock};
 use crate::config::{self, App, Config, ConfigError};
 use crate::feed::Consumers;
+use crate::feed::notify::{Notifiers, Notify};
 use crate::ids::RuleName;
 use crate::rules::{Mode, Rule, SubjectKind};
 use crate::store::{Note, Store, StoreError};
@@ -39,6 +40,8 @@ pub(super) struct Reloader {
     apps: watch::Sender<Vec<AdminApp>>,
     zooms: Arc<Zooms>,
     consumers: Arc<Consumers>,
+    /// None in tests that tell nobody.
+    notifiers: Option<Arc<Notifiers>>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     refused: Mutex<Option<String>>,
@@ -59,10 +62,17 @@ impl Reloader {
             apps: watch::Sender::new(config.apps.iter().map(App::for_admin).collect()),
             zooms,
             consumers: Arc::new(Consumers::new(&config.consumers, Arc::clone(&clock))),
+            notifiers: None,
             store,
             clock,
             refused: Mutex::default(),
         })
+    }
+
+    /// Rules send through these as well, and a reload takes in what is said of them.
+    pub(super) fn with_notifiers(self, notifiers: Arc<Notifiers>) -> Self {
+        self.consumers.replace_notifiers(notifiers.all());
+        Self { notifiers: Some(notifiers), ..self }
     }
 
     /// Who is served by which rules, now and after each good reload.
@@ -145,7 +155,11 @@ impl Reloader {
         running.sources = new.sources;
         // Before the rules that send to them.
         self.consumers.replace(&new.consumers);
-        running.consumers = new.consumers;
+        if let Some(notifiers) = &self.notifiers {
+            notifiers.replace(&new.notify);
+            self.consumers.replace_notifiers(notifiers.all());
+        }
+        (running.consumers, running.notify) = (new.consumers, new.notify);
         (running.rules, running.rules_folder, running.require_plan) = (new.rules, new.rules_folder, new.require_plan);
         self.apps.send_replace(running.apps.iter().map(App::for_admin).collect());
         self.roster.send_replace(Arc::new(next));
@@ -205,6 +219,11 @@ fn apart_in_rules(running: &Config, new: &Config) -> Vec<String> {
         for consumer in one.iter().filter(|consumer| !other.contains(consumer)) {
             apart.push(format!("[[consumer]] {}", consumer.name));
         }
+    }
+    let says_otherwise = |notify: &&Notify, all: &[Notify]| !all.iter().any(|other| other.is(notify));
+    for (one, other) in [(&new.notify, &running.notify), (&running.notify, &new.notify)] {
+        let apart_from_it = one.iter().filter(|notify| says_otherwise(notify, other));
+        apart.extend(apart_from_it.map(|notify| format!("[[notify]] {}", notify.name)));
     }
     let served: Vec<&Account> = running.accounts().collect();
     let next = accounts_of(running, new);

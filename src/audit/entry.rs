@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::tree::Hash;
+use crate::alarm::Severity;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 
@@ -87,6 +88,10 @@ pub struct Detail {
     pub call: Option<Call>,
     /// Of an outcome: the parts of the rule's condition, as the attempt saw them.
     pub saw: Vec<Saw>,
+    /// Of an outcome: as the rule says that what it sends matters. Last, and not written where there is none: details of
+    /// before end without it, and are read as such.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
 }
 
 impl Detail {

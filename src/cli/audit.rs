@@ -107,7 +107,8 @@ async fn tail(remote: &Remote, asked: &Tail, out: &mut Out) -> Result<(), Failur
 
 fn line(entry: &EntryView) -> String {
     let mut line = format!("{:>6}  {}  {:<9}  {}", entry.index, entry.at, entry.kind, entry.code);
-    let parts = [&entry.delivery, &entry.job, &entry.rule, &entry.subject, &entry.note];
+    let severity = entry.severity.map(|severity| severity.word().to_owned());
+    let parts = [&entry.delivery, &entry.job, &entry.rule, &entry.subject, &severity, &entry.note];
     for part in parts.into_iter().flatten() {
         line.push_str("  ");
         line.push_str(part);
@@ -154,6 +155,7 @@ fn show(entry: &EntryView, json: bool, out: &mut Out) -> Result<Exit, Failure> {
         ("job", entry.job.clone()),
         ("rule", entry.rule.clone()),
         ("subject", entry.subject.clone()),
+        ("severity", entry.severity.map(|severity| severity.word().to_owned())),
         ("note", entry.note.clone()),
         ("call", entry.call.as_ref().map(call_in_words)),
     ];

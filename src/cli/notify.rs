@@ -45,19 +45,24 @@ async fn list(context: &Context, json: bool, out: &mut Out) -> Result<Exit, Fail
             }
             _ => "good".to_owned(),
         };
+        let waiting = match of.rule_messages_waiting {
+            0 => String::new(),
+            waiting => format!(" ({waiting} wait)"),
+        };
         let sent = of.sent_at.clone().unwrap_or_else(|| "never".to_owned());
         vec![
             of.name.clone(),
             of.kind.clone(),
             only,
             format!("{} min", of.every_minutes),
+            format!("{}{waiting}", of.rules.join(", ")),
             of.standing.to_string(),
             sent,
             doing,
         ]
     };
     let rows: Vec<_> = found.iter().map(row).collect();
-    out.table(&["NAME", "KIND", "ONLY", "EVERY", "STANDING", "LAST SENT", "DOING"], &rows)?;
+    out.table(&["NAME", "KIND", "ONLY", "EVERY", "RULES", "STANDING", "LAST SENT", "DOING"], &rows)?;
     out.line(count(found.len(), "notifier", "notifiers"))?;
     Ok(Exit::Good)
 }

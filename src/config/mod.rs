@@ -59,7 +59,7 @@ pub struct Config {
     /// Whom to tell what needs a person.
     pub notify: Vec<Notify>,
     pub rules: Vec<Rule>,
-    /// To whom rules send.
+    /// To whom rules send, beside [`Config::notify`].
     pub consumers: Vec<Consumer>,
     /// Where more of them are.
     pub rules_folder: Option<PathBuf>,
@@ -223,10 +223,11 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (
     let own = apps.iter().flat_map(|(app, _)| &app.schedules);
     sweep.accounts = own.filter_map(|(id, own)| Some((id.clone(), own.of(&sweep.schedule)?))).collect();
     let consumers = consumers::consumers(reading);
-    let rules::Rules { all: rules, folder: rules_folder, require_plan, invalid } =
-        rules::all(reading, &consumers.names);
+    let notify = notify::notify(reading, &consumers.names);
+    let people = notify.names.into_iter().map(|name| (name, true));
+    let takers = consumers.names.into_iter().map(|name| (name, false)).chain(people).collect();
+    let rules::Rules { all: rules, folder: rules_folder, require_plan, invalid } = rules::all(reading, &takers);
     apps::check_together(reading, &apps, &rules);
-    let notify = notify::notify(reading);
     let config = Config {
         path: path.to_owned(),
         server,
@@ -237,7 +238,7 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (
         sweep,
         log,
         apps: apps.into_iter().map(|(app, _)| app).collect(),
-        notify,
+        notify: notify.all,
         rules,
         consumers: consumers.all,
         rules_folder,

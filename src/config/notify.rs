@@ -23,12 +23,29 @@ enum Kind {
     Email,
 }
 
-pub(super) fn notify(reading: &Reading<'_>) -> Vec<Notify> {
-    let mut seen = BTreeSet::new();
+/// What the configuration says of notifiers.
+pub(super) struct Notifiers {
+    pub(super) all: Vec<Notify>,
+    /// Also of those with mistakes.
+    pub(super) names: BTreeSet<String>,
+}
+
+/// `consumers` are the names of those: rules send to either kind by its name.
+pub(super) fn notify(reading: &Reading<'_>, consumers: &BTreeSet<String>) -> Notifiers {
+    let (mut all, mut names) = (Vec::new(), BTreeSet::new());
     let tables = reading.root.get("notify").map(|value| tables_of(reading, value, "notify")).unwrap_or_default();
-    let all = tables.into_iter().filter_map(|table| one(named(reading, "notify", table, &mut seen)?)).collect();
-    check_variables(reading, "notify", &seen);
-    all
+    for table in tables {
+        let place = table.0.get("name").map_or(table.1.clone(), |name| Place::File(name.span()));
+        let Some(section) = named(reading, "notify", table, &mut names) else { continue };
+        let taken = section.in_file("name").and_then(|name| name.get_ref().as_str());
+        if let Some(name) = taken.filter(|name| consumers.contains(*name)) {
+            let what = format!("a [[consumer]] and a [[notify]] are both named {name:?}");
+            reading.problem(place, what, "expected another name for one of them: rules send to either by its name");
+        }
+        all.extend(one(section));
+    }
+    check_variables(reading, "notify", &names);
+    Notifiers { all, names }
 }
 
 fn one(mut section: Section<'_, '_>) -> Option<Notify> {
@@ -37,6 +54,7 @@ fn one(mut section: Section<'_, '_>) -> Option<Notify> {
     let codes = CODES.map(|code| (code, code));
     let only = section.list_of("only", &codes);
     let minutes = section.number("every_minutes", 15_u32, 1..=1_440, "minutes");
+    let per_hour = section.number("rule_messages_per_hour", 30_u32, 1..=10_000, "messages");
     let to = match kind {
         Some(Kind::Webhook) => webhook(&mut section).map(To::Webhook),
         Some(Kind::Email) => email(&mut section).map(To::Email),
@@ -47,7 +65,8 @@ fn one(mut section: Section<'_, '_>) -> Option<Notify> {
         }
     };
     section.finish();
-    Some(Notify { name: name?, to: to?, only, every: Duration::from_secs(u64::from(minutes) * 60) })
+    let every = Duration::from_secs(u64::from(minutes) * 60);
+    Some(Notify { name: name?, to: to?, only, every, rule_messages_per_hour: per_hour })
 }
 
 fn webhook(section: &mut Section<'_, '_>) -> Option<Webhook> {

@@ -42,8 +42,8 @@ impl Config {
     }
 }
 
-/// What differs between two configurations beside rules, consumers and accounts: only a start takes it in. Sections and keys as they
-/// are written in the file.
+/// What differs between two configurations beside rules, consumers, notifiers and accounts: only a start takes it in. Sections
+/// and keys as they are written in the file.
 pub fn apart_from_rules(running: &Config, new: &Config) -> Vec<String> {
     let mut changed = Vec::new();
     let mut note = |what: &dyn Display| {
@@ -61,14 +61,10 @@ pub fn apart_from_rules(running: &Config, new: &Config) -> Vec<String> {
             _ => note(&format_args!("[[app]] {}", app.name)),
         }
     }
-    for notify in &new.notify {
-        let before = running.notify.iter().find(|before| before.name == notify.name);
-        if before.is_some_and(|before| before.secret() != notify.secret()) {
-            note(&format_args!("[[notify]] {}: its secret", notify.name));
-        }
-    }
-    let is_rule =
-        |section: &str| section == "[rules]" || section.starts_with("[[rule]]") || section.starts_with("[[consumer]]");
+    let is_rule = |section: &str| {
+        let of = ["[[rule]]", "[[consumer]]", "[[notify]]"];
+        section == "[rules]" || of.iter().any(|list| section.starts_with(list))
+    };
     let counts = |section: &str| {
         let lone_app = section.strip_prefix("[[app]] ").is_some_and(|name| {
             let known = |config: &Config| config.apps.iter().any(|app| app.name.as_str() == name);

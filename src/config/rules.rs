@@ -1,6 +1,6 @@
 //! `[[rule]]`, in the configuration itself and in the files of `[rules] folder`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,7 @@ use super::section::{Section, tables_of, unknown};
 use super::source::{Found, Reading, read_small};
 use super::timer::{fold, release, timer};
 use crate::account::Role;
+use crate::alarm::Severity;
 use crate::feed::Template;
 use crate::ids::{ConsumerName, Email, RuleName};
 use crate::rules::{
@@ -35,10 +36,10 @@ pub(super) struct Rules {
     pub(super) invalid: Vec<Invalid>,
 }
 
-/// `consumers` are the names of those that there are.
-pub(super) fn all(reading: &Reading<'_>, consumers: &BTreeSet<String>) -> Rules {
+/// `takers` are those that there are.
+pub(super) fn all(reading: &Reading<'_>, takers: &Takers) -> Rules {
     let mut seen = BTreeSet::new();
-    let mut rules = here(reading, consumers, &mut seen);
+    let mut rules = here(reading, takers, &mut seen);
     let mut section = Section::top(reading, "rules");
     let at = section.in_file("folder").map_or(Place::Whole, |value| Place::File(value.span()));
     let folder = section
@@ -50,7 +51,7 @@ pub(super) fn all(reading: &Reading<'_>, consumers: &BTreeSet<String>) -> Rules 
         match read_small(&path, super::FILE_BYTES_MAX) {
             Ok(text) => {
                 reading.took(&path, &text);
-                match file((reading, consumers), &path, &text, &mut seen) {
+                match file((reading, takers), &path, &text, &mut seen) {
                     Ok(more) => {
                         read.push(File { path, text, first: rules.len() });
                         rules.extend(more);
@@ -117,7 +118,7 @@ fn files(reading: &Reading<'_>, folder: &Path, at: &Place) -> Vec<PathBuf> {
 
 /// The rules of one file, or everything that is wrong with it.
 fn file(
-    (main, consumers): (&Reading<'_>, &BTreeSet<String>),
+    (main, takers): (&Reading<'_>, &Takers),
     path: &Path,
     text: &str,
     seen: &mut BTreeSet<String>,
@@ -138,17 +139,17 @@ fn file(
             unknown(&reading, "a file of rules", key, &["rule"]);
         }
     }
-    let rules = here(&reading, consumers, seen);
+    let rules = here(&reading, takers, seen);
     let problems = main.absorb(&reading);
     if problems.is_empty() { Ok(rules) } else { Err(invalid(problems)) }
 }
 
 /// The rules of the file that is being read.
-fn here(reading: &Reading<'_>, consumers: &BTreeSet<String>, seen: &mut BTreeSet<String>) -> Placed<Rule> {
+fn here(reading: &Reading<'_>, takers: &Takers, seen: &mut BTreeSet<String>) -> Placed<Rule> {
     let tables = reading.root.get("rule").map(|value| tables_of(reading, value, "rule")).unwrap_or_default();
     let rules = tables.into_iter().filter_map(|table| {
         let (place, told) = (table.1.clone(), reading.told());
-        let rule = rule(named(reading, "rule", table, seen)?, consumers)?;
+        let rule = rule(named(reading, "rule", table, seen)?, takers)?;
         if reading.told() > told {
             // Whether it makes sense as a whole cannot be known.
             return None;
@@ -164,7 +165,7 @@ fn here(reading: &Reading<'_>, consumers: &BTreeSet<String>, seen: &mut BTreeSet
     rules.collect()
 }
 
-fn rule(mut section: Section<'_, '_>, consumers: &BTreeSet<String>) -> Option<Rule> {
+fn rule(mut section: Section<'_, '_>, takers: &Takers) -> Option<Rule> {
     let name = section.in_file("name").and_then(|name| name.get_ref().as_str()).and_then(|n| RuleName::parse(n).ok());
     let description = section.optional("description", "a text", |text| Some(text.to_owned()));
     let on = events(&mut section);
@@ -190,7 +191,7 @@ fn rule(mut section: Section<'_, '_>, consumers: &BTreeSet<String>) -> Option<Ru
     let max_changes_per_hour = section.number("max_changes_per_hour", per_hour, Rule::CHANGES_PER_HOUR, "changes");
     let max_changes_percent = section.number("max_changes_percent", percent, Rule::CHANGES_PERCENT, "percent");
     let topic = subject.map(SubjectKind::topic);
-    let send = send(&mut section, consumers, on.is_some());
+    let send = send(&mut section, takers, on.is_some());
     let ensure = if is_sent { None } else { section.inner("ensure").map(|inner| ensure(inner, topic)) };
     if ensure.is_none() && !is_sent {
         let forms = "{ assistants = [\"api-user\"] } or { settings = { waiting_room = true } }";
@@ -237,36 +238,47 @@ fn events(section: &mut Section<'_, '_>) -> Option<Vec<String>> {
     Some(section.list_in("on", form::event, names, |text| is_name(text).then(|| text.to_owned())))
 }
 
+/// To whom rules may send, by name; true for people.
+pub(super) type Takers = BTreeMap<String, bool>;
+
 /// To whom these events are sent, and as what.
-fn send(section: &mut Section<'_, '_>, consumers: &BTreeSet<String>, is_on: bool) -> Option<SendTo> {
+fn send(section: &mut Section<'_, '_>, takers: &Takers, is_on: bool) -> Option<SendTo> {
     if !section.is_set("send") {
         if is_on {
             section.knows("send", form::text);
             section.note("send", None, None);
         }
-        if is_on || section.is_set("template") {
-            section.foreign(&["template"], "send");
+        for key in ["severity", "template"] {
+            if is_on || section.is_set(key) {
+                section.foreign(&[key], "send");
+            }
         }
         return None;
     }
     let found = section.find("send", form::text)?;
-    let consumer = section.optional("send", "the name of a [[consumer]]", |text| ConsumerName::parse(text).ok());
+    let names = "the name of a [[consumer]] or [[notify]]";
+    let consumer = section.optional("send", names, |text| ConsumerName::parse(text).ok());
     if !is_on {
         let what = format!("{} sends, and says no events", section.title);
         section.reading.problem(found.place(), what, "expected on = [\"…\"] in place of for: events are sent");
     }
     section.foreign(&["ensure"], "no send: write a rule for each of the two");
     section.foreign(&OF_ENSURE, "ensure");
-    if let Some(consumer) = consumer.as_ref().filter(|consumer| !consumers.contains(consumer.as_str())) {
-        let help = nearest(consumer.as_str(), consumers.iter().map(String::as_str)).map_or_else(
-            || format!("add [[consumer]] with name = \"{consumer}\""),
+    let is_to_people = consumer.as_ref().and_then(|consumer| takers.get(consumer.as_str())).copied();
+    if let (Some(consumer), None) = (&consumer, is_to_people) {
+        let help = nearest(consumer.as_str(), takers.keys().map(String::as_str)).map_or_else(
+            || format!("add [[consumer]] or [[notify]] with name = \"{consumer}\""),
             |near| format!("did you mean {near}?"),
         );
-        let what = format!("{} sends to {consumer}, and there is no such [[consumer]]", section.title);
+        let what = format!("{} sends to {consumer}, and there is no such [[consumer]] or [[notify]]", section.title);
         section.reading.problem(found.place(), what, help);
     }
+    if !section.is_set("severity") {
+        section.note("severity", None, None);
+    }
+    let severity = section.one_of("severity", &Severity::CHOICES);
     let template = template(section);
-    Some(SendTo { consumer: consumer?, template: template? })
+    Some(SendTo { consumer: consumer?, is_to_people: is_to_people?, severity, template: template? })
 }
 
 /// What only rules have that make something true.

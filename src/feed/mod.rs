@@ -1,4 +1,4 @@
-//! Consumers: who is told of events, how, and what came of it.
+//! Consumers, and notifiers that rules send to: who is told of events, how, and what came of it.
 //!
 //! Guarantees: what is sent is at least once what a job asked for, under an id that stays the same however often it is
 //! tried; a failure says whether to try again, and when. Deliberately does not know jobs and rules: those are the worker's.
@@ -16,10 +16,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use crate::clock::{Clock, lock};
+use crate::clock::{Clock, Timestamp, lock};
 use crate::ids::ConsumerName;
-use crate::job::{Effect, Outcome, ParkCause};
+use crate::job::{Effect, Outcome, ParkCause, Snooze};
 use crate::work::{Feed, Message, Sending};
+use notify::{Notifier, Told};
 
 pub use body::Body;
 pub use signature::{Secret, SecretError};
@@ -72,9 +73,19 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Sent {
     Done(String),
-    Later { at: crate::clock::Timestamp, why: String },
+    Later {
+        at: Timestamp,
+        why: String,
+    },
+    /// Its budget is used up until then.
+    NextHour {
+        at: Timestamp,
+        why: String,
+    },
     Failed(String),
     Gone,
+    /// It says that to try again is in vain.
+    Refused(String),
 }
 
 /// A consumer with what it keeps between two messages.
@@ -100,16 +111,17 @@ impl Line {
     }
 }
 
-/// All consumers of the configuration.
+/// All consumers of the configuration, and its notifiers, as rules send to them.
 #[derive(Debug)]
 pub struct Consumers {
     lines: Mutex<BTreeMap<ConsumerName, Arc<Line>>>,
+    people: Mutex<Vec<Arc<Notifier>>>,
     clock: Arc<dyn Clock>,
 }
 
 impl Consumers {
     pub fn new(consumers: &[Consumer], clock: Arc<dyn Clock>) -> Self {
-        let all = Self { lines: Mutex::default(), clock };
+        let all = Self { lines: Mutex::default(), people: Mutex::default(), clock };
         all.replace(consumers);
         all
     }
@@ -125,40 +137,72 @@ impl Consumers {
         }
     }
 
-    fn line(&self, name: &ConsumerName) -> Option<Arc<Line>> {
-        lock(&self.lines).get(name).cloned()
+    /// From now on rules send through these.
+    pub fn replace_notifiers(&self, notifiers: Vec<Arc<Notifier>>) {
+        *lock(&self.people) = notifiers;
+    }
+
+    fn to(&self, name: &ConsumerName) -> Option<To> {
+        let line = lock(&self.lines).get(name).cloned().map(To::Line);
+        line.or_else(|| {
+            let people = lock(&self.people);
+            people.iter().find(|notifier| notifier.notify().name == name.as_str()).cloned().map(To::People)
+        })
     }
 
     /// The consumer and the body, or what becomes of the job without. No rule of the configuration lacks its consumer: where
     /// it is gone, the rule is as well, which the next attempt finds.
-    fn prepared(&self, sending: Sending<'_>) -> Result<(Arc<Line>, Body), Outcome> {
-        let line = self.line(sending.to).ok_or_else(|| {
+    fn prepared(&self, sending: Sending<'_>) -> Result<(To, Body), Outcome> {
+        let to = self.to(sending.to).ok_or_else(|| {
             let error = format!("{}: there is no such consumer", sending.to);
             Outcome::Retry { error }
         })?;
-        let body =
-            Body::of(sending.message, sending.template).map_err(|why| Outcome::Park(ParkCause::NotSendable { why }))?;
-        Ok((line, body))
+        let of = if matches!(to, To::People(_)) { Body::in_words } else { Body::of };
+        let body = of(sending.message, sending.template);
+        let body = body.map_err(|why| Outcome::Park(ParkCause::NotSendable { why }))?;
+        Ok((to, body))
+    }
+}
+
+/// Where a message goes.
+enum To {
+    Line(Arc<Line>),
+    People(Arc<Notifier>),
+}
+
+async fn tell(notifier: &Notifier, message: &Message, body: &Body) -> Sent {
+    match notifier.tell_for_rule(&message.id, &notify::Message::of_rule(message, body)).await {
+        Told::Sent(answer) => Sent::Done(answer),
+        Told::NextHour { at, why } => Sent::NextHour { at, why },
+        // What the other side said may be the URL itself.
+        Told::Failed(error) => match error.retry_after {
+            Some(at) => Sent::Later { at, why: error.what },
+            None if error.is_for_good => Sent::Refused(error.what),
+            None => Sent::Failed(error.what),
+        },
     }
 }
 
 #[async_trait::async_trait]
 impl Feed for Consumers {
     async fn send(&self, sending: Sending<'_>) -> Outcome {
-        let (line, body) = match self.prepared(sending) {
+        let (to, body) = match self.prepared(sending) {
             Ok(prepared) => prepared,
             Err(outcome) => return outcome,
         };
         let what = in_words(sending, &body);
-        let sent = match &line.way {
-            Way::Webhook(webhook) => webhook.send(&sending.message.id, body, self.clock.now()).await,
-            Way::File(file) => file.append(body).await,
+        let sent = match &to {
+            To::People(notifier) => tell(notifier, sending.message, &body).await,
+            To::Line(line) => match &line.way {
+                Way::Webhook(webhook) => webhook.send(&sending.message.id, body, self.clock.now()).await,
+                Way::File(file) => file.append(body).await,
+            },
         };
         match sent {
             Sent::Done(answer) => Outcome::Done(Effect::Sent { what: format!("{what}: {answer}") }),
-            Sent::Later { at, why } => {
-                Outcome::Snooze(crate::job::Snooze::Until { at, why: format!("{}: {why}", sending.to) })
-            }
+            Sent::Later { at, why } => Outcome::Snooze(Snooze::Until { at, why: format!("{}: {why}", sending.to) }),
+            Sent::NextHour { at, why } => Outcome::Snooze(Snooze::NextBudget { at, why }),
+            Sent::Refused(why) => Outcome::Park(ParkCause::SendRefused { by: sending.to.to_string(), why }),
             Sent::Failed(why) => Outcome::Retry { error: format!("{}: {why}", sending.to) },
             Sent::Gone => Outcome::Park(ParkCause::ConsumerGone { consumer: sending.to.to_string() }),
         }

@@ -2,7 +2,8 @@
 //!
 //! Guarantees: what is not there is an error and never an empty text; nothing runs for ever or grows without end; nothing
 //! but what is given is seen. A template that begins with `{` or `[` (and not with a tag) is JSON: what it inserts is
-//! escaped, so that no topic of a meeting ends a text and adds a field, and what comes out is checked.
+//! escaped, so that no topic of a meeting ends a text and adds a field, and what comes out is checked. For people, no
+//! template is JSON, and what it inserts begins no line.
 
 use std::io;
 
@@ -11,12 +12,16 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Undefi
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use crate::plain::one_line;
+
 /// Far more than anybody writes.
 pub const TEMPLATE_BYTES_MAX: usize = 64 * 1024;
 /// What may come out of one.
 const OUTPUT_BYTES_MAX: usize = 256 * 1024;
 /// Steps of rendering.
 const FUEL: u64 = 100_000;
+/// Of a text that is inserted for people.
+const INSERTED_CHARS_MAX: usize = 2000;
 /// Filters whose numbers make texts of any length.
 const WITHOUT: [&str; 2] = ["format", "indent"];
 
@@ -33,11 +38,19 @@ fn at(line: Option<usize>) -> String {
     line.map_or_else(|| "the template: ".to_owned(), |line| format!("line {line} of the template: "))
 }
 
+/// What comes out of a template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Json,
+    Text,
+    Words,
+}
+
 /// A template, checked.
 #[derive(Debug)]
 pub struct Template<'t> {
     text: &'t str,
-    is_json: bool,
+    kind: Kind,
     engine: Environment<'t>,
 }
 
@@ -52,14 +65,20 @@ impl<'t> Template<'t> {
         }
         let begin = text.trim_start();
         let is_tag = ["{{", "{%", "{#"].iter().any(|tag| begin.starts_with(tag));
-        let is_json = begin.starts_with(['{', '[']) && !is_tag;
-        let engine = engine(is_json);
+        let kind = if begin.starts_with(['{', '[']) && !is_tag { Kind::Json } else { Kind::Text };
+        let engine = engine(kind);
         engine.template_from_str(text).map_err(|error| told(&error))?;
-        Ok(Self { text, is_json, engine })
+        Ok(Self { text, kind, engine })
     }
 
-    pub const fn is_json(&self) -> bool {
-        self.is_json
+    /// The same for people.
+    #[must_use]
+    pub fn in_words(self) -> Self {
+        Self { kind: Kind::Words, engine: engine(Kind::Words), ..self }
+    }
+
+    pub fn is_json(&self) -> bool {
+        self.kind == Kind::Json
     }
 
     pub fn render(&self, seen: Value) -> Result<String, TemplateError> {
@@ -76,7 +95,7 @@ impl<'t> Template<'t> {
         if text.is_empty() {
             return Err(whole("nothing comes out".to_owned()));
         }
-        if self.is_json {
+        if self.is_json() {
             let wrong = |error| whole(format!("what comes out is no JSON, {error}: texts stand in quotes"));
             serde_json::from_str::<IgnoredAny>(&text).map_err(wrong)?;
         }
@@ -84,18 +103,23 @@ impl<'t> Template<'t> {
     }
 }
 
-fn engine(is_json: bool) -> Environment<'static> {
+fn engine(kind: Kind) -> Environment<'static> {
     let mut engine = Environment::new();
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
     engine.set_fuel(Some(FUEL));
     for filter in WITHOUT {
         engine.remove_filter(filter);
     }
-    if is_json {
-        engine.set_auto_escape_callback(|_| AutoEscape::Custom("json".into()));
-        engine.set_formatter(in_json);
-    } else {
-        engine.set_auto_escape_callback(|_| AutoEscape::None);
+    match kind {
+        Kind::Json => {
+            engine.set_auto_escape_callback(|_| AutoEscape::Custom("json".into()));
+            engine.set_formatter(in_json);
+        }
+        Kind::Words => {
+            engine.set_auto_escape_callback(|_| AutoEscape::Custom("words".into()));
+            engine.set_formatter(in_one_line);
+        }
+        Kind::Text => engine.set_auto_escape_callback(|_| AutoEscape::None),
     }
     engine
 }
@@ -113,6 +137,14 @@ fn in_json(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Seen) -> Result<
         None if value.kind() == ValueKind::Undefined => Ok(()),
         None => write!(out, "{}", serde_json::to_string(value).map_err(failed)?),
     };
+    written.map_err(|error| Error::new(ErrorKind::WriteFailure, error.to_string()))
+}
+
+/// Whoever chose a topic begins no line with it.
+fn in_one_line(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Seen) -> Result<(), Error> {
+    let text = value.to_string();
+    let written =
+        if value.is_safe() { write!(out, "{text}") } else { write!(out, "{}", one_line(&text, INSERTED_CHARS_MAX)) };
     written.map_err(|error| Error::new(ErrorKind::WriteFailure, error.to_string()))
 }
 

@@ -190,6 +190,11 @@ pub enum ParkCause {
     NotSendable {
         why: String,
     },
+    /// Whoever is to take a message says that this is in vain: a login, an address or a channel is wrong or gone.
+    SendRefused {
+        by: String,
+        why: String,
+    },
 }
 
 impl ParkCause {
@@ -222,6 +227,7 @@ impl ParkCause {
             Self::Contested { .. } => "contested",
             Self::ConsumerGone { .. } => "consumer-gone",
             Self::NotSendable { .. } => "not-sendable",
+            Self::SendRefused { .. } => "send-refused",
         }
     }
 
@@ -264,6 +270,9 @@ impl ParkCause {
                 "ask whoever runs the consumer. mend its url and reload, then retry; or take the rule's send away, and cancel them"
             }
             Self::NotSendable { .. } => "mend the rule's template and reload, then retry. what was pruned: cancel it",
+            Self::SendRefused { .. } => {
+                "mend what [[notify]] says of it (`adjutant notify test` tries it), reload, then retry"
+            }
             Self::ConditionUnanswered { .. } => {
                 "let the rule's when say what holds where Zoom states nothing, as with has(user.dept) && …, then retry"
             }
@@ -303,6 +312,7 @@ impl fmt::Display for ParkCause {
             Self::GroupUnknown { name, is_twice: true } => write!(f, "more than one group is named {name:?}"),
             Self::ConsumerGone { consumer } => write!(f, "consumer {consumer} answered 410: it takes nothing more"),
             Self::NotSendable { why } => write!(f, "there is nothing that could be sent: {why}"),
+            Self::SendRefused { by, why } => write!(f, "{by} takes no message: {why}"),
             Self::NoSeats { code, message } => write!(f, "no licence is left to give: code {code}, {message}"),
             Self::TakesAway { what } => write!(f, "somebody would lose something by it: {what}"),
             Self::RulesDisagree { about, other } => write!(f, "rule {other} has just set {about} to something else"),

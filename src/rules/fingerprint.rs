@@ -57,8 +57,11 @@ impl Rule {
         if *release != Self::default_release() {
             more(json!(["release", release]));
         }
-        if let Some(SendTo { consumer, template }) = send {
+        if let Some(SendTo { consumer, is_to_people: _, severity, template }) = send {
             more(json!({ "send": [consumer.as_str(), template] }));
+            if let Some(severity) = severity {
+                more(json!({ "severity": severity }));
+            }
         }
         hashed(&text)
     }

@@ -29,6 +29,7 @@ pub use condition::{Condition, ConditionError, Documented, EvaluationError, Leaf
 pub(crate) use nearest::{alternatives, nearest};
 
 use crate::account::Role;
+use crate::alarm::Severity;
 use crate::event::fold::LAST;
 use crate::event::{Event, MeetingChange, UserChange, UserRef, What};
 use crate::ids::{ConsumerName, Email, MeetingId, MeetingUuid, RuleName};
@@ -111,7 +112,11 @@ impl Fold {
 /// To whom an event is sent, and as what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendTo {
+    /// The name of a consumer, or of a notifier.
     pub consumer: ConsumerName,
+    /// It is a notifier: people read it.
+    pub is_to_people: bool,
+    pub severity: Option<Severity>,
     /// A template of the body, checked; without one, the event as it came.
     pub template: Option<String>,
 }

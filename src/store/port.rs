@@ -203,7 +203,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// - A retry without attempts left parks with [`crate::job::ParkCause::AttemptsUsedUp`].
     /// - Entries: [`Kind::Call`] for each call, in order (code: the status in digits, or `no-answer`; `detail.call`), then
     ///   [`Kind::Outcome`]: `changed`, `already-right`, `would-change`, `not-applicable`, `snoozed`, `waits`, `retries` or
-    ///   `parked`, with [`Leased::saw`] in `detail.saw`.
+    ///   `parked`, with [`Leased::saw`] in `detail.saw` and [`Leased::severity`] in `detail.severity`.
     /// - Calls whose category is `light`, `medium` or `heavy` count into [`Store::quota_use`] for the UTC day of `now`.
     async fn settle(
         &self,

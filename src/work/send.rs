@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::Ctx;
 use super::fold::{Folded, Record, fold};
+use crate::alarm::Severity;
 use crate::clock::Timestamp;
 use crate::event::wire;
 use crate::ids::{AccountId, AppName, ConsumerName, DeliveryId, RuleName};
@@ -25,6 +26,8 @@ pub struct Message {
     pub account: AccountId,
     pub app: AppName,
     pub rule: RuleName,
+    /// As the rule says that it matters.
+    pub severity: Option<Severity>,
     /// Of events that were collected, the first.
     pub delivery: DeliveryId,
     /// The body that Zoom sent; nothing where events were collected.
@@ -33,7 +36,7 @@ pub struct Message {
     pub record: Option<Value>,
 }
 
-/// One message for one consumer.
+/// One message for one consumer or notifier.
 #[derive(Debug, Clone, Copy)]
 pub struct Sending<'a> {
     pub to: &'a ConsumerName,
@@ -60,7 +63,7 @@ pub(super) async fn send(job: &Job, (rule, to): (&Rule, &SendTo), ctx: &Ctx) -> 
         },
         None => message(job, ctx).await?,
     };
-    let Some(message) = message else {
+    let Some(message) = message.map(|message| Message { severity: to.severity, ..message }) else {
         let why = "the delivery's body was pruned, or is not kept any more".to_owned();
         return Ok(Outcome::Park(ParkCause::NotSendable { why }));
     };
@@ -107,6 +110,7 @@ fn blank(job: &Job, delivery: DeliveryId) -> Message {
         account: job.account.clone(),
         app: job.app.clone(),
         rule: job.rule.clone(),
+        severity: None,
         delivery,
         whole: Value::Null,
         record: None,

@@ -202,6 +202,7 @@ impl Runner {
         let (outcome, calls, leased) = match self.equip(&roster, &job) {
             Err(cause) => (Outcome::Park(cause), Vec::new(), leased),
             Ok((rule, account, zoom)) => {
+                leased.severity = rule.send.as_ref().and_then(|send| send.severity);
                 let (store, clock) = (Arc::clone(&parts.store), Arc::clone(&parts.clock));
                 let held = Held::new(leased, store, clock, parts.settings.lease());
                 let tried = tokio::select! {

@@ -142,11 +142,13 @@ impl Case {
             account: account.id.clone(),
             app: account.app.clone(),
             rule: rule.name.clone(),
+            severity: send.severity,
             delivery: DELIVERY,
             whole,
             record: None,
         };
-        match Body::of(&message, send.template.as_deref()) {
+        let of = if send.is_to_people { Body::in_words } else { Body::of };
+        match of(&message, send.template.as_deref()) {
             Ok(body) => format!("sends: {}", body.text),
             Err(why) => format!("parks: not-sendable, {why}"),
         }

@@ -6,17 +6,24 @@ use serde_json::{Value, json};
 use super::Format;
 use super::ledger::News;
 use crate::alarm::Alarm;
+use crate::feed::Body;
 use crate::plain::one_line;
+use crate::work::Message as Event;
 
 /// Of each, in one message.
 const ITEMS_MAX: usize = 20;
 const CHARS_MAX: usize = 400;
+/// Of what a rule says.
+const LINES_MAX: usize = 50;
+const LINE_CHARS_MAX: usize = 2000;
 
 /// A head without names, and lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     pub head: String,
     pub lines: Vec<String>,
+    /// The lines say all: the head is for the subject of a mail alone.
+    pub is_bare: bool,
 }
 
 impl Message {
@@ -36,17 +43,29 @@ impl Message {
             |alarm: &Alarm| format!("RESOLVED  {}: it was: {}", alarm.code, one_line(&alarm.what, CHARS_MAX));
         lines.extend(over.iter().take(ITEMS_MAX).map(resolved));
         lines.extend(more(over.len(), "resolved"));
-        Self { head: format!("adjutant: {}", counts.join(", ")), lines }
+        Self { head: format!("adjutant: {}", counts.join(", ")), lines, is_bare: false }
     }
 
     /// What `notify test` sends.
     pub fn test(name: &str) -> Self {
         let line = format!("This is a test of [[notify]] {name}. What needs a person: adjutant attention");
-        Self { head: "adjutant: a test, nothing is wrong".to_owned(), lines: vec![line] }
+        Self { head: "adjutant: a test, nothing is wrong".to_owned(), lines: vec![line], is_bare: false }
+    }
+
+    /// What a rule tells of an event: its words ([`Body::in_words`]), cut where nobody reads on.
+    pub fn of_rule(event: &Event, Body { text, .. }: &Body) -> Self {
+        let severity = event.severity.map_or_else(String::new, |severity| format!("{}: ", severity.word()));
+        let head = format!("{severity}{} (adjutant, rule {})", one_line(&event.event, CHARS_MAX), event.rule);
+        let mut lines: Vec<String> = text.lines().take(LINES_MAX).map(|line| one_line(line, LINE_CHARS_MAX)).collect();
+        if text.lines().nth(LINES_MAX).is_some() {
+            lines.push("…".to_owned());
+        }
+        Self { head, lines, is_bare: true }
     }
 
     pub(super) fn text(&self) -> String {
-        format!("{}\n{}\n", self.head, self.lines.join("\n"))
+        let lines = self.lines.join("\n");
+        if self.is_bare { format!("{lines}\n") } else { format!("{}\n{lines}\n", self.head) }
     }
 
     /// The body of a POST, and its content type.
@@ -72,7 +91,8 @@ impl Message {
         let head = json!({
             "type": "RichTextBlock", "inlines": [{ "type": "TextRun", "text": self.head, "weight": "Bolder" }],
         });
-        let body: Vec<Value> = std::iter::once(head).chain(self.lines.iter().map(block)).collect();
+        let head = (!self.is_bare).then_some(head);
+        let body: Vec<Value> = head.into_iter().chain(self.lines.iter().map(block)).collect();
         let card = json!({
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
             "type": "AdaptiveCard", "version": "1.4", "body": body,

@@ -3,14 +3,19 @@
 //! Guarantees: each alarm is told once, however often its count changes and the service starts; no more than one message in
 //! `every_minutes`; one notifier that fails, or is slow, holds up no other, nor the end of the service. A message may come
 //! twice where the process dies between sending it and noting that. Deliberately knows nothing of where alarms come from.
+//!
+//! Rules send through them as well ([`Notifier::tell_for_rule`]): then each message is a job's, and goes out at once.
 
+mod budget;
 mod ledger;
 mod message;
+mod of_rules;
 mod send;
 #[cfg(test)]
 mod tests;
 
 pub use message::Message;
+pub use of_rules::Told;
 pub use send::{SendError, mailbox};
 
 use std::fmt;
@@ -20,6 +25,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lettre::message::Mailbox;
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::alarm::Alarm;
@@ -27,6 +33,7 @@ use crate::chance::Chance;
 use crate::clock::{Clock, Timestamp, lock};
 use crate::job::Backoff;
 use crate::store::StoreError;
+use budget::Budget;
 use ledger::Ledger;
 use send::Sender;
 
@@ -46,6 +53,8 @@ pub struct Notify {
     /// Codes of alarms; empty for all.
     pub only: Vec<&'static str>,
     pub every: Duration,
+    /// How many messages of rules go out in a UTC hour; beyond it they wait.
+    pub rule_messages_per_hour: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -111,6 +120,12 @@ impl Notify {
         }
     }
 
+    /// Whether the other says the same.
+    pub fn is(&self, other: &Self) -> bool {
+        // What is a secret does not say what it is, and cannot be compared but by itself.
+        self.secret() == other.secret() && format!("{self:?}") == format!("{other:?}")
+    }
+
     /// Sends a message that says that it is a test; what came back.
     pub async fn test(&self, now: Timestamp) -> Result<String, SendError> {
         Sender::new(&self.to).send(&Message::test(&self.name), now).await
@@ -165,12 +180,15 @@ pub struct Notifier {
     /// None until it was read.
     ledger: tokio::sync::Mutex<Option<Ledger>>,
     doing: Mutex<Doing>,
+    /// None until it was read.
+    budget: Mutex<Option<Budget>>,
 }
 
 impl Notifier {
     pub fn new(notify: Notify, parts: Parts) -> Self {
         let (sender, started) = (Sender::new(&notify.to), parts.clock.now());
-        Self { notify, sender, parts, started, ledger: tokio::sync::Mutex::default(), doing: Mutex::default() }
+        let (ledger, doing, budget) = (tokio::sync::Mutex::default(), Mutex::default(), Mutex::default());
+        Self { notify, sender, parts, started, ledger, doing, budget }
     }
 
     pub fn notify(&self) -> &Notify {
@@ -230,8 +248,13 @@ impl Notifier {
         doing.failing = Some(Failing { since, times, why: what, not_before });
     }
 
+    /// What of it a person should know.
+    pub fn alarms(&self) -> Vec<Alarm> {
+        self.failing_alarm().into_iter().chain(self.waiting_alarm()).collect()
+    }
+
     /// One that failed again and again is itself something to mend.
-    pub fn alarm(&self) -> Option<Alarm> {
+    fn failing_alarm(&self) -> Option<Alarm> {
         let Failing { since, times, why, .. } = self.doing().failing.filter(|failing| failing.times >= TOLD_FROM)?;
         let name = &self.notify.name;
         let what = format!("notifier {name} failed {times} times since {since}: {why}");
@@ -246,7 +269,7 @@ impl Notifier {
     }
 
     async fn kept(&self) -> Ledger {
-        let bytes = self.parts.memory.kept(&self.place()).await;
+        let bytes = self.parts.memory.kept(&place_of("notify", &self.notify.name)).await;
         let mut ledger: Ledger = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         ledger.keep(|alarm| self.wants(alarm));
         ledger
@@ -254,15 +277,15 @@ impl Notifier {
 
     async fn keep(&self, ledger: &Ledger) {
         let bytes = serde_json::to_vec(ledger).unwrap_or_default();
-        if let Err(error) = self.parts.memory.keep(&self.place(), bytes).await {
+        if let Err(error) = self.parts.memory.keep(&place_of("notify", &self.notify.name), bytes).await {
             let name = &self.notify.name;
             tracing::warn!(notify = %name, %error, "what was told could not be kept: after a restart it is told again");
         }
     }
+}
 
-    fn place(&self) -> String {
-        format!("notify-{}", self.notify.name)
-    }
+fn place_of(what: &str, name: &str) -> String {
+    format!("{what}-{name}")
 }
 
 const FAILING: &str = "notify-failing";
@@ -271,21 +294,62 @@ fn test_of(name: &str) -> String {
     format!("adjutant notify test {name}")
 }
 
-/// Runs each notifier by itself, until this is dropped.
-pub async fn run(notifiers: Vec<Arc<Notifier>>, watched: Arc<dyn Watched>) {
-    let mut running = JoinSet::new();
-    for notifier in notifiers {
-        let watched = Arc::clone(&watched);
-        running.spawn(async move {
-            let clock = Arc::clone(&notifier.parts.clock);
-            loop {
-                clock.sleep_until(clock.now().plus(LOOK_EVERY)).await;
-                match watched.alarms().await {
-                    Ok(alarms) => notifier.look(&alarms).await,
-                    Err(error) => tracing::debug!(%error, "what stands cannot be seen now"),
-                }
-            }
-        });
+/// All notifiers of the configuration.
+#[derive(Debug)]
+pub struct Notifiers {
+    all: watch::Sender<Vec<Arc<Notifier>>>,
+    parts: Parts,
+}
+
+impl Notifiers {
+    pub fn new(notify: &[Notify], parts: Parts) -> Self {
+        let all = Self { all: watch::Sender::default(), parts };
+        all.replace(notify);
+        all
     }
-    while running.join_next().await.is_some() {}
+
+    /// From now on these. One that stays as it is goes on as it was.
+    pub fn replace(&self, notify: &[Notify]) {
+        let before = self.all();
+        let next = notify.iter().map(|notify| {
+            let kept = before.iter().find(|notifier| notifier.notify.is(notify)).map(Arc::clone);
+            kept.unwrap_or_else(|| Arc::new(Notifier::new(notify.clone(), self.parts.clone())))
+        });
+        self.all.send_replace(next.collect());
+    }
+
+    pub fn all(&self) -> Vec<Arc<Notifier>> {
+        self.all.borrow().clone()
+    }
+
+    /// Runs each by itself, until this is dropped. One that is gone from the configuration ends after its message.
+    pub async fn run(&self, watched: Arc<dyn Watched>) {
+        let (mut running, mut seen) = (JoinSet::new(), self.all.subscribe());
+        let mut runs: Vec<Arc<Notifier>> = Vec::new();
+        loop {
+            let now = seen.borrow_and_update().clone();
+            for notifier in now.iter().filter(|notifier| !is_among(&runs, notifier)) {
+                let (notifier, watched, all) = (Arc::clone(notifier), Arc::clone(&watched), self.all.subscribe());
+                running.spawn(async move {
+                    while is_among(&all.borrow(), &notifier) {
+                        let clock = &notifier.parts.clock;
+                        clock.sleep_until(clock.now().plus(LOOK_EVERY)).await;
+                        match watched.alarms().await {
+                            Ok(alarms) => notifier.look(&alarms).await,
+                            Err(error) => tracing::debug!(%error, "what stands cannot be seen now"),
+                        }
+                    }
+                });
+            }
+            runs = now;
+            if seen.changed().await.is_err() {
+                return;
+            }
+            while running.try_join_next().is_some() {}
+        }
+    }
+}
+
+fn is_among(all: &[Arc<Notifier>], one: &Arc<Notifier>) -> bool {
+    all.iter().any(|other| Arc::ptr_eq(other, one))
 }

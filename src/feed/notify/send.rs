@@ -27,12 +27,14 @@ pub struct SendError {
     /// What the other side said, for whoever tests it.
     pub said: Option<String>,
     /// When it wants to hear of us again.
-    pub(super) retry_after: Option<Timestamp>,
+    pub retry_after: Option<Timestamp>,
+    /// It says that to try again is in vain.
+    pub is_for_good: bool,
 }
 
 impl SendError {
     fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), said: None, retry_after: None }
+        Self { what: what.into(), said: None, retry_after: None, is_for_good: false }
     }
 }
 
@@ -85,6 +87,7 @@ async fn post(poster: &Poster, to: &Webhook, message: &Message, now: Timestamp) 
             .or(Some(answered.said))
             .filter(|said| !said.is_empty()),
         retry_after: answered.retry_after,
+        is_for_good: answered.status == 410,
     })
 }
 
@@ -101,7 +104,8 @@ async fn mail(to: &Email, message: &Message, now: Timestamp) -> Result<String, S
                 None if error.is_tls() => format!("TLS with {} failed", to.smtp()),
                 None => format!("{} cannot be talked to", to.smtp()),
             };
-            Err(SendError { said: Some(crate::plain::one_line(&error.to_string(), 300)), ..SendError::new(what) })
+            let (said, is_for_good) = (Some(crate::plain::one_line(&error.to_string(), 300)), error.is_permanent());
+            Err(SendError { said, is_for_good, ..SendError::new(what) })
         }
     }
 }

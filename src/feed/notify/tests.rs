@@ -79,14 +79,21 @@ impl World {
 
     /// As it is after a start.
     fn notifier(&self, to: To, only: &[&'static str]) -> Notifier {
-        let notify = Notify { name: "ops".to_owned(), to, only: only.to_vec(), every: EVERY };
+        Notifier::new(notify("ops", to, only), self.parts())
+    }
+
+    fn parts(&self) -> Parts {
         let (memory, clock) = (Arc::<Kept>::clone(&self.kept), Arc::new(self.clock.clone()));
-        Notifier::new(notify, Parts { memory, clock, chance: Arc::new(SeededChance::new(1)) })
+        Parts { memory, clock, chance: Arc::new(SeededChance::new(1)) }
     }
 
     fn webhook(&self, inbox: &Inbox) -> Notifier {
         self.notifier(webhook(&inbox.url, Format::Plain), &[])
     }
+}
+
+fn notify(name: &str, to: To, only: &[&'static str]) -> Notify {
+    Notify { name: name.to_owned(), to, only: only.to_vec(), every: EVERY, rule_messages_per_hour: 30 }
 }
 
 fn webhook(url: &str, format: Format) -> To {
@@ -167,7 +174,7 @@ async fn a_notifier_that_fails_waits_longer_and_longer_is_an_alarm_and_tells_all
     let notifier = world.webhook(&inbox);
     inbox.answers(500);
     notifier.look(&[parked(1)]).await;
-    assert_eq!((inbox.taken().len(), notifier.alarm()), (1, None), "one failure is noise");
+    assert_eq!((inbox.taken().len(), notifier.failing_alarm()), (1, None), "one failure is noise");
     let mut tries = Vec::new();
     for second in (0..4 * 3600).step_by(10) {
         world.clock.set(NOON.plus(Duration::from_secs(second)));
@@ -177,15 +184,15 @@ async fn a_notifier_that_fails_waits_longer_and_longer_is_an_alarm_and_tells_all
     let waits: Vec<u64> = tries.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!((6..14).contains(&tries.len()) && waits.iter().all(|wait| (30..=3610).contains(wait)), "{tries:?}");
     assert!(waits.last() > waits.first(), "{waits:?}");
-    let alarm = notifier.alarm().unwrap();
+    let alarm = notifier.failing_alarm().unwrap();
     assert!(alarm.what.contains("it answered 500") && !alarm.what.contains("secret"), "{alarm:?}");
     assert_eq!((alarm.command.as_str(), alarm.since), ("adjutant notify test ops", Some(NOON.to_string())));
     inbox.answers(200);
     world.clock.advance(RETRY_MAX);
-    notifier.look(&[parked(1), clock_off(), notifier.alarm().unwrap()]).await;
+    notifier.look(&[parked(1), clock_off(), notifier.failing_alarm().unwrap()]).await;
     let taken = inbox.taken();
     assert!(taken.len() == 1 && taken[0].starts_with("adjutant: 2 new\n"), "not of itself: {taken:?}");
-    assert_eq!(notifier.alarm(), None);
+    assert_eq!(notifier.failing_alarm(), None);
 }
 
 #[tokio::test]
@@ -197,9 +204,9 @@ async fn what_ended_while_nobody_could_be_told_is_no_failure_any_more() {
         notifier.look(&[parked(1)]).await;
         world.clock.advance(RETRY_MAX);
     }
-    assert!(notifier.alarm().is_some());
+    assert!(notifier.failing_alarm().is_some());
     notifier.look(&[]).await;
-    assert_eq!((notifier.alarm(), inbox.taken().len()), (None, 2));
+    assert_eq!((notifier.failing_alarm(), inbox.taken().len()), (None, 2));
 }
 
 #[derive(Debug)]
@@ -216,9 +223,10 @@ impl Watched for Standing {
 async fn one_that_hangs_holds_up_no_other_and_ends_with_the_service() {
     let (world, inbox) = (World::new(), Inbox::open().await);
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let hanging = world.notifier(webhook(&format!("http://{}/", silent.local_addr().unwrap()), Format::Plain), &[]);
-    let notifiers = vec![Arc::new(hanging), Arc::new(world.webhook(&inbox))];
-    let running = tokio::spawn(run(notifiers, Arc::new(Standing(vec![parked(1)]))));
+    let hanging = webhook(&format!("http://{}/", silent.local_addr().unwrap()), Format::Plain);
+    let both = [notify("hanging", hanging, &[]), notify("ops", webhook(&inbox.url, Format::Plain), &[])];
+    let notifiers = Notifiers::new(&both, world.parts());
+    let running = tokio::spawn(async move { notifiers.run(Arc::new(Standing(vec![parked(1)]))).await });
     // The one was asked, and answers nothing.
     let ticking = async {
         loop {
@@ -366,4 +374,96 @@ async fn a_test_goes_out_at_once_and_says_what_came_back() {
     assert!(inbox.taken()[0].contains("This is a test of [[notify]] ops"));
     inbox.answers(403);
     assert_eq!(test(Format::Plain).await.unwrap_err().to_string(), "it answered 403: the-url-is-a-secret");
+}
+
+#[tokio::test]
+async fn a_notifier_that_a_reload_changes_or_adds_is_told_by_what_it_is_now_and_one_that_stays_goes_on() {
+    let (world, old, new) = (World::new(), Inbox::open().await, Inbox::open().await);
+    let of = |name, inbox: &Inbox| notify(name, webhook(&inbox.url, Format::Plain), &[]);
+    let notifiers = Arc::new(Notifiers::new(&[of("stays", &old), of("moves", &old)], world.parts()));
+    let stays = Arc::clone(&notifiers.all()[0]);
+    let runs = Arc::clone(&notifiers);
+    let running = tokio::spawn(async move { runs.run(Arc::new(Standing(vec![parked(1)]))).await });
+    let came = async |inbox: &Inbox, count: usize| {
+        while lock(&inbox.bodies).len() < count {
+            world.clock.advance(LOOK_EVERY);
+            tokio::task::yield_now().await;
+        }
+    };
+    came(&old, 2).await;
+    notifiers.replace(&[of("stays", &old), of("moves", &new), of("comes", &new)]);
+    assert!(Arc::ptr_eq(&stays, &notifiers.all()[0]), "it is the same, with what it knows");
+    // What one of this name told is known to the next; the one that came has told nothing.
+    came(&new, 1).await;
+    assert_eq!((old.taken().len(), new.taken().len()), (2, 1));
+    notifiers.replace(&[]);
+    assert!(notifiers.all().is_empty());
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
+}
+
+/// A rule's message, with these words.
+fn of_rule(severity: Option<crate::alarm::Severity>, text: &str) -> Message {
+    let event = crate::work::Message {
+        id: "msg_1_2".to_owned(),
+        event: "meeting.deleted".to_owned(),
+        at: NOON,
+        account: "acme".parse().unwrap(),
+        app: "main".parse().unwrap(),
+        rule: "tell".parse().unwrap(),
+        severity,
+        delivery: "dlv_1".parse().unwrap(),
+        whole: serde_json::json!({ "payload": { "object": { "topic": "x\r\nBcc: eve@example.com\n<!here>" } } }),
+        record: None,
+    };
+    Message::of_rule(&event, &crate::feed::Body::in_words(&event, Some(text)).unwrap())
+}
+
+const TEXT: &str = "{\"a\": {{ event.payload.object.topic }}}\nsecond line";
+
+#[tokio::test]
+async fn a_rules_mail_says_in_its_subject_how_much_it_matters_and_no_name() {
+    let (world, (address, mails)) = (World::new(), smtp(false).await);
+    let notifier = world.notifier(email(address), &["clock"]);
+    let told = notifier.tell_for_rule("msg_1_2", &of_rule(Some(crate::alarm::Severity::Critical), TEXT)).await;
+    assert_eq!(told, Told::Sent("250".to_owned()), "only is about alarms");
+    while lock(&mails).is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let data = lock(&mails).remove(0).data;
+    let (head, body) = data.split_once("\n\n").unwrap();
+    let subjects: Vec<&str> = head.lines().filter(|line| line.starts_with("Subject: ")).collect();
+    assert_eq!(subjects, ["Subject: critical: meeting.deleted (adjutant, rule tell)"]);
+    assert!(!head.contains("eve@"), "{head}");
+    assert_eq!(body, "critical: {\"a\": x Bcc: eve@example.com <!here>}\nsecond line\n\n");
+}
+
+#[tokio::test]
+async fn a_rules_message_steers_neither_slack_nor_teams() {
+    let (world, inbox) = (World::new(), Inbox::open().await);
+    for format in [Format::Slack, Format::Teams] {
+        let notifier = world.notifier(webhook(&inbox.url, format), &[]);
+        assert_eq!(notifier.tell_for_rule("msg_1_2", &of_rule(None, TEXT)).await, Told::Sent("200".to_owned()));
+    }
+    let taken = inbox.taken();
+    let slack: serde_json::Value = serde_json::from_str(&taken[0]).unwrap();
+    assert_eq!(slack["text"], "{\"a\": x Bcc: eve@example.com &lt;!here&gt;}\nsecond line\n");
+    let teams: serde_json::Value = serde_json::from_str(&taken[1]).unwrap();
+    let lines = teams["attachments"][0]["content"]["body"].as_array().unwrap();
+    assert_eq!((lines.len(), &lines[1]["inlines"][0]["text"]), (2, &"second line".into()));
+}
+
+#[tokio::test]
+async fn a_mail_server_that_refuses_for_good_says_so_and_uses_up_no_message_of_the_hour() {
+    let (world, (address, _)) = (World::new(), smtp(true).await);
+    let notifier = world.notifier(email(address), &[]);
+    for _ in 0..40 {
+        let Told::Failed(error) = notifier.tell_for_rule("msg_1_2", &of_rule(None, TEXT)).await else { panic!("sent") };
+        assert!(error.is_for_good && error.what == format!("{address} answered 550"), "{error:?}");
+    }
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let Told::Failed(error) = world.notifier(email(closed), &[]).tell_for_rule("a", &of_rule(None, TEXT)).await else {
+        panic!("sent")
+    };
+    assert!(!error.is_for_good && error.what.contains("cannot be talked to"), "{error:?}");
 }

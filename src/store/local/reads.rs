@@ -325,7 +325,9 @@ impl Core {
             Said::Nothing => None,
             Said::Plain(note) => Some(Detail::note(note.clone())),
             Said::Sealed(Blob(sealed)) => {
-                let plain = self.keys.open_blob(Purpose::Detail, sealed)?;
+                let mut plain = self.keys.open_blob(Purpose::Detail, sealed)?;
+                // Where it ends without a severity, there is none; else the byte is beyond its end, and is not read.
+                plain.push(0);
                 postcard::from_bytes(&plain).ok()
             }
         }

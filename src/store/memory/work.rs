@@ -69,7 +69,7 @@ impl World {
         job.apply(Input::Claim(lease)).ok()?;
         self.claims.insert(lease.token, Claim { job: id, started: false, was_due_at, marks: Vec::new() });
         self.served = Some(job.account.clone());
-        Some(Leased { job: job.clone(), lease, saw: Vec::new() })
+        Some(Leased { job: job.clone(), lease, saw: Vec::new(), severity: None })
     }
 
     fn end_lease(&mut self, id: JobId) {
@@ -232,7 +232,7 @@ impl World {
             let detail = Detail { call: Some(call), ..Detail::default() };
             self.log.add(Line::new(now, Kind::Call, status).with(detail).of_job(&job));
         }
-        let detail = Detail { note, saw: leased.saw.clone(), ..Detail::default() };
+        let detail = Detail { note, saw: leased.saw.clone(), severity: leased.severity, ..Detail::default() };
         self.log.add(Line::new(now, Kind::Outcome, code).with(detail).of_job(&job));
         let mut after = job;
         // Refused where the job was cancelled meanwhile: it stays so.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::alarm::Severity;
 use crate::audit::Saw;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName, UserId};
@@ -16,6 +17,8 @@ pub struct Leased {
     pub lease: Lease,
     /// How the rule's condition looked to the attempt, for the entry of its outcome.
     pub saw: Vec<Saw>,
+    /// Of the rule, for the same entry.
+    pub severity: Option<Severity>,
 }
 
 /// How much a worker can take.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::redact::redact;
 use crate::account::AppKind;
-use crate::alarm::Alarm;
+use crate::alarm::{Alarm, Severity};
 use crate::audit::{Call, Detail, Entry, Saw};
 use crate::event::signature::Verified;
 use crate::event::wire;
@@ -169,13 +169,16 @@ pub struct EntryView {
     /// Of an outcome: the parts of the rule's condition, as the attempt saw them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub saw: Vec<Saw>,
+    /// Of what a rule sends: `info`, `warning`, `critical`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
     /// The RFC 6962 leaf hash, in hex.
     pub leaf: String,
 }
 
 impl From<Entry> for EntryView {
     fn from(entry: Entry) -> Self {
-        let Detail { subject, note, call, saw } = entry.detail.unwrap_or_default();
+        let Detail { subject, note, call, saw, severity } = entry.detail.unwrap_or_default();
         Self {
             index: entry.index,
             at: entry.at.to_string(),
@@ -190,6 +193,7 @@ impl From<Entry> for EntryView {
             note: Some(note).filter(|note| !note.is_empty()),
             call,
             saw,
+            severity,
             leaf: hex::encode(entry.leaf),
         }
     }
@@ -361,6 +365,10 @@ pub struct NotifierView {
     /// Codes of alarms; empty for all.
     pub only: Vec<String>,
     pub every_minutes: u64,
+    /// Rules that send to it, how many of their messages go out in an hour, and how many wait for the next.
+    pub rules: Vec<String>,
+    pub rule_messages_per_hour: u32,
+    pub rule_messages_waiting: u64,
     /// Alarms that were told and stand.
     pub standing: u64,
     /// When the last message went out.

@@ -21,6 +21,7 @@ mod sending;
 mod silence;
 mod sweeping;
 mod taking_back;
+mod telling;
 mod timers;
 mod waiting;
 
@@ -31,6 +32,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use adjutant::account::{Account, Plan};
+use adjutant::alarm::Severity;
 use adjutant::audit::Entry;
 use adjutant::audit::tree::Frontier;
 use adjutant::chance::SeededChance;
@@ -89,8 +91,10 @@ fn rule(text: &str) -> Rule {
     let text = |value: toml::Value| value.as_str().unwrap().to_owned();
     let template = table.remove("template").map(text);
     let consumer = table.remove("send").map(|name| text(name).parse().unwrap());
+    let severity = table.remove("severity").map(|severity| severity.try_into::<Severity>().unwrap());
+    let send = |consumer| SendTo { consumer, is_to_people: false, severity, template };
     let rule: Rule = table.try_into().unwrap();
-    let rule = Rule { send: consumer.map(|consumer| SendTo { consumer, template }), ..rule };
+    let rule = Rule { send: consumer.map(send), ..rule };
     match on {
         Some(events) => Rule { on: Some(On { events, when: when(Topic::Event), timer, fold }), ..rule },
         None => Rule { when: when(rule.subject.topic()), ..rule },

@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 
 use super::{ACCOUNT, Left, TestApp};
 
-const JILL: &str = "jill@acme.example";
+pub(super) const JILL: &str = "jill@acme.example";
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OTHER_KEY: &str = "whsec_plJ3nmyCDGBKInavdOK15jsl3Jz0Wk2nJ8VnTzQJmvI=";
 const RULE: &str = r#"
@@ -35,13 +35,13 @@ mode = "enforce"
 "#;
 
 /// What a consumer answers: a status, and a header.
-type Answer = (u16, Option<(&'static str, &'static str)>);
+pub(super) type Answer = (u16, Option<(&'static str, &'static str)>);
 
 /// A consumer's side: answers as it is told, then 204.
 #[derive(Clone, Default)]
-struct Hook {
+pub(super) struct Hook {
     answers: Arc<Mutex<VecDeque<Answer>>>,
-    got: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
+    pub(super) got: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
 }
 
 async fn take(State(hook): State<Hook>, headers: HeaderMap, body: Bytes) -> Response {
@@ -56,7 +56,7 @@ async fn take(State(hook): State<Hook>, headers: HeaderMap, body: Bytes) -> Resp
 
 impl Hook {
     /// Where it listens.
-    async fn open(&self) -> String {
+    pub(super) async fn open(&self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/in", listener.local_addr().unwrap());
         let router = Router::new().fallback(take).with_state(self.clone());
@@ -64,7 +64,7 @@ impl Hook {
         url
     }
 
-    fn answer(&self, answers: &[Answer]) {
+    pub(super) fn answer(&self, answers: &[Answer]) {
         self.answers.lock().unwrap().extend(answers);
     }
 
@@ -102,7 +102,7 @@ async fn hooked(rule: &str) -> (TestApp, Hook) {
     (app, hook)
 }
 
-fn meeting(app: &TestApp, topic: &str) -> u64 {
+pub(super) fn meeting(app: &TestApp, topic: &str) -> u64 {
     app.world.create_meeting(ACCOUNT, JILL, &json!({ "topic": topic, "type": 2, "password": "s3cret" })).unwrap()
 }
 
@@ -159,6 +159,7 @@ async fn the_official_library_takes_what_is_sent_by_the_clock_of_the_machine() {
         account: ACCOUNT.parse().unwrap(),
         app: "main".parse().unwrap(),
         rule: "tell".parse().unwrap(),
+        severity: None,
         delivery: "dlv_1".parse().unwrap(),
         whole: json!({ "payload": { "object": { "topic": "Größe" } } }),
         record: None,
@@ -352,14 +353,14 @@ async fn what_is_no_plain_file_is_not_written_to() {
     app.cancel_all().await;
 }
 
-fn told(event: &str, at: adjutant::clock::Timestamp, more: &Value) -> (String, String) {
+pub(super) fn told(event: &str, at: adjutant::clock::Timestamp, more: &Value) -> (String, String) {
     let mut object = json!({ "id": "98000000001", "uuid": "run/1==", "host_id": "jill", "topic": "Algebra" });
     object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let payload = json!({ "account_id": ACCOUNT, "object": object });
     (event.to_owned(), json!({ "event": event, "event_ts": at.as_millis(), "payload": payload }).to_string())
 }
 
-async fn tell(app: &TestApp, (event, body): (String, String)) {
+pub(super) async fn tell(app: &TestApp, (event, body): (String, String)) {
     app.world.emit(ACCOUNT, &event, body).unwrap();
     app.drain().await;
 }

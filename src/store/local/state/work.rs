@@ -37,7 +37,7 @@ impl State {
         self.jobs.claims.insert(lease.token, Claim { job: id, started: false, was_due_at, marks: Vec::new() });
         self.jobs.served = Some(job.account.clone());
         self.keep(job.clone());
-        Some(Leased { job, lease, saw: Vec::new() })
+        Some(Leased { job, lease, saw: Vec::new(), severity: None })
     }
 
     /// In memory only: on disk the job never ran.
@@ -215,7 +215,7 @@ impl State {
             &job,
             Kind::Outcome,
             None,
-            Detail { note, saw: leased.saw.clone(), ..Detail::default() },
+            Detail { note, saw: leased.saw.clone(), severity: leased.severity, ..Detail::default() },
         );
         let mut after = Job::clone(&job);
         // Refused where the job was cancelled meanwhile: it stays so.
