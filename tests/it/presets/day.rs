@@ -9,7 +9,7 @@ use std::time::Duration;
 use adjutant::chance::SeededChance;
 use adjutant::clock::{Clock as _, ManualClock, Timestamp};
 use adjutant::sim::{Attempt, Mischief, NewAccount, NewUser, Plan, Playing, School, Sim, Subscription, Truth, World};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::process::service::{ACCOUNT, SECRET, Service};
 
@@ -39,6 +39,10 @@ pub(super) struct Played {
     /// Lines of the consumer of that name.
     pub(super) records: Vec<Value>,
     pub(super) ops: Vec<String>,
+    /// Ids of those in the group that a preset names.
+    pub(super) teachers: BTreeSet<String>,
+    /// Meetings whose waiting room somebody switched off, and who.
+    pub(super) switched_off: Vec<(u64, String)>,
     /// In which the service was dead.
     kills: Vec<(Timestamp, Timestamp)>,
     _service: Service,
@@ -73,6 +77,8 @@ struct Running {
     environment: Vec<(String, String)>,
     zoom: Zoom,
     playing: Playing,
+    teachers: BTreeSet<String>,
+    switched_off: Vec<(u64, String)>,
     /// Moments at which a timer may be due: time stops there.
     stops: BTreeSet<Timestamp>,
     known: (usize, usize),
@@ -94,6 +100,7 @@ impl Played {
             }
             step += 1;
         }
+        running.evening();
         running.night();
         running.end(killed)
     }
@@ -121,10 +128,10 @@ impl Running {
         world.subscribe(ACCOUNT, Subscription::to_all(url, SECRET)).unwrap();
         let playing = day.open(&world, ACCOUNT, &API_USERS).unwrap();
         let group = world.add_group(ACCOUNT, "Teachers").unwrap();
-        for (number, user) in world.users(ACCOUNT).iter().enumerate() {
-            if user.email.starts_with("teacher-") && number % 2 == 0 {
-                world.join_group(ACCOUNT, &group, &user.id).unwrap();
-            }
+        let mut teachers = BTreeSet::new();
+        for user in world.users(ACCOUNT).into_iter().filter(|user| user.email.starts_with("teacher-")).step_by(2) {
+            world.join_group(ACCOUNT, &group, &user.id).unwrap();
+            teachers.insert(user.id);
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let sim = runtime.block_on(Sim::start(world.clone())).unwrap();
@@ -137,8 +144,19 @@ impl Running {
         tell(&file, clock.now());
         assert!(start(&mut service, &environment), "{}", service.log());
         let zoom = Zoom { sim: Some(sim), runtime };
-        let mut running =
-            Self { world, clock, file, service, environment, zoom, playing, stops: BTreeSet::new(), known: (0, 0) };
+        let mut running = Self {
+            world,
+            clock,
+            file,
+            service,
+            environment,
+            zoom,
+            playing,
+            teachers,
+            switched_off: Vec::new(),
+            stops: BTreeSet::new(),
+            known: (0, 0),
+        };
         // What happened before the service was there is tried again after five minutes.
         let at = running.clock.now().plus(Duration::from_secs(301));
         running.to(at);
@@ -234,6 +252,20 @@ impl Running {
         due.as_array().unwrap().iter().any(|job| at(job) <= self.clock.now())
     }
 
+    /// In the evening some switch the waiting room of a meeting off.
+    fn evening(&mut self) {
+        let meetings = self.world.meetings(ACCOUNT);
+        let left = meetings.iter().filter(|meeting| !meeting.deleted && !meeting.started && meeting.kind == 8);
+        let off = json!({ "settings": { "waiting_room": false } });
+        for meeting in left.filter(|meeting| meeting.settings.get("waiting_room") == Some(&true.into())).take(4) {
+            let host = self.world.user(ACCOUNT, &meeting.host_id).unwrap();
+            if host.is_active() {
+                self.world.update_meeting_as(ACCOUNT, &host.id, meeting.id, &off).unwrap();
+                self.switched_off.push((meeting.id, host.email));
+            }
+        }
+    }
+
     fn night(&mut self) {
         let end = self.clock.now().plus(NIGHT);
         while self.clock.now() < end {
@@ -244,7 +276,7 @@ impl Running {
     }
 
     fn end(self, kills: Vec<(Timestamp, Timestamp)>) -> Played {
-        let Self { world, service, zoom, playing, .. } = self;
+        let Self { world, service, zoom, playing, teachers, switched_off, .. } = self;
         let jobs = jobs(&service);
         let lines = |name: &str| -> Vec<String> {
             let text = std::fs::read_to_string(service.folder().join(name)).unwrap_or_default();
@@ -252,7 +284,19 @@ impl Running {
         };
         let records = lines("records.jsonl").iter().map(|line| serde_json::from_str(line).unwrap()).collect();
         let (truth, attempts, ops) = (playing.truth(), world.attempts(), lines("ops.jsonl"));
-        Played { world, truth, attempts, jobs, records, ops, kills, _service: service, _zoom: zoom }
+        Played {
+            world,
+            truth,
+            attempts,
+            jobs,
+            records,
+            ops,
+            teachers,
+            switched_off,
+            kills,
+            _service: service,
+            _zoom: zoom,
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 mod attendance;
 mod day;
 mod timers;
+mod told;
 
 use adjutant::chance::{Chance as _, SeededChance};
 use adjutant::sim::School;
@@ -31,8 +32,9 @@ fn on_a_school_day_with_two_kills_every_preset_does_what_it_says_and_nothing_els
     let chance = SeededChance::new(seed);
     let school = School { meddled_percent: 8, noticed_percent: 6, ..school };
     let played = Played::play(&school, seed, [chance.next_u64(), chance.next_u64()]);
-    let mut told = vec![format!("ADJUTANT_SEED={seed}: {played}")];
-    told.push(attendance::check(&played, seed));
-    told.extend(timers::check(&played, seed));
-    told.into_iter().for_each(|line| say(&line));
+    let mut lines = vec![format!("ADJUTANT_SEED={seed}: {played}")];
+    lines.push(attendance::check(&played, seed));
+    lines.extend(timers::check(&played, seed));
+    lines.extend(told::check(&played, seed));
+    lines.into_iter().for_each(|line| say(&line));
 }

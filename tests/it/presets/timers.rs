@@ -27,6 +27,10 @@ pub(super) struct Told {
 }
 
 impl Told {
+    pub(super) fn at(&self) -> Timestamp {
+        self.at
+    }
+
     fn meeting(&self) -> String {
         let id = &self.body["payload"]["object"]["id"];
         id.as_str().map_or_else(|| id.to_string(), str::to_owned)
