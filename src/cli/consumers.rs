@@ -110,6 +110,7 @@ async fn test(context: &Context, name: &str, json: bool, out: &mut Out) -> Resul
         rule: RuleName::parse("consumers-test").map_err(|error| Failure::new(Exit::Usage, error.to_string()))?,
         delivery: DeliveryId::from_number(0),
         whole: json!({ "event": TEST, "payload": { "object": { "text": "a test: adjutant consumers test" } } }),
+        about: serde_json::Map::new(),
         record: None,
     };
     let body = Body::of(&message, None).map_err(|why| Failure::new(Exit::Failed, why))?;

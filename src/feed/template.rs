@@ -4,6 +4,7 @@
 //! but what is given is seen. A template that begins with `{` or `[` (and not with a tag) is JSON: what it inserts is
 //! escaped, so that no topic of a meeting ends a text and adds a field, and what comes out is checked.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use minijinja::value::{Serde, Value as Seen, ValueKind};
@@ -60,6 +61,12 @@ impl<'t> Template<'t> {
 
     pub const fn is_json(&self) -> bool {
         self.is_json
+    }
+
+    /// What it speaks of, as `event`: the names that somebody has to give it.
+    pub fn names(&self) -> BTreeSet<String> {
+        let template = self.engine.template_from_str(self.text);
+        template.map(|template| template.undeclared_variables(false).into_iter().collect()).unwrap_or_default()
     }
 
     pub fn render(&self, seen: Value) -> Result<String, TemplateError> {
