@@ -111,6 +111,7 @@ async fn test(context: &Context, name: &str, json: bool, out: &mut Out) -> Resul
         severity: None,
         delivery: DeliveryId::from_number(0),
         whole: json!({ "event": TEST, "payload": { "object": { "text": "a test: adjutant consumers test" } } }),
+        about: serde_json::Map::new(),
         record: None,
     };
     let body = Body::of(&message, None).map_err(|why| Failure::new(Exit::Failed, why))?;

@@ -179,7 +179,7 @@ fn rule(mut section: Section<'_, '_>, takers: &Takers) -> Option<Rule> {
     let topic = if on.is_some() { Some(Topic::Event) } else { subject.map(SubjectKind::topic) };
     let when = condition(&mut section, topic, on.as_deref().unwrap_or_default());
     let (on, when) = match on {
-        Some(events) => (Some(On { events, when, timer, fold }), None),
+        Some(events) => (Some(On { events, timer, fold, ..On::default() }.asking(when.as_ref())), None),
         None => (None, when),
     };
     let release = release(&mut section, subject);
@@ -192,6 +192,9 @@ fn rule(mut section: Section<'_, '_>, takers: &Takers) -> Option<Rule> {
     let max_changes_percent = section.number("max_changes_percent", percent, Rule::CHANGES_PERCENT, "percent");
     let topic = subject.map(SubjectKind::topic);
     let send = send(&mut section, takers, on.is_some());
+    if let Some(on) = &on {
+        check_subject(&section, on, send.as_ref());
+    }
     let ensure = if is_sent { None } else { section.inner("ensure").map(|inner| ensure(inner, topic)) };
     if ensure.is_none() && !is_sent {
         let forms = "{ assistants = [\"api-user\"] } or { settings = { waiting_room = true } }";
@@ -277,29 +280,48 @@ fn send(section: &mut Section<'_, '_>, takers: &Takers, is_on: bool) -> Option<S
         section.note("severity", None, None);
     }
     let severity = section.one_of("severity", &Severity::CHOICES);
-    let template = template(section);
-    Some(SendTo { consumer: consumer?, is_to_people: is_to_people?, severity, template: template? })
+    let (template, names) = template(section)?;
+    Some(SendTo { consumer: consumer?, is_to_people: is_to_people?, severity, template, names })
+}
+
+/// What is asked, or shown, of the subject of these events has to be of all of them, and of no record of many.
+fn check_subject(section: &Section<'_, '_>, on: &On, send: Option<&SendTo>) {
+    let wrong = |key: &'static str, what: &str, help: &str| {
+        let place = section.in_file(key).map_or(Place::Whole, |found| Place::File(found.span()));
+        section.reading.problem(place, format!("{} {what}", section.title), help);
+    };
+    if on.fold.is_some() && on.later.is_some() {
+        let help = "expected what the event itself says: a record is of many events";
+        wrong("when", "has fold, and its when speaks of the meeting, its host or who did it", help);
+    }
+    let are_all = |kind| on.events.iter().all(|event| kind_of(event) == Some(kind));
+    let of = [("meeting", SubjectKind::Meeting), ("host", SubjectKind::Meeting), ("user", SubjectKind::User)];
+    for (name, kind) in of {
+        if send.is_some_and(|send| send.names.contains(name)) && (on.fold.is_some() || !are_all(kind)) {
+            let what = format!("template speaks of {name}, which its events do not all have");
+            wrong("template", &what, "expected event, or other events in on; a record has neither");
+        }
+    }
 }
 
 /// What only rules have that make something true.
 pub(super) const OF_ENSURE: [&str; 5] =
     ["allow_downgrade", "except", "except_roles", "max_changes_per_hour", "max_changes_percent"];
 
-/// None where it is wrong.
-#[expect(clippy::option_option, reason = "a template may be left out, and may be wrong")]
-fn template(section: &mut Section<'_, '_>) -> Option<Option<String>> {
+/// With what it speaks of. None where it is wrong.
+fn template(section: &mut Section<'_, '_>) -> Option<(Option<String>, BTreeSet<String>)> {
     let Some(found) = section.find("template", form::text) else {
         section.note("template", None, None);
-        return Some(None);
+        return Some((None, BTreeSet::new()));
     };
     let Some(text) = found.text() else {
         section.wrong("template", &found, "a template in a text");
         return None;
     };
     match Template::parse(text) {
-        Ok(_) => {
+        Ok(template) => {
             section.note("template", Some(super::section::quoted(text)), Some(&found));
-            Some(Some(text.to_owned()))
+            Some((Some(text.to_owned()), template.names()))
         }
         Err(error) => {
             let place = place_in(section.reading, &found, text, &line_of(text, error.line));

@@ -77,6 +77,9 @@ fn envelope(message: &Message) -> Value {
 /// What a template sees: `event` is what the rule's condition sees, without secrets and with emails as they came.
 fn seen(message: &Message) -> Value {
     json!({
+        "meeting": message.about.get("meeting"),
+        "host": message.about.get("host"),
+        "user": message.about.get("user"),
         "type": message.event,
         "timestamp": message.at.to_string(),
         "account": message.account,

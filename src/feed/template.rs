@@ -5,6 +5,7 @@
 //! escaped, so that no topic of a meeting ends a text and adds a field, and what comes out is checked. For people, no
 //! template is JSON, and what it inserts begins no line.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use minijinja::value::{Serde, Value as Seen, ValueKind};
@@ -79,6 +80,12 @@ impl<'t> Template<'t> {
 
     pub fn is_json(&self) -> bool {
         self.kind == Kind::Json
+    }
+
+    /// What it speaks of, as `event`: the names that somebody has to give it.
+    pub fn names(&self) -> BTreeSet<String> {
+        let template = self.engine.template_from_str(self.text);
+        template.map(|template| template.undeclared_variables(false).into_iter().collect()).unwrap_or_default()
     }
 
     pub fn render(&self, seen: Value) -> Result<String, TemplateError> {

@@ -167,7 +167,8 @@ impl Rule {
 
     /// Whether its condition looks at this field of its subject.
     pub fn asks_for(&self, field: &str) -> bool {
-        self.when.as_ref().is_some_and(|when| when.looks_at(field))
+        let subject = if self.subject == SubjectKind::Meeting { "meeting" } else { "user" };
+        self.looks_at(subject, field)
     }
 
     /// Whether its condition looks at settings, which a call of its own reads.

@@ -34,7 +34,7 @@ impl Rule {
         let leaves = |leaves: &Leaves| -> Value { leaves.iter().map(|(path, leaf)| json!([path, leaf])).collect() };
         let mut text = json!([
             [name.as_str(), subject, when.as_ref().map(Condition::as_str)],
-            on.as_ref().map(|on| (&on.events, on.when.as_ref().map(Condition::as_str))),
+            on.as_ref().map(|on| (&on.events, on.condition())),
             [assistants.collect::<Vec<_>>(), groups, licence, leaves(settings), leaves(feature), report],
             [allow_downgrade, except.iter().map(Email::as_str).collect::<Vec<_>>(), except_roles],
             [max_changes_per_hour, &u32::from(*max_changes_percent)],
@@ -57,7 +57,7 @@ impl Rule {
         if *release != Self::default_release() {
             more(json!(["release", release]));
         }
-        if let Some(SendTo { consumer, is_to_people: _, severity, template }) = send {
+        if let Some(SendTo { consumer, is_to_people: _, severity, template, names: _ }) = send {
             more(json!({ "send": [consumer.as_str(), template] }));
             if let Some(severity) = severity {
                 more(json!({ "severity": severity }));
@@ -69,7 +69,7 @@ impl Rule {
     /// Tells the events that the rule asks for, and its condition about them, from others; none where it is about subjects.
     /// Only whoever met that condition may follow the rule: nobody can ask it once the event is over.
     pub fn on_print(&self) -> Option<[u8; 16]> {
-        self.on.as_ref().map(|on| hashed(&json!([on.events, on.when.as_ref().map(Condition::as_str)])))
+        self.on.as_ref().map(|on| hashed(&json!([on.events, on.condition()])))
     }
 }
 

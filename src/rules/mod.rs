@@ -15,11 +15,12 @@ mod timer;
 
 pub use ensure::{Contradiction, Ensure, Grantee, Licence, Report, RuleError, contradiction};
 pub use leaves::Leaves;
-pub use on::{EVENTS, OnEvent, facts as event_facts, gone_by_then, kind_of, meant, on_event, subjects};
+pub use on::{EVENTS, MADE, OnEvent, facts as event_facts, gone_by_then, kind_of, meant, on_event, subjects};
 pub use timer::Timer;
 
 pub use secret::{NOT_KEPT, is_secret, is_secret_name, without_secrets};
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -85,12 +86,28 @@ pub struct Rule {
 pub struct On {
     /// As in `meeting.created`.
     pub events: Vec<String>,
-    /// Asked of the event, not of its subject.
+    /// Asked of the event, before there is work.
     pub when: Option<Condition>,
+    /// What of its condition speaks of the event's subject as well: asked by the work, which reads that.
+    pub later: Option<Condition>,
     /// Without one, its work is due at once.
     pub timer: Option<Timer>,
     /// All events of a run of a meeting make one record.
     pub fold: Option<Fold>,
+}
+
+impl On {
+    /// With this condition.
+    #[must_use]
+    pub fn asking(self, condition: Option<&Condition>) -> Self {
+        let (when, later) = condition.map_or((None, None), Condition::parted);
+        Self { when, later, ..self }
+    }
+
+    /// Its condition as it was written.
+    fn condition(&self) -> Option<&str> {
+        self.when.as_ref().or(self.later.as_ref()).map(Condition::as_str)
+    }
 }
 
 /// What becomes of the events of a run of a meeting.
@@ -119,6 +136,8 @@ pub struct SendTo {
     pub severity: Option<Severity>,
     /// A template of the body, checked; without one, the event as it came.
     pub template: Option<String>,
+    /// What the template speaks of, as `event` or `meeting`.
+    pub names: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,7 +189,36 @@ impl Rule {
 
     /// The condition in its words, of the subject or of the event.
     pub fn condition(&self) -> Option<&str> {
-        self.when.as_ref().or_else(|| self.on.as_ref()?.when.as_ref()).map(Condition::as_str)
+        self.when.as_ref().map(Condition::as_str).or_else(|| self.on.as_ref()?.condition())
+    }
+
+    /// What the work asks of its subject.
+    pub fn asked(&self) -> Option<&Condition> {
+        self.when.as_ref().or_else(|| self.on.as_ref()?.later.as_ref())
+    }
+
+    /// Whether what the work asks, or the template of what is sent, speaks of this: `meeting`, `host`, `user`.
+    pub fn speaks_of(&self, fact: &str) -> bool {
+        self.asked().is_some_and(|asked| asked.names(fact).is_some())
+            || self.send.as_ref().is_some_and(|send| send.names.contains(fact))
+    }
+
+    /// Whether what the work asks looks at this field of that.
+    pub fn looks_at(&self, fact: &str, field: &str) -> bool {
+        self.asked().is_some_and(|asked| asked.looks_at(fact, field))
+    }
+
+    /// Whether it sends something only after a look at what the event is about, or at who did it.
+    pub fn looks_further(&self) -> bool {
+        self.subject == SubjectKind::Event
+            && (self.asked().is_some() || ["meeting", "host", "user"].into_iter().any(|fact| self.speaks_of(fact)))
+    }
+
+    /// Whether it may ask for a meeting that Zoom does not know any more, or for who made one: what events tell of meetings
+    /// has to be found again.
+    pub fn looks_back(&self) -> bool {
+        let is_sent = self.subject == SubjectKind::Event && (self.speaks_of("meeting") || self.speaks_of("host"));
+        is_sent || self.looks_at("meeting", "by_api_user")
     }
 }
 
@@ -198,6 +246,8 @@ pub enum Step {
     Collect { rule: RuleName, subject: Subject, on: Option<[u8; 16]>, is_last: bool },
     /// Let what of this rule waits for the meeting, or a run of it, go on, and make nothing new.
     Release { rule: RuleName, meeting: MeetingId },
+    /// The event states what the meeting is: it is found again by that, also when Zoom does not know the meeting any more.
+    Remember { meeting: MeetingId, is_first: bool },
 }
 
 /// The work that an event asks for under these rules.

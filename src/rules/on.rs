@@ -99,6 +99,11 @@ pub fn meant(event: &str) -> Option<&'static str> {
     if OTHER_EVENTS.contains(&event) { None } else { slip(event, EVENTS.into_iter().chain(OTHER_EVENTS)) }
 }
 
+/// The event of a new meeting, which names who made it.
+pub const MADE: &str = "meeting.created";
+/// Events that state what a meeting is.
+const STATES: [&str; 3] = [MADE, "meeting.updated", "meeting.recovered"];
+
 /// Whether the subject of such an event is gone, so that nothing can be true of it.
 pub fn gone_by_then(event: &str) -> bool {
     matches!(
@@ -119,7 +124,8 @@ pub fn on_event(
     let ended: Vec<&Rule> = rules.iter().filter(|rule| rule.is_ended_by(event)).collect();
     let released: Vec<&Rule> = rules.iter().filter(|rule| rule.is_released_by(event, rules)).collect();
     let mut asked = OnEvent::default();
-    if about.is_empty() && ended.is_empty() && released.is_empty() {
+    let is_kept = STATES.contains(&event.name.as_str()) && rules.iter().any(Rule::looks_back);
+    if about.is_empty() && ended.is_empty() && released.is_empty() && !is_kept {
         return asked;
     }
     let whole = match body() {
@@ -140,6 +146,8 @@ pub fn on_event(
         }));
         let release = |rule: &Rule| Step::Release { rule: rule.name.clone(), meeting: *meeting };
         asked.steps.extend(released.into_iter().map(release));
+        let is_first = event.name == MADE;
+        asked.steps.extend(is_kept.then_some(Step::Remember { meeting: *meeting, is_first }));
     }
     let facts = facts(whole, account, now);
     let itself = [Subject::Event { delivery }];

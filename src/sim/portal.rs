@@ -12,6 +12,12 @@ impl World {
         self.act(account, |act| Ok(act.create_meeting(path_user, &fields, false)?))
     }
 
+    /// A user makes a meeting, in that path, and is the operator of `meeting.created`.
+    pub fn create_meeting_as(&self, account: &str, by: &str, path: &str, fields: &Value) -> Result<u64, WorldError> {
+        let fields = fields.as_object().cloned().unwrap_or_default();
+        self.act_as(account, by, |act| Ok(act.create_meeting(path, &fields, false)?))
+    }
+
     pub fn update_meeting(&self, account: &str, id: u64, fields: &Value) -> Result<(), WorldError> {
         let fields = fields.as_object().cloned().unwrap_or_default();
         self.act(account, |act| Ok(act.update_meeting(id, &fields, false)?))

@@ -28,7 +28,7 @@ use super::port::{
 use super::sweep::{SweepRecord, SweepState, Swept};
 use crate::audit::{Call, Entry};
 use crate::clock::{Timestamp, lock};
-use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName, UserId};
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, RuleName, UserId};
 use crate::job::{Backoff, Change, Job, Outcome};
 use world::World;
 
@@ -261,6 +261,15 @@ impl Store for MemoryStore {
 
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
         self.read(|world| world.job(id))
+    }
+
+    async fn told_of(
+        &self,
+        app: &AppName,
+        account: &AccountId,
+        meeting: MeetingId,
+    ) -> Result<Vec<DeliveryId>, StoreError> {
+        self.read(|world| world.told_of(app, account, meeting))
     }
 
     async fn collected(&self, job: JobId) -> Result<Option<Collected>, StoreError> {

@@ -8,6 +8,7 @@ pub mod journal;
 pub mod local;
 mod memory;
 mod port;
+mod recent;
 mod runs;
 mod sweep;
 

@@ -11,7 +11,7 @@ use std::fmt;
 pub use crate::account::QuotaUse;
 use crate::audit::{Call, Entry};
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName, UserId};
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, RuleName, UserId};
 use crate::job::{Change, Intent, Job, Outcome};
 use crate::store::sweep::{SweepRecord, SweepState, Swept};
 #[expect(unused_imports, reason = "what the methods promise names them")]
@@ -123,6 +123,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// - `Collect`: the delivery belongs to the record of the run from now on. The newest job about it takes it where it was
     ///   never tried and does not run; else a job is made. The first is due [`crate::rules::Fold::GIVES_UP`] after the event, or
     ///   [`crate::rules::Fold::GRACE`] after the last one; later ones that long after now.
+    /// - `Remember`: the delivery is one that [`Store::told_of`] the meeting gives.
     /// - `Release` goes to unfinished jobs of the same app, account and rule about the meeting or a run of it, as `Wake` does.
     /// - Work that would make a job, for an account whose unfinished jobs have reached the limit, is held back: none of its
     ///   steps is taken, and the delivery waits for [`Store::release_held`]. Work that only merges, wakes or cancels goes
@@ -320,6 +321,15 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// None also for a job that finished so long ago that it is not kept any more: the store keeps a number of finished
     /// jobs, those that finished last.
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError>;
+
+    /// The deliveries that stated what the meeting is ([`Step::Remember`]): the first, then the newest 15 of the others in the
+    /// order of their events. Of as many meetings of the account as are remembered.
+    async fn told_of(
+        &self,
+        app: &AppName,
+        account: &AccountId,
+        meeting: MeetingId,
+    ) -> Result<Vec<DeliveryId>, StoreError>;
 
     /// What a job of [`Step::Collect`] makes its record of; none for others, and where it is not known any more.
     async fn collected(&self, job: JobId) -> Result<Option<Collected>, StoreError>;

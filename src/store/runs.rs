@@ -4,12 +4,12 @@
 //! Zoom's events overtake each other by more than an hour, and jobs that are finished are forgotten by their number. What
 //! is remembered is bounded by number as well, by far more, and the oldest goes.
 
-use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
 use serde::{Deserialize, Serialize};
 
 use super::port::Collected;
+use super::recent::Recent;
 use crate::clock::Timestamp;
 use crate::ids::{DeliveryId, JobId};
 use crate::job::{Job, JobState};
@@ -28,6 +28,8 @@ pub(super) enum Memo {
     EndedMeeting,
     /// The rule's record of the run: see [`Fold`].
     Record,
+    /// Of no rule: what a meeting is, see [`Told`].
+    Told,
 }
 
 impl Memo {
@@ -38,6 +40,7 @@ impl Memo {
             Self::EndedRun => 5,
             Self::EndedMeeting => 6,
             Self::Record => 7,
+            Self::Told => 8,
         }
     }
 }
@@ -48,22 +51,18 @@ pub(super) struct Happened(pub(super) Option<Timestamp>);
 
 /// What is remembered of an account.
 #[derive(Debug, Clone)]
-pub(super) struct Remembered<K> {
-    by: HashMap<K, (u64, Option<Timestamp>)>,
-    order: BTreeMap<u64, K>,
-    next: u64,
-}
+pub(super) struct Remembered<K>(Recent<K, Option<Timestamp>>);
 
 impl<K> Default for Remembered<K> {
     fn default() -> Self {
-        Self { by: HashMap::new(), order: BTreeMap::new(), next: 0 }
+        Self(Recent::default())
     }
 }
 
 impl<K: Clone + Eq + Hash> Remembered<K> {
     /// None where it is not remembered.
     pub(super) fn get(&self, key: &K) -> Option<Happened> {
-        self.by.get(key).map(|(_, event_at)| Happened(*event_at))
+        self.0.get(key).copied().map(Happened)
     }
 
     /// Whether remembering it would say more than is known.
@@ -73,24 +72,16 @@ impl<K: Clone + Eq + Hash> Remembered<K> {
 
     /// Beyond the limit, what was not told again for longest is forgotten.
     pub(super) fn put(&mut self, key: K, event_at: Option<Timestamp>) {
-        let before = self.by.remove(&key);
-        if let Some((place, _)) = before {
-            self.order.remove(&place);
-        }
-        let newest = before.and_then(|(_, known)| known).max(event_at);
-        self.next = self.next.saturating_add(1);
-        self.order.insert(self.next, key.clone());
-        self.by.insert(key, (self.next, newest));
-        while self.order.len() > REMEMBERED_MAX
-            && let Some((_, oldest)) = self.order.pop_first()
-        {
-            self.by.remove(&oldest);
+        let newest = self.0.get(&key).copied().flatten().max(event_at);
+        self.0.put(key, newest);
+        while self.0.len() > REMEMBERED_MAX {
+            self.0.take_oldest();
         }
     }
 
     /// In the order in which it is forgotten.
     pub(super) fn iter(&self) -> impl Iterator<Item = (K, Option<Timestamp>)> {
-        self.order.values().filter_map(|key| Some((key.clone(), self.get(key)?.0)))
+        self.0.iter().map(|(key, event_at)| (key.clone(), *event_at))
     }
 }
 
@@ -153,33 +144,30 @@ impl Fold {
 /// The runs of an account that records are made of, the oldest first.
 #[derive(Debug, Clone)]
 pub(super) struct Folds<K> {
-    by: HashMap<K, (u64, Fold)>,
-    order: BTreeMap<u64, K>,
-    next: u64,
+    runs: Recent<K, Fold>,
     deliveries: usize,
 }
 
 impl<K> Default for Folds<K> {
     fn default() -> Self {
-        Self { by: HashMap::new(), order: BTreeMap::new(), next: 0, deliveries: 0 }
+        Self { runs: Recent::default(), deliveries: 0 }
     }
 }
 
 impl<K: Clone + Eq + Hash> Folds<K> {
     pub(super) fn get(&self, key: &K) -> Option<&Fold> {
-        self.by.get(key).map(|(_, fold)| fold)
+        self.runs.get(key)
     }
 
     pub(super) fn add(&mut self, key: &K, delivery: DeliveryId, job: JobId) {
-        if !self.by.contains_key(key) {
+        if self.get(key).is_none() {
             self.put(key.clone(), Fold::default());
         }
-        if let Some((_, fold)) = self.by.get_mut(key) {
+        if let Some(fold) = self.runs.get_mut(key) {
             self.deliveries = self.deliveries.saturating_add(usize::from(fold.add(delivery, job)));
         }
         while self.deliveries > FOLDED_OF_ACCOUNT_MAX
-            && let Some((_, oldest)) = self.order.pop_first()
-            && let Some((_, fold)) = self.by.remove(&oldest)
+            && let Some(fold) = self.runs.take_oldest()
         {
             self.deliveries = self.deliveries.saturating_sub(fold.deliveries.len());
         }
@@ -187,14 +175,74 @@ impl<K: Clone + Eq + Hash> Folds<K> {
 
     /// One that is not there yet.
     pub(super) fn put(&mut self, key: K, fold: Fold) {
-        self.next = self.next.saturating_add(1);
         self.deliveries = self.deliveries.saturating_add(fold.deliveries.len());
-        self.order.insert(self.next, key.clone());
-        self.by.insert(key, (self.next, fold));
+        self.runs.put(key, fold);
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (K, Fold)> {
-        self.order.values().filter_map(|key| Some((key.clone(), self.get(key)?.clone())))
+        self.runs.iter().map(|(key, fold)| (key.clone(), fold.clone()))
+    }
+}
+
+/// Deliveries that are remembered of a meeting: the first, and the newest of the others.
+pub(super) const TOLD_MAX: usize = 16;
+/// Meetings of an account of which any are; beyond it those of which nothing was told for longest are forgotten.
+const TOLD_MEETINGS_MAX: usize = 100_000;
+
+/// The deliveries that stated what a meeting is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Told {
+    first: Option<DeliveryId>,
+    /// By when it happened.
+    others: Vec<(Option<Timestamp>, DeliveryId)>,
+}
+
+impl Told {
+    fn add(&mut self, delivery: DeliveryId, event_at: Option<Timestamp>, is_first: bool) {
+        if is_first {
+            self.first = Some(delivery);
+        } else if let Err(place) = self.others.binary_search(&(event_at, delivery)) {
+            self.others.insert(place, (event_at, delivery));
+            self.others.drain(..self.others.len().saturating_sub(TOLD_MAX.saturating_sub(1)));
+        }
+    }
+
+    /// The first, then the others as they happened.
+    pub(super) fn deliveries(&self) -> Vec<DeliveryId> {
+        self.first.into_iter().chain(self.others.iter().map(|(_, delivery)| *delivery)).collect()
+    }
+}
+
+/// The meetings of an account of which events told what they are.
+#[derive(Debug, Clone)]
+pub(super) struct Tellings<K>(Recent<K, Told>);
+
+impl<K> Default for Tellings<K> {
+    fn default() -> Self {
+        Self(Recent::default())
+    }
+}
+
+impl<K: Clone + Eq + Hash> Tellings<K> {
+    pub(super) fn get(&self, key: &K) -> Option<&Told> {
+        self.0.get(key)
+    }
+
+    pub(super) fn add(&mut self, key: K, delivery: DeliveryId, event_at: Option<Timestamp>, is_first: bool) {
+        let mut told = self.0.take(&key).unwrap_or_default();
+        told.add(delivery, event_at, is_first);
+        self.put(key, told);
+    }
+
+    pub(super) fn put(&mut self, key: K, told: Told) {
+        self.0.put(key, told);
+        while self.0.len() > TOLD_MEETINGS_MAX {
+            self.0.take_oldest();
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (K, Told)> {
+        self.0.iter().map(|(key, told)| (key.clone(), told.clone()))
     }
 }
 
@@ -226,6 +274,23 @@ mod tests {
         }
         assert_eq!((remembered.get(&1), remembered.get(&0)), (None, happened(5)));
         assert_eq!(remembered.iter().next(), Some((0, at(5))));
+    }
+
+    #[test]
+    fn of_a_meeting_the_first_telling_and_the_newest_are_remembered_and_of_an_account_so_many_meetings() {
+        let (at, delivery) = (|secs| Some(Timestamp::from_secs(secs)), DeliveryId::from_number);
+        let mut tellings = Tellings::default();
+        tellings.add(0, delivery(1), at(1), true);
+        for n in (2..=40).rev().chain([40, 3]) {
+            tellings.add(0, delivery(n), at(i64::try_from(n).unwrap()), false);
+        }
+        let of: Vec<u64> = tellings.get(&0).unwrap().deliveries().into_iter().map(DeliveryId::number).collect();
+        assert_eq!(of, std::iter::once(1).chain(26..=40).collect::<Vec<_>>());
+        for meeting in 1..=TOLD_MEETINGS_MAX {
+            tellings.add(meeting, delivery(1), None, false);
+            tellings.add(1, delivery(1), None, false);
+        }
+        assert!(tellings.get(&0).is_none() && tellings.get(&2).is_some() && tellings.get(&1).is_some());
     }
 
     #[test]

@@ -5,14 +5,15 @@ use super::around::Around;
 use super::judge::{Difference, Need, Picture, Verdict, edits, in_words, judge};
 use super::planned::planned;
 use super::seen::seen;
-use super::{End, Ended, Guard, Hand, Task, UNKNOWN_ATTEMPTS};
+use super::told::{Past, Told, told_by};
+use super::{Ctx, End, Ended, Guard, Hand, Task, UNKNOWN_ATTEMPTS};
 use crate::account::UserKey;
 use crate::audit::Saw;
 use crate::clock::Timestamp;
 use crate::ids::MeetingId;
-use crate::job::{Asker, Effect, Intent, ParkCause, Planned, Subject};
+use crate::job::{Asker, Effect, Intent, Outcome, ParkCause, Planned, Subject};
 use crate::rules::{Rule, SubjectKind};
-use crate::zoom::{Edit, ZoomError};
+use crate::zoom::{Edit, Object, ZoomError};
 
 /// Rounds of changes in one attempt: one may make another possible, as a licence does an assistant.
 const ROUNDS_MAX: usize = 3;
@@ -24,11 +25,14 @@ const READS_MAX: usize = 100;
 enum Of {
     User(UserKey),
     Meeting(MeetingId),
+    /// What happened is about neither, or about many.
+    Nobody,
 }
 
 /// `saw` becomes how the rule's condition looked, as far as that was asked.
 pub(super) async fn ensure(task: &Task<'_>, saw: &mut Vec<Saw>) -> Ended<Effect> {
-    let mut look = Look::begin(task)?;
+    let told = if task.rule.asked().is_some() && task.rule.on.is_some() { task.told().await? } else { None };
+    let mut look = Look::begin(task, told)?;
     let mut done: Vec<Difference> = Vec::new();
     for _ in 0..ROUNDS_MAX {
         let verdict = look.verdict().await?;
@@ -72,7 +76,25 @@ pub(super) async fn ensure(task: &Task<'_>, saw: &mut Vec<Saw>) -> Ended<Effect>
     Err(task.not_effective(format!("it still differs after {ROUNDS_MAX} rounds: {}", in_words(&done))))
 }
 
+/// Reads what the event is about, as far as a rule that sends speaks of it: that is what there is where it is to be sent.
+pub(super) async fn look(task: &Task<'_>, told: Told, saw: &mut Vec<Saw>) -> Ended<Object> {
+    let mut look = Look::begin(task, Some(told))?;
+    let verdict = look.verdict().await?;
+    *saw = seen(task.rule, &look.around, &look.picture);
+    match verdict {
+        Verdict::Right => Ok(look.picture.about()),
+        verdict => Err(end(verdict).map_or_else(|end| end, |effect| End::Outcome(Outcome::Done(effect)))),
+    }
+}
+
 impl Task<'_> {
+    /// The event that the job is about; none where it is not kept any more.
+    pub(super) async fn told(&self) -> Ended<Option<Told>> {
+        let Some(delivery) = told_by(self.job) else { return Ok(None) };
+        let Ctx { store, facts, clock, .. } = self.ctx;
+        Ok(Told::read(&**store, delivery, &self.account.id, facts, clock.now()).await?)
+    }
+
     /// Nobody but a person who applied a plan asked for it.
     fn is_only_planned(&self) -> bool {
         self.job.asked_by == Asker::Plan
@@ -137,8 +159,12 @@ struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
-    fn begin(task: &'a Task<'a>) -> Ended<Self> {
-        let of = match (&task.job.subject, task.rule.subject) {
+    fn begin(task: &'a Task<'a>, told_of: Option<Told>) -> Ended<Self> {
+        let subject = match task.rule.subject {
+            SubjectKind::Event => told_of.as_ref().and_then(Told::subject),
+            SubjectKind::User | SubjectKind::Meeting => Some(task.job.subject.clone()),
+        };
+        let of = match (subject.as_ref().unwrap_or(&task.job.subject), task.rule.subject) {
             (Subject::User { id: Some(id), .. }, SubjectKind::User) => Of::User(UserKey::Id(id.clone())),
             (Subject::User { id: None, email: Some(email) }, SubjectKind::User) => {
                 Of::User(UserKey::Email(email.clone()))
@@ -146,17 +172,24 @@ impl<'a> Look<'a> {
             (Subject::User { id: None, email: None }, SubjectKind::User) => {
                 return Err(End::not_applicable("the event names no user"));
             }
-            (Subject::Meeting { id } | Subject::Instance { meeting: id, .. }, SubjectKind::Meeting) => Of::Meeting(*id),
+            (
+                Subject::Meeting { id } | Subject::Instance { meeting: id, .. },
+                SubjectKind::Meeting | SubjectKind::Event,
+            ) => Of::Meeting(*id),
+            (Subject::User { id, email }, SubjectKind::Event) => {
+                UserKey::of(id.as_ref(), email.as_ref()).map_or(Of::Nobody, Of::User)
+            }
+            (Subject::Event { .. }, SubjectKind::Event) => Of::Nobody,
             // The rule of that name is about something else now.
             _ => return Err(End::park(ParkCause::RuleGone { is_another: true })),
         };
-        let told = match &task.job.subject {
-            Subject::User { email, .. } => email.clone(),
+        let told = match &subject {
+            Some(Subject::User { email, .. }) => email.clone(),
             _ => None,
         };
         let (facts, now) = (&task.ctx.facts, task.ctx.clock.now());
         let user = facts.take_listed(task.job, now);
-        let picture = Picture { is_listed_row: user.is_some(), user, told, ..Picture::default() };
+        let picture = Picture { is_listed_row: user.is_some(), user, told, event: told_of, ..Picture::default() };
         // Whoever is needed is asked for by name, so that somebody is told of one that cannot be granted.
         let around = facts.around(task.account, now).with_nobody();
         Ok(Self { task, rule: task.rule.clone(), around, picture, of, has_groups_anew: false, wrote: Vec::new() })
@@ -187,7 +220,8 @@ impl<'a> Look<'a> {
     }
 
     fn asks_for_group_names(&self) -> bool {
-        self.around.groups.is_some() && self.rule.asks_for("groups")
+        let asks = ["user", "host"].into_iter().any(|fact| self.rule.looks_at(fact, "groups"));
+        self.around.groups.is_some() && (asks || self.rule.asks_for("groups"))
     }
 
     async fn read(&mut self, need: Need) -> Ended<()> {
@@ -203,18 +237,15 @@ impl<'a> Look<'a> {
                 self.picture.settings = Some(zoom.user_settings(&self.named(of)).await.map_err(failed)?);
             }
             (Need::Meeting, Of::Meeting(id)) => self.read_meeting(id).await?,
-            (Need::Host, Of::Meeting(_)) => {
-                let host = self.picture.meeting.as_ref().and_then(|meeting| meeting.host_id.clone());
-                let host = host.ok_or_else(|| End::retry("Zoom does not say who hosts the meeting"))?;
-                self.picture.host = Some(task.user(&UserKey::Id(host)).await?);
-            }
+            (Need::Host, Of::Meeting(_)) => self.read_host().await?,
+            (Need::Past, Of::Meeting(id)) => self.picture.past = Some(self.past(id).await?),
             (Need::Groups, _) => {
                 let now = task.ctx.clock.now();
                 self.around.groups = Some(facts.groups(&task.account.id, zoom, now).await.map_err(failed)?);
             }
             (Need::ApiUser(key), _) => self.around.learn(task.api_user(&key).await?),
-            (Need::User | Need::Assistants | Need::Settings, Of::Meeting(_))
-            | (Need::Meeting | Need::Host, Of::User(_)) => {
+            (Need::User | Need::Assistants | Need::Settings, Of::Meeting(_) | Of::Nobody)
+            | (Need::Meeting | Need::Host | Need::Past, Of::User(_) | Of::Nobody) => {
                 return Err(End::park(ParkCause::RuleGone { is_another: true }));
             }
         }
@@ -223,9 +254,17 @@ impl<'a> Look<'a> {
 
     async fn read_user(&mut self, of: &UserKey) -> Ended<()> {
         let task = self.task;
-        let user = task.user(of).await?;
+        let user = match (task.zoom.user(of).await, self.told_instead().and_then(Told::user)) {
+            (Err(ZoomError::NotFound(_)), Some(user)) => {
+                self.picture.is_told = true;
+                user
+            }
+            (read, _) => read.map_err(|error| task.failed(error))?,
+        };
         let email = user.email.as_ref().or(self.picture.told.as_ref());
-        if let Some(key) = self.around.api_user(user.id.as_ref(), email) {
+        if let Some(key) = self.around.api_user(user.id.as_ref(), email)
+            && !self.picture.is_told
+        {
             // An event about an API user brought us here, and it may be the one that makes it unusable.
             task.ctx.facts.saw_api_user(&task.account.id, &key, user.clone(), task.ctx.clock.now());
             task.api_user(&key).await?;
@@ -234,16 +273,50 @@ impl<'a> Look<'a> {
         Ok(())
     }
 
-    /// One that Zoom does not know, also after some tries, is over or was deleted, and nobody needs to look.
+    /// The event, where it stands for what Zoom does not know: not where Zoom may only not show it yet.
+    fn told_instead(&self) -> Option<&Told> {
+        let told = self.picture.told_instead(&self.rule)?;
+        (!told.is_first() || self.task.job.attempts > UNKNOWN_ATTEMPTS).then_some(told)
+    }
+
+    async fn past(&self, meeting: MeetingId) -> Ended<Past> {
+        let (job, store) = (self.task.job, &*self.task.ctx.store);
+        Ok(Past::read(store, (&job.app, &job.account), meeting).await?)
+    }
+
+    /// One that Zoom does not know, also after some tries, is over or was deleted, and nobody needs to look; but what is told of
+    /// it may be asked of what it was.
     async fn read_meeting(&mut self, id: MeetingId) -> Ended<()> {
-        let task = self.task;
-        let read = task.zoom.meeting(id).await.map_err(|error| match error {
-            ZoomError::NotFound(_) if task.job.attempts > UNKNOWN_ATTEMPTS => {
-                End::not_applicable("Zoom does not know the meeting: it is over or was deleted")
+        let (task, is_last) = (self.task, self.told_instead().is_some_and(Told::is_last));
+        let read = if is_last { Err(ZoomError::NotFound("deleted".to_owned())) } else { task.zoom.meeting(id).await };
+        let read = match read {
+            Err(ZoomError::NotFound(_)) if self.told_instead().is_some() => {
+                let past = self.past(id).await?;
+                let meeting = past.meeting(self.told_instead());
+                (self.picture.past, self.picture.is_told) = (Some(past), true);
+                meeting.ok_or_else(|| End::retry("no event says what the meeting was"))
             }
-            error => task.failed(error),
-        });
+            Err(ZoomError::NotFound(_)) if task.job.attempts > UNKNOWN_ATTEMPTS => {
+                Err(End::not_applicable("Zoom does not know the meeting: it is over or was deleted"))
+            }
+            read => read.map_err(|error| task.failed(error)),
+        };
         self.picture.meeting = Some(read?);
+        Ok(())
+    }
+
+    async fn read_host(&mut self) -> Ended<()> {
+        let host = self.picture.meeting.as_ref().and_then(|meeting| meeting.host_id.clone());
+        let is_gone = self.rule.subject == SubjectKind::Event;
+        let read = match host {
+            Some(host) => self.task.zoom.user(&UserKey::Id(host)).await,
+            None if self.picture.is_told => Err(ZoomError::NotFound("nobody".to_owned())),
+            None => return Err(End::retry("Zoom does not say who hosts the meeting")),
+        };
+        match read {
+            Err(ZoomError::NotFound(_)) if is_gone => self.picture.has_no_host = true,
+            read => self.picture.host = Some(read.map_err(|error| self.task.failed(error))?),
+        }
         Ok(())
     }
 
@@ -293,6 +366,9 @@ impl<'a> Look<'a> {
             }
         }
         self.rule.when = None;
+        if let Some(on) = &mut self.rule.on {
+            on.later = None;
+        }
         Ok(())
     }
 
@@ -335,6 +411,7 @@ impl<'a> Look<'a> {
         match self.of.clone() {
             Of::User(of) => self.read_user(&self.named(of)).await,
             Of::Meeting(id) => self.read_meeting(id).await,
+            Of::Nobody => Ok(()),
         }
     }
 

@@ -3,14 +3,15 @@
 //!
 //! Pure: whoever judges reads what is needed, wherever from, and judges again.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::around::Around;
-use super::{meeting, user};
+use super::told::{Past, Told};
+use super::{asked, meeting, user};
 use crate::account::UserKey;
 use crate::ids::{Email, GroupId};
 use crate::job::{ParkCause, WaitReason};
-use crate::rules::{Condition, Leaves, Rule, SubjectKind, lower_emails};
+use crate::rules::{Leaves, Rule, SubjectKind, without_secrets};
 use crate::zoom::{Assistant, Edit, Endpoint, Meeting, Object, User};
 
 /// What is known about a subject so far; what is none was not read.
@@ -29,6 +30,34 @@ pub struct Picture {
     pub meeting: Option<Meeting>,
     /// The host of the meeting.
     pub host: Option<User>,
+    /// Neither Zoom nor any event says who hosts it.
+    pub has_no_host: bool,
+    /// The event that a rule about events is asked for.
+    pub event: Option<Told>,
+    /// What events told of the meeting.
+    pub past: Option<Past>,
+    /// Zoom does not know the user or meeting: it is what events stated.
+    pub is_told: bool,
+}
+
+impl Picture {
+    /// The event, where what it tells stands for what Zoom does not know: for a rule that makes something true, nothing does.
+    pub fn told_instead(&self, rule: &Rule) -> Option<&Told> {
+        self.event.as_ref().filter(|_| rule.subject == SubjectKind::Event)
+    }
+
+    /// What a template sees of it, without secrets.
+    pub fn about(&self) -> Object {
+        let wholes = [
+            ("meeting", self.meeting.as_ref().map(|meeting| &meeting.whole)),
+            ("host", self.host.as_ref().map(|host| &host.whole)),
+            ("user", self.user.as_ref().map(|user| &user.whole)),
+        ];
+        let mut about = wholes.into_iter().filter_map(|(name, whole)| Some((name.to_owned(), whole?.clone().into())));
+        let mut about = Value::Object(about.by_ref().collect());
+        without_secrets(&mut about, None);
+        if let Value::Object(about) = about { about } else { Object::new() }
+    }
 }
 
 /// What has to be read before more can be said.
@@ -41,20 +70,23 @@ pub enum Need {
     Groups,
     Meeting,
     Host,
+    /// What the store knows of the meeting by its events.
+    Past,
     /// Somebody who is to be granted, or made an alternative host.
     ApiUser(UserKey),
 }
 
 impl Need {
-    /// The call that reads it, which knows its rate-limit category and its scopes.
-    pub const fn endpoint(&self) -> Endpoint {
-        match self {
+    /// The call that reads it, which knows its rate-limit category and its scopes; none where Zoom is not asked.
+    pub const fn endpoint(&self) -> Option<Endpoint> {
+        Some(match self {
             Self::User | Self::Host | Self::ApiUser(_) => Endpoint::GetUser,
             Self::Assistants => Endpoint::ListAssistants,
             Self::Settings => Endpoint::GetUserSettings,
             Self::Groups => Endpoint::ListGroups,
             Self::Meeting => Endpoint::GetMeeting,
-        }
+            Self::Past => return None,
+        })
     }
 }
 
@@ -115,25 +147,9 @@ pub fn judge(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Verdict {
     let judged = match rule.subject {
         SubjectKind::User => user::judge(rule, around, picture),
         SubjectKind::Meeting => meeting::judge(rule, around, picture),
-        SubjectKind::Event => Err(not_applicable("the rule ensures nothing")),
+        SubjectKind::Event => asked::sends(rule, around, picture),
     };
     judged.unwrap_or_else(|early| early)
-}
-
-/// Goes on where the rule's condition holds for these facts about its subject, of which there need be no more than it names.
-pub(super) fn holds(asked: &Condition, around: &Around<'_>, subject: &str, stated: Object) -> Judged<()> {
-    match asked.holds(&facts(around, subject, stated)) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Verdict::NotApplicable("the rule's condition does not hold".to_owned())),
-        Err(error) => Err(Verdict::Unanswered(error.to_string())),
-    }
-}
-
-/// What a condition is asked of.
-pub(super) fn facts(around: &Around<'_>, subject: &str, stated: Object) -> Value {
-    let mut stated = Value::Object(stated);
-    lower_emails(&mut stated);
-    json!({ subject: stated, "account": around.account.id.as_str(), "now": around.now.to_string() })
 }
 
 pub(super) fn not_applicable(why: &str) -> Verdict {

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::around::Around;
-use super::judge::{EXCEPTS_HOST, EXCEPTS_HOSTS_ROLE, Judged, Need, Picture, Verdict, holds, not_applicable, settings};
+use super::asked::conditioned;
+use super::judge::{EXCEPTS_HOST, EXCEPTS_HOSTS_ROLE, Judged, Need, Picture, Verdict, not_applicable, settings};
 use super::user::excepts_role;
 use crate::account::UserKey;
 use crate::ids::UserId;
@@ -25,9 +26,7 @@ pub(super) fn judge(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Judg
             return Err(not_applicable(EXCEPTS_HOSTS_ROLE));
         }
     }
-    if let Some(asked) = &rule.when {
-        holds(asked, around, "meeting", asked.names().pick(&meeting.whole))?;
-    }
+    conditioned(rule, around, picture)?;
     match rule.ensure.report {
         Some(Report::Movable) => return Ok(Verdict::Reports(movable(around, meeting)?)),
         None => {}

@@ -7,6 +7,7 @@
 //! Deliberately does not know leases, claims and timers: those are the worker's.
 
 mod around;
+mod asked;
 mod contest;
 mod echo;
 mod ensure;
@@ -20,6 +21,7 @@ mod planned;
 mod saved;
 mod seen;
 mod send;
+mod told;
 mod user;
 
 use std::fmt;
@@ -36,12 +38,13 @@ pub use fold::{Folded, Record, fold};
 pub use judge::{Difference, Need, Picture, Verdict, edits, in_words, is_excepted, judge};
 pub use needs::needs;
 pub use planned::{
-    Cost, PlannedAccount, PlannedChange, PlannedDifference, PlannedOthers, PlannedRule, PlannedSince, span_in_words,
-    would_change,
+    Cost, PlannedAccount, PlannedChange, PlannedDifference, PlannedOthers, PlannedRule, PlannedSince, WOULD_SEND,
+    span_in_words, would_change,
 };
 pub use saved::{AppliedAccount, AppliedRule, DecidedNow, PlanScope, PlannedMeetings, SavedPlan};
 pub use seen::{saw, seen};
 pub use send::{Feed, Message, Sending};
+pub use told::{Past, Person, Told};
 
 use crate::account::{Account, UserKey};
 use crate::audit::{Detail, Kind, Saw};
@@ -50,7 +53,7 @@ use crate::ids::UserId;
 use crate::job::{Change, Effect, HostDay, Intent, Job, Outcome, ParkCause, Snooze};
 use crate::rules::{Mode, Rule, SubjectKind};
 use crate::store::{Allowance, Note, Store, StoreError};
-use crate::zoom::{User, Zoom, ZoomError};
+use crate::zoom::{Zoom, ZoomError};
 
 /// Attempts during which Zoom may not know a user or meeting yet that an event has just told of.
 const UNKNOWN_ATTEMPTS: u32 = 4;
@@ -119,10 +122,9 @@ pub async fn run(
     guard: &dyn Guard,
     ctx: &Ctx,
 ) -> Result<Outcome, StoreError> {
-    if let Some(to) = &rule.send {
-        return send::send(job, (rule, to), ctx).await;
-    }
-    if let Some(how) = rule.on.as_ref().and_then(|on| on.fold) {
+    if rule.send.is_none()
+        && let Some(how) = rule.on.as_ref().and_then(|on| on.fold)
+    {
         return Ok(Outcome::Done(match fold(&*ctx.store, job, how).await? {
             Folded::Record(record) => Effect::Reported { what: record.in_words() },
             Folded::Nothing(why) => Effect::NotApplicable { why: why.to_owned() },
@@ -132,12 +134,16 @@ pub async fn run(
         Mode::Observe => Hand::Observe,
         Mode::Enforce => Hand::Enforce(guard),
     };
-    if let Some(outcome) = known(job, rule, ctx).await? {
+    let asks_zoom = rule.send.is_none() || rule.looks_further();
+    if asks_zoom && let Some(outcome) = known(job, rule, ctx).await? {
         return Ok(outcome);
     }
     let task = Task { job, rule, rules, account, zoom, hand, ctx };
     let mut saw = Vec::new();
-    let ended = ensure::ensure(&task, &mut saw).await;
+    let ended = match &rule.send {
+        Some(to) => send::send(&task, to, &mut saw).await,
+        None => ensure::ensure(&task, &mut saw).await.map(Outcome::Done),
+    };
     guard.saw(saw).await;
     if !matches!(&ended, Err(End::NextHour { .. })) {
         ctx.facts.not_put_off(job);
@@ -146,8 +152,7 @@ pub async fn run(
         ctx.facts.lacks_scopes(job, cause, ctx.clock.now());
     }
     match ended {
-        Ok(effect) => Ok(Outcome::Done(effect)),
-        Err(End::Outcome(outcome)) => Ok(outcome),
+        Ok(outcome) | Err(End::Outcome(outcome)) => Ok(outcome),
         Err(End::NextHour { at, notice }) => {
             ctx.facts.put_off(job, at, &notice);
             Ok(Outcome::Snooze(Snooze::NextBudget { at, why: notice }))
@@ -284,10 +289,6 @@ impl Task<'_> {
         } else {
             End::park(ParkCause::NotEffective { detail })
         }
-    }
-
-    async fn user(&self, user: &UserKey) -> Ended<User> {
-        self.zoom.user(user).await.map_err(|error| self.failed(error))
     }
 
     /// Puts the intent on disk, or ends the attempt where the rule's limits do not allow it now. One for all that differs:

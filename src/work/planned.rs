@@ -191,6 +191,9 @@ impl PlannedRule {
     }
 }
 
+/// Why nothing is to be changed for an event that a rule sends.
+pub const WOULD_SEND: &str = "an event that it sends";
+
 /// What the rule would change, or, in a few words that are alike for many, why nothing.
 pub fn would_change(rule: &Rule, verdict: &Verdict) -> Result<Vec<Difference>, String> {
     Err(match verdict {
@@ -198,6 +201,7 @@ pub fn would_change(rule: &Rule, verdict: &Verdict) -> Result<Vec<Difference>, S
             return Ok(differences.iter().filter(|one| one.is_allowed(rule)).cloned().collect());
         }
         Verdict::Differs(_) => "parks: it would take something away, which the rule does not allow".to_owned(),
+        Verdict::Right if rule.send.is_some() => WOULD_SEND.to_owned(),
         Verdict::Right => Effect::ALREADY_RIGHT.to_owned(),
         Verdict::Reports(what) => what.clone(),
         Verdict::Waits(reason) => format!("waits: {}", reason.short()),

@@ -4,8 +4,8 @@
 use serde_json::Value;
 
 use super::around::Around;
-use super::judge::{Picture, facts};
-use super::user;
+use super::asked::facts;
+use super::judge::Picture;
 use crate::audit::Saw;
 use crate::rules::{Condition, Leaf, NOT_KEPT, Rule, Seen, SubjectKind, is_secret, is_secret_name};
 
@@ -16,27 +16,14 @@ const CHARS_MAX: usize = 120;
 
 /// Every part of the rule's condition, as far as the picture answers it.
 pub fn seen(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Vec<Saw> {
-    let Some(condition) = &rule.when else { return Vec::new() };
-    let names = condition.names();
-    let facts = match rule.subject {
-        SubjectKind::User => {
-            let Some(user) = &picture.user else { return Vec::new() };
-            let mut stated = names.pick(&user.whole);
-            // What is not known is left out, and shown as such.
-            let _known = user::put_groups(&mut stated, names, around, picture, user);
-            if let Some(settings) = &picture.settings {
-                user::put_settings(&mut stated, names, settings);
-            }
-            facts(around, "user", stated)
-        }
-        // Asked of the event, before there was a job.
-        SubjectKind::Event => return Vec::new(),
-        SubjectKind::Meeting => {
-            let Some(meeting) = &picture.meeting else { return Vec::new() };
-            facts(around, "meeting", names.pick(&meeting.whole))
-        }
+    let Some(condition) = rule.asked() else { return Vec::new() };
+    let is_read = match rule.subject {
+        SubjectKind::User => picture.user.is_some(),
+        SubjectKind::Meeting => picture.meeting.is_some(),
+        SubjectKind::Event => picture.event.is_some(),
     };
-    saw(condition, &facts)
+    // What is not known is left out, and shown as such.
+    if is_read { saw(condition, &facts(rule, around, picture).0) } else { Vec::new() }
 }
 
 /// Every part of a condition, as these facts answer it.

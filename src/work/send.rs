@@ -1,18 +1,21 @@
-//! An event is sent: read it back, and give it to whoever knows the consumers. Nothing at Zoom is asked or changed.
+//! An event is sent: read it back, and give it to whoever knows the consumers. Nothing at Zoom is changed, and nothing is asked
+//! there but what the rule speaks of.
 
 use std::fmt;
 
 use serde_json::Value;
 
-use super::Ctx;
+use super::ensure::look;
 use super::fold::{Folded, Record, fold};
+use super::told::{Told, told_by};
+use super::{End, Ended, Task};
 use crate::alarm::Severity;
+use crate::audit::Saw;
 use crate::clock::Timestamp;
-use crate::event::wire;
 use crate::ids::{AccountId, AppName, ConsumerName, DeliveryId, RuleName};
-use crate::job::{Asker, Effect, Job, Outcome, ParkCause, Subject};
-use crate::rules::{Mode, Rule, SendTo, without_secrets};
-use crate::store::StoreError;
+use crate::job::{Job, Outcome, ParkCause};
+use crate::rules::{Mode, SendTo, without_secrets};
+use crate::zoom::Object;
 
 /// What is sent. Secrets are not in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub struct Message {
     pub delivery: DeliveryId,
     /// The body that Zoom sent; nothing where events were collected.
     pub whole: Value,
+    /// `meeting`, `host` and `user`, as far as the rule speaks of them and they are known.
+    pub about: Object,
     /// What was made of the events that were collected ([`Record`]).
     pub record: Option<Value>,
 }
@@ -55,17 +60,18 @@ pub trait Feed: fmt::Debug + Send + Sync {
     fn would_send(&self, sending: Sending<'_>) -> Outcome;
 }
 
-pub(super) async fn send(job: &Job, (rule, to): (&Rule, &SendTo), ctx: &Ctx) -> Result<Outcome, StoreError> {
+pub(super) async fn send(task: &Task<'_>, to: &SendTo, saw: &mut Vec<Saw>) -> Ended<Outcome> {
+    let (job, rule, ctx) = (task.job, task.rule, task.ctx);
     let message = match rule.on.as_ref().and_then(|on| on.fold) {
         Some(how) => match fold(&*ctx.store, job, how).await? {
             Folded::Record(record) => folded(job, &record),
-            Folded::Nothing(why) => return Ok(Outcome::Done(Effect::NotApplicable { why: why.to_owned() })),
+            Folded::Nothing(why) => return Err(End::not_applicable(why)),
         },
-        None => message(job, ctx).await?,
+        None => message(task, saw).await?,
     };
     let Some(message) = message.map(|message| Message { severity: to.severity, ..message }) else {
         let why = "the delivery's body was pruned, or is not kept any more".to_owned();
-        return Ok(Outcome::Park(ParkCause::NotSendable { why }));
+        return Err(End::park(ParkCause::NotSendable { why }));
     };
     let sending = Sending { to: &to.consumer, template: to.template.as_deref(), message: &message };
     Ok(match rule.mode {
@@ -74,24 +80,15 @@ pub(super) async fn send(job: &Job, (rule, to): (&Rule, &SendTo), ctx: &Ctx) -> 
     })
 }
 
-async fn message(job: &Job, ctx: &Ctx) -> Result<Option<Message>, StoreError> {
-    let Some(delivery) = told_by(job) else { return Ok(None) };
-    let Some((stored, _)) = ctx.store.delivery(delivery).await? else { return Ok(None) };
-    let Some(verified) = &stored.verified else { return Ok(None) };
-    // It was read before, or there would be no job.
-    let (Ok(event), Ok(mut whole)) = (wire::parse(verified), wire::body(verified)) else { return Ok(None) };
-    without_secrets(&mut whole, None);
-    let at = event.at.unwrap_or(stored.received_at);
-    Ok(Some(Message { event: event.name, at, whole, ..blank(job, delivery) }))
-}
-
-/// The delivery that a message is about: itself, or that which began the timer.
-const fn told_by(job: &Job) -> Option<DeliveryId> {
-    match (&job.subject, job.made_by) {
-        (Subject::Event { delivery }, _) => Some(*delivery),
-        (_, Asker::Delivery(delivery)) => Some(delivery),
-        _ => None,
-    }
+/// The event as a message, where the rule's condition holds for what it is about as well.
+async fn message(task: &Task<'_>, saw: &mut Vec<Saw>) -> Ended<Option<Message>> {
+    let job = task.job;
+    let (delivery, told) = (told_by(job), task.told().await?);
+    let (Some(delivery), Some(mut told)) = (delivery, told) else { return Ok(None) };
+    let about = if task.rule.looks_further() { look(task, told.clone(), saw).await? } else { Object::new() };
+    without_secrets(&mut told.whole, None);
+    let Told { event, whole, at, .. } = told;
+    Ok(Some(Message { event: event.name, at, whole, about, ..blank(job, delivery) }))
 }
 
 /// The record of what was collected, as a message that no event has the name of.
@@ -113,6 +110,7 @@ fn blank(job: &Job, delivery: DeliveryId) -> Message {
         severity: None,
         delivery,
         whole: Value::Null,
+        about: Object::new(),
         record: None,
     }
 }

@@ -5,9 +5,8 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use serde_json::{Value, json};
 
 use super::around::{ApiUser, Around};
-use super::judge::{
-    Difference, EXCEPTS_ROLE, EXCEPTS_USER, Judged, Need, Picture, Verdict, holds, not_applicable, settings,
-};
+use super::asked::conditioned;
+use super::judge::{Difference, EXCEPTS_ROLE, EXCEPTS_USER, Judged, Need, Picture, Verdict, not_applicable, settings};
 use crate::account::{Role, UserKey};
 use crate::ids::GroupId;
 use crate::job::{ParkCause, WaitReason};
@@ -44,7 +43,10 @@ pub(super) fn row_hash(user: &User) -> u64 {
 pub(super) fn judge(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Judged<Verdict> {
     let user = picture.user.as_ref().ok_or(Verdict::Needs(Need::User))?;
     applies(rule, around, picture, user)?;
-    conditioned(rule, around, picture, user)?;
+    if picture.is_listed_row && rule.asked().is_some_and(|asked| !row_answers(asked, picture, user)) {
+        return Err(Verdict::Needs(Need::User));
+    }
+    conditioned(rule, around, picture)?;
     match user.status {
         Status::Pending => return Err(Verdict::Waits(WaitReason::UserPending)),
         Status::Inactive => return Err(Verdict::Waits(WaitReason::UserInactive)),
@@ -104,26 +106,6 @@ fn an_api_user() -> Verdict {
     not_applicable("the user is an API user itself")
 }
 
-/// Asks the rule's condition. A row of a list lacks fields, and a condition that takes a missing one for null could hold for
-/// somebody whom it is to keep out: a row is only asked for what it states.
-fn conditioned(rule: &Rule, around: &Around<'_>, picture: &Picture, user: &User) -> Judged<()> {
-    let Some(asked) = &rule.when else { return Ok(()) };
-    if picture.is_listed_row && !row_answers(asked, picture, user) {
-        return Err(Verdict::Needs(Need::User));
-    }
-    let names = asked.names();
-    let mut stated = names.pick(&user.whole);
-    put_groups(&mut stated, names, around, picture, user)?;
-    if rule.asks_for_settings() {
-        // Those of a pending user cannot be read.
-        if user.status == Status::Pending {
-            return Err(Verdict::Waits(WaitReason::UserPending));
-        }
-        put_settings(&mut stated, names, picture.settings.as_ref().ok_or(Verdict::Needs(Need::Settings))?);
-    }
-    holds(asked, around, "user", stated)
-}
-
 /// The user's groups, where a condition looks at them: their ids, then their names.
 pub(super) fn put_groups(
     stated: &mut Object,
@@ -151,13 +133,15 @@ pub(super) fn put_settings(stated: &mut Object, names: &Names, settings: &Object
     }
 }
 
+/// Whether the row states what the condition looks at. A row of a list lacks fields, and a condition that takes a missing one
+/// for null could hold for somebody whom it is to keep out.
 fn row_answers(asked: &Condition, picture: &Picture, user: &User) -> bool {
     let states = |field: &str| match field {
         "groups" => picture.groups.is_some() || user.whole.contains_key("group_ids"),
         "settings" | "settings_unchecked" => true,
         field => ROW_FIELDS.contains(&field) && user.whole.contains_key(field),
     };
-    asked.names().only().is_some_and(|mut names| names.all(states))
+    asked.names("user").is_none_or(|names| names.only().is_some_and(|mut names| names.all(states)))
 }
 
 /// The names of the user's groups. One that the account does not list could be any, also one that a condition keeps out.

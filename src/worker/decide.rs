@@ -7,10 +7,11 @@ use super::look::Look;
 use super::planner::{Whose, whose};
 use crate::account::Account;
 use crate::event::wire;
+use crate::ids::DeliveryId;
 use crate::job::Subject;
 use crate::rules::{self, Mode, Rule, Step, Timer};
 use crate::store::StoredDelivery;
-use crate::work::{DecidedNow, Picture, in_words, would_change};
+use crate::work::{DecidedNow, Verdict, in_words, would_change};
 
 /// An error says why nothing would be decided, or could be read.
 pub async fn decide(parts: &Parts, delivery: &StoredDelivery) -> Result<Vec<DecidedNow>, String> {
@@ -55,6 +56,7 @@ pub async fn decide(parts: &Parts, delivery: &StoredDelivery) -> Result<Vec<Deci
                     answer,
                 }
             }
+            Step::Remember { .. } => continue,
             Step::Collect { rule, subject, .. } => {
                 let answer = "it would belong to the record of the run".to_owned();
                 DecidedNow { rule: Some(rule.to_string()), subject: subject.to_string(), answer }
@@ -65,7 +67,7 @@ pub async fn decide(parts: &Parts, delivery: &StoredDelivery) -> Result<Vec<Deci
                 DecidedNow { rule: Some(rule.to_string()), subject: subject.to_string(), answer }
             }
             Step::Ensure { rule, subject, .. } => match roster.rule(&rule) {
-                Some(rule) => said(Some(rule), &subject, answer(&look, account, rule, &subject).await),
+                Some(rule) => said(Some(rule), &subject, answer(&look, account, rule, (&subject, delivery.id)).await),
                 None => continue,
             },
         });
@@ -78,21 +80,30 @@ fn said(rule: Option<&Rule>, subject: &Subject, answer: String) -> DecidedNow {
     DecidedNow { rule: rule.map(|rule| rule.name.to_string()), subject: subject.to_string(), answer }
 }
 
-async fn answer(look: &Look<'_>, account: &Account, rule: &Rule, subject: &Subject) -> String {
-    if let Some(send) = &rule.send {
-        let observes = if rule.mode == Mode::Enforce { "" } else { ", but the rule observes" };
-        return format!("would send it to {}{observes}", send.consumer);
-    }
+async fn answer(
+    look: &Look<'_>,
+    account: &Account,
+    rule: &Rule,
+    (subject, delivery): (&Subject, DeliveryId),
+) -> String {
     let told = match subject {
         Subject::User { email, .. } => email.clone(),
         _ => None,
     };
     let mut around = look.parts.facts.around(account, look.parts.clock.now());
-    let mut picture = Picture { told, ..Picture::default() };
-    let verdict = match look.verdict(rule, subject, &mut around, &mut picture).await {
+    let is_simple = rule.send.is_some() && !rule.looks_further();
+    let verdict = match is_simple {
+        true => Ok(Verdict::Right),
+        false => look.told(rule, (subject, delivery), &mut around, told).await,
+    };
+    let verdict = match verdict {
         Ok(verdict) => verdict,
         Err(error) => return format!("cannot be said: {error}"),
     };
+    if let (Some(send), Verdict::Right) = (&rule.send, &verdict) {
+        let observes = if rule.mode == Mode::Enforce { "" } else { ", but the rule observes" };
+        return format!("would send it to {}{observes}", send.consumer);
+    }
     match would_change(rule, &verdict) {
         Ok(differences) if rule.mode == Mode::Enforce => format!("would {}", in_words(&differences)),
         Ok(differences) => format!("would {}, but the rule observes", in_words(&differences)),

@@ -5,10 +5,11 @@ use std::time::Duration;
 use super::Parts;
 use crate::account::{Account, UserKey};
 use crate::clock::Timestamp;
+use crate::ids::{DeliveryId, Email, MeetingId};
 use crate::job::Subject;
 use crate::rules::Rule;
 use crate::store::{SweepRecord, SweepStep};
-use crate::work::{Around, Need, Picture, PlannedRule, Verdict, judge};
+use crate::work::{Around, Need, Past, Picture, PlannedRule, Told, Verdict, judge};
 use crate::zoom::{Zoom, ZoomError};
 
 /// Reads for one user and rule; each is needed once.
@@ -46,6 +47,25 @@ impl Look<'_> {
         Ok(())
     }
 
+    /// What the rule says of the subject, or of what happened, where an event asks for it.
+    pub(super) async fn told(
+        &self,
+        rule: &Rule,
+        (subject, delivery): (&Subject, DeliveryId),
+        around: &mut Around<'_>,
+        told: Option<Email>,
+    ) -> Result<Verdict, ZoomError> {
+        let (parts, now) = (self.parts, self.parts.clock.now());
+        let event = Told::read(&*parts.store, delivery, &self.account.id, &parts.facts, now).await;
+        let event = event.map_err(|error| ZoomError::Transient(error.to_string()))?;
+        let about = match subject {
+            Subject::Event { .. } => event.as_ref().and_then(Told::subject),
+            _ => None,
+        };
+        let mut picture = Picture { told, event, ..Picture::default() };
+        self.verdict(rule, about.as_ref().unwrap_or(subject), around, &mut picture).await
+    }
+
     /// Reads until there is a verdict. A user that Zoom does not know any more is left without one.
     pub(super) async fn verdict(
         &self,
@@ -60,7 +80,7 @@ impl Look<'_> {
                 Verdict::Needs(need) => need,
                 verdict => return Ok(verdict),
             };
-            match self.read(&need, subject, around, picture).await {
+            match self.read(&need, (rule, subject), around, picture).await {
                 Err(ZoomError::Limited { until, .. }) => self.wait(until).await,
                 Err(ZoomError::NotFound(_)) => return Ok(Verdict::Needs(need)),
                 read => {
@@ -75,7 +95,7 @@ impl Look<'_> {
     async fn read(
         &self,
         need: &Need,
-        subject: &Subject,
+        (rule, subject): (&Rule, &Subject),
         around: &mut Around<'_>,
         picture: &mut Picture,
     ) -> Result<(), ZoomError> {
@@ -84,20 +104,51 @@ impl Look<'_> {
             Need::Groups => around.groups = Some(facts.groups(id, self.zoom, now).await?),
             Need::ApiUser(key) => around.learn(facts.api_user(id, key, self.zoom, now).await?),
             Need::User => {
-                (picture.user, picture.is_listed_row) = (Some(self.zoom.user(&key_of(subject)?).await?), false);
+                let user = match (self.zoom.user(&key_of(subject)?).await, picture.told_instead(rule)) {
+                    (Err(ZoomError::NotFound(_)), Some(told)) => {
+                        (told.user().ok_or_else(unnamed)?, picture.is_told = true).0
+                    }
+                    (read, _) => read?,
+                };
+                (picture.user, picture.is_listed_row) = (Some(user), false);
             }
             Need::Assistants => picture.assistants = Some(self.zoom.assistants(&key_of(subject)?).await?),
             Need::Settings => picture.settings = Some(self.zoom.user_settings(&key_of(subject)?).await?),
             Need::Meeting => {
-                let Subject::Meeting { id } = subject else { return Err(unnamed()) };
-                picture.meeting = Some(self.zoom.meeting(*id).await?);
+                let read = match picture.told_instead(rule) {
+                    Some(told) if told.is_last() => Err(unnamed()),
+                    _ => self.zoom.meeting(meeting_of(subject)?).await,
+                };
+                let meeting = match (read, picture.told_instead(rule)) {
+                    (Err(ZoomError::NotFound(_)), Some(told)) => {
+                        let past = self.past(meeting_of(subject)?).await?;
+                        let meeting = past.meeting(Some(told)).ok_or_else(unnamed)?;
+                        (picture.past, picture.is_told) = (Some(past), true);
+                        meeting
+                    }
+                    (read, _) => read?,
+                };
+                picture.meeting = Some(meeting);
             }
+            Need::Past => picture.past = Some(self.past(meeting_of(subject)?).await?),
             Need::Host => {
-                let host = picture.meeting.as_ref().and_then(|meeting| meeting.host_id.clone()).ok_or_else(unnamed)?;
-                picture.host = Some(self.zoom.user(&UserKey::Id(host)).await?);
+                let host = picture.meeting.as_ref().and_then(|meeting| meeting.host_id.clone());
+                let read = match host {
+                    Some(host) => self.zoom.user(&UserKey::Id(host)).await,
+                    None => Err(unnamed()),
+                };
+                match read {
+                    Err(ZoomError::NotFound(_)) if picture.told_instead(rule).is_some() => picture.has_no_host = true,
+                    read => picture.host = Some(read?),
+                }
             }
         }
         Ok(())
+    }
+
+    async fn past(&self, meeting: MeetingId) -> Result<Past, ZoomError> {
+        let past = Past::read(&*self.parts.store, (&self.account.app, &self.account.id), meeting).await;
+        past.map_err(|error| ZoomError::Transient(error.to_string()))
     }
 
     pub(super) async fn wait(&self, until: Timestamp) {
@@ -116,6 +167,13 @@ pub(super) fn user_key(subject: &Subject) -> Option<UserKey> {
 
 fn key_of(subject: &Subject) -> Result<UserKey, ZoomError> {
     user_key(subject).ok_or_else(unnamed)
+}
+
+fn meeting_of(subject: &Subject) -> Result<MeetingId, ZoomError> {
+    match subject {
+        Subject::Meeting { id } | Subject::Instance { meeting: id, .. } => Ok(*id),
+        _ => Err(unnamed()),
+    }
 }
 
 fn unnamed() -> ZoomError {

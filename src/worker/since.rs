@@ -12,11 +12,11 @@ use super::{Parts, Roster};
 use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::event::wire;
-use crate::ids::RuleName;
+use crate::ids::{DeliveryId, RuleName};
 use crate::job::Subject;
 use crate::rules::{self, Rule, Step};
 use crate::store::{DeliveryFilter, JobFilter, StoreError, StoredDelivery};
-use crate::work::{Picture, PlannedAccount, PlannedOthers, PlannedRule, PlannedSince};
+use crate::work::{Picture, PlannedAccount, PlannedOthers, PlannedRule, PlannedSince, WOULD_SEND};
 use crate::zoom::ZoomError;
 
 /// Each is read from disk.
@@ -25,14 +25,12 @@ const DELIVERIES_MAX: u64 = 10_000;
 const SUBJECTS_MAX: usize = 1_000;
 /// Rows of the store at a time.
 const ROWS: usize = 500;
-/// Why nothing is to be changed for such an event.
-const WOULD_SEND: &str = "an event that it sends";
 
 /// What happened in one account.
 pub(super) struct Happened {
     since: Timestamp,
-    /// Each once, with the rules about events that one of its events asks.
-    pub(super) subjects: Vec<(Subject, Vec<RuleName>)>,
+    /// Each once, with the rules about events that its events ask, and the newest of those for each.
+    pub(super) subjects: Vec<(Subject, Vec<(RuleName, DeliveryId)>)>,
     /// Events that a rule's condition has no answer for.
     unanswered: BTreeMap<RuleName, u64>,
     deliveries: u64,
@@ -83,10 +81,10 @@ impl Happened {
         let asked = rules::on_event((delivery.id, &event), Some(&account.id), now, roster.rules(), body);
         for step in asked.steps {
             match step {
-                Step::Ensure { rule, subject, .. } => self.add(&subject, Some(rule)),
+                Step::Ensure { rule, subject, .. } => self.add(&subject, Some((rule, delivery.id))),
                 // As if nothing had ended its timer: what it would do for the meeting.
                 Step::Later { rule, subject: Subject::Instance { meeting, .. }, .. } => {
-                    self.add(&Subject::Meeting { id: meeting }, Some(rule));
+                    self.add(&Subject::Meeting { id: meeting }, Some((rule, delivery.id)));
                 }
                 _ => {}
             }
@@ -117,7 +115,7 @@ impl Happened {
         }
     }
 
-    fn add(&mut self, subject: &Subject, rule: Option<RuleName>) {
+    fn add(&mut self, subject: &Subject, rule: Option<(RuleName, DeliveryId)>) {
         let known = self.subjects.iter().position(|(known, _)| known.is_same(subject));
         let known = known.unwrap_or_else(|| {
             self.subjects.push((subject.clone(), Vec::new()));
@@ -125,9 +123,14 @@ impl Happened {
         });
         if let Some((known, asked)) = self.subjects.get_mut(known) {
             known.learn(subject);
-            asked.extend(rule.filter(|rule| !asked.contains(rule)));
+            asked.extend(rule.filter(|(rule, _)| !asked.iter().any(|(known, _)| known == rule)));
         }
     }
+}
+
+/// Whether the rule's work asks an event.
+fn looks_at_event(rule: &Rule) -> bool {
+    rule.on.is_some() && rule.asked().is_some() || rule.looks_further()
 }
 
 impl Look<'_> {
@@ -137,13 +140,18 @@ impl Look<'_> {
         let mut planned: Vec<PlannedRule> = rules.iter().map(|rule| PlannedRule::new(rule)).collect();
         let (mut users, mut meetings) = (0_u64, 0_u64);
         for (subject, asked) in &happened.subjects {
+            let asked_by = |rule: &Rule| asked.iter().find(|(name, _)| *name == rule.name).map(|(_, by)| *by);
             let (count, told) = match subject {
                 Subject::User { email, .. } => (&mut users, email.clone()),
                 Subject::Meeting { .. } => (&mut meetings, None),
-                // What happened needs no reading.
-                Subject::Event { .. } => {
-                    let sends = rules.iter().zip(&mut planned).filter(|(rule, _)| asked.contains(&rule.name));
-                    for (_, planned) in sends {
+                // What happened needs no reading, but where a rule looks at what it is about.
+                Subject::Event { delivery } => {
+                    for (rule, planned) in rules.iter().zip(&mut planned).filter(|(rule, _)| asked_by(rule).is_some()) {
+                        if rule.looks_further() {
+                            let verdict = self.told(rule, (subject, *delivery), &mut around, None).await?;
+                            planned.add(rule, subject.to_string(), &verdict);
+                            continue;
+                        }
                         let others = planned.others.entry(WOULD_SEND.to_owned()).or_default();
                         others.count = others.count.saturating_add(1);
                     }
@@ -152,8 +160,17 @@ impl Look<'_> {
                 Subject::Instance { .. } => continue,
             };
             *count = count.saturating_add(1);
-            let is_asked =
-                |rule: &Rule| if rule.on.is_some() { asked.contains(&rule.name) } else { is_about(rule, subject) };
+            // What looks at the event as well is not asked with the others: each has one of its own.
+            for (rule, planned) in rules.iter().zip(&mut planned).filter(|(rule, _)| looks_at_event(rule)) {
+                if let Some(by) = asked_by(rule) {
+                    let verdict = self.told(rule, (subject, by), &mut around, told.clone()).await?;
+                    planned.add(rule, subject.to_string(), &verdict);
+                }
+            }
+            let is_asked = |rule: &Rule| match rule.on {
+                Some(_) => asked_by(rule).is_some() && !looks_at_event(rule),
+                None => is_about(rule, subject),
+            };
             let asked = rules.iter().copied().zip(&mut planned).filter(|(rule, _)| is_asked(rule));
             self.ask(asked, subject, &mut around, Picture { told, ..Picture::default() }).await?;
         }

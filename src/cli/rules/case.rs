@@ -16,7 +16,7 @@ use crate::ids::{DeliveryId, Email, GroupId, UserId};
 use crate::job::Effect;
 use crate::rules::{self, Documented, OnEvent, Rule, Step, SubjectKind, Topic, without_secrets};
 use crate::sim::sign;
-use crate::work::{ApiUser, Around, Message, Need, Picture, Verdict, in_words, judge};
+use crate::work::{ApiUser, Around, Message, Need, Past, Picture, Told, Verdict, in_words, judge};
 use crate::zoom::{Assistant, Group, Meeting, Object, User};
 
 /// The moment at which a case without `now_secs` is judged: 2026-01-01.
@@ -111,8 +111,11 @@ impl Case {
                 None => Ok(is_given && rule.on.is_none()),
             };
             let text = match (is_asked, rule.send.as_ref().zip(event.as_ref())) {
-                (Ok(true), Some((send, event))) => self.sends(event, (rule, send), &account),
-                (Ok(true), None) => self.verdict(rule, &account)?,
+                (Ok(true), Some((send, event))) => match self.judged(rule, &account)? {
+                    Verdict::Right => self.sends(event, (rule, send), &account)?,
+                    verdict => shown(&verdict),
+                },
+                (Ok(true), None) => shown(&self.judged(rule, &account)?),
                 (Ok(false), _) if is_given => "not asked".to_owned(),
                 (Ok(false), _) => continue,
                 (Err(why), _) => shown(&Verdict::Unanswered(why)),
@@ -132,7 +135,7 @@ impl Case {
     }
 
     /// What the rule sends of the event.
-    fn sends(&self, event: &Event, (rule, send): (&Rule, &rules::SendTo), account: &Account) -> String {
+    fn sends(&self, event: &Event, (rule, send): (&Rule, &rules::SendTo), account: &Account) -> Result<String, String> {
         let mut whole = self.event.clone().map_or(Value::Null, Value::Object);
         without_secrets(&mut whole, None);
         let message = Message {
@@ -145,13 +148,14 @@ impl Case {
             severity: send.severity,
             delivery: DELIVERY,
             whole,
+            about: self.picture()?.about(),
             record: None,
         };
         let of = if send.is_to_people { Body::in_words } else { Body::of };
-        match of(&message, send.template.as_deref()) {
+        Ok(match of(&message, send.template.as_deref()) {
             Ok(body) => format!("sends: {}", body.text),
             Err(why) => format!("parks: not-sendable, {why}"),
-        }
+        })
     }
 
     fn account(&self, accounts: &[Account]) -> Result<Account, String> {
@@ -168,7 +172,7 @@ impl Case {
         Ok(Account { api_users: parsed.collect::<Result<_, _>>()?, ..account.clone() })
     }
 
-    fn verdict(&self, rule: &Rule, account: &Account) -> Result<String, String> {
+    fn judged(&self, rule: &Rule, account: &Account) -> Result<Verdict, String> {
         let now = self.now_secs.map_or(NOW, Timestamp::from_secs);
         let mut around =
             Around { account, now, known: HashMap::new(), ids: HashMap::new(), groups: self.groups()?.map(Arc::new) };
@@ -176,15 +180,22 @@ impl Case {
         for _ in 0..READS_MAX {
             match judge(rule, &around, &picture) {
                 Verdict::Needs(Need::ApiUser(key)) => around.learn(granted(key)),
-                verdict => return Ok(shown(&verdict)),
+                verdict => return Ok(verdict),
             }
         }
-        Ok("needs: too much".to_owned())
+        Ok(Verdict::Unclear("too much would have to be read".to_owned()))
     }
 
     fn picture(&self) -> Result<Picture, String> {
         let meeting = self.meeting.clone().map(Meeting::try_from).transpose().map_err(|error| error.to_string())?;
+        let whole = self.event.clone().map(Value::Object).unwrap_or_default();
+        let now = self.now_secs.map_or(NOW, Timestamp::from_secs);
+        let event = self.event.as_ref().map(parsed).transpose()?;
+        let event =
+            event.map(|event| Told { at: event.at.unwrap_or(now), event, whole: whole.clone(), is_echo: false });
         Ok(Picture {
+            past: Some(Past::of(vec![(now, whole)])),
+            event,
             user: self.user.clone().map(User::from),
             assistants: self.assistants.as_ref().map(|keys| keys.iter().map(|key| assistant(key)).collect()),
             settings: self.settings.clone(),
@@ -264,6 +275,8 @@ const fn key_of(need: &Need) -> &'static str {
         Need::Meeting => "meeting",
         Need::Host => "host",
         Need::ApiUser(_) => "api_users",
+        // Always given.
+        Need::Past => "event",
     }
 }
 

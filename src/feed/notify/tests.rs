@@ -414,6 +414,7 @@ fn of_rule(severity: Option<crate::alarm::Severity>, text: &str) -> Message {
         severity,
         delivery: "dlv_1".parse().unwrap(),
         whole: serde_json::json!({ "payload": { "object": { "topic": "x\r\nBcc: eve@example.com\n<!here>" } } }),
+        about: serde_json::Map::new(),
         record: None,
     };
     Message::of_rule(&event, &crate::feed::Body::in_words(&event, Some(text)).unwrap())

@@ -5,9 +5,9 @@
 
 use std::fmt;
 
-use super::subjects::{ABOUT_EVENT, ABOUT_MEETING, ABOUT_USER};
+use super::subjects::{ABOUT_EVENT, ABOUT_EVENT_OF_MEETING, ABOUT_EVENT_OF_USER, ABOUT_MEETING, ABOUT_USER};
 use super::tree::Literal;
-use crate::rules::alternatives;
+use crate::rules::{SubjectKind, alternatives, kind_of};
 
 /// What a condition is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,10 @@ pub enum Topic {
     User,
     Meeting,
     Event,
+    /// And the meeting that the event is about, with its host.
+    EventOfMeeting,
+    /// And the user that the event is about.
+    EventOfUser,
 }
 
 /// A type, as far as it can be known before there are facts.
@@ -173,12 +177,24 @@ impl Type {
 }
 
 impl Topic {
+    /// Of a condition about these events.
+    pub(super) fn of_events(events: &[String]) -> Self {
+        let are_all = |kind| !events.is_empty() && events.iter().all(|event| kind_of(event) == Some(kind));
+        match () {
+            () if are_all(SubjectKind::Meeting) => Self::EventOfMeeting,
+            () if are_all(SubjectKind::User) => Self::EventOfUser,
+            () => Self::Event,
+        }
+    }
+
     /// The names that a condition begins with.
     pub(super) const fn names(self) -> &'static Shape {
         match self {
             Self::User => &ABOUT_USER,
             Self::Meeting => &ABOUT_MEETING,
             Self::Event => &ABOUT_EVENT,
+            Self::EventOfMeeting => &ABOUT_EVENT_OF_MEETING,
+            Self::EventOfUser => &ABOUT_EVENT_OF_USER,
         }
     }
 }

@@ -17,6 +17,7 @@ mod explain;
 mod fields;
 mod names;
 mod parse;
+mod parted;
 mod subjects;
 mod told;
 mod tree;
@@ -38,7 +39,8 @@ pub struct Condition {
     text: String,
     topic: Topic,
     root: tree::Node,
-    names: Names,
+    /// Of what it begins with and looks at.
+    names: Vec<(&'static str, Names)>,
 }
 
 /// Two are the same where they were written the same.
@@ -100,16 +102,22 @@ impl Condition {
         Self::read(text, topic, &[])
     }
 
-    /// The same about these events: what is known of them is checked.
+    /// The same about these events: what is known of them is checked. Where all are about meetings, or all about users, it
+    /// may speak of those as well.
     pub fn about_events(text: &str, events: &[String]) -> Result<Self, ConditionError> {
-        Self::read(text, Topic::Event, events)
+        Self::read(text, Topic::of_events(events), events)
     }
 
     fn read(text: &str, topic: Topic, events: &[String]) -> Result<Self, ConditionError> {
         let parsed = parse::parse(text)?;
         let root = check::check(text, &parsed, topic, events)?;
-        let names = topic.names().fields.first().map_or(Names::All, |(subject, _)| Names::of(subject, &root));
-        Ok(Self { text: text.to_owned(), topic, root, names })
+        Ok(Self::of(text.to_owned(), topic, root))
+    }
+
+    fn of(text: String, topic: Topic, root: tree::Node) -> Self {
+        let named = |(fact, _): &(&'static str, _)| (*fact, Names::of(fact, &root));
+        let names = topic.names().fields.iter().map(named).filter(|(_, names)| !names.is_nothing()).collect();
+        Self { text, topic, root, names }
     }
 
     /// Whether it holds for these facts.
@@ -132,14 +140,14 @@ impl Condition {
         &self.text
     }
 
-    /// What it looks at of what it is about.
-    pub const fn names(&self) -> &Names {
-        &self.names
+    /// What it looks at of one of the things that it can begin with, as `user` or `host`; none where it does not name that.
+    pub fn names(&self, fact: &str) -> Option<&Names> {
+        self.names.iter().find(|(known, _)| *known == fact).map(|(_, names)| names)
     }
 
-    /// Whether it looks at this field of what it is about.
-    pub fn looks_at(&self, field: &str) -> bool {
-        self.names.below(field).is_some()
+    /// Whether it looks at this field of that.
+    pub fn looks_at(&self, fact: &str, field: &str) -> bool {
+        self.names(fact).is_some_and(|names| names.below(field).is_some())
     }
 }
 

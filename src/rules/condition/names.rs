@@ -38,6 +38,11 @@ impl Names {
         }
     }
 
+    /// Whether the subject is not looked at.
+    pub(super) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Only(names) if names.is_empty())
+    }
+
     /// What is looked at below this name; none where nothing is.
     pub fn below(&self, name: &str) -> Option<&Self> {
         match self {

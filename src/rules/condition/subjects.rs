@@ -1,7 +1,7 @@
 //! What conditions are about: the fields of users, meetings and events that Zoom documents.
 
 use super::fields::Field::{
-    Bool, Dyn, Hosts, Number, NumberOf, Numbers, Object, Objects, OneOf, Payload, Text, Texts, Time,
+    self, Bool, Dyn, Hosts, Number, NumberOf, Numbers, Object, Objects, OneOf, Payload, Text, Texts, Time,
 };
 use super::fields::Shape;
 use super::user_settings::USER_SETTINGS;
@@ -9,47 +9,79 @@ use super::user_settings::USER_SETTINGS;
 pub(super) static ABOUT_USER: Shape =
     Shape { title: "the condition", fields: &[("user", Object(&USER)), ("account", Text), ("now", Time)] };
 
-pub(super) static ABOUT_MEETING: Shape =
-    Shape { title: "the condition", fields: &[("meeting", Object(&MEETING)), ("account", Text), ("now", Time)] };
+pub(super) static ABOUT_MEETING: Shape = Shape {
+    title: "the condition",
+    fields: &[("meeting", Object(&MEETING)), ("host", Object(&HOST)), ("account", Text), ("now", Time)],
+};
 
 pub(super) static ABOUT_EVENT: Shape =
     Shape { title: "the condition", fields: &[("event", Object(&EVENT)), ("account", Text), ("now", Time)] };
 
-static EVENT: Shape = Shape { title: "event", fields: &[("event", Text), ("event_ts", Number), ("payload", Payload)] };
-
-pub(super) static MEETING: Shape = Shape {
-    title: "meeting",
+pub(super) static ABOUT_EVENT_OF_MEETING: Shape = Shape {
+    title: "the condition",
     fields: &[
-        ("agenda", Text),
-        ("assistant_id", Text),
-        ("chat_join_url", Text),
-        ("created_at", Time),
-        ("creation_source", OneOf(&["other", "open_api", "web_portal"])),
-        ("duration", Number),
-        ("dynamic_host_key", Text),
-        ("encrypted_password", Text),
-        ("h323_password", Text),
-        ("host_email", Text),
-        ("host_id", Text),
-        ("id", Number),
-        ("join_url", Text),
-        ("occurrences", Objects(&MEETING_OCCURRENCES)),
-        ("password", Text),
-        ("pmi", Text),
-        ("pre_schedule", Bool),
-        ("pstn_password", Text),
-        ("recurrence", Object(&MEETING_RECURRENCE)),
-        ("settings", Object(&MEETING_SETTINGS)),
-        ("start_time", Time),
-        ("start_url", Text),
-        ("status", OneOf(&["waiting", "started"])),
-        ("timezone", Text),
-        ("topic", Text),
-        ("tracking_fields", Objects(&MEETING_TRACKING_FIELDS)),
-        ("type", NumberOf(&[1, 2, 3, 4, 8, 10])),
-        ("uuid", Text),
+        ("event", Object(&EVENT)),
+        ("meeting", Object(&MEETING)),
+        ("host", Object(&HOST)),
+        ("account", Text),
+        ("now", Time),
     ],
 };
+
+pub(super) static ABOUT_EVENT_OF_USER: Shape = Shape {
+    title: "the condition",
+    fields: &[("event", Object(&EVENT)), ("user", Object(&USER)), ("account", Text), ("now", Time)],
+};
+
+static EVENT: Shape = Shape {
+    title: "event",
+    // Not of Zoom's event: whether an API user did it.
+    fields: &[("by_api_user", Bool), ("event", Text), ("event_ts", Number), ("payload", Payload)],
+};
+
+pub(super) static MEETING: Shape = Shape { title: "meeting", fields: MEETING_FIELDS };
+
+/// What Zoom states of a meeting: without what is ours, the last.
+pub(super) static STATED_MEETING: Shape = Shape {
+    title: "meeting",
+    fields: match MEETING_FIELDS.split_last_chunk::<1>() {
+        Some((stated, _)) => stated,
+        None => &[],
+    },
+};
+
+static MEETING_FIELDS: &[(&str, Field)] = &[
+    ("agenda", Text),
+    ("assistant_id", Text),
+    ("chat_join_url", Text),
+    ("created_at", Time),
+    ("creation_source", OneOf(&["other", "open_api", "web_portal"])),
+    ("duration", Number),
+    ("dynamic_host_key", Text),
+    ("encrypted_password", Text),
+    ("h323_password", Text),
+    ("host_email", Text),
+    ("host_id", Text),
+    ("id", Number),
+    ("join_url", Text),
+    ("occurrences", Objects(&MEETING_OCCURRENCES)),
+    ("password", Text),
+    ("pmi", Text),
+    ("pre_schedule", Bool),
+    ("pstn_password", Text),
+    ("recurrence", Object(&MEETING_RECURRENCE)),
+    ("settings", Object(&MEETING_SETTINGS)),
+    ("start_time", Time),
+    ("start_url", Text),
+    ("status", OneOf(&["waiting", "started"])),
+    ("timezone", Text),
+    ("topic", Text),
+    ("tracking_fields", Objects(&MEETING_TRACKING_FIELDS)),
+    ("type", NumberOf(&[1, 2, 3, 4, 8, 10])),
+    ("uuid", Text),
+    // Not of Zoom's meeting: whether an API user scheduled or hosts it.
+    ("by_api_user", Bool),
+];
 
 static MEETING_TRACKING_FIELDS: Shape =
     Shape { title: "meeting.tracking_fields", fields: &[("field", Text), ("value", Text), ("visible", Bool)] };
@@ -222,64 +254,72 @@ static MEETING_OCCURRENCES: Shape = Shape {
     ],
 };
 
-static USER: Shape = Shape {
-    title: "user",
-    fields: &[
-        ("account_id", Text),
-        ("account_number", Number),
-        ("cluster", Text),
-        ("cms_user_id", Text),
-        ("company", Text),
-        ("cost_center", Text),
-        ("created_at", Time),
-        ("custom_attributes", Objects(&USER_CUSTOM_ATTRIBUTES)),
-        ("dept", Text),
-        ("display_name", Text),
-        ("division_ids", Texts),
-        ("email", Text),
-        ("employee_unique_id", Text),
-        ("first_name", Text),
-        ("group_ids", Texts),
-        // Not of Zoom's user: the names of the groups.
-        ("groups", Texts),
-        ("host_key", Text),
-        ("id", Text),
-        ("im_group_ids", Texts),
-        ("jid", Text),
-        ("job_title", Text),
-        ("language", Text),
-        ("last_client_version", Text),
-        ("last_login_time", Time),
-        ("last_name", Text),
-        ("license_info_list", Dyn),
-        ("location", Text),
-        ("login_types", Numbers),
-        ("manager", Text),
-        ("personal_meeting_url", Text),
-        ("phone_country", Text),
-        ("phone_number", Text),
-        ("phone_numbers", Objects(&USER_PHONE_NUMBERS)),
-        ("pic_url", Text),
-        ("plan_united_type", Text),
-        ("pmi", Number),
-        ("pronouns", Text),
-        ("pronouns_option", NumberOf(&[1, 2, 3])),
-        ("role_id", Text),
-        ("role_name", Text),
-        // Not of Zoom's user: what a call of its own says, and the same with names that are not checked.
-        ("settings", Object(&USER_SETTINGS)),
-        ("settings_unchecked", Dyn),
-        ("status", OneOf(&["active", "inactive", "pending"])),
-        ("timezone", Text),
-        // 3 is On-prem, which older references name.
-        ("type", NumberOf(&[1, 2, 3, 4, 99])),
-        ("use_pmi", Bool),
-        ("user_created_at", Time),
-        ("vanity_url", Text),
-        ("verified", NumberOf(&[0, 1])),
-        ("zoom_one_type", Number),
-    ],
+static USER: Shape = Shape { title: "user", fields: USER_FIELDS };
+
+/// The same without the settings, which come last.
+static HOST: Shape = Shape {
+    title: "host",
+    fields: match USER_FIELDS.split_last_chunk::<2>() {
+        Some((host, _)) => host,
+        None => &[],
+    },
 };
+
+static USER_FIELDS: &[(&str, Field)] = &[
+    ("account_id", Text),
+    ("account_number", Number),
+    ("cluster", Text),
+    ("cms_user_id", Text),
+    ("company", Text),
+    ("cost_center", Text),
+    ("created_at", Time),
+    ("custom_attributes", Objects(&USER_CUSTOM_ATTRIBUTES)),
+    ("dept", Text),
+    ("display_name", Text),
+    ("division_ids", Texts),
+    ("email", Text),
+    ("employee_unique_id", Text),
+    ("first_name", Text),
+    ("group_ids", Texts),
+    // Not of Zoom's user: the names of the groups.
+    ("groups", Texts),
+    ("host_key", Text),
+    ("id", Text),
+    ("im_group_ids", Texts),
+    ("jid", Text),
+    ("job_title", Text),
+    ("language", Text),
+    ("last_client_version", Text),
+    ("last_login_time", Time),
+    ("last_name", Text),
+    ("license_info_list", Dyn),
+    ("location", Text),
+    ("login_types", Numbers),
+    ("manager", Text),
+    ("personal_meeting_url", Text),
+    ("phone_country", Text),
+    ("phone_number", Text),
+    ("phone_numbers", Objects(&USER_PHONE_NUMBERS)),
+    ("pic_url", Text),
+    ("plan_united_type", Text),
+    ("pmi", Number),
+    ("pronouns", Text),
+    ("pronouns_option", NumberOf(&[1, 2, 3])),
+    ("role_id", Text),
+    ("role_name", Text),
+    ("status", OneOf(&["active", "inactive", "pending"])),
+    ("timezone", Text),
+    // 3 is On-prem, which older references name.
+    ("type", NumberOf(&[1, 2, 3, 4, 99])),
+    ("use_pmi", Bool),
+    ("user_created_at", Time),
+    ("vanity_url", Text),
+    ("verified", NumberOf(&[0, 1])),
+    ("zoom_one_type", Number),
+    // Not of Zoom's user: what a call of its own says, and the same with names that are not checked.
+    ("settings", Object(&USER_SETTINGS)),
+    ("settings_unchecked", Dyn),
+];
 
 static USER_PHONE_NUMBERS: Shape = Shape {
     title: "user.phone_numbers",

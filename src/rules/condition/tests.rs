@@ -165,6 +165,60 @@ fn a_condition_is_given_what_it_names_and_all_below_what_it_looks_into() {
         ("account == \"acme\"", json!({})),
     ] {
         let condition = Condition::compile(text, Topic::User).unwrap_or_else(|error| panic!("{text}: {error}"));
-        assert_eq!(Value::Object(condition.names().pick(user.as_object().unwrap())), given, "{text}");
+        let names = condition.names("user");
+        let picked = names.map(|names| names.pick(user.as_object().unwrap())).unwrap_or_default();
+        assert_eq!(Value::Object(picked), given, "{text}");
+    }
+    let both = Condition::compile("\"Staff\" in host.groups && meeting.type == 2", Topic::Meeting).unwrap();
+    assert!(both.looks_at("host", "groups") && both.looks_at("meeting", "type") && !both.looks_at("meeting", "groups"));
+    assert!(both.names("user").is_none() && both.names("now").is_none());
+}
+
+#[test]
+fn a_condition_about_events_has_two_parts_what_the_event_alone_answers_and_the_rest() {
+    let events = |events: &[&str]| events.iter().map(|event| (*event).to_owned()).collect::<Vec<_>>();
+    let facts = json!({ "event": { "event": "meeting.updated", "by_api_user": true }, "meeting": { "type": 8 },
+        "account": "acme", "now": "2026-01-01T00:00:00Z", "host": { "type": 2 } });
+    // The text, and what its parts come to for these facts.
+    for (text, alone, rest) in [
+        ("event.event == \"meeting.updated\" && account == \"acme\"", Some(true), None),
+        ("meeting.type == 2", None, Some(false)),
+        ("event.event == \"x\" && meeting.type == 8 && account == \"acme\" && host.type == 2", Some(false), Some(true)),
+        (
+            "(event.event == \"x\" && meeting.type == 2) && (host.type == 2 || account == \"x\")",
+            Some(false),
+            Some(false),
+        ),
+        ("event.event == \"x\" || meeting.type == 8", None, Some(true)),
+        ("!(event.event == \"x\" && meeting.type == 2)", None, Some(true)),
+        ("event.by_api_user && event.event == \"meeting.updated\"", Some(true), Some(true)),
+        ("dyn(event).by_api_user && account == \"x\"", Some(false), Some(true)),
+    ] {
+        let whole = Condition::about_events(text, &events(&["meeting.updated", "meeting.deleted"])).unwrap();
+        let (one, other) = whole.parted();
+        let came = |part: &Option<Condition>| part.as_ref().map(|part| part.holds(&facts).unwrap());
+        assert_eq!((came(&one), came(&other)), (alone, rest), "{text}");
+        assert_eq!(whole.holds(&facts).unwrap(), alone.unwrap_or(true) && rest.unwrap_or(true), "{text}");
+        assert!([&one, &other].into_iter().flatten().all(|part| part.as_str() == text));
+    }
+}
+
+#[test]
+fn what_a_condition_about_events_may_name_is_what_all_of_them_are_about() {
+    let told = |events: &[&str], text: &str| {
+        let events: Vec<String> = events.iter().map(|event| (*event).to_owned()).collect();
+        Condition::about_events(text, &events).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(told(&["meeting.updated"], "host.email == \"a@b.example\""), Ok(()));
+    assert_eq!(told(&["user.updated"], "\"Staff\" in user.groups && event.by_api_user"), Ok(()));
+    for (events, text) in [
+        (&["meeting.updated"][..], "user.type == 2"),
+        (&["user.updated"], "meeting.type == 2"),
+        (&["user.updated", "meeting.updated"], "meeting.type == 2"),
+        (&["group.updated"], "user.type == 2"),
+        (&["meeting.updated"], "host.settings.in_meeting.chat"),
+        (&["meeting.updated"], "event.payload.object.by_api_user"),
+    ] {
+        assert!(told(events, text).is_err(), "{events:?}: {text}");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::fields::Field::{Dyn, Number, Object, Objects, OneOf, Text, Time, Told};
 use super::fields::Shape;
-use super::subjects::MEETING;
+use super::subjects::STATED_MEETING;
 
 /// What these events say something about; none where that is not known of one of them.
 pub(super) fn told(events: &[String]) -> Vec<&'static Shape> {
@@ -38,8 +38,8 @@ fn shapes_of(event: &str) -> Vec<&'static Shape> {
         | "meeting.permanently_deleted"
         | "meeting.recovered"
         | "meeting.started"
-        | "meeting.updated" => vec![&OF_MEETING, &MEETING],
-        "meeting.participant_joined" | "meeting.participant_left" => vec![&PARTICIPATION, &OF_MEETING, &MEETING],
+        | "meeting.updated" => vec![&OF_MEETING, &STATED_MEETING],
+        "meeting.participant_joined" | "meeting.participant_left" => vec![&PARTICIPATION, &OF_MEETING, &STATED_MEETING],
         _ => vec![],
     }
 }

@@ -321,6 +321,14 @@ pub(super) enum Change {
         delivery: u64,
         job: u64,
     },
+    /// A delivery stated what a meeting is.
+    Told {
+        account: AccountId,
+        print: Fingerprint,
+        delivery: u64,
+        event_at: Option<Timestamp>,
+        is_first: bool,
+    },
 }
 
 /// The payload of a [`CHANGES`] record.

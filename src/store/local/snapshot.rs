@@ -18,7 +18,7 @@ use crate::clock::Timestamp;
 use crate::ids::{AccountId, RuleName};
 use crate::job::Job;
 use crate::store::port::{GivenUp, Notice, QuotaUse};
-use crate::store::runs::Fold;
+use crate::store::runs::{Fold, Told};
 use crate::store::sweep::SweepState;
 
 const VERSION: u8 = 1;
@@ -50,6 +50,7 @@ pub(super) struct Frozen {
     dedupe: dedupe::Frozen,
     remembered: ByAccount<Option<Timestamp>>,
     folds: ByAccount<Fold>,
+    told: ByAccount<Told>,
 }
 
 /// The same as it is on disk, borrowed. Order of fields is the format.
@@ -79,6 +80,7 @@ struct Written<'a> {
     hosts: &'a BTreeMap<(i64, Fingerprint), HostUse>,
     dedupe: &'a dedupe::Frozen,
     runs: Runs<'a>,
+    told: &'a ByAccount<Told>,
 }
 
 /// What came later, behind all else: a snapshot without it is read as one that holds nothing of it.
@@ -87,6 +89,9 @@ struct Runs<'a> {
     remembered: Cow<'a, ByAccount<Option<Timestamp>>>,
     folds: Cow<'a, ByAccount<Fold>>,
 }
+
+/// What came later, each after the other.
+type Later<'a> = (Runs<'a>, ByAccount<Told>);
 
 /// The same, read.
 #[derive(Deserialize)]
@@ -141,11 +146,12 @@ impl State {
             dedupe: self.dedupe.freeze(),
             remembered: self.remembered.iter().map(|(account, of)| (account.clone(), of.iter().collect())).collect(),
             folds: self.folds.iter().map(|(account, of)| (account.clone(), of.iter().collect())).collect(),
+            told: self.told.iter().map(|(account, of)| (account.clone(), of.iter().collect())).collect(),
         }
     }
 
     /// Becomes what a snapshot says.
-    fn thaw(&mut self, read: Read, runs: Runs<'_>) {
+    fn thaw(&mut self, read: Read, (runs, told): Later<'_>) {
         self.next_record = read.next_record;
         self.tree = read.tree;
         self.deliveries = read.deliveries;
@@ -176,6 +182,12 @@ impl State {
                 of.put(print, fold);
             }
         }
+        for (account, tellings) in told {
+            let of = self.told.entry(account).or_default();
+            for (print, told) in tellings {
+                of.put(print, told);
+            }
+        }
         self.thaw_apps(read.apps, read.unplanned);
     }
 
@@ -185,13 +197,15 @@ impl State {
         let read = plain.as_deref().and_then(|plain| match plain.split_first() {
             Some((&VERSION, rest)) => {
                 let (read, more) = postcard::take_from_bytes::<Read>(rest).ok()?;
-                let runs = if more.is_empty() { Runs::default() } else { postcard::from_bytes(more).ok()? };
-                Some((read, runs))
+                let (runs, more) =
+                    if more.is_empty() { Default::default() } else { postcard::take_from_bytes(more).ok()? };
+                let told = if more.is_empty() { ByAccount::default() } else { postcard::from_bytes(more).ok()? };
+                Some((read, (runs, told)))
             }
             _ => None,
         });
         let read = read.filter(|(read, _)| read.next_record == number);
-        read.map(|(read, runs)| self.thaw(read, runs)).is_some()
+        read.map(|(read, later)| self.thaw(read, later)).is_some()
     }
 }
 
@@ -227,6 +241,7 @@ impl Frozen {
             hosts: &self.hosts,
             dedupe: &self.dedupe,
             runs: Runs { remembered: Cow::Borrowed(&self.remembered), folds: Cow::Borrowed(&self.folds) },
+            told: &self.told,
         };
         let mut bytes = vec![VERSION];
         super::record::put(&written, &mut bytes);

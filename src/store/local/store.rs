@@ -18,7 +18,7 @@ use crate::audit::{Call, Entry};
 use crate::breakpoint;
 use crate::chance::Chance;
 use crate::clock::{Clock, Timestamp, lock};
-use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName, UserId};
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, RuleName, UserId};
 use crate::job::{Change, Job, Outcome};
 use crate::store::journal::files::{Files, RealFiles};
 use crate::store::port::{
@@ -349,6 +349,15 @@ impl Store for LocalStore {
 
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
         self.core().read(|state| state.jobs.get(id).map(|job| Job::clone(job)))
+    }
+
+    async fn told_of(
+        &self,
+        app: &AppName,
+        account: &AccountId,
+        meeting: MeetingId,
+    ) -> Result<Vec<DeliveryId>, StoreError> {
+        self.core().read(|state| state.told_of(app, account, meeting))
     }
 
     async fn collected(&self, job: JobId) -> Result<Option<Collected>, StoreError> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::log::Line;
+use super::runs::told_key;
 use super::world::{Fate, World};
 use crate::audit::Kind;
 use crate::clock::Timestamp;
@@ -195,6 +196,11 @@ impl World {
             }
             Step::Collect { rule, subject, on, is_last } => self.collect(planning, rule, (subject, on), is_last, done),
             Step::Release { rule, meeting } => self.release_rule(planning, &rule, meeting, done),
+            Step::Remember { meeting, is_first } => {
+                let key = told_key(&planning.app, meeting);
+                let of_account = self.told.entry(planning.account.clone()).or_default();
+                of_account.add(key, planning.delivery, planning.event_at, is_first);
+            }
         }
     }
 

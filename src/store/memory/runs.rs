@@ -3,11 +3,11 @@
 use super::plan::{Done, Planning};
 use super::world::World;
 use crate::clock::Timestamp;
-use crate::ids::{JobId, MeetingId, MeetingUuid, RuleName};
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, MeetingUuid, RuleName};
 use crate::job::{Asker, Input, Job, JobState, NewJob, Subject};
 use crate::rules::Fold;
 use crate::store::port::Collected;
-use crate::store::runs::{Happened, Memo, is_no_older, is_open};
+use crate::store::runs::{Happened, Memo, Told, is_no_older, is_open};
 
 /// A memo, the app, the rule, and the run or meeting.
 pub(super) type Key = (Memo, String, String, String);
@@ -135,6 +135,11 @@ impl World {
         self.folds.get(&job.account)?.get(&key)?.of(job.id)
     }
 
+    pub(super) fn told_of(&self, app: &AppName, account: &AccountId, meeting: MeetingId) -> Vec<DeliveryId> {
+        let told = self.told.get(account).and_then(|of| of.get(&told_key(app, meeting)));
+        told.map(Told::deliveries).unwrap_or_default()
+    }
+
     pub(super) fn release_rule(&mut self, planning: &Planning, rule: &RuleName, meeting: MeetingId, done: &mut Done) {
         let is_of = |job: &&Job| match &job.subject {
             Subject::Meeting { id } => *id == meeting,
@@ -185,6 +190,10 @@ impl World {
             known.put(key, planning.event_at);
         }
     }
+}
+
+pub(super) fn told_key(app: &AppName, meeting: MeetingId) -> Key {
+    (Memo::Told, app.to_string(), String::new(), meeting.to_string())
 }
 
 fn key_of(planning: &Planning, memo: Memo, rule: &RuleName, of: &str) -> Key {

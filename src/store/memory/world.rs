@@ -16,7 +16,7 @@ use crate::job::{Asker, Input, Job, JobState, Mark};
 use crate::store::port::{
     AppState, DeliveryStatus, GivenUp, NewDelivery, Note, Notice, QuotaUse, StoreError, StoredDelivery,
 };
-use crate::store::runs::{Folds, Remembered};
+use crate::store::runs::{Folds, Remembered, Tellings};
 use crate::store::sweep::SweepState;
 
 #[derive(Debug)]
@@ -46,6 +46,7 @@ pub(super) struct World {
     pub(super) given_up: Option<GivenUp>,
     pub(super) remembered: BTreeMap<AccountId, Remembered<Key>>,
     pub(super) folds: BTreeMap<AccountId, Folds<Key>>,
+    pub(super) told: BTreeMap<AccountId, Tellings<Key>>,
     // What a start forgets.
     /// By token: claims of running jobs, and of jobs that were cancelled while they ran.
     pub(super) claims: BTreeMap<u64, Claim>,
@@ -181,6 +182,7 @@ impl World {
             given_up: None,
             remembered: BTreeMap::new(),
             folds: BTreeMap::new(),
+            told: BTreeMap::new(),
             claims: BTreeMap::new(),
             tokens: 0,
             served: None,

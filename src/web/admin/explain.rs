@@ -389,7 +389,8 @@ async fn on_event(
     {
         found = Delivered::read(state, id).await?.and_then(|delivered| delivered.on(rule));
     }
-    explained.saw = found.map(|found| found.saw).unwrap_or_default();
+    // What the event answered, then what the work asked.
+    explained.saw.splice(..0, found.map(|found| found.saw).unwrap_or_default());
     Ok(explained)
 }
 

@@ -13,6 +13,7 @@ mod explaining;
 mod folding;
 mod guarding;
 mod kinds;
+mod looking;
 mod on_events;
 mod planning;
 mod returning;
@@ -38,10 +39,10 @@ use adjutant::audit::tree::Frontier;
 use adjutant::chance::SeededChance;
 use adjutant::clock::{Clock, ManualClock, Timestamp};
 use adjutant::event::signature::Secret;
-use adjutant::feed::Consumers;
+use adjutant::feed::{Consumers, Template};
 use adjutant::ids::{AccountId, AppName, Email};
 use adjutant::job::{Effect, Job, JobState};
-use adjutant::rules::{Condition, Fold, On, Rule, SendTo, Timer, Topic};
+use adjutant::rules::{Condition, Fold, On, Rule, SendTo, Timer};
 use adjutant::sim::{Call, NewAccount, Sim, Subscription, World};
 use adjutant::store::{JobFilter, MemoryStore, Move, Selector, Store, SweepState};
 use adjutant::web::accept::{AcceptSettings, Acceptor};
@@ -81,9 +82,8 @@ impl Reopen for MemoryStore {
 /// A rule as in the configuration, which reads conditions by itself for the sake of their places.
 fn rule(text: &str) -> Rule {
     let mut table: toml::Table = text.parse().unwrap();
-    let when = table.remove("when");
-    let when = |topic| when.map(|when| Condition::compile(when.as_str().unwrap(), topic).unwrap());
-    let on = table.remove("on").map(|events| events.try_into().unwrap());
+    let condition = table.remove("when");
+    let on = table.remove("on").map(|events| events.try_into::<Vec<String>>().unwrap());
     let after = table.remove("after").map(|after| Timer::span(after.as_str().unwrap()).unwrap());
     let unless = table.remove("unless").map_or(Vec::new(), |events| events.try_into().unwrap());
     let fold = table.remove("fold").map(|fold| fold.try_into::<Fold>().unwrap());
@@ -92,12 +92,19 @@ fn rule(text: &str) -> Rule {
     let template = table.remove("template").map(text);
     let consumer = table.remove("send").map(|name| text(name).parse().unwrap());
     let severity = table.remove("severity").map(|severity| severity.try_into::<Severity>().unwrap());
-    let send = |consumer| SendTo { consumer, is_to_people: false, severity, template };
     let rule: Rule = table.try_into().unwrap();
+    let names = template.as_deref().map(|text: &str| Template::parse(text).unwrap().names()).unwrap_or_default();
+    let send = |consumer| SendTo { consumer, is_to_people: false, severity, template, names };
     let rule = Rule { send: consumer.map(send), ..rule };
     match on {
-        Some(events) => Rule { on: Some(On { events, when: when(Topic::Event), timer, fold }), ..rule },
-        None => Rule { when: when(rule.subject.topic()), ..rule },
+        Some(events) => {
+            let when = condition.map(|text| Condition::about_events(text.as_str().unwrap(), &events).unwrap());
+            Rule { on: Some(On { events, timer, fold, ..On::default() }.asking(when.as_ref())), ..rule }
+        }
+        None => {
+            let when = |text: toml::Value| Condition::compile(text.as_str().unwrap(), rule.subject.topic()).unwrap();
+            Rule { when: condition.map(when), ..rule }
+        }
     }
 }
 

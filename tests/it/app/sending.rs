@@ -73,7 +73,7 @@ impl Hook {
         self.got.lock().unwrap().iter().map(id).collect()
     }
 
-    fn bodies(&self) -> Vec<Value> {
+    pub(super) fn bodies(&self) -> Vec<Value> {
         self.got.lock().unwrap().iter().map(|(_, body)| serde_json::from_slice(body).unwrap()).collect()
     }
 }
@@ -96,7 +96,7 @@ async fn with(consumer: Consumer, rule: &str) -> TestApp {
     app
 }
 
-async fn hooked(rule: &str) -> (TestApp, Hook) {
+pub(super) async fn hooked(rule: &str) -> (TestApp, Hook) {
     let hook = Hook::default();
     let app = with(webhook(&hook.open().await, &[KEY], true), rule).await;
     (app, hook)
@@ -162,6 +162,7 @@ async fn the_official_library_takes_what_is_sent_by_the_clock_of_the_machine() {
         severity: None,
         delivery: "dlv_1".parse().unwrap(),
         whole: json!({ "payload": { "object": { "topic": "Größe" } } }),
+        about: serde_json::Map::new(),
         record: None,
     };
     let sent = consumers.send(Sending { to: &consumer.name, template: None, message: &message }).await;

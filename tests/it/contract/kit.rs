@@ -426,6 +426,11 @@ impl Names {
                 lines.push(format!("record {number} of {deliveries:?}, {of_before} before, cut {is_cut}"));
             }
         }
+        for (to, of, meeting) in [("main", "acc", 1), ("main", "acc", 2), ("main", "bcc", 1), ("other", "acc", 1)] {
+            let told = store.told_of(&app(to), &account(of), MeetingId::from_number(meeting)).await.unwrap();
+            let told: Vec<_> = told.iter().map(|id| self.delivery(*id)).collect();
+            lines.push(format!("told of {meeting} to {to} for {of}: {told:?}"));
+        }
         for group in store.parked().await.unwrap() {
             let example = self.job(group.example);
             lines.push(format!("{} {} {} {example} {}", group.cause, group.account, group.count, group.since));

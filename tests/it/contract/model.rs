@@ -185,7 +185,11 @@ impl Generator {
     }
 
     fn step(&self) -> Step {
-        match self.below(15) {
+        match self.below(17) {
+            15 | 16 => Step::Remember {
+                meeting: MeetingId::from_number(if self.below(3) == 0 { 2 } else { 1 }),
+                is_first: self.maybe(20, true).unwrap_or(false),
+            },
             10 | 11 => later("assist", self.run()),
             12 => self.unless(),
             13 => Step::Collect {

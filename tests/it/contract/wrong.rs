@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use adjutant::audit::{Call, Entry};
 use adjutant::clock::Timestamp;
-use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, RuleName, UserId};
+use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, RuleName, UserId};
 use adjutant::job::{Change, Job, Outcome, Snooze};
 use adjutant::rules::Step;
 use adjutant::store::{
@@ -223,6 +223,15 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
 
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
         self.0.job(id).await
+    }
+
+    async fn told_of(
+        &self,
+        app: &AppName,
+        account: &AccountId,
+        meeting: MeetingId,
+    ) -> Result<Vec<DeliveryId>, StoreError> {
+        self.0.told_of(app, account, meeting).await
     }
 
     async fn collected(&self, job: JobId) -> Result<Option<Collected>, StoreError> {

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use adjutant::audit::{Call, Entry};
 use adjutant::clock::Timestamp;
 use adjutant::event::signature::Verified;
-use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, RuleName, UserId};
+use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, RuleName, UserId};
 use adjutant::job::{Change, Job, Outcome};
 use adjutant::store::{
     Allowance, AppState, Applied, Claimable, Collected, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary,
@@ -199,6 +199,15 @@ impl Store for Recorder {
     }
 
     async fn job(&self, _id: JobId) -> Result<Option<Job>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn told_of(
+        &self,
+        app: &AppName,
+        account: &AccountId,
+        meeting: MeetingId,
+    ) -> Result<Vec<DeliveryId>, StoreError> {
         Err(StoreError::Closed)
     }
 

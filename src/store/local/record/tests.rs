@@ -126,7 +126,9 @@ fn changes_about_runs_of_meetings_are_written_and_read_as_ever() {
     let remembered = |event_at| Change::Remembered { account: account(), print: [9; 16], event_at };
     let folded = Change::Folded { account: account(), print: [10; 16], delivery: 300, job: 1 };
     let mut bytes = Vec::new();
-    let all = [remembered(Some(NOW)), remembered(None), folded];
+    let (delivery, event_at) = (300, Some(NOW));
+    let told = Change::Told { account: account(), print: [11; 16], delivery, event_at, is_first: true };
+    let all = [remembered(Some(NOW)), remembered(None), folded, told];
     for change in &all {
         put(change, &mut bytes);
     }

@@ -36,7 +36,7 @@ use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::job::Job;
 use crate::store::memory::Limits;
 use crate::store::port::{AppState, FullBacklog, GivenUp, Notice, QuotaUse};
-use crate::store::runs::{Folds, Remembered};
+use crate::store::runs::{Folds, Remembered, Tellings};
 use crate::store::sweep::SweepState;
 use crate::store::{narrow, wide};
 
@@ -134,6 +134,7 @@ pub(super) struct State {
     /// What is known of runs of meetings beside the jobs about them.
     pub(super) remembered: BTreeMap<AccountId, Remembered<Fingerprint>>,
     pub(super) folds: BTreeMap<AccountId, Folds<Fingerprint>>,
+    pub(super) told: BTreeMap<AccountId, Tellings<Fingerprint>>,
     pub(super) dedupe: Dedupe,
     pub(super) outbox: Outbox,
     draft: Draft,
@@ -174,6 +175,7 @@ impl State {
             given_up: None,
             remembered: BTreeMap::new(),
             folds: BTreeMap::new(),
+            told: BTreeMap::new(),
             dedupe: Dedupe::default(),
             outbox: Outbox::new(narrow(BATCH_BYTES_MAX.min(segment_bytes / 4))),
             draft: Draft::default(),
@@ -303,6 +305,10 @@ impl State {
             Change::Folded { account, print, delivery, job } => {
                 let (delivery, job) = (DeliveryId::from_number(delivery), JobId::from_number(job));
                 self.folds.entry(account).or_default().add(&print, delivery, job);
+            }
+            Change::Told { account, print, delivery, event_at, is_first } => {
+                let delivery = DeliveryId::from_number(delivery);
+                self.told.entry(account).or_default().add(print, delivery, event_at, is_first);
             }
             Change::App { app, state } => {
                 let number = self.app_number(&app);

@@ -283,6 +283,7 @@ impl State {
             }
             Step::Collect { rule, subject, on, is_last } => self.collect(planning, rule, (subject, on), is_last, done),
             Step::Release { rule, meeting } => self.release_rule(planning, &rule, meeting, done),
+            Step::Remember { meeting, is_first } => self.keep_told(planning, meeting, is_first),
         }
     }
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use super::State;
 use super::plan::{Done, Planning};
 use crate::clock::Timestamp;
-use crate::ids::{JobId, MeetingId, MeetingUuid, RuleName};
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, MeetingUuid, RuleName};
 use crate::job::{Asker, Input, Job, JobState, NewJob, Subject};
 use crate::rules::Fold;
 use crate::store::local::record::Change;
 use crate::store::local::seal::Fingerprint;
 use crate::store::port::Collected;
-use crate::store::runs::{Happened, Memo, is_no_older, is_open};
+use crate::store::runs::{Happened, Memo, Told, is_no_older, is_open};
 
 /// A rule and a run of a meeting.
 pub(super) struct OfRun<'a> {
@@ -143,6 +143,28 @@ impl State {
         let parts = [job.app.as_str(), job.account.as_str(), job.rule.as_str(), uuid.as_str()];
         let print = self.keys.prints().of(Memo::Record.number(), &parts.map(str::as_bytes));
         self.folds.get(&job.account)?.get(&print)?.of(job.id)
+    }
+
+    pub(super) fn keep_told(&mut self, planning: &Planning, meeting: MeetingId, is_first: bool) {
+        let (account, delivery, event_at) = (planning.account.clone(), planning.delivery.number(), planning.event_at);
+        let print = self.print_of_told(&planning.app, &account, meeting);
+        self.change(Change::Told { account, print, delivery, event_at, is_first });
+    }
+
+    pub(in crate::store::local) fn told_of(
+        &self,
+        app: &AppName,
+        account: &AccountId,
+        meeting: MeetingId,
+    ) -> Vec<DeliveryId> {
+        let told = self.told.get(account).and_then(|of| of.get(&self.print_of_told(app, account, meeting)));
+        told.map(Told::deliveries).unwrap_or_default()
+    }
+
+    fn print_of_told(&self, app: &AppName, account: &AccountId, meeting: MeetingId) -> Fingerprint {
+        let meeting = meeting.to_string();
+        let parts = [app.as_str(), account.as_str(), meeting.as_str()];
+        self.keys.prints().of(Memo::Told.number(), &parts.map(str::as_bytes))
     }
 
     pub(super) fn release_rule(&mut self, planning: &Planning, rule: &RuleName, meeting: MeetingId, done: &mut Done) {

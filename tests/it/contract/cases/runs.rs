@@ -188,3 +188,28 @@ pub(crate) async fn a_release_lets_one_rule_go_on<H: Harness>() {
     }
     assert_eq!(states, ["due", "waiting", "due", "waiting"]);
 }
+
+pub(crate) async fn of_a_meeting_the_first_telling_and_the_newest_fifteen_are_remembered<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let told = |is_first: bool| Step::Remember { meeting: MeetingId::from_number(1), is_first };
+    let mut of = Vec::new();
+    // The newest event comes first, and what made the meeting somewhere in between.
+    for n in (1..=20_u32).rev() {
+        let delivery = kit.deliver().await;
+        kit.plan(delivery, happened(START.plus(SECOND * n), vec![told(n == 10)])).await;
+        of.push(delivery);
+    }
+    of.reverse();
+    let other = kit.deliver().await;
+    kit.plan_for(other, "bcc", happened(START, vec![told(false)])).await;
+    let expected: Vec<DeliveryId> = [&of[9..10], &of[4..9], &of[10..]].concat();
+    for _ in 0..2 {
+        let of_meeting = async |name: &str, meeting| {
+            let (app, account) = (crate::contract::kit::app("main"), crate::contract::kit::account(name));
+            kit.store.told_of(&app, &account, MeetingId::from_number(meeting)).await.unwrap()
+        };
+        assert_eq!(of_meeting("acc", 1).await, expected);
+        assert_eq!((of_meeting("bcc", 1).await, of_meeting("acc", 2).await), (vec![other], Vec::new()));
+        kit.restart().await;
+    }
+}
