@@ -27,6 +27,8 @@ const SUBJECTS_MAX: usize = 1_000;
 const ROWS: usize = 500;
 /// Why nothing is to be changed for such an event.
 const WOULD_SEND: &str = "an event that it sends";
+/// The same for a run of a meeting, whose events it collects.
+const WOULD_RECORD: &str = "a run of a meeting of which it sends a record";
 
 /// What happened in one account.
 pub(super) struct Happened {
@@ -84,10 +86,16 @@ impl Happened {
         for step in asked.steps {
             match step {
                 Step::Ensure { rule, subject, .. } => self.add(&subject, Some(rule)),
-                // As if nothing had ended its timer: what it would do for the meeting.
-                Step::Later { rule, subject: Subject::Instance { meeting, .. }, .. } => {
-                    self.add(&Subject::Meeting { id: meeting }, Some(rule));
+                // As if nothing had ended its timer: what it would do for the meeting, or send of the run.
+                Step::Later { rule, subject, .. } => {
+                    let sends = roster.rule(&rule).is_some_and(|rule| rule.send.is_some());
+                    let subject = match subject {
+                        Subject::Instance { meeting, .. } if !sends => Subject::Meeting { id: meeting },
+                        subject => subject,
+                    };
+                    self.add(&subject, Some(rule));
                 }
+                Step::Collect { rule, subject, .. } => self.add(&subject, Some(rule)),
                 _ => {}
             }
         }
@@ -141,15 +149,16 @@ impl Look<'_> {
                 Subject::User { email, .. } => (&mut users, email.clone()),
                 Subject::Meeting { .. } => (&mut meetings, None),
                 // What happened needs no reading.
-                Subject::Event { .. } => {
+                Subject::Event { .. } | Subject::Instance { .. } => {
                     let sends = rules.iter().zip(&mut planned).filter(|(rule, _)| asked.contains(&rule.name));
-                    for (_, planned) in sends {
-                        let others = planned.others.entry(WOULD_SEND.to_owned()).or_default();
+                    for (rule, planned) in sends {
+                        let folds = rule.on.as_ref().is_some_and(|on| on.fold.is_some());
+                        let why = if folds { WOULD_RECORD } else { WOULD_SEND };
+                        let others = planned.others.entry(why.to_owned()).or_default();
                         others.count = others.count.saturating_add(1);
                     }
                     continue;
                 }
-                Subject::Instance { .. } => continue,
             };
             *count = count.saturating_add(1);
             let is_asked =

@@ -16,6 +16,7 @@ mod kinds;
 mod on_events;
 mod planning;
 mod returning;
+mod running;
 mod scenarios;
 mod sending;
 mod silence;

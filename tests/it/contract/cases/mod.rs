@@ -183,6 +183,7 @@ macro_rules! every_case {
                 a_record_takes_all_events_until_it_was_tried_and_those_after_amend_it
                 a_record_without_an_end_is_made_all_the_same
                 a_release_lets_one_rule_go_on
+                what_has_been_due_for_longest_goes_first_whenever_it_was_made
             ;
             records:
                 entries_have_no_gaps_and_their_leaves_make_the_tree_head
