@@ -199,6 +199,16 @@ impl Job {
         matches!(self.asked_by, Asker::Sweep | Asker::Plan)
     }
 
+    /// The order in which due jobs of an account are taken: what a sweep or a plan asked for comes last, and what has been due
+    /// for longest first, so that many timers that come due keep nobody else waiting for longer than each other.
+    pub fn place(&self) -> (bool, Option<Timestamp>, JobId) {
+        let due = match self.state {
+            JobState::Due { at, .. } => Some(at),
+            _ => None,
+        };
+        (self.is_patient(), due, self.id)
+    }
+
     /// Whether what a sweep sees of its subject can move it on: nothing that was announced would. What is due or runs reads
     /// Zoom anyway, and what is parked needs a person.
     pub fn is_moved_by_sweep(&self) -> bool {

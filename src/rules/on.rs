@@ -191,6 +191,11 @@ impl Rule {
         (!words.is_empty()).then(|| words.join("; "))
     }
 
+    /// Whether its work is about runs of meetings, whatever it does.
+    pub fn is_about_runs(&self) -> bool {
+        self.on.as_ref().is_some_and(|on| on.timer.is_some() || on.fold.is_some())
+    }
+
     /// Whether such an event ends its timers: one that it names, or one after which nothing could be made true.
     fn is_ended_by(&self, event: &Event) -> bool {
         let timer = self.on.as_ref().and_then(|on| on.timer.as_ref());

@@ -146,8 +146,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///   is due as well, and fewer than `per_account_max` of its account's jobs run. Waiting and parked jobs, and those that
     ///   are due later, hold nobody up.
     /// - Turns: accounts in the order of their ids, from the first one after the account that was served last (by any
-    ///   claim since the start), and round again; at each turn the account's oldest job (smallest id) that may be taken;
-    ///   those that a sweep or a plan asked for last ([`Job::is_patient`]) after all others.
+    ///   claim since the start), and round again; at each turn the account's job that may be taken and has been due for longest
+    ///   (of several the smallest id); those that a sweep or a plan asked for last after all others ([`Job::place`]).
     async fn claim(&self, wanted: Claimable, now: Timestamp) -> Result<Vec<Leased>, StoreError>;
 
     /// Lengthens a lease; [`StoreError::Conflict`] where it is not held any more. A lease is never shortened: an earlier

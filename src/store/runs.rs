@@ -102,7 +102,8 @@ pub(super) struct Fold {
     jobs: Vec<JobId>,
     /// Each with the number of the first record that it is in, from 1.
     deliveries: Vec<(DeliveryId, u32)>,
-    is_cut: bool,
+    /// The number of the first record that lacks some; 0 where none does.
+    cut_from: u32,
 }
 
 impl Fold {
@@ -119,11 +120,13 @@ impl Fold {
         if self.deliveries.iter().any(|(known, _)| *known == delivery) {
             return false;
         }
+        let number = u32::try_from(self.jobs.len()).unwrap_or(u32::MAX);
         if self.deliveries.len() >= FOLDED_MAX {
-            self.is_cut = true;
+            // What was sent before stays as it was.
+            self.cut_from = if self.cut_from == 0 { number } else { self.cut_from };
             return false;
         }
-        self.deliveries.push((delivery, u32::try_from(self.jobs.len()).unwrap_or(u32::MAX)));
+        self.deliveries.push((delivery, number));
         true
     }
 
@@ -136,7 +139,7 @@ impl Fold {
             number,
             deliveries: up_to(number).map(|(delivery, _)| *delivery).collect(),
             of_before: up_to(number.saturating_sub(1)).count(),
-            is_cut: self.is_cut,
+            is_cut: (1..=number).contains(&self.cut_from),
         })
     }
 }
@@ -291,6 +294,39 @@ mod tests {
             tellings.add(1, delivery(1), None, false);
         }
         assert!(tellings.get(&0).is_none() && tellings.get(&2).is_some() && tellings.get(&1).is_some());
+    }
+
+    #[test]
+    fn a_record_is_cut_at_its_limit_and_those_before_stay_whole() {
+        let (one, two) = (JobId::from_number(1), JobId::from_number(2));
+        let of = |number: usize| DeliveryId::from_number(u64::try_from(number).unwrap());
+        let mut fold = Fold::default();
+        assert!((1..FOLDED_MAX).all(|number| fold.add(of(number), one)));
+        assert!(!fold.add(of(1), one), "it is there already");
+        assert!(fold.add(of(FOLDED_MAX), two) && !fold.of(two).unwrap().is_cut);
+        assert!(!fold.add(of(FOLDED_MAX + 1), two));
+        let (first, second) = (fold.of(one).unwrap(), fold.of(two).unwrap());
+        assert_eq!((first.deliveries.len(), first.is_cut), (FOLDED_MAX - 1, false));
+        assert_eq!((second.deliveries.len(), second.of_before, second.is_cut), (FOLDED_MAX, FOLDED_MAX - 1, true));
+        fold.add(of(FOLDED_MAX + 2), JobId::from_number(3));
+        assert!(fold.of(two).unwrap().is_cut && !fold.of(one).unwrap().is_cut);
+    }
+
+    #[test]
+    fn beyond_the_limit_of_an_account_the_oldest_runs_are_forgotten() {
+        let mut folds = Folds { deliveries: FOLDED_OF_ACCOUNT_MAX - 2, ..Folds::default() };
+        let add = |folds: &mut Folds<u8>, key: u8, number: u64| {
+            folds.add(&key, DeliveryId::from_number(number), JobId::from_number(u64::from(key)));
+        };
+        for (key, number) in [(1, 1), (2, 2), (2, 2)] {
+            add(&mut folds, key, number);
+        }
+        assert!(folds.get(&1).is_some() && folds.get(&2).is_some(), "as many as may be");
+        add(&mut folds, 2, 3);
+        assert_eq!((folds.get(&1), folds.iter().count()), (None, 1));
+        add(&mut folds, 3, 4);
+        add(&mut folds, 4, 5);
+        assert_eq!(folds.iter().map(|(key, _)| key).collect::<Vec<_>>(), [3, 4], "both places of the second are free");
     }
 
     #[test]

@@ -75,7 +75,11 @@ impl Runner {
                     if more.is_err() {
                         return Err(StoreError::Closed);
                     }
-                    pace(&self.parts.settings, shutdown).await;
+                    // Who ends meanwhile makes room for what is due.
+                    tokio::select! {
+                        () = pace(&self.parts.settings, shutdown) => {}
+                        Some(ended) = running.join_next() => self.ended(ended)?,
+                    }
                 }
                 () = self.parts.clock.sleep_until(timer), if !full => {}
             }

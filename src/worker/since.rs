@@ -25,6 +25,8 @@ const DELIVERIES_MAX: u64 = 10_000;
 const SUBJECTS_MAX: usize = 1_000;
 /// Rows of the store at a time.
 const ROWS: usize = 500;
+/// Why nothing is to be changed for a run of a meeting, whose events are collected.
+const WOULD_RECORD: &str = "a run of a meeting of which it sends a record";
 
 /// What happened in one account.
 pub(super) struct Happened {
@@ -82,10 +84,16 @@ impl Happened {
         for step in asked.steps {
             match step {
                 Step::Ensure { rule, subject, .. } => self.add(&subject, Some((rule, delivery.id))),
-                // As if nothing had ended its timer: what it would do for the meeting.
-                Step::Later { rule, subject: Subject::Instance { meeting, .. }, .. } => {
-                    self.add(&Subject::Meeting { id: meeting }, Some((rule, delivery.id)));
+                // As if nothing had ended its timer: what it would do for the meeting, or send of the run.
+                Step::Later { rule, subject, .. } => {
+                    let sends = roster.rule(&rule).is_some_and(|rule| rule.send.is_some());
+                    let subject = match subject {
+                        Subject::Instance { meeting, .. } if !sends => Subject::Meeting { id: meeting },
+                        subject => subject,
+                    };
+                    self.add(&subject, Some((rule, delivery.id)));
                 }
+                Step::Collect { rule, subject, .. } => self.add(&subject, Some((rule, delivery.id))),
                 _ => {}
             }
         }
@@ -145,19 +153,21 @@ impl Look<'_> {
                 Subject::User { email, .. } => (&mut users, email.clone()),
                 Subject::Meeting { .. } => (&mut meetings, None),
                 // What happened needs no reading, but where a rule looks at what it is about.
-                Subject::Event { delivery } => {
-                    for (rule, planned) in rules.iter().zip(&mut planned).filter(|(rule, _)| asked_by(rule).is_some()) {
+                Subject::Event { .. } | Subject::Instance { .. } => {
+                    for (rule, planned) in rules.iter().zip(&mut planned) {
+                        let Some(by) = asked_by(rule) else { continue };
                         if rule.looks_further() {
-                            let verdict = self.told(rule, (subject, *delivery), &mut around, None).await?;
+                            let verdict = self.told(rule, (subject, by), &mut around, None).await?;
                             planned.add(rule, subject.to_string(), &verdict);
                             continue;
                         }
-                        let others = planned.others.entry(WOULD_SEND.to_owned()).or_default();
+                        let folds = rule.on.as_ref().is_some_and(|on| on.fold.is_some());
+                        let why = if folds { WOULD_RECORD } else { WOULD_SEND };
+                        let others = planned.others.entry(why.to_owned()).or_default();
                         others.count = others.count.saturating_add(1);
                     }
                     continue;
                 }
-                Subject::Instance { .. } => continue,
             };
             *count = count.saturating_add(1);
             // What looks at the event as well is not asked with the others: each has one of its own.

@@ -31,4 +31,5 @@ mod rules_cases;
 mod samples;
 mod schema;
 mod support;
+mod timers;
 mod tree;

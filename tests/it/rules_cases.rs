@@ -233,3 +233,53 @@ ensure = { type = "licensed" }
     assert!(said.contains("there is no such account; the configuration has AAAAAABBBB, CCCCCCDDDD"), "{said}");
     assert!(said.ends_with("4 cases, 2 failed\n"), "{said}");
 }
+
+#[test]
+fn of_events_in_the_course_of_time_a_case_says_what_becomes_of_each() {
+    let event = |name: &str| {
+        let object = r#"{ id = "123456789", uuid = "run-1", type = 2 }"#;
+        format!(
+            "[[case]]\nname = \"{name}\"\nmeeting = {{ id = 123456789, host_id = \"u1\", settings = {{ waiting_room = false }} }}\n\
+             event = {{ event = \"{name}\", event_ts = 1760000000000, payload = {{ account_id = \"AAAAAABBBB\", object = {object} }} }}\n"
+        )
+    };
+    let began = "waiting-room = \"not asked\", in-time = \"set waiting_room on\", told = 'sends: {\"run\": \"run-1\"}'";
+    let cases = [
+        event("meeting.participant_jbh_waiting") + &format!("expect = {{ {began}, attendance = \"not asked\" }}\n"),
+        event("meeting.started")
+            + "expect = { in-time = \"not asked\", told = \"nothing\", attendance = \"not asked\" }\n",
+        event("meeting.sharing_ended") + "expect = { in-time = \"not asked\", told = \"not asked\" }\n",
+        event("meeting.ended") + "expect = { in-time = \"not asked\", attendance = \"collects\" }\n",
+        event("meeting.ended").replace("uuid = \"run-1\", ", "") + "expect = { attendance = \"unanswered\" }\n",
+    ];
+    let folder = folder(&cases.concat());
+    let more = r#"
+[[consumer]]
+name = "archive"
+kind = "file"
+path = "events.jsonl"
+[[rule]]
+name = "in-time"
+on = ["meeting.participant_jbh_waiting"]
+after = "5m"
+unless = ["meeting.started"]
+release = ["meeting.sharing_ended"]
+ensure = { settings = { waiting_room = true } }
+[[rule]]
+name = "told"
+on = ["meeting.participant_jbh_waiting"]
+after = "5m"
+unless = ["meeting.started"]
+send = "archive"
+template = '{"run": "{{ event.payload.object.uuid }}"}'
+[[rule]]
+name = "attendance"
+on = ["meeting.participant_joined", "meeting.ended"]
+fold = "attendance"
+send = "archive"
+"#;
+    std::fs::write(folder.path().join("config.toml"), CONFIG.to_owned() + more).unwrap();
+    let output = run(folder.path(), &["rules", "test"]);
+    let said = text(&output.stdout);
+    assert!(said.ends_with("5 cases, 0 failed\n"), "{said}{}", text(&output.stderr));
+}

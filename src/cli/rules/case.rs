@@ -23,6 +23,8 @@ use crate::zoom::{Assistant, Group, Meeting, Object, User};
 const NOW: Timestamp = Timestamp::from_secs(1_767_225_600);
 /// A case is no delivery.
 const DELIVERY: DeliveryId = DeliveryId::from_number(0);
+/// What becomes of an event that is one of many: its record depends on the others.
+const COLLECTS: &str = "collects: a record of the run";
 /// Rounds of reading: each reads another thing.
 const READS_MAX: usize = 64;
 /// Cases are signed for the parser, which takes nothing else.
@@ -111,6 +113,7 @@ impl Case {
                 None => Ok(is_given && rule.on.is_none()),
             };
             let text = match (is_asked, rule.send.as_ref().zip(event.as_ref())) {
+                (Ok(true), Some(_)) if rule.on.as_ref().is_some_and(|on| on.fold.is_some()) => COLLECTS.to_owned(),
                 (Ok(true), Some((send, event))) => match self.judged(rule, &account)? {
                     Verdict::Right => self.sends(event, (rule, send), &account)?,
                     verdict => shown(&verdict),

@@ -248,3 +248,90 @@ impl Frozen {
         bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::chance::{Chance as _, SeededChance, SystemChance};
+    use crate::clock::ManualClock;
+    use crate::event::signature::Verified;
+    use crate::ids::{AppName, MeetingId, MeetingUuid};
+    use crate::job::Subject;
+    use crate::rules::Step;
+    use crate::store::local::{LocalStore, MasterKey, OpenReport, Settings};
+    use crate::store::port::{Decision, NewDelivery, Store as _, Verdict};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+    fn open(folder: &Path) -> (LocalStore, OpenReport) {
+        let (clock, chance) = (Arc::new(ManualClock::at(NOW)), Arc::new(SystemChance));
+        let settings = Settings { disk_reserve_bytes: 0, snapshot_every_bytes: 64 << 10, ..Settings::default() };
+        LocalStore::open(folder, settings, MasterKey::Bytes([7; 32]), clock, chance, &mut |_, _, _| {}).unwrap()
+    }
+
+    /// An event about one of a few runs: it begins a timer or ends one, or belongs to a record.
+    async fn tell(store: &LocalStore, chance: &SeededChance, number: u64) {
+        let below = |end: u64| chance.next_u64() % end;
+        let rule = RuleName::parse(["one", "other"][usize::from(below(2) == 0)]).unwrap();
+        let (meeting, uuid) = (MeetingId::from_number(below(9)), MeetingUuid::parse(&below(200).to_string()).unwrap());
+        let subject = Subject::Instance { meeting, uuid: uuid.clone() };
+        let step = match below(3) {
+            0 => Step::Later { rule, subject, on: None, after: Duration::from_secs(below(900)) },
+            1 => {
+                let uuid = Some(uuid).filter(|_| below(4) > 0);
+                Step::Unless { rule, meeting, uuid, why: "meeting.started".to_owned() }
+            }
+            _ => Step::Collect { rule, subject, on: None, is_last: below(9) == 0 },
+        };
+        let verified = Verified::reread(format!("{{\"n\":{number}}}").into(), NOW.as_secs(), None);
+        let new = NewDelivery { app: AppName::parse("main").unwrap(), received_at: NOW, verified };
+        let delivery = store.deliver(new).await.unwrap().delivery();
+        let event_at = Some(NOW.minus(Duration::from_secs(below(600))));
+        let verdict = Verdict::Work { meaning: None, event_at, steps: vec![step] };
+        let account = Some(AccountId::parse(["acc", "bcc"][usize::from(below(2) == 0)]).unwrap());
+        let decision = Decision { delivery, account, event: "meeting.started".to_owned(), verdict };
+        store.record_plan(vec![decision], NOW).await.unwrap();
+    }
+
+    /// What is known of runs, in words: jobs, what is remembered, records.
+    fn known(store: &LocalStore) -> [Vec<String>; 3] {
+        let frozen = store.core().begin(false, |state| Ok(state.freeze())).unwrap().0;
+        let jobs = frozen.jobs.unfinished.iter().chain(&frozen.jobs.finished).map(|job| format!("{job:?}"));
+        let prints = |account: &AccountId, print: &Fingerprint, what: String| format!("{account} {print:?} {what}");
+        let remembered = frozen.remembered.iter().flat_map(|(account, of)| {
+            of.iter().map(move |(print, event_at)| prints(account, print, format!("{event_at:?}")))
+        });
+        let folds = frozen
+            .folds
+            .iter()
+            .flat_map(|(account, of)| of.iter().map(move |(print, fold)| prints(account, print, format!("{fold:?}"))));
+        [jobs.collect(), remembered.collect(), folds.collect()]
+    }
+
+    #[tokio::test]
+    async fn a_start_from_a_snapshot_and_what_came_behind_it_knows_the_same_timers_runs_and_records() {
+        for seed in 0..3 {
+            let (folder, chance) = (tempfile::tempdir().unwrap(), SeededChance::new(seed));
+            let (mut store, _) = open(folder.path());
+            for round in 0..3 {
+                for number in 0..300 {
+                    tell(&store, &chance, round * 1_000 + number).await;
+                }
+                let before = known(&store);
+                assert!(before.iter().all(|lines| lines.len() > 50), "seed {seed}: {before:?}");
+                let records = store.core().begin(false, |state| Ok(state.next_record)).unwrap().0;
+                store.abandon();
+                let (again, report) = open(folder.path());
+                assert!((1..records).contains(&report.replayed), "seed {seed}: {} of {records}", report.replayed);
+                for (before, after) in before.iter().zip(known(&again)) {
+                    assert_eq!(*before, after, "seed {seed}, round {round}");
+                }
+                store = again;
+            }
+        }
+    }
+}

@@ -29,7 +29,7 @@ impl World {
         taken
     }
 
-    /// The oldest job that may be taken, of the account whose turn it is.
+    /// The job that may be taken first, of the account whose turn it is.
     fn next_to_take(&self, per_account_max: usize, now: Timestamp) -> Option<JobId> {
         let is_due = |job: &&Job| matches!(job.state, JobState::Due { at, .. } if at <= now);
         let accounts: BTreeSet<&AccountId> = self.jobs.values().filter(is_due).map(|job| &job.account).collect();
@@ -39,7 +39,7 @@ impl World {
         turns.find_map(|account| {
             let own = self.jobs.values().filter(|job| job.account == **account);
             let mut due: Vec<&Job> = own.filter(is_due).collect();
-            due.sort_unstable_by_key(|job| (job.is_patient(), job.id));
+            due.sort_unstable_by_key(|job| job.place());
             due.into_iter().find(|job| !self.is_held_up(job, now)).map(|job| job.id)
         })
     }

@@ -14,7 +14,7 @@ use crate::store::{DeliveryStatus, StoreError};
 use crate::work::saw;
 
 pub(super) struct Delivered {
-    id: DeliveryId,
+    pub(super) id: DeliveryId,
     pub(super) received_at: Timestamp,
     status: DeliveryStatus,
     duplicate_of: Option<DeliveryId>,
@@ -55,11 +55,12 @@ impl Delivered {
         subjects.pop().filter(|_| subjects.is_empty())
     }
 
-    pub(super) fn view(&self, rules: &[Rule]) -> AskedByView {
+    /// `ended` is the work that it ended, as far as that is known.
+    pub(super) fn view(&self, rules: &[Rule], ended: &[JobId]) -> AskedByView {
         let answer = match &self.status {
             DeliveryStatus::Unplanned => "it waits to be planned".to_owned(),
             DeliveryStatus::Parked { cause } => format!("it is set aside: {cause}"),
-            DeliveryStatus::Planned { code, jobs } => self.planned(code, jobs, rules),
+            DeliveryStatus::Planned { code, jobs } => self.planned(code, (jobs, ended), rules),
         };
         let answer = if self.is_pruned { format!("{answer}; its body was pruned") } else { answer };
         AskedByView {
@@ -70,8 +71,12 @@ impl Delivered {
         }
     }
 
-    fn planned(&self, code: &str, jobs: &[JobId], rules: &[Rule]) -> String {
-        let ids: Vec<_> = jobs.iter().map(ToString::to_string).collect();
+    fn planned(&self, code: &str, (jobs, ended): (&[JobId], &[JobId]), rules: &[Rule]) -> String {
+        let listed = |is_ended: bool| {
+            let ids = jobs.iter().filter(|id| ended.contains(id) == is_ended).map(ToString::to_string);
+            ids.collect::<Vec<_>>().join(", ")
+        };
+        let (asked, ended) = (listed(false), listed(true));
         let is_no_rules = |(event, _): &(Event, Value)| {
             matches!(event.what, What::Other) && rules.iter().all(|rule| rule.named_by(event).is_none())
         };
@@ -80,9 +85,11 @@ impl Delivered {
             ("nothing", _) => "no rule asked for work after it".to_owned(),
             ("duplicate", Some(of)) => format!("it is the same as {of}, so nothing new was asked for"),
             ("echo", _) => "it tells of our own change alone, so nothing was asked for".to_owned(),
-            ("repeated", _) => format!("an event with the same meaning had asked already {}", ids.join(" ")),
-            (_, _) if ids.is_empty() => format!("it was planned: {code}"),
-            _ => format!("it asked for {}", ids.join(", ")),
+            ("repeated", _) => format!("an event with the same meaning had asked already {asked}"),
+            _ if jobs.is_empty() => format!("it was planned: {code}"),
+            _ if ended.is_empty() => format!("it asked for {asked}"),
+            _ if asked.is_empty() => format!("it ended {ended}"),
+            _ => format!("it asked for {asked}, and ended {ended}"),
         }
     }
 

@@ -54,15 +54,15 @@ pub(super) async fn explain(
         Err(_) => (Some(subject_of(&state, &asked.subject).await?), None),
     };
     let all = state.engine.rules();
-    let delivery = delivered.as_ref().map(|delivered| delivered.view(&all));
     let Some(subject) = subject else {
+        let delivery = delivered.as_ref().map(|delivered| delivered.view(&all, &[]));
         let view = ExplainView { subject: None, delivery, is_known: true, rules: Vec::new(), looked_back_to: None };
         return Ok(Json(view));
     };
     let (subject, jobs) = jobs_about(&state, subject).await?;
     let oldest = jobs.iter().map(|job| job.made_at).min();
     let from = delivered.as_ref().map(|delivered| delivered.received_at);
-    let is_named = delivery.is_some() || !jobs.is_empty();
+    let is_named = delivered.is_some() || !jobs.is_empty();
     let since = match (oldest, from) {
         (Some(oldest), Some(from)) => Some(oldest.min(from)),
         (oldest, from) => oldest.or(from),
@@ -73,8 +73,10 @@ pub(super) async fn explain(
         Subject::Meeting { .. } | Subject::Instance { .. } => SubjectKind::Meeting,
         Subject::Event { .. } => SubjectKind::Event,
     };
+    let delivery = delivered.as_ref().map(|delivered| delivered.view(&all, &past.ended_by(delivered.id)));
+    let has_runs = kind == SubjectKind::Meeting;
     let mut rules: Vec<ExplainedView> = Vec::new();
-    for rule in all.iter().filter(|rule| rule.subject == kind) {
+    for rule in all.iter().filter(|rule| rule.subject == kind || (has_runs && rule.is_about_runs())) {
         let explained = one(&state, rule, &subject, &jobs, &past).await?;
         rules.push(on_event(&state, rule, &jobs, delivered.as_ref(), explained).await?);
     }
@@ -170,6 +172,12 @@ impl Past {
             end = start;
         }
         Ok(Self { entries, looked_back_to: None })
+    }
+
+    /// Work that the delivery ended.
+    fn ended_by(&self, delivery: DeliveryId) -> Vec<JobId> {
+        let ended = self.entries.iter().filter(|entry| entry.kind == Kind::Moved && entry.delivery == Some(delivery));
+        ended.filter(|entry| entry.code == "cancelled").filter_map(|entry| entry.job).collect()
     }
 
     /// Of the job's newest attempt, and of what asked for it: oldest first.
@@ -304,6 +312,7 @@ pub fn wants(rule: &Rule) -> String {
             format!("{} as alternative hosts", hosts.join(", "))
         }),
         ensure.report.map(|Report::Movable| "a report whether it can be moved".to_owned()),
+        rule.send.as_ref().map(|send| format!("sent to {}", send.consumer)),
         rule.in_time(),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")

@@ -52,13 +52,13 @@ async fn asked(app: &TestApp, rules: &[&str], subject: &str) -> (StatusCode, Str
     (status, String::from_utf8(body.to_vec()).unwrap())
 }
 
-async fn explained(app: &TestApp, rules: &[&str], subject: &str) -> ExplainView {
+pub(super) async fn explained(app: &TestApp, rules: &[&str], subject: &str) -> ExplainView {
     let (status, text) = asked(app, rules, subject).await;
     assert_eq!(status, StatusCode::OK, "{text}");
     serde_json::from_str(&text).unwrap()
 }
 
-fn of<'a>(view: &'a ExplainView, rule: &str) -> &'a ExplainedView {
+pub(super) fn of<'a>(view: &'a ExplainView, rule: &str) -> &'a ExplainedView {
     view.rules.iter().find(|one| one.rule == rule).unwrap()
 }
 

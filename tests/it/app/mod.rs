@@ -17,6 +17,7 @@ mod looking;
 mod on_events;
 mod planning;
 mod returning;
+mod running;
 mod scenarios;
 mod sending;
 mod silence;

@@ -10,12 +10,12 @@ use serde_json::json;
 
 use super::{ACCOUNT, DEPUTY, TestApp};
 
-const JILL: &str = "jill@acme.example";
-const MINUTE: Duration = Duration::from_secs(60);
-const WAITS: &str = "meeting.participant_jbh_waiting";
+pub(super) const JILL: &str = "jill@acme.example";
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const WAITS: &str = "meeting.participant_jbh_waiting";
 
 /// Who waits for five minutes gets a substitute.
-const SUBSTITUTE: &str = r#"
+pub(super) const SUBSTITUTE: &str = r#"
 name = "substitute"
 for = "meeting"
 on = ["meeting.participant_jbh_waiting"]
@@ -25,7 +25,7 @@ ensure = { settings = { alternative_hosts = ["deputy@acme.example"] } }
 mode = "enforce"
 "#;
 
-async fn with_host(rules: &[&str]) -> TestApp {
+pub(super) async fn with_host(rules: &[&str]) -> TestApp {
     let app = TestApp::start(rules).await;
     for user in [JILL, DEPUTY] {
         app.world.add_user(ACCOUNT, adjutant::sim::NewUser::licensed(user)).unwrap();
@@ -33,13 +33,13 @@ async fn with_host(rules: &[&str]) -> TestApp {
     app
 }
 
-async fn meeting(app: &TestApp) -> u64 {
+pub(super) async fn meeting(app: &TestApp) -> u64 {
     let made = app.world.create_meeting(ACCOUNT, JILL, &json!({ "topic": "Algebra", "type": 2 })).unwrap();
     app.drain().await;
     made
 }
 
-fn hosts(app: &TestApp, meeting: u64) -> String {
+pub(super) fn hosts(app: &TestApp, meeting: u64) -> String {
     app.world.meeting(ACCOUNT, meeting).unwrap().settings["alternative_hosts"].as_str().unwrap_or_default().to_owned()
 }
 
@@ -49,7 +49,7 @@ fn body(event: &str, meeting: u64, uuid: &str, at: Timestamp) -> String {
     json!({ "event": event, "event_ts": at.as_millis(), "payload": payload }).to_string()
 }
 
-async fn tell(app: &TestApp, event: &str, meeting: u64, uuid: &str, at: Timestamp) {
+pub(super) async fn tell(app: &TestApp, event: &str, meeting: u64, uuid: &str, at: Timestamp) {
     app.world.emit(ACCOUNT, event, body(event, meeting, uuid, at)).unwrap();
     app.drain().await;
 }

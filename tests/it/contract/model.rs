@@ -252,8 +252,8 @@ impl Generator {
 
     fn sweep(&self, now: Timestamp) -> SweepStep {
         let rule = self.maybe(30, rule("assist"));
-        match self.below(20) {
-            0 | 1 => {
+        match self.below(24) {
+            0 | 1 | 20.. => {
                 let kind = if rule.is_some() { SweepKind::Meetings } else { SweepKind::Users };
                 let is_dry = self.maybe(5, true).unwrap_or(false);
                 SweepStep::Begin { kind, why: SweepCause::Person, rule, is_dry }

@@ -6,6 +6,7 @@ mod damage;
 mod disk;
 mod index;
 mod kit;
+mod lateness;
 mod power;
 mod pruning;
 mod spill;

@@ -20,12 +20,8 @@ pub(super) struct Claim {
     pub(super) marks: Vec<Mark>,
 }
 
-/// The order in which ready jobs are taken: what a sweep or a plan asked for comes last.
-type Place = (bool, JobId);
-
-fn place_of(job: &Job) -> Place {
-    (job.is_patient(), job.id)
-}
+/// The order in which ready jobs are taken ([`Job::place`]).
+type Place = (bool, Option<Timestamp>, JobId);
 
 const fn is_due(job: &Job, now: Timestamp) -> bool {
     matches!(job.state, JobState::Due { at, .. } if at.as_millis() <= now.as_millis())
@@ -137,7 +133,7 @@ impl Jobs {
                 self.due.insert((*at, id));
                 *self.due_by_rule.entry((job.account.clone(), job.rule.clone())).or_default() += 1;
                 if self.claimed_at.is_some_and(|claimed_at| *at <= claimed_at) {
-                    self.ready(&job.account, place_of(&job));
+                    self.ready(&job.account, job.place());
                 }
             }
             JobState::Running { lease } => {
@@ -175,7 +171,7 @@ impl Jobs {
                         self.due_by_rule.remove(&key);
                     }
                 }
-                self.turns.get_mut(&job.account).map(|turns| turns.ready.remove(&place_of(job)));
+                self.turns.get_mut(&job.account).map(|turns| turns.ready.remove(&job.place()));
                 self.tidy(&job.account);
             }
             JobState::Running { lease } => {
@@ -220,7 +216,7 @@ impl Jobs {
             if let JobState::Due { at, .. } = job.state
                 && self.claimed_at.is_some_and(|claimed_at| at <= claimed_at)
             {
-                self.ready(&job.account, place_of(&job));
+                self.ready(&job.account, job.place());
             }
         }
     }
@@ -228,7 +224,7 @@ impl Jobs {
     fn hold_up(&mut self, id: JobId, by: JobId) {
         let Some(job) = self.get(id).cloned() else { return };
         if let Some(turns) = self.turns.get_mut(&job.account) {
-            turns.ready.remove(&place_of(&job));
+            turns.ready.remove(&job.place());
         }
         self.tidy(&job.account);
         self.held_up.entry(by).or_default().insert(id);
@@ -293,13 +289,13 @@ impl Jobs {
         let end = Bound::Included((now, JobId::from_number(u64::MAX)));
         let ripe: Vec<JobId> = self.due.range((start, end)).map(|(_, id)| *id).collect();
         for id in ripe {
-            if let Some((account, place)) = self.get(id).map(|job| (job.account.clone(), place_of(job))) {
+            if let Some((account, place)) = self.get(id).map(|job| (job.account.clone(), job.place())) {
                 self.ready(&account, place);
             }
         }
     }
 
-    /// The oldest job that may be taken, of the account whose turn it is. What it finds held up is out of its way until that
+    /// The job that may be taken first, of the account whose turn it is. What it finds held up is out of its way until that
     /// may have changed: of thousands, a claim looks at few.
     pub(super) fn next_to_take(&mut self, per_account_max: usize, now: Timestamp) -> Option<JobId> {
         let after = self.served.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
@@ -309,7 +305,7 @@ impl Jobs {
             if turns.running >= per_account_max {
                 return None;
             }
-            let due = turns.ready.iter().filter_map(|(_, id)| self.get(*id)).filter(|job| is_due(job, now));
+            let due = turns.ready.iter().filter_map(|(.., id)| self.get(*id)).filter(|job| is_due(job, now));
             due.map(|job| (job, self.holder_of(job, now))).find_map(|(job, holder)| match holder {
                 None => Some(job.id),
                 Some(holder) => {

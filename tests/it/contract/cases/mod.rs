@@ -184,6 +184,7 @@ macro_rules! every_case {
                 a_record_without_an_end_is_made_all_the_same
                 a_release_lets_one_rule_go_on
                 of_a_meeting_the_first_telling_and_the_newest_fifteen_are_remembered
+                what_has_been_due_for_longest_goes_first_whenever_it_was_made
             ;
             records:
                 entries_have_no_gaps_and_their_leaves_make_the_tree_head

@@ -9,7 +9,9 @@ use adjutant::rules::{Fold, Step};
 use adjutant::store::{Collected, Limits, Verdict};
 
 use crate::contract::Harness;
-use crate::contract::kit::{HOUR, Kit, LEASE, SECOND, START, changed, happened, instance, later, meeting, rule, work};
+use crate::contract::kit::{
+    HOUR, Kit, LEASE, SECOND, START, changed, happened, instance, later, meeting, rule, user, work,
+};
 
 fn unless(uuid: Option<&str>) -> Step {
     let uuid = uuid.map(|uuid| MeetingUuid::parse(uuid).unwrap());
@@ -212,4 +214,18 @@ pub(crate) async fn of_a_meeting_the_first_telling_and_the_newest_fifteen_are_re
         assert_eq!((of_meeting("bcc", 1).await, of_meeting("acc", 2).await), (vec![other], Vec::new()));
         kit.restart().await;
     }
+}
+
+pub(crate) async fn what_has_been_due_for_longest_goes_first_whenever_it_was_made<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let mut timers = Vec::new();
+    for run in 1..=3 {
+        timers.extend(kit.event(happened(START, vec![later("assist", instance(run, "r"))])).await.1);
+    }
+    kit.pass(LEASE.saturating_sub(SECOND));
+    let before = kit.ask(user("u1")).await;
+    kit.pass(SECOND);
+    let beside = kit.ask(user("u2")).await;
+    let order: Vec<JobId> = kit.claim(9).await.iter().map(|leased| leased.job.id).collect();
+    assert_eq!(order, [vec![before], timers, vec![beside]].concat());
 }
