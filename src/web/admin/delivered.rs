@@ -14,7 +14,7 @@ use crate::store::{DeliveryStatus, StoreError};
 use crate::work::saw;
 
 pub(super) struct Delivered {
-    id: DeliveryId,
+    pub(super) id: DeliveryId,
     pub(super) received_at: Timestamp,
     status: DeliveryStatus,
     duplicate_of: Option<DeliveryId>,

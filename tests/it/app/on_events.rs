@@ -45,7 +45,8 @@ async fn a_rule_about_events_looks_at_what_its_events_name_and_only_where_its_co
 
 #[tokio::test]
 async fn a_condition_without_an_answer_for_an_event_does_nothing_and_is_on_record() {
-    let rule = WHEN_MADE.replace("event.payload.object.type == 2", "dyn(event.payload).object.no_such_thing.size() > 2");
+    let rule =
+        WHEN_MADE.replace("event.payload.object.type == 2", "dyn(event.payload).object.no_such_thing.size() > 2");
     let app = with_host(&[&rule]).await;
     let made = meeting(&app, 2);
     app.drain().await;
