@@ -33,6 +33,13 @@ enum Of {
 pub(super) async fn ensure(task: &Task<'_>, saw: &mut Vec<Saw>) -> Ended<Effect> {
     let told = if task.rule.asked().is_some() && task.rule.on.is_some() { task.told().await? } else { None };
     let mut look = Look::begin(task, told)?;
+    if task.is_only_planned()
+        && look.picture.event.is_none()
+        && task.rule.asked().is_some_and(|asked| asked.names("event").is_some())
+    {
+        // It was asked when that was planned, and there is no event any more.
+        look.asked_enough();
+    }
     let mut done: Vec<Difference> = Vec::new();
     for _ in 0..ROUNDS_MAX {
         let verdict = look.verdict().await?;
@@ -365,11 +372,16 @@ impl<'a> Look<'a> {
                 Edit::SetMeeting { .. } => self.picture.meeting = None,
             }
         }
+        self.asked_enough();
+        Ok(())
+    }
+
+    /// The condition is not asked again.
+    fn asked_enough(&mut self) {
         self.rule.when = None;
         if let Some(on) = &mut self.rule.on {
             on.later = None;
         }
-        Ok(())
     }
 
     async fn apply(&mut self, guard: &dyn Guard, intent: &Intent, (edit, began): (Edit, Timestamp)) -> Ended<()> {

@@ -139,6 +139,18 @@ fn each_rule_says_which_calls_it_can_lead_to() {
         ("user", "user.settings.in_meeting.chat", "type = \"basic\"", &[UpdateUser, GetUserSettings]),
         ("user", "user.settings_unchecked.a.b", "type = \"basic\"", &[UpdateUser, GetUserSettings]),
         ("meeting", "", "settings = { waiting_room = true }", &[ListUsers, ListMeetings, GetMeeting, UpdateMeeting]),
+        (
+            "meeting",
+            "'Teachers' in host.groups",
+            "settings = { waiting_room = true }",
+            &[GetUser, ListUsers, ListMeetings, ListGroups, GetMeeting, UpdateMeeting],
+        ),
+        (
+            "meeting",
+            "meeting.by_api_user",
+            "settings = { waiting_room = true }",
+            &[GetUser, ListUsers, ListMeetings, GetMeeting, UpdateMeeting],
+        ),
         ("meeting", "", "report = \"movable\"", &[GetUser, ListUsers, ListMeetings, GetMeeting]),
     ] {
         let mut expected = more.to_vec();

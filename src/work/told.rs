@@ -25,10 +25,13 @@ pub struct Told {
 
 /// The delivery that a job is about: itself, or that which began its timer; else the last that asked for it.
 pub(super) const fn told_by(job: &Job) -> Option<DeliveryId> {
-    match (&job.subject, job.made_by, job.asked_by) {
-        (Subject::Event { delivery }, ..) => Some(*delivery),
-        (Subject::Instance { .. }, Asker::Delivery(delivery), _)
-        | (Subject::User { .. } | Subject::Meeting { .. }, _, Asker::Delivery(delivery)) => Some(delivery),
+    let by = match &job.subject {
+        Subject::Event { delivery } => return Some(*delivery),
+        Subject::Instance { .. } => (job.made_by, job.asked_by),
+        Subject::User { .. } | Subject::Meeting { .. } => (job.asked_by, job.made_by),
+    };
+    match by {
+        (Asker::Delivery(delivery), _) | (_, Asker::Delivery(delivery)) => Some(delivery),
         _ => None,
     }
 }
@@ -150,7 +153,9 @@ impl Past {
     /// The meeting as it was last, with what the event says of it on top; none where nothing that can be read says what it is.
     pub fn meeting(&self, told: Option<&Told>) -> Option<Meeting> {
         let mut all = self.clone();
-        told.into_iter().for_each(|told| all.lay(&told.whole));
+        if let Some(told) = told {
+            all.lay(&told.whole);
+        }
         Meeting::try_from(all.meeting).ok()
     }
 }

@@ -91,12 +91,12 @@ async fn answer(
         _ => None,
     };
     let mut around = look.parts.facts.around(account, look.parts.clock.now());
-    let is_simple = rule.send.is_some() && !rule.looks_further();
-    let verdict = match is_simple {
-        true => Ok(Verdict::Right),
-        false => look.told(rule, (subject, delivery), &mut around, told).await,
+    let asked = if rule.send.is_some() && !rule.looks_further() {
+        Ok(Verdict::Right)
+    } else {
+        look.told(rule, (subject, delivery), &mut around, told).await
     };
-    let verdict = match verdict {
+    let verdict = match asked {
         Ok(verdict) => verdict,
         Err(error) => return format!("cannot be said: {error}"),
     };

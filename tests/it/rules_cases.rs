@@ -283,3 +283,50 @@ send = "archive"
     let said = text(&output.stdout);
     assert!(said.ends_with("5 cases, 0 failed\n"), "{said}{}", text(&output.stderr));
 }
+
+/// Of events that look at what they are about.
+const GUARD: &str = r#"
+[[consumer]]
+name = "ops"
+kind = "file"
+path = "ops.jsonl"
+[[rule]]
+name = "timetable-guard"
+on = ["meeting.updated", "meeting.deleted"]
+when = 'meeting.by_api_user && !event.by_api_user && "Teachers" in host.groups'
+send = "ops"
+template = '{"text": "{{ meeting.topic }} by {{ event.payload.operator }}, of {{ host.email }}"}'
+"#;
+
+const GUARD_CASES: &str = r#"
+[[case]]
+name = "somebody deletes what the API user scheduled for a teacher"
+event = { event = "meeting.deleted", event_ts = 1760000000000, payload = { account_id = "AAAAAABBBB", operator = "jill@example.com", object = { id = 7 } } }
+meeting = { id = 7, topic = "Algebra", host_id = "u1", host_email = "jill@example.com", assistant_id = "api-id" }
+host = { id = "u1", email = "jill@example.com", group_ids = ["g1"] }
+groups = { g1 = "Teachers" }
+api_users = ["api-id"]
+expect = { timetable-guard = 'sends: {"text": "Algebra by jill@example.com, of jill@example.com"}' }
+
+[[case]]
+name = "the API user does"
+event = { event = "meeting.updated", event_ts = 1760000000000, payload = { account_id = "AAAAAABBBB", operator = "API@example.com", object = { id = 7 } } }
+meeting = { id = 7, topic = "Algebra", host_email = "api@example.com" }
+host = { id = "u1", email = "api@example.com", group_ids = [] }
+expect = { timetable-guard = "nothing" }
+
+[[case]]
+name = "what the case does not give"
+event = { event = "meeting.updated", event_ts = 1760000000000, payload = { account_id = "AAAAAABBBB", object = { id = 7 } } }
+expect = { timetable-guard = "needs: meeting" }
+"#;
+
+#[test]
+fn a_case_of_an_event_gives_the_meeting_and_its_host_as_well() {
+    let folder = folder(GUARD_CASES);
+    std::fs::write(folder.path().join("config.toml"), format!("{CONFIG}{GUARD}")).unwrap();
+    let output = run(folder.path(), &["rules", "test"]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
+    assert!(said.ends_with("3 cases, 0 failed\n"), "{said}");
+}

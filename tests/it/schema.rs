@@ -173,6 +173,9 @@ const OF_MEANING: &[&str] = &[
     "on nothing",
     "send",
     "a template that is none",
+    "a record that looks at the host",
+    "a template that shows what not all events have",
+    "a condition on what not all events have",
 ];
 
 #[test]
@@ -202,7 +205,7 @@ fn the_schema_speaks_of_what_the_file_says_in_its_comments() {
     let examples =
         "become everyone's assistant; those that are left out are left alone; each is optional. Groups by name";
     assert!(ensure.contains(examples), "{ensure}");
-    assert!(said("rule", "when").ends_with("Default: all; over the event"));
+    assert!(said("rule", "when").contains("Default: all; over the event, and where all"));
     assert!(said("rule", "name").ends_with("0-9 and -"), "an example without a comment adds nothing");
     let server = schema["properties"]["server"]["description"].as_str().unwrap();
     assert_eq!(server, "The public listener: POST /webhooks/{app}, and GET /livez. TLS is the proxy's.");

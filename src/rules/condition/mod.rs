@@ -115,8 +115,8 @@ impl Condition {
     }
 
     fn of(text: String, topic: Topic, root: tree::Node) -> Self {
-        let named = |(fact, _): &(&'static str, _)| (*fact, Names::of(fact, &root));
-        let names = topic.names().fields.iter().map(named).filter(|(_, names)| !names.is_nothing()).collect();
+        let of = |(fact, _): &(&'static str, _)| (*fact, Names::of(fact, &root));
+        let names = topic.names().fields.iter().map(of).filter(|(_, names)| !names.is_nothing()).collect();
         Self { text, topic, root, names }
     }
 

@@ -393,12 +393,15 @@ async fn on_event(
     if let Some((code, answer)) = found.as_mut().and_then(|found| found.not_asked.take()) {
         (explained.code, explained.answer, explained.since) = (code.to_owned(), answer, None);
     }
+    let by = jobs.iter().find(|job| job.rule == rule.name).and_then(|job| delivery(job.asked_by));
     if found.is_none()
-        && let Some(id) = jobs.iter().find(|job| job.rule == rule.name).and_then(|job| delivery(job.asked_by))
+        && let Some(id) = by
     {
         found = Delivered::read(state, id).await?.and_then(|delivered| delivered.on(rule));
+    } else if by != asked.map(|asked| asked.id) {
+        explained.saw.clear();
     }
-    // What the event answered, then what the work asked.
+    // What the event answered, then what the work asked of it.
     explained.saw.splice(..0, found.map(|found| found.saw).unwrap_or_default());
     Ok(explained)
 }

@@ -225,6 +225,21 @@ async fn of_a_rule_about_events_every_leaf_is_told_as_the_delivery_says_it() {
 }
 
 #[tokio::test]
+async fn of_a_rule_that_looks_at_the_host_as_well_the_parts_that_the_work_asked_are_told_behind_those_of_the_event() {
+    let rule = WHEN_MADE.replace("mode", "#").replace("when = '", "when = 'host.type == 2 && ");
+    let rules = [rule.as_str()];
+    let app = TestApp::start(&rules).await;
+    app.world.add_user(ACCOUNT, NewUser::licensed(JILL)).unwrap();
+    let fields = json!({ "topic": "Algebra", "type": 2, "settings": { "waiting_room": false } });
+    let made = app.world.create_meeting(ACCOUNT, JILL, &fields).unwrap();
+    app.drain().await;
+    let saw = explained(&app, &rules, &made.to_string()).await.rules[0].saw.clone();
+    let saw: Vec<_> = saw.into_iter().map(|leaf| (leaf.facts[0].0.clone(), leaf.outcome)).collect();
+    let expected = ["event.payload.object.type", "event.payload.object.topic", "host.type"];
+    assert_eq!(saw, expected.map(|fact| (fact.to_owned(), "true".to_owned())));
+}
+
+#[tokio::test]
 async fn who_is_excepted_by_a_role_is_told_so() {
     let rules = [EVERYONE.replace("except = [\"boss@acme.example\"]", "except_roles = [\"owner\"]")];
     let rules: Vec<&str> = rules.iter().map(String::as_str).collect();

@@ -97,16 +97,12 @@ fn rule(text: &str) -> Rule {
     let names = template.as_deref().map(|text: &str| Template::parse(text).unwrap().names()).unwrap_or_default();
     let send = |consumer| SendTo { consumer, is_to_people: false, severity, template, names };
     let rule = Rule { send: consumer.map(send), ..rule };
-    match on {
-        Some(events) => {
-            let when = condition.map(|text| Condition::about_events(text.as_str().unwrap(), &events).unwrap());
-            Rule { on: Some(On { events, timer, fold, ..On::default() }.asking(when.as_ref())), ..rule }
-        }
-        None => {
-            let when = |text: toml::Value| Condition::compile(text.as_str().unwrap(), rule.subject.topic()).unwrap();
-            Rule { when: condition.map(when), ..rule }
-        }
-    }
+    let Some(events) = on else {
+        let when = |text: toml::Value| Condition::compile(text.as_str().unwrap(), rule.subject.topic()).unwrap();
+        return Rule { when: condition.map(when), ..rule };
+    };
+    let when = condition.map(|text| Condition::about_events(text.as_str().unwrap(), &events).unwrap());
+    Rule { on: Some(On { events, timer, fold, ..On::default() }.asking(when.as_ref())), ..rule }
 }
 
 /// What a test may leave behind where it says so.

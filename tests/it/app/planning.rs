@@ -485,6 +485,35 @@ async fn a_plan_since_a_moment_is_about_what_something_happened_to_and_what_its_
     assert_eq!(writes, calls_of(changes_of(&planned).into_iter().map(|(_, change)| change)));
 }
 
+#[tokio::test]
+async fn a_plan_since_a_moment_asks_rules_about_events_also_what_they_ask_of_the_meeting_and_can_be_applied() {
+    let rule = WHEN_MADE.replace("when = '", "when = 'host.type == 2 && !event.by_api_user && ");
+    let sends = "name = \"tell\"\nfor = \"event\"\non = [\"meeting.created\"]\nsend = \"timetable\"\n\
+        when = 'meeting.topic == \"Algebra\"'";
+    let app = TestApp::start_patient(&[]).await;
+    let since = app.clock.now();
+    app.world.add_user(ACCOUNT, NewUser::licensed(JILL)).unwrap();
+    for (by, topic) in [(JILL, "Algebra"), (API_USER, "Geometry")] {
+        let fields = json!({ "topic": topic, "type": 2, "settings": { "waiting_room": false } });
+        app.world.create_meeting_as(ACCOUNT, by, JILL, &fields).unwrap();
+    }
+    app.ticking(app.drain()).await;
+    app.set_rules(&[&rule, sends]);
+    app.world.clear_calls();
+    let planned = app.plan_scope(PlanScope { since: Some(since), ..PlanScope::default() }).await;
+    assert_eq!(changes_of(&planned).len(), 1, "{planned}");
+    let others = |name: &str| {
+        let of = planned.rules.iter().find(|rule| rule.rule == name).unwrap();
+        of.others.iter().map(|(why, others)| (why.clone(), others.count)).collect::<Vec<_>>()
+    };
+    let not = ("the rule's condition does not hold".to_owned(), 1);
+    assert_eq!(others("when-made"), std::slice::from_ref(&not));
+    assert_eq!(others("tell"), [("an event that it sends".to_owned(), 1), not]);
+    let plan = SavedPlan::new(app.roster.borrow().hashes(), vec![planned], app.clock.now());
+    let came = app.apply(&plan).await;
+    assert!(came.len() == 1 && came[0].contains("Changed"), "{came:#?}");
+}
+
 async fn calls_on_record(app: &TestApp) -> usize {
     let all = app.store.entries(0, usize::MAX).await.unwrap();
     all.iter().filter(|entry| entry.kind == Kind::Call).count()

@@ -204,9 +204,9 @@ impl Store for Recorder {
 
     async fn told_of(
         &self,
-        app: &AppName,
-        account: &AccountId,
-        meeting: MeetingId,
+        _app: &AppName,
+        _account: &AccountId,
+        _meeting: MeetingId,
     ) -> Result<Vec<DeliveryId>, StoreError> {
         Err(StoreError::Closed)
     }

@@ -303,19 +303,21 @@ impl State {
                 self.remembered.entry(account).or_default().put(print, event_at);
             }
             Change::Folded { account, print, delivery, job } => {
-                let (delivery, job) = (DeliveryId::from_number(delivery), JobId::from_number(job));
-                self.folds.entry(account).or_default().add(&print, delivery, job);
+                let of_account = self.folds.entry(account).or_default();
+                of_account.add(&print, DeliveryId::from_number(delivery), JobId::from_number(job));
             }
             Change::Told { account, print, delivery, event_at, is_first } => {
-                let delivery = DeliveryId::from_number(delivery);
-                self.told.entry(account).or_default().add(print, delivery, event_at, is_first);
+                let of_account = self.told.entry(account).or_default();
+                of_account.add(print, DeliveryId::from_number(delivery), event_at, is_first);
             }
-            Change::App { app, state } => {
-                let number = self.app_number(&app);
-                if let Some(app) = self.app_at(number) {
-                    app.state = state;
-                }
-            }
+            Change::App { app, state } => self.set_app(&app, state),
+        }
+    }
+
+    fn set_app(&mut self, app: &AppName, state: AppState) {
+        let number = self.app_number(app);
+        if let Some(app) = self.app_at(number) {
+            app.state = state;
         }
     }
 
