@@ -8,8 +8,9 @@ use super::notify;
 use super::reload::Reloader;
 use super::zooms::Zooms;
 use crate::alarm::Alarm;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::feed::notify::Notifiers;
+use crate::ids::AppName;
 use crate::web::RefusalKind;
 use crate::web::admin::{Counts, Stats};
 use crate::web::webhook::Receiver;
@@ -43,7 +44,7 @@ impl Stats for Counted {
                 .clock_alarm()
                 .into_iter()
                 .chain(self.backlog_alarm())
-                .chain(self.signature_alarm())
+                .chain(self.signature_alarms())
                 .chain(self.reload_alarm())
                 .chain(self.zooms.alarms(self.clock.now()))
                 .chain(self.reloader.unplanned_alarms())
@@ -81,15 +82,19 @@ impl Counted {
     }
 
     /// One bad signature is noise that anybody can make; many are a secret that does not fit, or somebody who tries.
-    fn signature_alarm(&self) -> Option<Alarm> {
+    fn signature_alarms(&self) -> Vec<Alarm> {
         const MANY: u64 = 10;
-        let (count, since) =
-            self.receiver.stats().bad_signatures(self.clock.now()).filter(|(count, _)| *count >= MANY)?;
-        let what =
-            format!("{count} requests of the last hour had a bad signature and were refused, the first at {since}");
+        let bad = self.receiver.stats().bad_signatures(self.clock.now()).into_iter();
+        bad.filter(|(_, count, _)| *count >= MANY).map(Self::signature_alarm).collect()
+    }
+
+    fn signature_alarm((app, count, since): (AppName, u64, Timestamp)) -> Alarm {
+        let what = format!(
+            "app {app}: {count} requests of the last hour had a bad signature and were refused, the first at {since}"
+        );
         let advice = "compare webhook_secrets with the secret token of the app's page; if they fit, somebody else posts to \
                       the URL, which harms nothing";
-        Some(Alarm::new("bad-signatures", what, advice, "adjutant doctor --url").since(since))
+        Alarm::new("bad-signatures", what, advice, "adjutant doctor --url").about(&app).since(since)
     }
 
     fn clock_alarm(&self) -> Option<Alarm> {

@@ -1,6 +1,7 @@
 //! `adjutant check-config`
 
 use super::out::{Out, count};
+use super::takers::{Taker, takers};
 use super::{Context, Exit, Failure};
 use crate::config::Config;
 use crate::rules::Mode;
@@ -16,6 +17,12 @@ pub(super) fn run(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
         count(config.rules.len(), "rule", "rules"),
         config.rules.len().saturating_sub(enforced),
     ))?;
+    for Taker { line, wrong } in takers(&config) {
+        out.line(line)?;
+        if let Some(wrong) = wrong {
+            out.line(format!("note: {wrong}"))?;
+        }
+    }
     if let Some(note) = note(&config) {
         out.line(format!("note: {note}"))?;
     }

@@ -95,7 +95,12 @@ async fn test(context: &Context, name: &str, json: bool, out: &mut Out) -> Resul
     let Some(consumer) = config.consumers.iter().find(|consumer| consumer.name.as_str() == name) else {
         let known: Vec<&str> = config.consumers.iter().map(|consumer| consumer.name.as_str()).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        let text = format!("there is no [[consumer]] named {name:?}; the configuration has {known}");
+        let is_notify = config.notify.iter().any(|notify| notify.name == name);
+        let text = if is_notify {
+            format!("{name} is a [[notify]]: adjutant notify test {name}")
+        } else {
+            format!("there is no [[consumer]] named {name:?}; the configuration has {known}")
+        };
         return Err(Failure::new(Exit::Failed, text));
     };
     let account = config.accounts().next();

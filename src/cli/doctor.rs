@@ -84,7 +84,7 @@ impl Report {
     }
 }
 
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "configuration",
     "file permissions",
     "token",
@@ -100,6 +100,7 @@ const NAMES: [&str; 15] = [
     "store",
     "public URL",
     "disk",
+    "telling others",
 ];
 
 pub(super) async fn run(context: &Context, asked: &Asked, out: &mut Out) -> Result<Exit, Failure> {
@@ -113,6 +114,7 @@ pub(super) async fn run(context: &Context, asked: &Asked, out: &mut Out) -> Resu
             let remote = here::running(&mut report, &config).await;
             round_trip::all(&mut report, &config, asked.url.as_deref(), remote.as_ref()).await;
             here::disk(&mut report, &config);
+            here::telling(&mut report, &config);
         }
         Err(failure) => {
             report.fail("configuration", failure.to_string(), "correct it; `adjutant check-config` says the same");

@@ -30,6 +30,7 @@ mod signals;
 mod signed;
 mod store;
 mod sweep;
+mod takers;
 mod trigger;
 
 pub use exit::{Exit, Failure};

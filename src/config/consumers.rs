@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 use super::apps::{check_variables, named};
 use super::form;
 use super::problem::Place;
-use super::secret::keys_of;
+use super::secret::{keys_of, plain};
 use super::section::{Section, tables_of};
 use super::source::Reading;
 use crate::feed::{Consumer, Kind, Secret, Webhook, post};
@@ -53,7 +53,7 @@ fn consumer(mut section: Section<'_, '_>) -> Option<Consumer> {
     let name = name.and_then(|name| ConsumerName::parse(name).ok());
     let kind = match section.required_of("kind", &[("webhook", Form::Webhook), ("file", Form::File)]) {
         Some(Form::File) => {
-            section.foreign(&["url", "secret", "secret_file", "allow_private"], "kind = \"webhook\"");
+            section.foreign(&["url", "url_file", "secret", "secret_file", "allow_private"], "kind = \"webhook\"");
             file(&mut section)
         }
         Some(Form::Webhook) => {
@@ -62,7 +62,7 @@ fn consumer(mut section: Section<'_, '_>) -> Option<Consumer> {
         }
         None => {
             // Which of them belong to it is not known.
-            for key in ["url", "secret", "secret_file", "allow_private", "path"] {
+            for key in ["url", "url_file", "secret", "secret_file", "allow_private", "path"] {
                 let _any = section.find(key, || form::NOTHING);
             }
             None
@@ -83,6 +83,13 @@ fn file(section: &mut Section<'_, '_>) -> Option<Kind> {
 fn webhook(section: &mut Section<'_, '_>) -> Option<Kind> {
     let allow_private = section.flag_or("allow_private", false);
     let mut why = None;
+    if section.is_set("url_file") {
+        let url = url_of_file(section, allow_private);
+        let secrets = secrets(section);
+        return Some(Kind::Webhook(Webhook { url: url?, secrets: secrets?, allow_private }));
+    }
+    section.knows("url_file", form::text);
+    section.note("url_file", None, None);
     let url = section.find("url", form::text);
     let text = url.as_ref().and_then(super::source::Found::text).map(str::to_owned);
     let taken = text.filter(|text| match post::address(text, allow_private) {
@@ -93,7 +100,8 @@ fn webhook(section: &mut Section<'_, '_>) -> Option<Kind> {
         }
     });
     match (&url, &taken, why) {
-        (None, ..) => section.missing("url", "add url = \"https://…\": where events are posted"),
+        (None, ..) => section
+            .missing("url", "add url = \"https://…\" (or url_file, where it is a secret): where events are posted"),
         (Some(found), Some(text), _) => {
             // Whatever stands behind the host may be a secret.
             section.note("url", Some(super::section::quoted(&post::origin(text))), Some(found));
@@ -106,6 +114,22 @@ fn webhook(section: &mut Section<'_, '_>) -> Option<Kind> {
     }
     let secrets = secrets(section);
     Some(Kind::Webhook(Webhook { url: taken?, secrets: secrets?, allow_private }))
+}
+
+/// Some services give URLs that whoever has one can post to. Empty where no secrets are read.
+fn url_of_file(section: &mut Section<'_, '_>, allow_private: bool) -> Option<String> {
+    let (place, url) = plain(section, "url", "url_file")?;
+    if !section.reading.with_secrets {
+        return Some(String::new());
+    }
+    match post::address(url.expose_secret(), allow_private) {
+        Ok(_) => Some(url.expose_secret().to_owned()),
+        Err(error) => {
+            let what = format!("{} url cannot be posted to: {error}", section.title);
+            section.reading.problem(place, what, "expected https://…");
+            None
+        }
+    }
 }
 
 fn secrets(section: &mut Section<'_, '_>) -> Option<Vec<Secret>> {

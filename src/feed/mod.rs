@@ -13,6 +13,7 @@ mod template;
 mod webhook;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -44,12 +45,20 @@ pub enum Kind {
 }
 
 /// A consumer that is told as Standard Webhooks says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Webhook {
+    /// What follows its host may be a secret. Empty where it stands in a file that was not read.
     pub url: String,
     /// All of them sign; more than one while they are changed.
     pub secrets: Vec<Secret>,
     pub allow_private: bool,
+}
+
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, secrets, allow_private } = self;
+        write!(f, "Webhook({}, {secrets:?}, {allow_private})", post::origin(url))
+    }
 }
 
 impl Kind {
@@ -63,6 +72,7 @@ impl Kind {
     /// Where it is, without what may be a secret: of a URL, only the host.
     pub fn place(&self) -> String {
         match self {
+            Self::Webhook(webhook) if webhook.url.is_empty() => "in its url_file".to_owned(),
             Self::Webhook(webhook) => post::origin(&webhook.url),
             Self::File { path } => path.display().to_string(),
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use crate::clock::{Timestamp, lock};
+use crate::ids::AppName;
 
 /// Why a request was refused. Told to us alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,8 +89,8 @@ const RECENT_MINUTES: i64 = 60;
 
 #[derive(Debug, Default)]
 struct Counts {
-    /// Bad signatures of the last hour, by the minute's number since the epoch.
-    bad_signatures: BTreeMap<i64, u64>,
+    /// Bad signatures of the last hour by app, and by the minute's number since the epoch.
+    bad_signatures: BTreeMap<AppName, BTreeMap<i64, u64>>,
     totals: BTreeMap<RefusalKind, u64>,
     /// By the minute's number since the epoch.
     minutes: BTreeMap<i64, BTreeMap<RefusalKind, u64>>,
@@ -98,26 +99,32 @@ struct Counts {
 impl Refusals {
     pub(super) fn count(&self, kind: RefusalKind, at: Timestamp) {
         let mut counts = lock(&self.0);
-        let one_more = |count: &mut u64| *count = count.saturating_add(1);
         one_more(counts.totals.entry(kind).or_default());
         let mut minute = minute_of(at);
-        if matches!(kind, RefusalKind::Signature | RefusalKind::SignatureInGrace) {
-            one_more(counts.bad_signatures.entry(minute).or_default());
-            counts.bad_signatures.retain(|had, _| minute.saturating_sub(*had) < RECENT_MINUTES);
-        }
         if counts.minutes.len() >= MINUTES_MAX && !counts.minutes.contains_key(&minute) {
             minute = counts.minutes.keys().next_back().copied().unwrap_or(minute);
         }
         one_more(counts.minutes.entry(minute).or_default().entry(kind).or_default());
     }
 
-    /// Bad signatures within the hour before, and the minute of the first.
-    pub(super) fn bad_signatures(&self, now: Timestamp) -> Option<(u64, Timestamp)> {
+    /// A signature did not fit the secrets of this app, which is one of the configuration.
+    pub(super) fn bad_signature(&self, app: &AppName, at: Timestamp) {
+        let (mut counts, minute) = (lock(&self.0), minute_of(at));
+        let of_app = counts.bad_signatures.entry(app.clone()).or_default();
+        one_more(of_app.entry(minute).or_default());
+        of_app.retain(|had, _| minute.saturating_sub(*had) < RECENT_MINUTES);
+    }
+
+    /// Bad signatures within the hour before, by app, and the minute of the first.
+    pub(super) fn bad_signatures(&self, now: Timestamp) -> Vec<(AppName, u64, Timestamp)> {
         let (counts, now) = (lock(&self.0), minute_of(now));
-        let mut recent =
-            counts.bad_signatures.iter().filter(|(minute, _)| now.saturating_sub(**minute) < RECENT_MINUTES).peekable();
-        let first = Timestamp::from_millis(recent.peek()?.0.saturating_mul(60_000));
-        Some((recent.map(|(_, count)| count).sum(), first))
+        let of_app = |(app, minutes): (&AppName, &BTreeMap<i64, u64>)| {
+            let is_recent = |(minute, _): &(&i64, &u64)| now.saturating_sub(**minute) < RECENT_MINUTES;
+            let mut recent = minutes.iter().filter(is_recent).peekable();
+            let first = Timestamp::from_millis(recent.peek()?.0.saturating_mul(60_000));
+            Some((app.clone(), recent.map(|(_, count)| count).sum(), first))
+        };
+        counts.bad_signatures.iter().filter_map(of_app).collect()
     }
 
     pub(super) fn totals(&self) -> Vec<(RefusalKind, u64)> {
@@ -136,6 +143,10 @@ impl Refusals {
     }
 }
 
+fn one_more(count: &mut u64) {
+    *count = count.saturating_add(1);
+}
+
 fn minute_of(at: Timestamp) -> i64 {
     at.as_millis().div_euclid(60_000)
 }
@@ -145,16 +156,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bad_signatures_are_counted_for_an_hour_and_nothing_else_is() {
+    fn bad_signatures_are_counted_for_an_hour_each_for_its_app() {
         let (refusals, minutes) = (Refusals::default(), |minutes: i64| Timestamp::from_secs(minutes * 60));
-        assert_eq!(refusals.bad_signatures(minutes(0)), None);
-        refusals.count(RefusalKind::Signature, minutes(10));
-        refusals.count(RefusalKind::SignatureInGrace, minutes(30));
+        let [main, other] = ["main", "other"].map(|name| AppName::parse(name).unwrap());
+        assert_eq!(refusals.bad_signatures(minutes(0)), []);
+        refusals.bad_signature(&main, minutes(10));
+        refusals.bad_signature(&main, minutes(30));
+        refusals.bad_signature(&other, minutes(30));
         refusals.count(RefusalKind::Malformed, minutes(5));
-        assert_eq!(refusals.drain().len(), 3);
-        assert_eq!(refusals.bad_signatures(minutes(69)), Some((2, minutes(10))));
-        assert_eq!(refusals.bad_signatures(minutes(70)), Some((1, minutes(30))));
-        assert_eq!(refusals.bad_signatures(minutes(90)), None);
+        let others = (other, 1, minutes(30));
+        assert_eq!(refusals.bad_signatures(minutes(69)), [(main.clone(), 2, minutes(10)), others.clone()]);
+        assert_eq!(refusals.bad_signatures(minutes(70)), [(main, 1, minutes(30)), others]);
+        assert_eq!(refusals.bad_signatures(minutes(90)), []);
     }
 
     #[test]

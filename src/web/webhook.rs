@@ -222,6 +222,9 @@ impl Receiver {
     }
 
     fn refused(&self, app: &App, refusal: Refusal, now: Timestamp) -> RefusalKind {
+        if matches!(refusal, Refusal::Signature) {
+            self.stats.refusals.bad_signature(&app.name, now);
+        }
         match refusal {
             Refusal::Malformed(_) => RefusalKind::Malformed,
             Refusal::Signature if self.in_grace(app, now) => RefusalKind::SignatureInGrace,

@@ -564,7 +564,7 @@ fn a_consumer_that_cannot_be_is_refused_with_its_place_and_what_to_do() {
             "18:7 [[consumer]] c url cannot be posted to: 10.0.0.1 is at 10.0.0.1, a private address: set allow_private = \
              true if it is meant. expected https://…".to_owned(),
         ]),
-        (hook.replace("url", "# url"), vec!["15:1 [[consumer]] c has no url. add url = \"https://…\": where events are posted".to_owned()]),
+        (hook.replace("url", "# url"), vec!["15:1 [[consumer]] c has no url. add url = \"https://…\" (or url_file, where it is a secret): where events are posted".to_owned()]),
         (hook.replace("whsec_", "sec_"), vec![format!("19:10 [[consumer]] c secret does not begin with whsec_. {help}")]),
         (hook.replace("LaLaSw", ""), vec![format!("19:10 [[consumer]] c secret is no base64 after whsec_. {help}")]),
         (hook.replace(WHSEC, "whsec_AAAA"), vec![format!("19:10 [[consumer]] c secret holds 3 bytes, and 24 to 64 make a secret. {help}")]),
@@ -602,5 +602,44 @@ fn a_consumers_secrets_come_from_the_file_the_environment_or_a_file_of_their_own
     };
     assert_eq!(secrets(&hook(&format!("secret = \"{WHSEC} {WHSEC}\"")), &[]), 2);
     assert_eq!(secrets(&hook("secret_file = \"key\""), &[]), 2);
+    std::fs::write(folder.path().join("url"), "https://c.example/in/planted\n").unwrap();
+    let by_file = |text: &str| text.replace("url = \"https://c.example/in\"", "url_file = \"url\"");
+    assert_eq!(secrets(&by_file(&hook("secret_file = \"key\"")), &[]), 2);
+    let config = parse(&path, &by_file(&hook("secret_file = \"key\"")), &env(&[])).unwrap();
+    assert!(!format!("{config:?}").contains("planted"), "{config:?}");
+    assert_eq!(config.consumers[0].kind.place(), "https://c.example");
+    let both = hook("secret_file = \"key\"\nurl_file = \"url\"");
+    let error = parse(&path, &both, &env(&[])).unwrap_err().to_string();
+    assert!(error.contains("[[consumer]] c has both url and url_file") && !error.contains("/in"), "{error}");
     assert_eq!(secrets(&hook("secret_file = \"nowhere\""), &[("ADJUTANT__CONSUMER__C__SECRET", WHSEC)]), 1);
+}
+
+#[test]
+fn a_rule_sends_to_a_notifier_as_to_a_consumer_and_the_two_share_their_names() {
+    let notify = |name: &str| {
+        format!("[[notify]]\nname = \"{name}\"\nkind = \"webhook\"\nurl = \"https://n.example/planted\"\n")
+    };
+    let file = format!("{CONSUMER}kind = \"file\"\npath = \"a.jsonl\"\n");
+    let rule = |to: &str| {
+        format!("[[rule]]\nname = \"tell\"\non = [\"meeting.created\"]\nsend = \"{to}\"\nseverity = \"critical\"\n")
+    };
+    let config = read(&format!("{GOOD}{file}{}{}", notify("ops"), rule("ops")), &[]).unwrap();
+    let send = config.rules[0].send.as_ref().unwrap();
+    let severity = send.severity.map(adjutant::alarm::Severity::word);
+    assert_eq!((send.is_to_people, severity, config.notify[0].rule_messages_per_hour), (true, Some("critical"), 30));
+    let config = read(&format!("{GOOD}{file}{}{}", notify("ops"), rule("c")), &[]).unwrap();
+    assert!(!config.rules[0].send.as_ref().unwrap().is_to_people);
+    let before = GOOD.lines().count();
+    let line = before + 6;
+    let error = read(&format!("{GOOD}{file}{}", notify("c")), &[]).unwrap_err();
+    let expected = format!(
+        "{line}:8: a [[consumer]] and a [[notify]] are both named \"c\". expected another name for one of them: rules send to \
+         either by its name"
+    );
+    assert_eq!(told(&error), [expected]);
+    let error = read(&format!("{GOOD}{}{}", notify("ops"), rule("opz")), &[]).unwrap_err();
+    assert!(told(&error)[0].ends_with("there is no such [[consumer]] or [[notify]]. did you mean ops?"), "{error}");
+    let error = read(&format!("{GOOD}{}rule_messages_per_hour = 0\n", notify("ops")), &[]).unwrap_err();
+    let expected = "rule_messages_per_hour is 0. expected a whole number of messages from 1 to 10000";
+    assert!(told(&error)[0].ends_with(expected), "{error}");
 }

@@ -12,6 +12,7 @@ mod admin;
 mod app;
 mod cli;
 mod config;
+mod consumers;
 mod contract;
 mod crash;
 mod deploy;

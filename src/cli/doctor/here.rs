@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::super::out::count;
 use super::super::remote::Remote;
+use super::super::takers::{Taker, takers};
 use super::super::{Exit, Failure};
 use super::Report;
 use crate::config::Config;
@@ -38,6 +39,25 @@ pub(super) fn permissions(report: &mut Report, config: &Config) {
         report.ok(NAME, format!("{files} with secrets {are} for their owner only"));
     } else {
         report.fail(NAME, format!("others may read {}", open.join(", ")), "chmod 600 these files");
+    }
+}
+
+/// Consumers and notifiers: nothing is sent.
+pub(super) fn telling(report: &mut Report, config: &Config) {
+    const NAME: &str = "telling others";
+    let all = takers(config);
+    if all.is_empty() {
+        return report.skip(NAME, "there is no [[consumer]] and no [[notify]]");
+    }
+    for Taker { line, wrong } in all {
+        match wrong {
+            None => report.ok(NAME, line),
+            Some(wrong) => report.warn(
+                NAME,
+                format!("{line}: {wrong}"),
+                "mend it, or take the consumer away; `adjutant consumers test` tries it",
+            ),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use super::out::{Out, count};
 use super::remote::{Where, json};
 use super::{Context, Exit, Failure, check_config};
 use crate::account::Role;
+use crate::alarm::Severity;
 use crate::rules::{Mode, Rule, SubjectKind};
 use crate::web::admin::{PLAN_BYTES_MAX, wants};
 use crate::work::{SHARE_FROM_USERS, SavedPlan};
@@ -162,6 +163,7 @@ struct Shown {
     mode: Mode,
     wants: String,
     sends_to: Option<String>,
+    severity: Option<Severity>,
     on: Vec<String>,
     when: Option<String>,
     except: usize,
@@ -179,6 +181,7 @@ impl From<&Rule> for Shown {
             mode: rule.mode,
             wants: wants(rule),
             sends_to: rule.send.as_ref().map(|send| send.consumer.to_string()),
+            severity: rule.send.as_ref().and_then(|send| send.severity),
             on: rule.on.as_ref().map(|on| on.events.clone()).unwrap_or_default(),
             when: rule.condition().map(str::to_owned),
             except: rule.except.len(),
@@ -214,6 +217,7 @@ fn check(context: &Context, json: bool, out: &mut Out) -> Result<Exit, Failure> 
             ("  for", rule.description.clone()),
             ("  wants", rule.sends_to.is_none().then(|| rule.wants.clone())),
             ("  sends to", rule.sends_to.clone()),
+            ("  severity", rule.severity.map(|severity| severity.word().to_owned())),
             ("  on", (!rule.on.is_empty()).then(|| rule.on.join(", "))),
             ("  when", rule.when.clone()),
             ("  except", (rule.except > 0).then(|| count(rule.except, "user", "users"))),

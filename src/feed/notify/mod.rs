@@ -122,7 +122,7 @@ impl Notify {
 
     /// Whether the other says the same.
     pub fn is(&self, other: &Self) -> bool {
-        // What is a secret does not say what it is, and cannot be compared but by itself.
+        // Debug output shows all but the secret.
         self.secret() == other.secret() && format!("{self:?}") == format!("{other:?}")
     }
 

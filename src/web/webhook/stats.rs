@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use crate::clock::Timestamp;
+use crate::ids::AppName;
 use crate::web::refusals::Refusals;
 use crate::web::{OncePerMinute, RefusalKind};
 
@@ -77,8 +78,8 @@ impl ReceiverStats {
         self.refusals.totals()
     }
 
-    /// Requests with a bad signature within the hour before, and when the first of them came.
-    pub fn bad_signatures(&self, now: Timestamp) -> Option<(u64, Timestamp)> {
+    /// For each app the requests with a bad signature within the hour before, and when the first of them came.
+    pub fn bad_signatures(&self, now: Timestamp) -> Vec<(AppName, u64, Timestamp)> {
         self.refusals.bad_signatures(now)
     }
 

@@ -435,3 +435,31 @@ mode = "enforce"
         }
     }
 }
+
+#[tokio::test]
+async fn events_of_groups_and_accounts_are_sent_as_those_of_meetings_are() {
+    let events = ["group.member_added", "group.members_deleted", "account.settings_updated", "app_deauthorized"];
+    let rule = format!("name = \"tell\"\nfor = \"event\"\non = {events:?}\nsend = \"timetable\"\nmode = \"enforce\"\n");
+    let (app, hook) = hooked(&rule).await;
+    let objects = [
+        json!({ "id": "g1", "name": "Maths", "members": [{ "id": "u1", "email": JILL, "display_name": "Jill" }] }),
+        json!({ "id": "g1", "name": "Maths", "deletion_time": "2026-01-01T00:00:00Z" }),
+        json!({ "id": "acc", "settings": { "schedule_meeting": { "host_video": true, "pstn_password": "s3cret" } } }),
+        json!({}),
+    ];
+    for (event, object) in events.into_iter().zip(objects) {
+        let mut payload = json!({ "account_id": ACCOUNT, "operator_id": "op" });
+        if event != "app_deauthorized" {
+            payload["object"] = object;
+        }
+        let body = json!({ "event": event, "event_ts": app.clock.now().as_millis(), "payload": payload });
+        tell(&app, (event.to_owned(), body.to_string())).await;
+    }
+    let bodies = hook.bodies();
+    let types: Vec<&str> = bodies.iter().map(|body| body["type"].as_str().unwrap()).collect();
+    assert_eq!(types, events);
+    assert!(bodies.iter().all(|body| body["data"]["account"] == ACCOUNT), "{bodies:?}");
+    assert_eq!(bodies[0]["data"]["event"]["object"]["members"][0]["email"], JILL);
+    let settings = &bodies[2]["data"]["event"]["object"]["settings"]["schedule_meeting"];
+    assert_eq!(*settings, json!({ "host_video": true }), "without its secret");
+}
