@@ -194,3 +194,50 @@ fn tells_of(to: &Leaves, new: &Map<String, Value>, old: Option<&Map<String, Valu
     };
     is_as_long(&new) && is_as_long(&old) && to.iter().all(is_told)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::event::signature::Verified;
+    use crate::event::wire;
+    use crate::ids::GroupId;
+
+    fn is_told(edit: Edit, event: &str, (id, new, old): (&str, Value, Value)) -> bool {
+        let object = |value: Value| value.as_object().cloned();
+        let body = json!({ "event": event, "event_ts": 1, "payload": { "account_id": "a", "object": { "id": id } } });
+        let event = wire::parse(&Verified::reread(body.to_string().into(), 0, None)).unwrap();
+        let changed = Changed { id: Some(id.to_owned()), new: object(new).unwrap(), old: object(old) };
+        let rule = (RuleName::parse("one").unwrap(), [0; 16]);
+        let (began, ended) = (Timestamp::EPOCH, Timestamp::EPOCH);
+        Written { job: JobId::from_number(1), rule, began, ended, edit }.is_told_by(&event, &changed)
+    }
+
+    #[test]
+    fn an_echo_of_a_licence_or_a_group_tells_of_that_alone_and_of_what_was_before() {
+        let of = UserKey::Id(UserId::parse("u1").unwrap());
+        let kind = |new: Value, old: Value| {
+            is_told(Edit::SetUserKind { of: of.clone(), kind: 2 }, "user.updated", ("u1", new, old))
+        };
+        assert!(kind(json!({ "type": 2 }), json!({ "type": 1 })), "the control");
+        for (new, old) in [
+            (json!({ "type": 2 }), json!({ "type": 2 })),
+            (json!({ "type": 2 }), json!({})),
+            (json!({ "type": 2 }), Value::Null),
+            (json!({ "type": 1 }), json!({ "type": 2 })),
+            (json!({ "type": 2, "dept": "x" }), json!({ "type": 1, "dept": "y" })),
+        ] {
+            assert!(!kind(new.clone(), old.clone()), "{new} {old}");
+        }
+        let group = |id: &str, new: Value| {
+            let edit = Edit::AddToGroup { group: GroupId::parse("g1").unwrap(), who: vec![of.clone()] };
+            is_told(edit, "group.member_added", (id, new, Value::Null))
+        };
+        let one = json!({ "name": "Staff", "members": [{ "id": "u1" }] });
+        assert!(group("g1", one.clone()), "the control");
+        assert!(!group("g2", one));
+        assert!(!group("g1", json!({ "name": "Staff", "members": [{ "id": "u1" }, { "id": "u2" }] })));
+        assert!(!group("g1", json!({ "name": "Staff" })));
+    }
+}

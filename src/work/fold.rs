@@ -8,7 +8,7 @@ use crate::event::wire;
 use crate::ids::DeliveryId;
 use crate::job::Job;
 use crate::rules::Fold;
-use crate::store::{Store, StoreError};
+use crate::store::{Collected, Store, StoreError};
 
 /// What a rule that folds sends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -35,21 +35,26 @@ pub async fn fold(store: &dyn Store, job: &Job, how: Fold) -> Result<Folded, Sto
     let Some(collected) = store.collected(job.id).await? else {
         return Ok(Folded::Nothing("what belongs to it is not known any more"));
     };
-    let (mut bodies, mut is_cut_short) = (Vec::with_capacity(collected.deliveries.len()), collected.is_cut);
+    let mut bodies = Vec::with_capacity(collected.deliveries.len());
     for delivery in &collected.deliveries {
-        let body = body(store, *delivery).await?;
-        is_cut_short |= body.is_none();
-        bodies.push(body.unwrap_or_default());
+        bodies.push(body(store, *delivery).await?);
     }
+    Ok(made_of(&collected, bodies, how))
+}
+
+/// Of the bodies of what was collected; none where one was pruned.
+fn made_of(collected: &Collected, bodies: Vec<Option<Value>>, how: Fold) -> Folded {
+    let is_cut_short = collected.is_cut || bodies.contains(&None);
+    let bodies: Vec<Value> = bodies.into_iter().map(Option::unwrap_or_default).collect();
     let of = |events: &[Value]| match how {
         Fold::Attendance => attendance(events),
     };
     let attendance = of(&bodies);
     let amends = collected.number.checked_sub(1).filter(|before| *before > 0);
     if amends.is_some() && bodies.get(..collected.of_before).map(of).as_ref() == Some(&attendance) {
-        return Ok(Folded::Nothing("the late events say nothing new"));
+        return Folded::Nothing("the late events say nothing new");
     }
-    Ok(Folded::Record(Box::new(Record { number: collected.number, amends, is_cut_short, attendance })))
+    Folded::Record(Box::new(Record { number: collected.number, amends, is_cut_short, attendance }))
 }
 
 /// None where it was pruned, or is gone.
@@ -69,5 +74,28 @@ impl Record {
             self.number,
             if people == 1 { "participant" } else { "participants" }
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_says_that_it_is_cut_short_where_deliveries_were_too_many_or_a_body_was_pruned() {
+        let deliveries = vec![DeliveryId::from_number(1), DeliveryId::from_number(2)];
+        let whole = Collected { number: 1, deliveries, of_before: 0, is_cut: false };
+        let told = |collected: &Collected, second: Option<Value>| match made_of(
+            collected,
+            vec![Some(Value::Null), second],
+            Fold::Attendance,
+        ) {
+            Folded::Record(record) => (record.is_cut_short, record.in_words()),
+            Folded::Nothing(why) => panic!("{why}"),
+        };
+        let cut = (true, "record 1, cut short: 0 participants".to_owned());
+        assert_eq!(told(&whole, Some(Value::Null)), (false, "record 1: 0 participants".to_owned()));
+        assert_eq!(told(&whole, None), cut);
+        assert_eq!(told(&Collected { is_cut: true, ..whole }, Some(Value::Null)), cut);
     }
 }

@@ -107,6 +107,13 @@ fn what_no_event_told_is_left_open_or_ends_with_the_meeting() {
     // Left and back in the same second.
     let back = [joined(1, &ann), left(5, &ann), joined(5, &ann), left(9, &ann)];
     assert_eq!(told(&attendance(&back)), [("Ann".to_owned(), 8, 0)]);
+    // Who came after what is told as the end was there for no time.
+    let after = attendance(&[joined(50, &ann), ended(45)]);
+    assert_eq!(after.participants[0].stays, [Stay { joined: Some(at(50)), left: Some(at(50)) }]);
+    // Of two starts the earlier, of two ends the later.
+    let told_twice = [event(STARTED, 2, &json!({})), ended(45), event(LAST, 44, &json!({ "end_time": at(44) }))];
+    let both = attendance(&told_twice);
+    assert_eq!((both.start, both.end), (Some(at(0)), Some(at(45))));
     // Nothing that can be understood.
     assert_eq!(attendance(&[json!({}), json!({ "event": JOINED }), json!([])]), Attendance::default());
 }

@@ -91,3 +91,42 @@ pub(super) fn unattended(record: &Record, now: Timestamp) -> Vec<Unattended> {
     runs.retain(|run| run.started_at.unwrap_or(now).since(run.since) > HOST_WITHIN);
     runs
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::room::Wait;
+
+    const NINE: Timestamp = Timestamp::from_secs(1_795_248_000);
+    const MILLI: Duration = Duration::from_millis(1);
+
+    fn run(started_at: Timestamp, ended_at: Option<Timestamp>) -> Instance {
+        let (uuid, host_id) = ("run".to_owned(), "jill".to_owned());
+        Instance { meeting: 1, uuid, host_id, started_at, ended_at, stays: Vec::new() }
+    }
+
+    #[test]
+    fn a_host_may_come_after_five_minutes_to_the_millisecond_and_not_after() {
+        let person = Person { name: "Ann".to_owned(), email: String::new(), id: String::new(), registrant_id: None };
+        let wait = Wait { meeting: 1, uuid: "run".to_owned(), person, from: NINE, until: None };
+        let told = |started_at: Option<Timestamp>, now: Timestamp| {
+            let instances = started_at.map(|at| run(at, None)).into_iter().collect();
+            unattended(&Record { instances, waits: vec![wait.clone()], ..Record::default() }, now).len()
+        };
+        let five = NINE.plus(Duration::from_secs(300));
+        assert_eq!((told(Some(five), five.plus(MILLI)), told(Some(five.plus(MILLI)), five.plus(MILLI))), (0, 1));
+        assert_eq!((told(None, five), told(None, five.plus(MILLI))), (0, 1));
+    }
+
+    #[test]
+    fn a_run_of_twelve_hours_is_long_enough_and_one_of_more_too_long() {
+        let twelve = NINE.plus(Duration::from_secs(12 * 3_600));
+        let overlong = |ended_at: Option<Timestamp>, at: Timestamp| {
+            let instances = vec![run(NINE, ended_at)];
+            let (unattended, meddled, lost, refused) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+            Truth { at, instances, unattended, meddled, lost, refused }.overlong().count()
+        };
+        assert_eq!((overlong(Some(twelve), NINE), overlong(Some(twelve.plus(MILLI)), NINE)), (0, 1));
+        assert_eq!((overlong(None, twelve), overlong(None, twelve.plus(MILLI))), (0, 1));
+    }
+}

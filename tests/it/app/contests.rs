@@ -135,6 +135,24 @@ async fn what_somebody_else_changed_is_no_echo_whatever_it_looks_like() {
     emit(json!(at + 1), on(&json!({})));
     app.drain().await;
     assert_eq!(decided(&app).await.last().unwrap(), "echo", "the control: just that is one");
+    // Zoom's clock may be 2 s behind, and an event 10 s later than its change.
+    for (millis, told) in [(-2_000, "echo"), (-2_001, "work"), (10_000, "echo"), (10_001, "work")] {
+        emit(json!(at + millis), on(&json!({})));
+        app.drain().await;
+        assert_eq!(decided(&app).await.last().unwrap(), told, "{millis} ms");
+    }
+    // To a rule that is another one since, it is news; and after two hours to everybody.
+    app.set_rules(&[&format!("{DOORS}max_changes_per_hour = 400\n")]);
+    emit(json!(at + 2), on(&json!({})));
+    app.drain().await;
+    assert_eq!(decided(&app).await.last().unwrap(), "work");
+    app.set_rules(&[DOORS]);
+    for (left, told) in [(1, "echo"), (0, "work")] {
+        app.clock.set(adjutant::clock::Timestamp::from_millis(at + 2 * 3_600_000 - left));
+        emit(json!(at + 10 - left), on(&json!({})));
+        app.drain().await;
+        assert_eq!(decided(&app).await.last().unwrap(), told, "{left} ms before");
+    }
 }
 
 #[tokio::test]

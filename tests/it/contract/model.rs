@@ -234,7 +234,7 @@ impl Generator {
 
     fn outcome(&self, now: Timestamp) -> Outcome {
         let what = || "x".to_owned();
-        match self.below(13) {
+        match self.below(15) {
             0 | 1 | 11 => Outcome::Done(Effect::Changed { what: what() }),
             2 => Outcome::Done(Effect::AlreadyRight),
             3 => Outcome::Done(Effect::NotApplicable { why: what() }),
@@ -242,7 +242,7 @@ impl Generator {
                 Outcome::Snooze(Snooze::Until { at: now.plus(self.pick(&[Duration::ZERO, SECOND, HOUR])), why: what() })
             }
             6 => Outcome::Snooze(Snooze::NextBudget { at: now.plus(SECOND), why: what() }),
-            5 => Outcome::Snooze(Snooze::ForEvent(WaitReason::UserPending)),
+            5 | 13 | 14 => Outcome::Snooze(Snooze::ForEvent(WaitReason::UserPending)),
             7 | 10 => Outcome::Retry { error: what() },
             8 => Outcome::Park(ParkCause::OverShare { rule: "assist".to_owned() }),
             9 => Outcome::Park(ParkCause::Contested { what: what(), who: Vec::new() }),

@@ -185,6 +185,10 @@ macro_rules! every_case {
                 a_release_lets_one_rule_go_on
                 of_a_meeting_the_first_telling_and_the_newest_fifteen_are_remembered
                 what_has_been_due_for_longest_goes_first_whenever_it_was_made
+                a_timer_is_never_due_in_the_past_nor_put_off_by_anything
+                a_timer_ends_by_events_of_its_own_rule_and_app_and_a_repeated_event_begins_none
+                timers_and_records_count_against_the_backlog_where_they_make_a_job
+                a_record_that_was_tried_takes_no_more_also_when_a_person_has_it_tried_anew
             ;
             records:
                 entries_have_no_gaps_and_their_leaves_make_the_tree_head

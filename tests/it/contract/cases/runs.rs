@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use adjutant::clock::Timestamp;
 use adjutant::ids::{DeliveryId, JobId, MeetingId, MeetingUuid};
-use adjutant::job::{JobState, Outcome, Snooze, WaitReason};
+use adjutant::job::{JobState, Outcome, ParkCause, Snooze, WaitReason};
 use adjutant::rules::{Fold, Step};
-use adjutant::store::{Collected, Limits, Verdict};
+use adjutant::store::{Collected, DeliveryStatus, Limits, Move, Selector, Verdict};
 
 use crate::contract::Harness;
 use crate::contract::kit::{
-    HOUR, Kit, LEASE, SECOND, START, changed, happened, instance, later, meeting, rule, user, work,
+    DAY, HOUR, Kit, LEASE, SECOND, START, changed, happened, instance, later, meant, meeting, rule, user, work,
 };
 
 fn unless(uuid: Option<&str>) -> Step {
@@ -228,4 +228,78 @@ pub(crate) async fn what_has_been_due_for_longest_goes_first_whenever_it_was_mad
     let beside = kit.ask(user("u2")).await;
     let order: Vec<JobId> = kit.claim(9).await.iter().map(|leased| leased.job.id).collect();
     assert_eq!(order, [vec![before], timers, vec![beside]].concat());
+}
+
+pub(crate) async fn a_timer_is_never_due_in_the_past_nor_put_off_by_anything<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    kit.pass(HOUR);
+    let timer = |at: Timestamp, run: &str, after: Duration| {
+        happened(at, vec![Step::Later { rule: rule("assist"), subject: instance(1, run), on: None, after }])
+    };
+    let late = kit.event(timer(START, "late", LEASE)).await.1[0];
+    assert_eq!(due(&kit, late).await, kit.now);
+    // By Zoom's clock, which runs ahead.
+    let ahead = kit.event(timer(kit.now.plus(HOUR), "ahead", LEASE)).await.1[0];
+    assert_eq!(due(&kit, ahead).await, kit.now.plus(LEASE));
+    // An older event of the run, by when the rule waits for longer.
+    kit.event(timer(kit.now.minus(SECOND), "ahead", DAY)).await;
+    assert_eq!(due(&kit, ahead).await, kit.now.plus(LEASE));
+    // Once it was tried, no event moves it.
+    let leased = kit.started().await;
+    assert_eq!(leased.job.id, late);
+    kit.settle(leased, Outcome::Retry { error: "503".to_owned() }).await;
+    let again = due(&kit, late).await;
+    assert!(again > kit.now);
+    assert_eq!(kit.event(timer(START.minus(SECOND), "late", LEASE)).await.1, []);
+    assert_eq!(due(&kit, late).await, again);
+}
+
+pub(crate) async fn a_timer_ends_by_events_of_its_own_rule_and_app_and_a_repeated_event_begins_none<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let steps = vec![later("assist", instance(1, "r1")), later("tidy", instance(1, "r1"))];
+    let (_, jobs) = kit.event(happened(START, steps)).await;
+    let elsewhere = kit.deliver_to("other").await;
+    kit.plan(elsewhere, happened(START.plus(SECOND), vec![unless(Some("r1"))])).await;
+    assert_eq!((kit.state(jobs[0]).await, kit.state(jobs[1]).await), ("due", "due"), "of another app");
+    kit.event(happened(START.plus(SECOND), vec![unless(Some("r1"))])).await;
+    assert_eq!((kit.state(jobs[0]).await, kit.state(jobs[1]).await), ("cancelled", "due"), "of another rule");
+    assert_eq!(kit.event(meant(1, vec![later("assist", instance(2, "r2"))])).await.1.len(), 1);
+    assert_eq!(kit.event(meant(1, vec![later("assist", instance(3, "r3"))])).await.1, []);
+}
+
+pub(crate) async fn timers_and_records_count_against_the_backlog_where_they_make_a_job<H: Harness>() {
+    let mut kit = Kit::<H>::with(Limits { backlog_max: 2, ..Limits::default() }).await;
+    kit.event(happened(START, vec![unless(Some("ended"))])).await;
+    kit.event(happened(START, vec![later("assist", instance(2, "r2")), collect(false)])).await;
+    let held = DeliveryStatus::Parked { cause: "backlog".to_owned() };
+    let other = Step::Collect { rule: rule("tidy"), subject: instance(3, "r3"), on: None, is_last: false };
+    for (step, is_held) in [
+        (later("assist", instance(4, "r1")), true),
+        (later("assist", instance(1, "ended")), false),
+        (later("assist", instance(2, "r2")), false),
+        (collect(false), false),
+        (other, true),
+    ] {
+        let delivery = kit.deliver().await;
+        kit.plan(delivery, happened(START.minus(SECOND), vec![step.clone()])).await;
+        assert_eq!(kit.delivery_status(delivery).await == held, is_held, "{step:?}");
+    }
+}
+
+pub(crate) async fn a_record_that_was_tried_takes_no_more_also_when_a_person_has_it_tried_anew<H: Harness>() {
+    for outcome in [Outcome::Retry { error: "503".to_owned() }, Outcome::Park(ParkCause::NotFound)] {
+        let mut kit = Kit::<H>::new().await;
+        let (_, jobs) = kit.event(happened(START, vec![collect(true)])).await;
+        kit.pass(Fold::GRACE);
+        let leased = kit.started().await;
+        let is_parked = matches!(outcome, Outcome::Park(_));
+        kit.settle(leased, outcome).await;
+        if is_parked {
+            let retried = kit.store.move_jobs(Selector::Job(jobs[0]), Move::Retry, "a person", kit.now).await;
+            assert_eq!((retried.unwrap(), kit.job(jobs[0]).await.attempts), (1, 0));
+        }
+        let (_, more) = kit.event(happened(START, vec![collect(false)])).await;
+        assert!(more.len() == 1 && more[0] != jobs[0], "{more:?}");
+        assert_eq!(kit.store.collected(jobs[0]).await.unwrap().unwrap().deliveries.len(), 1);
+    }
 }
