@@ -11,7 +11,7 @@ use crate::audit::Saw;
 use crate::clock::Timestamp;
 use crate::ids::MeetingId;
 use crate::job::{Asker, Effect, Intent, ParkCause, Planned, Subject};
-use crate::rules::{Rule, SubjectKind};
+use crate::rules::{MeetingState, Rule, SubjectKind};
 use crate::zoom::{Edit, ZoomError};
 
 /// Rounds of changes in one attempt: one may make another possible, as a licence does an assistant.
@@ -146,17 +146,18 @@ impl<'a> Look<'a> {
             (Subject::User { id: None, email: None }, SubjectKind::User) => {
                 return Err(End::not_applicable("the event names no user"));
             }
-            (Subject::Meeting { id } | Subject::Instance { meeting: id, .. }, SubjectKind::Meeting) => Of::Meeting(*id),
+            (Subject::Instance { meeting, .. }, SubjectKind::Meeting) => Of::Meeting(*meeting),
+            // What is ended is one run.
+            (Subject::Meeting { .. }, SubjectKind::Meeting) if task.rule.ends() => {
+                return Err(End::not_applicable("it was asked for under another rule, about no run of the meeting"));
+            }
+            (Subject::Meeting { id }, SubjectKind::Meeting) => Of::Meeting(*id),
             // The rule of that name is about something else now.
             _ => return Err(End::park(ParkCause::RuleGone { is_another: true })),
         };
-        let told = match &task.job.subject {
-            Subject::User { email, .. } => email.clone(),
-            _ => None,
-        };
         let (facts, now) = (&task.ctx.facts, task.ctx.clock.now());
         let user = facts.take_listed(task.job, now);
-        let picture = Picture { is_listed_row: user.is_some(), user, told, ..Picture::default() };
+        let picture = Picture { is_listed_row: user.is_some(), user, ..Picture::of(&task.job.subject) };
         // Whoever is needed is asked for by name, so that somebody is told of one that cannot be granted.
         let around = facts.around(task.account, now).with_nobody();
         Ok(Self { task, rule: task.rule.clone(), around, picture, of, has_groups_anew: false, wrote: Vec::new() })
@@ -237,7 +238,12 @@ impl<'a> Look<'a> {
     /// One that Zoom does not know, also after some tries, is over or was deleted, and nobody needs to look.
     async fn read_meeting(&mut self, id: MeetingId) -> Ended<()> {
         let task = self.task;
-        let read = task.zoom.meeting(id).await.map_err(|error| match error {
+        let read = task.zoom.meeting(id).await;
+        if self.rule.recovers() && matches!(read, Err(ZoomError::NotFound(_))) {
+            (self.picture.meeting, self.picture.gone) = (None, Some(id));
+            return Ok(());
+        }
+        let read = read.map_err(|error| match error {
             ZoomError::NotFound(_) if task.job.attempts > UNKNOWN_ATTEMPTS => {
                 End::not_applicable("Zoom does not know the meeting: it is over or was deleted")
             }
@@ -270,7 +276,9 @@ impl<'a> Look<'a> {
                 return Err(End::park(ParkCause::RulesDisagree { about, other }));
             }
         }
-        let host = self.picture.meeting.as_ref().and_then(|meeting| meeting.host_id.clone());
+        // Of the host's changes a day, others are none.
+        let is_counted = differences.iter().any(|one| matches!(one.edit, Edit::SetMeeting { .. }));
+        let host = self.picture.meeting.as_ref().filter(|_| is_counted).and_then(|meeting| meeting.host_id.clone());
         let is_planned = task.is_planned(differences);
         let intent = task.intend(guard, differences, is_planned, host).await?;
         for one in differences.iter().filter(|one| is_exclusive(one)) {
@@ -289,7 +297,9 @@ impl<'a> Look<'a> {
                     (self.picture.user, self.picture.groups) = (None, None);
                 }
                 Edit::SetUserSettings { .. } => self.picture.settings = None,
-                Edit::SetMeeting { .. } => self.picture.meeting = None,
+                Edit::SetMeeting { .. } | Edit::SetMeetingStatus { .. } => {
+                    (self.picture.meeting, self.picture.gone) = (None, None);
+                }
             }
         }
         self.rule.when = None;
@@ -304,6 +314,11 @@ impl<'a> Look<'a> {
                 (error @ (ZoomError::Unlicensed(_) | ZoomError::NotFound(_)), Edit::AddAssistant { who, .. }) => {
                     Err(self.blame(who, error).await?)
                 }
+                // It is over, and so gone.
+                (
+                    ZoomError::Refused { status: 404, message, .. },
+                    Edit::SetMeetingStatus { to: MeetingState::Ended, .. },
+                ) => Err(self.task.failed(ZoomError::NotFound(message))),
                 (ZoomError::HostDay { why, .. }, _) => Err(self.host_spent(guard, began, why).await?),
                 (error, _) => Err(self.task.failed(error)),
             },

@@ -16,6 +16,7 @@ mod groups;
 mod judge;
 mod meeting;
 mod needs;
+mod orphaned;
 mod planned;
 mod saved;
 mod seen;
@@ -35,6 +36,7 @@ pub use facts::{Facts, FactsSettings};
 pub use fold::{Folded, Record, fold};
 pub use judge::{Difference, Need, Picture, Verdict, edits, in_words, is_excepted, judge};
 pub use needs::needs;
+pub use orphaned::{Host, OrphanedMeeting, OrphanedRecord, Successor};
 pub use planned::{
     Cost, PlannedAccount, PlannedChange, PlannedDifference, PlannedOthers, PlannedRule, PlannedSince, span_in_words,
     would_change,
@@ -120,7 +122,14 @@ pub async fn run(
     ctx: &Ctx,
 ) -> Result<Outcome, StoreError> {
     if let Some(to) = &rule.send {
-        return send::send(job, (rule, to), ctx).await;
+        let Some(orphaned) = rule.orphaned() else {
+            return send::send(job, (rule, to), ctx).await;
+        };
+        let task = Task { job, rule, rules, account, zoom, hand: Hand::Observe, ctx };
+        return match orphaned::message(&task, orphaned).await {
+            Ok(message) => Ok(send::give(&message, (rule, to), ctx).await),
+            Err(end) => end.outcome(),
+        };
     }
     if let Some(how) = rule.on.as_ref().and_then(|on| on.fold) {
         return Ok(Outcome::Done(match fold(&*ctx.store, job, how).await? {
@@ -145,15 +154,10 @@ pub async fn run(
     if let Err(End::Outcome(Outcome::Park(cause @ ParkCause::ScopesMissing { .. }))) = &ended {
         ctx.facts.lacks_scopes(job, cause, ctx.clock.now());
     }
-    match ended {
-        Ok(effect) => Ok(Outcome::Done(effect)),
-        Err(End::Outcome(outcome)) => Ok(outcome),
-        Err(End::NextHour { at, notice }) => {
-            ctx.facts.put_off(job, at, &notice);
-            Ok(Outcome::Snooze(Snooze::NextBudget { at, why: notice }))
-        }
-        Err(End::Store(error)) => Err(error),
+    if let Err(End::NextHour { at, notice }) = &ended {
+        ctx.facts.put_off(job, *at, notice);
     }
+    ended.map_or_else(End::outcome, |effect| Ok(Outcome::Done(effect)))
 }
 
 /// What the attempt would come to, where that is known without asking Zoom: what stops a rule in an account stops thousands
@@ -217,6 +221,15 @@ impl End {
 
     fn retry(error: impl Into<String>) -> Self {
         Self::Outcome(Outcome::Retry { error: error.into() })
+    }
+
+    /// What becomes of the job.
+    fn outcome(self) -> Result<Outcome, StoreError> {
+        match self {
+            Self::Outcome(outcome) => Ok(outcome),
+            Self::NextHour { at, notice } => Ok(Outcome::Snooze(Snooze::NextBudget { at, why: notice })),
+            Self::Store(error) => Err(error),
+        }
     }
 
     const fn waits(reason: crate::job::WaitReason) -> Self {

@@ -6,6 +6,10 @@ use crate::zoom::Endpoint;
 /// All calls that making the rule true can take, in the order of [`Endpoint::ALL`]; each knows its rate-limit category and
 /// its scopes.
 pub fn needs(rule: &Rule) -> Vec<Endpoint> {
+    if rule.subject == SubjectKind::Event {
+        let reads = [Endpoint::GetUser, Endpoint::ListMeetings, Endpoint::GetMeeting];
+        return if rule.orphaned().is_some() { reads.to_vec() } else { Vec::new() };
+    }
     let (ensure, is_user) = (&rule.ensure, rule.subject == SubjectKind::User);
     let (settings, groups) = (is_user && !ensure.user_settings().is_empty(), !ensure.groups.is_empty());
     let excepts = !(rule.except.is_empty() && rule.except_roles.is_empty());
@@ -24,7 +28,8 @@ pub fn needs(rule: &Rule) -> Vec<Endpoint> {
         Endpoint::ListGroups => groups || (is_user && rule.asks_for("groups")),
         Endpoint::ListGroupMembers | Endpoint::AddGroupMembers => groups,
         Endpoint::GetMeeting => !is_user,
-        Endpoint::UpdateMeeting => !is_user && ensure.report.is_none(),
+        Endpoint::UpdateMeeting => !is_user && ensure.report.is_none() && ensure.status.is_none(),
+        Endpoint::UpdateMeetingStatus => ensure.status.is_some(),
         Endpoint::RemoveAssistant
         | Endpoint::GetAccountSettings
         | Endpoint::RemoveGroupMember

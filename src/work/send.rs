@@ -29,7 +29,8 @@ pub struct Message {
     pub delivery: DeliveryId,
     /// The body that Zoom sent; nothing where events were collected.
     pub whole: Value,
-    /// What was made of the events that were collected ([`Record`]).
+    /// What was made of the events that were collected ([`Record`]), or found out about whom the event names
+    /// ([`super::OrphanedRecord`]).
     pub record: Option<Value>,
 }
 
@@ -64,11 +65,16 @@ pub(super) async fn send(job: &Job, (rule, to): (&Rule, &SendTo), ctx: &Ctx) -> 
         let why = "the delivery's body was pruned, or is not kept any more".to_owned();
         return Ok(Outcome::Park(ParkCause::NotSendable { why }));
     };
-    let sending = Sending { to: &to.consumer, template: to.template.as_deref(), message: &message };
-    Ok(match rule.mode {
+    Ok(give(&message, (rule, to), ctx).await)
+}
+
+/// Sends it, or says what would be sent.
+pub(super) async fn give(message: &Message, (rule, to): (&Rule, &SendTo), ctx: &Ctx) -> Outcome {
+    let sending = Sending { to: &to.consumer, template: to.template.as_deref(), message };
+    match rule.mode {
         Mode::Observe => ctx.feed.would_send(sending),
         Mode::Enforce => ctx.feed.send(sending).await,
-    })
+    }
 }
 
 async fn message(job: &Job, ctx: &Ctx) -> Result<Option<Message>, StoreError> {
@@ -98,7 +104,7 @@ fn folded(job: &Job, record: &Record) -> Option<Message> {
 }
 
 /// What a job says by itself.
-fn blank(job: &Job, delivery: DeliveryId) -> Message {
+pub(super) fn blank(job: &Job, delivery: DeliveryId) -> Message {
     Message {
         // A store that begins anew counts its jobs from 1 again.
         id: format!("msg_{}_{}", job.id.number(), job.made_at.as_millis()),

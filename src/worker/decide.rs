@@ -36,7 +36,7 @@ pub async fn decide(parts: &Parts, delivery: &StoredDelivery) -> Result<Vec<Deci
     for step in steps {
         decided.push(match step {
             Step::Wake { subject } => said(None, &subject, "what waits for it would go on".to_owned()),
-            Step::Cancel { subject, why } => {
+            Step::Cancel { subject, why, .. } => {
                 said(None, &subject, format!("what is unfinished for it would end: {why}"))
             }
             Step::Unless { rule, meeting, why, .. } => {
@@ -81,14 +81,11 @@ fn said(rule: Option<&Rule>, subject: &Subject, answer: String) -> DecidedNow {
 async fn answer(look: &Look<'_>, account: &Account, rule: &Rule, subject: &Subject) -> String {
     if let Some(send) = &rule.send {
         let observes = if rule.mode == Mode::Enforce { "" } else { ", but the rule observes" };
-        return format!("would send it to {}{observes}", send.consumer);
+        let what = if rule.orphaned().is_some() { "what can become of the user's upcoming meetings" } else { "it" };
+        return format!("would send {what} to {}{observes}", send.consumer);
     }
-    let told = match subject {
-        Subject::User { email, .. } => email.clone(),
-        _ => None,
-    };
     let mut around = look.parts.facts.around(account, look.parts.clock.now());
-    let mut picture = Picture { told, ..Picture::default() };
+    let mut picture = Picture::of(subject);
     let verdict = match look.verdict(rule, subject, &mut around, &mut picture).await {
         Ok(verdict) => verdict,
         Err(error) => return format!("cannot be said: {error}"),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Parts;
 use crate::account::{Account, UserKey};
 use crate::clock::Timestamp;
+use crate::ids::MeetingId;
 use crate::job::Subject;
 use crate::rules::Rule;
 use crate::store::{SweepRecord, SweepStep};
@@ -62,6 +63,10 @@ impl Look<'_> {
             };
             match self.read(&need, subject, around, picture).await {
                 Err(ZoomError::Limited { until, .. }) => self.wait(until).await,
+                // That it is gone is what such a rule is about.
+                Err(ZoomError::NotFound(_)) if need == Need::Meeting && rule.recovers() => {
+                    picture.gone = meeting(subject);
+                }
                 Err(ZoomError::NotFound(_)) => return Ok(Verdict::Needs(need)),
                 read => {
                     read?;
@@ -89,8 +94,7 @@ impl Look<'_> {
             Need::Assistants => picture.assistants = Some(self.zoom.assistants(&key_of(subject)?).await?),
             Need::Settings => picture.settings = Some(self.zoom.user_settings(&key_of(subject)?).await?),
             Need::Meeting => {
-                let Subject::Meeting { id } = subject else { return Err(unnamed()) };
-                picture.meeting = Some(self.zoom.meeting(*id).await?);
+                picture.meeting = Some(self.zoom.meeting(meeting(subject).ok_or_else(unnamed)?).await?);
             }
             Need::Host => {
                 let host = picture.meeting.as_ref().and_then(|meeting| meeting.host_id.clone()).ok_or_else(unnamed)?;
@@ -111,6 +115,13 @@ pub(super) fn user_key(subject: &Subject) -> Option<UserKey> {
     match subject {
         Subject::User { id, email } => UserKey::of(id.as_ref(), email.as_ref()),
         _ => None,
+    }
+}
+
+const fn meeting(subject: &Subject) -> Option<MeetingId> {
+    match subject {
+        Subject::Meeting { id } | Subject::Instance { meeting: id, .. } => Some(*id),
+        Subject::User { .. } | Subject::Event { .. } => None,
     }
 }
 

@@ -27,6 +27,7 @@ const SUBJECTS_MAX: usize = 1_000;
 const ROWS: usize = 500;
 /// Why nothing is to be changed for such an event.
 const WOULD_SEND: &str = "an event that it sends";
+const WOULD_REPORT: &str = "an event after which it reports on a user's meetings";
 
 /// What happened in one account.
 pub(super) struct Happened {
@@ -83,10 +84,14 @@ impl Happened {
         let asked = rules::on_event((delivery.id, &event), Some(&account.id), now, roster.rules(), body);
         for step in asked.steps {
             match step {
-                Step::Ensure { rule, subject, .. } => self.add(&subject, Some(rule)),
-                // As if nothing had ended its timer: what it would do for the meeting.
-                Step::Later { rule, subject: Subject::Instance { meeting, .. }, .. } => {
+                // As if nothing had ended its timer: what it would do for the meeting, or where it ends runs, for that one.
+                Step::Later { rule, subject: Subject::Instance { meeting, .. }, .. }
+                    if !roster.rule(&rule).is_some_and(Rule::ends) =>
+                {
                     self.add(&Subject::Meeting { id: meeting }, Some(rule));
+                }
+                Step::Ensure { rule, subject, .. } | Step::Later { rule, subject, .. } => {
+                    self.add(&subject, Some(rule));
                 }
                 _ => {}
             }
@@ -137,25 +142,29 @@ impl Look<'_> {
         let mut planned: Vec<PlannedRule> = rules.iter().map(|rule| PlannedRule::new(rule)).collect();
         let (mut users, mut meetings) = (0_u64, 0_u64);
         for (subject, asked) in &happened.subjects {
-            let (count, told) = match subject {
-                Subject::User { email, .. } => (&mut users, email.clone()),
-                Subject::Meeting { .. } => (&mut meetings, None),
+            let count = match subject {
+                Subject::User { .. } => &mut users,
+                Subject::Meeting { .. } => &mut meetings,
                 // What happened needs no reading.
                 Subject::Event { .. } => {
                     let sends = rules.iter().zip(&mut planned).filter(|(rule, _)| asked.contains(&rule.name));
-                    for (_, planned) in sends {
-                        let others = planned.others.entry(WOULD_SEND.to_owned()).or_default();
+                    for (rule, planned) in sends {
+                        let why = if rule.orphaned().is_some() { WOULD_REPORT } else { WOULD_SEND };
+                        let others = planned.others.entry(why.to_owned()).or_default();
                         others.count = others.count.saturating_add(1);
                     }
                     continue;
                 }
-                Subject::Instance { .. } => continue,
+                // Its meeting was counted.
+                Subject::Instance { .. } => &mut 0,
             };
             *count = count.saturating_add(1);
-            let is_asked =
-                |rule: &Rule| if rule.on.is_some() { asked.contains(&rule.name) } else { is_about(rule, subject) };
+            let is_run = matches!(subject, Subject::Instance { .. });
+            let is_asked = |rule: &Rule| {
+                if rule.on.is_some() { asked.contains(&rule.name) } else { !is_run && is_about(rule, subject) }
+            };
             let asked = rules.iter().copied().zip(&mut planned).filter(|(rule, _)| is_asked(rule));
-            self.ask(asked, subject, &mut around, Picture { told, ..Picture::default() }).await?;
+            self.ask(asked, subject, &mut around, Picture::of(subject)).await?;
         }
         for planned in &mut planned {
             let unanswered = happened.unanswered.iter().find(|(rule, _)| rule.as_str() == planned.rule);

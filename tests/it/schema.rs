@@ -173,6 +173,16 @@ const OF_MEANING: &[&str] = &[
     "on nothing",
     "send",
     "a template that is none",
+    "a status for users",
+    "a status and a setting",
+    "meetings ended without a word",
+    "every meeting ended",
+    "a meeting ended after it was deleted",
+    "every meeting recovered",
+    "recovered after another event",
+    "recovered what is gone for good",
+    "recovered later",
+    "recovered but for some hosts",
 ];
 
 #[test]

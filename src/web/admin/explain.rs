@@ -304,6 +304,10 @@ pub fn wants(rule: &Rule) -> String {
             format!("{} as alternative hosts", hosts.join(", "))
         }),
         ensure.report.map(|Report::Movable| "a report whether it can be moved".to_owned()),
+        ensure.status.map(|status| format!("the meeting {}", status.as_str())),
+        rule.orphaned().map(|orphaned| {
+            format!("a record of the user's upcoming meetings, and how {} could host them", orphaned.successor)
+        }),
         rule.in_time(),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join("; ")

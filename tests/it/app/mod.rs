@@ -8,12 +8,14 @@ mod backfilling;
 mod big_world;
 mod contests;
 mod converging;
+mod ending;
 mod ensuring;
 mod explaining;
 mod folding;
 mod guarding;
 mod kinds;
 mod on_events;
+mod orphaned;
 mod planning;
 mod returning;
 mod scenarios;
@@ -39,7 +41,7 @@ use adjutant::event::signature::Secret;
 use adjutant::feed::Consumers;
 use adjutant::ids::{AccountId, AppName, Email};
 use adjutant::job::{Effect, Job, JobState};
-use adjutant::rules::{Condition, Fold, On, Rule, SendTo, Timer, Topic};
+use adjutant::rules::{Condition, Fold, On, Orphaned, Rule, SendTo, Timer, Topic};
 use adjutant::sim::{Call, NewAccount, Sim, Subscription, World};
 use adjutant::store::{JobFilter, MemoryStore, Move, Selector, Store, SweepState};
 use adjutant::web::accept::{AcceptSettings, Acceptor};
@@ -85,6 +87,8 @@ fn rule(text: &str) -> Rule {
     let after = table.remove("after").map(|after| Timer::span(after.as_str().unwrap()).unwrap());
     let unless = table.remove("unless").map_or(Vec::new(), |events| events.try_into().unwrap());
     let fold = table.remove("fold").map(|fold| fold.try_into::<Fold>().unwrap());
+    let successor = table.remove("successor").map(|email| Email::parse(email.as_str().unwrap()).unwrap());
+    let orphaned = table.remove("report").and(successor).map(|successor| Orphaned { successor });
     let timer = after.map(|after| Timer { after, unless });
     let text = |value: toml::Value| value.as_str().unwrap().to_owned();
     let template = table.remove("template").map(text);
@@ -92,7 +96,7 @@ fn rule(text: &str) -> Rule {
     let rule: Rule = table.try_into().unwrap();
     let rule = Rule { send: consumer.map(|consumer| SendTo { consumer, template }), ..rule };
     match on {
-        Some(events) => Rule { on: Some(On { events, when: when(Topic::Event), timer, fold }), ..rule },
+        Some(events) => Rule { on: Some(On { events, when: when(Topic::Event), timer, fold, orphaned }), ..rule },
         None => Rule { when: when(rule.subject.topic()), ..rule },
     }
 }
