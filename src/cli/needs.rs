@@ -47,6 +47,7 @@ pub(super) fn events(rules: &[Rule]) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::{On, Orphaned};
 
     #[test]
     fn scopes_and_events_are_those_of_these_rules_and_of_no_others() {
@@ -78,5 +79,19 @@ mod tests {
         let all = endpoints(&[groups.clone(), settings, meetings, groups]);
         assert_eq!(all.len(), 10, "each once: {all:?}");
         assert!(all.is_sorted(), "{all:?}");
+    }
+
+    #[test]
+    fn what_ends_meetings_needs_their_status_and_what_sends_needs_nothing() {
+        let ends = "name = \"r\"\nfor = \"meeting\"\nallow_end = true\nensure = { status = \"ended\" }";
+        let on = On { events: vec!["meeting.started".to_owned()], ..On::default() };
+        let ends = Rule { on: Some(on), ..toml::from_str(ends).unwrap() };
+        assert_eq!(endpoints(std::slice::from_ref(&ends)), [Endpoint::GetMeeting, Endpoint::UpdateMeetingStatus]);
+        let mut sends: Rule = toml::from_str("name = \"r\"\nfor = \"event\"").unwrap();
+        assert_eq!(endpoints(std::slice::from_ref(&sends)), []);
+        let successor = "deputy@example.com".parse().unwrap();
+        sends.on = Some(On { orphaned: Some(Orphaned { successor }), ..On::default() });
+        let reads = [Endpoint::GetUser, Endpoint::ListMeetings, Endpoint::GetMeeting];
+        assert_eq!(endpoints(std::slice::from_ref(&sends)), reads);
     }
 }

@@ -9,7 +9,7 @@ use super::problem::Place;
 use super::section::{Section, shown};
 use super::source::{Found, Reading};
 use crate::ids::Email;
-use crate::rules::{Documented, Ensure, Grantee, Leaves, Licence, Report, Topic};
+use crate::rules::{Documented, Ensure, Grantee, Leaves, Licence, MeetingState, Report, Topic};
 
 pub(super) fn ensure(mut section: Section<'_, '_>, topic: Option<Topic>) -> Ensure {
     let who = "\"api-user\", or the email of somebody whom may_grant of [[app.account]] names";
@@ -32,8 +32,10 @@ pub(super) fn ensure(mut section: Section<'_, '_>, topic: Option<Topic>) -> Ensu
     let feature = settings_below(&mut section, "feature", topic);
     let alternative_hosts = section.list_in("alternative_hosts", form::email, "emails", |text| Email::parse(text).ok());
     let report = section.one_of("report", &[("movable", Report::Movable)]);
+    let choices = [MeetingState::Ended, MeetingState::Recovered].map(|state| (state.as_str(), state));
+    let status = section.one_of("status", &choices);
     section.finish();
-    Ensure { assistants, groups, licence, settings, feature, alternative_hosts, report }
+    Ensure { assistants, groups, licence, settings, feature, alternative_hosts, report, status }
 }
 
 /// Feature flags: settings of a user below that branch.

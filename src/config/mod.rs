@@ -12,6 +12,7 @@ mod consumers;
 mod ensure;
 mod form;
 mod notify;
+mod orphaned;
 mod parts;
 mod problem;
 mod reload;

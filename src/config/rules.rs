@@ -9,6 +9,7 @@ use toml::de::DeTable;
 use super::apps::{Placed, check_variables, named};
 use super::ensure::ensure;
 use super::form;
+use super::orphaned::orphaned;
 use super::problem::{Invalid, Place, Problem, not_toml};
 use super::section::{Section, tables_of, unknown};
 use super::source::{Found, Reading, read_small};
@@ -18,7 +19,8 @@ use crate::alarm::Severity;
 use crate::feed::Template;
 use crate::ids::{ConsumerName, Email, RuleName};
 use crate::rules::{
-    Condition, Ensure, Mode, On, Rule, SendTo, SubjectKind, Topic, contradiction, gone_by_then, kind_of, meant, nearest,
+    Condition, Ensure, MeetingState, Mode, On, Rule, SendTo, SubjectKind, Topic, contradiction, gone_by_then, kind_of,
+    meant, nearest,
 };
 
 /// Far more than anybody keeps apart.
@@ -170,6 +172,7 @@ fn rule(mut section: Section<'_, '_>, takers: &Takers) -> Option<Rule> {
     let description = section.optional("description", "a text", |text| Some(text.to_owned()));
     let on = events(&mut section);
     let (timer, fold) = (timer(&mut section, on.as_deref()), fold(&mut section, on.as_deref()));
+    let orphaned = orphaned(&mut section, on.as_deref());
     let is_sent = section.is_set("send");
     let subject = match &on {
         Some(events) if is_sent => Some(spelt(&section, events)),
@@ -179,7 +182,7 @@ fn rule(mut section: Section<'_, '_>, takers: &Takers) -> Option<Rule> {
     let topic = if on.is_some() { Some(Topic::Event) } else { subject.map(SubjectKind::topic) };
     let when = condition(&mut section, topic, on.as_deref().unwrap_or_default());
     let (on, when) = match on {
-        Some(events) => (Some(On { events, timer, fold, ..On::default() }.asking(when.as_ref())), None),
+        Some(events) => (Some(On { events, timer, fold, orphaned, ..On::default() }.asking(when.as_ref())), None),
         None => (None, when),
     };
     let release = release(&mut section, subject);
@@ -201,6 +204,7 @@ fn rule(mut section: Section<'_, '_>, takers: &Takers) -> Option<Rule> {
         section.missing("ensure", &format!("add ensure = {forms}"));
     }
     let allow_downgrade = section.flag_or("allow_downgrade", false);
+    let allow_end = section.flag_or("allow_end", false);
     section.finish();
     Some(Rule {
         name: name?,
@@ -211,6 +215,7 @@ fn rule(mut section: Section<'_, '_>, takers: &Takers) -> Option<Rule> {
         description,
         ensure: if is_sent { Ensure::default() } else { ensure? },
         allow_downgrade,
+        allow_end,
         release,
         mode,
         except,
@@ -305,8 +310,8 @@ fn check_subject(section: &Section<'_, '_>, on: &On, send: Option<&SendTo>) {
 }
 
 /// What only rules have that make something true.
-pub(super) const OF_ENSURE: [&str; 5] =
-    ["allow_downgrade", "except", "except_roles", "max_changes_per_hour", "max_changes_percent"];
+pub(super) const OF_ENSURE: [&str; 6] =
+    ["allow_downgrade", "allow_end", "except", "except_roles", "max_changes_per_hour", "max_changes_percent"];
 
 /// With what it speaks of. None where it is wrong.
 fn template(section: &mut Section<'_, '_>) -> Option<(Option<String>, BTreeSet<String>)> {
@@ -370,7 +375,7 @@ fn subject_of(section: &mut Section<'_, '_>, events: &[String]) -> Option<Subjec
             );
         } else if let Some(meant) = meant(event) {
             wrong(format!("{} on names {event}", section.title), &format!("did you mean {meant}?"));
-        } else if gone_by_then(event) {
+        } else if gone_by_then(event) && !recovers(section) {
             wrong(
                 format!("{} ensures something after {event}, and its subject is gone by then", section.title),
                 "expected another event",
@@ -379,6 +384,12 @@ fn subject_of(section: &mut Section<'_, '_>, events: &[String]) -> Option<Subjec
         kind = kind.or(of);
     }
     kind
+}
+
+/// Whether it is about meetings that are gone: what else is wrong with that, the rule as a whole says.
+fn recovers(section: &Section<'_, '_>) -> bool {
+    let status = section.in_file("ensure").and_then(|ensure| ensure.get_ref().as_table()?.get("status"));
+    status.and_then(|status| status.get_ref().as_str()) == Some(MeetingState::Recovered.as_str())
 }
 
 /// The condition of a rule. Without a topic it cannot be checked, and what is wrong with that was told.

@@ -121,6 +121,7 @@ fn of_a_rule() -> Map<String, Value> {
     Map::from_iter([
         ("required".to_owned(), json!(["name"])),
         ("oneOf".to_owned(), json!([{ "required": ["for"] }, { "required": ["on"] }])),
+        ("dependentRequired".to_owned(), json!({ "report": ["successor"], "successor": ["report"] })),
         ("allOf".to_owned(), json!([about("user", user), about("meeting", meeting), is_sent()])),
     ])
 }
@@ -132,7 +133,7 @@ fn is_sent() -> Value {
         "oneOf": [{ "required": ["ensure"] }, { "required": ["send"] }],
         "if": { "required": ["send"] },
         "then": { "required": ["on"], "properties": never },
-        "else": { "properties": { "template": false } },
+        "else": { "properties": { "template": false, "report": false, "successor": false } },
     })
 }
 

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::{Condition, Leaves, Rule, SubjectKind};
 use crate::ids::{Email, RuleName};
 
+/// After which a meeting can be recovered.
+const DELETED: &str = "meeting.deleted";
+
 /// Desired state. Which fields make sense depends on the rule's `for`; [`Rule::check`] says so.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +35,9 @@ pub struct Ensure {
     /// For meetings: what to say of them. Such a rule changes nothing.
     #[serde(default)]
     pub report: Option<Report>,
+    /// For meetings: how they must stand. Stands alone.
+    #[serde(default)]
+    pub status: Option<MeetingState>,
 }
 
 impl Ensure {
@@ -96,6 +102,25 @@ pub enum Report {
     Movable,
 }
 
+/// How a meeting must stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MeetingState {
+    /// The run that the rule's event was about is over.
+    Ended,
+    /// It is there again, though somebody deleted it.
+    Recovered,
+}
+
+impl MeetingState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::Recovered => "recovered",
+        }
+    }
+}
+
 /// Why a rule makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
@@ -104,7 +129,7 @@ pub enum RuleError {
     )]
     NothingForUsers(RuleName),
     #[error(
-        "rule {0}: for = \"meeting\" needs ensure = {{ settings = {{ waiting_room = true }} }} or another setting, alternative_hosts or report"
+        "rule {0}: for = \"meeting\" needs ensure = {{ settings = {{ waiting_room = true }} }} or another setting, alternative_hosts, report or status"
     )]
     NothingForMeetings(RuleName),
     #[error("rule {0}: a rule about events alone does nothing without send")]
@@ -117,6 +142,26 @@ pub enum RuleError {
     BasicWithAssistants(RuleName),
     #[error("rule {0}: ensure.report changes nothing and stands alone")]
     ReportAlone(RuleName),
+    #[error("rule {0}: ensure.status stands alone")]
+    StatusAlone(RuleName),
+    #[error(
+        "rule {0}: ensure.status = \"ended\" ends meetings for everybody who is in them, which needs allow_end = true"
+    )]
+    Ends(RuleName),
+    #[error(
+        "rule {0}: ensure.status = \"ended\" with for = \"meeting\" would end every meeting that a sweep sees; it needs on, as in on = [\"meeting.started\"] with after = \"12h\""
+    )]
+    EndsAll(RuleName),
+    #[error("rule {0}: ensure.status = \"recovered\" needs on = [\"meeting.deleted\"], and no other event")]
+    RecoversAfter(RuleName),
+    #[error("rule {0}: what meeting.permanently_deleted tells of cannot be recovered: Zoom keeps nothing of it")]
+    GoneForGood(RuleName),
+    #[error("rule {0}: ensure.status = \"recovered\" has after, and the deletion itself ends timers of the meeting")]
+    RecoversLater(RuleName),
+    #[error(
+        "rule {0}: ensure.status = \"recovered\" has {1}, and Zoom does not say who hosts a meeting that is deleted"
+    )]
+    RecoversExcept(RuleName, &'static str),
     #[error("rule {0}: ensure.settings.feature and ensure.feature both name {1}")]
     FeatureTwice(RuleName, String),
     #[error("rule {0}: ensure.settings and ensure.alternative_hosts both name alternative hosts")]
@@ -154,6 +199,16 @@ pub fn contradiction(rules: &[Rule]) -> Option<Contradiction> {
 }
 
 impl Rule {
+    /// Whether it is about runs of meetings that are to end.
+    pub fn ends(&self) -> bool {
+        self.ensure.status == Some(MeetingState::Ended)
+    }
+
+    /// Whether it is about meetings that Zoom does not know any more.
+    pub fn recovers(&self) -> bool {
+        self.ensure.status == Some(MeetingState::Recovered)
+    }
+
     /// Whether an event about settings of a user asks for it.
     pub fn is_about_user_settings(&self) -> bool {
         self.subject == SubjectKind::User && (!self.ensure.user_settings().is_empty() || self.asks_for_settings())
@@ -221,6 +276,9 @@ impl Rule {
         if !self.ensure.alternative_hosts.is_empty() {
             return Err(RuleError::WrongSubject(name(), "ensure.alternative_hosts", "user"));
         }
+        if self.ensure.status.is_some() {
+            return Err(RuleError::WrongSubject(name(), "ensure.status", "user"));
+        }
         if self.of_users().is_none() && self.ensure.settings.is_empty() {
             return Err(RuleError::NothingForUsers(name()));
         }
@@ -239,10 +297,39 @@ impl Rule {
         if !self.ensure.alternative_hosts.is_empty() && self.ensure.settings.alternative_hosts().is_some() {
             return Err(RuleError::HostsTwice(name()));
         }
-        match (self.ensure.report, self.ensure.settings.is_empty() && self.ensure.alternative_hosts.is_empty()) {
+        let sets_nothing = self.ensure.settings.is_empty() && self.ensure.alternative_hosts.is_empty();
+        if let Some(status) = self.ensure.status {
+            let is_alone = sets_nothing && self.ensure.report.is_none();
+            return if is_alone { self.check_status(status) } else { Err(RuleError::StatusAlone(name())) };
+        }
+        match (self.ensure.report, sets_nothing) {
             (None, true) => Err(RuleError::NothingForMeetings(name())),
             (Some(_), false) => Err(RuleError::ReportAlone(name())),
             _ => Ok(()),
+        }
+    }
+
+    fn check_status(&self, status: MeetingState) -> Result<(), RuleError> {
+        let (name, on) = (self.name.clone(), self.on.as_ref());
+        if status == MeetingState::Ended {
+            return match (on, self.allow_end) {
+                (None, _) => Err(RuleError::EndsAll(name)),
+                (Some(_), false) => Err(RuleError::Ends(name)),
+                (Some(_), true) => Ok(()),
+            };
+        }
+        let is_named = |event: &str| on.is_some_and(|on| on.events.iter().any(|named| named == event));
+        if is_named("meeting.permanently_deleted") {
+            return Err(RuleError::GoneForGood(name));
+        }
+        if on.is_none_or(|on| on.events.iter().any(|event| event != DELETED)) {
+            return Err(RuleError::RecoversAfter(name));
+        }
+        let excepts = [("except", !self.except.is_empty()), ("except_roles", !self.except_roles.is_empty())];
+        match excepts.into_iter().find(|(_, excepts)| *excepts) {
+            Some((key, _)) => Err(RuleError::RecoversExcept(name, key)),
+            None if on.is_some_and(|on| on.timer.is_some()) => Err(RuleError::RecoversLater(name)),
+            None => Ok(()),
         }
     }
 

@@ -19,6 +19,7 @@ impl Rule {
             description: _,
             ensure,
             allow_downgrade,
+            allow_end,
             release,
             mode: _,
             except,
@@ -26,7 +27,7 @@ impl Rule {
             max_changes_per_hour,
             max_changes_percent,
         } = self;
-        let Ensure { assistants, groups, licence, settings, feature, alternative_hosts, report } = ensure;
+        let Ensure { assistants, groups, licence, settings, feature, alternative_hosts, report, status } = ensure;
         let assistants = assistants.iter().map(|grantee| match grantee {
             Grantee::ApiUser => "api-user",
             Grantee::Named(email) => email.as_str(),
@@ -53,6 +54,12 @@ impl Rule {
         }
         if let Some(fold) = on.as_ref().and_then(|on| on.fold) {
             more(json!(["fold", fold]));
+        }
+        if let Some(orphaned) = on.as_ref().and_then(|on| on.orphaned.as_ref()) {
+            more(json!(["orphaned", orphaned.successor.as_str()]));
+        }
+        if let Some(status) = status {
+            more(json!(["status", status, allow_end]));
         }
         if *release != Self::default_release() {
             more(json!(["release", release]));

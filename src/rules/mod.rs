@@ -13,7 +13,7 @@ mod on;
 mod secret;
 mod timer;
 
-pub use ensure::{Contradiction, Ensure, Grantee, Licence, Report, RuleError, contradiction};
+pub use ensure::{Contradiction, Ensure, Grantee, Licence, MeetingState, Report, RuleError, contradiction};
 pub use leaves::Leaves;
 pub use on::{EVENTS, MADE, OnEvent, facts as event_facts, gone_by_then, kind_of, meant, on_event, subjects};
 pub use timer::Timer;
@@ -62,6 +62,9 @@ pub struct Rule {
     /// Whether it may take a licence away.
     #[serde(default)]
     pub allow_downgrade: bool,
+    /// Whether it may end a meeting that runs.
+    #[serde(default)]
+    pub allow_end: bool,
     /// Events after which work goes on that met a meeting in progress.
     #[serde(default = "Rule::default_release")]
     pub release: Vec<String>,
@@ -94,6 +97,15 @@ pub struct On {
     pub timer: Option<Timer>,
     /// All events of a run of a meeting make one record.
     pub fold: Option<Fold>,
+    /// In place of the event, what is known of the meetings of the user whom it names.
+    pub orphaned: Option<Orphaned>,
+}
+
+/// Who asks what becomes of the meetings of a host who is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphaned {
+    /// Who could host them.
+    pub successor: Email,
 }
 
 impl On {
@@ -234,8 +246,8 @@ pub enum Step {
     },
     /// Let what waits for this subject go on, and make nothing new.
     Wake { subject: Subject },
-    /// The subject is gone: what is unfinished for it ends.
-    Cancel { subject: Subject, why: String },
+    /// The subject is gone: what is unfinished for it ends, but for that of rules which are about just that.
+    Cancel { subject: Subject, why: String, spared: Vec<RuleName> },
     /// Make the rule true that long after the event, once for each run of a meeting: a timer, unless what ends it came.
     Later { rule: RuleName, subject: Subject, on: Option<[u8; 16]>, after: Duration },
     /// Timers of the rule end: those of this run, and those of the meeting that no newer event began. What is yet to come of
@@ -256,7 +268,7 @@ pub fn plan(event: &Event, rules: &[Rule]) -> Vec<Step> {
         What::User { change, user } => {
             let subject = Subject::User { id: user.id.clone(), email: user.email.clone() };
             match change {
-                gone if gone.is_gone() => vec![Step::Cancel { subject, why: event.name.clone() }],
+                gone if gone.is_gone() => vec![cancel(subject, event, rules)],
                 UserChange::SettingsUpdated => ensured(&subject, rules, Rule::is_about_user_settings),
                 _ => {
                     let mut steps = for_subject(SubjectKind::User, &subject, rules);
@@ -276,7 +288,7 @@ pub fn plan(event: &Event, rules: &[Rule]) -> Vec<Step> {
         What::Meeting { change, meeting } => {
             let subject = Subject::Meeting { id: meeting.id };
             match change {
-                MeetingChange::Deleted => vec![Step::Cancel { subject, why: event.name.clone() }],
+                MeetingChange::Deleted => vec![cancel(subject, event, rules)],
                 MeetingChange::Ended if rules.iter().all(Rule::is_released_by_the_end) => vec![Step::Wake { subject }],
                 MeetingChange::Started | MeetingChange::Ended => Vec::new(),
                 MeetingChange::Created | MeetingChange::Updated => for_subject(SubjectKind::Meeting, &subject, rules),
@@ -284,6 +296,12 @@ pub fn plan(event: &Event, rules: &[Rule]) -> Vec<Step> {
         }
         What::UrlValidation { .. } | What::AppDeauthorized | What::Other => Vec::new(),
     }
+}
+
+/// What an event ends after which the subject is gone: not what its own rules begin, as to recover a meeting.
+fn cancel(subject: Subject, event: &Event, rules: &[Rule]) -> Step {
+    let spared = rules.iter().filter(|rule| rule.named_by(event).is_some()).map(|rule| rule.name.clone());
+    Step::Cancel { subject, why: event.name.clone(), spared: spared.collect() }
 }
 
 /// What the rules about such a subject ask for: of an event for its one, of a sweep for all.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::nearest::slip;
-use super::{Fold, On, Rule, Step, SubjectKind, Timer, lower_emails};
+use super::{Fold, On, Orphaned, Rule, Step, SubjectKind, Timer, lower_emails};
 use crate::clock::Timestamp;
 use crate::event::fold::LAST;
 use crate::event::{Event, What};
@@ -196,6 +196,11 @@ impl Rule {
         self.on.as_ref().is_some_and(|on| on.timer.is_some() || on.fold.is_some())
     }
 
+    /// What it reports of whom its events name, where it does.
+    pub fn orphaned(&self) -> Option<&Orphaned> {
+        self.on.as_ref()?.orphaned.as_ref()
+    }
+
     /// Whether such an event ends its timers: one that it names, or one after which nothing could be made true.
     fn is_ended_by(&self, event: &Event) -> bool {
         let timer = self.on.as_ref().and_then(|on| on.timer.as_ref());
@@ -221,15 +226,18 @@ impl Rule {
     /// The work that an event asks for that meets its condition, or why that cannot be said.
     fn asks(&self, event: &Event, on: &On, (subjects, run): (&[Subject], Option<&Run>)) -> Result<Vec<Step>, String> {
         let (rule, print) = (self.name.clone(), self.on_print());
-        if on.timer.is_none() && on.fold.is_none() {
+        // What is ended is that run, and no later one.
+        let is_of_run = on.timer.is_some() || on.fold.is_some() || self.ends();
+        if !is_of_run {
             let ensure = |subject: &Subject| Step::Ensure { rule: rule.clone(), subject: subject.clone(), on: print };
             return Ok(subjects.iter().map(ensure).collect());
         }
         let Some((meeting, Some(uuid))) = run else { return Err("the event names no run of a meeting".to_owned()) };
         let subject = Subject::Instance { meeting: *meeting, uuid: uuid.clone() };
-        Ok(vec![match &on.timer {
-            Some(Timer { after, .. }) => Step::Later { rule, subject, on: print, after: *after },
-            None => Step::Collect { rule, subject, on: print, is_last: event.name == LAST },
+        Ok(vec![match (&on.timer, on.fold) {
+            (Some(Timer { after, .. }), _) => Step::Later { rule, subject, on: print, after: *after },
+            (None, Some(_)) => Step::Collect { rule, subject, on: print, is_last: event.name == LAST },
+            (None, None) => Step::Ensure { rule, subject, on: print },
         }])
     }
 }

@@ -93,7 +93,7 @@ fn each_change_asks_for_its_step() {
         let word = |step: Step| match step {
             Step::Ensure { rule, subject, .. } => format!("ensure {rule} {}", subject.key()),
             Step::Wake { subject } => format!("wake {}", subject.key()),
-            Step::Cancel { subject, why } => format!("cancel {} {why}", subject.key()),
+            Step::Cancel { subject, why, .. } => format!("cancel {} {why}", subject.key()),
             more => format!("{more:?}"),
         };
         plan(event, &rules).into_iter().map(word).collect()

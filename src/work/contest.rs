@@ -21,7 +21,8 @@ impl Task<'_> {
     pub(super) async fn contested(&self, differences: &[Difference], marks: &[Mark], askers: &[Asker]) -> Ended<End> {
         let contested: Vec<Difference> = differences.iter().filter(|one| marks.contains(&mark(one))).cloned().collect();
         let mut who: Vec<String> = Vec::new();
-        for asker in askers.iter().skip(1).chain([&self.job.asked_by]) {
+        // Whoever asks for a recovery has deleted, also the first.
+        for asker in askers.iter().skip(usize::from(!self.rule.recovers())).chain([&self.job.asked_by]) {
             if let Some(name) = self.operator(*asker).await?
                 && !who.contains(&name)
             {

@@ -132,7 +132,11 @@ fn subject_of(edit: &Edit) -> Option<String> {
             [one] => by_id(one),
             _ => None,
         },
-        Edit::AddAssistant { .. } | Edit::RemoveAssistant { .. } | Edit::RemoveFromGroup { .. } => None,
+        // Of a status the event is another than those that ask for it.
+        Edit::SetMeetingStatus { .. }
+        | Edit::AddAssistant { .. }
+        | Edit::RemoveAssistant { .. }
+        | Edit::RemoveFromGroup { .. } => None,
     }
 }
 

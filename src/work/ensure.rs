@@ -12,7 +12,7 @@ use crate::audit::Saw;
 use crate::clock::Timestamp;
 use crate::ids::MeetingId;
 use crate::job::{Asker, Effect, Intent, Outcome, ParkCause, Planned, Subject};
-use crate::rules::{Rule, SubjectKind};
+use crate::rules::{MeetingState, Rule, SubjectKind};
 use crate::zoom::{Edit, Object, ZoomError};
 
 /// Rounds of changes in one attempt: one may make another possible, as a licence does an assistant.
@@ -179,6 +179,10 @@ impl<'a> Look<'a> {
             (Subject::User { id: None, email: None }, SubjectKind::User) => {
                 return Err(End::not_applicable("the event names no user"));
             }
+            // What is ended is one run.
+            (Subject::Meeting { .. }, SubjectKind::Meeting) if task.rule.ends() => {
+                return Err(End::not_applicable("it was asked for under another rule, about no run of the meeting"));
+            }
             (
                 Subject::Meeting { id } | Subject::Instance { meeting: id, .. },
                 SubjectKind::Meeting | SubjectKind::Event,
@@ -190,13 +194,10 @@ impl<'a> Look<'a> {
             // The rule of that name is about something else now.
             _ => return Err(End::park(ParkCause::RuleGone { is_another: true })),
         };
-        let told = match &subject {
-            Some(Subject::User { email, .. }) => email.clone(),
-            _ => None,
-        };
         let (facts, now) = (&task.ctx.facts, task.ctx.clock.now());
         let user = facts.take_listed(task.job, now);
-        let picture = Picture { is_listed_row: user.is_some(), user, told, event: told_of, ..Picture::default() };
+        let of_subject = Picture::of(subject.as_ref().unwrap_or(&task.job.subject));
+        let picture = Picture { is_listed_row: user.is_some(), user, event: told_of, ..of_subject };
         // Whoever is needed is asked for by name, so that somebody is told of one that cannot be granted.
         let around = facts.around(task.account, now).with_nobody();
         Ok(Self { task, rule: task.rule.clone(), around, picture, of, has_groups_anew: false, wrote: Vec::new() })
@@ -291,12 +292,25 @@ impl<'a> Look<'a> {
         Ok(Past::read(store, (&job.app, &job.account), meeting).await?)
     }
 
+    /// That Zoom does not know the meeting is what a rule is about that recovers it: its condition is asked of what events told.
+    async fn is_gone(&mut self, id: MeetingId) -> Ended<()> {
+        (self.picture.gone, self.picture.meeting) = (Some(id), None);
+        if self.rule.asked().is_some() {
+            let past = self.past(id).await?;
+            let meeting = past.meeting(self.picture.event.as_ref());
+            (self.picture.past, self.picture.is_told) = (Some(past), true);
+            self.picture.meeting = Some(meeting.ok_or_else(|| End::retry("no event says what the meeting was"))?);
+        }
+        Ok(())
+    }
+
     /// One that Zoom does not know, also after some tries, is over or was deleted, and nobody needs to look; but what is told of
     /// it may be asked of what it was.
     async fn read_meeting(&mut self, id: MeetingId) -> Ended<()> {
         let (task, is_last) = (self.task, self.told_instead().is_some_and(Told::is_last));
         let read = if is_last { Err(ZoomError::NotFound("deleted".to_owned())) } else { task.zoom.meeting(id).await };
         let read = match read {
+            Err(ZoomError::NotFound(_)) if self.rule.recovers() => return self.is_gone(id).await,
             Err(ZoomError::NotFound(_)) if self.told_instead().is_some() => {
                 let past = self.past(id).await?;
                 let meeting = past.meeting(self.told_instead());
@@ -350,7 +364,9 @@ impl<'a> Look<'a> {
                 return Err(End::park(ParkCause::RulesDisagree { about, other }));
             }
         }
-        let host = self.picture.meeting.as_ref().and_then(|meeting| meeting.host_id.clone());
+        // Of the host's changes a day, others are none.
+        let is_counted = differences.iter().any(|one| matches!(one.edit, Edit::SetMeeting { .. }));
+        let host = self.picture.meeting.as_ref().filter(|_| is_counted).and_then(|meeting| meeting.host_id.clone());
         let is_planned = task.is_planned(differences);
         let intent = task.intend(guard, differences, is_planned, host).await?;
         for one in differences.iter().filter(|one| is_exclusive(one)) {
@@ -369,7 +385,9 @@ impl<'a> Look<'a> {
                     (self.picture.user, self.picture.groups) = (None, None);
                 }
                 Edit::SetUserSettings { .. } => self.picture.settings = None,
-                Edit::SetMeeting { .. } => self.picture.meeting = None,
+                Edit::SetMeeting { .. } | Edit::SetMeetingStatus { .. } => {
+                    (self.picture.meeting, self.picture.gone) = (None, None);
+                }
             }
         }
         self.asked_enough();
@@ -392,6 +410,11 @@ impl<'a> Look<'a> {
                 (error @ (ZoomError::Unlicensed(_) | ZoomError::NotFound(_)), Edit::AddAssistant { who, .. }) => {
                     Err(self.blame(who, error).await?)
                 }
+                // It is over, and so gone.
+                (
+                    ZoomError::Refused { status: 404, message, .. },
+                    Edit::SetMeetingStatus { to: MeetingState::Ended, .. },
+                ) => Err(self.task.failed(ZoomError::NotFound(message))),
                 (ZoomError::HostDay { why, .. }, _) => Err(self.host_spent(guard, began, why).await?),
                 (error, _) => Err(self.task.failed(error)),
             },

@@ -9,9 +9,9 @@ use super::around::Around;
 use super::told::{Past, Told};
 use super::{asked, meeting, user};
 use crate::account::UserKey;
-use crate::ids::{Email, GroupId};
-use crate::job::{ParkCause, WaitReason};
-use crate::rules::{Leaves, Rule, SubjectKind, without_secrets};
+use crate::ids::{Email, GroupId, MeetingId, MeetingUuid};
+use crate::job::{ParkCause, Subject, WaitReason};
+use crate::rules::{Leaves, MeetingState, Rule, SubjectKind, without_secrets};
 use crate::zoom::{Assistant, Edit, Endpoint, Meeting, Object, User};
 
 /// What is known about a subject so far; what is none was not read.
@@ -28,6 +28,10 @@ pub struct Picture {
     /// The user's settings.
     pub settings: Option<Object>,
     pub meeting: Option<Meeting>,
+    /// The meeting, where Zoom does not know it.
+    pub gone: Option<MeetingId>,
+    /// The run of the meeting that an event told of.
+    pub run: Option<MeetingUuid>,
     /// The host of the meeting.
     pub host: Option<User>,
     /// Neither Zoom nor any event says who hosts it.
@@ -57,6 +61,17 @@ impl Picture {
         let mut about = Value::Object(about.by_ref().collect());
         without_secrets(&mut about, None);
         if let Value::Object(about) = about { about } else { Object::new() }
+    }
+}
+
+impl Picture {
+    /// What a subject itself tells.
+    pub fn of(subject: &Subject) -> Self {
+        match subject {
+            Subject::User { email, .. } => Self { told: email.clone(), ..Self::default() },
+            Subject::Instance { uuid, .. } => Self { run: Some(uuid.clone()), ..Self::default() },
+            Subject::Meeting { .. } | Subject::Event { .. } => Self::default(),
+        }
     }
 }
 
@@ -105,7 +120,12 @@ pub struct Difference {
 impl Difference {
     /// Whether the rule may make it without a person.
     pub fn is_allowed(&self, rule: &Rule) -> bool {
-        !self.takes_away || (self.about == "type" && rule.allow_downgrade)
+        let is_allowed = match &self.edit {
+            Edit::SetUserKind { .. } => rule.allow_downgrade,
+            Edit::SetMeetingStatus { .. } => rule.allow_end,
+            _ => false,
+        };
+        is_allowed || !self.takes_away
     }
 }
 
@@ -203,6 +223,14 @@ pub fn in_words(differences: &[Difference]) -> String {
             Edit::SetUserKind { .. } => ("type", "make"),
             Edit::SetUserSettings { to, .. } | Edit::SetMeeting { to, .. } => {
                 words.push(format!("set {to}"));
+                continue;
+            }
+            Edit::SetMeetingStatus { to, .. } => {
+                let word = match to {
+                    MeetingState::Ended => "end",
+                    MeetingState::Recovered => "recover",
+                };
+                words.push(format!("{word} the meeting"));
                 continue;
             }
         };

@@ -4,18 +4,23 @@ use serde_json::Value;
 
 use super::around::Around;
 use super::asked::conditioned;
-use super::judge::{EXCEPTS_HOST, EXCEPTS_HOSTS_ROLE, Judged, Need, Picture, Verdict, not_applicable, settings};
+use super::judge::{
+    Difference, EXCEPTS_HOST, EXCEPTS_HOSTS_ROLE, Judged, Need, Picture, Verdict, not_applicable, settings,
+};
 use super::user::excepts_role;
 use crate::account::UserKey;
-use crate::ids::UserId;
+use crate::ids::{MeetingId, MeetingUuid, UserId};
 use crate::job::{ParkCause, WaitReason};
-use crate::rules::{Leaves, Mode, Report, Rule};
+use crate::rules::{Leaves, MeetingState, Mode, Report, Rule};
 use crate::zoom::{Edit, Meeting, MeetingStatus};
 
 /// Zoom's type of a meeting that begins when it is made.
 const INSTANT: i64 = 1;
 
 pub(super) fn judge(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Judged<Verdict> {
+    if rule.recovers() {
+        return recovered(rule, around, picture);
+    }
     let meeting = picture.meeting.as_ref().ok_or(Verdict::Needs(Need::Meeting))?;
     if !rule.except.is_empty() && is_excepted(rule, picture, meeting)? {
         return Err(not_applicable(EXCEPTS_HOST));
@@ -28,8 +33,11 @@ pub(super) fn judge(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Judg
     }
     conditioned(rule, around, picture)?;
     match rule.ensure.report {
-        Some(Report::Movable) => return Ok(Verdict::Reports(movable(around, meeting)?)),
+        Some(Report::Movable) => return Ok(Verdict::Reports(movable(around, meeting)?.in_words())),
         None => {}
+    }
+    if rule.ends() {
+        return ended(picture, meeting);
     }
     let edit = |to| Edit::SetMeeting { id: meeting.id, to };
     let (hosts, obstacle) = alternative_hosts(rule, around, meeting)?;
@@ -43,6 +51,47 @@ pub(super) fn judge(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Judg
         return Err(Verdict::Waits(WaitReason::MeetingInProgress));
     }
     Ok(Verdict::Differs(differences))
+}
+
+/// One that Zoom knows was recovered already.
+fn recovered(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Judged<Verdict> {
+    let Some(id) = picture.gone else {
+        return if picture.meeting.is_some() { Ok(Verdict::Right) } else { Err(Verdict::Needs(Need::Meeting)) };
+    };
+    conditioned(rule, around, picture)?;
+    Ok(Verdict::Differs(vec![status(id, "deleted", MeetingState::Recovered)]))
+}
+
+/// A run that is not in progress is over. Each has a uuid of its own \[D], so that a later one is told apart.
+fn ended(picture: &Picture, meeting: &Meeting) -> Judged<Verdict> {
+    match meeting.status {
+        MeetingStatus::Waiting => return Ok(Verdict::Right),
+        MeetingStatus::Unknown => {
+            return Err(Verdict::Unclear("Zoom does not say whether the meeting is in progress".to_owned()));
+        }
+        MeetingStatus::Started => {}
+    }
+    if let Some(run) = &picture.run {
+        let stated = meeting.whole.get("uuid").and_then(Value::as_str).and_then(|uuid| MeetingUuid::parse(uuid).ok());
+        match stated {
+            None => return Err(Verdict::Unclear("Zoom does not say which run of the meeting it is".to_owned())),
+            Some(stated) if stated != *run => {
+                return Err(not_applicable("another run of the meeting is in progress than the one it is about"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(Verdict::Differs(vec![status(meeting.id, "started", MeetingState::Ended)]))
+}
+
+fn status(id: MeetingId, is: &str, wanted: MeetingState) -> Difference {
+    Difference {
+        about: "status".to_owned(),
+        is: is.into(),
+        wanted: wanted.as_str().into(),
+        edit: Edit::SetMeetingStatus { id, to: wanted },
+        takes_away: wanted == MeetingState::Ended,
+    }
 }
 
 /// The wish for the alternative hosts that are missing, as far as they can be: users of the account with a licence \[D]. The
@@ -85,11 +134,34 @@ fn is_excepted(rule: &Rule, picture: &Picture, meeting: &Meeting) -> Judged<bool
     Ok(rule.except.contains(email))
 }
 
+/// Whether a meeting can be given another host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Movable {
+    /// The API user whose privilege counts; none where it cannot be.
+    pub(super) by: Option<UserKey>,
+    /// Not before it is over.
+    pub(super) is_running: bool,
+    pub(super) why: String,
+}
+
+impl Movable {
+    pub(super) fn in_words(&self) -> String {
+        let word = match (&self.by, self.is_running) {
+            (None, _) => "not movable",
+            (Some(_), true) => "movable when it is over",
+            (Some(_), false) => "movable",
+        };
+        format!("{word}: {}", self.why)
+    }
+}
+
 /// A meeting moves where the user in whose path it was made is an assistant of the new host. The meeting says who scheduled
 /// it for its host; where that is nobody, the host did.
-fn movable(around: &Around<'_>, meeting: &Meeting) -> Judged<String> {
+pub(super) fn movable(around: &Around<'_>, meeting: &Meeting) -> Judged<Movable> {
+    let is_running = meeting.status == MeetingStatus::Started;
+    let not = |why: String| Movable { by: None, is_running, why };
     if meeting.whole.get("type").and_then(Value::as_i64) == Some(INSTANT) {
-        return Ok("not movable: an instant meeting".to_owned());
+        return Ok(not("an instant meeting".to_owned()));
     }
     let scheduler = meeting.whole.get("assistant_id").and_then(Value::as_str).and_then(|id| UserId::parse(id).ok());
     let (made, maker) = match &scheduler {
@@ -101,14 +173,12 @@ fn movable(around: &Around<'_>, meeting: &Meeting) -> Judged<String> {
         if !known.is(maker, None) {
             continue;
         }
+        let why = format!("API user {key} {made}");
         return Ok(match &known.unusable {
-            Some(why) => format!("not movable: API user {key} {made}, and {why}"),
-            None if meeting.status == MeetingStatus::Started => {
-                format!("movable when it is over: API user {key} {made}")
-            }
-            None => format!("movable: API user {key} {made}"),
+            Some(unusable) => not(format!("{why}, and {unusable}")),
+            None => Movable { by: Some(key.clone()), is_running, why },
         });
     }
     let maker = if scheduler.is_some() { "somebody scheduled it" } else { "its host made it" };
-    Ok(format!("not movable: {maker}, and that is no API user"))
+    Ok(not(format!("{maker}, and that is no API user")))
 }

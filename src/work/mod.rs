@@ -17,6 +17,7 @@ mod groups;
 mod judge;
 mod meeting;
 mod needs;
+mod orphaned;
 mod planned;
 mod saved;
 mod seen;
@@ -37,6 +38,7 @@ pub use facts::{Facts, FactsSettings};
 pub use fold::{Folded, Record, fold};
 pub use judge::{Difference, Need, Picture, Verdict, edits, in_words, is_excepted, judge};
 pub use needs::needs;
+pub use orphaned::{Host, OrphanedMeeting, OrphanedRecord, Successor};
 pub use planned::{
     Cost, PlannedAccount, PlannedChange, PlannedDifference, PlannedOthers, PlannedRule, PlannedSince, WOULD_SEND,
     span_in_words, would_change,
@@ -134,7 +136,7 @@ pub async fn run(
         Mode::Observe => Hand::Observe,
         Mode::Enforce => Hand::Enforce(guard),
     };
-    let asks_zoom = rule.send.is_none() || rule.looks_further();
+    let asks_zoom = rule.send.is_none() || rule.looks_further() || rule.orphaned().is_some();
     if asks_zoom && let Some(outcome) = known(job, rule, ctx).await? {
         return Ok(outcome);
     }
@@ -151,14 +153,10 @@ pub async fn run(
     if let Err(End::Outcome(Outcome::Park(cause @ ParkCause::ScopesMissing { .. }))) = &ended {
         ctx.facts.lacks_scopes(job, cause, ctx.clock.now());
     }
-    match ended {
-        Ok(outcome) | Err(End::Outcome(outcome)) => Ok(outcome),
-        Err(End::NextHour { at, notice }) => {
-            ctx.facts.put_off(job, at, &notice);
-            Ok(Outcome::Snooze(Snooze::NextBudget { at, why: notice }))
-        }
-        Err(End::Store(error)) => Err(error),
+    if let Err(End::NextHour { at, notice }) = &ended {
+        ctx.facts.put_off(job, *at, notice);
     }
+    ended.map_or_else(End::outcome, Ok)
 }
 
 /// What the attempt would come to, where that is known without asking Zoom: what stops a rule in an account stops thousands
@@ -222,6 +220,15 @@ impl End {
 
     fn retry(error: impl Into<String>) -> Self {
         Self::Outcome(Outcome::Retry { error: error.into() })
+    }
+
+    /// What becomes of the job.
+    fn outcome(self) -> Result<Outcome, StoreError> {
+        match self {
+            Self::Outcome(outcome) => Ok(outcome),
+            Self::NextHour { at, notice } => Ok(Outcome::Snooze(Snooze::NextBudget { at, why: notice })),
+            Self::Store(error) => Err(error),
+        }
     }
 
     const fn waits(reason: crate::job::WaitReason) -> Self {

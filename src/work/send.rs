@@ -37,7 +37,8 @@ pub struct Message {
     pub whole: Value,
     /// `meeting`, `host` and `user`, as far as the rule speaks of them and they are known.
     pub about: Object,
-    /// What was made of the events that were collected ([`Record`]).
+    /// What was made of the events that were collected ([`Record`]), or found out about whom the event names
+    /// ([`super::OrphanedRecord`]).
     pub record: Option<Value>,
 }
 
@@ -63,6 +64,7 @@ pub trait Feed: fmt::Debug + Send + Sync {
 pub(super) async fn send(task: &Task<'_>, to: &SendTo, saw: &mut Vec<Saw>) -> Ended<Outcome> {
     let (job, rule, ctx) = (task.job, task.rule, task.ctx);
     let message = match rule.on.as_ref().and_then(|on| on.fold) {
+        None if rule.orphaned().is_some() => reported(task, saw).await?,
         Some(how) => match fold(&*ctx.store, job, how).await? {
             Folded::Record(record) => folded(job, &record),
             Folded::Nothing(why) => return Err(End::not_applicable(why)),
@@ -91,6 +93,15 @@ async fn message(task: &Task<'_>, saw: &mut Vec<Saw>) -> Ended<Option<Message>> 
     Ok(Some(Message { event: event.name, at, whole, about, ..blank(job, delivery) }))
 }
 
+/// What is found out about whom the event names, where the rule's condition holds for them as well.
+async fn reported(task: &Task<'_>, saw: &mut Vec<Saw>) -> Ended<Option<Message>> {
+    let (Some(orphaned), Some(told)) = (task.rule.orphaned(), task.told().await?) else { return Ok(None) };
+    if task.rule.looks_further() {
+        look(task, told.clone(), saw).await?;
+    }
+    super::orphaned::message(task, orphaned, &told).await.map(Some)
+}
+
 /// The record of what was collected, as a message that no event has the name of.
 fn folded(job: &Job, record: &Record) -> Option<Message> {
     let record = Some(serde_json::to_value(record).ok()?);
@@ -98,7 +109,7 @@ fn folded(job: &Job, record: &Record) -> Option<Message> {
 }
 
 /// What a job says by itself.
-fn blank(job: &Job, delivery: DeliveryId) -> Message {
+pub(super) fn blank(job: &Job, delivery: DeliveryId) -> Message {
     Message {
         // A store that begins anew counts its jobs from 1 again.
         id: format!("msg_{}_{}", job.id.number(), job.made_at.as_millis()),

@@ -37,7 +37,7 @@ pub async fn decide(parts: &Parts, delivery: &StoredDelivery) -> Result<Vec<Deci
     for step in steps {
         decided.push(match step {
             Step::Wake { subject } => said(None, &subject, "what waits for it would go on".to_owned()),
-            Step::Cancel { subject, why } => {
+            Step::Cancel { subject, why, .. } => {
                 said(None, &subject, format!("what is unfinished for it would end: {why}"))
             }
             Step::Unless { rule, meeting, why, .. } => {
@@ -86,15 +86,11 @@ async fn answer(
     rule: &Rule,
     (subject, delivery): (&Subject, DeliveryId),
 ) -> String {
-    let told = match subject {
-        Subject::User { email, .. } => email.clone(),
-        _ => None,
-    };
     let mut around = look.parts.facts.around(account, look.parts.clock.now());
     let asked = if rule.send.is_some() && !rule.looks_further() {
         Ok(Verdict::Right)
     } else {
-        look.told(rule, (subject, delivery), &mut around, told).await
+        look.told(rule, (subject, delivery), &mut around).await
     };
     let verdict = match asked {
         Ok(verdict) => verdict,
@@ -102,7 +98,8 @@ async fn answer(
     };
     if let (Some(send), Verdict::Right) = (&rule.send, &verdict) {
         let observes = if rule.mode == Mode::Enforce { "" } else { ", but the rule observes" };
-        return format!("would send it to {}{observes}", send.consumer);
+        let what = if rule.orphaned().is_some() { "what can become of the user's upcoming meetings" } else { "it" };
+        return format!("would send {what} to {}{observes}", send.consumer);
     }
     match would_change(rule, &verdict) {
         Ok(differences) if rule.mode == Mode::Enforce => format!("would {}", in_words(&differences)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Parts;
 use crate::account::{Account, UserKey};
 use crate::clock::Timestamp;
-use crate::ids::{DeliveryId, Email, MeetingId};
+use crate::ids::{DeliveryId, MeetingId};
 use crate::job::Subject;
 use crate::rules::Rule;
 use crate::store::{SweepRecord, SweepStep};
@@ -53,7 +53,6 @@ impl Look<'_> {
         rule: &Rule,
         (subject, delivery): (&Subject, DeliveryId),
         around: &mut Around<'_>,
-        told: Option<Email>,
     ) -> Result<Verdict, ZoomError> {
         let (parts, now) = (self.parts, self.parts.clock.now());
         let event = Told::read(&*parts.store, delivery, &self.account.id, &parts.facts, now).await;
@@ -62,8 +61,9 @@ impl Look<'_> {
             Subject::Event { .. } => event.as_ref().and_then(Told::subject),
             _ => None,
         };
-        let mut picture = Picture { told, event, ..Picture::default() };
-        self.verdict(rule, about.as_ref().unwrap_or(subject), around, &mut picture).await
+        let about = about.as_ref().unwrap_or(subject);
+        let mut picture = Picture { event, ..Picture::of(about) };
+        self.verdict(rule, about, around, &mut picture).await
     }
 
     /// Reads until there is a verdict. A user that Zoom does not know any more is left without one.
@@ -82,6 +82,10 @@ impl Look<'_> {
             };
             match self.read(&need, (rule, subject), around, picture).await {
                 Err(ZoomError::Limited { until, .. }) => self.wait(until).await,
+                // That it is gone is what such a rule is about.
+                Err(ZoomError::NotFound(_)) if need == Need::Meeting && rule.recovers() => {
+                    picture.gone = meeting(subject);
+                }
                 Err(ZoomError::NotFound(_)) => return Ok(Verdict::Needs(need)),
                 read => {
                     read?;
@@ -119,11 +123,13 @@ impl Look<'_> {
                     Some(told) if told.is_last() => Err(unnamed()),
                     _ => self.zoom.meeting(meeting_of(subject)?).await,
                 };
-                let meeting = match (read, picture.told_instead(rule)) {
+                let instead = picture.told_instead(rule).or(picture.event.as_ref().filter(|_| rule.recovers()));
+                let meeting = match (read, instead) {
                     (Err(ZoomError::NotFound(_)), Some(told)) => {
                         let past = self.past(meeting_of(subject)?).await?;
                         let meeting = past.meeting(Some(told)).ok_or_else(unnamed)?;
                         (picture.past, picture.is_told) = (Some(past), true);
+                        picture.gone = Some(meeting.id).filter(|_| rule.recovers());
                         meeting
                     }
                     (read, _) => read?,
@@ -162,6 +168,13 @@ pub(super) fn user_key(subject: &Subject) -> Option<UserKey> {
     match subject {
         Subject::User { id, email } => UserKey::of(id.as_ref(), email.as_ref()),
         _ => None,
+    }
+}
+
+const fn meeting(subject: &Subject) -> Option<MeetingId> {
+    match subject {
+        Subject::Meeting { id } | Subject::Instance { meeting: id, .. } => Some(*id),
+        Subject::User { .. } | Subject::Event { .. } => None,
     }
 }
 

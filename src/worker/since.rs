@@ -27,6 +27,7 @@ const SUBJECTS_MAX: usize = 1_000;
 const ROWS: usize = 500;
 /// Why nothing is to be changed for a run of a meeting, whose events are collected.
 const WOULD_RECORD: &str = "a run of a meeting of which it sends a record";
+const WOULD_REPORT: &str = "an event after which it reports on a user's meetings";
 
 /// What happened in one account.
 pub(super) struct Happened {
@@ -83,17 +84,18 @@ impl Happened {
         let asked = rules::on_event((delivery.id, &event), Some(&account.id), now, roster.rules(), body);
         for step in asked.steps {
             match step {
-                Step::Ensure { rule, subject, .. } => self.add(&subject, Some((rule, delivery.id))),
-                // As if nothing had ended its timer: what it would do for the meeting, or send of the run.
+                Step::Ensure { rule, subject, .. } | Step::Collect { rule, subject, .. } => {
+                    self.add(&subject, Some((rule, delivery.id)));
+                }
+                // As if nothing had ended its timer: what it would do for the meeting; or for the run, where it sends or ends that.
                 Step::Later { rule, subject, .. } => {
-                    let sends = roster.rule(&rule).is_some_and(|rule| rule.send.is_some());
+                    let is_of_run = roster.rule(&rule).is_some_and(|rule| rule.send.is_some() || rule.ends());
                     let subject = match subject {
-                        Subject::Instance { meeting, .. } if !sends => Subject::Meeting { id: meeting },
+                        Subject::Instance { meeting, .. } if !is_of_run => Subject::Meeting { id: meeting },
                         subject => subject,
                     };
                     self.add(&subject, Some((rule, delivery.id)));
                 }
-                Step::Collect { rule, subject, .. } => self.add(&subject, Some((rule, delivery.id))),
                 _ => {}
             }
         }
@@ -149,20 +151,24 @@ impl Look<'_> {
         let (mut users, mut meetings) = (0_u64, 0_u64);
         for (subject, asked) in &happened.subjects {
             let asked_by = |rule: &Rule| asked.iter().find(|(name, _)| *name == rule.name).map(|(_, by)| *by);
-            let (count, told) = match subject {
-                Subject::User { email, .. } => (&mut users, email.clone()),
-                Subject::Meeting { .. } => (&mut meetings, None),
-                // What happened needs no reading, but where a rule looks at what it is about.
+            let count = match subject {
+                Subject::User { .. } => &mut users,
+                Subject::Meeting { .. } => &mut meetings,
+                // What happened needs no reading, but where a rule looks at what it is about, or ends it.
                 Subject::Event { .. } | Subject::Instance { .. } => {
                     for (rule, planned) in rules.iter().zip(&mut planned) {
                         let Some(by) = asked_by(rule) else { continue };
-                        if rule.looks_further() {
-                            let verdict = self.told(rule, (subject, by), &mut around, None).await?;
+                        if rule.looks_further() || rule.ends() {
+                            let verdict = self.told(rule, (subject, by), &mut around).await?;
                             planned.add(rule, subject.to_string(), &verdict);
                             continue;
                         }
                         let folds = rule.on.as_ref().is_some_and(|on| on.fold.is_some());
-                        let why = if folds { WOULD_RECORD } else { WOULD_SEND };
+                        let why = match rule.orphaned() {
+                            Some(_) => WOULD_REPORT,
+                            None if folds => WOULD_RECORD,
+                            None => WOULD_SEND,
+                        };
                         let others = planned.others.entry(why.to_owned()).or_default();
                         others.count = others.count.saturating_add(1);
                     }
@@ -173,7 +179,7 @@ impl Look<'_> {
             // What looks at the event as well is not asked with the others: each has one of its own.
             for (rule, planned) in rules.iter().zip(&mut planned).filter(|(rule, _)| looks_at_event(rule)) {
                 if let Some(by) = asked_by(rule) {
-                    let verdict = self.told(rule, (subject, by), &mut around, told.clone()).await?;
+                    let verdict = self.told(rule, (subject, by), &mut around).await?;
                     planned.add(rule, subject.to_string(), &verdict);
                 }
             }
@@ -182,7 +188,7 @@ impl Look<'_> {
                 None => is_about(rule, subject),
             };
             let asked = rules.iter().copied().zip(&mut planned).filter(|(rule, _)| is_asked(rule));
-            self.ask(asked, subject, &mut around, Picture { told, ..Picture::default() }).await?;
+            self.ask(asked, subject, &mut around, Picture::of(subject)).await?;
         }
         for planned in &mut planned {
             let unanswered = happened.unanswered.iter().find(|(rule, _)| rule.as_str() == planned.rule);

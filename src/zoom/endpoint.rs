@@ -29,6 +29,7 @@ pub enum Endpoint {
     ListMeetings,
     GetMeeting,
     UpdateMeeting,
+    UpdateMeetingStatus,
     ListWebhookLogs,
 }
 
@@ -56,7 +57,7 @@ impl Scopes {
 }
 
 impl Endpoint {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::GetUser,
         Self::ListUsers,
         Self::ListAssistants,
@@ -74,6 +75,7 @@ impl Endpoint {
         Self::ListMeetings,
         Self::GetMeeting,
         Self::UpdateMeeting,
+        Self::UpdateMeetingStatus,
         Self::ListWebhookLogs,
     ];
 
@@ -81,6 +83,7 @@ impl Endpoint {
         match self {
             Self::AddAssistant | Self::AddGroupMembers => Method::POST,
             Self::UpdateUser | Self::UpdateUserSettings | Self::UpdateMeeting => Method::PATCH,
+            Self::UpdateMeetingStatus => Method::PUT,
             Self::RemoveAssistant | Self::RemoveGroupMember => Method::DELETE,
             _ => Method::GET,
         }
@@ -102,6 +105,7 @@ impl Endpoint {
             Self::RemoveGroupMember => "/groups/{id}/members/{id}",
             Self::ListMeetings => "/users/{id}/meetings",
             Self::GetMeeting | Self::UpdateMeeting => "/meetings/{id}",
+            Self::UpdateMeetingStatus => "/meetings/{id}/status",
             Self::ListWebhookLogs => "/marketplace/apps/{id}/webhook_logs",
         }
     }
@@ -114,7 +118,8 @@ impl Endpoint {
             | Self::RemoveAssistant
             | Self::RemoveGroupMember
             | Self::GetMeeting
-            | Self::UpdateMeeting => Category::Light,
+            | Self::UpdateMeeting
+            | Self::UpdateMeetingStatus => Category::Light,
             Self::ListUsers
             | Self::ListAssistants
             | Self::ListSchedulers
@@ -150,6 +155,7 @@ impl Endpoint {
             Self::ListMeetings => ("meeting:read:list_meetings:admin", "meeting:read:admin"),
             Self::GetMeeting => ("meeting:read:meeting:admin", "meeting:read:admin"),
             Self::UpdateMeeting => ("meeting:update:meeting:admin", "meeting:write:admin"),
+            Self::UpdateMeetingStatus => ("meeting:update:status:admin", "meeting:write:admin"),
             // The only name that is documented for it; a granular one is not known.
             Self::ListWebhookLogs => ("marketplace_app:read:admin", "marketplace_app:read:admin"),
         };
@@ -167,11 +173,12 @@ impl Endpoint {
                 | Self::AddGroupMembers
                 | Self::RemoveGroupMember
                 | Self::UpdateMeeting
+                | Self::UpdateMeetingStatus
         )
     }
 
     pub(super) const fn is_about_meeting(self) -> bool {
-        matches!(self, Self::GetMeeting | Self::UpdateMeeting)
+        matches!(self, Self::GetMeeting | Self::UpdateMeeting | Self::UpdateMeetingStatus)
     }
 
     /// The path of one call, with each id escaped so that it is one segment whatever it holds.

@@ -185,6 +185,10 @@ fn by_words(endpoint: Endpoint, said: &Said, words: &Words) -> Option<ZoomError>
 fn by_code(endpoint: Endpoint, status: u16, said: Said) -> ZoomError {
     let locked = said.message.to_lowercase().contains("locked");
     match (status, said.code) {
+        // A deleted meeting is not found before it is recovered, so that this is Zoom's refusal to.
+        (404, code) if endpoint == Endpoint::UpdateMeetingStatus && said.is_zooms => {
+            ZoomError::Refused { status, code, message: said.shown() }
+        }
         (_, 1001 | 1010 | 1120 | 3001 | 4130) => ZoomError::NotFound(said.message),
         (_, 1000) if !locked && !endpoint.is_about_meeting() => ZoomError::Pending(said.message),
         (_, 3002) => ZoomError::InProgress,

@@ -6,6 +6,7 @@ use super::endpoint::Endpoint;
 use super::paths;
 use super::port::{Edit, GROUP_MEMBERS_AT_ONCE, Page};
 use crate::account::UserKey;
+use crate::rules::MeetingState;
 
 /// The most rows of a page: the specification says 2000 for users and members, accounts were seen to answer 300.
 const PAGE_SIZE_MAX: u32 = 300;
@@ -62,6 +63,13 @@ impl Request {
             Edit::SetMeeting { id, to } => {
                 Self::new(endpoint, &[&id.to_string()]).with_body(json!({ "settings": to.tree() }))
             }
+            Edit::SetMeetingStatus { id, to } => {
+                let action = match to {
+                    MeetingState::Ended => "end",
+                    MeetingState::Recovered => "recover",
+                };
+                Self::new(endpoint, &[&id.to_string()]).with_body(json!({ "action": action }))
+            }
         })
     }
 
@@ -87,6 +95,7 @@ impl Edit {
             Self::AddToGroup { .. } => Endpoint::AddGroupMembers,
             Self::RemoveFromGroup { .. } => Endpoint::RemoveGroupMember,
             Self::SetMeeting { .. } => Endpoint::UpdateMeeting,
+            Self::SetMeetingStatus { .. } => Endpoint::UpdateMeetingStatus,
         }
     }
 }

@@ -126,7 +126,7 @@ fn the_commented_lines_of_the_shipped_file_are_good_once_filled_in() {
     let config = parse(&folder.path().join("config.toml"), &filled(folder.path()), &Env::default());
     let config = config.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.apps[0].secrets.webhook.len(), 2);
-    assert_eq!((config.rules.len(), config.consumers.len()), (9, 2));
+    assert_eq!((config.rules.len(), config.consumers.len()), (12, 2));
     assert_eq!(
         config.notify.iter().map(adjutant::feed::notify::Notify::kind).collect::<Vec<_>>(),
         ["webhook", "email"]

@@ -330,3 +330,69 @@ fn a_case_of_an_event_gives_the_meeting_and_its_host_as_well() {
     assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
     assert!(said.ends_with("3 cases, 0 failed\n"), "{said}");
 }
+
+#[test]
+fn cases_of_rules_that_end_recover_and_report_say_what_these_come_to() {
+    let told = |event: &str, object: &str| {
+        format!(
+            "event = {{ event = \"{event}\", event_ts = 1760000000000, payload = {{ account_id = \"AAAAAABBBB\", \
+             object = {{ {object} }} }} }}"
+        )
+    };
+    let started = told("meeting.started", "id = \"123456789\", uuid = \"one\", host_id = \"u1\"");
+    let deleted = told("meeting.deleted", "id = 123456789, uuid = \"one\", host_id = \"u1\"");
+    let left = told("user.deactivated", "id = \"u1\", email = \"jill@example.com\", type = 1");
+    let meeting = |status: &str, uuid: &str| {
+        format!(
+            "meeting = {{ id = 123456789, uuid = \"{uuid}\", host_id = \"u1\", status = \"{status}\", settings = {{}} }}"
+        )
+    };
+    let mut cases = String::new();
+    for (name, given, rule, expected) in [
+        ("runs", format!("{started}\n{}", meeting("started", "one")), "forgotten", "end the meeting"),
+        ("is over", format!("{started}\n{}", meeting("waiting", "two")), "forgotten", "already right"),
+        ("runs again", format!("{started}\n{}", meeting("started", "two")), "forgotten", "not applicable"),
+        ("is gone", deleted.clone(), "keep", "recover the meeting"),
+        ("is there", format!("{deleted}\n{}", meeting("waiting", "one")), "keep", "already right"),
+        ("left", left, "orphaned", "sends: what Zoom says of the user's upcoming meetings"),
+    ] {
+        cases += &format!("[[case]]\nname = \"{name}\"\n{given}\nexpect = {{ {rule} = \"{expected}\" }}\n");
+    }
+    let folder = folder(&cases);
+    let rules = r#"
+[[rule]]
+name = "forgotten"
+on = ["meeting.started"]
+after = "12h"
+ensure = { status = "ended" }
+allow_end = true
+[[rule]]
+name = "keep"
+on = ["meeting.deleted"]
+ensure = { status = "recovered" }
+[[rule]]
+name = "orphaned"
+on = ["user.deactivated"]
+report = "orphaned"
+successor = "deputy@example.com"
+send = "desk"
+[[consumer]]
+name = "desk"
+kind = "file"
+path = "lines"
+"#;
+    let config = CONFIG.split("[[rule]]").next().unwrap().to_owned() + rules;
+    std::fs::write(folder.path().join("config.toml"), config).unwrap();
+    let output = run(folder.path(), &["rules", "test"]);
+    let said = text(&output.stdout);
+    assert!(said.ends_with("6 cases, 0 failed\n"), "{said}{}", text(&output.stderr));
+    let said = text(&run(folder.path(), &["rules", "check"]).stdout);
+    for line in [
+        "wants the meeting ended; 12h after the event, once for each run of the meeting",
+        "wants the meeting recovered",
+        "wants a record of the user's upcoming meetings, and how deputy@example.com could host them",
+    ] {
+        let is_it = |had: &str| had.split_whitespace().eq(line.split_whitespace());
+        assert!(said.lines().any(is_it), "{line} is missing in\n{said}");
+    }
+}

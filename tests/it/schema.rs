@@ -176,6 +176,16 @@ const OF_MEANING: &[&str] = &[
     "a record that looks at the host",
     "a template that shows what not all events have",
     "a condition on what not all events have",
+    "a status for users",
+    "a status and a setting",
+    "meetings ended without a word",
+    "every meeting ended",
+    "a meeting ended after it was deleted",
+    "every meeting recovered",
+    "recovered after another event",
+    "recovered what is gone for good",
+    "recovered later",
+    "recovered but for some hosts",
 ];
 
 #[test]

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::event::signature::{Secret, Stamp, Window};
 use crate::event::{Event, wire};
 use crate::feed::Body;
-use crate::ids::{DeliveryId, Email, GroupId, UserId};
+use crate::ids::{DeliveryId, Email, GroupId, MeetingId, MeetingUuid, UserId};
 use crate::job::Effect;
 use crate::rules::{self, Documented, OnEvent, Rule, Step, SubjectKind, Topic, without_secrets};
 use crate::sim::sign;
@@ -139,6 +139,9 @@ impl Case {
 
     /// What the rule sends of the event.
     fn sends(&self, event: &Event, (rule, send): (&Rule, &rules::SendTo), account: &Account) -> Result<String, String> {
+        if rule.orphaned().is_some() {
+            return Ok("sends: what Zoom says of the user's upcoming meetings".to_owned());
+        }
         let mut whole = self.event.clone().map_or(Value::Null, Value::Object);
         without_secrets(&mut whole, None);
         let message = Message {
@@ -202,10 +205,19 @@ impl Case {
             user: self.user.clone().map(User::from),
             assistants: self.assistants.as_ref().map(|keys| keys.iter().map(|key| assistant(key)).collect()),
             settings: self.settings.clone(),
+            // An event tells of a meeting, and Zoom states none.
+            gone: if meeting.is_none() { self.told("id").and_then(|id| MeetingId::parse(&id).ok()) } else { None },
+            run: self.told("uuid").and_then(|uuid| MeetingUuid::parse(&uuid).ok()),
             meeting,
             host: self.host.clone().map(User::from),
             ..Picture::default()
         })
+    }
+
+    /// What the event says of its object.
+    fn told(&self, name: &str) -> Option<String> {
+        let told = self.event.as_ref()?.get("payload")?.get("object")?.get(name)?;
+        Some(told.as_str().map_or_else(|| told.to_string(), str::to_owned))
     }
 
     fn groups(&self) -> Result<Option<Vec<Group>>, String> {

@@ -215,7 +215,7 @@ fn check(context: &Context, json: bool, out: &mut Out) -> Result<Exit, Failure> 
         let per_hour = count(rule.max_changes_per_hour, "change", "changes");
         out.fields(&[
             ("  for", rule.description.clone()),
-            ("  wants", rule.sends_to.is_none().then(|| rule.wants.clone())),
+            ("  wants", (!rule.wants.is_empty()).then(|| rule.wants.clone())),
             ("  sends to", rule.sends_to.clone()),
             ("  severity", rule.severity.map(|severity| severity.word().to_owned())),
             ("  on", (!rule.on.is_empty()).then(|| rule.on.join(", "))),

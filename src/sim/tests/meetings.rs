@@ -101,3 +101,44 @@ fn settings_merge_and_a_start_in_the_past_is_ignored() {
     let settings = &meeting["settings"];
     assert_eq!((&settings["waiting_room"], &settings["jbh_time"]), (&json!(true), &json!(10)));
 }
+
+#[test]
+fn a_meeting_in_progress_is_ended_and_one_that_is_not_stays_as_it_is() {
+    let fixture = Fixture::with_licensed(&["api"]);
+    let id = create(&fixture, &json!({}));
+    let (path, end) = (format!("/meetings/{id}/status"), json!({ "action": "end" }));
+    let (uuid, left) = (fixture.world.meeting(ACCOUNT, id).unwrap().uuid, || {
+        fixture.world.meeting_writes_left(ACCOUNT, "api@example.com")
+    });
+    let before = left();
+    fixture.world.subscribe(ACCOUNT, Subscription::to_all("http://127.0.0.1:9/hook", "s")).unwrap();
+    assert_eq!(fixture.call("PUT", &path, &end).status, 204, "Zoom answers success, and nothing ends");
+    assert_eq!(fixture.world.meeting(ACCOUNT, id).unwrap().uuid, uuid);
+    fixture.world.start_meeting(ACCOUNT, id).unwrap();
+    assert_eq!(fixture.call("PUT", &path, &end).status, 204);
+    assert!(!fixture.world.meeting(ACCOUNT, id).unwrap().started);
+    let told: Vec<String> = events::told(&fixture).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(told, ["meeting.started", "meeting.ended"]);
+    assert_eq!(left(), before, "it draws on no user's day");
+    assert_refused(&fixture.call("PUT", "/meetings/99/status", &end), 404, 3001, "Meeting does not exist: 99.");
+    assert_eq!(fixture.call("PUT", &path, &json!({ "action": "start" })).value()["code"], 300);
+}
+
+#[test]
+fn a_meeting_is_recovered_until_it_is_deleted_for_good() {
+    let fixture = Fixture::with_licensed(&["api"]);
+    let id = create(&fixture, &json!({ "topic": "Algebra" }));
+    let (path, recover) = (format!("/meetings/{id}"), json!({ "action": "recover" }));
+    let status = format!("{path}/status");
+    fixture.world.subscribe(ACCOUNT, Subscription::to_all("http://127.0.0.1:9/hook", "s")).unwrap();
+    assert_eq!(fixture.call("PUT", &status, &recover).status, 204, "one that is not deleted stays as it is");
+    let before = fixture.get(&path).value();
+    fixture.world.delete_meeting(ACCOUNT, id).unwrap();
+    assert_eq!(fixture.call("PUT", &status, &recover).status, 204);
+    assert_eq!(fixture.get(&path).value(), before, "with its link, its host and its settings");
+    fixture.world.purge_meeting(ACCOUNT, id).unwrap();
+    assert_refused(&fixture.call("PUT", &status, &recover), 404, 3001, &format!("Meeting does not exist: {id}."));
+    let told: Vec<String> = events::told(&fixture).into_iter().map(|(name, _)| name).collect();
+    let all = ["meeting.deleted", "meeting.recovered", "meeting.deleted", "meeting.permanently_deleted"];
+    assert_eq!(told, all);
+}

@@ -178,9 +178,10 @@ impl World {
                     self.wake(&before, at, done);
                 }
             }
-            Step::Cancel { subject, why } => {
+            Step::Cancel { subject, why, spared } => {
                 for job in self.unfinished_about(&planning.account, &subject) {
-                    if !job.is_asked_after(planning.event_at)
+                    if !spared.contains(&job.rule)
+                        && !job.is_asked_after(planning.event_at)
                         && self.apply(job.id, Input::Cancel { at, why: why.clone() })
                     {
                         done.touched.insert(job.id);

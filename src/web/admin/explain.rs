@@ -312,6 +312,10 @@ pub fn wants(rule: &Rule) -> String {
             format!("{} as alternative hosts", hosts.join(", "))
         }),
         ensure.report.map(|Report::Movable| "a report whether it can be moved".to_owned()),
+        ensure.status.map(|status| format!("the meeting {}", status.as_str())),
+        rule.orphaned().map(|orphaned| {
+            format!("a record of the user's upcoming meetings, and how {} could host them", orphaned.successor)
+        }),
         rule.send.as_ref().map(|send| format!("sent to {}", send.consumer)),
         rule.in_time(),
     ];

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::ids::{GroupId, MarketplaceId, UserId};
-use crate::rules::Leaves;
+use crate::rules::{Leaves, MeetingState};
 use crate::sim::{Crowd, NewAccount, NewUser, Sim, Subscription, World};
 
 const ACCOUNT: &str = "acc";
@@ -242,6 +242,23 @@ async fn upcoming_meetings_are_listed_and_their_settings_held() {
 }
 
 #[tokio::test]
+async fn a_meeting_is_ended_and_recovered_and_what_zoom_refuses_of_it_comes_in_its_words() {
+    let bench = Simulated::new(&["dana"]).await;
+    let made = bench.world.create_meeting(ACCOUNT, "dana@x.example", &json!({ "type": 3 })).unwrap();
+    let id = MeetingId::from_number(made);
+    bench.world.start_meeting(ACCOUNT, made).unwrap();
+    bench.change(Edit::SetMeetingStatus { id, to: MeetingState::Ended }).await.unwrap();
+    assert_eq!(bench.zoom.handle().meeting(id).await.unwrap().status, MeetingStatus::Waiting);
+    bench.world.delete_meeting(ACCOUNT, made).unwrap();
+    let recover = Edit::SetMeetingStatus { id, to: MeetingState::Recovered };
+    bench.change(recover.clone()).await.unwrap();
+    assert!(bench.zoom.handle().meeting(id).await.is_ok());
+    bench.world.purge_meeting(ACCOUNT, made).unwrap();
+    let message = format!("Meeting does not exist: {made}.");
+    assert_eq!(bench.change(recover).await, Err(ZoomError::Refused { status: 404, code: 3001, message }));
+}
+
+#[tokio::test]
 async fn a_call_whose_scope_is_missing_names_it() {
     let bench = Simulated::new(&["dana"]).await;
     bench.world.set_scopes(ACCOUNT, &["user:read:admin"]).unwrap();
@@ -253,6 +270,7 @@ async fn a_call_whose_scope_is_missing_names_it() {
         (Edit::RemoveAssistant { of: key("dana"), who: key("api") }, "user:delete:assistant"),
         (Edit::AddToGroup { group: group.clone(), who: vec![key("dana")] }, "group:write:member"),
         (Edit::RemoveFromGroup { group, who: bench.id("dana") }, "group:delete:member"),
+        (Edit::SetMeetingStatus { id: MeetingId::from_number(1), to: MeetingState::Ended }, "meeting:update:status"),
     ];
     for (edit, scope) in edits {
         let error = bench.change(edit).await.unwrap_err();
@@ -272,6 +290,7 @@ async fn looking_only_refuses_every_edit_before_any_call() {
         Edit::RemoveAssistant { of: key("dana"), who: key("api") },
         Edit::AddToGroup { group, who: vec![key("dana")] },
         Edit::SetUserSettings { of: key("dana"), to: leaves(&json!({ "a": 1 })) },
+        Edit::SetMeetingStatus { id: MeetingId::from_number(1), to: MeetingState::Recovered },
     ] {
         let error = zoom.change(&intent(), edit).await.unwrap_err();
         assert!(error.is_read_only(), "{error}");

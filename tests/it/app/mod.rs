@@ -8,6 +8,7 @@ mod backfilling;
 mod big_world;
 mod contests;
 mod converging;
+mod ending;
 mod ensuring;
 mod explaining;
 mod folding;
@@ -15,6 +16,7 @@ mod guarding;
 mod kinds;
 mod looking;
 mod on_events;
+mod orphaned;
 mod planning;
 mod returning;
 mod running;
@@ -43,7 +45,7 @@ use adjutant::event::signature::Secret;
 use adjutant::feed::{Consumers, Template};
 use adjutant::ids::{AccountId, AppName, Email};
 use adjutant::job::{Effect, Job, JobState};
-use adjutant::rules::{Condition, Fold, On, Rule, SendTo, Timer};
+use adjutant::rules::{Condition, Fold, On, Orphaned, Rule, SendTo, Timer};
 use adjutant::sim::{Call, NewAccount, Sim, Subscription, World};
 use adjutant::store::{JobFilter, MemoryStore, Move, Selector, Store, SweepState};
 use adjutant::web::accept::{AcceptSettings, Acceptor};
@@ -88,6 +90,8 @@ fn rule(text: &str) -> Rule {
     let after = table.remove("after").map(|after| Timer::span(after.as_str().unwrap()).unwrap());
     let unless = table.remove("unless").map_or(Vec::new(), |events| events.try_into().unwrap());
     let fold = table.remove("fold").map(|fold| fold.try_into::<Fold>().unwrap());
+    let successor = table.remove("successor").map(|email| Email::parse(email.as_str().unwrap()).unwrap());
+    let orphaned = table.remove("report").and(successor).map(|successor| Orphaned { successor });
     let timer = after.map(|after| Timer { after, unless });
     let text = |value: toml::Value| value.as_str().unwrap().to_owned();
     let template = table.remove("template").map(text);
@@ -102,7 +106,7 @@ fn rule(text: &str) -> Rule {
         return Rule { when: condition.map(when), ..rule };
     };
     let when = condition.map(|text| Condition::about_events(text.as_str().unwrap(), &events).unwrap());
-    Rule { on: Some(On { events, timer, fold, ..On::default() }.asking(when.as_ref())), ..rule }
+    Rule { on: Some(On { events, timer, fold, orphaned, ..On::default() }.asking(when.as_ref())), ..rule }
 }
 
 /// What a test may leave behind where it says so.

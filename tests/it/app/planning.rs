@@ -40,7 +40,7 @@ impl TestApp {
         self.plan_scope(PlanScope { rule, ..PlanScope::default() }).await
     }
 
-    async fn plan_scope(&self, scope: PlanScope) -> PlannedAccount {
+    pub(crate) async fn plan_scope(&self, scope: PlanScope) -> PlannedAccount {
         let account = self.account();
         self.ticking(worker::plan(&self.parts, &account, &scope, SHARE_PERCENT)).await.unwrap()
     }
@@ -204,7 +204,7 @@ impl TestApp {
     }
 
     /// Applies the plan and works until nothing is due; what each change came to.
-    async fn apply(&self, plan: &SavedPlan) -> Vec<String> {
+    pub(crate) async fn apply(&self, plan: &SavedPlan) -> Vec<String> {
         self.world.clear_calls();
         let applied = self.try_apply(plan).await.unwrap();
         self.ticking(self.drain()).await;

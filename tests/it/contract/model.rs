@@ -199,7 +199,11 @@ impl Generator {
                 is_last: self.maybe(30, true).unwrap_or(false),
             },
             14 => Step::Release { rule: rule("assist"), meeting: MeetingId::from_number(1) },
-            0 => Step::Cancel { subject: self.subject(), why: "user.deleted".to_owned() },
+            0 => Step::Cancel {
+                subject: self.subject(),
+                why: "user.deleted".to_owned(),
+                spared: self.maybe(30, rule("tidy")).into_iter().collect(),
+            },
             1 | 2 => Step::Wake { subject: self.subject() },
             _ => ensure(self.pick(&["assist", "assist", "tidy"]), self.subject()),
         }

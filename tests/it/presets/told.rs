@@ -66,9 +66,12 @@ fn timetable(played: &Played, seed: u64) -> String {
         let verb = if meddled.what == Meddling::Changed { "changed" } else { "deleted" };
         expected.insert((meddled.meeting.to_string(), format!("was {verb} by {}", meddled.by)));
         let meeting = played.world.meeting(ACCOUNT, meddled.meeting).unwrap();
-        if false { assert!(!meeting.deleted, "seed {seed}: {} was not recovered", meddled.meeting); }
+        if false {
+            assert!(!meeting.deleted, "seed {seed}: {} was not recovered", meddled.meeting);
+        }
     }
-    let made = |meeting: &u64| played.world.meeting(ACCOUNT, *meeting).is_some_and(|made| made.creation_source == "open_api");
+    let made =
+        |meeting: &u64| played.world.meeting(ACCOUNT, *meeting).is_some_and(|made| made.creation_source == "open_api");
     for (meeting, by) in played.switched_off.iter().filter(|(meeting, _)| made(meeting)) {
         expected.insert((meeting.to_string(), format!("was changed by {by}")));
     }
@@ -79,7 +82,9 @@ fn timetable(played: &Played, seed: u64) -> String {
         let by = line.split(&format!(" was {verb} by ")).nth(1).unwrap();
         let by = by.split([':', ' ']).next().unwrap().trim_end_matches('.').to_owned();
         said.insert((meeting, format!("was {verb} by {by}")));
-        let is_whole = verb == "deleted" || line.contains("duration was 45 and is 90.") || line.contains("{\"waiting_room\":true} and is");
+        let is_whole = verb == "deleted"
+            || line.contains("duration was 45 and is 90.")
+            || line.contains("{\"waiting_room\":true} and is");
         assert!(is_whole, "seed {seed}: no old and new in {line}");
     }
     assert_eq!(said, expected, "seed {seed}: what was told of the timetable");

@@ -265,9 +265,10 @@ impl State {
                     self.wake(&job, at, done);
                 }
             }
-            Step::Cancel { subject, why } => {
+            Step::Cancel { subject, why, spared } => {
                 for job in self.jobs.about(&planning.account, &subject) {
-                    if !job.is_asked_after(planning.event_at)
+                    if !spared.contains(&job.rule)
+                        && !job.is_asked_after(planning.event_at)
                         && self.move_on(&job, Input::Cancel { at, why: why.clone() })
                     {
                         done.touched.insert(job.id);

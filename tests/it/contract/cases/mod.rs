@@ -61,6 +61,7 @@ macro_rules! every_case {
                 a_cancellation_leaves_a_run_that_a_newer_event_asked_for
                 where_an_event_does_not_say_when_it_happened_the_last_to_come_counts
                 steps_are_taken_in_order
+                a_cancellation_spares_what_its_own_event_is_to_begin
                 a_batch_with_one_bad_decision_writes_nothing
                 an_account_with_too_many_jobs_makes_no_more_and_others_go_on
                 what_makes_no_job_is_never_held_back

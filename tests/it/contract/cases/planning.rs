@@ -17,7 +17,7 @@ fn waits() -> Outcome {
 }
 
 fn cancel(subject: adjutant::job::Subject) -> Step {
-    Step::Cancel { subject, why: "user.deleted".to_owned() }
+    Step::Cancel { subject, why: "user.deleted".to_owned(), spared: Vec::new() }
 }
 
 pub(crate) async fn a_decision_takes_a_delivery_off_the_list_of_the_unplanned<H: Harness>() {
@@ -283,6 +283,21 @@ pub(crate) async fn steps_are_taken_in_order<H: Harness>() {
     let (_, jobs) = kit.event(work(vec![cancel(user("u1")), ensure("assist", user("u1"))])).await;
     assert_eq!(jobs.len(), 2);
     assert_eq!((kit.state(old).await, kit.state(jobs[1]).await), ("cancelled", "due"));
+}
+
+pub(crate) async fn a_cancellation_spares_what_its_own_event_is_to_begin<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let deleted = |spared: &[&str]| {
+        let spared = spared.iter().map(|name| rule(name)).collect();
+        Step::Cancel { subject: meeting(1), why: "meeting.deleted".to_owned(), spared }
+    };
+    let steps = || vec![deleted(&["recover"]), ensure("recover", meeting(1)), ensure("tidy", meeting(1))];
+    let (_, first) = kit.event(work(steps())).await;
+    let (_, again) = kit.event(work(steps())).await;
+    assert_eq!(first[0], again[0], "the recovery goes on");
+    assert_eq!((kit.state(first[0]).await, kit.state(first[1]).await), ("due", "cancelled"));
+    kit.event(work(vec![deleted(&[])])).await;
+    assert_eq!(kit.state(first[0]).await, "cancelled", "another event has no use for it");
 }
 
 pub(crate) async fn a_batch_with_one_bad_decision_writes_nothing<H: Harness>() {

@@ -180,7 +180,7 @@ pub(crate) async fn what_a_cancelled_run_did_is_recorded_and_the_job_stays_cance
     let job = kit.ask(user("u1")).await;
     let mut leased = kit.started().await;
     let subject = user("u1");
-    kit.event(work(vec![Step::Cancel { subject, why: "user.deleted".to_owned() }])).await;
+    kit.event(work(vec![Step::Cancel { subject, why: "user.deleted".to_owned(), spared: Vec::new() }])).await;
     assert_conflict(kit.store.intend(&leased, change(9, None), kit.now).await);
     assert_conflict(kit.store.renew(&mut leased, kit.now.plus(HOUR)).await);
     let size = kit.log_size().await;
