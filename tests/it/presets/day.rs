@@ -340,9 +340,6 @@ fn configure(service: &Service, sim: &Sim) -> Vec<String> {
     for entry in std::fs::read_dir(shipped).unwrap() {
         let path = entry.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
-        if text.is_empty() {
-            continue;
-        }
         std::fs::write(folder.join(path.file_name().unwrap()), &text).unwrap();
         let table: toml::Table = text.parse().unwrap();
         rules.extend(table["rule"].as_array().unwrap().iter().map(|rule| rule["name"].as_str().unwrap().to_owned()));

@@ -66,9 +66,7 @@ fn timetable(played: &Played, seed: u64) -> String {
         let verb = if meddled.what == Meddling::Changed { "changed" } else { "deleted" };
         expected.insert((meddled.meeting.to_string(), format!("was {verb} by {}", meddled.by)));
         let meeting = played.world.meeting(ACCOUNT, meddled.meeting).unwrap();
-        if false {
-            assert!(!meeting.deleted, "seed {seed}: {} was not recovered", meddled.meeting);
-        }
+        assert!(!meeting.deleted, "seed {seed}: {} was not recovered", meddled.meeting);
     }
     let made =
         |meeting: &u64| played.world.meeting(ACCOUNT, *meeting).is_some_and(|made| made.creation_source == "open_api");
@@ -166,7 +164,7 @@ pub(super) fn check(played: &Played, seed: u64) -> Vec<String> {
         exposure(played, seed, ("exposure-warning", &warning, "warning")),
         waiting_rooms(played, seed),
         timetable(played, seed),
-        //orphaned(played, seed),
+        orphaned(played, seed),
         safe(played, seed),
         after_class(played, seed),
     ]
