@@ -266,13 +266,13 @@ fn slow(seen: &Seen, holds: Receiver<usize>, held: Sender<()>, go: Receiver<()>)
 
 #[test]
 fn what_a_kill_cuts_off_arrives_under_the_same_id_and_nothing_is_lost() {
-    let (seen, (hold, holds), (held, is_held), (release, go)) = (Seen::default(), channel(), channel(), channel());
-    let url = slow(&seen, holds, held, go);
+    let (seen, (halt, halts), (held, is_held), (release, go)) = (Seen::default(), channel(), channel(), channel());
+    let url = slow(&seen, halts, held, go);
     let mut service = service(&format!("{}{TELL}", hook("timetable", &url)));
     let mut id = 0;
     for nth in [1, 2, 5, 9, 12] {
         assert!(service.start(&[]), "{}", service.log());
-        hold.send(nth).unwrap();
+        halt.send(nth).unwrap();
         for _ in 0..12 {
             id += 1;
             assert_eq!(service.deliver(&created(id)).unwrap(), 200);
