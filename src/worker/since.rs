@@ -85,7 +85,9 @@ impl Happened {
         let asked = rules::on_event((delivery.id, &event), Some(&account.id), now, roster.rules(), body);
         for step in asked.steps {
             match step {
-                Step::Ensure { rule, subject, .. } => self.add(&subject, Some(rule)),
+                Step::Ensure { rule, subject, .. } | Step::Collect { rule, subject, .. } => {
+                    self.add(&subject, Some(rule));
+                }
                 // As if nothing had ended its timer: what it would do for the meeting, or send of the run.
                 Step::Later { rule, subject, .. } => {
                     let sends = roster.rule(&rule).is_some_and(|rule| rule.send.is_some());
@@ -95,7 +97,6 @@ impl Happened {
                     };
                     self.add(&subject, Some(rule));
                 }
-                Step::Collect { rule, subject, .. } => self.add(&subject, Some(rule)),
                 _ => {}
             }
         }
