@@ -111,7 +111,7 @@ mod tests {
         let wait = Wait { meeting: 1, uuid: "run".to_owned(), person, from: NINE, until: None };
         let told = |started_at: Option<Timestamp>, now: Timestamp| {
             let instances = started_at.map(|at| run(at, None)).into_iter().collect();
-            unattended(&Record { instances, waits: vec![wait.clone()], ..Record::default() }, now).len()
+            unattended(&Record { instances, waits: vec![wait.clone()] }, now).len()
         };
         let five = NINE.plus(Duration::from_secs(300));
         assert_eq!((told(Some(five), five.plus(MILLI)), told(Some(five.plus(MILLI)), five.plus(MILLI))), (0, 1));

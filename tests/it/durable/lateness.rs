@@ -216,7 +216,7 @@ impl Round {
     fn check(&self, archive: &Archive, when: &str) {
         let late = |(run, due): (&u64, &Duration)| {
             let seen = archive.seen[run];
-            seen.checked_sub(*due).unwrap_or_else(|| panic!("run {run} fired {:?} early", *due - seen))
+            seen.checked_sub(*due).unwrap_or_else(|| panic!("run {run} fired early: due {due:?}, seen {seen:?}"))
         };
         let late: Vec<Duration> = self.due.iter().map(late).collect();
         say(&format!("{} that came due within {SPREAD:?} {when} were late: {}", late.len(), spread(late)));

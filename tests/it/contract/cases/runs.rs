@@ -274,7 +274,7 @@ pub(crate) async fn timers_and_records_count_against_the_backlog_where_they_make
     let held = DeliveryStatus::Parked { cause: "backlog".to_owned() };
     let other = Step::Collect { rule: rule("tidy"), subject: instance(3, "r3"), on: None, is_last: false };
     for (step, is_held) in [
-        (later("assist", instance(4, "r1")), true),
+        (later("assist", instance(4, "r4")), true),
         (later("assist", instance(1, "ended")), false),
         (later("assist", instance(2, "r2")), false),
         (collect(false), false),
