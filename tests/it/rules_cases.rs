@@ -356,7 +356,8 @@ fn cases_of_rules_that_end_recover_and_report_say_what_these_come_to() {
         ("is there", format!("{deleted}\n{}", meeting("waiting", "one")), "keep", "already right"),
         ("left", left, "orphaned", "sends: what Zoom says of the user's upcoming meetings"),
     ] {
-        cases += &format!("[[case]]\nname = \"{name}\"\n{given}\nexpect = {{ {rule} = \"{expected}\" }}\n");
+        let case = format!("[[case]]\nname = \"{name}\"\n{given}\nexpect = {{ {rule} = \"{expected}\" }}\n");
+        cases.push_str(&case);
     }
     let folder = folder(&cases);
     let rules = r#"
