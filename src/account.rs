@@ -125,6 +125,9 @@ pub struct Account {
     pub api_users: Vec<UserKey>,
     /// Others whom a rule may name as assistants.
     pub may_grant: Vec<Email>,
+    /// Whom Zoom names as operator of what the app does, beside its API users: it is the token's user, and of a
+    /// server-to-server app that is the owner \[D], but which events name whom is not documented.
+    pub acts_as: Vec<UserKey>,
 }
 
 /// Calls made for one account in one UTC day, by rate-limit category.

@@ -246,12 +246,13 @@ fn account(mut section: Section<'_, '_>, app: &AppName) -> Option<(Account, OwnS
     let api_users = section.list("api_users", users, |text| filled(text)?.parse::<UserKey>().ok());
     let emails = "emails, as in [\"jill@example.com\"]";
     let may_grant = section.list_in("may_grant", form::email, emails, |text| Email::parse(text).ok());
+    let acts_as = section.list("acts_as", users, |text| filled(text)?.parse::<UserKey>().ok());
     let own = OwnSchedule {
         cron: section.optional("sweep_cron", CRON, is_cron),
         time_zone: section.optional("sweep_time_zone", TIME_ZONE, is_time_zone),
     };
     section.finish();
-    Some((Account { id: id?, app: app.clone(), plan, api_users, may_grant }, own))
+    Some((Account { id: id?, app: app.clone(), plan, api_users, may_grant, acts_as }, own))
 }
 
 /// Zoom's names of plans, as far as they decide rate limits.

@@ -75,7 +75,7 @@ fn event(into: &mut Object, names: &Names, _: &Rule, around: &Around<'_>, pictur
     let told = picture.event.as_ref().ok_or_else(pruned)?;
     into.extend(told.whole.as_object().map(|whole| names.pick(whole)).unwrap_or_default());
     if names.below("by_api_user").is_some() {
-        let by = told.is_echo || is_api_user(around, &told.operator())?;
+        let by = told.is_echo || is_ours(around, &told.operator())?;
         into.insert("by_api_user".to_owned(), by.into());
     }
     Ok(Known::Stated)
@@ -138,7 +138,14 @@ fn is_api_users(around: &Around<'_>, picture: &Picture, meeting: &Meeting) -> Ju
         }
     }
     let past = picture.past.as_ref().ok_or(Verdict::Needs(Need::Past))?;
-    past.made_by.as_ref().map_or(Ok(false), |operator| is_api_user(around, operator))
+    past.made_by.as_ref().map_or(Ok(false), |operator| is_ours(around, operator))
+}
+
+/// Whether an operator is one of the account's API users, or whom Zoom names for the app.
+fn is_ours(around: &Around<'_>, operator: &Person) -> Judged<bool> {
+    let (id, email) = operator;
+    let is_app = around.account.acts_as.iter().any(|key| key.is(id.as_ref(), email.as_ref()));
+    if is_app { Ok(true) } else { is_api_user(around, operator) }
 }
 
 /// Whether that is one of the account's API users. One that is configured by what is not known of the person is read first.

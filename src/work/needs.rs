@@ -21,7 +21,7 @@ pub fn needs(rule: &Rule) -> Vec<Endpoint> {
             is_user || excepts || hosts || asks_who || speaks_of_user || reports
         }
         // The size of the account, for max_changes_percent, and the sweep: for meetings, their hosts.
-        Endpoint::ListUsers => is_user || rule.on.is_none(),
+        Endpoint::ListUsers => is_user || (is_meeting && rule.on.is_none()),
         Endpoint::ListMeetings => (is_meeting && rule.on.is_none()) || reports,
         Endpoint::ListAssistants | Endpoint::ListSchedulers | Endpoint::AddAssistant => !ensure.assistants.is_empty(),
         Endpoint::UpdateUser => ensure.licence.is_some(),

@@ -18,6 +18,7 @@ fn account() -> Account {
         plan: Plan::Business,
         api_users: vec!["api@acme.example".parse().unwrap()],
         may_grant: Vec::new(),
+        acts_as: Vec::new(),
     }
 }
 

@@ -14,6 +14,8 @@ use super::super::{Exit, Failure};
 use crate::chance::{Chance as _, SystemChance};
 
 pub(super) const ACCOUNT: &str = "demo-account";
+/// The owner of the simulated account, whose token the app has.
+pub(super) const OWNER: &str = "owner@demo-account.example";
 pub(super) const API_USER: &str = "api-user@school.example";
 pub(super) const SECRET: &str = "webhook-secret-of-the-demo";
 
@@ -164,6 +166,7 @@ webhook_secrets = ["{SECRET}"]
 id = "{ACCOUNT}"
 plan = "business"
 api_users = ["{API_USER}"]
+acts_as = ["{OWNER}"]        # as whom this Zoom names what the app does
 
 [[rule]]
 name = "api-user-assists-everyone"

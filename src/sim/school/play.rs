@@ -100,7 +100,10 @@ impl Act<'_> {
                 fields.insert("schedule_for".to_owned(), json!(teacher));
             }
             let path = maker.map_or(teacher, String::as_str);
-            return Ok(self.create_meeting(path, fields, maker.is_some())?);
+            self.account.acting = maker.is_none().then(|| teacher.to_owned());
+            let made = self.create_meeting(path, fields, maker.is_some());
+            self.account.acting = None;
+            return Ok(made?);
         }
         Err(WorldError::State("a meeting is planned with fields"))
     }

@@ -62,7 +62,14 @@ fn app() -> AppName {
 
 fn account(id: &str, api_users: &[&str]) -> Account {
     let api_users = api_users.iter().map(|key| key.parse().unwrap()).collect();
-    Account { id: AccountId::parse(id).unwrap(), app: app(), plan: Plan::Business, api_users, may_grant: Vec::new() }
+    Account {
+        id: AccountId::parse(id).unwrap(),
+        app: app(),
+        plan: Plan::Business,
+        api_users,
+        may_grant: Vec::new(),
+        acts_as: Vec::new(),
+    }
 }
 
 /// A delivery that was signed and verified, since nothing else makes one.

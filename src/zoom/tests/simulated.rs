@@ -39,6 +39,7 @@ impl Simulated {
             plan: Plan::Business,
             api_users: Vec::new(),
             may_grant: Vec::new(),
+            acts_as: Vec::new(),
         };
         let zoom = clients(settings, &clock).account(&held, credentials);
         Self { clock, world, zoom, sim }

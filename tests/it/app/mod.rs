@@ -186,6 +186,7 @@ impl TestApp {
             plan: Plan::Business,
             api_users: vec![api_user.parse().unwrap()],
             may_grant: vec![Email::parse(DEPUTY).unwrap()],
+            acts_as: Vec::new(),
         };
         let store = disk.store();
         let (client, zoom_stats) = client(&sim, &account, &clock, limit_wait_max_ms);

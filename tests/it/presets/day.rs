@@ -27,6 +27,8 @@ const STEP: Duration = Duration::from_secs(10);
 const NIGHT: Duration = Duration::from_secs(34 * 3600);
 /// Looks at the service, after which time passes: something waits for it.
 const LOOKS: u32 = 40;
+/// How long the service stays dead.
+const DEAD_FOR: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_millis(50);
 
 /// What was, and what the presets made of it.
@@ -38,7 +40,7 @@ pub(super) struct Played {
     pub(super) jobs: Vec<Done>,
     /// Lines of the consumer of that name.
     pub(super) records: Vec<Value>,
-    pub(super) ops: Vec<String>,
+    pub(super) ops: BTreeSet<String>,
     /// Ids of those in the group that a preset names.
     pub(super) teachers: BTreeSet<String>,
     /// Meetings whose waiting room somebody switched off, and who.
@@ -88,18 +90,17 @@ impl Played {
     /// Plays the day, with the service killed while the two of these steps are done.
     pub(super) fn play(school: &School, seed: u64, kills: [u64; 2]) -> Self {
         let mut running = Running::open(school, seed);
-        let mut places = running.places(kills);
-        let (mut step, mut killed) = (0, Vec::new());
+        let (mut kills, mut killed) = (running.kills(kills), Vec::new());
         while let Some(at) = running.next_at() {
             running.stop_at_all_until(at);
-            if places.first().is_some_and(|place| *place <= step) {
-                places.remove(0);
+            if kills.first().is_some_and(|kill| *kill <= at) {
+                kills.remove(0);
                 killed.push(running.killed_during(at));
             } else {
                 running.to(at);
             }
-            step += 1;
         }
+        assert_eq!(killed.len(), 2, "seed {seed}");
         running.evening();
         running.night();
         running.end(killed)
@@ -164,14 +165,16 @@ impl Running {
     }
 
     /// One at any moment of the day, and one when lessons end, so that what ended them is told late.
-    fn places(&self, kills: [u64; 2]) -> Vec<usize> {
+    fn kills(&self, [any, end]: [u64; 2]) -> Vec<Timestamp> {
         let all = self.playing.moments();
-        let minute = |at: Timestamp| at.as_secs().rem_euclid(3600) / 60;
-        let ends: Vec<usize> = (0..all.len()).filter(|place| minute(all[*place]) == 44).collect();
-        let [any, end] = kills.map(|kill| usize::try_from(kill % u64::from(u32::MAX)).unwrap());
-        let mut places = vec![any % all.len(), ends[end % ends.len()]];
-        places.sort_unstable();
-        places
+        let nth = |of: &[Timestamp], number: u64| of[usize::try_from(number).unwrap() % of.len()];
+        let minute = |at: &Timestamp| at.as_secs().rem_euclid(3600) / 60;
+        let end = nth(&all.iter().copied().filter(|at| minute(at) == 44).collect::<Vec<_>>(), end);
+        let others: Vec<Timestamp> =
+            all.into_iter().filter(|at| at.since(end).max(end.since(*at)) > DEAD_FOR * 2).collect();
+        let mut kills = vec![nth(&others, any), end];
+        kills.sort_unstable();
+        kills
     }
 
     fn next_at(&self) -> Option<Timestamp> {
@@ -219,7 +222,7 @@ impl Running {
         self.act(at);
         self.service.kill();
         self.zoom.runtime.block_on(self.zoom.sim.as_ref().unwrap().settle());
-        let back = at.plus(Duration::from_secs(60));
+        let back = at.plus(DEAD_FOR);
         while let Some(next) = self.next_at().filter(|next| *next < back) {
             self.act(next);
             self.zoom.runtime.block_on(self.zoom.sim.as_ref().unwrap().settle());
@@ -278,7 +281,8 @@ impl Running {
     fn end(self, kills: Vec<(Timestamp, Timestamp)>) -> Played {
         let Self { world, service, zoom, playing, teachers, switched_off, .. } = self;
         let jobs = jobs(&service);
-        let lines = |name: &str| -> Vec<String> {
+        // What is sent is sent at least once: what a kill cut off comes again, as it was.
+        let lines = |name: &str| -> BTreeSet<String> {
             let text = std::fs::read_to_string(service.folder().join(name)).unwrap_or_default();
             text.lines().map(str::to_owned).collect()
         };
@@ -345,6 +349,7 @@ fn configure(service: &Service, sim: &Sim) -> Vec<String> {
         rules.extend(table["rule"].as_array().unwrap().iter().map(|rule| rule["name"].as_str().unwrap().to_owned()));
     }
     let (public, admin, api_url, oauth_url) = (service.public, service.admin, sim.api_url(), sim.oauth_url());
+    let owner = format!("owner@{ACCOUNT}.example");
     let config = format!(
         r#"
 [server]
@@ -370,6 +375,7 @@ webhook_secrets = ["{SECRET}"]
 id = "{ACCOUNT}"
 plan = "business"
 api_users = {API_USERS:?}
+acts_as = ["{owner}"]
 [[consumer]]
 name = "ops"
 kind = "file"

@@ -131,9 +131,11 @@ fn compare(
 pub(super) fn check(played: &Played, seed: u64) -> Vec<String> {
     let all = told(played);
     let five_minutes = 5.0 / 60.0;
-    let rules: [(&str, &[&str], &str, f64); 2] = [
+    let rules: [(&str, &[&str], &str, f64); 4] = [
         ("host-did-not-come", &WAITS, "meeting.started", five_minutes),
+        ("substitute-may-start", &WAITS, "meeting.started", five_minutes),
         ("never-ending", &["meeting.started"], "meeting.ended", 12.0),
+        ("never-ending-end", &["meeting.started"], "meeting.ended", 13.0),
     ];
     let mut lines: Vec<String> = rules.into_iter().map(|rule| compare(played, &all, seed, rule)).collect();
     // What the simulator says of the day, by its own record and not by its events.
@@ -144,5 +146,7 @@ pub(super) fn check(played: &Played, seed: u64) -> Vec<String> {
         "of {} runs that people waited for in vain, {unattended} were told",
         played.truth.unattended.len()
     ));
+    let longest = played.truth.instances.iter().map(|run| run.ended_at.unwrap().since(run.started_at)).max().unwrap();
+    assert!(longest <= Duration::from_secs(13 * 3600 + 60), "seed {seed}: a run lasted {longest:?}");
     lines
 }

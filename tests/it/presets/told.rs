@@ -81,8 +81,8 @@ fn timetable(played: &Played, seed: u64) -> String {
         let by = by.split([':', ' ']).next().unwrap().trim_end_matches('.').to_owned();
         said.insert((meeting, format!("was {verb} by {by}")));
         let is_whole = verb == "deleted"
-            || line.contains("duration was 45 and is 90.")
-            || line.contains("{\"waiting_room\":true} and is");
+            || line.contains("duration was 45 and is 90, topic was ")
+            || line.contains("{\"waiting_room\": true} and is");
         assert!(is_whole, "seed {seed}: no old and new in {line}");
     }
     assert_eq!(said, expected, "seed {seed}: what was told of the timetable");
@@ -143,6 +143,16 @@ fn safe(played: &Played, seed: u64) -> String {
     format!("safe-by-default: {teachers} meetings of teachers are safe, {others} of others were left alone")
 }
 
+/// The substitute may start what nobody started.
+fn substitute(played: &Played, seed: u64) -> String {
+    let jobs = done(played, "substitute-may-start", seed);
+    let changed = jobs.iter().filter(|why| **why == format!("changed: set alternative_hosts \"{SUBSTITUTE}\"")).count();
+    let right = jobs.iter().filter(|why| **why == "already right").count();
+    assert_eq!(changed + right, jobs.len(), "seed {seed}: {jobs:?}");
+    assert!(changed > 0, "seed {seed}: nobody was made an alternative host");
+    format!("substitute-may-start: {changed} meetings got a substitute, {right} had one")
+}
+
 fn after_class(played: &Played, seed: u64) -> String {
     let ran: BTreeSet<_> = played.truth.instances.iter().map(|run| run.meeting).collect();
     let (mut put_back, mut others) = (0, 0);
@@ -165,6 +175,7 @@ pub(super) fn check(played: &Played, seed: u64) -> Vec<String> {
         waiting_rooms(played, seed),
         timetable(played, seed),
         orphaned(played, seed),
+        substitute(played, seed),
         safe(played, seed),
         after_class(played, seed),
     ]
