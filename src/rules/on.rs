@@ -138,10 +138,12 @@ pub fn on_event(
     };
     let (subjects, run) = (subjects(event, &whole), run_of(event, &whole));
     if let Some((meeting, uuid)) = &run {
+        // A meeting that comes back has the same uuid, and its run has not been.
+        let uuid = uuid.as_ref().filter(|_| !gone_by_then(&event.name));
         asked.steps.extend(ended.into_iter().map(|rule| Step::Unless {
             rule: rule.name.clone(),
             meeting: *meeting,
-            uuid: uuid.clone(),
+            uuid: uuid.cloned(),
             why: event.name.clone(),
         }));
         let release = |rule: &Rule| Step::Release { rule: rule.name.clone(), meeting: *meeting };

@@ -118,8 +118,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///   far back as is remembered. One that is due, and was never tried, is due earlier where this event is older than those
     ///   that asked for it, and ends where what ends it came before. None is made where `Unless` came for the run, or for the
     ///   meeting with an `event_at` that is not older.
-    /// - `Unless` cancels unfinished jobs of the same app, account and rule about the run with that uuid, and those about runs of
-    ///   that meeting which no newer event asked for ([`Job::is_asked_after`]); and is remembered.
+    /// - `Unless` cancels unfinished jobs, but not those that run, of the same app, account and rule about the run with that uuid,
+    ///   and those about runs of that meeting which no newer event asked for ([`Job::is_asked_after`]); and is remembered.
     /// - `Collect`: the delivery belongs to the record of the run from now on. The newest job about it takes it where it was
     ///   never tried and does not run; else a job is made. The first is due [`crate::rules::Fold::GIVES_UP`] after the event, or
     ///   [`crate::rules::Fold::GRACE`] after the last one; later ones that long after now.

@@ -62,6 +62,7 @@ impl World {
     ) {
         let of_account = self.unfinished().filter(|job| job.account == planning.account);
         let of_rule = of_account.filter(|job| job.rule == *rule && job.app == planning.app);
+        let of_rule = of_rule.filter(|job| !matches!(job.state, JobState::Running { .. }));
         let ends = |job: &&Job| match &job.subject {
             Subject::Instance { uuid: of, .. } if uuid == Some(of) => true,
             Subject::Instance { meeting: of, .. } => *of == meeting && !job.is_asked_after(planning.event_at),

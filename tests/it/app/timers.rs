@@ -153,6 +153,20 @@ async fn a_timer_of_a_meeting_that_is_deleted_ends_unasked() {
 }
 
 #[tokio::test]
+async fn a_meeting_that_came_back_has_its_timers() {
+    let app = with_host(&[SUBSTITUTE]).await;
+    let algebra = meeting(&app).await;
+    app.world.delete_meeting(ACCOUNT, algebra).unwrap();
+    app.drain().await;
+    app.world.recover_meeting(ACCOUNT, algebra).unwrap();
+    app.advance(MINUTE).await;
+    let run = app.world.meeting(ACCOUNT, algebra).unwrap().uuid;
+    tell(&app, WAITS, algebra, &run, app.clock.now()).await;
+    app.advance(5 * MINUTE).await;
+    assert_eq!(hosts(&app, algebra), DEPUTY);
+}
+
+#[tokio::test]
 async fn an_event_without_a_uuid_begins_no_timer_and_is_on_record_and_ends_one_by_its_meeting() {
     let app = with_host(&[SUBSTITUTE]).await;
     let algebra = meeting(&app).await;

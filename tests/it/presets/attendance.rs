@@ -81,7 +81,7 @@ fn really(run: &Instance) -> Vec<Presence> {
         for span in spans.drain(..) {
             match joined.last_mut() {
                 Some((_, to)) if to.is_none_or(|to| span.0 <= to) => {
-                    *to = to.zip(span.1).map(|(one, other)| one.max(other))
+                    *to = to.zip(span.1).map(|(one, other)| one.max(other));
                 }
                 _ => joined.push(span),
             }

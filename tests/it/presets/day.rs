@@ -47,7 +47,7 @@ pub(super) struct Played {
     pub(super) switched_off: Vec<(u64, String)>,
     /// In which the service was dead.
     kills: Vec<(Timestamp, Timestamp)>,
-    _service: Service,
+    pub(super) service: Service,
     _zoom: Zoom,
 }
 
@@ -298,7 +298,7 @@ impl Running {
             teachers,
             switched_off,
             kills,
-            _service: service,
+            service,
             _zoom: zoom,
         }
     }

@@ -75,7 +75,9 @@ impl State {
         for job in self.jobs.about_runs(&planning.account, meeting, uuid) {
             let Subject::Instance { uuid: of, .. } = &job.subject else { continue };
             let is_its = job.rule == *rule && job.app == planning.app;
-            if is_its && (uuid == Some(of) || !job.is_asked_after(planning.event_at)) {
+            // It has fired: what ends it now may be what it does.
+            let runs = matches!(job.state, JobState::Running { .. });
+            if is_its && !runs && (uuid == Some(of) || !job.is_asked_after(planning.event_at)) {
                 self.end_timer(planning, &job, why, done);
             }
         }

@@ -180,6 +180,7 @@ macro_rules! every_case {
             runs:
                 a_timer_is_due_after_its_event_once_for_each_rule_and_run_for_ever
                 what_ends_a_timer_counts_whether_it_comes_before_or_after
+                a_timer_that_has_fired_goes_on_whatever_would_end_it
                 an_older_event_of_the_run_makes_a_timer_due_earlier
                 a_record_takes_all_events_until_it_was_tried_and_those_after_amend_it
                 a_record_without_an_end_is_made_all_the_same

@@ -100,6 +100,18 @@ pub(crate) async fn what_ends_a_timer_counts_whether_it_comes_before_or_after<H:
     }
 }
 
+pub(crate) async fn a_timer_that_has_fired_goes_on_whatever_would_end_it<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let (_, jobs) = kit.event(happened(START, vec![later("assist", instance(1, "r1"))])).await;
+    kit.pass(LEASE);
+    let leased = kit.started().await;
+    assert_eq!(kit.event(happened(kit.now, vec![unless(Some("r1"))])).await.1, []);
+    assert_eq!(kit.settle(leased, changed()).await.id, jobs[0]);
+    assert_eq!(kit.state(jobs[0]).await, "done");
+    // Nor does another event of the run begin one.
+    assert_eq!(kit.event(happened(kit.now, vec![later("assist", instance(1, "r1"))])).await.1, []);
+}
+
 pub(crate) async fn an_older_event_of_the_run_makes_a_timer_due_earlier<H: Harness>() {
     let mut kit = Kit::<H>::new().await;
     let timer = |secs: u32| happened(START.plus(SECOND * secs), vec![later("assist", instance(1, "r1"))]);
