@@ -132,29 +132,50 @@ impl Clock for SystemClock {
 pub fn of_process() -> Arc<dyn Clock> {
     #[cfg(debug_assertions)]
     if let Some(path) = std::env::var_os("ADJUTANT_CLOCK") {
-        return Arc::new(led_by(path.into()));
+        return Arc::new(led::LedClock::new(path.into()));
     }
     Arc::new(SystemClock)
 }
 
-/// A clock that says what the file says, a millisecond later at most.
 #[cfg(debug_assertions)]
-fn led_by(path: std::path::PathBuf) -> ManualClock {
-    let read = move || {
-        let text = std::fs::read_to_string(&path).ok()?;
-        text.trim().parse().ok().map(Timestamp::from_millis)
-    };
-    let clock = ManualClock::at(read().unwrap_or_default());
-    let led = clock.clone();
-    let _runs_to_the_end = std::thread::Builder::new().name("clock".to_owned()).spawn(move || {
-        loop {
-            if let Some(now) = read().filter(|now| *now > led.now()) {
-                led.set(now);
-            }
-            std::thread::sleep(Duration::from_millis(1));
+mod led {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use super::{Clock, ManualClock, Sleep, Timestamp};
+
+    /// Says what the file says, at once; who sleeps is woken a millisecond later.
+    #[derive(Debug, Clone)]
+    pub(super) struct LedClock {
+        path: PathBuf,
+        clock: ManualClock,
+    }
+
+    impl LedClock {
+        pub(super) fn new(path: PathBuf) -> Self {
+            let clock = Self { path, clock: ManualClock::at(Timestamp::EPOCH) };
+            let waking = clock.clone();
+            let _runs_to_the_end = std::thread::Builder::new().name("clock".to_owned()).spawn(move || {
+                loop {
+                    waking.now();
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+            clock
         }
-    });
-    clock
+    }
+
+    impl Clock for LedClock {
+        fn now(&self) -> Timestamp {
+            let text = std::fs::read_to_string(&self.path).unwrap_or_default();
+            self.clock.reach(text.trim().parse().map_or(Timestamp::EPOCH, Timestamp::from_millis));
+            self.clock.now()
+        }
+
+        fn sleep_until(&self, at: Timestamp) -> Sleep {
+            self.clock.sleep_until(at)
+        }
+    }
 }
 
 /// A clock that moves only when it is told to.
@@ -172,6 +193,15 @@ impl ManualClock {
 
     pub fn set(&self, to: Timestamp) {
         self.0.send_replace(to);
+    }
+
+    /// Moves there, where that is ahead.
+    pub fn reach(&self, to: Timestamp) {
+        self.0.send_if_modified(|now| {
+            let is_ahead = to > *now;
+            *now = to.max(*now);
+            is_ahead
+        });
     }
 }
 

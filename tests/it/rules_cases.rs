@@ -391,7 +391,7 @@ path = "lines"
     for line in [
         "wants the meeting ended; 12h after the event, once for each run of the meeting",
         "wants the meeting recovered",
-        "wants a record of the user's upcoming meetings, and how deputy@example.com could host them",
+        "wants a record of the user's upcoming meetings, and how deputy@example.com could host them; sent to desk",
     ] {
         let is_it = |had: &str| had.split_whitespace().eq(line.split_whitespace());
         assert!(said.lines().any(is_it), "{line} is missing in\n{said}");

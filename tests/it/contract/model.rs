@@ -599,7 +599,7 @@ pub(crate) async fn run_or_panic<H: Harness>(seed: u64, steps: usize) {
 #[tokio::test]
 async fn the_operations_reach_every_answer_and_every_entry() {
     let mut came_up = CameUp::new();
-    for seed in 0..24 {
+    for seed in 0..48 {
         came_up.extend(run::<MemoryHarness>(seed, 400).await.unwrap());
     }
     for wanted in [

@@ -285,7 +285,7 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
 
 /// Within how many seeds the fault shows.
 async fn is_found<const FAULT: u8>() -> bool {
-    for seed in 0..12 {
+    for seed in 0..36 {
         if model::run::<WrongHarness<FAULT>>(seed, 300).await.is_err() {
             return true;
         }

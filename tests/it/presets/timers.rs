@@ -81,9 +81,12 @@ fn fires(all: &[Told], begins: &[&str], unless: &str, after: Duration) -> Fires 
         let latest = began.iter().map(|one| due(one, one.surely)).max().unwrap();
         let meeting = began.first().unwrap().meeting();
         let ends = |one: &&Told| {
-            let is_end = one.event == unless || GONE.contains(&one.event.as_str());
-            let is_no_older = began.iter().all(|began| one.at >= began.at);
-            is_end && (one.run() == run || (one.meeting() == meeting && is_no_older))
+            let is_no_older = one.meeting() == meeting && began.iter().all(|began| one.at >= began.at);
+            match one.event.as_str() {
+                event if event == unless => one.run() == run || is_no_older,
+                // One that came back has the same uuid.
+                event => GONE.contains(&event) && is_no_older,
+            }
         };
         let ends: Vec<&Told> = all.iter().filter(ends).collect();
         let surely_ended = ends.iter().any(|end| end.surely.plus(CLOSE) <= earliest);
@@ -125,9 +128,13 @@ fn about(played: &Played, run: &str, meeting: u64) -> Vec<String> {
     };
     let attempts = played.attempts.iter().filter(about);
     let attempts = attempts.map(|one| format!("{} {} {:?}", one.at, one.delivery.event, one.result));
-    let (_, explained, _) = played.service.command(&["rules", "explain", &meeting.to_string(), "--all"]);
-    let explained = explained.lines().map(str::to_owned);
-    truth.chain(attempts).chain(of_run.map(|job| format!("{job:?}"))).chain(explained).collect()
+    let jobs: Vec<&str> = of_run.clone().map(|job| job.id.as_str()).collect();
+    let entries = played.entries();
+    let entries = entries.iter().filter(|entry| entry["job"].as_str().is_some_and(|job| jobs.contains(&job)));
+    let entries: Vec<String> = entries
+        .map(|entry| format!("{} {} {} {} {}", entry["at"], entry["job"], entry["kind"], entry["code"], entry["note"]))
+        .collect();
+    truth.chain(attempts).chain(of_run.map(|job| format!("{job:?}"))).chain(entries).collect()
 }
 
 fn compare(

@@ -70,7 +70,8 @@ fn timetable(played: &Played, seed: u64) -> String {
     }
     let made =
         |meeting: &u64| played.world.meeting(ACCOUNT, *meeting).is_some_and(|made| made.creation_source == "open_api");
-    for (meeting, by) in played.switched_off.iter().filter(|(meeting, _)| made(meeting)) {
+    let switched_off: Vec<_> = played.switched_off.iter().filter(|(meeting, _)| made(meeting)).collect();
+    for (meeting, by) in &switched_off {
         expected.insert((meeting.to_string(), format!("was changed by {by}")));
     }
     let mut said = BTreeSet::new();
@@ -87,7 +88,8 @@ fn timetable(played: &Played, seed: u64) -> String {
     }
     assert_eq!(said, expected, "seed {seed}: what was told of the timetable");
     let sent = done(played, "timetable-guard", seed).iter().filter(|why| why.starts_with("sent")).count();
-    assert_eq!(sent, expected.len(), "seed {seed}: jobs of timetable-guard");
+    // Of one meeting more than once, where somebody changes it more than once.
+    assert_eq!(sent, played.truth.meddled.len() + switched_off.len(), "seed {seed}: jobs of timetable-guard");
     let (all, recovered) =
         (expected.len(), played.truth.meddled.iter().filter(|one| one.what == Meddling::Deleted).count());
     format!("timetable-guard: {all} of others, each told; {recovered} deleted, each recovered")

@@ -164,11 +164,11 @@ impl Show<'_> {
         let tomorrow = SystemClock.now().plus(24 * HOUR);
         let id = self.lesson(LEAVER, &json!({"topic": "Physics", "start_time": tomorrow.to_string()}))?;
         told(self.world().deactivate(ACCOUNT, LEAVER))?;
-        let line = self.line_with("ops.jsonl", "adjutant.orphaned").await?;
+        let line = self.line_with("ops.jsonl", &format!("{LEAVER} cannot host any more")).await?;
         if !line.contains(&id.to_string()) || !line.contains(DEPUTY) {
             return Err(format!("{LEAVER} left meeting {id}, and what was told is {line}"));
         }
-        Ok(format!("orphaned: {LEAVER} was deactivated: meeting {id} is listed, with {DEPUTY} as who could take it"))
+        Ok(format!("orphaned: {LEAVER} was deactivated: meeting {id} is told, and that {DEPUTY} could take it"))
     }
 
     async fn exposure(&self) -> Told {
