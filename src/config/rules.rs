@@ -286,7 +286,7 @@ fn send(section: &mut Section<'_, '_>, takers: &Takers, is_on: bool) -> Option<S
     }
     let severity = section.one_of("severity", &Severity::CHOICES);
     let (template, names) = template(section)?;
-    Some(SendTo { consumer: consumer?, is_to_people: is_to_people?, severity, template, names })
+    Some(SendTo { consumer: consumer?, is_to_people: is_to_people.unwrap_or_default(), severity, template, names })
 }
 
 /// What is asked, or shown, of the subject of these events has to be of all of them, and of no record of many.

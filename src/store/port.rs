@@ -323,7 +323,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError>;
 
     /// The deliveries that stated what the meeting is ([`Step::Remember`]): the first, then the newest 15 of the others in the
-    /// order of their events. Of as many meetings of the account as are remembered.
+    /// order of their events. Of 100,000 meetings of the account at most.
     async fn told_of(
         &self,
         app: &AppName,

@@ -57,14 +57,12 @@ impl Picture {
             ("host", self.host.as_ref().map(|host| &host.whole)),
             ("user", self.user.as_ref().map(|user| &user.whole)),
         ];
-        let mut about = wholes.into_iter().filter_map(|(name, whole)| Some((name.to_owned(), whole?.clone().into())));
-        let mut about = Value::Object(about.by_ref().collect());
+        let about = wholes.into_iter().filter_map(|(name, whole)| Some((name.to_owned(), whole?.clone().into())));
+        let mut about = Value::Object(about.collect());
         without_secrets(&mut about, None);
         if let Value::Object(about) = about { about } else { Object::new() }
     }
-}
 
-impl Picture {
     /// What a subject itself tells.
     pub fn of(subject: &Subject) -> Self {
         match subject {

@@ -83,7 +83,7 @@ impl Look<'_> {
             match self.read(&need, (rule, subject), around, picture).await {
                 Err(ZoomError::Limited { until, .. }) => self.wait(until).await,
                 // That it is gone is what such a rule is about.
-                Err(ZoomError::NotFound(_)) if need == Need::Meeting && rule.recovers() => {
+                Err(ZoomError::NotFound(_)) if need == Need::Meeting && rule.recovers() && picture.gone.is_none() => {
                     picture.gone = meeting(subject);
                 }
                 Err(ZoomError::NotFound(_)) => return Ok(Verdict::Needs(need)),

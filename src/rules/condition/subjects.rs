@@ -79,7 +79,7 @@ static MEETING_FIELDS: &[(&str, Field)] = &[
     ("tracking_fields", Objects(&MEETING_TRACKING_FIELDS)),
     ("type", NumberOf(&[1, 2, 3, 4, 8, 10])),
     ("uuid", Text),
-    // Not of Zoom's meeting: whether an API user scheduled or hosts it.
+    // Not of Zoom's meeting: whether an API user scheduled or hosts it, or was the operator of its making.
     ("by_api_user", Bool),
 ];
 

@@ -45,6 +45,7 @@ fn exposure(played: &Played, seed: u64, (rule, events, severity): (&str, &[&str]
     let twice: Vec<_> = said.iter().filter(|(_, deliveries)| deliveries.len() > 1).collect();
     assert!(twice.is_empty(), "seed {seed}: {rule} told twice of {twice:?}");
     assert_eq!(done(played, rule, seed).len(), happened.len(), "seed {seed}: jobs of {rule}");
+    assert!(!happened.is_empty(), "seed {seed}: nothing to tell proves nothing of {rule}");
     format!("{rule}: {} events, each told once", happened.len())
 }
 
@@ -57,6 +58,7 @@ fn waiting_rooms(played: &Played, seed: u64) -> String {
     let said: BTreeSet<_> = played.ops.iter().filter(|line| line.starts_with("The waiting room")).cloned().collect();
     assert_eq!(said, off, "seed {seed}");
     assert_eq!(done(played, "exposure-waiting-room", seed).len(), off.len(), "seed {seed}");
+    assert!(!off.is_empty(), "seed {seed}: none was switched off, which proves nothing");
     format!("exposure-waiting-room: {} switched off, each told", off.len())
 }
 
@@ -90,6 +92,7 @@ fn timetable(played: &Played, seed: u64) -> String {
     let sent = done(played, "timetable-guard", seed).iter().filter(|why| why.starts_with("sent")).count();
     // Of one meeting more than once, where somebody changes it more than once.
     assert_eq!(sent, played.truth.meddled.len() + switched_off.len(), "seed {seed}: jobs of timetable-guard");
+    assert!(!expected.is_empty(), "seed {seed}: nobody meddled, which proves nothing");
     let (all, recovered) =
         (expected.len(), played.truth.meddled.iter().filter(|one| one.what == Meddling::Deleted).count());
     format!("timetable-guard: {all} of others, each told; {recovered} deleted, each recovered")
@@ -112,6 +115,7 @@ fn orphaned(played: &Played, seed: u64) -> String {
     }
     let sent = done(played, "orphaned", seed).iter().filter(|why| why.starts_with("sent")).count();
     assert_eq!(sent, hosts, "seed {seed}: jobs of orphaned");
+    assert!(hosts > 0, "seed {seed}: nobody was orphaned, which proves nothing");
     format!("orphaned: {hosts} hosts with {meetings} meetings, each told")
 }
 
