@@ -299,12 +299,18 @@ fn check_subject(section: &Section<'_, '_>, on: &On, send: Option<&SendTo>) {
         let help = "expected what the event itself says: a record is of many events";
         wrong("when", "has fold, and its when speaks of the meeting, its host or who did it", help);
     }
+    let of_record = on.fold.is_some() || on.orphaned.is_some();
+    for name in ["event", "meeting", "host", "user"] {
+        if of_record && send.is_some_and(|send| send.names.contains(name)) {
+            wrong("template", &format!("template speaks of {name}, and what it sends is a record"), "expected record");
+        }
+    }
     let are_all = |kind| on.events.iter().all(|event| kind_of(event) == Some(kind));
     let of = [("meeting", SubjectKind::Meeting), ("host", SubjectKind::Meeting), ("user", SubjectKind::User)];
     for (name, kind) in of {
-        if send.is_some_and(|send| send.names.contains(name)) && (on.fold.is_some() || !are_all(kind)) {
+        if send.is_some_and(|send| send.names.contains(name)) && !of_record && !are_all(kind) {
             let what = format!("template speaks of {name}, which its events do not all have");
-            wrong("template", &what, "expected event, or other events in on; a record has neither");
+            wrong("template", &what, "expected event, or other events in on");
         }
     }
 }

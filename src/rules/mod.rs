@@ -229,8 +229,9 @@ impl Rule {
     /// Whether it may ask for a meeting that Zoom does not know any more, or for who made one: what events tell of meetings
     /// has to be found again.
     pub fn looks_back(&self) -> bool {
-        let is_sent = self.subject == SubjectKind::Event && (self.speaks_of("meeting") || self.speaks_of("host"));
-        is_sent || self.looks_at("meeting", "by_api_user")
+        let may_be_gone = self.subject == SubjectKind::Event || self.recovers();
+        (may_be_gone && (self.speaks_of("meeting") || self.speaks_of("host")))
+            || self.looks_at("meeting", "by_api_user")
     }
 }
 

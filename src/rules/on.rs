@@ -206,9 +206,10 @@ impl Rule {
     /// Whether such an event ends its timers: one that it names, or one after which nothing could be made true.
     fn is_ended_by(&self, event: &Event) -> bool {
         let timer = self.on.as_ref().and_then(|on| on.timer.as_ref());
+        let begins = self.named_by(event).is_some();
         timer.is_some_and(|timer| {
             timer.unless.contains(&event.name)
-                || (gone_by_then(&event.name) && kind_of(&event.name) == Some(SubjectKind::Meeting))
+                || (!begins && gone_by_then(&event.name) && kind_of(&event.name) == Some(SubjectKind::Meeting))
         })
     }
 

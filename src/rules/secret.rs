@@ -3,8 +3,21 @@
 use serde_json::Value;
 
 /// A field with one of these in its name, in lower case.
-const IN_NAMES: [&str; 12] =
-    ["password", "passcode", "passwd", "pwd", "_url", "host_key", "token", "secret", "pin", "zak", "pstn", "h323"];
+const IN_NAMES: [&str; 13] = [
+    "password",
+    "passcode",
+    "passwd",
+    "pwd",
+    "_url",
+    "host_key",
+    "stream_key",
+    "token",
+    "secret",
+    "pin",
+    "zak",
+    "pstn",
+    "h323",
+];
 /// A text with one of these in it, as links have them.
 const IN_TEXTS: [&str; 3] = ["pwd=", "zak=", "token="];
 
@@ -20,16 +33,17 @@ pub fn is_secret(name: &str, value: &Value) -> bool {
 /// In the place of a secret.
 pub const NOT_KEPT: &str = "(not kept)";
 
-/// A tree without secrets: in the place of each stands `mark`; without one, fields are left out.
+/// A tree without secrets: in the place of each stands `mark`; without one, fields with such a name are left out. A text that
+/// only looks like one stays a field: anybody can write that into the topic of a meeting.
 pub fn without_secrets(value: &mut Value, mark: Option<&str>) {
     match value {
         Value::Object(map) => {
             if mark.is_none() {
-                map.retain(|name, value| !is_secret(name, value));
+                map.retain(|name, value| matches!(value, Value::Bool(_)) || !is_secret_name(name));
             }
             for (name, value) in map {
                 match mark {
-                    Some(mark) if is_secret(name, value) => *value = mark.into(),
+                    _ if is_secret(name, value) => *value = mark.unwrap_or(NOT_KEPT).into(),
                     _ => without_secrets(value, mark),
                 }
             }

@@ -254,6 +254,10 @@ impl<'a> Look<'a> {
             (Need::ApiUser(key), _) => self.around.learn(task.api_user(&key).await?),
             (Need::User | Need::Assistants | Need::Settings, Of::Meeting(_) | Of::Nobody)
             | (Need::Meeting | Need::Host | Need::Past, Of::User(_) | Of::Nobody) => {
+                if task.rule.subject == SubjectKind::Event {
+                    let why = "the event does not say which user or meeting it is about".to_owned();
+                    return Err(End::park(ParkCause::ConditionUnanswered { why }));
+                }
                 return Err(End::park(ParkCause::RuleGone { is_another: true }));
             }
         }
@@ -311,6 +315,11 @@ impl<'a> Look<'a> {
         let read = if is_last { Err(ZoomError::NotFound("deleted".to_owned())) } else { task.zoom.meeting(id).await };
         let read = match read {
             Err(ZoomError::NotFound(_)) if self.rule.recovers() => return self.is_gone(id).await,
+            // With its end, an instant meeting is gone.
+            Err(ZoomError::NotFound(_)) if self.rule.ends() && !self.wrote.is_empty() => {
+                self.picture.gone = Some(id);
+                return Ok(());
+            }
             Err(ZoomError::NotFound(_)) if self.told_instead().is_some() => {
                 let past = self.past(id).await?;
                 let meeting = past.meeting(self.told_instead());

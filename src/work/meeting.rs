@@ -21,6 +21,9 @@ pub(super) fn judge(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Judg
     if rule.recovers() {
         return recovered(rule, around, picture);
     }
+    if rule.ends() && picture.gone.is_some() {
+        return Ok(Verdict::Right);
+    }
     let meeting = picture.meeting.as_ref().ok_or(Verdict::Needs(Need::Meeting))?;
     if !rule.except.is_empty() && is_excepted(rule, picture, meeting)? {
         return Err(not_applicable(EXCEPTS_HOST));

@@ -27,6 +27,8 @@ const SUBJECTS_MAX: usize = 1_000;
 const ROWS: usize = 500;
 /// Why nothing is to be changed for a run of a meeting, whose events are collected.
 const WOULD_RECORD: &str = "a run of a meeting of which it sends a record";
+/// Why nothing can be said of what its timer would do.
+const WOULD_WAIT: &str = "an event of its timer, which looks when it is due, unless something ends it";
 const WOULD_REPORT: &str = "an event after which it reports on a user's meetings";
 
 /// What happened in one account.
@@ -36,6 +38,8 @@ pub(super) struct Happened {
     pub(super) subjects: Vec<(Subject, Vec<(RuleName, DeliveryId)>)>,
     /// Events that a rule's condition has no answer for.
     unanswered: BTreeMap<RuleName, u64>,
+    /// Events that begin a rule's timer, or find it.
+    timers: BTreeMap<RuleName, u64>,
     deliveries: u64,
     pub(super) is_cut: bool,
 }
@@ -46,7 +50,14 @@ pub(super) async fn happened(
     account: &Account,
     since: Timestamp,
 ) -> Result<Happened, StoreError> {
-    let mut found = Happened { since, subjects: Vec::new(), unanswered: BTreeMap::new(), deliveries: 0, is_cut: false };
+    let mut found = Happened {
+        since,
+        subjects: Vec::new(),
+        unanswered: BTreeMap::new(),
+        timers: BTreeMap::new(),
+        deliveries: 0,
+        is_cut: false,
+    };
     let mut filter = DeliveryFilter { app: Some(account.app.clone()), limit: ROWS, ..DeliveryFilter::default() };
     'all: loop {
         let rows = parts.store.deliveries(filter.clone()).await?;
@@ -87,14 +98,10 @@ impl Happened {
                 Step::Ensure { rule, subject, .. } | Step::Collect { rule, subject, .. } => {
                     self.add(&subject, Some((rule, delivery.id)));
                 }
-                // As if nothing had ended its timer: what it would do for the meeting; or for the run, where it sends or ends that.
-                Step::Later { rule, subject, .. } => {
-                    let is_of_run = roster.rule(&rule).is_some_and(|rule| rule.send.is_some() || rule.ends());
-                    let subject = match subject {
-                        Subject::Instance { meeting, .. } if !is_of_run => Subject::Meeting { id: meeting },
-                        subject => subject,
-                    };
-                    self.add(&subject, Some((rule, delivery.id)));
+                // What its timer finds when it is due, and whether something ends it, nobody can say before.
+                Step::Later { rule, .. } => {
+                    let count = self.timers.entry(rule).or_default();
+                    *count = count.saturating_add(1);
                 }
                 _ => {}
             }
@@ -191,6 +198,10 @@ impl Look<'_> {
             self.ask(asked, subject, &mut around, Picture::of(subject)).await?;
         }
         for planned in &mut planned {
+            if let Some((_, count)) = happened.timers.iter().find(|(rule, _)| rule.as_str() == planned.rule) {
+                let others = planned.others.entry(WOULD_WAIT.to_owned()).or_default();
+                others.count = others.count.saturating_add(*count);
+            }
             let unanswered = happened.unanswered.iter().find(|(rule, _)| rule.as_str() == planned.rule);
             if let Some((_, count)) = unanswered {
                 let others = PlannedOthers { count: *count, named: Vec::new() };

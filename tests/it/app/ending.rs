@@ -295,3 +295,29 @@ async fn a_meeting_that_others_delete_again_and_again_is_set_aside_with_who_does
     assert_eq!(cause, ParkCause::Contested { what: "recover the meeting".to_owned(), who });
     app.expect_left(Left { waiting: 0, parked: 1 });
 }
+
+#[tokio::test]
+async fn a_recovery_asks_what_older_events_told_of_the_meeting() {
+    let rule = KEEP.replace("mode =", "when = 'meeting.agenda == \"Groups\"'\nmode =");
+    let app = with(&[&rule]).await;
+    app.expect_refusal("GET", "/meetings/", 404);
+    let made = app.world.create_meeting_as(ACCOUNT, JILL, JILL, &json!({ "topic": "Algebra", "type": 3 })).unwrap();
+    app.drain().await;
+    app.world.update_meeting_as(ACCOUNT, JILL, made, &json!({ "agenda": "Groups" })).unwrap();
+    app.drain().await;
+    app.world.delete_meeting_as(ACCOUNT, LEE, made).unwrap();
+    app.drain().await;
+    assert!(is_there(&app, made), "{}", app.state().await);
+}
+
+#[tokio::test]
+async fn an_instant_meeting_that_is_gone_with_its_end_was_ended() {
+    let app = with(&[FORGOTTEN]).await;
+    app.expect_refusal("GET", "/meetings/", 404);
+    let made = app.world.create_meeting(ACCOUNT, JILL, &json!({ "topic": "Now", "type": 1 })).unwrap();
+    app.drain().await;
+    app.world.start_meeting(ACCOUNT, made).unwrap();
+    app.drain().await;
+    app.advance(Duration::from_secs(14 * 3600)).await;
+    assert_eq!((ends(&app), app.entries("changed").await.len()), (1, 1), "{}", app.state().await);
+}

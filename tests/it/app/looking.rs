@@ -236,3 +236,52 @@ async fn without_an_answer_nothing_is_sent_and_a_person_is_asked() {
     );
     app.expect_left(Left { parked: 1, ..Left::default() });
 }
+
+/// Sends something of its subject, after an event that does not say which that is; gives how that ended.
+async fn unnamed(event: &str, rest: &str, object: Value) -> String {
+    let rule = format!(
+        "name = \"tell\"\nfor = \"event\"\non = [\"{event}\"]\nsend = \"timetable\"\nmode = \"enforce\"\n{rest}"
+    );
+    let (app, hook) = hooked(&rule).await;
+    let payload = json!({ "account_id": ACCOUNT, "object": object });
+    let body = json!({ "event": event, "event_ts": 1_795_000_000_000_i64, "payload": payload });
+    app.world.emit(ACCOUNT, event, body.to_string()).unwrap();
+    app.drain().await;
+    app.expect_left(Left { parked: 1, ..Left::default() });
+    assert_eq!((app.entries("parked").await.len(), hook.bodies().len()), (1, 0));
+    app.state().await
+}
+
+#[tokio::test]
+async fn an_event_that_does_not_say_what_it_is_about_parks_once() {
+    let template = "template = '{\"text\": \"{{ meeting.topic }}\"}'";
+    let meeting = unnamed("meeting.summary_completed", template, json!({ "meeting_topic": "Algebra" })).await;
+    let user = unnamed("user.signed_in", "when = 'user.type == 2'", json!({ "client_type": "Browser" })).await;
+    assert_eq!((meeting.as_str(), user.as_str()), ("parked condition-unanswered", "parked condition-unanswered"));
+}
+
+#[tokio::test]
+async fn a_topic_that_looks_like_a_link_keeps_nobody_from_being_told() {
+    let (app, hook, _) = guarded(GUARD).await;
+    let made = app.world.create_meeting(ACCOUNT, API_USER, &lesson(JILL)).unwrap();
+    app.drain().await;
+    app.world.update_meeting_as(ACCOUNT, JILL, made, &json!({ "topic": "Break token=" })).unwrap();
+    app.drain().await;
+    assert_eq!(hook.bodies().len(), 1, "{}", app.state().await);
+    assert!(!hook.bodies()[0].to_string().contains("token="));
+}
+
+#[tokio::test]
+async fn a_timer_begins_with_a_deletion_where_its_rule_says_so() {
+    let rule = "name = \"late\"\nfor = \"event\"\non = [\"meeting.deleted\"]\nafter = \"5m\"\n\
+        unless = [\"meeting.recovered\"]\nsend = \"timetable\"\nmode = \"enforce\"";
+    let (app, hook) = hooked(rule).await;
+    let (stays, comes_back) = (of(&app, JILL, 2), of(&app, JILL, 2));
+    app.drain().await;
+    app.world.delete_meeting(ACCOUNT, stays).unwrap();
+    app.world.delete_meeting(ACCOUNT, comes_back).unwrap();
+    app.advance(Duration::from_secs(60)).await;
+    app.world.recover_meeting(ACCOUNT, comes_back).unwrap();
+    app.advance(Duration::from_secs(600)).await;
+    assert_eq!(hook.bodies().len(), 1, "{}", app.state().await);
+}
