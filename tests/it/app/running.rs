@@ -86,9 +86,9 @@ async fn a_plan_since_a_moment_says_what_timers_and_records_would_have_done() {
     let told = planned.to_string();
     for expected in [
         "1 meeting with events or work since",
-        "substitute: 1 meeting to be changed",
-        // Of both runs, also of that whose timer was ended: nobody knows what ends it the next time.
-        "  2 events: an event that it sends",
+        // A plan that is applied must do nothing before its time.
+        "substitute: 0 meetings to be changed",
+        "  2 events: an event of its timer, which looks when it is due, unless something ends it",
         "  2 events: a run of a meeting of which it sends a record",
     ] {
         assert!(told.contains(expected), "{expected} is not in\n{told}");

@@ -35,7 +35,7 @@ fn small() -> School {
         hostless_percent: 12,
         late_host_percent: 12,
         endless_percent: 20,
-        lost_percent: 20,
+        lost_percent: 35,
         meddled_percent: 20,
         noticed_percent: 15,
         ..School::default()
