@@ -195,6 +195,14 @@ async fn tell(notifier: &Notifier, message: &Message, body: &Body) -> Sent {
 
 #[async_trait::async_trait]
 impl Feed for Consumers {
+    async fn holds_back(&self, to: &ConsumerName, id: &str) -> Option<Outcome> {
+        let Some(To::People(notifier)) = self.to(to) else { return None };
+        match notifier.holds_back(id).await? {
+            Told::NextHour { at, why } => Some(Outcome::Snooze(Snooze::NextBudget { at, why })),
+            Told::Sent(_) | Told::Failed(_) => None,
+        }
+    }
+
     async fn send(&self, sending: Sending<'_>) -> Outcome {
         let (to, body) = match self.prepared(sending) {
             Ok(prepared) => prepared,

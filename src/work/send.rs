@@ -54,6 +54,9 @@ pub struct Sending<'a> {
 /// The consumers.
 #[async_trait::async_trait]
 pub trait Feed: fmt::Debug + Send + Sync {
+    /// What becomes of a message with this id now, where it has to wait whatever it says: nothing need be read for it.
+    async fn holds_back(&self, to: &ConsumerName, id: &str) -> Option<Outcome>;
+
     /// Sends it once. What comes back decides what becomes of the job.
     async fn send(&self, sending: Sending<'_>) -> Outcome;
 
@@ -63,6 +66,11 @@ pub trait Feed: fmt::Debug + Send + Sync {
 
 pub(super) async fn send(task: &Task<'_>, to: &SendTo, saw: &mut Vec<Saw>) -> Ended<Outcome> {
     let (job, rule, ctx) = (task.job, task.rule, task.ctx);
+    if rule.mode == Mode::Enforce
+        && let Some(outcome) = ctx.feed.holds_back(&to.consumer, &message_id(job)).await
+    {
+        return Ok(outcome);
+    }
     let message = match rule.on.as_ref().and_then(|on| on.fold) {
         None if rule.orphaned().is_some() => reported(task, saw).await?,
         Some(how) => match fold(&*ctx.store, job, how).await? {
@@ -108,11 +116,15 @@ fn folded(job: &Job, record: &Record) -> Option<Message> {
     Some(Message { event: "adjutant.attendance".to_owned(), record, ..blank(job, told_by(job)?) })
 }
 
+/// A store that begins anew counts its jobs from 1 again.
+fn message_id(job: &Job) -> String {
+    format!("msg_{}_{}", job.id.number(), job.made_at.as_millis())
+}
+
 /// What a job says by itself.
 pub(super) fn blank(job: &Job, delivery: DeliveryId) -> Message {
     Message {
-        // A store that begins anew counts its jobs from 1 again.
-        id: format!("msg_{}_{}", job.id.number(), job.made_at.as_millis()),
+        id: message_id(job),
         event: String::new(),
         at: job.made_at,
         account: job.account.clone(),

@@ -19,14 +19,22 @@ pub(super) struct Budget {
 impl Budget {
     /// Whether the message may go out now; it counts then.
     pub(super) fn take(&mut self, id: &str, per_hour: u32, now: Timestamp) -> bool {
-        self.begin(now);
-        if self.sent >= per_hour {
-            self.waiting.insert(id.to_owned(), self.hour);
+        if self.is_spent(id, per_hour, now) {
             return false;
         }
         self.sent = self.sent.saturating_add(1);
         self.waiting.remove(id);
         true
+    }
+
+    /// Whether the message has to wait; it is known to wait then.
+    pub(super) fn is_spent(&mut self, id: &str, per_hour: u32, now: Timestamp) -> bool {
+        self.begin(now);
+        let is_spent = self.sent >= per_hour;
+        if is_spent {
+            self.waiting.insert(id.to_owned(), self.hour);
+        }
+        is_spent
     }
 
     /// One that was to go out at `then` did not.

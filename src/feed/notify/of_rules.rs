@@ -26,8 +26,7 @@ impl Notifier {
         let per_hour = self.notify.rule_messages_per_hour;
         self.know_budget().await;
         if !lock(&self.budget).as_mut().is_some_and(|budget| budget.take(id, per_hour, now)) {
-            let why = format!("{per_hour} messages of rules went to {} in this hour", self.notify.name);
-            return Told::NextHour { at: now.next_utc_hour(), why };
+            return self.next_hour(now);
         }
         match self.sender.send(message, now).await {
             Ok(answer) => {
@@ -41,6 +40,22 @@ impl Notifier {
                 }
                 Told::Failed(error)
             }
+        }
+    }
+
+    /// What becomes of a rule's message now, where it has to wait whatever it says.
+    pub async fn holds_back(&self, id: &str) -> Option<Told> {
+        let (now, per_hour) = (self.parts.clock.now(), self.notify.rule_messages_per_hour);
+        self.know_budget().await;
+        let is_spent = lock(&self.budget).as_mut().is_some_and(|budget| budget.is_spent(id, per_hour, now));
+        is_spent.then(|| self.next_hour(now))
+    }
+
+    fn next_hour(&self, now: Timestamp) -> Told {
+        let (per_hour, name) = (self.notify.rule_messages_per_hour, &self.notify.name);
+        Told::NextHour {
+            at: now.next_utc_hour(),
+            why: format!("{per_hour} messages of rules went to {name} in this hour"),
         }
     }
 

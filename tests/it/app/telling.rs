@@ -178,3 +178,21 @@ async fn a_storm_is_told_in_so_many_messages_an_hour_also_over_a_restart_and_not
     assert_eq!(ids.len(), 71, "each was told once");
     assert!(app.jobs().await.iter().all(|job| job.attempts == 1), "who waits loses no attempt");
 }
+
+#[tokio::test]
+async fn what_waits_for_its_hour_asks_nothing_of_zoom_until_then() {
+    let rule = format!("{RULE}template = '{{{{ meeting.topic }}}} {{{{ host.email }}}}'\n");
+    let (app, ops) = started(&rule, 1).await;
+    for n in 0..20 {
+        app.world.create_meeting(ACCOUNT, JILL, &serde_json::json!({ "topic": format!("T{n}"), "type": 2 })).unwrap();
+    }
+    app.drain().await;
+    let before = app.calls("/");
+    for _ in 0..5 {
+        app.advance(Duration::from_secs(3600)).await;
+    }
+    // The meeting and its host, for as many as run at once each hour, and not for all that wait.
+    let calls = app.calls("/") - before;
+    assert!(ops.texts().len() >= 5 && calls <= 2 * 4 * 5, "{calls} calls");
+    app.cancel_all().await;
+}

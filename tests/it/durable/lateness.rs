@@ -192,7 +192,8 @@ impl Round {
         let count = u32::try_from(runs.end - runs.start).unwrap();
         let (mut due, mut before, mut begun, mut behind) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
         for (place, run) in (0..).zip(runs) {
-            let at = first + SPREAD * place / count;
+            // Zoom says when something happened in milliseconds.
+            let at = Duration::from_millis(u64::try_from((first + SPREAD * place / count).as_millis()).unwrap());
             due.insert(run, at);
             begun.push(Told { event: WAITS, run, at: at.checked_sub(AFTER).unwrap() });
             let end = Told { event: "meeting.started", run, at: at.checked_sub(AFTER / 2).unwrap() };
