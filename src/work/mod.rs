@@ -368,7 +368,13 @@ impl Task<'_> {
 /// The attention entry about an API user that cannot be granted any more.
 pub(crate) fn api_user_gone(account: &Account, key: &UserKey, id: Option<&UserId>, why: &str) -> Note {
     let subject = id.map_or_else(|| format!("user:{key}"), |id| format!("user:{id} {key}"));
-    let note = format!("API user {key} cannot be anyone's assistant: {why}; work for the account parks until it can");
+    let note = if account.api_users.contains(key) {
+        format!("API user {key} cannot be anyone's assistant: {why}; work for the account parks until it can")
+    } else {
+        format!(
+            "{key}, whom a rule names, cannot be an assistant or alternative host: {why}; work for that parks until it can"
+        )
+    };
     Note {
         kind: Kind::Attention,
         app: Some(account.app.clone()),

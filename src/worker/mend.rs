@@ -27,7 +27,7 @@ pub async fn mend(parts: &Parts) -> Result<(), StoreError> {
 async fn is_mended(parts: &Parts, roster: &Roster, notice: &Notice) -> Result<bool, StoreError> {
     let Some(account) = roster.accounts().find(|account| account.id == notice.account) else { return Ok(true) };
     match notice.code.as_str() {
-        "api-user-gone" => Ok(is_api_user_back(parts, account, notice)),
+        "api-user-gone" => Ok(is_api_user_back(parts, roster, account, notice)),
         super::backfill::FAILED => {
             let read_until = parts.store.sweep_state(&notice.account).await?.backfilled;
             Ok(read_until.is_some_and(|until| until > notice.since))
@@ -40,10 +40,11 @@ async fn is_mended(parts: &Parts, roster: &Roster, notice: &Notice) -> Result<bo
     }
 }
 
-/// Whether it was seen usable since, or is nobody's API user any more.
-fn is_api_user_back(parts: &Parts, account: &Account, notice: &Notice) -> bool {
+/// Whether it was seen usable since, or nobody names it any more.
+fn is_api_user_back(parts: &Parts, roster: &Roster, account: &Account, notice: &Notice) -> bool {
     let Ok(key) = notice.about().parse::<UserKey>() else { return true };
-    let is_named = matches!(&key, UserKey::Email(email) if account.may_grant.contains(email));
+    let by_rule = |email| roster.rules().iter().any(|rule| rule.ensure.alternative_hosts.contains(email));
+    let is_named = matches!(&key, UserKey::Email(email) if account.may_grant.contains(email) || by_rule(email));
     if is_named || account.api_users.contains(&key) {
         return parts.facts.saw_usable(&account.id, &key, notice.since);
     }

@@ -68,6 +68,9 @@ pub(super) struct Case {
     /// As Zoom states the meeting.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) meeting: Option<Object>,
+    /// Zoom does not know the meeting any more: `meeting` is what events told of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) deleted: bool,
     /// As Zoom states the host of the meeting.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) host: Option<Object>,
@@ -206,7 +209,11 @@ impl Case {
             assistants: self.assistants.as_ref().map(|keys| keys.iter().map(|key| assistant(key)).collect()),
             settings: self.settings.clone(),
             // An event tells of a meeting, and Zoom states none.
-            gone: if meeting.is_none() { self.told("id").and_then(|id| MeetingId::parse(&id).ok()) } else { None },
+            gone: match &meeting {
+                None => self.told("id").and_then(|id| MeetingId::parse(&id).ok()),
+                Some(meeting) => Some(meeting.id).filter(|_| self.deleted),
+            },
+            is_told: self.deleted,
             run: self.told("uuid").and_then(|uuid| MeetingUuid::parse(&uuid).ok()),
             meeting,
             host: self.host.clone().map(User::from),

@@ -105,7 +105,8 @@ fn of_notice(notice: &Notice) -> Alarm {
     let (code, advice, command) = match code.as_str() {
         "api-user-gone" => (
             "api-user",
-            "make it active and licensed, or name another in api_users; then retry what is parked for api-user-unusable",
+            "make it active and licensed, or name another in api_users, or in the rule that names it; then retry what is parked for \
+             api-user-unusable",
             retry_for_api_user(account.as_str()),
         ),
         "take-back" => (

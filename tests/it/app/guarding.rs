@@ -63,6 +63,31 @@ async fn a_notice_about_somebody_whom_a_rule_names_ends_as_well_only_when_seen_u
 }
 
 #[tokio::test]
+async fn a_notice_about_an_alternative_host_whom_a_rule_names_stands_and_says_so() {
+    let host = "substitute@acme.example";
+    let rule_about = format!(
+        "name = \"substitutes\"\nfor = \"meeting\"\nmode = \"enforce\"\nensure = {{ alternative_hosts = [\"{host}\"] }}\n"
+    );
+    let app = TestApp::start(&[&rule_about]).await;
+    app.expect_refusal("GET", host, 404);
+    app.world.create_user(ACCOUNT, NewUser::licensed(JILL)).unwrap();
+    app.world.create_meeting(ACCOUNT, JILL, &serde_json::json!({ "topic": "Algebra", "type": 2 })).unwrap();
+    app.drain().await;
+    let told = app.store.notices().await.unwrap().remove(0).what;
+    assert!(
+        told.starts_with("substitute@acme.example, whom a rule names, cannot be an assistant or alternative host"),
+        "{told}"
+    );
+    assert_eq!(
+        (notices(&app).await, notices(&app).await),
+        (vec!["api-user-gone".into()], vec!["api-user-gone".into()])
+    );
+    app.set_rules(&[]);
+    assert_eq!(notices(&app).await, [""; 0]);
+    app.cancel_all().await;
+}
+
+#[tokio::test]
 async fn a_rule_that_nobody_has_planned_as_it_is_only_observes() {
     let app = TestApp::start(&[RULE]).await;
     let take_in = async |text: &str| {
