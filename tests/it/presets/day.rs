@@ -58,6 +58,8 @@ pub(super) struct Done {
     pub(super) rule: String,
     pub(super) subject: String,
     pub(super) state: String,
+    /// When that began.
+    pub(super) at: Timestamp,
     pub(super) why: String,
 }
 
@@ -340,6 +342,7 @@ fn jobs(service: &Service) -> Vec<Done> {
             rule: text(job, "rule"),
             subject: text(job, "subject"),
             state: text(job, "state"),
+            at: Timestamp::parse(&text(job, "at")).unwrap(),
             why: text(job, "why"),
         }));
     }

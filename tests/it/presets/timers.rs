@@ -11,6 +11,8 @@ use super::day::Played;
 
 /// So close to each other, two things may have happened in either order to the service.
 const CLOSE: Duration = Duration::from_secs(5);
+/// What is due is done so soon, calls to Zoom and their limits included.
+const SOON: Duration = Duration::from_secs(30);
 const WAITS: [&str; 2] = ["meeting.participant_jbh_waiting", "meeting.participant_joined_waiting_room"];
 const GONE: [&str; 2] = ["meeting.deleted", "meeting.permanently_deleted"];
 
@@ -63,6 +65,8 @@ pub(super) fn told(played: &Played) -> Vec<Told> {
 struct Fires {
     must: Vec<String>,
     may: Vec<String>,
+    /// From when to when each is due.
+    due: BTreeMap<String, (Timestamp, Timestamp)>,
 }
 
 /// Which runs the timer fires for.
@@ -74,10 +78,10 @@ fn fires(all: &[Told], begins: &[&str], unless: &str, after: Duration) -> Fires 
     let mut fires = Fires::default();
     for (run, began) in by_run {
         let due = |one: &Told, heard: Timestamp| one.at.plus(after).max(heard);
-        // The first that the service heard of began it.
+        // The first that the service heard of began it; an older one that comes later makes it due earlier.
+        let earliest = began.iter().map(|one| due(one, one.perhaps)).min().unwrap();
         let first = began.iter().map(|one| one.surely).min().unwrap();
         let began: Vec<&Told> = began.into_iter().filter(|one| one.perhaps <= first).collect();
-        let earliest = began.iter().map(|one| due(one, one.perhaps)).min().unwrap();
         let latest = began.iter().map(|one| due(one, one.surely)).max().unwrap();
         let meeting = began.first().unwrap().meeting();
         let ends = |one: &&Told| {
@@ -89,6 +93,7 @@ fn fires(all: &[Told], begins: &[&str], unless: &str, after: Duration) -> Fires 
             }
         };
         let ends: Vec<&Told> = all.iter().filter(ends).collect();
+        fires.due.insert(run.to_owned(), (earliest, latest));
         let surely_ended = ends.iter().any(|end| end.surely.plus(CLOSE) <= earliest);
         // What happened after it was due may be what it did.
         let perhaps_ended = ends.iter().any(|end| end.at < latest && end.perhaps <= latest.plus(CLOSE));
@@ -143,7 +148,7 @@ fn compare(
     seed: u64,
     (rule, begins, unless, hours): (&str, &[&str], &str, f64),
 ) -> String {
-    let Fires { must, may } = fires(all, begins, unless, Duration::from_secs_f64(hours * 3600.0));
+    let Fires { must, may, due } = fires(all, begins, unless, Duration::from_secs_f64(hours * 3600.0));
     let fired = fired(played, rule, seed);
     let about = |runs: Vec<&String>| {
         let meeting = |run: &str| all.iter().find(|one| one.run() == run).map(|one| one.meeting().parse().unwrap());
@@ -153,6 +158,11 @@ fn compare(
     assert!(missing.is_empty(), "seed {seed}: {rule} did not fire for {missing:#?}");
     let wrong = about(fired.iter().filter(|run| !must.contains(run) && !may.contains(run)).collect());
     assert!(wrong.is_empty(), "seed {seed}: {rule} fired for {wrong:#?}");
+    for job in played.jobs.iter().filter(|job| job.rule == rule && job.state == "done") {
+        let (earliest, latest) = due[job.subject.strip_prefix("instance:").unwrap()];
+        let in_time = earliest <= job.at && job.at <= latest.plus(SOON);
+        assert!(in_time, "seed {seed}: {rule} fired at {} and was due from {earliest} to {latest}: {job:?}", job.at);
+    }
     assert!(!must.is_empty(), "seed {seed}: nothing had to fire, which proves nothing of {rule}");
     format!("{rule}: fired for {} runs, {} had to, {} were close", fired.len(), must.len(), may.len())
 }
