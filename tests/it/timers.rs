@@ -3,7 +3,8 @@
 use crate::process::service::{ACCOUNT, Service};
 use crate::process::since_epoch;
 
-const RULE: &str = r#"
+/// A consumer, and a rule whose timer runs for a day.
+pub(crate) const RULE: &str = r#"
 [[consumer]]
 name = "archive"
 kind = "file"

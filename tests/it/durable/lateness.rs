@@ -15,6 +15,7 @@ use rustix::process::Pid;
 use super::kit::rounds;
 use crate::process::service::{ACCOUNT, SECRET, Service};
 use crate::process::{say, since_epoch};
+use crate::timers::RULE;
 
 const SENDERS: usize = 8;
 const AFTER: Duration = Duration::from_secs(86_400);
@@ -22,19 +23,8 @@ const AFTER: Duration = Duration::from_secs(86_400);
 const SPREAD: Duration = Duration::from_secs(5);
 
 const WAITS: &str = "meeting.participant_jbh_waiting";
-const RULES: &str = r#"
-[[consumer]]
-name = "archive"
-kind = "file"
-path = "events.jsonl"
-[[rule]]
-name = "nobody-came"
-on = ["meeting.participant_jbh_waiting"]
-after = "1d"
-unless = ["meeting.started"]
-send = "archive"
-template = '{"run": "{{ event.payload.object.uuid }}"}'
-mode = "enforce"
+/// Beside [`RULE`], whose timers they are.
+const AT_ONCE: &str = r#"
 [[rule]]
 name = "at-once"
 on = ["meeting.created"]
@@ -242,7 +232,7 @@ fn each_of_many_timers_fires_once_and_none_early_before_a_kill_and_after_and_wha
     let (config, _) = config.split_once("[[rule]]").unwrap();
     let defaults = ["segment_bytes = 4194304\n", "snapshot_every_bytes = 1048576\n"];
     let config = defaults.iter().fold(config.to_owned(), |config, key| config.replace(key, ""));
-    std::fs::write(&path, config + RULES).unwrap();
+    std::fs::write(&path, config + RULE + AT_ONCE).unwrap();
     let mut archive = Archive {
         path: service.folder().join("events.jsonl"),
         read: 0,

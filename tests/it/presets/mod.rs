@@ -56,3 +56,29 @@ fn on_a_school_day_with_two_kills_every_preset_does_what_it_says_and_nothing_els
         say(line);
     }
 }
+
+fn adjutant(words: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_adjutant"));
+    let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).args(words).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn the_presets_are_good_as_they_are_shipped_and_each_has_cases_that_pass() {
+    let config = ["--config", "deploy/presets/config.toml"];
+    let (code, out, err) = adjutant(&[&config[..], &["rules", "check"]].concat());
+    assert!(code == Some(0) && out.contains("nothing is wrong"), "{out}{err}");
+    let (code, out, err) = adjutant(&[&config[..], &["rules", "test"]].concat());
+    assert!(code == Some(0) && out.ends_with(", 0 failed\n"), "{out}{err}");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/presets");
+    for entry in std::fs::read_dir(folder.join("rules")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(out.contains(&format!("tests/rules/{name})")), "{name} has no case");
+        let (code, printed, err) = adjutant(&["rules", "presets", name.strip_suffix(".toml").unwrap()]);
+        let shipped = std::fs::read_to_string(folder.join("rules").join(&name)).unwrap();
+        assert_eq!((code, printed), (Some(0), shipped), "{err}");
+    }
+    let (code, _, err) = adjutant(&["rules", "presets", "orphand"]);
+    assert!(code == Some(2) && err.contains("did you mean orphaned?"), "{code:?} {err}");
+}
