@@ -22,8 +22,8 @@ use tokio::sync::watch;
 
 use super::port::{
     Allowance, AppState, Applied, Claimable, Collected, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary,
-    JobFilter, Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Status,
-    Store, StoreError, StoredDelivery, TreeHead,
+    Document, JobFilter, Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector,
+    Shelf, Status, Store, StoreError, StoredDelivery, TreeHead, Write,
 };
 use super::sweep::{SweepRecord, SweepState, Swept};
 use crate::audit::{Call, Entry};
@@ -207,6 +207,18 @@ impl Store for MemoryStore {
             world.note(note, at);
             Ok(())
         })
+    }
+
+    async fn write_documents(&self, writes: Vec<Write>, notes: Vec<Note>, at: Timestamp) -> Result<(), StoreError> {
+        self.write(|world| world.write_documents(writes, notes, at))
+    }
+
+    async fn documents(&self, on: Shelf) -> Result<Vec<Document>, StoreError> {
+        self.read(|world| world.documents.values().filter(|document| document.shelf == on).cloned().collect())
+    }
+
+    async fn document(&self, on: Shelf, key: &str) -> Result<Option<Document>, StoreError> {
+        self.read(|world| world.documents.get(&(on, key.to_owned())).cloned())
     }
 
     async fn notices(&self) -> Result<Vec<Notice>, StoreError> {

@@ -16,9 +16,9 @@ pub use local::LocalStore;
 pub use memory::{Limits, MemoryStore};
 pub use port::{
     Allowance, AppState, Applied, AppliedChange, CONTESTED_AFTER, CONTESTED_WITHIN, Claimable, Collected, Decision,
-    DeliveryFilter, DeliveryStatus, DeliverySummary, FullBacklog, GivenUp, IndexTrouble, JobFilter, Leased, Move,
-    NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Status, Store, StoreError,
-    StoredDelivery, TreeHead, Verdict,
+    DeliveryFilter, DeliveryStatus, DeliverySummary, Document, FullBacklog, GivenUp, IndexTrouble, JobFilter, Leased,
+    Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Shelf, Status, Store,
+    StoreError, StoredDelivery, TreeHead, Verdict, Write,
 };
 pub use sweep::{SweepCause, SweepFailure, SweepKind, SweepRecord, SweepRun, SweepState, SweepStep, Swept, WholeSweep};
 

@@ -1,6 +1,7 @@
 //! The port: what the rest of the program asks of a store.
 
 mod deliveries;
+mod documents;
 mod jobs;
 mod notices;
 mod status;
@@ -20,6 +21,7 @@ use crate::{audit::Kind, rules::Step};
 pub use deliveries::{
     Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, NewDelivery, Receipt, StoredDelivery, Verdict,
 };
+pub use documents::{Document, Shelf, Write};
 pub(in crate::store) use jobs::host_notice;
 pub use jobs::{
     Allowance, Applied, AppliedChange, CONTESTED_AFTER, CONTESTED_WITHIN, Claimable, Collected, JobFilter, Leased,
@@ -264,6 +266,16 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// as a [`Notice`], until it is mended; where one with its account, code and subject stands, that one stays.
     async fn note(&self, note: Note, at: Timestamp) -> Result<(), StoreError>;
 
+    /// Writes documents, one after the other, and an entry for each note as [`Store::note`] does: all of it in one write.
+    /// [`StoreError::Conflict`] where a [`Write::PutNew`] finds its key taken, or a document is longer than
+    /// [`Document::BYTES_MAX`].
+    async fn write_documents(&self, writes: Vec<Write>, notes: Vec<Note>, at: Timestamp) -> Result<(), StoreError>;
+
+    /// All of a shelf, by key.
+    async fn documents(&self, on: Shelf) -> Result<Vec<Document>, StoreError>;
+
+    async fn document(&self, on: Shelf, key: &str) -> Result<Option<Document>, StoreError>;
+
     /// What stands, by account, code and subject.
     async fn notices(&self) -> Result<Vec<Notice>, StoreError>;
 
@@ -363,8 +375,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Ends when there may be something new to plan or to claim. Ask for it *before* looking, so that nothing that comes
-    /// in between is missed. Changes with every delivery, plan, settle, return of a lease, move, cancellation, replay and
-    /// release, after the write, and when the store is closed.
+    /// in between is missed. Changes with every delivery, plan, settle, return of a lease, move, cancellation, replay,
+    /// release and write of documents, after the write, and when the store is closed.
     fn changed(&self) -> tokio::sync::watch::Receiver<u64>;
 
     /// Writes what is in memory, closes cleanly. Later calls of any method, reads too, fail with [`StoreError::Closed`];

@@ -22,7 +22,7 @@ use crate::audit::tree::{Hash, leaf_hash};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::job::Asker;
-use crate::store::port::{AppState, QuotaUse};
+use crate::store::port::{AppState, QuotaUse, Shelf};
 
 pub(super) use delivery::{Delivery, Head, StoredBody, Tail, commitment, line_of_delivery, said_of_delivery};
 
@@ -328,6 +328,15 @@ pub(super) enum Change {
         delivery: u64,
         event_at: Option<Timestamp>,
         is_first: bool,
+    },
+    /// A document as it is now; none where it was removed. The print is that of its shelf and key, so that what does not
+    /// open any more is known to be gone.
+    Document {
+        shelf: Shelf,
+        print: Fingerprint,
+        account: Option<AccountId>,
+        /// Key and value.
+        sealed: Option<Blob>,
     },
 }
 

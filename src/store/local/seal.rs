@@ -36,6 +36,7 @@ pub(super) enum Purpose {
     Snapshot,
     Keys,
     Aside,
+    Document,
 }
 
 impl Purpose {
@@ -47,6 +48,7 @@ impl Purpose {
             Self::Snapshot => [4],
             Self::Keys => [5],
             Self::Aside => [6],
+            Self::Document => [7],
         }
     }
 }

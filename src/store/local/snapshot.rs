@@ -17,7 +17,7 @@ use crate::audit::tree::Frontier;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, RuleName};
 use crate::job::Job;
-use crate::store::port::{GivenUp, Notice, QuotaUse};
+use crate::store::port::{Document, GivenUp, Notice, QuotaUse};
 use crate::store::runs::{Fold, Told};
 use crate::store::sweep::SweepState;
 
@@ -51,6 +51,7 @@ pub(super) struct Frozen {
     remembered: ByAccount<Option<Timestamp>>,
     folds: ByAccount<Fold>,
     told: ByAccount<Told>,
+    documents: Vec<Document>,
 }
 
 /// The same as it is on disk, borrowed. Order of fields is the format.
@@ -81,6 +82,7 @@ struct Written<'a> {
     dedupe: &'a dedupe::Frozen,
     runs: Runs<'a>,
     told: &'a ByAccount<Told>,
+    documents: &'a [Document],
 }
 
 /// What came later, behind all else: a snapshot without it is read as one that holds nothing of it.
@@ -91,7 +93,7 @@ struct Runs<'a> {
 }
 
 /// What came later, each after the other.
-type Later<'a> = (Runs<'a>, ByAccount<Told>);
+type Later<'a> = (Runs<'a>, ByAccount<Told>, Vec<Document>);
 
 /// The same, read.
 #[derive(Deserialize)]
@@ -121,6 +123,11 @@ struct Read {
     dedupe: dedupe::Frozen,
 }
 
+/// What came later, and what is behind it.
+fn later<'a, T: Default + Deserialize<'a>>(bytes: &'a [u8]) -> Option<(T, &'a [u8])> {
+    if bytes.is_empty() { Some((T::default(), bytes)) } else { postcard::take_from_bytes(bytes).ok() }
+}
+
 impl State {
     pub(super) fn freeze(&self) -> Frozen {
         let meaning = |print: &Fingerprint| self.meanings.get(print).map(|at| (*print, *at));
@@ -147,11 +154,12 @@ impl State {
             remembered: self.remembered.iter().map(|(account, of)| (account.clone(), of.iter().collect())).collect(),
             folds: self.folds.iter().map(|(account, of)| (account.clone(), of.iter().collect())).collect(),
             told: self.told.iter().map(|(account, of)| (account.clone(), of.iter().collect())).collect(),
+            documents: self.documents.values().cloned().collect(),
         }
     }
 
     /// Becomes what a snapshot says.
-    fn thaw(&mut self, read: Read, (runs, told): Later<'_>) {
+    fn thaw(&mut self, read: Read, (runs, told, documents): Later<'_>) {
         self.next_record = read.next_record;
         self.tree = read.tree;
         self.deliveries = read.deliveries;
@@ -188,6 +196,9 @@ impl State {
                 of.put(print, told);
             }
         }
+        for document in documents {
+            self.keep_document(document);
+        }
         self.thaw_apps(read.apps, read.unplanned);
     }
 
@@ -197,10 +208,10 @@ impl State {
         let read = plain.as_deref().and_then(|plain| match plain.split_first() {
             Some((&VERSION, rest)) => {
                 let (read, more) = postcard::take_from_bytes::<Read>(rest).ok()?;
-                let (runs, more) =
-                    if more.is_empty() { Default::default() } else { postcard::take_from_bytes(more).ok()? };
-                let told = if more.is_empty() { ByAccount::default() } else { postcard::from_bytes(more).ok()? };
-                Some((read, (runs, told)))
+                let (runs, more) = later(more)?;
+                let (told, more) = later(more)?;
+                let (documents, more) = later(more)?;
+                more.is_empty().then_some((read, (runs, told, documents)))
             }
             _ => None,
         });
@@ -242,6 +253,7 @@ impl Frozen {
             dedupe: &self.dedupe,
             runs: Runs { remembered: Cow::Borrowed(&self.remembered), folds: Cow::Borrowed(&self.folds) },
             told: &self.told,
+            documents: &self.documents,
         };
         let mut bytes = vec![VERSION];
         super::record::put(&written, &mut bytes);
@@ -263,7 +275,7 @@ mod tests {
     use crate::job::Subject;
     use crate::rules::Step;
     use crate::store::local::{LocalStore, MasterKey, OpenReport, Settings};
-    use crate::store::port::{Decision, NewDelivery, Store as _, Verdict};
+    use crate::store::port::{Decision, NewDelivery, Shelf, Store as _, Verdict, Write};
 
     const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
@@ -295,10 +307,15 @@ mod tests {
         let account = Some(AccountId::parse(["acc", "bcc"][usize::from(below(2) == 0)]).unwrap());
         let decision = Decision { delivery, account, event: "meeting.started".to_owned(), verdict };
         store.record_plan(vec![decision], NOW).await.unwrap();
+        let (shelf, key) = (Shelf::Account, below(150).to_string());
+        let (account, value) = (Some(AccountId::parse("acc").unwrap()).filter(|_| below(2) == 0), vec![1; 3]);
+        let put = Write::Put(Document { shelf, key: key.clone(), account, value });
+        let write = if below(3) == 0 { Write::Remove { shelf, key } } else { put };
+        store.write_documents(vec![write], Vec::new(), NOW).await.unwrap();
     }
 
-    /// What is known of runs, in words: jobs, what is remembered, records.
-    fn known(store: &LocalStore) -> [Vec<String>; 3] {
+    /// What is known of runs, in words: jobs, what is remembered, records; and documents.
+    fn known(store: &LocalStore) -> [Vec<String>; 4] {
         let frozen = store.core().begin(false, |state| Ok(state.freeze())).unwrap().0;
         let jobs = frozen.jobs.unfinished.iter().chain(&frozen.jobs.finished).map(|job| format!("{job:?}"));
         let prints = |account: &AccountId, print: &Fingerprint, what: String| format!("{account} {print:?} {what}");
@@ -309,11 +326,12 @@ mod tests {
             .folds
             .iter()
             .flat_map(|(account, of)| of.iter().map(move |(print, fold)| prints(account, print, format!("{fold:?}"))));
-        [jobs.collect(), remembered.collect(), folds.collect()]
+        let documents = frozen.documents.iter().map(|document| format!("{document:?}"));
+        [jobs.collect(), remembered.collect(), folds.collect(), documents.collect()]
     }
 
     #[tokio::test]
-    async fn a_start_from_a_snapshot_and_what_came_behind_it_knows_the_same_timers_runs_and_records() {
+    async fn a_start_from_a_snapshot_and_what_came_behind_it_knows_the_same_timers_runs_records_and_documents() {
         for seed in 0..3 {
             let (folder, chance) = (tempfile::tempdir().unwrap(), SeededChance::new(seed));
             let (mut store, _) = open(folder.path());

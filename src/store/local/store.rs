@@ -1,6 +1,6 @@
 //! The store itself: the port's methods, each one step over the [`state`](super::state).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::Settings;
 use super::core::{Bump, Core};
 use super::dedupe::Answers;
-use super::keys::MasterKey;
+use super::keys::{MasterKey, Owner};
 use super::open::{self, OpenError, OpenProgress, OpenReport, Opening};
 use super::state::Prepared;
 use super::threads::Running;
@@ -23,8 +23,8 @@ use crate::job::{Change, Job, Outcome};
 use crate::store::journal::files::{Files, RealFiles};
 use crate::store::port::{
     Allowance, AppState, Applied, Claimable, Collected, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary,
-    JobFilter, Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Status,
-    Store, StoreError, StoredDelivery, TreeHead,
+    Document, JobFilter, Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector,
+    Shelf, Status, Store, StoreError, StoredDelivery, TreeHead, Write,
 };
 use crate::store::sweep::{SweepRecord, SweepState, Swept};
 use crate::store::wide;
@@ -288,6 +288,30 @@ impl Store for LocalStore {
                 Ok(())
             })
             .await
+    }
+
+    async fn write_documents(&self, writes: Vec<Write>, notes: Vec<Note>, at: Timestamp) -> Result<(), StoreError> {
+        let kept = writes.iter().filter_map(|write| match write {
+            Write::Put(document) | Write::PutNew(document) => document.account.as_ref(),
+            Write::Remove { .. } => None,
+        });
+        let accounts = kept.chain(notes.iter().filter_map(|note| note.account.as_ref()));
+        let owners: BTreeSet<&AccountId> = accounts.collect();
+        self.core().ensure_keys(owners.into_iter().cloned().map(Owner::Account).collect()).await?;
+        let bytes: u64 = writes.iter().map(|write| wide(write.bytes())).sum();
+        if bytes > self.core().settings.journal.segment_bytes / 2 {
+            return Err(StoreError::Conflict(format!("{bytes} bytes of documents are too much for one write")));
+        }
+        self.write(|state| state.write_documents(writes, &notes, at)).await?;
+        Ok(())
+    }
+
+    async fn documents(&self, on: Shelf) -> Result<Vec<Document>, StoreError> {
+        self.core().read(|state| state.list_documents(on))
+    }
+
+    async fn document(&self, on: Shelf, key: &str) -> Result<Option<Document>, StoreError> {
+        self.core().read(|state| state.document(on, key).cloned())
     }
 
     async fn notices(&self) -> Result<Vec<Notice>, StoreError> {

@@ -14,7 +14,8 @@ use crate::event::signature::Verified;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName, UserId};
 use crate::job::{Asker, Input, Job, JobState, Mark};
 use crate::store::port::{
-    AppState, DeliveryStatus, GivenUp, NewDelivery, Note, Notice, QuotaUse, StoreError, StoredDelivery,
+    AppState, DeliveryStatus, Document, GivenUp, NewDelivery, Note, Notice, QuotaUse, Shelf, StoreError,
+    StoredDelivery, Write,
 };
 use crate::store::runs::{Folds, Remembered, Tellings};
 use crate::store::sweep::SweepState;
@@ -43,6 +44,7 @@ pub(super) struct World {
     /// By account, code and subject.
     pub(super) notices: Vec<Notice>,
     pub(super) planned: BTreeMap<RuleName, [u8; 16]>,
+    pub(super) documents: BTreeMap<(Shelf, String), Document>,
     pub(super) given_up: Option<GivenUp>,
     pub(super) remembered: BTreeMap<AccountId, Remembered<Key>>,
     pub(super) folds: BTreeMap<AccountId, Folds<Key>>,
@@ -179,6 +181,7 @@ impl World {
             sweeps: BTreeMap::new(),
             notices: Vec::new(),
             planned: BTreeMap::new(),
+            documents: BTreeMap::new(),
             given_up: None,
             remembered: BTreeMap::new(),
             folds: BTreeMap::new(),
@@ -270,6 +273,27 @@ impl World {
         }
         let Note { kind, app, account, code, detail } = note;
         self.log.add(Line::new(at, kind, code).of_app(app, account).with(detail));
+    }
+
+    pub(super) fn write_documents(
+        &mut self,
+        writes: Vec<Write>,
+        notes: Vec<Note>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        Write::check(&writes, |shelf, key| self.documents.contains_key(&(shelf, key.to_owned())))?;
+        for write in writes {
+            match write {
+                Write::Put(document) | Write::PutNew(document) => {
+                    self.documents.insert((document.shelf, document.key.clone()), document);
+                }
+                Write::Remove { shelf, key } => drop(self.documents.remove(&(shelf, key))),
+            }
+        }
+        for note in notes {
+            self.note(note, at);
+        }
+        Ok(())
     }
 
     pub(super) fn mend(&mut self, notice: &Notice, at: Timestamp) -> bool {

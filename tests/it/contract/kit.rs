@@ -13,7 +13,7 @@ use adjutant::job::{Asker, Change, Effect, Job, JobState, Outcome, Snooze, Subje
 use adjutant::rules::Step;
 use adjutant::store::{
     Allowance, Claimable, Collected, Decision, DeliveryFilter, DeliveryStatus, JobFilter, Leased, Limits, NewDelivery,
-    Store, StoreError, StoredDelivery, Verdict,
+    Shelf, Store, StoreError, StoredDelivery, Verdict,
 };
 
 use super::Harness;
@@ -22,6 +22,8 @@ pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
+pub(crate) const SHELVES: [Shelf; 6] =
+    [Shelf::App, Shelf::Account, Shelf::Installation, Shelf::Invite, Shelf::AccessToken, Shelf::Onboarding];
 /// 2026-11-21T08:00:00Z: the start of an hour.
 pub(crate) const START: Timestamp = Timestamp::from_secs(1_795_248_000);
 
@@ -448,6 +450,12 @@ impl Names {
             lines.push(format!("{id}: {:?}", store.quota_use(&account(id), now).await.unwrap()));
             lines.push(format!("{:?} {:?}", store.notices().await.unwrap(), store.planned().await.unwrap()));
             lines.push(format!("{id}: {:?}", store.sweep_state(&account(id)).await.unwrap()));
+        }
+        for shelf in SHELVES {
+            for document in store.documents(shelf).await.unwrap() {
+                assert_eq!(store.document(shelf, &document.key).await.unwrap().as_ref(), Some(&document));
+                lines.push(format!("{document:?} {:?}", document.value));
+            }
         }
         for (of, named) in [("acc", "assist"), ("acc", "tidy"), ("bcc", "assist"), ("ccc", "assist")] {
             let stopped = store.is_stopped(&account(of), &rule(named)).await.unwrap();

@@ -16,8 +16,8 @@ use adjutant::ids::{DeliveryId, JobId, MeetingId, MeetingUuid, UserId};
 use adjutant::job::{Backoff, Change, Effect, HostDay, Mark, Outcome, ParkCause, Planned, Snooze, Subject, WaitReason};
 use adjutant::rules::Step;
 use adjutant::store::{
-    Allowance, Applied, AppliedChange, Claimable, Decision, Leased, Limits, Move, NewDelivery, Note, Selector, Store,
-    StoreError, SweepCause, SweepKind, SweepRecord, SweepStep, Verdict,
+    Allowance, Applied, AppliedChange, Claimable, Decision, Document, Leased, Limits, Move, NewDelivery, Note,
+    Selector, Shelf, Store, StoreError, SweepCause, SweepKind, SweepRecord, SweepStep, Verdict, Write,
 };
 
 use super::kit::{
@@ -107,6 +107,7 @@ enum Op {
         subjects: Vec<Subject>,
     },
     Note,
+    Documents(Vec<Write>),
     Validated {
         app: &'static str,
     },
@@ -274,6 +275,19 @@ impl Generator {
         }
     }
 
+    fn write(&self) -> Write {
+        let on = self.pick(&[Shelf::Account, Shelf::Invite]);
+        let key = self.pick(&["a", "b", "c"]).to_owned();
+        let account = self.maybe(70, account(self.account()));
+        let value = self.0.next_u64().to_le_bytes()[..self.below(8)].to_vec();
+        let document = Document { shelf: on, key, account, value };
+        match self.below(6) {
+            0 | 1 => Write::Put(document),
+            2 | 3 => Write::PutNew(document),
+            _ => Write::Remove { shelf: on, key: document.key },
+        }
+    }
+
     fn deliver(&self) -> Op {
         let request = u64::try_from(self.below(8)).unwrap();
         let is_backfilled = self.maybe(10, true).unwrap_or(false);
@@ -341,6 +355,9 @@ impl Generator {
             95 => Op::Release { app: self.app(), account: self.account() },
             96 => Op::ReleaseHeld { limit: 1 + self.below(3) },
             99 => {
+                if self.below(2) == 0 {
+                    return Op::Documents((0..=self.below(3)).map(|_| self.write()).collect());
+                }
                 self.maybe(30, Op::Note).unwrap_or_else(|| Op::Sweep { account: self.account(), step: self.sweep(now) })
             }
             97 => self.maybe(30, Op::Validated { app: self.app() }).unwrap_or_else(|| Op::Apply {
@@ -459,19 +476,7 @@ impl<H: Harness> Side<H> {
             Op::Replay { delivery } => told(store.replay(self.delivery(*delivery), "jill", now).await),
             Op::Release { app: to, account: of } => told(store.release(&app(to), &account(of), now).await),
             Op::ReleaseHeld { limit } => told(store.release_held(*limit, now).await),
-            Op::Note => {
-                let (kind, code, detail) = (Kind::Service, "reloaded".to_owned(), Detail::note("new rules"));
-                let note = Note { kind, app: Some(app("main")), account: None, code, detail };
-                // What stands, ends and is known as planned follows from the moment alone.
-                let turn = u8::try_from(now.as_secs() % 3).unwrap();
-                let (kind, account) = (Kind::Attention, Some(account(["acc", "bcc", "ccc"][usize::from(turn)])));
-                store.note(Note { kind, account, ..note.clone() }, now).await.unwrap();
-                store.record_planned(&rule("assist"), [turn; 16], now).await.unwrap();
-                if let Some(first) = store.notices().await.unwrap().first().filter(|_| turn == 2) {
-                    store.mend(first, now).await.unwrap();
-                }
-                told(store.note(note, now).await)
-            }
+            Op::Note => self.note(now).await,
             Op::Sweep { account: of, step } => {
                 let (step, calls) = (step.clone(), vec![call("medium", Some(200))]);
                 let record = SweepRecord { app: app("main"), account: account(of), step, calls };
@@ -486,10 +491,30 @@ impl<H: Harness> Side<H> {
                 self.names.learn(&*store).await;
                 told(jobs.map(|jobs| jobs.iter().map(|job| job.map(|job| self.names.job(job))).collect::<Vec<_>>()))
             }
+            Op::Documents(writes) => {
+                let (kind, code, detail) = (Kind::Service, "documents".to_owned(), Detail::default());
+                let note = Note { kind, app: None, account: Some(account("ccc")), code, detail };
+                told(store.write_documents(writes.clone(), vec![note], now).await)
+            }
             Op::Validated { app: to } => told(store.validated(&app(to), now).await),
             Op::Secrets { app: to, secrets } => told(store.secrets_seen(&app(to), [*secrets; 16], now).await),
             _ => self.apply_to_lease(op, now).await,
         }
+    }
+
+    async fn note(&self, now: Timestamp) -> String {
+        let store = &self.store;
+        let (kind, code, detail) = (Kind::Service, "reloaded".to_owned(), Detail::note("new rules"));
+        let note = Note { kind, app: Some(app("main")), account: None, code, detail };
+        // What stands, ends and is known as planned follows from the moment alone.
+        let turn = u8::try_from(now.as_secs() % 3).unwrap();
+        let (kind, account) = (Kind::Attention, Some(account(["acc", "bcc", "ccc"][usize::from(turn)])));
+        store.note(Note { kind, account, ..note.clone() }, now).await.unwrap();
+        store.record_planned(&rule("assist"), [turn; 16], now).await.unwrap();
+        if let Some(first) = store.notices().await.unwrap().first().filter(|_| turn == 2) {
+            store.mend(first, now).await.unwrap();
+        }
+        told(store.note(note, now).await)
     }
 
     async fn apply_to_lease(&mut self, op: &Op, now: Timestamp) -> String {
@@ -652,6 +677,9 @@ async fn the_operations_reach_every_answer_and_every_entry() {
         "moved replayed",
         "moved released",
         "service reloaded",
+        "service documents",
+        "documents ()",
+        "documents conflict",
         "sweep conflict",
         "sweep started",
         "sweep ended",

@@ -10,8 +10,9 @@ use adjutant::job::{Change, Job, Outcome, Snooze};
 use adjutant::rules::Step;
 use adjutant::store::{
     Allowance, AppState, Applied, Claimable, Collected, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary,
-    JobFilter, Leased, Limits, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt,
-    Selector, Status, Store, StoreError, StoredDelivery, SweepRecord, SweepState, Swept, TreeHead, Verdict,
+    Document, JobFilter, Leased, Limits, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse,
+    Receipt, Selector, Shelf, Status, Store, StoreError, StoredDelivery, SweepRecord, SweepState, Swept, TreeHead,
+    Verdict, Write,
 };
 use async_trait::async_trait;
 
@@ -28,7 +29,8 @@ const TAKES_A_SNOOZE_FOR_A_RETRY: u8 = 7;
 const GRANTS_ONE_MORE_AN_HOUR: u8 = 8;
 const LOSES_THE_LAST_OF_A_PLAN: u8 = 9;
 const IGNORES_WHEN_EVENTS_HAPPENED: u8 = 10;
-const CORRECT: u8 = 11;
+const LOSES_A_REMOVAL: u8 = 11;
+const CORRECT: u8 = 12;
 
 #[derive(Debug)]
 struct WrongHarness<const FAULT: u8> {
@@ -181,6 +183,21 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
         self.0.apply_plan(applied, at).await
     }
 
+    async fn write_documents(&self, mut writes: Vec<Write>, notes: Vec<Note>, at: Timestamp) -> Result<(), StoreError> {
+        if FAULT == LOSES_A_REMOVAL {
+            writes.retain(|write| !matches!(write, Write::Remove { .. }));
+        }
+        self.0.write_documents(writes, notes, at).await
+    }
+
+    async fn documents(&self, on: Shelf) -> Result<Vec<Document>, StoreError> {
+        self.0.documents(on).await
+    }
+
+    async fn document(&self, on: Shelf, key: &str) -> Result<Option<Document>, StoreError> {
+        self.0.document(on, key).await
+    }
+
     async fn notices(&self) -> Result<Vec<Notice>, StoreError> {
         self.0.notices().await
     }
@@ -307,6 +324,7 @@ async fn the_comparison_finds_every_fault() {
         ("grants one more an hour", is_found::<GRANTS_ONE_MORE_AN_HOUR>().await),
         ("ignores when events happened", is_found::<IGNORES_WHEN_EVENTS_HAPPENED>().await),
         ("loses the last of a plan", is_found::<LOSES_THE_LAST_OF_A_PLAN>().await),
+        ("loses a removal", is_found::<LOSES_A_REMOVAL>().await),
     ];
     let missed: Vec<&str> = found.iter().filter(|(_, found)| !found).map(|(fault, _)| *fault).collect();
     assert!(missed.is_empty(), "the comparison did not notice a store that {missed:?}");

@@ -10,8 +10,8 @@ use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, RuleName, 
 use adjutant::job::{Change, Job, Outcome};
 use adjutant::store::{
     Allowance, AppState, Applied, Claimable, Collected, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary,
-    JobFilter, Leased, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector,
-    Status, Store, StoreError, StoredDelivery, SweepRecord, SweepState, Swept, TreeHead,
+    Document, JobFilter, Leased, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt,
+    Selector, Shelf, Status, Store, StoreError, StoredDelivery, SweepRecord, SweepState, Swept, TreeHead, Write,
 };
 use tokio::sync::watch;
 
@@ -77,6 +77,18 @@ impl Store for Recorder {
     }
 
     async fn apply_plan(&self, _: Applied, _: Timestamp) -> Result<Vec<Option<JobId>>, StoreError> {
+        unreachable!()
+    }
+
+    async fn write_documents(&self, _: Vec<Write>, _: Vec<Note>, _: Timestamp) -> Result<(), StoreError> {
+        unreachable!()
+    }
+
+    async fn documents(&self, _: Shelf) -> Result<Vec<Document>, StoreError> {
+        unreachable!()
+    }
+
+    async fn document(&self, _: Shelf, _: &str) -> Result<Option<Document>, StoreError> {
         unreachable!()
     }
 

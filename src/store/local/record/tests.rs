@@ -125,14 +125,18 @@ fn changes_of_version_1_are_written_and_read_as_ever() {
 fn changes_about_runs_of_meetings_are_written_and_read_as_ever() {
     let remembered = |event_at| Change::Remembered { account: account(), print: [9; 16], event_at };
     let folded = Change::Folded { account: account(), print: [10; 16], delivery: 300, job: 1 };
-    let mut bytes = Vec::new();
     let (delivery, event_at) = (300, Some(NOW));
     let told = Change::Told { account: account(), print: [11; 16], delivery, event_at, is_first: true };
     let all = [remembered(Some(NOW)), remembered(None), folded, told];
-    for change in &all {
+    are_as_ever(&all, include_str!("../fixtures/changes-of-runs-v1.hex"));
+}
+
+fn are_as_ever(all: &[Change], fixture: &str) {
+    let mut bytes = Vec::new();
+    for change in all {
         put(change, &mut bytes);
     }
-    let known = bytes_of(include_str!("../fixtures/changes-of-runs-v1.hex"));
+    let known = bytes_of(fixture);
     assert_eq!(hex::encode(&bytes), hex::encode(&known));
     let (mut rest, mut read) = (&known[..], Vec::new());
     while !rest.is_empty() {
@@ -141,6 +145,17 @@ fn changes_about_runs_of_meetings_are_written_and_read_as_ever() {
         rest = more;
     }
     assert_eq!(read, all);
+}
+
+/// As those of runs.
+#[test]
+fn changes_of_documents_are_written_and_read_as_ever() {
+    let document = |shelf, account, sealed| Change::Document { shelf, print: [12; 16], account, sealed };
+    let shelves =
+        [Shelf::App, Shelf::Account, Shelf::Installation, Shelf::Invite, Shelf::AccessToken, Shelf::Onboarding];
+    let mut all: Vec<Change> = shelves.map(|shelf| document(shelf, None, None)).into();
+    all.push(document(Shelf::Account, Some(account()), Some(Blob(vec![0xAA; 3]))));
+    are_as_ever(&all, include_str!("../fixtures/changes-of-documents-v1.hex"));
 }
 
 #[test]

@@ -9,6 +9,7 @@
 
 mod contest;
 mod deliver;
+mod documents;
 mod jobs;
 mod notices;
 mod people;
@@ -35,7 +36,7 @@ use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::job::Job;
 use crate::store::memory::Limits;
-use crate::store::port::{AppState, FullBacklog, GivenUp, Notice, QuotaUse};
+use crate::store::port::{AppState, Document, FullBacklog, GivenUp, Notice, QuotaUse, Shelf};
 use crate::store::runs::{Folds, Remembered, Tellings};
 use crate::store::sweep::SweepState;
 use crate::store::{narrow, wide};
@@ -135,6 +136,8 @@ pub(super) struct State {
     pub(super) remembered: BTreeMap<AccountId, Remembered<Fingerprint>>,
     pub(super) folds: BTreeMap<AccountId, Folds<Fingerprint>>,
     pub(super) told: BTreeMap<AccountId, Tellings<Fingerprint>>,
+    /// By shelf, and by what the change on disk names them by.
+    pub(super) documents: BTreeMap<(Shelf, Fingerprint), Document>,
     pub(super) dedupe: Dedupe,
     pub(super) outbox: Outbox,
     draft: Draft,
@@ -176,6 +179,7 @@ impl State {
             remembered: BTreeMap::new(),
             folds: BTreeMap::new(),
             told: BTreeMap::new(),
+            documents: BTreeMap::new(),
             dedupe: Dedupe::default(),
             outbox: Outbox::new(narrow(BATCH_BYTES_MAX.min(segment_bytes / 4))),
             draft: Draft::default(),
@@ -309,6 +313,9 @@ impl State {
             Change::Told { account, print, delivery, event_at, is_first } => {
                 let of_account = self.told.entry(account).or_default();
                 of_account.add(print, DeliveryId::from_number(delivery), event_at, is_first);
+            }
+            Change::Document { shelf, print, account, sealed } => {
+                self.apply_document((shelf, print), account, sealed);
             }
             Change::App { app, state } => self.set_app(&app, state),
         }

@@ -3,6 +3,7 @@
 pub(crate) mod claiming;
 pub(crate) mod contests;
 pub(crate) mod deliveries;
+pub(crate) mod documents;
 pub(crate) mod limits;
 pub(crate) mod people;
 pub(crate) mod planning;
@@ -191,6 +192,16 @@ macro_rules! every_case {
                 a_timer_ends_by_events_of_its_own_rule_and_app_and_a_repeated_event_begins_none
                 timers_and_records_count_against_the_backlog_where_they_make_a_job
                 a_record_that_was_tried_takes_no_more_also_when_a_person_has_it_tried_anew
+            ;
+            documents:
+                a_document_is_there_until_it_is_removed
+                documents_are_listed_by_key_and_shelves_are_apart
+                a_new_document_takes_no_key_that_is_taken_and_then_nothing_is_written
+                documents_are_written_one_after_the_other_in_one_write
+                a_document_may_change_its_account
+                a_document_that_is_too_long_is_refused
+                notes_are_told_with_the_documents
+                a_document_does_not_print_its_value
             ;
             records:
                 entries_have_no_gaps_and_their_leaves_make_the_tree_head

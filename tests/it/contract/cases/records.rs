@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use adjutant::audit::tree::Frontier;
 use adjutant::audit::{Detail, Kind};
 use adjutant::job::{Outcome, ParkCause, Snooze, WaitReason};
-use adjutant::store::{AppState, Claimable, DeliveryFilter, JobFilter, Move, Note, Selector, StoreError, Verdict};
+use adjutant::store::{
+    AppState, Claimable, DeliveryFilter, JobFilter, Move, Note, Selector, Shelf, StoreError, Verdict,
+};
 
 use crate::contract::Harness;
 use crate::contract::kit::{
@@ -251,6 +253,9 @@ pub(crate) async fn a_closed_store_says_so_whatever_it_is_asked<H: Harness>() {
         ("replay", store.replay(id, "jill", now).await.err()),
         ("release", store.release(&main, &acc, now).await.err()),
         ("note", store.note(note, now).await.err()),
+        ("write_documents", store.write_documents(Vec::new(), Vec::new(), now).await.err()),
+        ("documents", store.documents(Shelf::App).await.err()),
+        ("document", store.document(Shelf::App, "x").await.err()),
         ("notices", store.notices().await.err()),
         ("mend", store.mend(&standing, now).await.err()),
         ("record_planned", store.record_planned(&rule("assist"), [0; 16], now).await.err()),
