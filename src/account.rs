@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, AppName, Email, InvalidId, UserId};
@@ -83,11 +84,13 @@ impl Role {
 }
 
 /// How an app is let in by accounts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AppKind {
     /// One account, the one in which the app was made.
     ServerToServer,
+    /// Any number of accounts, whose admins install it (Zoom's "general app", managed by admins).
+    General,
 }
 
 /// A Zoom plan, as far as it decides rate limits (Zoom's "rate limits" page: Free, Pro, Business+).
@@ -104,6 +107,15 @@ pub enum Plan {
 
 impl Plan {
     pub const ALL: [Self; 3] = [Self::Free, Self::Pro, Self::Business];
+
+    /// Zoom's limit of invitations in a UTC day \[D].
+    pub const fn invites_per_day(self) -> u32 {
+        match self {
+            Self::Free => 50,
+            Self::Pro => 1_500,
+            Self::Business => 10_000,
+        }
+    }
 
     /// As the configuration writes it.
     pub const fn name(self) -> &'static str {
@@ -128,6 +140,10 @@ pub struct Account {
     /// Whom Zoom names as operator of what the app does, beside its API users: it is the token's user, and of a
     /// server-to-server app that is the owner \[D], but which events name whom is not documented.
     pub acts_as: Vec<UserKey>,
+    /// Its API user is missing or has no licence: whatever the rules say, they only observe.
+    pub only_observes: bool,
+    /// Invitations that onboarding sends in a UTC day; people in Zoom's admin pages use up the same limit of Zoom's.
+    pub invites_per_day: u32,
 }
 
 /// Calls made for one account in one UTC day, by rate-limit category.

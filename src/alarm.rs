@@ -1,11 +1,13 @@
 //! Something that a person should know and mend: what `attention` lists and notifiers tell. Pure.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 
 /// Every code that an alarm may have. Short and stable: people filter by them.
-pub const CODES: [&str; 28] = [
+pub const CODES: [&str; 31] = [
+    "account-leaving",
     "api-user",
     "app-deauthorized",
     "backfill-failed",
@@ -21,6 +23,7 @@ pub const CODES: [&str; 28] = [
     "index",
     "list-refused",
     "messages-wait",
+    "needs-api-user",
     "needs-authorising",
     "notify-failing",
     "parked",
@@ -33,6 +36,7 @@ pub const CODES: [&str; 28] = [
     "sweep-failed",
     "sweep-stale",
     "take-back",
+    "two-apps",
     "zoom-unreachable",
 ];
 
@@ -49,7 +53,7 @@ const FROM_MEMORY: [&str; 8] = [
 ];
 
 /// How much what a rule sends matters, as whoever wrote the rule says. The order is part of the format on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     Info,
@@ -70,7 +74,7 @@ impl Severity {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Alarm {
     /// One of [`CODES`].
     pub code: String,

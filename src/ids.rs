@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Why a text is not the id that it was taken for.
@@ -15,6 +16,20 @@ pub struct InvalidId {
     expected: &'static str,
 }
 
+impl RuleName {
+    /// The name under which people are made users. No rule of the configuration may have it.
+    pub const ONBOARD: &str = "onboard";
+
+    /// The same, as a name.
+    pub fn onboard() -> Self {
+        Self(Self::ONBOARD.into())
+    }
+
+    pub fn is_onboard(&self) -> bool {
+        self.as_str() == Self::ONBOARD
+    }
+}
+
 impl InvalidId {
     fn new(kind: &'static str, text: &str, expected: &'static str) -> Self {
         Self { kind, text: text.chars().take(64).collect(), expected }
@@ -24,8 +39,9 @@ impl InvalidId {
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $expected:literal, $valid:expr, $normal:expr) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(try_from = "String", into = "String")]
+        #[schemars(with = "String")]
         pub struct $name(Box<str>);
 
         impl $name {
@@ -175,6 +191,41 @@ numbered_id!(
     /// One job. Larger is later.
     JobId, "job_", "job id"
 );
+
+/// One onboarding: a person who is to become a user. Says nothing of when or whom.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OnboardingId([u8; 16]);
+
+impl OnboardingId {
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for OnboardingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "onb_{}", hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for OnboardingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for OnboardingId {
+    type Err = InvalidId;
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let mut bytes = [0; 16];
+        let read = text.strip_prefix("onb_").map(|digits| hex::decode_to_slice(digits, &mut bytes));
+        match read {
+            Some(Ok(())) => Ok(Self(bytes)),
+            _ => Err(InvalidId::new("onboarding id", text, "onb_ and 32 hexadecimal digits")),
+        }
+    }
+}
 
 /// A meeting number. Zoom sends it as a number in some events and as text in others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

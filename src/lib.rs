@@ -2,6 +2,7 @@
 #![doc = include_str!("README.md")]
 
 pub mod account;
+pub mod accounts;
 pub mod alarm;
 pub mod app;
 pub mod audit;
@@ -11,6 +12,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod event;
+mod exposed;
 pub mod feed;
 pub mod ids;
 pub mod job;

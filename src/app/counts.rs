@@ -7,6 +7,7 @@ use super::failed::FailedBefore;
 use super::notify;
 use super::reload::Reloader;
 use super::zooms::Zooms;
+use crate::accounts::Accounts;
 use crate::alarm::Alarm;
 use crate::clock::{Clock, Timestamp};
 use crate::feed::notify::Notifiers;
@@ -23,6 +24,7 @@ pub(super) struct Counted {
     pub(super) zooms: Arc<Zooms>,
     pub(super) reloader: Arc<Reloader>,
     pub(super) notifiers: Arc<Notifiers>,
+    pub(super) accounts: Arc<Accounts>,
     /// What ended the process before this one, where that was the store.
     pub(super) failed_before: Option<FailedBefore>,
     pub(super) clock: Arc<dyn Clock>,
@@ -47,6 +49,7 @@ impl Stats for Counted {
                 .chain(self.signature_alarms())
                 .chain(self.reload_alarm())
                 .chain(self.zooms.alarms(self.clock.now()))
+                .chain(self.accounts.alarms())
                 .chain(self.reloader.unplanned_alarms())
                 .chain(self.notifiers.all().iter().flat_map(|notifier| notifier.alarms()))
                 .chain(self.failed_before.as_ref().and_then(|failed| failed.alarm(self.clock.now())))

@@ -10,13 +10,14 @@ use crate::audit::{Detail, Kind};
 use crate::clock::Clock;
 use crate::store::{LocalStore, Note, Store as _};
 use crate::web::webhook::Receiver;
-use crate::worker::{self, Parts};
+use crate::worker::{self, Onboarder, Parts};
 
 const EVERY: Duration = Duration::from_secs(60);
 
 pub(super) struct House {
     pub(super) receiver: Arc<Receiver>,
     pub(super) parts: Parts,
+    pub(super) onboarder: Arc<Onboarder>,
     pub(super) store: LocalStore,
     /// How long bodies are kept.
     pub(super) body_days: u32,
@@ -25,7 +26,8 @@ pub(super) struct House {
 
 impl House {
     pub(super) async fn keep(self, stop: &CancellationToken) {
-        let (mut stopping, mut pruned_on) = (false, None);
+        let (mut stopping, mut pruned_on, mut tidied_at) = (false, None, None);
+        self.tidy(&mut tidied_at).await;
         while !stopping {
             stopping = tokio::select! {
                 () = stop.cancelled() => true,
@@ -35,10 +37,25 @@ impl House {
             if let Err(error) = worker::mend(&self.parts).await {
                 tracing::warn!(%error, "notices could not be looked at");
             }
+            if !stopping {
+                self.tidy(&mut tidied_at).await;
+            }
             let day = self.clock.now().utc_day();
             if !stopping && pruned_on.replace(day) != Some(day) {
                 self.prune().await;
             }
+        }
+    }
+
+    /// At the start, and once an hour.
+    async fn tidy(&self, last: &mut Option<i64>) {
+        let hour = self.clock.now().utc_hour();
+        if *last == Some(hour) {
+            return;
+        }
+        match self.onboarder.tidy().await {
+            Ok(()) => *last = Some(hour),
+            Err(error) => tracing::warn!(%error, "onboardings could not be looked after"),
         }
     }
 

@@ -13,12 +13,16 @@ mod failed;
 mod house;
 mod notify;
 mod reload;
+mod serving;
 mod stop;
 mod sweeps;
 mod take_back;
+mod tending;
+mod users;
 mod zooms;
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -31,18 +35,20 @@ use crate::config::Config;
 use crate::feed::notify::Notifiers;
 use crate::store::{LocalStore, Store, StoreError};
 use crate::web::accept::{AcceptSettings, Acceptor};
-use crate::web::admin::{self, AdminState, Hosts, Reload as _, TokenHash};
+use crate::web::admin::{self, AdminState, Hosts, Reload as _, TokenHash, Tokens};
+use crate::web::install::Install;
 use crate::web::lanes::Lanes;
 use crate::web::peer::Proxies;
-use crate::web::webhook::Receiver;
+use crate::web::webhook::{PublicSite, Receiver};
 use crate::work::Facts;
-use crate::worker::{Backfill, Parts, Sweeper, TakeBack};
+use crate::worker::{Backfill, Onboarder, Parts, Sweeper, TakeBack, ZoomFor};
 use background::Besides;
 use counts::Counted;
 use failed::FailedBefore;
 use reload::Reloader;
+use serving::Serving;
 use sweeps::Swept;
-use zooms::Zooms;
+use tending::Tending;
 
 pub use stop::Signals;
 
@@ -100,7 +106,7 @@ pub async fn serve(
     };
     let acceptor = Acceptor::new(config.server.accept.clone()).on(Lanes::start().map_err(ServeError::Thread)?);
     let (site, until) =
-        (running.receiver.site(Proxies::new(config.server.trusted_proxies.clone())), stop.clone().cancelled_owned());
+        (running.site(Proxies::new(config.server.trusted_proxies.clone())), stop.clone().cancelled_owned());
     tasks.spawn(async move {
         acceptor.serve(public, site, until, drain).await;
     });
@@ -116,9 +122,8 @@ pub async fn serve(
             tracing::error!(%error, "the store takes nothing more; stopping");
         }
     });
-    {
-        let (house, stop) = (running.house(), stop.clone());
-        tasks.spawn(async move { house.keep(&stop).await });
+    for work in running.keeping(&stop) {
+        tasks.spawn(work);
     }
     {
         let (reloader, signals, stop) = (Arc::clone(&running.reloader), signals.clone(), stop.clone());
@@ -144,6 +149,8 @@ pub async fn serve(
     stop.cancel();
     let drained = async {
         while tasks.join_next().await.is_some() {}
+        // A refreshed token that nobody stored would be lost.
+        running.serving.zooms().settled().await;
         store.close().await
     };
     tokio::select! {
@@ -172,18 +179,42 @@ fn bound(listener: &TcpListener, otherwise: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(otherwise)
 }
 
+/// What planner and runner work with.
+fn parts(
+    config: &Config,
+    machine: &Machine,
+    (store, serving, reloader): (&Arc<dyn Store>, &Serving, &Reloader),
+) -> Parts {
+    let zooms: Arc<dyn ZoomFor> = serving.zooms();
+    Parts {
+        store: Arc::clone(store),
+        zooms,
+        roster: reloader.roster(),
+        clock: Arc::clone(&machine.clock),
+        chance: Arc::clone(&machine.chance),
+        facts: Arc::new(Facts::new(config.worker.cache)),
+        feed: reloader.feed(),
+        accounts: Some(serving.accounts()),
+        stats: Arc::default(),
+        settings: config.worker,
+    }
+}
+
 /// What runs.
 struct Running {
     receiver: Arc<Receiver>,
     parts: Parts,
     sweeper: Arc<Sweeper>,
     take_back: Arc<TakeBack>,
+    onboarder: Arc<Onboarder>,
     admin: Arc<AdminState>,
     notifiers: Arc<Notifiers>,
     machine: Machine,
     local: LocalStore,
     body_days: u32,
     reloader: Arc<Reloader>,
+    serving: Arc<Serving>,
+    refresh_idle: std::time::Duration,
 }
 
 impl Running {
@@ -192,28 +223,16 @@ impl Running {
         let path = &config.admin.token_file;
         let token = admin::token::read_or_create(path, &*machine.chance)
             .map_err(|source| ServeError::Token { path: path.display().to_string(), source })?;
-        let zooms = Arc::new(Zooms::build(config, &*store, machine).await?);
-        let apps = config.apps.iter().map(crate::config::App::for_receiver).collect();
-        let clock = Arc::clone(&machine.clock);
-        let receiver = Receiver::open(apps, Arc::clone(&store), clock, config.server.receiver.clone()).await?;
+        let serving = Arc::new(Serving::open(config, Arc::clone(&store), machine).await?);
+        let (zooms, accounts, receiver) = (serving.zooms(), serving.accounts(), serving.receiver());
         let clock = Arc::clone(&machine.clock);
         let notifiers = notify::notifiers(config, local, machine);
-        let reloader = Reloader::open(config, Arc::clone(&zooms), Arc::clone(&store), clock).await?;
+        let reloader = Reloader::open(config, Arc::clone(&serving), Arc::clone(&store), clock).await?;
         let reloader = Arc::new(reloader.with_notifiers(Arc::clone(&notifiers)));
-        let parts = Parts {
-            store: Arc::clone(&store),
-            zooms: Arc::<Zooms>::clone(&zooms),
-            roster: reloader.roster(),
-            clock: Arc::clone(&machine.clock),
-            chance: Arc::clone(&machine.chance),
-            facts: Arc::new(Facts::new(config.worker.cache)),
-            feed: reloader.feed(),
-            stats: Arc::default(),
-            settings: config.worker,
-        };
+        let parts = parts(config, machine, (&store, &serving, &reloader));
         let sweeper = Arc::new(Sweeper::new(parts.clone(), config.sweep.clone()));
         let (jobs, reloads) = (Arc::clone(&parts.stats), Arc::clone(&reloader));
-        let take_back = Arc::new(TakeBack::new(parts.clone()));
+        let (take_back, people) = (Arc::new(TakeBack::new(parts.clone())), users::People::new(&parts));
         let clock = Arc::clone(&machine.clock);
         let counted = Counted {
             receiver: Arc::clone(&receiver),
@@ -221,6 +240,7 @@ impl Running {
             zooms,
             reloader: reloads,
             notifiers: Arc::clone(&notifiers),
+            accounts: Arc::clone(&accounts),
             failed_before: FailedBefore::read(local).await,
             clock,
         };
@@ -229,7 +249,7 @@ impl Running {
             local: Some(local.clone()),
             store,
             clock: Arc::clone(&machine.clock),
-            token: TokenHash::of(&token),
+            tokens: Tokens::new(TokenHash::of(&token), Arc::clone(&machine.chance)),
             hosts: Hosts::new(config.admin.listen, &config.admin.hosts),
             apps: reloader.apps(),
             reload: Some(Arc::<Reloader>::clone(&reloader)),
@@ -237,11 +257,28 @@ impl Running {
             sweeps: Arc::new(swept),
             engine: Arc::new(engine::Deciding { parts: parts.clone(), share_percent: config.zoom.sweep_share_percent }),
             take_back: Some(Arc::new(take_back::Taking(Arc::clone(&take_back)))),
+            accounts: Some(Arc::clone(&accounts)),
+            onboards: Some(Arc::new(users::Onboarding(Arc::clone(&people.onboarder)))),
+            users: Some(Arc::new(people.known)),
             started_at: machine.clock.now(),
-            actor: "admin token".to_owned(),
         });
         let (machine, local, body_days) = (machine.clone(), local.clone(), config.store.body_days);
-        Ok(Self { receiver, parts, sweeper, take_back, admin, notifiers, machine, local, body_days, reloader })
+        let refresh_idle = config.accounts.refresh_idle;
+        Ok(Self {
+            receiver,
+            parts,
+            sweeper,
+            take_back,
+            onboarder: people.onboarder,
+            admin,
+            notifiers,
+            machine,
+            local,
+            body_days,
+            reloader,
+            serving,
+            refresh_idle,
+        })
     }
 
     /// Notifiers, which may end, fail or hang: nothing waits for them, and they end when this is dropped.
@@ -251,6 +288,38 @@ impl Running {
         let notifiers = Arc::clone(&self.notifiers);
         telling.spawn(async move { notifiers.run(attention).await });
         telling
+    }
+
+    /// What the public listener serves: webhooks, and installing where there is an app that can be.
+    fn site(&self, proxies: Proxies) -> PublicSite {
+        let (accounts, store) = (self.serving.accounts(), Arc::clone(&self.parts.store));
+        let routes = if accounts.general_apps().is_empty() {
+            axum::Router::new()
+        } else {
+            Arc::new(Install { accounts, store }).router()
+        };
+        self.receiver.site(routes, proxies)
+    }
+
+    /// What has to be done now and then, until it is told to stop.
+    fn keeping(&self, stop: &CancellationToken) -> [Pin<Box<dyn Future<Output = ()> + Send>>; 2] {
+        let (house, tending) = (self.house(), self.tending());
+        let (first, second) = (stop.clone(), stop.clone());
+        [Box::pin(async move { house.keep(&first).await }), Box::pin(async move { tending.run(&second).await })]
+    }
+
+    fn tending(&self) -> Tending {
+        Tending {
+            accounts: self.serving.accounts(),
+            serving: Arc::clone(&self.serving),
+            reloader: Arc::clone(&self.reloader),
+            sweeper: Arc::clone(&self.sweeper),
+            take_back: Arc::clone(&self.take_back),
+            local: self.local.clone(),
+            clock: Arc::clone(&self.machine.clock),
+            refresh_idle: self.refresh_idle,
+            looked: std::sync::Mutex::default(),
+        }
     }
 
     fn admin_router(&self) -> axum::Router {
@@ -273,6 +342,7 @@ impl Running {
         house::House {
             receiver: Arc::clone(&self.receiver),
             parts: self.parts.clone(),
+            onboarder: Arc::clone(&self.onboarder),
             store: self.local.clone(),
             body_days: self.body_days,
             clock: Arc::clone(&self.machine.clock),

@@ -11,12 +11,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::zooms::Zooms;
+use super::serving::Serving;
 use crate::account::Account;
 use crate::alarm::Alarm;
 use crate::audit::{Detail, Kind};
 use crate::clock::{Clock, lock};
-use crate::config::{self, App, Config, ConfigError};
+use crate::config::{self, Config, ConfigError};
 use crate::feed::Consumers;
 use crate::feed::notify::{Notifiers, Notify};
 use crate::ids::RuleName;
@@ -38,7 +38,7 @@ pub(super) struct Reloader {
     running: tokio::sync::Mutex<Config>,
     roster: watch::Sender<Arc<Roster>>,
     apps: watch::Sender<Vec<AdminApp>>,
-    zooms: Arc<Zooms>,
+    serving: Arc<Serving>,
     consumers: Arc<Consumers>,
     /// None in tests that tell nobody.
     notifiers: Option<Arc<Notifiers>>,
@@ -50,17 +50,18 @@ pub(super) struct Reloader {
 impl Reloader {
     pub(super) async fn open(
         config: &Config,
-        zooms: Arc<Zooms>,
+        serving: Arc<Serving>,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
-        let accounts = config.accounts().cloned().collect();
-        let roster = roster(accounts, config.rules.clone(), config.require_plan, &*store).await?;
+        let accounts = serving.all(config, config.accounts().cloned().collect()).await?;
+        let roster = serving.roster(accounts, config.rules.clone(), config.require_plan, &*store).await?;
+        let apps = serving.apps(config);
         Ok(Self {
             running: tokio::sync::Mutex::new(config.clone()),
             roster: watch::Sender::new(Arc::new(roster)),
-            apps: watch::Sender::new(config.apps.iter().map(App::for_admin).collect()),
-            zooms,
+            apps: watch::Sender::new(apps),
+            serving,
             consumers: Arc::new(Consumers::new(&config.consumers, Arc::clone(&clock))),
             notifiers: None,
             store,
@@ -117,12 +118,8 @@ impl Reloader {
         let needs_restart = config::apart_from_rules(&running, &new);
         let accounts = accounts_of(&running, &new);
         let taken = |error| Refused::Other(format!("cannot take in what is new: {error}"));
-        for account in &accounts {
-            let app = running.app(&account.app);
-            let client = self.zooms.client_for(account, app, &*self.store, self.clock.now()).await;
-            client.map_err(|error| taken(error.to_string()))?;
-        }
-        let next = roster(accounts.clone(), new.rules.clone(), new.require_plan, &*self.store).await;
+        let served = self.serving.all(&running, accounts.clone()).await.map_err(|error| taken(error.to_string()))?;
+        let next = self.serving.roster(served, new.rules.clone(), new.require_plan, &*self.store).await;
         let next = next.map_err(|error| taken(error.to_string()))?;
         let note = Note {
             kind: Kind::Service,
@@ -161,9 +158,19 @@ impl Reloader {
         }
         (running.consumers, running.notify) = (new.consumers, new.notify);
         (running.rules, running.rules_folder, running.require_plan) = (new.rules, new.rules_folder, new.require_plan);
-        self.apps.send_replace(running.apps.iter().map(App::for_admin).collect());
+        self.apps.send_replace(self.serving.apps(&running));
         self.roster.send_replace(Arc::new(next));
         Ok(view)
+    }
+
+    /// Takes in who is served by now beside the configuration.
+    pub(super) async fn renew(&self) -> Result<(), StoreError> {
+        let running = self.running.lock().await;
+        let accounts = self.serving.all(&running, running.accounts().cloned().collect()).await?;
+        let next = self.serving.roster(accounts, running.rules.clone(), running.require_plan, &*self.store).await?;
+        self.apps.send_replace(self.serving.apps(&running));
+        self.roster.send_replace(Arc::new(next));
+        Ok(())
     }
 
     /// The configuration as two readings in a row have it.
@@ -243,17 +250,6 @@ fn named<'r>(rules: &'r [Rule], name: &RuleName) -> Option<&'r Rule> {
     rules.iter().find(|rule| rule.name == *name)
 }
 
-/// What runs by these rules. Where a plan is required, a rule that nobody has planned as it is only observes.
-async fn roster(
-    accounts: Vec<Account>,
-    rules: Vec<Rule>,
-    require_plan: bool,
-    store: &dyn Store,
-) -> Result<Roster, StoreError> {
-    let roster = Roster::new(accounts, rules);
-    Ok(if require_plan { roster.observing_unplanned(&store.planned().await?) } else { roster })
-}
-
 /// One reading, on a thread that may wait for a disk.
 async fn read(running: &Config) -> Result<Result<Config, ConfigError>, Refused> {
     let (path, env) = (running.path.clone(), running.env.clone());
@@ -289,8 +285,8 @@ impl Reload for Reloader {
         for rule in running.rules.iter().filter(is_as_seen) {
             self.store.record_planned(&rule.name, rule.fingerprint(), self.clock.now()).await?;
         }
-        let accounts = running.accounts().cloned().collect();
-        let next = roster(accounts, running.rules.clone(), running.require_plan, &*self.store).await?;
+        let accounts = self.serving.all(&running, running.accounts().cloned().collect()).await?;
+        let next = self.serving.roster(accounts, running.rules.clone(), running.require_plan, &*self.store).await?;
         self.roster.send_replace(Arc::new(next));
         Ok(())
     }
@@ -348,8 +344,8 @@ mod tests {
         let clock = Arc::new(ManualClock::at(Timestamp::EPOCH));
         let machine = Machine { clock, chance: Arc::new(SeededChance::new(1)) };
         let (store, running) = (Arc::new(MemoryStore::default()), limited(2));
-        let zooms = Arc::new(Zooms::build(&running, &*store, &machine).await.unwrap());
-        let reloader = Reloader::open(&running, zooms, store, machine.clock).await.unwrap();
+        let serving = Serving::open(&running, store.clone(), &machine).await.unwrap();
+        let reloader = Reloader::open(&running, Arc::new(serving), store, machine.clock).await.unwrap();
         for (max, unplanned) in [(1, 1), (2, 0)] {
             let seen = Roster::new([], limited(max).rules).hashes();
             reloader.planned(&seen).await.unwrap();

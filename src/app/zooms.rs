@@ -1,6 +1,6 @@
 //! Zoom for each account that is served.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use super::{Machine, ServeError};
 use crate::account::Account;
 use crate::alarm::Alarm;
 use crate::clock::{Timestamp, lock};
-use crate::config::{App, Config};
-use crate::ids::AccountId;
+use crate::config::Config;
+use crate::ids::{AccountId, AppName};
 use crate::store::{Store, StoreError};
 use crate::worker::ZoomFor;
-use crate::zoom::{AccountClient, Zoom, ZoomClients};
+use crate::zoom::{Access, AccountClient, OAuth, Zoom, ZoomClients};
 
 /// A call that fails is tried again: for so long nobody need know.
 const UNREACHED: Duration = Duration::from_secs(300);
@@ -20,43 +20,62 @@ const UNREACHED: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(super) struct Zooms {
     clients: ZoomClients,
-    accounts: Mutex<BTreeMap<AccountId, AccountClient>>,
+    /// Each with the app that acts.
+    accounts: Mutex<BTreeMap<AccountId, (AppName, AccountClient)>>,
 }
 
 impl Zooms {
-    /// A client for each account, which knows what the account used of its daily limits before the start.
-    pub(super) async fn build(config: &Config, store: &dyn Store, machine: &Machine) -> Result<Self, ServeError> {
+    /// Without any account: see [`Zooms::serve`].
+    pub(super) fn new(config: &Config, machine: &Machine) -> Result<Self, ServeError> {
         let Machine { clock, chance } = machine;
         let clients = ZoomClients::new(config.zoom.clone(), Arc::clone(clock), Arc::clone(chance))
             .map_err(|error| ServeError::Zoom(error.to_string()))?;
-        let zooms = Self { clients, accounts: Mutex::default() };
-        for app in &config.apps {
-            for account in &app.accounts {
-                zooms.client_for(account, Some(app), store, clock.now()).await?;
-            }
-        }
-        Ok(zooms)
+        Ok(Self { clients, accounts: Mutex::default() })
     }
 
-    /// Sees to it that the account has a client. One that is there stays, and what it knows of used up limits with it.
-    pub(super) async fn client_for(
+    pub(super) fn oauth(&self) -> OAuth {
+        self.clients.oauth()
+    }
+
+    /// Ends when no token is being fetched.
+    pub(super) async fn settled(&self) {
+        self.clients.settled().await;
+    }
+
+    /// Sees to it that these accounts, and no others, have clients, which know what each used of its daily limits before. One
+    /// that is there for the same app stays, and what it knows of used up limits with it.
+    pub(super) async fn serve(
         &self,
-        account: &Account,
-        app: Option<&App>,
+        accounts: &[Account],
+        access: impl Fn(&Account) -> Option<Access>,
         store: &dyn Store,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let Some(app) = app.filter(|_| !lock(&self.accounts).contains_key(&account.id)) else { return Ok(()) };
-        let client = self.clients.account(account, app.credentials());
-        client.seed_today(store.quota_use(&account.id, now).await?);
-        lock(&self.accounts).insert(account.id.clone(), client);
+        for account in accounts {
+            let is_there = lock(&self.accounts).get(&account.id).is_some_and(|(app, _)| *app == account.app);
+            let Some(access) = (if is_there { None } else { access(account) }) else { continue };
+            let client = self.clients.account(account, access);
+            client.seed_today(store.quota_use(&account.id, now).await?);
+            lock(&self.accounts).insert(account.id.clone(), (account.app.clone(), client));
+        }
+        let served: HashSet<&AccountId> = accounts.iter().map(|account| &account.id).collect();
+        lock(&self.accounts).retain(|id, _| served.contains(id));
         Ok(())
+    }
+
+    /// The client of an account, for what is no attempt.
+    pub(super) fn client(&self, account: &AccountId) -> Option<AccountClient> {
+        lock(&self.accounts).get(account).map(|(_, client)| client.clone())
+    }
+
+    pub(super) fn clients(&self) -> Vec<AccountClient> {
+        lock(&self.accounts).values().map(|(_, client)| client.clone()).collect()
     }
 
     /// Accounts whose credentials Zoom refuses, and Zoom itself where it does not answer.
     pub(super) fn alarms(&self, now: Timestamp) -> Vec<Alarm> {
         let standings: Vec<_> =
-            lock(&self.accounts).iter().map(|(account, client)| (account.clone(), client.standing())).collect();
+            lock(&self.accounts).iter().map(|(account, (_, client))| (account.clone(), client.standing())).collect();
         let refused = standings.iter().filter_map(|(account, standing)| {
             let (since, why) = standing.refused.as_ref()?;
             let what = format!("account {account}: Zoom refuses the app's credentials: {why}");
@@ -98,10 +117,10 @@ impl Zooms {
 
 impl ZoomFor for Zooms {
     fn zoom(&self, account: &AccountId) -> Option<Arc<dyn Zoom>> {
-        Some(Arc::new(lock(&self.accounts).get(account)?.handle()))
+        Some(Arc::new(self.client(account)?.handle()))
     }
 
     fn sweeping(&self, account: &AccountId) -> Option<Arc<dyn Zoom>> {
-        Some(Arc::new(lock(&self.accounts).get(account)?.sweeping_handle()))
+        Some(Arc::new(self.client(account)?.sweeping_handle()))
     }
 }

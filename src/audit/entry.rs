@@ -1,5 +1,6 @@
 //! One line of the audit log.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::tree::Hash;
@@ -101,7 +102,7 @@ impl Detail {
 }
 
 /// A part of a condition that is true or false by itself, and what it came to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Saw {
     /// As the condition has it.
     pub text: String,
@@ -112,7 +113,7 @@ pub struct Saw {
 }
 
 /// A call to Zoom, without secrets and bodies.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Call {
     pub method: String,
     /// The path below the API's base, as it was sent.

@@ -28,6 +28,9 @@ pub(super) struct Tail {
     /// How many
     #[arg(short = 'n', long, default_value_t = 20)]
     lines: u64,
+    /// Only entries of this account
+    #[arg(long)]
+    account: Option<String>,
     /// Go on printing entries as they come
     #[arg(short, long, conflicts_with = "offline")]
     follow: bool,
@@ -88,7 +91,9 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
 async fn tail(remote: &Remote, asked: &Tail, out: &mut Out) -> Result<(), Failure> {
     let mut left = if asked.follow { u64::MAX } else { asked.lines };
     let limit = |left: u64| ("limit", left.clamp(1, PAGE).to_string());
-    let mut query = [("last", asked.lines.to_string()), limit(left)];
+    let account = asked.account.clone().map(|account| ("account", account));
+    let mut query: Vec<_> =
+        [("last", asked.lines.to_string()), limit(left)].into_iter().chain(account.clone()).collect();
     while left > 0 {
         let page: EntriesView = remote.get("/v1/audit", &query).await?;
         for entry in &page.entries {
@@ -100,7 +105,7 @@ async fn tail(remote: &Remote, asked: &Tail, out: &mut Out) -> Result<(), Failur
             (true, true) => SystemClock.sleep_until(SystemClock.now().plus(PAUSE)).await,
             (false, _) => out.flush()?,
         }
-        query = [("after", page.next), limit(left)];
+        query = [("after", page.next), limit(left)].into_iter().chain(account.clone()).collect();
     }
     Ok(())
 }

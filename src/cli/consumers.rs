@@ -114,7 +114,7 @@ async fn test(context: &Context, name: &str, json: bool, out: &mut Out) -> Resul
         app: account.app.clone(),
         rule: RuleName::parse("consumers-test").map_err(|error| Failure::new(Exit::Usage, error.to_string()))?,
         severity: None,
-        delivery: DeliveryId::from_number(0),
+        delivery: Some(DeliveryId::from_number(0)),
         whole: json!({ "event": TEST, "payload": { "object": { "text": "a test: adjutant consumers test" } } }),
         about: serde_json::Map::new(),
         record: None,

@@ -25,6 +25,9 @@ pub(super) struct List {
     /// Only deliveries to this app
     #[arg(long)]
     app: Option<String>,
+    /// Only those whose body names this account
+    #[arg(long)]
+    account: Option<String>,
     /// Only those that are set aside
     #[arg(long)]
     parked: bool,
@@ -62,9 +65,9 @@ struct Diff {
 
 pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
     match asked {
-        Asked::List(List { app, parked, page }) => {
+        Asked::List(List { app, account, parked, page }) => {
             let parked = parked.then(|| "true".to_owned());
-            list::<DeliveryView>(context, vec![("app", app), ("parked", parked)], page, out).await
+            list::<DeliveryView>(context, vec![("app", app), ("account", account), ("parked", parked)], page, out).await
         }
         Asked::Show(asked) => {
             let remote = Remote::open(context, asked.place).await?;

@@ -4,11 +4,13 @@
 //! `--offline` they open the folder of a stopped one. Everything is written through [`out::Out`], which takes a closed pipe
 //! as the end of the work, and every failure says what is wrong, where, and what to do, and ends with a code of [`Exit`].
 
+mod accounts;
 mod assistants;
 mod attention;
 mod audit;
 mod check_config;
 mod consumers;
+mod cores;
 mod deliveries;
 mod demo;
 mod doctor;
@@ -31,7 +33,9 @@ mod signed;
 mod store;
 mod sweep;
 mod takers;
+mod tokens;
 mod trigger;
+mod users;
 
 pub use exit::{Exit, Failure};
 
@@ -77,9 +81,15 @@ enum Command {
     Trigger(trigger::Asked),
     /// Compare all users with the rules now, for what webhooks missed
     Sweep(sweep::Asked),
+    /// Accounts: who is served, invites, adding, pausing, letting go
+    #[command(subcommand)]
+    Accounts(accounts::Asked),
     /// Assistants: take back all grants of an API user
     #[command(subcommand)]
     Assistants(assistants::Asked),
+    /// Users: make people users, look at them, let them go
+    #[command(subcommand)]
+    Users(users::Asked),
     /// Work: what is due, waiting, parked, done
     #[command(subcommand)]
     Jobs(jobs::Asked),
@@ -100,6 +110,9 @@ enum Command {
     /// Who is told what is stuck: by webhook or mail
     #[command(subcommand)]
     Notify(notify::Asked),
+    /// Who may ask this service: make, list and revoke access tokens
+    #[command(subcommand)]
+    Tokens(tokens::Asked),
     /// The store on disk
     #[command(subcommand)]
     Store(store::Asked),
@@ -154,6 +167,7 @@ impl From<ConfigError> for Failure {
 
 /// The program.
 pub fn main() -> ExitCode {
+    cores::forbid();
     let mut out = Out::stdout();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -184,7 +198,9 @@ fn run(context: &Context, command: Command, out: &mut Out) -> Result<Exit, Failu
         Command::Doctor(asked) => wait(doctor::run(context, &asked, out)),
         Command::Trigger(asked) => wait(trigger::run(context, asked, out)),
         Command::Sweep(asked) => wait(sweep::run(context, asked, out)),
+        Command::Accounts(asked) => wait(accounts::run(context, asked, out)),
         Command::Assistants(asked) => wait(assistants::run(context, asked, out)),
+        Command::Users(asked) => wait(users::run(context, asked, out)),
         Command::Jobs(asked) => wait(jobs::run(context, asked, out)),
         Command::Deliveries(asked) => wait(deliveries::run(context, asked, out)),
         Command::Rules(asked) => wait(rules::run(context, asked, out)),
@@ -192,6 +208,7 @@ fn run(context: &Context, command: Command, out: &mut Out) -> Result<Exit, Failu
         Command::Audit(asked) => wait(audit::run(context, asked, out)),
         Command::Attention(asked) => wait(attention::run(context, asked, out)),
         Command::Notify(asked) => wait(notify::run(context, asked, out)),
+        Command::Tokens(asked) => wait(tokens::run(context, asked, out)),
         Command::Store(asked) => wait(store::run(context, asked, out)),
     }
 }

@@ -16,9 +16,10 @@ use tower::ServiceExt as _;
 
 use super::signed::root;
 use super::{Context, Exit, Failure};
+use crate::chance::SystemChance;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Admin, Outline};
-use crate::web::admin::{AdminState, ApiProblem, Hosts, NoStats, NoSweeps, TokenHash, api, token};
+use crate::web::admin::{AdminState, ApiProblem, Caller, Hosts, NoStats, NoSweeps, TokenHash, Tokens, api, token};
 
 /// Where to look.
 #[derive(Debug, Args, Clone, Copy)]
@@ -32,6 +33,9 @@ pub(super) enum Remote {
     Running { client: reqwest::Client, address: SocketAddr, token: SecretString },
     Stopped { router: Router, state: Arc<AdminState> },
 }
+
+/// What is sent.
+const JSON: (&str, &str) = ("content-type", "application/json");
 
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -73,7 +77,7 @@ impl Remote {
             store: Arc::new(store),
             started_at: clock.now(),
             clock,
-            token: TokenHash::of(&"offline".into()),
+            tokens: Tokens::new(TokenHash::of(&"offline".into()), Arc::new(SystemChance)),
             hosts: Hosts::new(outline.admin.listen, &[]),
             apps: tokio::sync::watch::Sender::default().subscribe(),
             reload: None,
@@ -81,9 +85,12 @@ impl Remote {
             sweeps: Arc::new(NoSweeps),
             engine: Arc::new(outline.rules.clone()),
             take_back: None,
-            actor: "command line, offline".to_owned(),
+            accounts: None,
+            onboards: None,
+            users: None,
         });
-        Ok(Self::Stopped { router: api(Arc::clone(&state)), state })
+        let caller = Caller::operator("command line, offline");
+        Ok(Self::Stopped { router: api(Arc::clone(&state), caller), state })
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, Failure> {
@@ -94,6 +101,10 @@ impl Remote {
         self.call(Method::POST, path, query, None).await
     }
 
+    pub(super) async fn delete<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, Failure> {
+        self.call(Method::DELETE, path, query, None).await
+    }
+
     pub(super) async fn post_json<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -101,6 +112,14 @@ impl Remote {
         body: &impl Serialize,
     ) -> Result<T, Failure> {
         self.call(Method::POST, path, query, Some(json(body)?)).await
+    }
+
+    pub(super) async fn patch_json<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        self.call(Method::PATCH, path, &[], Some(json(body)?)).await
     }
 
     /// For what takes the service long: it reads whole accounts at Zoom.
@@ -142,15 +161,18 @@ impl Remote {
             Self::Running { client, address, token } => {
                 let request =
                     client.request(how, format!("http://{address}{target}")).bearer_auth(token.expose_secret());
-                let request = sent.into_iter().fold(request, reqwest::RequestBuilder::body);
+                let request = sent.into_iter().fold(request, |request, json| request.header(JSON.0, JSON.1).body(json));
                 let silent = |error| unanswered("the service does not answer", address, &error, TO_DO);
                 let answer = request.send().await.map_err(silent)?;
                 let status = answer.status();
                 (status, answer.bytes().await.map_err(silent)?)
             }
             Self::Stopped { router, .. } => {
-                let request =
-                    Request::builder().method(how).uri(target).body(sent.map_or_else(Body::empty, Body::from));
+                let request = Request::builder()
+                    .method(how)
+                    .uri(target)
+                    .header(JSON.0, JSON.1)
+                    .body(sent.map_or_else(Body::empty, Body::from));
                 let request = request.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
                 let answer = router.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
                 let status = answer.status();
@@ -233,7 +255,7 @@ fn refused(status: StatusCode, body: &[u8]) -> Failure {
             Failure::new(Exit::Denied, text)
         }
         403 | 421 => Failure::new(Exit::Denied, format!("the service refuses this: {detail}")),
-        400 => Failure::new(Exit::Usage, detail),
+        400 | 415 | 422 => Failure::new(Exit::Usage, detail),
         404 | 409 | 413 => Failure::new(Exit::Failed, detail),
         _ => Failure::new(Exit::Unreachable, format!("the service cannot do this now: {detail}")),
     }

@@ -27,16 +27,12 @@ pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
     served.map(|()| Exit::Good)
 }
 
-/// As many file descriptors as this process may have, which by default are far more than it has; and no core dump, since
-/// one would hold all secrets.
+/// As many file descriptors as this process may have, which by default are far more than it has.
 fn open_the_limits() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let maximum = getrlimit(Resource::Nofile).maximum;
     // Where the system says no, there are fewer connections: see the accept loop.
     let _as_before = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-    if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {
-        tracing::warn!(%error, "failed to forbid core dumps, which would hold secrets");
-    }
 }
 
 /// The allocator asks for huge pages, and the system then backs with 2 MB whatever is touched once: after a million

@@ -13,7 +13,7 @@ use super::{Context, Exit, Failure};
 use crate::chance::SystemChance;
 use crate::clock::SystemClock;
 use crate::config::{Outline, StoreSection};
-use crate::store::local::{LocalStore, MasterKey, OpenError, OpenReport, Stage};
+use crate::store::local::{LocalStore, OpenError, OpenReport, Rekeyed, Stage};
 use crate::web::admin::view::BackupView;
 
 #[derive(Debug, Subcommand)]
@@ -27,12 +27,25 @@ pub(super) enum Asked {
         json: bool,
     },
     /// Copy the store into an empty folder, also while the service runs
+    ///
+    /// The copy is sealed by the same master key, which is not in it. It keeps what is forgotten later: delete it in time.
     Backup {
         /// The folder for the copy; made where it is not there
         folder: PathBuf,
     },
     /// Make the index anew from the journal; the service must be stopped
     Rebuild,
+    /// Seal the store with another master key; the service must be stopped
+    ///
+    /// Without --to a new key takes the place of the old one in `[store] master_key_file`, and the old one is kept beside it
+    /// as FILE.old: backups from before are sealed with it. Where this is interrupted, one of the two keys opens the
+    /// store, and the same command again goes on. The keys that seal the data stay as they are, so whoever had both the old
+    /// master key and a copy of the data can still read that copy.
+    Rekey {
+        /// The file of the new key, made where there is none; it is for you to name it in the configuration then
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
     /// Put a backup in the place of an empty store; the service must be stopped
     Restore {
         /// The folder of the backup
@@ -49,6 +62,7 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
         }
         Asked::Backup { folder } => backup(&absolute(&folder)?, context, out).await,
         Asked::Rebuild => rebuild(context.outline()?, out).await,
+        Asked::Rekey { to } => rekey(to.as_deref().map(absolute).transpose()?, context.outline()?, out).await,
         Asked::Restore { folder } => restore(absolute(&folder)?, context.outline()?, out).await,
     }
 }
@@ -66,13 +80,12 @@ async fn apart<T: Send + 'static>(what: impl FnOnce() -> Result<T, Failure> + Se
 
 async fn verify(folder: PathBuf, json: bool, outline: &Outline, out: &mut Out) -> Result<Exit, Failure> {
     must_be_there(&folder)?;
-    let StoreSection { master_key_file, .. } = outline.store.clone();
+    let StoreSection { master_key, .. } = outline.store.clone();
     let place = folder.clone();
     let found = apart(move || {
         let bar = bar("verifying", "records");
         let mut progress = |done, of| bar.tell(done, of);
-        LocalStore::verify_folder(&folder, &MasterKey::File(master_key_file), &mut progress)
-            .map_err(|error| Failure::from((folder, error)))
+        LocalStore::verify_folder(&folder, &master_key, &mut progress).map_err(|error| Failure::from((folder, error)))
     });
     let found = found.await?;
     let whole = found.findings.is_empty();
@@ -133,15 +146,39 @@ async fn backup(folder: &Path, context: &Context, out: &mut Out) -> Result<Exit,
 async fn rebuild(outline: Outline, out: &mut Out) -> Result<Exit, Failure> {
     must_be_there(&outline.store.folder)?;
     let report = apart(move || {
-        let StoreSection { folder, master_key_file, settings, .. } = outline.store;
+        let StoreSection { folder, master_key, settings, .. } = outline.store;
         let mut shown = Opening(None);
         let mut progress = |stage: Stage, done: u64, of: u64| shown.tell(stage, done, of);
-        let (clock, key) = (Arc::new(SystemClock), MasterKey::File(master_key_file));
-        LocalStore::rebuild(&folder, settings, key, clock, &mut progress)
+        LocalStore::rebuild(&folder, settings, master_key, Arc::new(SystemClock), &mut progress)
             .map_err(|error| Failure::from((folder, error)))
     });
     report.await?;
     out.line("the index was built anew from the journal")?;
+    Ok(Exit::Good)
+}
+
+async fn rekey(to: Option<PathBuf>, outline: Outline, out: &mut Out) -> Result<Exit, Failure> {
+    must_be_there(&outline.store.folder)?;
+    let done = apart(move || {
+        let StoreSection { folder, master_key, .. } = outline.store;
+        LocalStore::rekey(&folder, &master_key, to.as_deref()).map_err(|error| Failure::from((folder, error)))
+    });
+    match done.await? {
+        Rekeyed::InPlace { old } => {
+            out.line("the store is sealed with a new master key, which is in the place of the old one")?;
+            out.line(format!(
+                "backups from before are sealed with the old one, {}: keep it apart from them as long as you keep them",
+                old.display()
+            ))?;
+        }
+        Rekeyed::Beside { new } => {
+            out.line(format!("the store is sealed with the master key in {}", new.display()))?;
+            out.line(
+                "name it as [store] master_key_file, or give it as ADJUTANT__STORE__MASTER_KEY, before the next start; \
+                 backups from before are sealed with the old one",
+            )?;
+        }
+    }
     Ok(Exit::Good)
 }
 
@@ -179,11 +216,11 @@ pub(super) async fn open(outline: &Outline) -> Result<LocalStore, Failure> {
 /// Opens the store, with a progress bar on a terminal where it takes long.
 pub(super) async fn open_local(section: StoreSection) -> Result<(LocalStore, OpenReport), Failure> {
     apart(move || {
-        let StoreSection { folder, master_key_file, settings, .. } = section;
+        let StoreSection { folder, master_key, settings, .. } = section;
         let mut shown = Opening(None);
         let mut progress = |stage: Stage, done: u64, of: u64| shown.tell(stage, done, of);
         let (clock, chance) = (Arc::new(SystemClock), Arc::new(SystemChance));
-        LocalStore::open(&folder, settings, MasterKey::File(master_key_file), clock, chance, &mut progress)
+        LocalStore::open(&folder, settings, master_key, clock, chance, &mut progress)
             .map_err(|error| Failure::from((folder, error)))
     })
     .await

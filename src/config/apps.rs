@@ -14,6 +14,7 @@ use super::secret::{is_placeholder, many, one};
 use super::section::{Section, tables_of};
 use super::source::{PREFIX, Reading};
 use crate::account::{Account, AppKind, Plan, UserKey};
+use crate::accounts::{ApiUserIs, GeneralApp};
 use crate::event::signature::Secret;
 use crate::ids::{AccountId, AppName, Email, MarketplaceId};
 use crate::rules::{Grantee, Rule, nearest};
@@ -34,6 +35,17 @@ pub struct App {
     pub schedules: Vec<(AccountId, OwnSchedule)>,
     /// The app's id in the Zoom Marketplace, under which Zoom keeps the log of its webhooks.
     pub marketplace_id: Option<MarketplaceId>,
+    /// Of a general app: how accounts install it.
+    pub general: Option<General>,
+}
+
+/// What only a general app has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct General {
+    pub api_user: ApiUserIs,
+    /// Only who was invited may install it.
+    pub is_invited: bool,
+    pub plan: Plan,
 }
 
 /// What of `[sweep]` an account has otherwise.
@@ -83,8 +95,15 @@ impl App {
     /// The app as the admin listener shows it.
     pub fn for_admin(&self) -> AdminApp {
         let accounts = self.accounts.iter().map(|account| account.id.clone()).collect();
-        let api_users = self.accounts.iter().flat_map(|account| account.api_users.clone()).collect();
+        let users = self.accounts.iter().flat_map(|account| account.api_users.iter().map(|user| (&account.id, user)));
+        let api_users = users.map(|(account, user)| (account.clone(), user.clone())).collect();
         AdminApp { name: self.name.clone(), kind: self.kind, accounts, api_users }
+    }
+
+    /// The app as accounts install it, where they can.
+    pub fn for_install(&self) -> Option<GeneralApp> {
+        let General { api_user, is_invited, plan } = self.general.clone()?;
+        Some(GeneralApp { name: self.name.clone(), credentials: self.credentials(), api_user, is_invited, plan })
     }
 
     /// What the Zoom client gets tokens with.
@@ -186,7 +205,7 @@ pub(super) fn apps(reading: &Reading<'_>) -> Placed<App> {
 
 fn app(mut section: Section<'_, '_>) -> Option<App> {
     let name = section.in_file("name").and_then(|name| name.get_ref().as_str()).and_then(|n| AppName::parse(n).ok());
-    let kind = section.required_of("kind", &[("server-to-server", AppKind::ServerToServer)]);
+    let kind = section.required_of("kind", &KINDS);
     let client_id = section.required("client_id", "the client id of the app in the Zoom Marketplace", filled);
     let client = one(&mut section, "client_secret", "client_secret_file");
     let webhook = many(&mut section, "webhook_secrets", "webhook_secrets_file");
@@ -196,7 +215,19 @@ fn app(mut section: Section<'_, '_>) -> Option<App> {
         section.optional("marketplace_id", "the app id of the app's page in the Zoom Marketplace", |text| {
             MarketplaceId::parse(&filled(text)?).ok()
         });
-    let accounts = name.as_ref().map(|name| accounts(&mut section, name)).unwrap_or_default();
+    let general = (kind == Some(AppKind::General)).then(|| general(&mut section));
+    if general.is_none() {
+        for key in OF_GENERAL {
+            section.knows(key, || form::NOTHING);
+        }
+        if kind.is_some() {
+            section.foreign(&OF_GENERAL, "kind = \"general\"");
+        }
+    }
+    let accounts = match (&name, &general) {
+        (Some(name), None) => accounts(&mut section, name),
+        _ => no_accounts(&mut section),
+    };
     section.finish();
     let schedules = accounts.iter().map(|(account, own)| (account.id.clone(), own.clone())).collect();
     Some(App {
@@ -207,7 +238,38 @@ fn app(mut section: Section<'_, '_>) -> Option<App> {
         accounts: accounts.into_iter().map(|(account, _)| account).collect(),
         schedules,
         marketplace_id,
+        general,
     })
+}
+
+const OF_GENERAL: [&str; 3] = ["api_user", "install", "plan"];
+const KINDS: [(&str, AppKind); 2] = [("server-to-server", AppKind::ServerToServer), ("general", AppKind::General)];
+
+fn general(section: &mut Section<'_, '_>) -> General {
+    let expected = "\"installer\" (the admin who installs the app), \"ask\", or an email, in which {domain} stands for that \
+                    of the admin's, as in \"zoom-api@{domain}\"";
+    let api_user = section.required("api_user", expected, |text| match text {
+        "installer" => Some(ApiUserIs::Installer),
+        "ask" => Some(ApiUserIs::Ask),
+        template => {
+            Email::parse(&filled(template)?.replace("{domain}", "a.example")).ok()?;
+            Some(ApiUserIs::Template(template.to_owned()))
+        }
+    });
+    let is_invited = section.flag_like("install", &[("invited", true), ("open", false)], true);
+    let plan = section.one_of_or_default("plan", &PLANS);
+    General { api_user: api_user.unwrap_or(ApiUserIs::Ask), is_invited, plan }
+}
+
+/// Of a general app they are not in the file: their admins install it.
+fn no_accounts(section: &mut Section<'_, '_>) -> Vec<(Account, OwnSchedule)> {
+    if let Some((_, place)) = section.tables("account").into_iter().next() {
+        let what = format!("{} has an account", section.title);
+        let help = "expected none: the accounts of a general app are those whose admins install it, and are changed with \
+                    `adjutant accounts`";
+        section.reading.problem(place, what, help);
+    }
+    Vec::new()
 }
 
 fn filled(text: &str) -> Option<String> {
@@ -247,12 +309,17 @@ fn account(mut section: Section<'_, '_>, app: &AppName) -> Option<(Account, OwnS
     let emails = "emails, as in [\"jill@example.com\"]";
     let may_grant = section.list_in("may_grant", form::email, emails, |text| Email::parse(text).ok());
     let acts_as = section.list("acts_as", users, |text| filled(text)?.parse::<UserKey>().ok());
+    let invites = section.number("invites_per_day", plan.invites_per_day(), 1..=10_000, "invitations");
     let own = OwnSchedule {
         cron: section.optional("sweep_cron", CRON, is_cron),
         time_zone: section.optional("sweep_time_zone", TIME_ZONE, is_time_zone),
     };
     section.finish();
-    Some((Account { id: id?, app: app.clone(), plan, api_users, may_grant, acts_as }, own))
+    let app = app.clone();
+    let only_observes = false;
+    let account =
+        Account { id: id?, app, plan, api_users, may_grant, acts_as, only_observes, invites_per_day: invites };
+    Some((account, own))
 }
 
 /// Zoom's names of plans, as far as they decide rate limits.
@@ -266,10 +333,16 @@ const PLANS: [(&str, Plan); 6] = [
 ];
 
 /// What one app or rule alone cannot know.
-pub(super) fn check_together(reading: &Reading<'_>, apps: &Placed<App>, rules: &[Rule]) {
+pub(super) fn check_together(reading: &Reading<'_>, apps: &Placed<App>, rules: &[Rule], has_address: bool) {
     let grants = rules.iter().find(|rule| rule.ensure.assistants.contains(&Grantee::ApiUser));
     let mut taken: Vec<(&AccountId, &AppName)> = Vec::new();
     for (app, place) in apps {
+        if app.general.is_some() && !has_address {
+            let what = format!("[[app]] {}: nobody can install it", app.name);
+            let help = "add public_url to [server]: where admins' browsers reach the public listener, which serves \
+                        /install/{app} and /oauth/callback";
+            reading.problem(place.clone(), what, help);
+        }
         for account in &app.accounts {
             if let Some((id, holder)) = taken.iter().find(|(id, _)| **id == account.id) {
                 let what = format!("account {id} is held by [[app]] {holder} and by [[app]] {}", app.name);

@@ -55,6 +55,8 @@ pub struct Config {
     pub zoom: crate::zoom::Settings,
     pub worker: crate::worker::Settings,
     pub sweep: crate::worker::SweepSettings,
+    /// Of accounts that are not in the file.
+    pub accounts: crate::accounts::Settings,
     pub log: Log,
     pub apps: Vec<App>,
     /// Whom to tell what needs a person.
@@ -83,6 +85,7 @@ impl Config {
         self.apps.iter().find(|app| app.name == *name)
     }
 
+    /// Those of the file.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.apps.iter().flat_map(|app| app.accounts.iter())
     }
@@ -203,8 +206,10 @@ fn read(path: &Path, text: &str, env: &Env, with_secrets: bool) -> Result<Config
     }
 }
 
-const SECTIONS: [&str; 12] =
-    ["server", "admin", "store", "zoom", "worker", "sweep", "log", "app", "consumer", "rule", "rules", "notify"];
+const SECTIONS: [&str; 13] = [
+    "server", "admin", "store", "zoom", "worker", "sweep", "accounts", "log", "app", "consumer", "rule", "rules",
+    "notify",
+];
 
 fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (Config, Vec<Invalid>) {
     for (key, _) in root.get_ref() {
@@ -219,6 +224,7 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (
     let mut sweep = parts::sweep(Section::top(reading, "sweep"), &mut zoom);
     let call_longest = zoom.call_longest();
     let worker = parts::worker(Section::top(reading, "worker"), server.drain, call_longest, host_writes);
+    let accounts = parts::accounts(Section::top(reading, "accounts"));
     let log = parts::log(Section::top(reading, "log"));
     let apps = apps::apps(reading);
     let own = apps.iter().flat_map(|(app, _)| &app.schedules);
@@ -228,7 +234,7 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (
     let people = notify.names.into_iter().map(|name| (name, true));
     let takers = consumers.names.into_iter().map(|name| (name, false)).chain(people).collect();
     let rules::Rules { all: rules, folder: rules_folder, require_plan, invalid } = rules::all(reading, &takers);
-    apps::check_together(reading, &apps, &rules);
+    apps::check_together(reading, &apps, &rules, server.public_url.is_some());
     let config = Config {
         path: path.to_owned(),
         server,
@@ -237,6 +243,7 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (
         zoom,
         worker,
         sweep,
+        accounts,
         log,
         apps: apps.into_iter().map(|(app, _)| app).collect(),
         notify: notify.all,

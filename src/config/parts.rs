@@ -4,8 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::form;
 use super::problem::Place;
 use super::section::Section;
+use super::source::Found;
+use crate::store::local::MasterKey;
 use crate::store::{Limits, journal, local};
 use crate::web::accept::AcceptSettings;
 use crate::web::peer::Network;
@@ -43,8 +46,8 @@ pub struct Admin {
 pub struct StoreSection {
     /// The folder of journal and index.
     pub folder: PathBuf,
-    /// The key that seals all others; made on the first start, mode 0600.
-    pub master_key_file: PathBuf,
+    /// The key that seals all others; its file is made on the first start, mode 0600.
+    pub master_key: MasterKey,
     /// How long the bodies of deliveries are kept.
     pub body_days: u32,
     pub settings: local::Settings,
@@ -178,16 +181,45 @@ pub(super) fn store(mut section: Section<'_, '_>, server: &Server) -> StoreSecti
         let help = "expected dedupe_hours to be longer: else a delivery could be replayed after it was forgotten";
         section.reading.problem(place, what, help);
     }
-    let file = "the path of a file, relative to this configuration, or credential:NAME";
-    let key = section.parsed_or("master_key_file", ("master.key", "master.key".to_owned()), file, |text| {
-        (!text.trim().is_empty()).then(|| text.to_owned())
-    });
-    let master_key_file = section.reading.file(&key);
+    let master_key = master_key(&mut section);
     let body_days = section.number("body_days", 30_u32, 8..=3_650, "days");
     let settings = store_settings(&mut section, dedupe);
-    let store = StoreSection { folder: section.reading.folder.join(folder), master_key_file, body_days, settings };
+    let store = StoreSection { folder: section.reading.folder.join(folder), master_key, body_days, settings };
     section.finish();
     store
+}
+
+/// As other secrets, `master_key` or `master_key_file`, but neither must be given.
+fn master_key(section: &mut Section<'_, '_>) -> MasterKey {
+    const FILE: &str = "master_key_file";
+    let found = section.find("master_key", form::text);
+    let is_variable = |section: &mut Section<'_, '_>| matches!(section.find(FILE, form::text), Some(Found::Env(..)));
+    let found = match found {
+        // The environment beats the file for the pair.
+        Some(Found::File(_)) if is_variable(section) => None,
+        Some(Found::Env(..)) if !is_variable(section) => found,
+        Some(found) if section.is_set(FILE) => {
+            let what = format!("{} has both master_key and {FILE}", section.title);
+            section.reading.problem(found.place(), what, "expected exactly one of the two");
+            Some(found)
+        }
+        found => found,
+    };
+    section.note("master_key", found.as_ref().map(|_| "\"***\"".to_owned()), found.as_ref());
+    if let Some(found) = found {
+        section.note(FILE, None, None);
+        section.reading.secrets_inline.set(section.reading.secrets_inline.get() || matches!(found, Found::File(_)));
+        if let Some(key) = found.text().and_then(MasterKey::parse) {
+            return key;
+        }
+        // What it is instead may be a key with a slip.
+        let help = "expected 64 hexadecimal digits, as `openssl rand -hex 32` prints them";
+        section.reading.problem(found.place(), format!("{} master_key is no key", section.title), help);
+    }
+    let file = "the path of a file, relative to this configuration, or credential:NAME";
+    let name = ("master.key", "master.key".to_owned());
+    let name = section.parsed_or(FILE, name, file, |text| (!text.trim().is_empty()).then(|| text.to_owned()));
+    MasterKey::File(section.reading.file(&name))
 }
 
 fn store_settings(section: &mut Section<'_, '_>, dedupe: Duration) -> local::Settings {
@@ -297,6 +329,23 @@ pub(super) fn sweep(mut section: Section<'_, '_>, zoom: &mut zoom::Settings) -> 
     // Those of accounts are read with their apps.
     let schedule = Schedule::new(&cron, &zone).unwrap_or_default();
     SweepSettings { schedule, settings, meetings, jitter, ..SweepSettings::default() }
+}
+
+/// `[accounts]`.
+pub(super) fn accounts(mut section: Section<'_, '_>) -> crate::accounts::Settings {
+    let default = crate::accounts::Settings::default();
+    let mut days = |key, default: Duration, range| {
+        let days = section.number(key, default.as_secs() / 86_400, range, "days");
+        Duration::from_secs(days.saturating_mul(86_400))
+    };
+    let settings = crate::accounts::Settings {
+        invite_life: days("invite_days", default.invite_life, 1..=365),
+        refresh_idle: days("refresh_days", default.refresh_idle, 1..=80),
+        forget_removed_after: days("forget_removed_days", default.forget_removed_after, 0..=3_650),
+        forget_lost_after: days("forget_lost_days", default.forget_lost_after, 1..=3_650),
+    };
+    section.finish();
+    settings
 }
 
 pub(super) const CRON: &str = "a cron expression of five fields whose moment comes, as in \"0 * * * *\"";

@@ -169,6 +169,10 @@ fn here(reading: &Reading<'_>, takers: &Takers, seen: &mut BTreeSet<String>) -> 
 
 fn rule(mut section: Section<'_, '_>, takers: &Takers) -> Option<Rule> {
     let name = section.in_file("name").and_then(|name| name.get_ref().as_str()).and_then(|n| RuleName::parse(n).ok());
+    if let (Some(true), Some(written)) = (name.as_ref().map(RuleName::is_onboard), section.in_file("name")) {
+        let what = format!("[[rule]] is named {:?}, under which people are made users", RuleName::ONBOARD);
+        section.reading.problem(Place::File(written.span()), what, "expected another name");
+    }
     let description = section.optional("description", "a text", |text| Some(text.to_owned()));
     let on = events(&mut section);
     let (timer, fold) = (timer(&mut section, on.as_deref()), fold(&mut section, on.as_deref()));

@@ -20,7 +20,7 @@ const SHIPPED: &str = include_str!("../../config.toml");
 
 /// One of everything that has keys of its own.
 const ONE_OF_ALL: &str = r#"
-app = [{ name = "a", account = [{}] }]
+app = [{ name = "a", account = [{}] }, { name = "b", kind = "general" }]
 rule = [
     { name = "user", for = "user", ensure = {} },
     { name = "meeting", for = "meeting", ensure = {} },

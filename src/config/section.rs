@@ -218,6 +218,15 @@ impl<'t, 'r> Section<'t, 'r> {
         self.reading.var(&name).map(|text| (name, text))
     }
 
+    /// One of two words, or the default's.
+    pub(super) fn flag_like(&mut self, key: &'static str, choices: Choices<'_, bool>, default: bool) -> bool {
+        if !self.is_set(key) {
+            let word = choices.iter().find(|(_, value)| *value == default).map(|(word, _)| quoted(word));
+            self.note(key, word, None);
+        }
+        self.one_of(key, choices).unwrap_or(default)
+    }
+
     /// Keys that belong to another kind of section.
     pub(super) fn foreign(&mut self, keys: &[&'static str], whose: &str) {
         for &key in keys {

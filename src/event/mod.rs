@@ -47,7 +47,10 @@ pub enum What {
     GroupMembers {
         users: Vec<UserRef>,
     },
-    AppDeauthorized,
+    /// An admin removed the app; of several, this one.
+    AppDeauthorized {
+        user: Option<UserId>,
+    },
     Other,
 }
 

@@ -72,6 +72,9 @@ struct Payload<'a> {
     object: Option<&'a RawValue>,
     #[serde(borrow, rename = "plainToken")]
     plain_token: Option<&'a RawValue>,
+    /// Of an app that was removed: by whom.
+    #[serde(borrow)]
+    user_id: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +94,11 @@ struct Object<'a> {
 /// The name of the event that a verified request is about.
 pub fn event_name(verified: &Verified) -> Option<String> {
     envelope(verified).ok().map(|(_, name)| name.into_owned())
+}
+
+/// The account that a verified request names. Not all events do.
+pub fn account(verified: &Verified) -> Option<AccountId> {
+    parse(verified).ok()?.account
 }
 
 /// Who did what it tells of, as the event names them: the email, else the id. Not all events do.
@@ -191,7 +199,9 @@ fn what(name: &str, payload: &Payload<'_>) -> Result<What, Unreadable> {
         "group.member_added" | "group.members_added" | "group.member_deleted" | "group.members_deleted" => {
             members(payload)
         }
-        "app_deauthorized" => Ok(What::AppDeauthorized),
+        "app_deauthorized" => {
+            Ok(What::AppDeauthorized { user: payload.user_id.and_then(scalar).and_then(|id| UserId::parse(&id).ok()) })
+        }
         _ => Ok(What::Other),
     }
 }

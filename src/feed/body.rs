@@ -65,7 +65,7 @@ fn envelope(message: &Message) -> Value {
         "account": message.account,
         "app": message.app,
         "rule": message.rule,
-        "delivery": message.delivery.to_string(),
+        "delivery": message.delivery.map(|id| id.to_string()),
         key: what,
     });
     if let (Some(severity), Value::Object(data)) = (message.severity, &mut data) {
@@ -85,7 +85,7 @@ fn seen(message: &Message) -> Value {
         "account": message.account,
         "app": message.app,
         "rule": message.rule,
-        "delivery": message.delivery.to_string(),
+        "delivery": message.delivery.map(|id| id.to_string()),
         "severity": message.severity,
         "event": message.whole,
         "record": message.record,

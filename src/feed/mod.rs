@@ -203,6 +203,10 @@ impl Feed for Consumers {
         }
     }
 
+    fn knows(&self, to: &ConsumerName) -> bool {
+        self.to(to).is_some()
+    }
+
     async fn send(&self, sending: Sending<'_>) -> Outcome {
         let (to, body) = match self.prepared(sending) {
             Ok(prepared) => prepared,

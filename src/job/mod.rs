@@ -8,7 +8,7 @@ mod outcome;
 mod state;
 
 pub use backoff::{Backoff, BackoffError};
-pub use outcome::{Change, Effect, HostDay, Intent, Mark, Outcome, ParkCause, Snooze, WaitReason};
+pub use outcome::{Change, DayOf, DayUse, Effect, Intent, Mark, Outcome, ParkCause, Snooze, WaitReason};
 pub use state::{IllegalMove, Input, JobState, Lease, Settled};
 
 use std::fmt;
@@ -16,7 +16,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, AppName, DeliveryId, Email, JobId, MeetingId, MeetingUuid, RuleName, UserId};
+use crate::ids::{
+    AccountId, AppName, DeliveryId, Email, JobId, MeetingId, MeetingUuid, OnboardingId, RuleName, UserId,
+};
 
 /// What a job is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -128,6 +130,8 @@ pub enum Asker {
     Sweep,
     /// A person applied a plan, and nobody else has asked for it.
     Plan,
+    /// Somebody wants a person to become a user, with all that the rules say of one.
+    Onboarding(OnboardingId),
 }
 
 impl fmt::Display for Asker {
@@ -136,6 +140,7 @@ impl fmt::Display for Asker {
             Self::Delivery(id) => fmt::Display::fmt(id, f),
             Self::Sweep => f.write_str("sweep"),
             Self::Plan => f.write_str("plan"),
+            Self::Onboarding(id) => fmt::Display::fmt(id, f),
         }
     }
 }

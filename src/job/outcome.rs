@@ -195,6 +195,11 @@ pub enum ParkCause {
         by: String,
         why: String,
     },
+    /// Zoom makes no user of this email, of this kind or in this way.
+    NotCreatable {
+        code: i64,
+        message: String,
+    },
 }
 
 impl ParkCause {
@@ -228,6 +233,7 @@ impl ParkCause {
             Self::ConsumerGone { .. } => "consumer-gone",
             Self::NotSendable { .. } => "not-sendable",
             Self::SendRefused { .. } => "send-refused",
+            Self::NotCreatable { .. } => "not-creatable",
         }
     }
 
@@ -277,6 +283,18 @@ impl ParkCause {
                 "let the rule's when say what holds where Zoom states nothing, as with has(user.dept) && …, then retry"
             }
             Self::GroupUnknown { .. } => Self::GROUP_UNKNOWN_ADVICE,
+            Self::NotCreatable { code: 1009, .. } => {
+                "the person has an active Zoom account elsewhere, and has to leave that or be invited from Zoom's admin pages; then retry"
+            }
+            Self::NotCreatable { code: 1107 | 1116 | 11_321, .. } => {
+                "the email's domain belongs to another account or is not allowed: see Associated Domains in Zoom's admin pages, then retry"
+            }
+            Self::NotCreatable { code: 2002 | 2032, .. } => {
+                "set up single sign-on in Zoom's admin pages, or ask anew with another action"
+            }
+            Self::NotCreatable { .. } => {
+                "the account cannot have a user of this kind: ask anew with another licence or action"
+            }
             Self::NoSeats { .. } => "free or buy a licence, then retry",
             Self::TakesAway { .. } => {
                 "if it is meant, let it through: adjutant rules resume --takes-away. to retry only looks again"
@@ -313,6 +331,7 @@ impl fmt::Display for ParkCause {
             Self::ConsumerGone { consumer } => write!(f, "consumer {consumer} answered 410: it takes nothing more"),
             Self::NotSendable { why } => write!(f, "there is nothing that could be sent: {why}"),
             Self::SendRefused { by, why } => write!(f, "{by} takes no message: {why}"),
+            Self::NotCreatable { code, message } => write!(f, "Zoom makes no such user: code {code}, {message}"),
             Self::NoSeats { code, message } => write!(f, "no licence is left to give: code {code}, {message}"),
             Self::TakesAway { what } => write!(f, "somebody would lose something by it: {what}"),
             Self::RulesDisagree { about, other } => write!(f, "rule {other} has just set {about} to something else"),
@@ -339,19 +358,38 @@ pub struct Change {
     pub is_planned: bool,
     /// What it changes to what, so that it is known again when others have changed it back.
     pub marks: Vec<Mark>,
-    /// Where it changes a meeting, and whose that is is known.
-    pub host: Option<HostDay>,
+    /// What of Zoom's limits for a day it uses up, where it does.
+    pub day: Option<DayUse>,
 }
 
 /// Stands for one thing of a subject and what it is changed to. May be the hash of a secret: stores keep a keyed one.
 pub type Mark = [u8; 16];
 
-/// What a change uses up of Zoom's limit: so many meetings of one host are created or changed in a UTC day.
+/// What a change uses up of a limit of Zoom's: so many of something in a UTC day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostDay {
-    pub host: UserId,
-    /// How much of the day may be used up before this change has to wait: those who may use the reserve have more.
+pub struct DayUse {
+    pub of: DayOf,
+    /// How much of the day may be used up before this change has to wait: those who may use a reserve have more.
     pub max_per_day: u32,
+}
+
+/// Of what Zoom allows an account so many in a UTC day.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum DayOf {
+    /// Meetings of this host that are created or changed.
+    Host(UserId),
+    /// Users who are invited into the account.
+    Invitations,
+}
+
+impl DayOf {
+    /// Of the notice that a day is used up.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Host(_) => "host-limit",
+            Self::Invitations => "invite-limit",
+        }
+    }
 }
 
 /// Proof that the intent to change something at Zoom is on disk and within the rule's limits. Every call that changes Zoom

@@ -24,6 +24,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use condition::{Condition, ConditionError, Documented, EvaluationError, Leaf, Names, Seen, Topic, lower_emails};
@@ -152,7 +153,7 @@ pub struct SendTo {
     pub names: BTreeSet<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SubjectKind {
     User,
@@ -273,8 +274,9 @@ pub fn plan(event: &Event, rules: &[Rule]) -> Vec<Step> {
                 UserChange::SettingsUpdated => ensured(&subject, rules, Rule::is_about_user_settings),
                 _ => {
                     let mut steps = for_subject(SubjectKind::User, &subject, rules);
-                    // What a rule about other events waits for may have come.
-                    if rules.iter().any(|rule| rule.subject == SubjectKind::User && rule.on.is_some()) {
+                    // What a rule about other events waits for may have come, or whoever is made a user has been let in.
+                    let is_let_in = matches!(change, UserChange::InvitationAccepted | UserChange::Activated);
+                    if is_let_in || rules.iter().any(|rule| rule.subject == SubjectKind::User && rule.on.is_some()) {
                         steps.push(Step::Wake { subject });
                     }
                     steps
@@ -295,7 +297,7 @@ pub fn plan(event: &Event, rules: &[Rule]) -> Vec<Step> {
                 MeetingChange::Created | MeetingChange::Updated => for_subject(SubjectKind::Meeting, &subject, rules),
             }
         }
-        What::UrlValidation { .. } | What::AppDeauthorized | What::Other => Vec::new(),
+        What::UrlValidation { .. } | What::AppDeauthorized { .. } | What::Other => Vec::new(),
     }
 }
 

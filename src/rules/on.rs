@@ -266,7 +266,7 @@ pub fn subjects(event: &Event, whole: &Value) -> Vec<Subject> {
             users.iter().map(|user| Subject::User { id: user.id.clone(), email: user.email.clone() }).collect()
         }
         What::Meeting { meeting, .. } => vec![Subject::Meeting { id: meeting.id }],
-        What::UrlValidation { .. } | What::AppDeauthorized => Vec::new(),
+        What::UrlValidation { .. } | What::AppDeauthorized { .. } => Vec::new(),
         What::Other => named(event, whole).into_iter().collect(),
     }
 }

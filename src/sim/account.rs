@@ -1,11 +1,14 @@
 //! One Zoom account: its plan, its app, its people, its meetings, and what nobody knows about Zoom as switches.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use crate::chance::{Chance, bytes};
 
 use super::group::Groups;
-use super::limit::{Limiter, Plan};
+use super::limit::{DayQuota, Limiter, Plan};
 use super::meeting::Meetings;
 use super::room::Rooms;
 use super::user::Users;
@@ -24,7 +27,7 @@ pub struct NewAccount {
 }
 
 /// Classic scopes for everything here; the last two are \[M] and of webhooks.md.
-const ALL_SCOPES: [&str; 8] = [
+pub(crate) const ALL_SCOPES: [&str; 8] = [
     "user:read:admin",
     "user:write:admin",
     "meeting:read:admin",
@@ -70,6 +73,24 @@ impl Subscription {
     }
 }
 
+/// What an account has beside its plan, without which some ways to make a user are refused \[D U].
+#[derive(Debug, Clone)]
+pub struct Offers {
+    /// For `autoCreate`: a managed domain, as only some plans have.
+    pub managed_domain: bool,
+    /// For `custCreate`: a contract as an integrator.
+    pub custom_users: bool,
+    /// For `ssoCreate`: single sign-on with pre-provisioned users.
+    pub single_sign_on: bool,
+}
+
+impl Default for Offers {
+    /// Everything.
+    fn default() -> Self {
+        Self { managed_domain: true, custom_users: true, single_sign_on: true }
+    }
+}
+
 /// Which user counts where Zoom's documents do not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Principal {
@@ -101,6 +122,17 @@ pub struct Quirks {
     pub pending_found_by_email: bool,
     /// Users made with `create` are pending \[DOC]; since May 2026 they were seen active at once \[F 143729].
     pub create_is_pending: bool,
+    /// Whoever has a user in another account can be invited by `create`, and joins when they accept \[I: background
+    /// add-users-on-behalf-of-another-account]; else, and by all other actions, they are refused with 1009 \[E22].
+    pub invites_from_elsewhere: bool,
+    /// What is read of somebody who was invited from another account names no account until they accept \[I].
+    pub joining_hides_account: bool,
+    /// How long an invitation is good \[M]. After that the user is refused with 1120 \[E22], until invited again \[I].
+    pub invitation_lives: Duration,
+    /// Every invitation over REST is accepted after so long.
+    pub accepted_after: Option<Duration>,
+    /// The code for having no licence left: 3412, or 2033, 2034, 2038 \[E18, E22].
+    pub no_seats_code: u32,
     /// Whether losing the licence or being deactivated keeps the assistants: unknown \[api.md §8.10].
     pub unlicensed_keep_assistants: bool,
     /// How many rows GET schedulers gives at most: no paging is documented, and the spec says maxItems 30 \[D U].
@@ -127,6 +159,11 @@ impl Default for Quirks {
             page_size_max: 300,
             pending_found_by_email: true,
             create_is_pending: true,
+            invites_from_elsewhere: true,
+            joining_hides_account: true,
+            invitation_lives: Duration::from_secs(30 * 86_400),
+            accepted_after: None,
+            no_seats_code: 3412,
             unlicensed_keep_assistants: true,
             schedulers_max: None,
             me_answers: true,
@@ -150,7 +187,10 @@ pub(crate) struct Account {
     /// The admin who acts, in webhooks, and `me`.
     pub(crate) owner_id: String,
     pub(crate) owner_email: String,
+    /// Those of its own app.
     pub(crate) subscriptions: Vec<Subscription>,
+    /// Client ids of the general apps that somebody has installed here.
+    pub(crate) installed: BTreeSet<String>,
     pub(crate) users: Users,
     pub(crate) groups: Groups,
     pub(crate) meetings: Meetings,
@@ -161,6 +201,9 @@ pub(crate) struct Account {
     pub(crate) settings: Map<String, Value>,
     /// How many licences there are; none for as many as anybody wants.
     pub(crate) seats: Option<usize>,
+    pub(crate) offers: Offers,
+    /// Invitations of today.
+    pub(crate) invites: DayQuota,
     pub(crate) limiter: Limiter,
     pub(crate) quirks: Quirks,
 }
@@ -177,6 +220,7 @@ impl Account {
             owner_id,
             owner_email: new.owner_email,
             subscriptions: Vec::new(),
+            installed: BTreeSet::new(),
             users: Users::default(),
             groups: Groups::default(),
             meetings: Meetings::default(),
@@ -184,6 +228,8 @@ impl Account {
             acting: None,
             settings: Map::new(),
             seats: None,
+            offers: Offers::default(),
+            invites: DayQuota::default(),
             limiter: Limiter::default(),
             quirks: Quirks::default(),
         }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::clock::Timestamp;
 
 use super::body::Object;
+use super::oauth::OauthError;
 
 /// One HTTP answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,11 @@ impl Answer {
 
     pub(crate) fn text(status: u16, body: String) -> Self {
         let headers = vec![("Content-Type", "application/json;charset=UTF-8".to_owned())];
+        Self { status, headers, body: body.into() }
+    }
+
+    pub(crate) fn html(status: u16, body: String) -> Self {
+        let headers = vec![("Content-Type", "text/html;charset=UTF-8".to_owned())];
         Self { status, headers, body: body.into() }
     }
 
@@ -68,6 +74,9 @@ pub enum Refusal {
     /// \[M]
     #[error("Access token is expired.")]
     ExpiredToken,
+    /// Why a general app's token is dead, where the API says it.
+    #[error("{}", .0.message())]
+    DeadToken(OauthError),
     /// \[F 108207]; the HTTP status is \[M] and can be set.
     #[error("Invalid access token, does not contain scopes:[{scopes}].")]
     Scopes { scopes: String, status: u16 },
@@ -122,12 +131,30 @@ pub enum Refusal {
     /// The code is \[D MT], the words those of a published integration's documents \[C].
     #[error("You cannot update or delete meetings that have started using this method")]
     InProgress,
-    /// \[C] of moodle, and 409 of \[D U].
-    #[error("User already in the account: {0}")]
+    /// \[E22], and 409 of \[D U].
+    #[error("Email \"{0}\" has already been used.")]
     EmailTaken(String),
+    /// The code is \[E22], the words are \[I].
+    #[error("The user already holds an active account: {0}.")]
+    ActiveElsewhere(String),
+    /// The code is one of those for domains \[E22], the words are \[I].
+    #[error("The email's domain is not managed by this account.")]
+    NoManagedDomain,
+    /// The code is one of those for single sign-on \[E22], the words are \[I].
+    #[error("Single sign-on is not enabled for this account.")]
+    NoSingleSignOn,
+    /// No code is documented \[I].
+    #[error("This account may not create custom users.")]
+    NoCustomUsers,
+    /// The code is \[E22], the words are \[I].
+    #[error("Invite not found.")]
+    NoInvite,
     /// The code is one of four for seats \[E18, E22], the words are \[I].
     #[error("You have reached the maximum number of licensed users.")]
-    NoSeats,
+    NoSeats(u32),
+    /// The account's invitations of a day \[D U].
+    #[error("{}", super::limit::TooMany::Invites.text())]
+    Invites,
     /// \[E18]
     #[error("Can not access pending user settings.")]
     PendingSettings,
@@ -145,11 +172,11 @@ pub enum Refusal {
 impl Refusal {
     pub const fn status(&self) -> u16 {
         match self {
-            Self::InvalidToken | Self::ExpiredToken => 401,
+            Self::InvalidToken | Self::ExpiredToken | Self::DeadToken(_) => 401,
             Self::Scopes { status, .. } => *status,
             Self::NoSuchEndpoint | Self::NoSuchUser(_) | Self::NoSuchMeeting(_) | Self::NoSuchGroup(_) => 404,
             Self::EmailTaken(_) => 409,
-            Self::UserDaily => 429,
+            Self::UserDaily | Self::Invites => 429,
             _ => 400,
         }
     }
@@ -158,6 +185,7 @@ impl Refusal {
     pub const fn code(&self) -> u32 {
         match self {
             Self::InvalidToken | Self::ExpiredToken => 124,
+            Self::DeadToken(error) => error.code(),
             Self::Scopes { .. } => 4711,
             Self::NoSuchEndpoint => 2300,
             Self::FreeAccount(_)
@@ -166,8 +194,13 @@ impl Refusal {
             | Self::CannotFind(_)
             | Self::OtherAccount(_)
             | Self::AlreadyGranted(_)
+            | Self::NoCustomUsers
             | Self::PaidOnly => 200,
-            Self::NoSeats => 3412,
+            Self::NoSeats(code) => *code,
+            Self::ActiveElsewhere(_) => 1009,
+            Self::NoManagedDomain => 1107,
+            Self::NoSingleSignOn => 2002,
+            Self::NoInvite => 1120,
             Self::PendingSettings => 1000,
             Self::NoSuchGroup(_) => 4130,
             Self::Validation { .. } | Self::NotAnObject | Self::BadPageToken | Self::BadScheduleFor => 300,
@@ -177,7 +210,7 @@ impl Refusal {
             Self::CannotScheduleFor(_) | Self::InstantMeeting => 3000,
             Self::InProgress => 3002,
             Self::MayNotHost => 3161,
-            Self::UserDaily => 429,
+            Self::UserDaily | Self::Invites => 429,
         }
     }
 

@@ -26,6 +26,10 @@ impl Request {
         self.path == "/oauth/token"
     }
 
+    pub(crate) fn is_oauth(&self) -> bool {
+        self.path.starts_with("/oauth/")
+    }
+
     /// The parts of the path after `/v2`, each decoded once.
     pub(crate) fn segments(&self) -> Vec<String> {
         let path = self.path.strip_prefix("/v2/").unwrap_or(&self.path);
@@ -34,6 +38,9 @@ impl Request {
 
     /// What kind of call it is: its method and path, with `{id}` for each id.
     pub(crate) fn kind(&self) -> String {
+        if self.is_oauth() {
+            return format!("{} {}", if self.is_token() { "POST" } else { &self.method }, self.path);
+        }
         let segments = self.segments();
         let is_fixed = |place: usize| match segments.first().map(String::as_str) {
             Some("" | "groups" | "users" | "meetings") => place.is_multiple_of(2),
@@ -42,7 +49,7 @@ impl Request {
         };
         let shown = |(place, part): (usize, &String)| if is_fixed(place) { part.clone() } else { "{id}".to_owned() };
         let path: Vec<String> = segments.iter().enumerate().map(shown).collect();
-        if self.is_token() { "POST /oauth/token".to_owned() } else { format!("{} /{}", self.method, path.join("/")) }
+        format!("{} /{}", self.method, path.join("/"))
     }
 
     pub(crate) fn decoded_path(&self) -> String {
@@ -74,8 +81,11 @@ pub struct Call {
     pub at: Timestamp,
     /// The account that the token belongs to.
     pub account: Option<String>,
+    /// The account that owns the user, group or meeting that it named, another one first: see [`Call::crosses`]. None where
+    /// it named nothing that there is.
+    pub owner: Option<String>,
     pub method: String,
-    /// Decoded, without `/v2` and without the query; `/oauth/token` for the token endpoint.
+    /// Decoded, without `/v2` and without the query; whole for those under `/oauth`.
     pub path: String,
     pub query: String,
     /// None where the connection was dropped.
@@ -84,17 +94,27 @@ pub struct Call {
     pub acted: bool,
 }
 
+impl Call {
+    /// Whether it named something of another account than its token's.
+    pub fn crosses(&self) -> bool {
+        self.owner.is_some() && self.account.is_some() && self.owner != self.account
+    }
+}
+
 /// Every request, newest last.
 #[derive(Debug, Default)]
 pub(crate) struct CallLog {
     calls: VecDeque<Call>,
     by_kind: BTreeMap<String, u64>,
     total: u64,
+    /// The oldest of those that crossed accounts: kept for as long as the world.
+    crossings: Vec<Call>,
 }
 
 impl CallLog {
     /// So many are kept: a benchmark must not fill the memory.
     const CALLS_MAX: usize = 200_000;
+    const CROSSINGS_MAX: usize = 1_000;
 
     pub(crate) fn add(&mut self, call: Call, kind: String) {
         *self.by_kind.entry(kind).or_default() += 1;
@@ -102,7 +122,14 @@ impl CallLog {
             self.calls.pop_front();
         }
         self.total += 1;
+        if call.crosses() && self.crossings.len() < Self::CROSSINGS_MAX {
+            self.crossings.push(call.clone());
+        }
         self.calls.push_back(call);
+    }
+
+    pub(crate) fn crossings(&self) -> &[Call] {
+        &self.crossings
     }
 
     pub(crate) fn total(&self) -> u64 {

@@ -132,13 +132,31 @@ pub(crate) fn meeting_updated(account: &Account, id: u64, changes: &Changes, at:
 
 /// `app_deauthorized`, as real ones of 2025 look: with a top-level `event_ts` and a null `user_data_retention` \[FORUM 133778].
 /// Its `signature` is an id and no MAC \[DOC].
-pub(crate) fn app_deauthorized(account: &Account, chance: &dyn Chance, at: Timestamp) -> String {
-    let payload = payload(account)
-        .put("client_id", &account.client_id)
+///
+/// Or as Zoom's sample has it, with `event_ts` as a text `inside` the payload and nowhere else \[DOC sample].
+pub(crate) fn app_deauthorized(
+    (account, client_id, user): (&str, &str, &str),
+    inside: bool,
+    chance: &dyn Chance,
+    at: Timestamp,
+) -> String {
+    let payload = Object::new().put("account_id", account);
+    if inside {
+        let written = rfc3339(at).replace('T', " ").replace('Z', "");
+        let payload = payload
+            .put("user_id", user)
+            .put("signature", fresh_id(chance))
+            .put("deauthorization_time", at.to_string())
+            .put("client_id", client_id)
+            .put("event_ts", written);
+        return Object::new().put("event", "app_deauthorized").nest("payload", payload).finish();
+    }
+    let payload = payload
+        .put("client_id", client_id)
         .put("deauthorization_time", at.to_string())
         .put("signature", fresh_id(chance))
         .put("user_data_retention", Value::Null)
-        .put("user_id", &account.owner_id);
+        .put("user_id", user);
     event_first("app_deauthorized", payload, at)
 }
 

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use super::call::Request;
 use super::limit::TooMany;
+use super::oauth::OauthError;
 
 /// Which requests a fault meets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// `POST /oauth/token`.
     Token,
+    /// `POST /oauth/revoke`.
+    Revoke,
     /// A call under `/v2` whose path, without `/v2` and decoded, contains the text; any method where none is given.
     Api { method: Option<&'static str>, path_contains: String },
 }
@@ -26,8 +29,9 @@ impl Target {
     fn meets(&self, request: &Request) -> bool {
         match self {
             Self::Token => request.is_token(),
+            Self::Revoke => request.path == "/oauth/revoke",
             Self::Api { method, path_contains } => {
-                !request.is_token()
+                !request.is_oauth()
                     && method.is_none_or(|method| request.method == method)
                     && request.decoded_path().contains(path_contains.as_str())
             }
@@ -42,6 +46,8 @@ pub enum FaultKind {
     Error { status: u16, body: String },
     /// The deed is done, and then this answer: a gateway that gave up on a server that did not.
     ErrorAfterActing { status: u16, body: String },
+    /// What the token endpoint says to a general app, in the form of that app, and nothing done.
+    Oauth(OauthError),
     /// A 429 of this kind, and nothing done.
     TooMany(TooMany),
     /// Waits on the world's clock, then goes on to the next matching fault, or acts.

@@ -22,6 +22,17 @@ pub enum Category {
     Heavy,
 }
 
+impl Plan {
+    /// How many users may be invited in a UTC day \[D U].
+    pub const fn invites_per_day(self) -> u32 {
+        match self {
+            Self::Free => 50,
+            Self::Pro => 1_500,
+            Self::Business => 10_000,
+        }
+    }
+}
+
 impl Category {
     const fn name(self) -> &'static str {
         match self {
@@ -75,6 +86,13 @@ pub enum TooMany {
 }
 
 impl TooMany {
+    /// The message, where it depends on the plan: how the number is written is \[I].
+    pub(crate) fn text_for(self, plan: Plan) -> String {
+        let invites = self == Self::Invites;
+        let text = self.text();
+        if invites { text.replace("1500", &plan.invites_per_day().to_string()) } else { text.to_owned() }
+    }
+
     /// The message, word for word \[D; F 18928 for the user's].
     pub fn text(self) -> &'static str {
         match self {
@@ -101,7 +119,7 @@ impl TooMany {
 
     /// The whole answer, with the headers of its kind.
     pub(crate) fn answer(self, category: Category, plan: Plan, now: Timestamp) -> Answer {
-        let answer = Answer::error(429, 429, self.text());
+        let answer = Answer::error(429, 429, &self.text_for(plan));
         let limit = category.per_second(plan);
         match self {
             Self::Bare => answer,

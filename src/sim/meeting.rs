@@ -93,6 +93,19 @@ impl Meetings {
         }
     }
 
+    /// Gives everything of one host to another, who then counts as the one who made it \[I].
+    pub(crate) fn transfer(&mut self, from: &str, to: &str) {
+        for id in self.of_host.remove(from).unwrap_or_default() {
+            if let Some(meeting) = self.rows.get_mut(&id) {
+                to.clone_into(&mut meeting.host_id);
+                if meeting.path_user == from {
+                    to.clone_into(&mut meeting.path_user);
+                }
+                self.of_host.entry(to.to_owned()).or_default().insert(id);
+            }
+        }
+    }
+
     pub(crate) fn remove_of(&mut self, host: &str) {
         for id in self.of_host.remove(host).unwrap_or_default() {
             self.rows.remove(&id);

@@ -4,6 +4,12 @@
 //! methods are what admins and people do, and each emits the webhooks that Zoom would. [`World::handle`] is the REST API
 //! without a network. [`Sim`] puts HTTP around it and sends the deliveries.
 //!
+//! [`World::add_app`] makes a general app, which [`World::allow`], [`World::add_from_marketplace`] or [`World::install`] install
+//! in an account, as many as one likes, and [`World::remove_app`] takes out of it.
+//!
+//! [`World::schools`] makes thousands of accounts at once, and [`World::crossings`] are the calls that named what is not their
+//! account's.
+//!
 //! [`World::arrive`] and its kin say who is at a meeting, and [`World::record`] who was; [`School`] plays a day of lessons with all
 //! that goes wrong on one, and returns the truth of it, for comparing with what was made of its events.
 //!
@@ -15,20 +21,25 @@
 //!
 //! It deliberately knows nothing of the rest of this crate but clock and chance, so that a mistake of ours about Zoom is not
 //! made twice in the same way. It does not have settings of groups, roles of an
-//! account's own, webinars, the daily number of invitations,
-//! the transfer of what a removed user leaves, or OAuth for general apps.
+//! account's own, webinars, or what a removed user leaves besides meetings.
 
 mod account;
 mod answer;
+mod app;
 mod body;
 mod call;
+mod crossing;
 mod crowd;
 mod event;
 mod fault;
 mod group;
+mod later;
 mod limit;
+mod marketplace;
 mod meeting;
+mod oauth;
 mod outbox;
+mod people;
 mod portal;
 mod rest;
 mod room;
@@ -49,8 +60,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub use self::account::{NewAccount, Principal, Quirks, Subscription};
+pub use self::account::{NewAccount, Offers, Principal, Quirks, Subscription};
 pub use self::answer::{Answer, Refusal};
+pub use self::app::{AppKind, AppQuirks, Issued, NewApp};
 pub use self::call::{Call, Request};
 pub use self::crowd::Crowd;
 pub use self::event::{Moment, Notice, Scene};
@@ -58,6 +70,7 @@ pub use self::fault::{Fault, FaultKind, Target};
 pub use self::group::Group;
 pub use self::limit::{Category, Plan, TooMany};
 pub use self::meeting::{MEETING_WRITES_PER_DAY, Meeting};
+pub use self::oauth::{ErrorForm, OauthError};
 pub use self::outbox::{Attempt, Delivery, Mischief, RETRY_AFTER_MINS, Sent, Tally};
 pub use self::room::{Instance, Person, Place, Record, Stay, Visit, Wait};
 pub use self::school::{Day, Loss, Lost, Meddled, Meddling, Playing, School, Truth, Unattended};
@@ -122,7 +135,7 @@ impl Sim {
         format!("http://{}/v2", self.address)
     }
 
-    /// The base of OAuth: `http://127.0.0.1:PORT/oauth`; tokens are at `/token` under it.
+    /// The base of OAuth: `http://127.0.0.1:PORT/oauth`; under it are `/authorize`, `/token` and `/revoke`.
     pub fn oauth_url(&self) -> String {
         format!("http://{}/oauth", self.address)
     }
@@ -145,7 +158,14 @@ impl Sim {
 
     /// Sends a signed `endpoint.url_validation` to each endpoint of the account, and checks the answers.
     pub async fn validate(&self, account: &str) -> Result<(), ValidationError> {
-        sender::validate(&self.world, &self.client, account).await
+        let to = self.world.state(|state| state.accounts.get(account).map(|account| account.subscriptions.clone()));
+        sender::validate(&self.world, &self.client, account, to.unwrap_or_default()).await
+    }
+
+    /// The same for each endpoint of a general app.
+    pub async fn validate_app(&self, client_id: &str) -> Result<(), ValidationError> {
+        let to = self.world.state(|state| state.apps.get(client_id).map(|app| app.subscriptions.clone()));
+        sender::validate(&self.world, &self.client, client_id, to.unwrap_or_default()).await
     }
 
     /// Closes the port, answers what runs, and gives the world back: it can be served again.

@@ -39,6 +39,8 @@ pub struct Mischief {
 #[derive(Debug, Clone)]
 pub struct Delivery {
     pub account: String,
+    /// Client id of the app that it is for.
+    pub app: String,
     pub event: String,
     pub body: Bytes,
     /// Unchanged over retries \[DOC].
@@ -120,7 +122,7 @@ impl Outbox {
 
     pub(crate) fn post(
         &mut self,
-        account: &str,
+        (account, app): (&str, &str),
         event: &str,
         body: &Bytes,
         to: &Subscription,
@@ -129,6 +131,7 @@ impl Outbox {
         self.tally.queued += 1;
         let delivery = Delivery {
             account: account.to_owned(),
+            app: app.to_owned(),
             event: event.to_owned(),
             body: body.clone(),
             request_id: request_id(chance),
@@ -217,11 +220,11 @@ impl Outbox {
         self.waiting.len()
     }
 
-    /// The attempts of an account, oldest first, each with a number that stays its own.
-    pub(crate) fn attempts_of(&self, account: &str) -> impl Iterator<Item = (u64, &Attempt)> {
+    /// The attempts for an app about an account, oldest first, each with a number that stays its own.
+    pub(crate) fn attempts_of(&self, account: &str, app: &str) -> impl Iterator<Item = (u64, &Attempt)> {
         (self.gone.saturating_add(1)..)
             .zip(&self.attempts)
-            .filter(move |(_, attempt)| attempt.delivery.account == account)
+            .filter(move |(_, attempt)| attempt.delivery.account == account && attempt.delivery.app == app)
     }
 
     pub(crate) fn attempts(&self) -> Vec<Attempt> {

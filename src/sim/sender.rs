@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::{Clock, Timestamp};
 
-use super::account::fresh_id;
+use super::account::{Subscription, fresh_id};
 use super::event;
 use super::outbox::{Delivery, Sent, request_id};
 use super::server::stopped;
@@ -40,7 +40,7 @@ pub(super) async fn run(world: World, client: reqwest::Client, at_once: usize, m
         {
             sending.spawn(send(world.clone(), client.clone(), delivery));
         }
-        let next = world.state(|state| state.outbox.next_due()).filter(|_| sending.len() < at_once);
+        let next = world.state(|state| state.next_due()).filter(|_| sending.len() < at_once);
         tokio::select! {
             Some(_) = sending.join_next() => {}
             () = world.woken().notified() => {}
@@ -93,7 +93,7 @@ async fn post(client: &reqwest::Client, delivery: &Delivery, at: Timestamp) -> R
 /// What is wrong with an endpoint's answer to `endpoint.url_validation`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ValidationError {
-    #[error("account {0} has no subscription in the simulated Zoom")]
+    #[error("{0} has no subscription in the simulated Zoom")]
     NoSubscription(String),
     #[error("no answer: {0}")]
     NoAnswer(String),
@@ -114,17 +114,21 @@ struct Validated {
     encrypted_token: String,
 }
 
-/// Asks each of the account's endpoints to prove that it knows the secret; the request is signed like any other \[DOC].
-pub(super) async fn validate(world: &World, client: &reqwest::Client, account: &str) -> Result<(), ValidationError> {
-    let to = world.state(|state| state.accounts.get(account).map(|account| account.subscriptions.clone()));
-    let to = to.unwrap_or_default();
+/// Asks each of the endpoints to prove that it knows the secret; the request is signed like any other \[DOC].
+pub(super) async fn validate(
+    world: &World,
+    client: &reqwest::Client,
+    whose: &str,
+    to: Vec<Subscription>,
+) -> Result<(), ValidationError> {
     if to.is_empty() {
-        return Err(ValidationError::NoSubscription(account.to_owned()));
+        return Err(ValidationError::NoSubscription(whose.to_owned()));
     }
     for subscription in to {
         let (token, at) = (fresh_id(world.chance()), world.now());
         let delivery = Delivery {
-            account: account.to_owned(),
+            account: whose.to_owned(),
+            app: String::new(),
             event: "endpoint.url_validation".to_owned(),
             body: event::url_validation(&token, at).into(),
             request_id: request_id(world.chance()),

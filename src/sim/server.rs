@@ -87,7 +87,8 @@ async fn answer(
         authorization: authorization.map(str::to_owned),
         body,
     };
-    let trouble = world.state(|state| state.faults.meet(&request));
+    let mut trouble = world.state(|state| state.faults.meet(&request));
+    trouble.delay += world.state(|state| state.latency);
     respond(&world, &request, trouble, stop).await.map(into_http)
 }
 
@@ -105,6 +106,7 @@ async fn respond(
     };
     match kind {
         FaultKind::Error { status, body } => refuse(Answer::text(status, body), false),
+        FaultKind::Oauth(error) => refuse(world.oauth_refusal(error, request), false),
         FaultKind::TooMany(kind) => refuse(world.too_many(kind, request), false),
         FaultKind::ErrorAfterActing { status, body } => {
             world.answer(request);

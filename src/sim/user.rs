@@ -57,6 +57,8 @@ pub struct NewUser {
     pub email: String,
     pub first_name: String,
     pub last_name: String,
+    /// First and last name where there is none.
+    pub display_name: Option<String>,
     /// 1 Basic, 2 Licensed, 3 On-prem (historic).
     pub kind: i64,
     pub creation: CreationType,
@@ -71,6 +73,7 @@ impl NewUser {
             email: email.to_owned(),
             first_name: first.to_owned(),
             last_name: last.to_owned(),
+            display_name: None,
             kind: 1,
             creation: CreationType::SsoCreate,
         }
@@ -120,6 +123,10 @@ pub struct User {
     pub settings: Map<String, Value>,
     /// Anything else that was patched.
     pub fields: Map<String, Value>,
+    /// Until when the invitation can be accepted.
+    pub(crate) invited_until: Option<Timestamp>,
+    /// Has a user in another account, and joins this one by accepting.
+    pub(crate) joins: bool,
     pub(crate) meeting_writes: DayQuota,
 }
 
@@ -129,8 +136,18 @@ impl User {
         matches!(self.kind, 2 | 3)
     }
 
+    /// The owner or an admin.
+    pub fn is_admin(&self) -> bool {
+        matches!(self.role_id.as_str(), "0" | "1")
+    }
+
     pub fn is_active(&self) -> bool {
         self.status == UserStatus::Active
+    }
+
+    /// Whether the user was invited and did not accept in time.
+    pub(crate) fn invitation_is_over(&self, now: Timestamp) -> bool {
+        self.status == UserStatus::Pending && self.invited_until.is_some_and(|until| until <= now)
     }
 
     pub fn has_assistant(&self, id: &str) -> bool {
@@ -141,7 +158,8 @@ impl User {
 /// All users of an account, in the order in which they came, with what finds them: an account may have 50,000.
 #[derive(Debug, Default)]
 pub(crate) struct Users {
-    rows: BTreeMap<u64, User>,
+    /// Boxed: a node of the map is often half empty.
+    rows: BTreeMap<u64, Box<User>>,
     ids: HashMap<String, u64>,
     emails: HashMap<String, u64>,
     by_status: HashMap<UserStatus, BTreeSet<u64>>,
@@ -154,11 +172,11 @@ pub(crate) struct Users {
 impl Users {
     /// By id, where case counts, or by email, where it does not.
     pub(crate) fn find(&self, key: &str) -> Option<&User> {
-        self.rows.get(&self.place(key)?)
+        self.at(self.place(key)?)
     }
 
     pub(crate) fn at(&self, place: u64) -> Option<&User> {
-        self.rows.get(&place)
+        self.rows.get(&place).map(Box::as_ref)
     }
 
     /// Changes a user; the id and the email must stay.
@@ -179,10 +197,10 @@ impl Users {
         self.next += 1;
         self.ids.insert(user.id.clone(), self.next);
         self.emails.insert(user.email.clone(), self.next);
-        self.keep(self.next, user);
+        self.keep(self.next, Box::new(user));
     }
 
-    pub(crate) fn remove(&mut self, id: &str) -> Option<User> {
+    pub(crate) fn remove(&mut self, id: &str) -> Option<Box<User>> {
         // Whoever leaves assists nobody any more [I].
         self.end_assisting(id);
         let place = self.ids.remove(id)?;
@@ -201,12 +219,12 @@ impl Users {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &User> {
-        self.rows.values()
+        self.rows.values().map(Box::as_ref)
     }
 
     /// Those whom a user may schedule for.
     pub(crate) fn assisted_by(&self, assistant: &str) -> impl Iterator<Item = &User> {
-        self.assisted.get(assistant).into_iter().flatten().filter_map(|place| self.rows.get(place))
+        self.assisted.get(assistant).into_iter().flatten().filter_map(|place| self.at(*place))
     }
 
     pub(crate) fn count(&self, status: UserStatus) -> usize {
@@ -217,7 +235,7 @@ impl Users {
     pub(crate) fn after(&self, status: UserStatus, place: u64) -> impl Iterator<Item = (u64, &User)> {
         let places = self.by_status.get(&status).into_iter();
         let places = places.flat_map(move |places| places.range(place.saturating_add(1)..));
-        places.filter_map(|place| Some((*place, self.rows.get(place)?)))
+        places.filter_map(|place| Some((*place, self.at(*place)?)))
     }
 
     /// How many licences are in use.
@@ -225,7 +243,7 @@ impl Users {
         self.licensed
     }
 
-    fn keep(&mut self, place: u64, user: User) {
+    fn keep(&mut self, place: u64, user: Box<User>) {
         self.by_status.entry(user.status).or_default().insert(place);
         for assistant in &user.assistants {
             self.assisted.entry(assistant.id.clone()).or_default().insert(place);
@@ -254,16 +272,25 @@ impl Act<'_> {
     /// Adds the user, without an event.
     pub(crate) fn add_user(&mut self, new: NewUser) -> Result<String, WorldError> {
         let email = new.email.to_lowercase();
-        if self.homes.contains_key(&email) {
+        if self.account.users.find(&email).is_some() {
             return Err(Refusal::EmailTaken(email).into());
         }
-        self.homes.insert(email.clone(), self.account.id.clone());
-        let pending = new.creation == CreationType::Create && self.account.quirks.create_is_pending;
+        let quirks = &self.account.quirks;
+        let joins = self.homes.contains_key(&email);
+        if joins && !(quirks.invites_from_elsewhere && new.creation == CreationType::Create) {
+            return Err(Refusal::ActiveElsewhere(email).into());
+        }
+        if !joins {
+            self.homes.insert(email.clone(), self.account.id.clone());
+        }
+        // Who lives elsewhere has to accept in any case [I].
+        let pending = joins || (new.creation == CreationType::Create && quirks.create_is_pending);
+        let invited_until = pending.then(|| self.now.plus(quirks.invitation_lives));
         let id = fresh_id(self.chance);
         self.account.users.add(User {
             id: id.clone(),
             email,
-            display_name: format!("{} {}", new.first_name, new.last_name),
+            display_name: new.display_name.unwrap_or_else(|| format!("{} {}", new.first_name, new.last_name)),
             first_name: new.first_name,
             last_name: new.last_name,
             kind: new.kind,
@@ -277,6 +304,8 @@ impl Act<'_> {
             groups: BTreeSet::new(),
             settings: Map::new(),
             fields: Map::new(),
+            invited_until,
+            joins,
             meeting_writes: DayQuota::default(),
         });
         Ok(id)
@@ -294,8 +323,15 @@ impl Act<'_> {
     pub(crate) fn accept_invitation(&mut self, key: &str) -> Result<(), WorldError> {
         let id = self.turn(key, UserStatus::Pending, "only a pending user can accept an invitation", |user| {
             user.status = UserStatus::Active;
+            (user.joins, user.invited_until) = (false, None);
         })?;
-        self.tell_of_user("user.invitation_accepted", &id, None)
+        self.tell_of_user("user.invitation_accepted", &id, None)?;
+        // Groups that were set while the user was pending count from now on [I].
+        let groups = self.account.users.edit(&id, |user| std::mem::take(&mut user.groups)).unwrap_or_default();
+        for group in groups {
+            self.join(&group, std::slice::from_ref(&id))?;
+        }
+        Ok(())
     }
 
     /// Takes the licences away, as Zoom does \[D].
@@ -329,7 +365,9 @@ impl Act<'_> {
         let place = self.account.users.place(&id);
         self.account.users.remove(&id);
         self.account.groups.forget(place);
-        self.homes.remove(&email);
+        if self.homes.get(&email).is_some_and(|home| *home == self.account.id) {
+            self.homes.remove(&email);
+        }
         self.account.meetings.remove_of(&id);
         Ok(())
     }

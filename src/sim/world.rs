@@ -5,23 +5,24 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::chance::Chance;
 use crate::clock::{Clock, Timestamp, lock};
 
-use super::account::{Account, NewAccount, Quirks, Subscription};
+use super::account::{Account, NewAccount, Offers, Quirks, Subscription};
 use super::answer::Refusal;
+use super::app::App;
 use super::call::{Call, CallLog};
 use super::event;
 use super::fault::{Fault, Faults};
-use super::meeting::writes_left;
+use super::later::Later;
 use super::outbox::{Attempt, Mischief, Outbox, Tally};
 use super::rest::token::Tokens;
-use super::user::{NewUser, User, UserStatus, Users};
+use super::user::NewUser;
 
 /// Why the world did not do what a test or demo asked of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +31,13 @@ pub enum WorldError {
     NoAccount(String),
     #[error("account {0} is there already")]
     AccountTaken(String),
+    #[error("app {0} does not exist in the simulated Zoom")]
+    NoApp(String),
+    #[error("app {0} is there already")]
+    AppTaken(String),
+    /// Where a browser should have gone on.
+    #[error("zoom shows a page with status {status}: {text}")]
+    Page { status: u16, text: String },
     #[error("user {0} does not exist in the account")]
     NoUser(String),
     #[error("{0}")]
@@ -46,7 +54,11 @@ impl From<WorldError> for Refusal {
             WorldError::NoUser(key) => Self::NoSuchUser(key),
             WorldError::State(why) => Self::Validation { field: "action", message: why.to_owned() },
             // The token named the account.
-            WorldError::NoAccount(_) | WorldError::AccountTaken(_) => Self::InvalidToken,
+            WorldError::NoAccount(_)
+            | WorldError::AccountTaken(_)
+            | WorldError::NoApp(_)
+            | WorldError::AppTaken(_)
+            | WorldError::Page { .. } => Self::InvalidToken,
         }
     }
 }
@@ -55,8 +67,15 @@ pub(crate) struct State {
     pub(crate) accounts: BTreeMap<String, Account>,
     /// Which account an email belongs to: Zoom knows each address once.
     pub(crate) homes: HashMap<String, String>,
+    /// General apps by client id.
+    pub(crate) apps: HashMap<String, App>,
+    /// Which account a server-to-server app belongs to, by client id.
+    pub(crate) clients: HashMap<String, String>,
     pub(crate) tokens: Tokens,
+    pub(crate) later: Later,
     pub(crate) faults: Faults,
+    /// Before each answer.
+    pub(crate) latency: Duration,
     pub(crate) log: CallLog,
     pub(crate) outbox: Outbox,
     /// What the token endpoint gives as `api_url`: the address of this server.
@@ -87,17 +106,23 @@ impl fmt::Debug for World {
 pub(crate) struct Act<'a> {
     pub(crate) account: &'a mut Account,
     pub(crate) homes: &'a mut HashMap<String, String>,
+    pub(crate) apps: &'a HashMap<String, App>,
     pub(crate) outbox: &'a mut Outbox,
+    pub(crate) later: &'a mut Later,
     pub(crate) chance: &'a dyn Chance,
     pub(crate) now: Timestamp,
 }
 
 impl Act<'_> {
-    /// Queues an event for every subscription that wants it.
+    /// Queues an event for every subscription that wants it: those of the account's own app, and those of general apps that
+    /// are installed in it.
     pub(crate) fn emit(&mut self, event: &str, body: String) {
-        let body = Bytes::from(body);
-        for subscription in self.account.subscriptions.iter().filter(|to| to.wants(event)) {
-            self.outbox.post(&self.account.id, event, &body, subscription, (self.chance, self.now));
+        let (body, account) = (Bytes::from(body), &self.account.id);
+        let own = self.account.subscriptions.iter().map(|to| (&self.account.client_id, to));
+        let installed = self.account.installed.iter().filter_map(|client| self.apps.get_key_value(client));
+        let general = installed.flat_map(|(client, app)| app.subscriptions.iter().map(move |to| (client, to)));
+        for (client, to) in own.chain(general).filter(|(_, to)| to.wants(event)) {
+            self.outbox.post((account, client), event, &body, to, (self.chance, self.now));
         }
     }
 }
@@ -107,8 +132,12 @@ impl World {
         let state = State {
             accounts: BTreeMap::new(),
             homes: HashMap::new(),
+            apps: HashMap::new(),
+            clients: HashMap::new(),
             tokens: Tokens::default(),
+            later: Later::default(),
             faults: Faults::default(),
+            latency: Duration::ZERO,
             log: CallLog::default(),
             outbox: Outbox::default(),
             api_url: String::new(),
@@ -137,8 +166,13 @@ impl World {
         &self.0.settled
     }
 
+    /// Everybody comes through here, so what is due by the clock has happened before anybody looks.
     pub(crate) fn state<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
-        look(&mut lock(&self.0.state))
+        let mut state = lock(&self.0.state);
+        if state.later.next_due().is_some_and(|due| due <= self.now()) {
+            state.catch_up(self.chance(), self.now());
+        }
+        look(&mut state)
     }
 
     /// Acts in one account, then wakes the sender.
@@ -183,6 +217,7 @@ impl World {
             if state.accounts.contains_key(&account) {
                 return Err(WorldError::AccountTaken(account.clone()));
             }
+            state.clients.insert(new.client_id.clone(), account.clone());
             state.accounts.insert(account.clone(), Account::new(new, String::new()));
             Ok(())
         })?;
@@ -212,6 +247,11 @@ impl World {
         self.edit(account, |account| account.seats = seats)
     }
 
+    /// Which ways to make a user the account has.
+    pub fn set_offers(&self, account: &str, change: impl FnOnce(&mut Offers)) -> Result<(), WorldError> {
+        self.edit(account, |account| change(&mut account.offers))
+    }
+
     pub fn set_plan(&self, account: &str, plan: super::Plan) -> Result<(), WorldError> {
         self.edit(account, |account| account.plan = plan)
     }
@@ -235,12 +275,15 @@ impl World {
         self.state(|state| state.tokens.revoke(account));
     }
 
-    /// The admin removes the app: its tokens stop, and `app_deauthorized` goes out.
+    /// The admin removes the account's own app: its tokens stop, and `app_deauthorized` goes out.
     pub fn deauthorize(&self, account: &str) -> Result<(), WorldError> {
         self.act(account, |act| {
             act.account.app_active = false;
-            let body = event::app_deauthorized(act.account, act.chance, act.now);
-            act.emit("app_deauthorized", body);
+            let whose = (act.account.id.as_str(), act.account.client_id.as_str(), act.account.owner_id.as_str());
+            let body = event::app_deauthorized(whose, false, act.chance, act.now).into();
+            for to in act.account.subscriptions.iter().filter(|to| to.wants("app_deauthorized")) {
+                act.outbox.post((whose.0, whose.1), "app_deauthorized", &body, to, (act.chance, act.now));
+            }
             Ok(())
         })
     }
@@ -253,118 +296,15 @@ impl World {
         })
     }
 
-    // People.
-
-    /// Adds a user as if they had been there for ever: no event. Gives the id.
-    pub fn add_user(&self, account: &str, new: NewUser) -> Result<String, WorldError> {
-        self.act(account, |act| act.add_user(new))
-    }
-
-    /// An admin adds a user: `user.created`. Gives the id.
-    pub fn create_user(&self, account: &str, new: NewUser) -> Result<String, WorldError> {
-        self.act(account, |act| act.create_user(new))
-    }
-
-    pub fn accept_invitation(&self, account: &str, user: &str) -> Result<(), WorldError> {
-        self.act(account, |act| act.accept_invitation(user))
-    }
-
-    /// 1 Basic, 2 Licensed: `user.updated`.
-    pub fn set_licence(&self, account: &str, user: &str, kind: i64) -> Result<(), WorldError> {
-        self.update_user(account, user, &serde_json::json!({ "type": kind }))
-    }
-
-    /// Any fields under Zoom's names: `user.updated` with those that changed.
-    pub fn update_user(&self, account: &str, user: &str, fields: &Value) -> Result<(), WorldError> {
-        let fields = fields.as_object().cloned().unwrap_or_default();
-        self.act(account, |act| act.update_user(user, &fields))
-    }
-
-    pub fn deactivate(&self, account: &str, user: &str) -> Result<(), WorldError> {
-        self.act(account, |act| act.deactivate(user))
-    }
-
-    pub fn activate(&self, account: &str, user: &str) -> Result<(), WorldError> {
-        self.act(account, |act| act.activate(user))
-    }
-
-    pub fn delete_user(&self, account: &str, user: &str) -> Result<(), WorldError> {
-        self.act(account, |act| act.remove_user(user, true))
-    }
-
-    pub fn disassociate(&self, account: &str, user: &str) -> Result<(), WorldError> {
-        self.act(account, |act| act.remove_user(user, false))
-    }
-
-    /// A person grants the privilege in the web portal, under the same rules: no event, Zoom has none for it \[DOC].
-    pub fn grant(&self, account: &str, host: &str, assistant: &str) -> Result<(), WorldError> {
-        self.act(account, |act| Ok(act.grant(host, &[(assistant.to_owned(), false)]).map(|_| ())?))
-    }
-
-    /// A person takes the privilege back: no event.
-    pub fn withdraw(&self, account: &str, host: &str, assistant: &str) -> Result<(), WorldError> {
-        self.act(account, |act| Ok(act.withdraw(host, assistant)?))
-    }
-
-    /// One user, by id or email.
-    pub fn user(&self, account: &str, key: &str) -> Option<User> {
-        self.state(|state| state.accounts.get(account)?.users.find(key).cloned())
-    }
-
-    pub fn users(&self, account: &str) -> Vec<User> {
-        self.state(|state| state.accounts.get(account).map(|a| a.users.iter().cloned().collect()).unwrap_or_default())
-    }
-
-    /// Looks at the users of an account; none where there is no such account.
-    pub(crate) fn look<T: Default>(&self, account: &str, look: impl FnOnce(&Users) -> T) -> T {
-        self.state(|state| state.accounts.get(account).map(|account| look(&account.users)).unwrap_or_default())
-    }
-
-    /// Emails of a user's assistants, sorted.
-    pub fn assistants(&self, account: &str, key: &str) -> Vec<String> {
-        let mut emails: Vec<String> = self.look(account, |users| {
-            let assistants = users.find(key).into_iter().flat_map(|user| &user.assistants);
-            assistants.filter_map(|assistant| Some(users.find(&assistant.id)?.email.clone())).collect()
-        });
-        emails.sort();
-        emails
-    }
-
-    /// Emails of active licensed users without that assistant, itself aside: empty when everybody has it.
-    pub fn without_assistant(&self, account: &str, assistant: &str) -> Vec<String> {
-        self.look(account, |users| {
-            let Some(assistant) = users.find(assistant) else { return Vec::new() };
-            let lacks = |user: &&User| {
-                user.status == UserStatus::Active
-                    && user.is_licensed()
-                    && user.id != assistant.id
-                    && !user.has_assistant(&assistant.id)
-            };
-            users.iter().filter(lacks).map(|user| user.email.clone()).collect()
-        })
-    }
-
-    /// How many requests tried to change that user's assistants.
-    pub fn assistant_writes(&self, account: &str, key: &str) -> u64 {
-        self.user(account, key).map_or(0, |user| user.assistant_writes)
-    }
-
-    /// What the user has left of 100 creates and updates of meetings today.
-    pub fn meeting_writes_left(&self, account: &str, key: &str) -> u32 {
-        self.user(account, key).map_or(0, |user| writes_left(user.meeting_writes, self.now()))
-    }
-
-    /// Somebody else's app creates or updates so many meetings that count for the user.
-    pub fn spend_meeting_writes(&self, account: &str, key: &str, count: u32) -> Result<(), WorldError> {
-        let now = self.now();
-        let spend = |user: &mut User| (0..count).for_each(|_| user.meeting_writes.take(now));
-        self.act(account, |act| act.account.users.edit(key, spend).ok_or_else(|| WorldError::NoUser(key.to_owned())))
-    }
-
     // Faults, calls, deliveries.
 
     pub fn fault(&self, fault: Fault) {
         self.state(|state| state.faults.add(fault));
+    }
+
+    /// Every answer takes so long on the world's clock, on top of what faults take; over HTTP only.
+    pub fn set_latency(&self, latency: Duration) {
+        self.state(|state| state.latency = latency);
     }
 
     pub fn clear_faults(&self) {
@@ -379,6 +319,12 @@ impl World {
     /// The newest 200,000 requests, oldest first.
     pub fn calls(&self) -> Vec<Call> {
         self.state(|state| state.log.iter().cloned().collect())
+    }
+
+    /// The first 1,000 requests that named a user, group or meeting of another account than their token's, whatever they were
+    /// answered, oldest first: a service with many accounts makes none. [`World::clear_calls`] leaves them.
+    pub fn crossings(&self) -> Vec<Call> {
+        self.state(|state| state.log.crossings().to_vec())
     }
 
     /// How many requests had that method and a path that contains the text.
@@ -430,6 +376,7 @@ impl State {
     ) -> Result<T, E> {
         let found = self.accounts.get_mut(account);
         let account = found.ok_or_else(|| WorldError::NoAccount(account.to_owned()))?;
-        act(&mut Act { account, homes: &mut self.homes, outbox: &mut self.outbox, chance, now })
+        let (homes, outbox, later) = (&mut self.homes, &mut self.outbox, &mut self.later);
+        act(&mut Act { account, homes, apps: &self.apps, outbox, later, chance, now })
     }
 }

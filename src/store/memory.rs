@@ -4,6 +4,7 @@
 //! writes then, so an error has written nothing. Nothing outlives the process; [`MemoryStore::restart`] does what a start
 //! of a durable store does to its state.
 
+mod asked;
 mod contest;
 mod log;
 mod plan;
@@ -13,7 +14,7 @@ mod sweep;
 mod work;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,8 +29,8 @@ use super::port::{
 use super::sweep::{SweepRecord, SweepState, Swept};
 use crate::audit::{Call, Entry};
 use crate::clock::{Timestamp, lock};
-use crate::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, RuleName, UserId};
-use crate::job::{Backoff, Change, Job, Outcome};
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, RuleName};
+use crate::job::{Backoff, Change, DayOf, Job, NewJob, Outcome};
 use world::World;
 
 /// The limits that shape what a store does, the same for every implementation.
@@ -138,6 +139,13 @@ impl Store for MemoryStore {
         self.write_quietly(|world| Ok(world.claim(wanted, now)))
     }
 
+    async fn pause(&self, accounts: Arc<BTreeSet<AccountId>>) -> Result<(), StoreError> {
+        self.write(|world| {
+            world.paused = accounts;
+            Ok(())
+        })
+    }
+
     async fn renew(&self, leased: &mut Leased, until: Timestamp) -> Result<(), StoreError> {
         self.write_quietly(|world| world.renew(leased, until))
     }
@@ -150,9 +158,9 @@ impl Store for MemoryStore {
         self.write_quietly(|world| world.intend(leased, &change, now))
     }
 
-    async fn host_spent(&self, leased: &Leased, host: &UserId, now: Timestamp) -> Result<(), StoreError> {
+    async fn day_spent(&self, leased: &Leased, of: &DayOf, now: Timestamp) -> Result<(), StoreError> {
         self.write_quietly(|world| {
-            world.host_spent(&leased.job, host, now);
+            world.day_spent(&leased.job, of, now);
             Ok(())
         })
     }
@@ -267,6 +275,10 @@ impl Store for MemoryStore {
         self.write(|world| Ok(world.apply_plan(applied, at)))
     }
 
+    async fn ask(&self, asked: Vec<NewJob>, why: &str, at: Timestamp) -> Result<Vec<Option<JobId>>, StoreError> {
+        self.write(|world| Ok(world.ask(asked, why, at)))
+    }
+
     async fn sweep_state(&self, account: &AccountId) -> Result<SweepState, StoreError> {
         self.read(|world| world.sweep_state(account))
     }
@@ -310,6 +322,10 @@ impl Store for MemoryStore {
 
     async fn entries(&self, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
         self.read(|world| world.log.entries(from, limit))
+    }
+
+    async fn entries_of(&self, account: &AccountId, from: u64, limit: usize) -> Result<(Vec<Entry>, u64), StoreError> {
+        self.read(|world| world.log.entries_of(account, from, limit))
     }
 
     async fn tree_head(&self) -> Result<TreeHead, StoreError> {

@@ -12,7 +12,7 @@ mod recent;
 mod runs;
 mod sweep;
 
-pub use local::LocalStore;
+pub use local::{Forgotten, LocalStore};
 pub use memory::{Limits, MemoryStore};
 pub use port::{
     Allowance, AppState, Applied, AppliedChange, CONTESTED_AFTER, CONTESTED_WITHIN, Claimable, Collected, Decision,

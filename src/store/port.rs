@@ -6,14 +6,15 @@ mod jobs;
 mod notices;
 mod status;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 pub use crate::account::QuotaUse;
 use crate::audit::{Call, Entry};
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, RuleName, UserId};
-use crate::job::{Change, Intent, Job, Outcome};
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, RuleName};
+use crate::job::{Change, DayOf, Intent, Job, NewJob, Outcome};
 use crate::store::sweep::{SweepRecord, SweepState, Swept};
 #[expect(unused_imports, reason = "what the methods promise names them")]
 use crate::{audit::Kind, rules::Step};
@@ -22,7 +23,7 @@ pub use deliveries::{
     Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, NewDelivery, Receipt, StoredDelivery, Verdict,
 };
 pub use documents::{Document, Shelf, Write};
-pub(in crate::store) use jobs::host_notice;
+pub(in crate::store) use jobs::day_notice;
 pub use jobs::{
     Allowance, Applied, AppliedChange, CONTESTED_AFTER, CONTESTED_WITHIN, Claimable, Collected, JobFilter, Leased,
     Move, ParkedGroup, PutOff, Selector,
@@ -57,6 +58,9 @@ pub enum StoreError {
     #[error("the store is closed")]
     Closed,
 }
+
+/// As many entries one call of [`Store::entries_of`] looks at.
+pub(in crate::store) const ENTRIES_LOOKED_MAX: usize = 100_000;
 
 /// The store. See the module for what each method promises.
 ///
@@ -152,6 +156,10 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///   (of several the smallest id); those that a sweep or a plan asked for last after all others ([`Job::place`]).
     async fn claim(&self, wanted: Claimable, now: Timestamp) -> Result<Vec<Leased>, StoreError>;
 
+    /// Jobs of these accounts, and of no others, are taken by no [`Store::claim`] from now on; those that run go on. Not
+    /// written to disk: a start takes all. No entry. Whoever waits for [`Store::changed`] hears of it.
+    async fn pause(&self, accounts: Arc<BTreeSet<AccountId>>) -> Result<(), StoreError>;
+
     /// Lengthens a lease; [`StoreError::Conflict`] where it is not held any more. A lease is never shortened: an earlier
     /// `until` changes nothing.
     async fn renew(&self, leased: &mut Leased, until: Timestamp) -> Result<(), StoreError>;
@@ -176,16 +184,16 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// - Before the hour is looked at: a mark of the change was made [`CONTESTED_AFTER`] times by the rule for the subject
     ///   within [`CONTESTED_WITHIN`], as settled outcomes `changed` say: [`Allowance::Contested`]. What is planned is not held
     ///   up by it, and not counted. Retrying a job that is parked with `contested` begins the count of its rule and subject anew.
-    /// - After all others: [`HostDay::max_per_day`](crate::job::HostDay) or more other jobs of the account were granted changes
-    ///   of meetings of this host in the UTC day of `now`: [`Allowance::NextDay`] at its end. The first time in that day for
-    ///   that host, also after a restart, an entry [`Kind::Attention`] `host-limit` about the job is written. What is planned
+    /// - After all others: [`DayUse::max_per_day`](crate::job::DayUse) or more other jobs of the account were granted changes
+    ///   that use up the same in the UTC day of `now`: [`Allowance::NextDay`] at its end. The first time in that day for that,
+    ///   also after a restart, an entry [`Kind::Attention`] with [`DayOf::code`] about the job is written. What is planned
     ///   counts as well: the limit is Zoom's.
     /// - Else entry [`Kind::Intent`] `granted`, with the change in the note.
     async fn intend(&self, leased: &Leased, change: Change, now: Timestamp) -> Result<Allowance, StoreError>;
 
-    /// Zoom says that the host's UTC day of `now` is used up, whatever was counted: nothing is granted any more that uses it. The notice of
+    /// Zoom says that the UTC day of `now` is used up for this, whatever was counted: nothing is granted any more that uses it. The notice of
     /// [`Store::intend`] is written where it was not yet.
-    async fn host_spent(&self, leased: &Leased, host: &UserId, now: Timestamp) -> Result<(), StoreError>;
+    async fn day_spent(&self, leased: &Leased, of: &DayOf, now: Timestamp) -> Result<(), StoreError>;
 
     /// Asks to change something that a person has told to, beside all rules and their limits: the note is on disk before.
     /// The note is of [`Kind::Intent`], and says who told it.
@@ -327,6 +335,12 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// did.
     async fn apply_plan(&self, applied: Applied, at: Timestamp) -> Result<Vec<Option<JobId>>, StoreError>;
 
+    /// Asks for work that neither an event nor a sweep told of, in one write. For each, the oldest unfinished job of the same
+    /// app, account and rule whose subject is the same is asked again ([`crate::job::Input::Ask`]) and learns the id or email
+    /// that it lacks; else a job is made, due now, unless the unfinished jobs of the account have reached the limit. Returns
+    /// the job of each, in order; none where no job could be made. Entry for each job: [`Kind::Decision`] `asked`, with `why`.
+    async fn ask(&self, asked: Vec<NewJob>, why: &str, at: Timestamp) -> Result<Vec<Option<JobId>>, StoreError>;
+
     /// All none for an account that was never swept.
     async fn sweep_state(&self, account: &AccountId) -> Result<SweepState, StoreError>;
 
@@ -363,6 +377,11 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Entries from index `from` on, in order. Fewer than `limit` only at the end.
     async fn entries(&self, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError>;
+
+    /// Entries of the account from index `from` on, in order, and the index to go on from. Fewer than `limit` at the end, and
+    /// where there are no more among the next [`ENTRIES_LOOKED_MAX`]. A delivery as it came is of no account: nobody had read
+    /// it.
+    async fn entries_of(&self, account: &AccountId, from: u64, limit: usize) -> Result<(Vec<Entry>, u64), StoreError>;
 
     async fn tree_head(&self) -> Result<TreeHead, StoreError>;
 

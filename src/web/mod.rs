@@ -1,10 +1,12 @@
-//! The listeners: the [accept loop](accept) that both share, the [lanes] of the public one, the [webhook receiver](webhook), and the operators' [API](admin).
+//! The listeners: the [accept loop](accept) that both share, the [lanes] of the public one, the [webhook receiver](webhook), how apps are [installed](install), and the operators' [API](admin).
 
 pub mod accept;
 pub mod admin;
 mod body;
 mod connection;
+pub mod install;
 pub mod lanes;
+mod page;
 pub mod peer;
 mod refusals;
 pub mod webhook;

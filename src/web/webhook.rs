@@ -18,8 +18,8 @@ mod stats;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::BoxError;
@@ -90,7 +90,8 @@ pub struct ReceiverApp {
 /// Receives the webhooks of all apps.
 #[derive(Debug)]
 pub struct Receiver {
-    apps: BTreeMap<Box<str>, App>,
+    /// Replaced as a whole where apps come or go.
+    apps: RwLock<Arc<Apps>>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     settings: ReceiverSettings,
@@ -99,6 +100,8 @@ pub struct Receiver {
     room: Room,
     stats: ReceiverStats,
 }
+
+type Apps = BTreeMap<Box<str>, Arc<App>>;
 
 #[derive(Debug)]
 struct App {
@@ -128,13 +131,8 @@ impl Receiver {
         clock: Arc<dyn Clock>,
         settings: ReceiverSettings,
     ) -> Result<Arc<Self>, StoreError> {
-        let mut known = BTreeMap::new();
-        for ReceiverApp { name, secrets } in apps {
-            let state = store.secrets_seen(&name, signature::fingerprint(&secrets), clock.now()).await?;
-            known.insert(name.as_str().into(), App::new(name, secrets, state));
-        }
-        Ok(Arc::new(Self {
-            apps: known,
+        let receiver = Arc::new(Self {
+            apps: RwLock::default(),
             store,
             clock,
             window: Window { past: settings.window_past_secs, future: settings.window_future_secs },
@@ -142,7 +140,31 @@ impl Receiver {
             room: Room::new(settings.bodies_bytes_max),
             stats: ReceiverStats::new(),
             settings,
-        }))
+        });
+        receiver.serve(apps).await?;
+        Ok(receiver)
+    }
+
+    /// Takes deliveries of these apps, and of no others. One whose secrets stay goes on as it was.
+    pub async fn serve(&self, apps: Vec<ReceiverApp>) -> Result<(), StoreError> {
+        let (before, mut known) = (self.apps(), Apps::new());
+        for ReceiverApp { name, secrets } in apps {
+            let print = signature::fingerprint(&secrets);
+            let same = before.get(name.as_str()).filter(|app| signature::fingerprint(&app.secrets) == print);
+            let app = if let Some(app) = same {
+                Arc::clone(app)
+            } else {
+                let state = self.store.secrets_seen(&name, print, self.clock.now()).await?;
+                Arc::new(App::new(name.clone(), secrets, state))
+            };
+            known.insert(name.as_str().into(), app);
+        }
+        *self.apps.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
+        Ok(())
+    }
+
+    fn apps(&self) -> Arc<Apps> {
+        Arc::clone(&self.apps.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// `POST /webhooks/{app}` and `GET /livez`; nothing else. To be merged with the other public routes, if any.
@@ -155,9 +177,10 @@ impl Receiver {
             .with_state(Arc::clone(self))
     }
 
-    /// What the public listener serves. The proxies are those that may say for whom they ask.
-    pub fn site(self: &Arc<Self>, proxies: Proxies) -> PublicSite {
-        PublicSite { receiver: Arc::clone(self), router: self.router(), proxies: Arc::new(proxies) }
+    /// What the public listener serves, with these routes beside its own. The proxies are those that may say for whom they ask.
+    pub fn site(self: &Arc<Self>, others: Router, proxies: Proxies) -> PublicSite {
+        let router = self.router().merge(others);
+        PublicSite { receiver: Arc::clone(self), router, proxies: Arc::new(proxies) }
     }
 
     pub const fn stats(&self) -> &ReceiverStats {
@@ -170,7 +193,8 @@ impl Receiver {
     }
 
     pub fn app(&self, name: &AppName) -> Option<AppView> {
-        let app = self.apps.get(name.as_str())?;
+        let apps = self.apps();
+        let app = apps.get(name.as_str())?;
         Some(AppView {
             verified_at: app.verified_at.get(),
             validated_at: app.validated_at.get(),
@@ -183,8 +207,9 @@ impl Receiver {
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Unpin,
     {
         let (parts, body) = request.into_parts();
-        let app = parts.uri.path().strip_prefix(WEBHOOKS).and_then(|app| self.apps.get(app));
-        let app = app.ok_or(RefusalKind::UnknownApp)?;
+        let name = parts.uri.path().strip_prefix(WEBHOOKS).ok_or(RefusalKind::UnknownApp)?;
+        let app = self.apps().get(name).map(Arc::clone).ok_or(RefusalKind::UnknownApp)?;
+        let app = &*app;
         if is_encoded(&parts.headers) {
             return Err(RefusalKind::Encoding);
         }

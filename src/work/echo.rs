@@ -133,7 +133,11 @@ fn subject_of(edit: &Edit) -> Option<String> {
             _ => None,
         },
         // Of a status the event is another than those that ask for it.
-        Edit::SetMeetingStatus { .. }
+        Edit::CreateUser(_)
+        | Edit::SetUserActive { .. }
+        | Edit::RemoveUser { .. }
+        | Edit::SetPendingGroup { .. }
+        | Edit::SetMeetingStatus { .. }
         | Edit::AddAssistant { .. }
         | Edit::RemoveAssistant { .. }
         | Edit::RemoveFromGroup { .. } => None,

@@ -11,7 +11,7 @@ use crate::account::UserKey;
 use crate::audit::Saw;
 use crate::clock::Timestamp;
 use crate::ids::MeetingId;
-use crate::job::{Asker, Effect, Intent, Outcome, ParkCause, Planned, Subject};
+use crate::job::{Asker, DayOf, Effect, Intent, Outcome, ParkCause, Planned, Subject};
 use crate::rules::{MeetingState, Rule, SubjectKind};
 use crate::zoom::{Edit, Object, ZoomError};
 
@@ -389,7 +389,11 @@ impl<'a> Look<'a> {
         for one in differences {
             match &one.edit {
                 Edit::AddAssistant { .. } | Edit::RemoveAssistant { .. } => self.picture.assistants = None,
-                Edit::SetUserKind { .. } => self.picture.user = None,
+                Edit::CreateUser(_)
+                | Edit::SetUserActive { .. }
+                | Edit::RemoveUser { .. }
+                | Edit::SetPendingGroup { .. }
+                | Edit::SetUserKind { .. } => self.picture.user = None,
                 Edit::AddToGroup { .. } | Edit::RemoveFromGroup { .. } => {
                     (self.picture.user, self.picture.groups) = (None, None);
                 }
@@ -433,7 +437,7 @@ impl<'a> Look<'a> {
     /// The day in which the call began is used up for the meeting's host; its answer may have come after midnight.
     async fn host_spent(&self, guard: &dyn Guard, began: Timestamp, why: String) -> Ended<End> {
         if let Some(host) = self.picture.meeting.as_ref().and_then(|meeting| meeting.host_id.as_ref()) {
-            guard.host_spent(host, began).await?;
+            guard.day_spent(&DayOf::Host(host.clone()), began).await?;
         }
         Ok(self.task.failed(ZoomError::HostDay { until: began.next_utc_midnight(), why }))
     }

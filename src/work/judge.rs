@@ -216,7 +216,10 @@ pub fn in_words(differences: &[Difference]) -> String {
         let (about, word) = match &edit {
             Edit::AddAssistant { .. } => ("assistants", "add assistant"),
             Edit::RemoveAssistant { .. } => ("assistants", "remove assistant"),
-            Edit::AddToGroup { .. } => ("groups", "add to group"),
+            Edit::AddToGroup { .. } | Edit::SetPendingGroup { .. } => ("groups", "add to group"),
+            Edit::CreateUser(_) => ("user", "create"),
+            Edit::RemoveUser { .. } => ("user", "remove"),
+            Edit::SetUserActive { .. } => ("status", "make"),
             Edit::RemoveFromGroup { .. } => ("groups", "remove from group"),
             Edit::SetUserKind { .. } => ("type", "make"),
             Edit::SetUserSettings { to, .. } | Edit::SetMeeting { to, .. } => {

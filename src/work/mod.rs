@@ -17,6 +17,7 @@ mod groups;
 mod judge;
 mod meeting;
 mod needs;
+mod onboard;
 mod orphaned;
 mod planned;
 mod saved;
@@ -38,6 +39,10 @@ pub use facts::{Facts, FactsSettings};
 pub use fold::{Folded, Record, fold};
 pub use judge::{Difference, Need, Picture, Verdict, edits, in_words, is_excepted, judge};
 pub use needs::needs;
+pub use onboard::{
+    Came, Onboarding, RefusedFor, Row, RowRefused, Standing, Stands, Step, Wanted, WithJobs, fault_of_key, id_of,
+    jobs_about, of_rules, stands, told, would,
+};
 pub use orphaned::{Host, OrphanedMeeting, OrphanedRecord, Successor};
 pub use planned::{
     Cost, PlannedAccount, PlannedChange, PlannedDifference, PlannedOthers, PlannedRule, PlannedSince, WOULD_SEND,
@@ -52,7 +57,7 @@ use crate::account::{Account, UserKey};
 use crate::audit::{Detail, Kind, Saw};
 use crate::clock::{Clock, Timestamp};
 use crate::ids::UserId;
-use crate::job::{Change, Effect, HostDay, Intent, Job, Outcome, ParkCause, Snooze};
+use crate::job::{Change, DayOf, DayUse, Effect, Intent, Job, Outcome, ParkCause, Snooze};
 use crate::rules::{Mode, Rule, SubjectKind};
 use crate::store::{Allowance, Note, Store, StoreError};
 use crate::zoom::{Zoom, ZoomError};
@@ -107,11 +112,23 @@ impl HostWrites {
 pub trait Guard: fmt::Debug + Send + Sync {
     async fn intend(&self, change: Change) -> Result<Allowance, StoreError>;
 
-    /// Zoom says that the UTC day of `at` is used up for this host.
-    async fn host_spent(&self, host: &UserId, at: Timestamp) -> Result<(), StoreError>;
+    /// Zoom says that the UTC day of `at` is used up for this.
+    async fn day_spent(&self, of: &DayOf, at: Timestamp) -> Result<(), StoreError>;
 
     /// How the rule's condition looked, for the record of what came of the attempt.
     async fn saw(&self, saw: Vec<Saw>);
+}
+
+/// Runs one attempt at an onboarding in an account with these rules. An error is that of the store, as of [`run`].
+pub async fn onboard(
+    job: &Job,
+    rules: &[Rule],
+    account: &Account,
+    zoom: &dyn Zoom,
+    guard: &dyn Guard,
+    ctx: &Ctx,
+) -> Result<Outcome, StoreError> {
+    onboard::run(job, rules, account, zoom, guard, ctx).await
 }
 
 /// Runs one attempt at `job`, whose rule is `rule`, one of `rules`. An error means that the store did not take an intent, so
@@ -260,11 +277,11 @@ impl Task<'_> {
                 let snooze = if is_of_the_day { Snooze::NextBudget { at, why } } else { Snooze::Until { at, why } };
                 End::Outcome(Outcome::Snooze(snooze))
             }
-            ZoomError::HostDay { until, why } => {
+            ZoomError::HostDay { until, why } | ZoomError::InviteDay { until, why } => {
                 let at = until.max(self.ctx.clock.now().plus(SNOOZE_MIN));
                 End::Outcome(Outcome::Snooze(Snooze::NextBudget { at, why }))
             }
-            ZoomError::Transient(_) | ZoomError::Unreadable(_) | ZoomError::AlreadyGranted => {
+            ZoomError::Transient(_) | ZoomError::Unreadable(_) | ZoomError::AlreadyGranted | ZoomError::Exists(_) => {
                 End::retry(error.to_string())
             }
             ZoomError::NotFound(_) => self.unknown(&error),
@@ -276,6 +293,7 @@ impl Task<'_> {
             ZoomError::InProgress => End::waits(MeetingInProgress),
             ZoomError::Pending(_) => End::waits(UserPending),
             ZoomError::NoSeats { code, message } => End::park(ParkCause::NoSeats { code, message }),
+            ZoomError::NotCreatable { code, message } => End::park(ParkCause::NotCreatable { code, message }),
             ZoomError::Refused { status, code, message } => End::park(ParkCause::Refused { status, code, message }),
         }
     }
@@ -311,8 +329,9 @@ impl Task<'_> {
         let max_per_day = if is_planned { None } else { self.changes_per_day_max(takes_away).await? };
         let max_per_hour = self.rule.max_changes_per_hour;
         let (what, marks) = (in_words(differences), differences.iter().map(contest::mark).collect());
-        let host = host.map(|host| HostDay { host, max_per_day: self.ctx.host_writes.for_rules() });
-        let change = Change { what, max_per_hour, max_per_day, is_planned, marks, host };
+        let max = self.ctx.host_writes.for_rules();
+        let day = host.map(|host| DayUse { of: DayOf::Host(host), max_per_day: max });
+        let change = Change { what, max_per_hour, max_per_day, is_planned, marks, day };
         match guard.intend(change).await? {
             Allowance::Granted(intent) => Ok(intent),
             Allowance::NextHour { at, notice } => Err(End::NextHour { at, notice }),
@@ -328,7 +347,8 @@ impl Task<'_> {
     /// users says nothing about how many of those there are. Nor for what a sweep asked for: see [`Store::intend`]; but
     /// what takes something away counts, whoever asked.
     async fn changes_per_day_max(&self, takes_away: bool) -> Ended<Option<u32>> {
-        if self.rule.subject != SubjectKind::User || (self.job.is_of_sweep() && !takes_away) {
+        let is_by_name = self.rule.name.is_onboard();
+        if self.rule.subject != SubjectKind::User || is_by_name || (self.job.is_of_sweep() && !takes_away) {
             return Ok(None);
         }
         let now = self.ctx.clock.now();
@@ -355,6 +375,8 @@ impl Task<'_> {
         let found = facts.api_user(&self.account.id, key, self.zoom, now).await;
         let found = found.map_err(|error| self.failed(error))?;
         if let Some(why) = &found.unusable
+            // Who serves the account has told it, and looks at it again by itself.
+            && !self.account.only_observes
             && facts.set_reported(&self.account.id, key)
         {
             let note = api_user_gone(self.account, key, found.id.as_ref(), why);

@@ -34,7 +34,10 @@ pub fn needs(rule: &Rule) -> Vec<Endpoint> {
         Endpoint::GetMeeting => is_meeting || reports || rule.speaks_of("meeting") || rule.speaks_of("host"),
         Endpoint::UpdateMeeting => is_meeting && ensure.report.is_none() && ensure.status.is_none(),
         Endpoint::UpdateMeetingStatus => ensure.status.is_some(),
-        Endpoint::RemoveAssistant
+        Endpoint::CreateUser
+        | Endpoint::RemoveUser
+        | Endpoint::UpdateUserStatus
+        | Endpoint::RemoveAssistant
         | Endpoint::GetAccountSettings
         | Endpoint::RemoveGroupMember
         | Endpoint::ListWebhookLogs => false,

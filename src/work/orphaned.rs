@@ -87,7 +87,7 @@ pub(super) async fn message(task: &Task<'_>, orphaned: &Orphaned, told: &Told) -
         event: "adjutant.orphaned".to_owned(),
         at: told.at,
         record: Some(record),
-        ..blank(task.job, delivery)
+        ..blank(task.job, Some(delivery))
     })
 }
 

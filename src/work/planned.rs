@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -19,7 +20,7 @@ const NAMED_MAX: usize = 10_000;
 const SHOWN_MAX: usize = 10;
 
 /// What the rules would change in one account.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedAccount {
     pub account: String,
@@ -39,7 +40,7 @@ pub struct PlannedAccount {
 }
 
 /// What a plan over a time was made from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedSince {
     pub at: String,
@@ -49,7 +50,7 @@ pub struct PlannedSince {
     pub is_cut: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedRule {
     pub rule: String,
@@ -63,7 +64,7 @@ pub struct PlannedRule {
 }
 
 /// Users or meetings for which nothing is to be changed, for one reason.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedOthers {
     pub count: u64,
@@ -72,7 +73,7 @@ pub struct PlannedOthers {
     pub named: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedChange {
     /// As in `user:abc jill@example.com`.
@@ -82,7 +83,7 @@ pub struct PlannedChange {
     pub calls: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedDifference {
     pub about: String,
@@ -135,7 +136,7 @@ fn hashed(rule: &Rule, mut differences: Vec<PlannedDifference>) -> [u8; 16] {
 }
 
 /// Calls by rate-limit category.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cost {
     pub light: u64,

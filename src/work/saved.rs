@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -18,7 +19,7 @@ const VERSION: u32 = 1;
 const GOOD_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// A plan, whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SavedPlan {
     pub version: u32,
@@ -104,7 +105,7 @@ impl PlanScope {
 }
 
 /// What would become of one step of the delivery's plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DecidedNow {
     /// None where it is about all work for the subject.
     pub rule: Option<String>,
@@ -114,7 +115,7 @@ pub struct DecidedNow {
 }
 
 /// What is asked for of a plan in one account.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AppliedAccount {
     pub account: String,
     pub rules: Vec<AppliedRule>,
@@ -124,7 +125,7 @@ pub struct AppliedAccount {
     pub left: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AppliedRule {
     pub rule: String,
     pub changes: u64,

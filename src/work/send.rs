@@ -31,8 +31,8 @@ pub struct Message {
     pub rule: RuleName,
     /// As the rule says that it matters.
     pub severity: Option<Severity>,
-    /// Of events that were collected, the first.
-    pub delivery: DeliveryId,
+    /// Of events that were collected, the first; none where no event is what it is about.
+    pub delivery: Option<DeliveryId>,
     /// The body that Zoom sent; nothing where events were collected.
     pub whole: Value,
     /// `meeting`, `host` and `user`, as far as the rule speaks of them and they are known.
@@ -56,6 +56,9 @@ pub struct Sending<'a> {
 pub trait Feed: fmt::Debug + Send + Sync {
     /// What becomes of a message with this id now, where it has to wait whatever it says: nothing need be read for it.
     async fn holds_back(&self, to: &ConsumerName, id: &str) -> Option<Outcome>;
+
+    /// Whether there is such a consumer or notifier.
+    fn knows(&self, to: &ConsumerName) -> bool;
 
     /// Sends it once. What comes back decides what becomes of the job.
     async fn send(&self, sending: Sending<'_>) -> Outcome;
@@ -98,7 +101,7 @@ async fn message(task: &Task<'_>, saw: &mut Vec<Saw>) -> Ended<Option<Message>> 
     let about = if task.rule.looks_further() { look(task, told.clone(), saw).await? } else { Object::new() };
     without_secrets(&mut told.whole, None);
     let Told { event, whole, at, .. } = told;
-    Ok(Some(Message { event: event.name, at, whole, about, ..blank(job, delivery) }))
+    Ok(Some(Message { event: event.name, at, whole, about, ..blank(job, Some(delivery)) }))
 }
 
 /// What is found out about whom the event names, where the rule's condition holds for them as well.
@@ -113,7 +116,7 @@ async fn reported(task: &Task<'_>, saw: &mut Vec<Saw>) -> Ended<Option<Message>>
 /// The record of what was collected, as a message that no event has the name of.
 fn folded(job: &Job, record: &Record) -> Option<Message> {
     let record = Some(serde_json::to_value(record).ok()?);
-    Some(Message { event: "adjutant.attendance".to_owned(), record, ..blank(job, told_by(job)?) })
+    Some(Message { event: "adjutant.attendance".to_owned(), record, ..blank(job, told_by(job)) })
 }
 
 /// A store that begins anew counts its jobs from 1 again.
@@ -122,7 +125,7 @@ fn message_id(job: &Job) -> String {
 }
 
 /// What a job says by itself.
-pub(super) fn blank(job: &Job, delivery: DeliveryId) -> Message {
+pub(super) fn blank(job: &Job, delivery: Option<DeliveryId>) -> Message {
     Message {
         id: message_id(job),
         event: String::new(),

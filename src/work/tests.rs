@@ -19,6 +19,8 @@ fn account() -> Account {
         api_users: vec!["api@acme.example".parse().unwrap()],
         may_grant: Vec::new(),
         acts_as: Vec::new(),
+        only_observes: false,
+        invites_per_day: 50,
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Parts, Roster};
 use crate::account::Account;
-use crate::ids::RuleName;
+use crate::ids::{AccountId, RuleName};
 use crate::job::{Planned, Subject};
 use crate::rules::Mode;
 use crate::store::{Applied, AppliedChange};
@@ -50,13 +50,13 @@ fn changes<'r>(
     plan: &SavedPlan,
     planned: &PlannedAccount,
 ) -> Result<(&'r Account, AppliedAccount, Vec<AppliedChange>), String> {
-    let account = roster.accounts().find(|account| account.id.as_str() == planned.account);
+    let account = AccountId::parse(&planned.account).ok().and_then(|id| roster.by_id(&id));
     let account = account.ok_or_else(|| format!("account {} of the plan is not served any more", planned.account))?;
     let mut one = AppliedAccount { account: planned.account.clone(), ..AppliedAccount::default() };
     let mut changes = Vec::new();
     for of_rule in &planned.rules {
         let name = RuleName::parse(&of_rule.rule).ok().filter(|name| plan.rules.contains_key(name));
-        let rule = name.as_ref().and_then(|name| roster.rule(name));
+        let rule = roster.rules_of(account).iter().find(|rule| name.as_ref() == Some(&rule.name));
         let rule = rule.ok_or_else(|| format!("the plan does not say what rule {} was", of_rule.rule))?;
         let observes = rule.mode == Mode::Observe;
         let count = u64::try_from(of_rule.changes.len()).unwrap_or(u64::MAX);

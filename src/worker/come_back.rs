@@ -55,7 +55,7 @@ impl ComeBack {
         let roster = Arc::clone(&self.parts.roster.borrow());
         let mut is_whole = true;
         for group in self.parts.store.parked().await? {
-            let Some(account) = roster.accounts().find(|account| account.id == group.account) else { continue };
+            let Some(account) = roster.by_id(&group.account) else { continue };
             let why = match (group.cause.as_str(), &group.rule) {
                 ("rule-gone", Some(rule)) if self.is_there_again(&roster, rule, &group).await? => {
                     format!("the configuration, which has rule {rule} again")

@@ -66,7 +66,7 @@ pub async fn decide(parts: &Parts, delivery: &StoredDelivery) -> Result<Vec<Deci
                     format!("its timer would run for {}, unless it has run for this meeting", Timer::in_words(after));
                 DecidedNow { rule: Some(rule.to_string()), subject: subject.to_string(), answer }
             }
-            Step::Ensure { rule, subject, .. } => match roster.rule(&rule) {
+            Step::Ensure { rule, subject, .. } => match roster.rules_of(account).iter().find(|own| own.name == rule) {
                 Some(rule) => said(Some(rule), &subject, answer(&look, account, rule, (&subject, delivery.id)).await),
                 None => continue,
             },

@@ -203,7 +203,7 @@ fn kind_for(rule: &Rule) -> Option<SweepKind> {
 /// A hash of what the account is compared with: a rule that observes only as much as one that enforces.
 pub(super) fn compared_with(kind: SweepKind, account: &Account, roster: &Roster) -> [u8; 16] {
     let mut hash = Sha256::new();
-    for rule in roster.rules().iter().filter(|rule| is_of(kind, rule)) {
+    for rule in roster.rules_of(account).iter().filter(|rule| is_of(kind, rule)) {
         hash.update(rule.fingerprint());
         hash.update([u8::from(rule.mode == Mode::Enforce)]);
     }

@@ -9,8 +9,8 @@ use tokio::sync::Mutex;
 use crate::account::UserKey;
 use crate::audit::{Call, Saw};
 use crate::clock::{Clock, Timestamp};
-use crate::ids::{GroupId, MarketplaceId, MeetingId, UserId};
-use crate::job::{Change, Intent};
+use crate::ids::{GroupId, MarketplaceId, MeetingId};
+use crate::job::{Change, DayOf, Intent};
 use crate::rules::Mode;
 use crate::store::{Allowance, Leased, Store, StoreError};
 use crate::work::Guard;
@@ -70,18 +70,21 @@ impl Held {
 #[async_trait::async_trait]
 impl Guard for Held {
     async fn intend(&self, change: Change) -> Result<Allowance, StoreError> {
+        let is_of_host = matches!(&change.day, Some(day) if matches!(day.of, DayOf::Host(_)));
         let leased = self.leased.lock().await;
         let allowance = self.store.intend(&leased, change, self.clock.now()).await?;
-        if matches!(allowance, Allowance::NextDay { .. }) {
+        if is_of_host && matches!(allowance, Allowance::NextDay { .. }) {
             self.is_host_limited.store(true, Ordering::Relaxed);
         }
         Ok(allowance)
     }
 
-    async fn host_spent(&self, host: &UserId, at: Timestamp) -> Result<(), StoreError> {
+    async fn day_spent(&self, of: &DayOf, at: Timestamp) -> Result<(), StoreError> {
         let leased = self.leased.lock().await;
-        self.is_host_limited.store(true, Ordering::Relaxed);
-        self.store.host_spent(&leased, host, at).await
+        if matches!(of, DayOf::Host(_)) {
+            self.is_host_limited.store(true, Ordering::Relaxed);
+        }
+        self.store.day_spent(&leased, of, at).await
     }
 
     async fn saw(&self, saw: Vec<Saw>) {

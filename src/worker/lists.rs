@@ -173,6 +173,7 @@ impl Sweeper {
         let found = facts.api_user(&account.id, key, zoom, now).await;
         let found = found.map_err(|error| Fault::of_list(format!("user {key}"), error))?;
         if let Some(why) = &found.unusable
+            && !account.only_observes
             && facts.set_reported(&account.id, key)
         {
             self.parts.store.note(api_user_gone(account, key, found.id.as_ref(), why), now).await?;

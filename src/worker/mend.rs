@@ -25,7 +25,7 @@ pub async fn mend(parts: &Parts) -> Result<(), StoreError> {
 }
 
 async fn is_mended(parts: &Parts, roster: &Roster, notice: &Notice) -> Result<bool, StoreError> {
-    let Some(account) = roster.accounts().find(|account| account.id == notice.account) else { return Ok(true) };
+    let Some(account) = roster.by_id(&notice.account) else { return Ok(true) };
     match notice.code.as_str() {
         "api-user-gone" => Ok(is_api_user_back(parts, roster, account, notice)),
         super::backfill::FAILED => {

@@ -16,6 +16,7 @@ mod hosts;
 mod lists;
 mod look;
 mod mend;
+mod onboard;
 mod pages;
 mod plan;
 mod planner;
@@ -32,6 +33,7 @@ mod sweeper;
 mod take_back;
 #[cfg(test)]
 mod tests;
+mod users;
 mod walk;
 
 use std::collections::HashMap;
@@ -48,6 +50,7 @@ pub use come_back::ComeBack;
 pub use decide::decide;
 pub use due::{KindStanding, Standing, SweepSettings};
 pub use mend::mend;
+pub use onboard::{Onboarder, ROWS_MAX, Taken};
 pub use plan::plan;
 pub use planner::Planner;
 pub use roster::Roster;
@@ -57,7 +60,9 @@ pub use settings::{Settings, SettingsError};
 pub use stats::Stats;
 pub use sweeper::{Order, Sweeper};
 pub use take_back::{Grants, TAKE_BACK, TakeBack};
+pub use users::{LetGo, Loss, Users, UsersError};
 
+use crate::accounts::Accounts;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::ids::AccountId;
@@ -100,6 +105,8 @@ pub struct Parts {
     pub facts: Arc<Facts>,
     /// To whom rules send.
     pub feed: Arc<dyn Feed>,
+    /// Who is served beside the configuration, where that can change.
+    pub accounts: Option<Arc<Accounts>>,
     pub stats: Arc<Stats>,
     pub settings: Settings,
 }

@@ -168,7 +168,7 @@ impl Sweeper {
         run: &SweepRun,
     ) -> Result<Vec<&'r Rule>, StoreError> {
         let mut wanted = Vec::new();
-        for rule in roster.rules().iter().filter(|rule| is_of(run.kind, rule)) {
+        for rule in roster.rules_of(account).iter().filter(|rule| is_of(run.kind, rule)) {
             if run.rule.as_ref().is_none_or(|only| *only == rule.name)
                 && (rule.mode == Mode::Observe || !self.parts.store.is_stopped(&account.id, &rule.name).await?)
             {

@@ -43,7 +43,7 @@ async fn make(
     share_percent: u8,
 ) -> Result<PlannedAccount, String> {
     let roster = Arc::clone(&parts.roster.borrow());
-    let rules: Vec<&Rule> = roster.rules().iter().filter(|rule| scope.is_about(rule)).collect();
+    let rules: Vec<&Rule> = roster.rules_of(account).iter().filter(|rule| scope.is_about(rule)).collect();
     let zoom = parts.zooms.sweeping(&account.id).ok_or("the account is not held")?;
     let look = Look { parts, account, zoom: &*zoom };
     let planned = match scope.since {

@@ -17,6 +17,7 @@ use super::storm::Storm;
 use super::{Parts, Roster};
 use crate::account::Account;
 use crate::audit::{Detail, Kind};
+use crate::event::signature::Verified;
 use crate::event::{Event, What, wire};
 use crate::ids::{AccountId, AppName, RuleName};
 use crate::rules;
@@ -49,14 +50,22 @@ impl Planner {
     /// Plans until `shutdown`. An error means that the store can take nothing more.
     pub async fn run(&self, shutdown: &CancellationToken) -> Result<(), StoreError> {
         let (mut changed, mut roster) = (self.parts.store.changed(), self.parts.roster.clone());
-        let mut released = HashSet::new();
+        let (mut released, mut looked) = (HashSet::new(), None);
         let (mut storm, mut ahead) = (Storm::default(), Ahead::default());
         loop {
             changed.borrow_and_update();
             storm.let_pass(&*self.parts.store, shutdown).await?;
             let now_held = roster.borrow_and_update().clone();
-            let worked = match self.release_new(&now_held, &mut released).await {
+            let is_new = !looked.as_ref().is_some_and(|looked| Arc::ptr_eq(looked, &now_held));
+            let release = async {
+                if !is_new {
+                    return Ok(false);
+                }
+                self.release_new(&now_held, &mut released).await
+            };
+            let worked = match release.await {
                 Ok(released) => {
+                    looked = Some(Arc::clone(&now_held));
                     if released {
                         ahead = Ahead::default();
                     }
@@ -151,6 +160,7 @@ impl Planner {
             return Ok(());
         }
         let (mut decisions, mut notes) = (Vec::with_capacity(deliveries.len()), Vec::new());
+        self.let_go(&deliveries).await?;
         for delivery in deliveries {
             let (decision, more) = guarded(&delivery, || self.plan(roster, &delivery));
             self.count(&decision.verdict);
@@ -163,6 +173,25 @@ impl Planner {
             self.parts.store.note(note, now).await?;
         }
         self.parts.store.record_plan(decisions, now).await
+    }
+
+    /// An account whose admin removed the app is let go before the delivery that says so is decided about: after a crash in
+    /// between it is said again.
+    async fn let_go(&self, deliveries: &[StoredDelivery]) -> Result<(), StoreError> {
+        let Some(accounts) = &self.parts.accounts else { return Ok(()) };
+        // One that comes again says nothing new, and the app may have been installed since.
+        for delivery in deliveries.iter().filter(|delivery| delivery.duplicate_of.is_none() && !delivery.replayed) {
+            // Parsed once more only where it may be one: the name with escapes would be missed, and Zoom's refusals say it too.
+            let says_so = |verified: &&Verified| {
+                std::str::from_utf8(verified.body()).is_ok_and(|body| body.contains("app_deauthorized"))
+            };
+            let event = delivery.verified.as_ref().filter(says_so).and_then(|verified| wire::parse(verified).ok());
+            if let Some(Event { what: What::AppDeauthorized { user }, account: Some(account), at, .. }) = event {
+                let at = at.unwrap_or(delivery.received_at);
+                accounts.deauthorized((&delivery.app, &account), user.as_ref(), at).await?;
+            }
+        }
+        Ok(())
     }
 
     fn plan(&self, roster: &Roster, delivery: &StoredDelivery) -> (Decision, Vec<Note>) {
@@ -234,7 +263,9 @@ impl Planner {
                 facts.set_reported(&account.id, &key);
                 Some(api_user_gone(account, &key, user.id.as_ref(), &event.name))
             }
-            What::AppDeauthorized => Some(Note {
+            // Of a general app others may be left who installed it; who serves accounts says so.
+            What::AppDeauthorized { .. } if self.is_general(&account.app) => None,
+            What::AppDeauthorized { .. } => Some(Note {
                 kind: Kind::Attention,
                 app: Some(account.app.clone()),
                 account: Some(account.id.clone()),
@@ -243,6 +274,10 @@ impl Planner {
             }),
             _ => None,
         }
+    }
+
+    fn is_general(&self, app: &AppName) -> bool {
+        self.parts.accounts.as_ref().is_some_and(|accounts| accounts.general_app(app).is_some())
     }
 
     fn count(&self, verdict: &Verdict) {
@@ -289,7 +324,7 @@ pub(super) fn whose<'a>(roster: &'a Roster, app: &AppName, event: &Event) -> Who
         (Some(claimed), _) => roster.account(app, claimed).map_or(Whose::Unclaimed, Whose::Account),
         // Nothing is done for a user or a meeting of nobody knows whose account.
         (None, What::User { .. } | What::Meeting { .. } | What::GroupMembers { .. }) => Whose::Unclaimed,
-        (None, What::UrlValidation { .. } | What::AppDeauthorized | What::Other) => {
+        (None, What::UrlValidation { .. } | What::AppDeauthorized { .. } | What::Other) => {
             roster.only_account(app).map_or(Whose::Nobody, Whose::Account)
         }
     }

@@ -1,6 +1,7 @@
 //! Who is served: the accounts of each app, and the rules.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::account::Account;
 use crate::ids::{AccountId, AppName, RuleName};
@@ -9,18 +10,37 @@ use crate::rules::{Mode, Rule};
 /// What the configuration says, in the shape in which planner and runner ask for it.
 #[derive(Debug, Default)]
 pub struct Roster {
-    accounts: HashMap<AppName, Vec<Account>>,
+    /// One app acts for each.
+    accounts: HashMap<AccountId, Account>,
+    of_app: HashMap<AppName, Vec<AccountId>>,
     rules: Vec<Rule>,
+    /// The same, where they only observe.
+    observing: Vec<Rule>,
     unplanned: Vec<RuleName>,
+    paused: Arc<BTreeSet<AccountId>>,
 }
 
 impl Roster {
     pub fn new(accounts: impl IntoIterator<Item = Account>, rules: Vec<Rule>) -> Self {
-        let mut by_app: HashMap<AppName, Vec<Account>> = HashMap::new();
-        for account in accounts {
-            by_app.entry(account.app.clone()).or_default().push(account);
+        let accounts: HashMap<AccountId, Account> =
+            accounts.into_iter().map(|account| (account.id.clone(), account)).collect();
+        let mut of_app: HashMap<AppName, Vec<AccountId>> = HashMap::new();
+        for account in accounts.values() {
+            of_app.entry(account.app.clone()).or_default().push(account.id.clone());
         }
-        Self { accounts: by_app, rules, unplanned: Vec::new() }
+        let observing = rules.iter().map(|rule| Rule { mode: Mode::Observe, ..rule.clone() }).collect();
+        Self { accounts, of_app, rules, observing, unplanned: Vec::new(), paused: Arc::default() }
+    }
+
+    /// The same, where a person stopped the jobs and sweeps of some accounts for a while.
+    #[must_use]
+    pub fn with_paused(mut self, paused: impl IntoIterator<Item = AccountId>) -> Self {
+        self.paused = Arc::new(paused.into_iter().collect());
+        self
+    }
+
+    pub const fn paused(&self) -> &Arc<BTreeSet<AccountId>> {
+        &self.paused
     }
 
     /// The same, where rules only observe that nobody has planned as they are.
@@ -48,6 +68,11 @@ impl Roster {
         self.rules.iter().find(|rule| rule.name == *name)
     }
 
+    /// As they are for the account: where its API user is missing, all of them only observe.
+    pub fn rules_of(&self, account: &Account) -> &[Rule] {
+        if account.only_observes { &self.observing } else { &self.rules }
+    }
+
     /// What tells each rule from what it was, in hex.
     pub fn hashes(&self) -> BTreeMap<RuleName, String> {
         self.rules.iter().map(|rule| (rule.name.clone(), hex::encode(rule.fingerprint()))).collect()
@@ -55,22 +80,23 @@ impl Roster {
 
     /// The account, where the app holds it.
     pub fn account(&self, app: &AppName, id: &AccountId) -> Option<&Account> {
-        self.of(app).iter().find(|account| account.id == *id)
+        self.by_id(id).filter(|account| account.app == *app)
     }
 
     /// The account of an app that holds just one.
     pub fn only_account(&self, app: &AppName) -> Option<&Account> {
-        match self.of(app) {
-            [account] => Some(account),
+        match self.of_app.get(app)?.as_slice() {
+            [account] => self.by_id(account),
             _ => None,
         }
     }
 
-    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
-        self.accounts.values().flatten()
+    /// The account, whatever app acts for it.
+    pub fn by_id(&self, id: &AccountId) -> Option<&Account> {
+        self.accounts.get(id)
     }
 
-    fn of(&self, app: &AppName) -> &[Account] {
-        self.accounts.get(app).map_or(&[], Vec::as_slice)
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.values()
     }
 }

@@ -13,12 +13,13 @@ use tokio_util::sync::CancellationToken;
 use super::come_back::is_about;
 use super::held::{Fenced, Held};
 use super::pace;
+use super::planner::moved;
 use super::stats::code;
 use super::{Parts, Roster};
 use crate::account::Account;
 use crate::clock::{Stopwatch, Timestamp};
 use crate::job::{Job, JobState, Outcome, ParkCause, Snooze, Subject};
-use crate::rules::Rule;
+use crate::rules::{Mode, Rule};
 use crate::store::{Claimable, Leased, Move, Selector, StoreError};
 use crate::work::{self, Ctx};
 use crate::zoom::Zoom;
@@ -53,8 +54,13 @@ impl Runner {
     }
 
     async fn work(&self, running: &mut Running, shutdown: &CancellationToken) -> Result<(), StoreError> {
-        let mut changed = self.parts.store.changed();
+        let (mut changed, mut roster) = (self.parts.store.changed(), self.parts.roster.clone());
+        roster.mark_changed();
         while !shutdown.is_cancelled() {
+            if roster.has_changed().unwrap_or_default() {
+                let paused = Arc::clone(roster.borrow_and_update().paused());
+                self.parts.store.pause(paused).await?;
+            }
             changed.borrow_and_update();
             let now = self.parts.clock.now();
             let claimed = match self.start_due(running, shutdown).await {
@@ -81,6 +87,7 @@ impl Runner {
                         Some(ended) = running.join_next() => self.ended(ended)?,
                     }
                 }
+                () = moved(&mut roster) => roster.mark_changed(),
                 () = self.parts.clock.sleep_until(timer), if !full => {}
             }
         }
@@ -205,12 +212,12 @@ impl Runner {
         let job = leased.job.clone();
         let (outcome, calls, leased) = match self.equip(&roster, &job) {
             Err(cause) => (Outcome::Park(cause), Vec::new(), leased),
-            Ok((rule, account, zoom)) => {
-                leased.severity = rule.send.as_ref().and_then(|send| send.severity);
+            Ok((of, account, zoom)) => {
+                leased.severity = of.rule().and_then(|rule| rule.send.as_ref()?.severity);
                 let (store, clock) = (Arc::clone(&parts.store), Arc::clone(&parts.clock));
                 let held = Held::new(leased, store, clock, parts.settings.lease());
                 let tried = tokio::select! {
-                    tried = self.tried(&job, (rule, roster.rules()), account, &*zoom, &held) => tried,
+                    tried = self.tried(&job, (of, roster.rules()), account, &*zoom, &held) => tried,
                     lost = held.keep() => Err(lost),
                 };
                 if held.is_host_limited() {
@@ -237,7 +244,8 @@ impl Runner {
             return Ok(());
         }
         let roster = Arc::clone(&self.parts.roster.borrow());
-        if self.equip(&roster, job).is_ok_and(|(rule, ..)| is_about(rule, &job.subject)) {
+        let is_for = |of: Of<'_>| of.rule().is_none_or(|rule| is_about(rule, &job.subject));
+        if self.equip(&roster, job).is_ok_and(|(of, ..)| is_for(of)) {
             let (which, by) = (Selector::Job(job.id), "the configuration, which was just read again");
             self.parts.store.move_jobs(which, Move::Retry, by, self.parts.clock.now()).await?;
         }
@@ -245,32 +253,24 @@ impl Runner {
     }
 
     /// What an attempt needs, or why there can be none.
-    fn equip<'r>(&self, roster: &'r Roster, job: &Job) -> Result<(&'r Rule, &'r Account, Arc<dyn Zoom>), ParkCause> {
+    fn equip<'r>(&self, roster: &'r Roster, job: &Job) -> Result<(Of<'r>, &'r Account, Arc<dyn Zoom>), ParkCause> {
         if job.attempts > ATTEMPTS_MAX {
             let error = "the process ended, or the lease, while it ran".to_owned();
             return Err(ParkCause::AttemptsUsedUp { error });
         }
-        let rule = roster.rule(&job.rule).ok_or(ParkCause::RuleGone { is_another: false })?;
-        let fits = match &job.subject {
-            Subject::Event { .. } => rule.send.is_some(),
-            Subject::Instance { .. } => true,
-            Subject::User { .. } | Subject::Meeting { .. } => rule.send.is_none(),
-        };
-        if rule.on_print() != job.on || !fits {
-            return Err(ParkCause::RuleGone { is_another: true });
-        }
+        let of = if job.rule.is_onboard() { Of::Onboarding } else { Of::Rule(rule_of(roster, job)?) };
         let account = roster.account(&job.app, &job.account);
         let zooms = &self.parts.zooms;
         let zoom = account
             .and_then(|account| if job.is_patient() { zooms.sweeping(&account.id) } else { zooms.zoom(&account.id) });
-        account.zip(zoom).map(|(account, zoom)| (rule, account, zoom)).ok_or(ParkCause::AccountGone)
+        account.zip(zoom).map(|(account, zoom)| (of, account, zoom)).ok_or(ParkCause::AccountGone)
     }
 
     /// What the attempt came to. A panic is caught, and parks the job.
     async fn tried(
         &self,
         job: &Job,
-        (rule, rules): (&Rule, &[Rule]),
+        (of, rules): (Of<'_>, &[Rule]),
         account: &Account,
         zoom: &dyn Zoom,
         held: &Held,
@@ -284,8 +284,14 @@ impl Runner {
             feed: Arc::clone(&parts.feed),
         };
         let fenced = Fenced { zoom, held, call_max: parts.settings.call_max() };
-        let zoom = fenced.of(rule.mode);
-        caught(work::run(job, (rule, rules), account, &*zoom, held, &ctx)).await.unwrap_or_else(|message| {
+        let zoom = fenced.of(of.rule().map_or(Mode::Enforce, |rule| rule.mode));
+        let tried = async {
+            match of {
+                Of::Rule(rule) => work::run(job, (rule, rules), account, &*zoom, held, &ctx).await,
+                Of::Onboarding => work::onboard(job, rules, account, &*zoom, held, &ctx).await,
+            }
+        };
+        caught(tried).await.unwrap_or_else(|message| {
             tracing::error!(job = %job.id, "the job panicked; it is parked");
             Ok(Outcome::Park(ParkCause::Panicked { message }))
         })
@@ -299,6 +305,38 @@ impl Runner {
             attempt = job.attempts, calls, outcome, "attempt ended"
         );
     }
+}
+
+/// What an attempt is for.
+#[derive(Clone, Copy)]
+enum Of<'r> {
+    Rule(&'r Rule),
+    Onboarding,
+}
+
+impl<'r> Of<'r> {
+    const fn rule(self) -> Option<&'r Rule> {
+        match self {
+            Self::Rule(rule) => Some(rule),
+            Self::Onboarding => None,
+        }
+    }
+}
+
+/// The rule that the job is for, as it is now.
+fn rule_of<'r>(roster: &'r Roster, job: &Job) -> Result<&'r Rule, ParkCause> {
+    let account = roster.account(&job.app, &job.account);
+    let rules = account.map_or(roster.rules(), |account| roster.rules_of(account));
+    let rule = rules.iter().find(|rule| rule.name == job.rule).ok_or(ParkCause::RuleGone { is_another: false })?;
+    let fits = match &job.subject {
+        Subject::Event { .. } => rule.send.is_some(),
+        Subject::Instance { .. } => true,
+        Subject::User { .. } | Subject::Meeting { .. } => rule.send.is_none(),
+    };
+    if rule.on_print() != job.on || !fits {
+        return Err(ParkCause::RuleGone { is_another: true });
+    }
+    Ok(rule)
 }
 
 /// What is to be settled. Where the lease is lost or the disk full, the store may still take what was called so far, and

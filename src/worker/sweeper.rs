@@ -156,6 +156,11 @@ impl Sweeper {
                         let at = match stepped {
                             Ok(at) => at,
                             Err(StoreError::Full | StoreError::Behind(_)) => clock.now().plus(RETRY),
+                            // The account was let go while its page was read.
+                            Err(StoreError::Conflict(why)) => {
+                                tracing::info!(%account, "a step of a sweep came to nothing: {why}");
+                                clock.now().plus(RETRY)
+                            }
                             Err(error) => return error,
                         };
                         busy.remove(&account);
@@ -173,6 +178,9 @@ impl Sweeper {
     /// Somebody wants a sweep of the account now. False where one runs, or is asked for already: there are never two.
     pub async fn ask(&self, account: &AccountId, order: Order) -> Result<bool, StoreError> {
         if self.parts.store.sweep_state(account).await?.run.is_some() {
+            // It may be waiting for something that is over by now.
+            self.with(account, |known| known.not_before = Timestamp::EPOCH);
+            self.asked.notify_one();
             return Ok(false);
         }
         let is_first = self.with(account, |known| {
@@ -183,6 +191,14 @@ impl Sweeper {
         });
         self.asked.notify_one();
         Ok(is_first)
+    }
+
+    /// What is remembered of an account's API users does not count any more.
+    pub fn look_anew_at_api_users(&self, account: &AccountId) {
+        let roster = Arc::clone(&self.parts.roster.borrow());
+        for key in roster.by_id(account).iter().flat_map(|account| &account.api_users) {
+            self.parts.facts.forget_api_user(account, key);
+        }
     }
 
     /// The accounts of now.
@@ -213,7 +229,7 @@ impl Sweeper {
     async fn step(&self, account: &Account, roster: &Roster) -> Result<Timestamp, StoreError> {
         let now = self.parts.clock.now();
         let not_before = self.with(&account.id, |known| known.not_before);
-        if not_before > now || roster.rules().is_empty() {
+        if not_before > now || roster.rules().is_empty() || roster.paused().contains(&account.id) {
             return Ok(not_before.max(now.plus(LOOK_EVERY)));
         }
         let state = self.parts.store.sweep_state(&account.id).await?;

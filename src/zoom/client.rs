@@ -5,19 +5,20 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use tokio_util::task::TaskTracker;
 
 use super::endpoint::Endpoint;
 use super::errors::{Failure, classify};
 use super::health::{Health, Standing};
 use super::limits::{Limits, Turn};
 use super::port::{
-    Assistant, Edit, FailedDelivery, Group, Listed, Meeting, MeetingRow, Member, Object, Page, Scheduler, Status, User,
-    UserPage, Zoom, ZoomError,
+    Assistant, CreateAction, Edit, FailedDelivery, Group, Listed, Meeting, MeetingRow, Member, Object, Page, Scheduler,
+    Status, User, UserPage, Zoom, ZoomError,
 };
 use super::request::Request;
 use super::settings::{Settings, SettingsError};
 use super::stats::ZoomStats;
-use super::token::{Credentials, Token, Tokens};
+use super::token::{Access, Token, Tokens};
 use super::told::ToldLimit;
 use super::transport::{Answer, Http, TlsError};
 use super::{answers, paths};
@@ -49,6 +50,10 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) chance: Arc<dyn Chance>,
     pub(super) stats: Arc<ZoomStats>,
+    /// Fetches of tokens, which go on where nobody waits for them any more: on the runtime of the clients, since that of
+    /// whoever asks may end before.
+    pub(super) fetching: TaskTracker,
+    pub(super) runtime: tokio::runtime::Handle,
 }
 
 /// Makes account clients. One per process: connections, counters and the limits of each account are shared.
@@ -62,13 +67,21 @@ impl ZoomClients {
     pub fn new(settings: Settings, clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -> Result<Self, ClientError> {
         settings.check()?;
         let http = Http::new(&settings)?;
-        let shared = Shared { settings, http, clock, chance, stats: Arc::default() };
+        let shared = Shared {
+            settings,
+            http,
+            clock,
+            chance,
+            stats: Arc::default(),
+            fetching: TaskTracker::new(),
+            runtime: tokio::runtime::Handle::current(),
+        };
         Ok(Self { shared: Arc::new(shared), limits: Mutex::default() })
     }
 
     /// A client for an account that an app holds. Two apps that hold the same account share its limits; the plan that was
     /// named first counts.
-    pub fn account(&self, account: &Account, credentials: Credentials) -> AccountClient {
+    pub fn account(&self, account: &Account, access: impl Into<Access>) -> AccountClient {
         let now = self.shared.clock.now();
         let limits = Arc::clone(lock(&self.limits).entry(account.id.clone()).or_insert_with(|| {
             let settings = &self.shared.settings;
@@ -76,10 +89,21 @@ impl ZoomClients {
             Arc::new(limits.with_sweeps(account.plan, settings.sweep_share_percent, now))
         }));
         let shared = Arc::clone(&self.shared);
-        let tokens = Tokens::new(Arc::clone(&shared), account.id.clone(), credentials);
+        let tokens = Tokens::new(Arc::clone(&shared), account.id.clone(), access.into());
         AccountClient {
             inner: Arc::new(Inner { id: account.id.clone(), shared, tokens, limits, health: Health::default() }),
         }
+    }
+
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    /// Ends when no token is being fetched: a process that ends before may lose one that cannot be had again.
+    pub async fn settled(&self) {
+        self.shared.fetching.close();
+        self.shared.fetching.wait().await;
+        self.shared.fetching.reopen();
     }
 
     pub fn stats(&self) -> Arc<ZoomStats> {
@@ -97,7 +121,7 @@ pub struct AccountClient {
 struct Inner {
     id: AccountId,
     shared: Arc<Shared>,
-    tokens: Tokens,
+    tokens: Arc<Tokens>,
     limits: Arc<Limits>,
     health: Health,
 }
@@ -136,6 +160,17 @@ impl AccountClient {
     /// The rate limits that Zoom's answers stated so far.
     pub fn told_limits(&self) -> BTreeSet<ToldLimit> {
         self.inner.limits.told_so_far()
+    }
+
+    /// Refreshes what an installation was given, where that was longer ago than `idle`.
+    pub async fn keep_alive(&self, idle: Duration) {
+        self.inner.tokens.keep_alive(idle).await;
+    }
+
+    /// Looks at its installations anew: one came, or another acts.
+    pub async fn anew(&self) {
+        self.inner.tokens.anew().await;
+        self.inner.health.anew();
     }
 
     /// The scopes of the app's token, which is fetched if there is none. Compare with [`Endpoint::scopes`].
@@ -348,6 +383,12 @@ impl Zoom for Handle {
     /// The status says that it was done; whether it was, reading back shows. So the body does not matter.
     async fn change(&self, _intent: &Intent, edit: Edit) -> Result<(), ZoomError> {
         let request = Request::of(&edit).ok_or_else(|| ZoomError::unsent("no one call can make this change"))?;
+        let request = match &edit {
+            Edit::CreateUser(new) if new.action == CreateAction::AutoCreate => {
+                request.with_password(self.account.shared.chance.next_u64())
+            }
+            _ => request,
+        };
         self.call(request).await?;
         crate::breakpoint::reached("zoom-changed");
         Ok(())

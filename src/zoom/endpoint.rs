@@ -13,6 +13,9 @@ use super::port::Category;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Endpoint {
     GetUser,
+    CreateUser,
+    RemoveUser,
+    UpdateUserStatus,
     ListUsers,
     ListAssistants,
     ListSchedulers,
@@ -57,8 +60,11 @@ impl Scopes {
 }
 
 impl Endpoint {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::GetUser,
+        Self::CreateUser,
+        Self::RemoveUser,
+        Self::UpdateUserStatus,
         Self::ListUsers,
         Self::ListAssistants,
         Self::ListSchedulers,
@@ -81,10 +87,10 @@ impl Endpoint {
 
     pub fn method(self) -> Method {
         match self {
-            Self::AddAssistant | Self::AddGroupMembers => Method::POST,
+            Self::CreateUser | Self::AddAssistant | Self::AddGroupMembers => Method::POST,
             Self::UpdateUser | Self::UpdateUserSettings | Self::UpdateMeeting => Method::PATCH,
-            Self::UpdateMeetingStatus => Method::PUT,
-            Self::RemoveAssistant | Self::RemoveGroupMember => Method::DELETE,
+            Self::UpdateUserStatus | Self::UpdateMeetingStatus => Method::PUT,
+            Self::RemoveUser | Self::RemoveAssistant | Self::RemoveGroupMember => Method::DELETE,
             _ => Method::GET,
         }
     }
@@ -92,8 +98,9 @@ impl Endpoint {
     /// The path below the API's base; each `{id}` stands for one id of what the call is about.
     pub const fn template(self) -> &'static str {
         match self {
-            Self::GetUser | Self::UpdateUser => "/users/{id}",
-            Self::ListUsers => "/users",
+            Self::GetUser | Self::UpdateUser | Self::RemoveUser => "/users/{id}",
+            Self::ListUsers | Self::CreateUser => "/users",
+            Self::UpdateUserStatus => "/users/{id}/status",
             Self::ListAssistants | Self::AddAssistant => "/users/{id}/assistants",
             Self::RemoveAssistant => "/users/{id}/assistants/{id}",
             Self::ListSchedulers => "/users/{id}/schedulers",
@@ -114,6 +121,9 @@ impl Endpoint {
     pub const fn category(self) -> Category {
         match self {
             Self::GetUser
+            | Self::CreateUser
+            | Self::RemoveUser
+            | Self::UpdateUserStatus
             | Self::UpdateUser
             | Self::RemoveAssistant
             | Self::RemoveGroupMember
@@ -138,6 +148,9 @@ impl Endpoint {
     pub const fn scopes(self) -> Scopes {
         let (granular, classic) = match self {
             Self::GetUser => ("user:read:user:admin", "user:read:admin"),
+            Self::CreateUser => ("user:write:user:admin", "user:write:admin"),
+            Self::RemoveUser => ("user:delete:user:admin", "user:write:admin"),
+            Self::UpdateUserStatus => ("user:update:status:admin", "user:write:admin"),
             Self::ListUsers => ("user:read:list_users:admin", "user:read:admin"),
             Self::ListAssistants => ("user:read:list_assistants:admin", "user:read:admin"),
             Self::ListSchedulers => ("user:read:list_schedulers:admin", "user:read:admin"),
@@ -166,7 +179,10 @@ impl Endpoint {
     pub const fn is_change(self) -> bool {
         matches!(
             self,
-            Self::AddAssistant
+            Self::CreateUser
+                | Self::RemoveUser
+                | Self::UpdateUserStatus
+                | Self::AddAssistant
                 | Self::RemoveAssistant
                 | Self::UpdateUser
                 | Self::UpdateUserSettings

@@ -22,8 +22,16 @@ pub(super) struct Limited {
     pub(super) why: String,
     /// Whether it holds for every call of the category; else for the subject of this one alone.
     pub(super) all: bool,
-    /// Whether it is the limit of meetings that one host has for a day.
-    pub(super) is_host_day: bool,
+    /// Of what that has for a day; none where it is another limit.
+    pub(super) day: Option<DayOf>,
+}
+
+/// What has a limit of its own for a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DayOf {
+    /// Meetings of one host.
+    Host,
+    Invitations,
 }
 
 /// Why a call failed, and what the client itself can do about it.
@@ -47,7 +55,10 @@ impl From<Failure> for ZoomError {
                 "a new token is refused as well ({said}); check that the app is activated and may act for this account"
             )),
             Failure::Scopes(scopes) => Self::ScopesMissing(scopes),
-            Failure::Limited(Limited { until, why, is_host_day: true, .. }) => Self::HostDay { until, why },
+            Failure::Limited(Limited { until, why, day: Some(DayOf::Host), .. }) => Self::HostDay { until, why },
+            Failure::Limited(Limited { until, why, day: Some(DayOf::Invitations), .. }) => {
+                Self::InviteDay { until, why }
+            }
             Failure::Limited(Limited { until, why, .. }) => Self::Limited { until, why },
             Failure::Other(error) => error,
         }
@@ -63,6 +74,8 @@ pub(super) struct Said {
     pub(super) message: String,
     /// Whether it was a JSON object with a code or a message, as Zoom sends them.
     pub(super) is_zooms: bool,
+    /// The word of RFC 6749, from an OAuth endpoint; empty where there is none.
+    pub(super) error: String,
 }
 
 impl Said {
@@ -84,7 +97,8 @@ impl Said {
             message = format!("{message} ({}: {})", part("field"), part("message"));
         }
         let is_zooms = code.is_some() || !message.is_empty();
-        Self { code: code.unwrap_or(0), message: tidy(&message), is_zooms }
+        let error = text("error").map(tidy).unwrap_or_default();
+        Self { code: code.unwrap_or(0), message: tidy(&message), is_zooms, error }
     }
 
     fn shown(&self) -> String {
@@ -163,6 +177,9 @@ fn by_words(endpoint: Endpoint, said: &Said, words: &Words) -> Option<ZoomError>
             return Some(ZoomError::Full(message()));
         }
     }
+    if endpoint == Endpoint::CreateUser && is_taken(said, words) {
+        return Some(ZoomError::Exists(message()));
+    }
     if endpoint.is_about_meeting() {
         // What a host lacks is for a person: no event about a meeting tells when it is there.
         let started = words.any(&["in progress", "have started", "has started", "already started"]);
@@ -181,6 +198,11 @@ fn by_words(endpoint: Endpoint, said: &Said, words: &Words) -> Option<ZoomError>
     None
 }
 
+/// Seen in two wordings \[D, C moodle]; that somebody has an active account elsewhere is another refusal.
+fn is_taken(said: &Said, words: &Words) -> bool {
+    said.code == 1005 || (said.code != 1009 && words.any(&["has already been used", "already in the account"]))
+}
+
 /// What the code decides, where words did not.
 fn by_code(endpoint: Endpoint, status: u16, said: Said) -> ZoomError {
     let locked = said.message.to_lowercase().contains("locked");
@@ -188,6 +210,9 @@ fn by_code(endpoint: Endpoint, status: u16, said: Said) -> ZoomError {
         // A deleted meeting is not found before it is recovered, so that this is Zoom's refusal to.
         (404, code) if endpoint == Endpoint::UpdateMeetingStatus && said.is_zooms => {
             ZoomError::Refused { status, code, message: said.shown() }
+        }
+        (_, code @ (1009 | 1107 | 1108 | 1109 | 1116 | 2002 | 2032 | 11_321)) if endpoint == Endpoint::CreateUser => {
+            ZoomError::NotCreatable { code, message: said.shown() }
         }
         (_, 1001 | 1010 | 1120 | 3001 | 4130) => ZoomError::NotFound(said.message),
         (_, 1000) if !locked && !endpoint.is_about_meeting() => ZoomError::Pending(said.message),
@@ -247,6 +272,8 @@ mod tests {
         NoSeats,
         InProgress,
         Pending,
+        Exists,
+        NotCreatable,
         Refused,
         Unreadable,
     }
@@ -266,9 +293,15 @@ mod tests {
                 E::NoSeats { .. } => Class::NoSeats,
                 E::InProgress => Class::InProgress,
                 E::Pending(_) => Class::Pending,
+                E::Exists(_) => Class::Exists,
+                E::NotCreatable { .. } => Class::NotCreatable,
                 E::Refused { .. } => Class::Refused,
                 E::Unreadable(_) => Class::Unreadable,
-                E::Limited { .. } | E::HostDay { .. } | E::ScopesMissing(_) | E::Credentials(_) => {
+                E::Limited { .. }
+                | E::HostDay { .. }
+                | E::InviteDay { .. }
+                | E::ScopesMissing(_)
+                | E::Credentials(_) => {
                     panic!("{error:?} is not for classify")
                 }
             },
@@ -280,6 +313,7 @@ mod tests {
     const ADD: Endpoint = Endpoint::AddAssistant;
     const MEET: Endpoint = Endpoint::UpdateMeeting;
     const SET: Endpoint = Endpoint::UpdateUser;
+    const MAKE: Endpoint = Endpoint::CreateUser;
     const JOIN: Endpoint = Endpoint::AddGroupMembers;
     const DROP: Endpoint = Endpoint::RemoveAssistant;
 
@@ -397,6 +431,24 @@ mod tests {
         ("locked", USER, 400, 1000, "The setting is locked by the admin.", Class::Refused),
         ("email in use", USER, 409, 1005, "Email a@b.c has already been used", Class::Refused),
         ("active elsewhere", USER, 400, 1009, "The user already holds an active account", Class::Refused),
+        ("email in use, by Zoom's reference", MAKE, 409, 1005, "Email a@b.c has already been used", Class::Exists),
+        ("email in use, as moodle saw it", MAKE, 409, 0, "User already in the account: a@b.c", Class::Exists),
+        (
+            "active elsewhere, on creation",
+            MAKE,
+            400,
+            1009,
+            "The user already holds an active account",
+            Class::NotCreatable,
+        ),
+        ("domain, managed elsewhere", MAKE, 400, 1107, "", Class::NotCreatable),
+        ("domain, not of the account", MAKE, 400, 1116, "", Class::NotCreatable),
+        ("domain, of single sign-on", MAKE, 400, 11_321, "", Class::NotCreatable),
+        ("kind of user", MAKE, 400, 1108, "", Class::NotCreatable),
+        ("kind of user, other", MAKE, 400, 1109, "", Class::NotCreatable),
+        ("single sign-on is not set up", MAKE, 400, 2002, "", Class::NotCreatable),
+        ("single sign-on, other", MAKE, 400, 2032, "", Class::NotCreatable),
+        ("seats, on creation", MAKE, 400, 2034, "", Class::NoSeats),
         ("seats", SET, 400, 3412, "You have reached the seat limit.", Class::NoSeats),
         (
             "seats, of licensed users",

@@ -10,7 +10,9 @@ mod client;
 mod endpoint;
 mod errors;
 mod health;
+mod installed;
 mod limits;
+mod oauth;
 mod observe;
 mod paths;
 mod port;
@@ -28,17 +30,19 @@ mod tests;
 pub use client::{AccountClient, ClientError, Handle, ZoomClients};
 pub use endpoint::{Endpoint, Scopes};
 pub use health::{Standing, Unanswered};
+pub use installed::{Held, Installations};
 pub use limits::{per_second, plans_with};
+pub use oauth::{Granted, OAuth, Refusal};
 pub use observe::Observed;
 pub use paths::{meeting_uuid, segment};
 pub use port::{
-    Assistant, Category, Edit, FailedDelivery, GROUP_MEMBERS_AT_ONCE, Group, Listed, Meeting, MeetingRow,
-    MeetingStatus, Member, Object, Page, Role, Scheduler, Status, User, UserPage, Zoom, ZoomError,
+    Assistant, Category, CreateAction, Edit, FailedDelivery, GROUP_MEMBERS_AT_ONCE, Group, Listed, Meeting, MeetingRow,
+    MeetingStatus, Member, NewUser, Object, Page, Removal, Role, Scheduler, Status, User, UserPage, Zoom, ZoomError,
 };
 pub use settings::{Settings, SettingsError};
 pub use stats::{StatsNow, ZoomStats};
 pub(crate) use throttled::retry_after;
-pub use token::Credentials;
+pub use token::{Access, Credentials};
 pub use told::ToldLimit;
 pub use transport::TlsError;
 pub(crate) use transport::root_cause;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 pub use crate::account::Role;
 use crate::account::UserKey;
 use crate::audit::Call;
@@ -160,9 +162,85 @@ pub struct Listed<T> {
     pub total: Option<u64>,
 }
 
-/// One change at Zoom. All of them are idempotent: what is as wanted already stays so.
+/// How a user comes to be \[D].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+pub enum CreateAction {
+    /// An invitation by mail: the user is pending until it is accepted.
+    #[default]
+    #[serde(rename = "create")]
+    Create,
+    /// Without one, in an enterprise with a managed domain.
+    #[serde(rename = "autoCreate")]
+    AutoCreate,
+    /// For integrators with a contract: such a user cannot log in.
+    #[serde(rename = "custCreate")]
+    CustCreate,
+    /// For single sign-on, before the first one.
+    #[serde(rename = "ssoCreate")]
+    SsoCreate,
+}
+
+impl CreateAction {
+    pub const ALL: [Self; 4] = [Self::Create, Self::AutoCreate, Self::CustCreate, Self::SsoCreate];
+
+    /// As Zoom writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::AutoCreate => "autoCreate",
+            Self::CustCreate => "custCreate",
+            Self::SsoCreate => "ssoCreate",
+        }
+    }
+
+    /// Whether it counts against the invitations that an account has for a day \[D].
+    pub const fn invites(self) -> bool {
+        matches!(self, Self::Create)
+    }
+}
+
+/// A user to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewUser {
+    pub action: CreateAction,
+    /// 128 bytes at most \[D].
+    pub email: Email,
+    /// 64 bytes at most, as the last name; 128 of the display name \[D].
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub display_name: Option<String>,
+    /// The licence: 1 Basic, 2 Licensed.
+    pub kind: i64,
+}
+
+/// How a user leaves the account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removal {
+    /// Gone from Zoom with everything; else only out of the account. A pending user can only be disassociated \[D].
+    pub is_for_good: bool,
+    /// Who gets the meetings, webinars and recordings; without one they are lost.
+    pub transfer_to: Option<Email>,
+}
+
+/// One change at Zoom. All of them but the creation of a user are idempotent: what is as wanted already stays so. Whoever
+/// creates one, and lost the answer, looks for the user before it creates one again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Edit {
+    CreateUser(NewUser),
+    /// Deactivated, a user has no licence and cannot log in; activated, no licence still \[D].
+    SetUserActive {
+        of: UserKey,
+        to: bool,
+    },
+    RemoveUser {
+        of: UserKey,
+        how: Removal,
+    },
+    /// For a pending user, who can be in no other way put into one \[D].
+    SetPendingGroup {
+        of: UserKey,
+        group: GroupId,
+    },
     AddAssistant {
         of: UserKey,
         who: UserKey,
@@ -214,6 +292,15 @@ pub enum ZoomError {
     /// Zoom's limit of what may be created and changed of meetings of one host in a UTC day. Uses no attempt.
     #[error("rate limit: {why}")]
     HostDay { until: Timestamp, why: String },
+    /// Zoom's limit of invitations for one account in a UTC day. Uses no attempt.
+    #[error("rate limit: {why}")]
+    InviteDay { until: Timestamp, why: String },
+    /// The email has a user already, in this account or in another.
+    #[error("the email is used already: {0}")]
+    Exists(String),
+    /// Nobody can be made of this email, of this kind or in this way: a rule of the account's or of Zoom's.
+    #[error("no user can be made: code {code}, {message}")]
+    NotCreatable { code: i64, message: String },
     /// Network, time-out, 5xx: may or may not have happened.
     #[error("{0}")]
     Transient(String),
@@ -260,6 +347,9 @@ impl ZoomError {
         match self {
             Self::Limited { .. } => "limited",
             Self::HostDay { .. } => "host-day",
+            Self::InviteDay { .. } => "invite-day",
+            Self::Exists(_) => "exists",
+            Self::NotCreatable { .. } => "not-creatable",
             Self::Transient(_) => "transient",
             Self::NotFound(_) => "not-found",
             Self::ScopesMissing(_) => "scopes-missing",

@@ -1,10 +1,10 @@
 //! One call as it is sent: which, about whom, with what.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::endpoint::Endpoint;
 use super::paths;
-use super::port::{Edit, GROUP_MEMBERS_AT_ONCE, Page};
+use super::port::{Edit, GROUP_MEMBERS_AT_ONCE, NewUser, Page};
 use crate::account::UserKey;
 use crate::rules::MeetingState;
 
@@ -47,6 +47,24 @@ impl Request {
     pub(super) fn of(edit: &Edit) -> Option<Self> {
         let endpoint = edit.endpoint();
         Some(match edit {
+            Edit::CreateUser(new) => Self::new(endpoint, &[]).with_body(created(new)),
+            Edit::SetUserActive { of, to } => {
+                let action = if *to { "activate" } else { "deactivate" };
+                Self::new(endpoint, &[of.as_str()]).with_body(json!({ "action": action }))
+            }
+            Edit::RemoveUser { of, how } => {
+                let mut pairs = vec![("action", if how.is_for_good { "delete" } else { "disassociate" })];
+                if let Some(to) = &how.transfer_to {
+                    pairs.push(("transfer_email", to.as_str()));
+                    pairs.extend(
+                        ["transfer_meeting", "transfer_webinar", "transfer_recording"].map(|what| (what, "true")),
+                    );
+                }
+                Self::new(endpoint, &[of.as_str()]).with_query(&pairs)
+            }
+            Edit::SetPendingGroup { of, group } => {
+                Self::new(endpoint, &[of.as_str()]).with_body(json!({ "group_id": group.as_str() }))
+            }
             Edit::AddAssistant { of, who } => {
                 Self::new(endpoint, &[of.as_str()]).with_body(json!({ "assistants": [named(who)] }))
             }
@@ -78,6 +96,16 @@ impl Request {
         self
     }
 
+    /// Zoom asks for a password of whoever is created without an invitation \[D: 8 to 32 characters]. Nobody is told it: the
+    /// person sets another.
+    pub(super) fn with_password(mut self, random: u64) -> Self {
+        let info = self.body.as_mut().and_then(|body| body.get_mut("user_info")).and_then(Value::as_object_mut);
+        if let Some(info) = info {
+            info.insert("password".to_owned(), format!("Aa1-{random:020}").into());
+        }
+        self
+    }
+
     fn with_body(mut self, body: Value) -> Self {
         self.body = Some(body);
         self
@@ -88,9 +116,12 @@ impl Edit {
     /// The call that makes it, which knows its rate-limit category and its scopes.
     pub const fn endpoint(&self) -> Endpoint {
         match self {
+            Self::CreateUser(_) => Endpoint::CreateUser,
+            Self::SetUserActive { .. } => Endpoint::UpdateUserStatus,
+            Self::RemoveUser { .. } => Endpoint::RemoveUser,
             Self::AddAssistant { .. } => Endpoint::AddAssistant,
             Self::RemoveAssistant { .. } => Endpoint::RemoveAssistant,
-            Self::SetUserKind { .. } => Endpoint::UpdateUser,
+            Self::SetUserKind { .. } | Self::SetPendingGroup { .. } => Endpoint::UpdateUser,
             Self::SetUserSettings { .. } => Endpoint::UpdateUserSettings,
             Self::AddToGroup { .. } => Endpoint::AddGroupMembers,
             Self::RemoveFromGroup { .. } => Endpoint::RemoveGroupMember,
@@ -98,6 +129,16 @@ impl Edit {
             Self::SetMeetingStatus { .. } => Endpoint::UpdateMeetingStatus,
         }
     }
+}
+
+/// What is not said, Zoom makes up or leaves empty.
+fn created(new: &NewUser) -> Value {
+    let NewUser { action, email, first_name, last_name, display_name, kind } = new;
+    let mut info = Map::from_iter([("email".to_owned(), email.as_str().into()), ("type".to_owned(), (*kind).into())]);
+    for (name, text) in [("first_name", first_name), ("last_name", last_name), ("display_name", display_name)] {
+        info.extend(text.as_deref().map(|text| (name.to_owned(), text.into())));
+    }
+    json!({ "action": action.name(), "user_info": info })
 }
 
 /// A user in the body of a change.

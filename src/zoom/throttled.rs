@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-use super::errors::Limited;
+use super::errors::{DayOf, Limited};
 use crate::clock::Timestamp;
 
 /// Where nothing says how long: the worker's backoff does the rest.
@@ -17,17 +17,17 @@ pub(super) fn throttled(said: &str, headers: &HeaderMap, now: Timestamp, unit: f
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     let kind = header(headers, "x-ratelimit-type").unwrap_or_default().to_ascii_lowercase();
     let jittered = |from: f64, spread: f64| now.plus(Duration::from_secs_f64(from + spread * unit.clamp(0.0, 1.0)));
-    let limited =
-        |until, why: &str, all| Limited { until, why: format!("{why}: {}", shown(said)), all, is_host_day: false };
+    let limited = |until, why: &str, all| Limited { until, why: format!("{why}: {}", shown(said)), all, day: None };
     let one = |until, why: &str| limited(until, why, false);
     let all = |until, why: &str| limited(until, why, true);
 
     // The headers of these describe another bucket (seen: `Light`, 5893 left), so that their words come first.
     if has(&["particular user", "create/update"]) {
-        return Limited { is_host_day: true, ..one(now.next_utc_midnight(), "Zoom's limit per user and day") };
+        return Limited { day: Some(DayOf::Host), ..one(now.next_utc_midnight(), "Zoom's limit per user and day") };
     }
     if has(&["invite"]) {
-        return one(now.next_utc_midnight(), "Zoom's limit of invitations per day");
+        let one = one(now.next_utc_midnight(), "Zoom's limit of invitations per day");
+        return Limited { day: Some(DayOf::Invitations), ..one };
     }
     if has(&["concurrent", "already been made"]) {
         return one(jittered(2.0, 3.0), "another request about the same is under way");
@@ -148,7 +148,8 @@ mod tests {
             let limited = throttled(said, &headers(pairs), NOW, 0.5);
             assert_eq!(limited.until.as_millis() - NOW.as_millis(), *millis, "{name}");
             assert_eq!(limited.all, *all, "{name}");
-            assert_eq!(limited.is_host_day, *said == USER, "{name}");
+            let day = [(USER, DayOf::Host), (INVITE, DayOf::Invitations)].into_iter().find(|(words, _)| words == said);
+            assert_eq!(limited.day, day.map(|(_, day)| day), "{name}");
             assert!(!limited.why.is_empty(), "{name}");
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use adjutant::account::AppKind;
 use adjutant::alarm::Alarm;
 use adjutant::audit::tree::Frontier;
+use adjutant::chance::SystemChance;
 use adjutant::clock::{Clock, ManualClock, Timestamp};
 use adjutant::event::signature::{Secret, Verified, Window, verify};
 use adjutant::ids::{AccountId, AppName, RuleName, UserId};
@@ -16,7 +17,8 @@ use adjutant::rules::Step;
 use adjutant::sim::sign;
 use adjutant::store::{Claimable, Decision, Limits, MemoryStore, NewDelivery, Store, Verdict};
 use adjutant::web::accept::{AcceptSettings, Acceptor};
-use adjutant::web::admin::{AdminApp, AdminState, Counts, Hosts, NoSweeps, Stats, TokenHash, router};
+use adjutant::web::admin::table::routes;
+use adjutant::web::admin::{AdminApp, AdminState, Counts, Hosts, NoSweeps, Stats, TokenHash, Tokens, router};
 use serde_json::Value;
 
 const TOKEN: &str = "adj_the-token-of-the-test-0123456789";
@@ -66,7 +68,7 @@ fn served_with(limits: Limits) -> Served {
         store: Arc::new(store.clone()),
         local: None,
         clock,
-        token: TokenHash::of(&TOKEN.into()),
+        tokens: Tokens::new(TokenHash::of(&TOKEN.into()), Arc::new(SystemChance)),
         hosts: Hosts::new(address, &["admin.internal".to_owned()]),
         apps: tokio::sync::watch::Sender::new(vec![AdminApp {
             name: app(),
@@ -80,8 +82,10 @@ fn served_with(limits: Limits) -> Served {
         sweeps: Arc::new(NoSweeps),
         engine: Arc::new(Vec::new()),
         take_back: None,
+        accounts: None,
+        onboards: None,
+        users: None,
         started_at: NOW,
-        actor: "admin api".to_owned(),
     };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     runtime.spawn(async move {
@@ -174,31 +178,15 @@ impl Served {
     }
 }
 
-const ROUTES: [(&str, &str); 23] = [
-    ("GET", "/metrics"),
-    ("GET", "/v1/status"),
-    ("GET", "/v1/jobs"),
-    ("GET", "/v1/jobs/job_1"),
-    ("POST", "/v1/jobs/job_1/retry"),
-    ("POST", "/v1/jobs/job_1/park"),
-    ("POST", "/v1/jobs/job_1/cancel"),
-    ("POST", "/v1/jobs/retry?cause=assistants-full"),
-    ("POST", "/v1/jobs/cancel?cause=assistants-full"),
-    ("POST", "/v1/rules/r/resume"),
-    ("GET", "/v1/deliveries"),
-    ("GET", "/v1/deliveries/dlv_1"),
-    ("POST", "/v1/deliveries/dlv_1/replay"),
-    ("GET", "/v1/audit"),
-    ("GET", "/v1/audit/head"),
-    ("GET", "/v1/audit/verify"),
-    ("GET", "/v1/attention"),
-    ("GET", "/v1/apps"),
-    ("GET", "/v1/notify"),
-    ("GET", "/v1/reload"),
-    ("GET", "/nowhere"),
-    ("DELETE", "/v1/jobs"),
-    ("GET", "/"),
-];
+/// All that are in the table, and some that are not.
+fn asked_routes() -> Vec<(String, String)> {
+    let all = routes().into_iter().map(|route| {
+        let path = route.path.replace("jobs/{id}", "jobs/job_1").replace("deliveries/{id}", "deliveries/dlv_1");
+        (route.method.to_string(), path.replace("{rule}", "r"))
+    });
+    let others = [("GET", "/nowhere"), ("DELETE", "/v1/jobs"), ("GET", "/")];
+    all.chain(others.map(|(method, path)| (method.to_owned(), path.to_owned()))).collect()
+}
 
 #[test]
 fn nothing_is_answered_without_the_token_but_whether_it_lives() {
@@ -206,7 +194,7 @@ fn nothing_is_answered_without_the_token_but_whether_it_lives() {
     let entries = served.get("/v1/audit/head");
     let right = format!("Bearer {TOKEN}");
     let almost = format!("Bearer {TOKEN}x");
-    for (method, path) in ROUTES {
+    for (method, path) in asked_routes() {
         for (case, headers) in [
             ("no token", vec![]),
             ("an empty header", vec![("authorization", "")]),
@@ -217,12 +205,12 @@ fn nothing_is_answered_without_the_token_but_whether_it_lives() {
             ("two headers", vec![("authorization", right.as_str()), ("authorization", right.as_str())]),
         ] {
             let all = [vec![("host", "localhost")], headers].concat();
-            let answer = served.raw(method, path, &all);
+            let answer = served.raw(&method, &path, &all);
             assert_eq!(answer.status, 401, "{method} {path} with {case}");
             assert!(answer.head.contains("www-authenticate: bearer"), "{}", answer.head);
             assert!(answer.head.contains("content-type: application/problem+json"), "{}", answer.head);
         }
-        let answer = served.ask(method, path);
+        let answer = served.ask(&method, &path);
         assert!(!matches!(answer.status, 401 | 421), "{method} {path}: {}", answer.status);
     }
     assert_eq!(served.raw("GET", "/livez", &[("host", "localhost")]).status, 200);
@@ -235,12 +223,12 @@ fn a_foreign_host_name_is_turned_away_before_the_token_is_looked_at() {
     let served = served();
     let right = format!("Bearer {TOKEN}");
     let port = served.address.port();
-    for (method, path) in ROUTES {
+    for (method, path) in asked_routes() {
         for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", "10.0.0.1", ""] {
-            let answer = served.raw(method, path, &[("host", host), ("authorization", &right)]);
+            let answer = served.raw(&method, &path, &[("host", host), ("authorization", &right)]);
             assert_eq!(answer.status, 421, "{method} {path} as {host:?}");
         }
-        let answer = served.raw(method, path, &[("authorization", &right)]);
+        let answer = served.raw(&method, &path, &[("authorization", &right)]);
         assert!(matches!(answer.status, 400 | 421), "{method} {path} without a host: {}", answer.status);
     }
     for host in ["localhost", "LOCALHOST:1", "127.0.0.1", &format!("127.0.0.1:{port}"), "[::1]", "admin.internal"] {
@@ -318,7 +306,7 @@ fn a_rule_is_resumed_with_what_it_holds_back_and_by_whom_is_on_record() {
     assert_eq!(served.moved("/v1/rules/r/resume?account=acc"), (200, Some(1), Some(0)));
     let told = served.get("/v1/audit?last=2")["entries"].clone();
     assert_eq!((&told[0]["code"], &told[1]["code"]), (&"resumed".into(), &"retried".into()), "{told}");
-    assert_eq!(told[1]["note"], "by admin api");
+    assert_eq!(told[1]["note"], "by admin token");
     served.park(ParkCause::TakesAway { what: "a licence".to_owned() });
     assert_eq!(served.ask("POST", "/v1/rules/r/resume").status, 404, "that lets nothing through");
     assert_eq!(served.moved("/v1/rules/r/resume?takes_away=true"), (200, Some(1), Some(0)));
@@ -332,7 +320,7 @@ fn what_is_parked_for_a_cause_is_counted_and_then_ended_for_good() {
     assert_eq!(by_rule("&check=true"), (200, Some(0), Some(1)));
     assert_eq!(by_rule("x"), (200, Some(0), Some(0)), "of another rule");
     assert_eq!(by_rule(""), (200, Some(1), Some(0)));
-    assert_eq!(served.get("/v1/audit?last=1")["entries"][0]["note"], "by admin api");
+    assert_eq!(served.get("/v1/audit?last=1")["entries"][0]["note"], "by admin token");
     let whole = served.ask("POST", "/v1/jobs/cancel?cause=assistants-full&rule=r");
     assert!(whole.status == 400 && whole.body.contains("not told rule by rule"), "{}", whole.body);
     assert_eq!(served.moved("/v1/jobs/cancel?cause=assistants-full"), (200, Some(1), Some(0)));

@@ -137,7 +137,7 @@ fn the_commented_lines_of_the_shipped_file_are_good_once_filled_in() {
 fn every_notifier_that_cannot_tell_anybody_is_refused_without_its_secret() {
     let webhook = "[[notify]]\nname = \"n\"\nkind = \"webhook\"\n";
     let email = "[[notify]]\nname = \"n\"\nkind = \"email\"\nfrom = \"a@b.example\"\nto = [\"c@d.example\"]\n";
-    let codes = "expected \"api-user\", ";
+    let codes = "expected \"account-leaving\", \"api-user\", ";
     for (case, text, at, expected) in [
         ("no kind", "[[notify]]\nname = \"n\"\nurl = \"https://hush\"\n".to_owned(), "1:1", "[[notify]] n has no kind"),
         ("no url", webhook.to_owned(), "1:1", "[[notify]] n has no url. add url_file"),
@@ -211,7 +211,7 @@ fn bad_configurations() -> Vec<Case> {
         ("a key with a slip", with("[server]\nlistn = \"127.0.0.1:1\"\n"), vec!["2:1: [server] has no key listn. did you mean listen?".into()]),
         ("a key that is nothing like one", with("[log]\ncolour = true\n"), vec!["2:1: [log] has no key colour. expected one of format, level".into()]),
         ("a section with a slip", with("[sevrer]\n"), vec!["1:2: the configuration has no key sevrer. did you mean server?".into()]),
-        ("a key outside of any section", with("listen = \"127.0.0.1:1\"\n"), vec!["1:1: the configuration has no key listen. expected one of server, admin, store, zoom, worker, sweep, log, app, consumer, rule, rules, notify".into()]),
+        ("a key outside of any section", with("listen = \"127.0.0.1:1\"\n"), vec!["1:1: the configuration has no key listen. expected one of server, admin, store, zoom, worker, sweep, accounts, log, app, consumer, rule, rules, notify".into()]),
         ("a section that is no table", with("server = 3\n"), vec!["1:10: [server] is 3. expected a table, headed [server]".into()]),
         ("an address without a port", with("[server]\nlisten = \"127.0.0.1\"\n"), vec!["2:10: [server] listen is \"127.0.0.1\". expected an address and a port, as in \"127.0.0.1:8080\"".into()]),
         ("a number for an address", with("[admin]\nlisten = 8081\n"), vec!["2:10: [admin] listen is 8081. expected an address and a port, as in \"127.0.0.1:8081\"".into()]),
@@ -224,6 +224,8 @@ fn bad_configurations() -> Vec<Case> {
         ("a list that is none", with("[admin]\nhosts = \"a\"\n"), vec!["2:9: [admin] hosts is \"a\". expected a list: [\"…\"], each host names without a port, as in [\"adjutant.internal\"]".into()]),
         ("a public address that is none", with("[server]\npublic_url = \"hooks.example.com\"\n"), vec!["2:14: [server] public_url is \"hooks.example.com\". expected where Zoom reaches this service, as in \"https://zoom-hooks.example.com\"".into()]),
         ("a store of another kind", with("[store]\nurl = \"postgres://db\"\n"), vec!["2:7: [store] url is \"postgres://db\". expected \"sled:FOLDER\", relative to this configuration".into()]),
+        ("a master key that is none", with("[store]\nmaster_key = \"abc\"\n"), vec!["2:14: [store] master_key is no key. expected 64 hexadecimal digits, as `openssl rand -hex 32` prints them".into()]),
+        ("a master key twice", with(&format!("[store]\nmaster_key = \"{}\"\nmaster_key_file = \"x\"\n", "ab".repeat(32))), vec!["2:14: [store] has both master_key and master_key_file. expected exactly one of the two".into()]),
         ("tokens in plain over the network", with("[zoom]\napi_url = \"http://api.zoom.us/v2\"\n"), vec!["2:11: [zoom] api_url is \"http://api.zoom.us/v2\". expected a URL, as in \"https://api.zoom.us/v2\"; http:// only for this machine".into()]),
         ("a log format that is none", with("[log]\nformat = \"xml\"\n"), vec!["2:10: [log] format is \"xml\". expected \"text\" or \"json\"".into()]),
         ("dedupe no longer than both windows", with("[server]\nwindow_past_secs = 3600\nwindow_future_secs = 3600\n[store]\ndedupe_hours = 2\n"), vec!["5:16: [store] dedupe_hours is 2, which is 7200 s, and the window of accepted signatures is 7200 s (past 3600 s + future 3600 s). expected dedupe_hours to be longer: else a delivery could be replayed after it was forgotten".into()]),
@@ -238,7 +240,7 @@ fn bad_configurations() -> Vec<Case> {
         ("an app without a name", app(("name = \"main\"\n", "")), vec![format!("2:1: [[app]] has no name. add name = \"…\": {name}")]),
         ("a name with capitals", app(("\"main\"", "\"Main\"")), vec![format!("3:8: [[app]] has a name that cannot be taken. expected {name}")]),
         ("a name that is too long", app(("\"main\"", &format!("\"{}\"", "a".repeat(33)))), vec![format!("3:8: [[app]] has a name that cannot be taken. expected {name}")]),
-        ("a kind that is none", app(("server-to-server", "jwt")), vec!["4:8: [[app]] main kind is \"jwt\". expected \"server-to-server\"".into()]),
+        ("a kind that is none", app(("server-to-server", "jwt")), vec!["4:8: [[app]] main kind is \"jwt\". expected \"server-to-server\" or \"general\"".into()]),
         ("a client id that is still to be filled in", app(("abcDEF123", "…")), vec!["5:13: [[app]] main client_id is \"…\". expected the client id of the app in the Zoom Marketplace".into()]),
         ("a client secret that is a placeholder", app(("client-secret-of-the-test", "your-client-secret-here")), vec!["6:17: [[app]] main client_secret is a placeholder. expected the secret as Zoom shows it, 16 bytes or more".into()]),
         ("a client secret that is empty", app(("client-secret-of-the-test", "")), vec!["6:17: [[app]] main client_secret is empty. expected the secret as Zoom shows it, 16 bytes or more".into()]),
@@ -358,7 +360,7 @@ fn all_mistakes_are_told_in_the_order_of_the_file() {
         &[
             "2:13: [server] body_secs is 0. expected a whole number of seconds from 1 to 60",
             "3:15: [server] header_secs is 0. expected a whole number of seconds from 1 to 60",
-            "7:8: [[app]] main kind is \"jwt\". expected \"server-to-server\"",
+            "7:8: [[app]] main kind is \"jwt\". expected \"server-to-server\" or \"general\"",
         ],
     );
 }

@@ -8,7 +8,9 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod access;
 mod admin;
+mod apart;
 mod app;
 mod cli;
 mod config;
@@ -20,6 +22,7 @@ mod doctor;
 mod documents;
 mod durable;
 mod hostile;
+mod installs;
 mod notify;
 mod operate;
 mod plans;
@@ -34,3 +37,4 @@ mod schema;
 mod support;
 mod timers;
 mod tree;
+mod users;

@@ -37,10 +37,11 @@ fn table() -> Vec<(&'static str, &'static str, bool, What)> {
     let zoe = user(U::Created, Some("zoe/1+x="), Some("zoe.oneill@example.com"));
     let members =
         What::GroupMembers { users: vec![UserRef { id: UserId::parse(USER).ok(), email: Email::parse(ADA).ok() }] };
+    let removed = What::AppDeauthorized { user: UserId::parse("uSeR1abcDEF-_ghiJKLmno").ok() };
     vec![
         ("account.updated", "account.updated", true, What::Other),
-        ("app_deauthorized", "app_deauthorized", false, What::AppDeauthorized),
-        ("app_deauthorized.current", "app_deauthorized", true, What::AppDeauthorized),
+        ("app_deauthorized", "app_deauthorized", false, removed.clone()),
+        ("app_deauthorized.current", "app_deauthorized", true, removed),
         ("endpoint.url_validation", "endpoint.url_validation", true, token),
         ("group.member_added", "group.member_added", true, members),
         ("group.members_deleted", "group.members_deleted", true, What::Other),

@@ -82,6 +82,7 @@ fn without_names(section: &str) -> String {
     bare.replace("[[notify]] hook", "notify")
         .replace("[[notify]] mail", "notify")
         .replace("[[app]] a", "app")
+        .replace("[[app]] b", "app")
         .replace("[[rule]] r", "rule")
         .replace("[[consumer]] c", "consumer")
         .replace(['[', ']'], "")
@@ -97,8 +98,12 @@ fn every_key_that_the_reader_knows_is_in_the_schema_with_the_readers_default() {
     let hook = "[[notify]]\nname = \"hook\"\nkind = \"webhook\"\nurl = \"https://a.example\"\n";
     let mail = "[[notify]]\nname = \"mail\"\nkind = \"email\"\nsmtp = \"a.example:25\"\nfrom = \"a@b.example\"\n\
                 to = [\"c@d.example\"]\n";
+    let general = "[[app]]\nname = \"b\"\nkind = \"general\"\nclient_id = \"id\"\n\
+                   client_secret = \"a-long-client-secret\"\nwebhook_secrets = [\"a-long-webhook-secret\"]\n\
+                   api_user = \"ask\"\n[server]\npublic_url = \"https://b.example\"\n";
     let config =
-        read(&format!("{APP}{app}{account}{consumer}{RULE}ensure = {{ type = \"licensed\" }}\n{hook}{mail}")).unwrap();
+        read(&format!("{APP}{app}{account}{general}{consumer}{RULE}ensure = {{ type = \"licensed\" }}\n{hook}{mail}"))
+            .unwrap();
     let mut of_reader = BTreeSet::new();
     for key in &config.effective {
         let section = without_names(&key.section);
@@ -186,6 +191,7 @@ const OF_MEANING: &[&str] = &[
     "recovered what is gone for good",
     "recovered later",
     "recovered but for some hosts",
+    "a name that is taken",
 ];
 
 #[test]
@@ -218,11 +224,18 @@ fn the_schema_speaks_of_what_the_file_says_in_its_comments() {
     assert!(said("rule", "when").contains("Default: all; over the event, and where all"));
     assert!(said("rule", "name").ends_with("0-9 and -"), "an example without a comment adds nothing");
     let server = schema["properties"]["server"]["description"].as_str().unwrap();
-    assert_eq!(server, "The public listener: POST /webhooks/{app}, and GET /livez. TLS is the proxy's.");
+    assert_eq!(
+        server,
+        "The public listener: POST /webhooks/{app}, GET /livez and, for general apps, GET /install/{app} and /oauth/callback. TLS is the proxy's."
+    );
     for section in ["server", "admin", "store", "zoom", "worker", "sweep", "log", "app.account", "rules"] {
         let keys = schema["$defs"][section]["properties"].as_object().unwrap();
         let silent: Vec<_> = keys.keys().filter(|key| said(section, key).is_empty()).collect();
-        let known = if section == "zoom" { vec!["api_url", "oauth_url"] } else { Vec::new() };
+        let known = match section {
+            "zoom" => vec!["api_url", "oauth_url"],
+            "store" => vec!["master_key"],
+            _ => Vec::new(),
+        };
         assert_eq!(silent, known, "[{section}]");
     }
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use secrecy::SecretString;
 
@@ -45,21 +45,25 @@ fn failed(what: &str, error: &io::Error) -> Failure {
 }
 
 impl Service {
-    /// A folder with a configuration for the Zoom at these addresses. Nothing is started.
-    pub(super) fn prepare(api_url: &str, oauth_url: &str) -> Result<Self, Failure> {
+    /// A folder with a configuration, which is made from the addresses of the public listener and of the admin's. Nothing is
+    /// started.
+    pub(super) fn prepare(configuration: impl FnOnce(SocketAddr, SocketAddr) -> String) -> Result<Self, Failure> {
         let folder = std::env::temp_dir().join(format!("adjutant-demo-{:016x}", SystemChance.next_u64()));
         std::fs::create_dir(&folder).map_err(|error| failed("make a temporary folder", &error))?;
         let (public, admin) = free_ports().map_err(|error| failed("find free ports", &error))?;
         let service = Self { folder, public, admin, child: None, keep: false };
-        let text = configuration(public, admin, api_url, oauth_url);
-        service.write(|service| {
-            private::put_new(&service.config(), &text)?;
+        let text = configuration(public, admin);
+        service.write(|service| private::put_new(&service.config(), &text))?;
+        Ok(service)
+    }
+
+    pub(super) fn write_presets(&self) -> Result<(), Failure> {
+        self.write(|service| {
             std::fs::create_dir(service.folder.join("rules"))?;
             ALL.into_iter().try_for_each(|(name, text)| {
                 std::fs::write(service.folder.join("rules").join(name).with_extension("toml"), at_school(text))
             })
-        })?;
-        Ok(service)
+        })
     }
 
     fn write(&self, what: impl FnOnce(&Self) -> io::Result<()>) -> Result<(), Failure> {
@@ -113,9 +117,15 @@ impl Service {
     }
 
     /// Runs another command of this binary on the same configuration; whether it ended with 0.
-    pub(super) fn command_is_good(&self, words: &[&str]) -> Result<bool, Failure> {
-        let output = this_binary(&self.config())?.args(words).stdin(Stdio::null()).output();
-        output.map(|output| output.status.success()).map_err(|error| failed("run a command", &error))
+    pub(super) async fn command_is_good(&self, words: &[&str]) -> Result<bool, Failure> {
+        self.command(words).await.map(|output| output.status.success())
+    }
+
+    /// The same with all that it printed.
+    pub(super) async fn command(&self, words: &[&str]) -> Result<Output, Failure> {
+        let mut command = tokio::process::Command::from(this_binary(&self.config())?);
+        let output = command.args(words).stdin(Stdio::null()).kill_on_drop(true).output().await;
+        output.map_err(|error| failed("run a command", &error))
     }
 }
 
@@ -140,7 +150,7 @@ fn free_ports() -> io::Result<(SocketAddr, SocketAddr)> {
     Ok((one.local_addr()?, two.local_addr()?))
 }
 
-fn configuration(public: SocketAddr, admin: SocketAddr, api_url: &str, oauth_url: &str) -> String {
+pub(super) fn configuration(public: SocketAddr, admin: SocketAddr, api_url: &str, oauth_url: &str) -> String {
     format!(
         r#"# Written by `adjutant demo`. For your own account: `adjutant setup`.
 [server]
@@ -202,16 +212,23 @@ mod tests {
 
     use super::*;
 
+    fn prepared() -> Service {
+        let text = |public, admin| configuration(public, admin, "http://127.0.0.1:1", "http://127.0.0.1:2");
+        let service = Service::prepare(text).unwrap();
+        service.write_presets().unwrap();
+        service
+    }
+
     #[test]
     fn nobody_else_may_read_the_configuration_of_the_demo() {
-        let service = Service::prepare("http://127.0.0.1:1", "http://127.0.0.1:2").unwrap();
+        let service = prepared();
         let mode = std::fs::metadata(service.config()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 
     #[test]
     fn the_demo_says_where_its_service_is_reached_so_that_doctor_can_go_there() {
-        let service = Service::prepare("http://127.0.0.1:1", "http://127.0.0.1:2").unwrap();
+        let service = prepared();
         let text = std::fs::read_to_string(service.config()).unwrap();
         let vars: [(String, String); 0] = [];
         let config = crate::config::parse(&service.config(), &text, &crate::config::Env::from_vars(vars)).unwrap();

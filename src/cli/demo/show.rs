@@ -4,100 +4,42 @@
 
 mod presets;
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::super::out::{Out, count};
-use super::super::remote::{Remote, client};
-use super::super::{Exit, Failure};
+use super::super::Failure;
+use super::super::out::Out;
 use super::check;
-use super::service::{ACCOUNT, API_USER, SECRET, Service};
-use crate::chance::SystemChance;
+use super::service::{ACCOUNT, API_USER, SECRET, Service, configuration};
+use super::stage::{Stage, Told, failed, new_world};
 use crate::clock::{Clock as _, Stopwatch, SystemClock};
-use crate::sim::{Fault, FaultKind, NewAccount, NewUser, Sim, Subscription, Target, TooMany, World, sign};
-use crate::web::admin::view::{EntriesView, EntryView, JobView, StatusView};
+use crate::sim::{Fault, FaultKind, NewAccount, NewUser, Sim, Subscription, Target, TooMany, sign};
+use crate::web::admin::view::{EntriesView, EntryView, JobView};
 
-/// How long a step may take before it counts as gone wrong.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How often a step looks.
-const GLANCE: Duration = Duration::from_millis(20);
-
-pub(super) struct Show<'o> {
-    out: &'o mut Out,
-    watch: Stopwatch,
-    service: Service,
-    sim: Sim,
-    client: reqwest::Client,
-    right: u32,
-    wrong: u32,
-    over: bool,
+/// One account with an API user, whose events come to the service.
+pub(super) async fn open(out: &mut Out) -> Result<Stage<'_>, Failure> {
+    let world = new_world();
+    world.add_account(NewAccount::named(ACCOUNT)).map_err(|error| failed("make the account", &error))?;
+    world.add_user(ACCOUNT, NewUser::licensed(API_USER)).map_err(|error| failed("make the API user", &error))?;
+    let prepare = |sim: &Sim| {
+        let (api, oauth) = (sim.api_url(), sim.oauth_url());
+        let service = Service::prepare(|public, admin| configuration(public, admin, &api, &oauth))?;
+        service.write_presets()?;
+        Ok(service)
+    };
+    let stage = Stage::open(out, world, prepare).await?;
+    let subscription = Subscription::to_all(format!("http://{}/webhooks/main", stage.service.public), SECRET);
+    stage.world().subscribe(ACCOUNT, subscription).map_err(|error| failed("subscribe", &error))?;
+    Ok(stage)
 }
 
-/// A step's answer: what it came to, or what went wrong.
-type Told = Result<String, String>;
-
-impl<'o> Show<'o> {
-    pub(super) async fn open(out: &'o mut Out) -> Result<Self, Failure> {
-        let watch = Stopwatch::start();
-        let world = World::new(Arc::new(SystemClock), Arc::new(SystemChance));
-        let io = |what: &str, error: &dyn std::fmt::Display| Failure::new(Exit::Io, format!("cannot {what}: {error}"));
-        world.add_account(NewAccount::named(ACCOUNT)).map_err(|error| io("make the account", &error))?;
-        world.add_user(ACCOUNT, NewUser::licensed(API_USER)).map_err(|error| io("make the API user", &error))?;
-        let sim = Sim::start(world).await.map_err(|error| io("start the simulated Zoom", &error))?;
-        let service = Service::prepare(&sim.api_url(), &sim.oauth_url())?;
-        let subscription = Subscription::to_all(format!("http://{}/webhooks/main", service.public), SECRET);
-        sim.world().subscribe(ACCOUNT, subscription).map_err(|error| io("subscribe", &error))?;
-        let client = client(Duration::from_secs(5))?;
-        Ok(Self { out, watch, service, sim, client, right: 0, wrong: 0, over: false })
-    }
-
-    pub(super) const fn all_right(&self) -> bool {
-        self.over && self.wrong == 0
-    }
-
-    pub(super) const fn is_over(&self) -> bool {
-        self.over
-    }
-
-    fn world(&self) -> &World {
-        self.sim.world()
-    }
-
-    fn say(&mut self, mark: &str, text: &str) -> Result<(), Failure> {
-        let seconds = self.watch.elapsed().as_secs_f64();
-        self.out.line(format!("{seconds:7.3} s  {mark:5}  {text}"))?;
-        self.out.flush()
-    }
-
-    fn tell(&mut self, told: Told) -> Result<(), Failure> {
-        match told {
-            Ok(text) => {
-                self.right = self.right.saturating_add(1);
-                self.say("right", &text)
-            }
-            Err(text) => {
-                self.wrong = self.wrong.saturating_add(1);
-                self.service.keep();
-                let log = self.service.log();
-                self.say("WRONG", &format!("{text}; the service's log: {}", log.display()))
-            }
-        }
-    }
-
+impl Stage<'_> {
     /// The whole show.
     pub(super) async fn play(&mut self) -> Result<(), Failure> {
         let (public, api) = (self.service.public, self.sim.api_url());
         self.say("", &format!("a simulated Zoom at {api}, adjutant at http://{public}; nothing leaves this machine"))?;
         self.say("", &format!("rules: {API_USER} assists everyone; every meeting has its waiting room on"))?;
-        self.service.start()?;
-        let told = self.comes_up().await;
-        let is_up = told.is_ok();
-        self.tell(told)?;
-        if !is_up {
+        if !self.begins(async |sim| sim.validate(ACCOUNT).await).await? {
             return Ok(());
         }
         let told = self.licensed().await;
@@ -114,24 +56,7 @@ impl<'o> Show<'o> {
         let told = self.meeting().await;
         self.tell(told)?;
         self.presets().await?;
-        self.close().await
-    }
-
-    async fn comes_up(&mut self) -> Told {
-        let ready = format!("http://{}/readyz", self.service.admin);
-        let mut good = false;
-        while !good && self.watch.elapsed() < PATIENCE && !self.service.has_ended() {
-            good = self.client.get(&ready).send().await.is_ok_and(|answer| answer.status().is_success());
-            tokio::time::sleep(GLANCE).await;
-        }
-        if !good {
-            return Err("the service did not start".to_owned());
-        }
-        self.sim
-            .validate(ACCOUNT)
-            .await
-            .map_err(|error| format!("Zoom could not validate the webhook address: {error}"))?;
-        Ok("the service runs, and Zoom validated its webhook address".to_owned())
+        self.close("for a licence").await
     }
 
     async fn licensed(&self) -> Told {
@@ -160,7 +85,7 @@ impl<'o> Show<'o> {
             Ok(format!("{basic} got a licence, which released the job: assistant added, read back"))
         };
         let told = told.await;
-        self.tell(told)
+        self.tell(told).map(drop)
     }
 
     async fn wait_for_their_turn(&self, invited: &str, basic: &str, stays: &str) -> Told {
@@ -258,39 +183,6 @@ impl<'o> Show<'o> {
         Ok(format!("meeting {id} was made without a waiting room: switched on, read back, written once"))
     }
 
-    async fn close(&mut self) -> Result<(), Failure> {
-        let told = match self.service.command_is_good(&["audit", "verify"]) {
-            Ok(true) => Ok("the audit log verifies: no gap, and every entry hashes to the root".to_owned()),
-            Ok(false) => Err("the audit log does not verify".to_owned()),
-            Err(failure) => Err(failure.to_string()),
-        };
-        self.tell(told)?;
-        let store = self.status().await.map_err(|error| Failure::new(Exit::Failed, error))?.store;
-        let steps = count(self.right, "step", "steps");
-        let result = format!(
-            "{steps} right, {} wrong; {} done, {} waiting (for a licence), {} parked",
-            self.wrong,
-            count(store.done, "job", "jobs"),
-            store.waiting,
-            store.parked
-        );
-        self.say("", &result)?;
-        self.say("", "for your own account: adjutant setup")?;
-        self.over = true;
-        Ok(())
-    }
-
-    pub(super) fn stay_open(&mut self) -> Result<(), Failure> {
-        let config = self.service.config();
-        // As it was called: whoever comes from `cargo run` has not installed it.
-        let binary = std::env::args().next().unwrap_or_else(|| "adjutant".to_owned());
-        let command = format!("{binary} --config {} audit tail", config.display());
-        self.say(
-            "",
-            &format!("it keeps running, to look around with `{command}`; Ctrl-C ends it and removes its folder"),
-        )
-    }
-
     // What steps are made of.
 
     fn create(&self, user: NewUser) -> Result<(), String> {
@@ -338,38 +230,7 @@ impl<'o> Show<'o> {
         self.until(&format!("{email} has the assistant"), has).await
     }
 
-    async fn idle(&self) -> Result<(), String> {
-        let is_idle = || async {
-            self.status().await.is_ok_and(|status| {
-                let store = status.store;
-                (store.unplanned, store.due, store.running) == (0, 0, 0)
-            })
-        };
-        self.until("nothing is left to do", is_idle).await
-    }
-
-    async fn until<F: Future<Output = bool>>(&self, what: &str, mut is_so: impl FnMut() -> F) -> Result<(), String> {
-        let watch = Stopwatch::start();
-        while !is_so().await {
-            if watch.elapsed() > PATIENCE {
-                return Err(format!("waited {} s, but not: {what}", PATIENCE.as_secs()));
-            }
-            tokio::time::sleep(GLANCE).await;
-        }
-        Ok(())
-    }
-
     // What the service says of itself.
-
-    async fn ask<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, String> {
-        let token = self.service.token().ok_or("the service has no token yet")?;
-        let remote = Remote::Running { client: self.client.clone(), address: self.service.admin, token };
-        remote.get(path, query).await.map_err(|failure| failure.to_string())
-    }
-
-    async fn status(&self) -> Result<StatusView, String> {
-        self.ask("/v1/status", &[]).await
-    }
 
     async fn jobs(&self, state: &str) -> Result<Vec<JobView>, String> {
         self.ask("/v1/jobs", &[("state", state.to_owned())]).await

@@ -8,6 +8,7 @@ use super::super::takers::{Taker, takers};
 use super::super::{Exit, Failure};
 use super::Report;
 use crate::config::Config;
+use crate::store::local::MasterKey;
 use crate::web::admin::sweeps::SweepView;
 use crate::web::admin::view::{AppView, StatusView, StoreView};
 
@@ -16,7 +17,11 @@ pub(super) const UNASKED: &str = "not checked: the service does not answer";
 
 pub(super) fn permissions(report: &mut Report, config: &Config) {
     const NAME: &str = "file permissions";
-    let own = [&config.admin.token_file, &config.store.master_key_file];
+    let master_key = match &config.store.master_key {
+        MasterKey::File(file) => Some(file),
+        MasterKey::Bytes(_) => None,
+    };
+    let own = std::iter::once(&config.admin.token_file).chain(master_key);
     let files = config.secret_files.iter().chain(own).filter(|file| file.exists());
     let mut open = Vec::new();
     let mut checked = 0_usize;

@@ -155,7 +155,7 @@ impl Case {
             app: account.app.clone(),
             rule: rule.name.clone(),
             severity: send.severity,
-            delivery: DELIVERY,
+            delivery: Some(DELIVERY),
             whole,
             about: self.picture()?.about(),
             record: None,

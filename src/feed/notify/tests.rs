@@ -412,7 +412,7 @@ fn of_rule(severity: Option<crate::alarm::Severity>, text: &str) -> Message {
         app: "main".parse().unwrap(),
         rule: "tell".parse().unwrap(),
         severity,
-        delivery: "dlv_1".parse().unwrap(),
+        delivery: Some("dlv_1".parse().unwrap()),
         whole: serde_json::json!({ "payload": { "object": { "topic": "x\r\nBcc: eve@example.com\n<!here>" } } }),
         about: serde_json::Map::new(),
         record: None,

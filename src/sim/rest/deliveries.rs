@@ -45,9 +45,9 @@ impl Attempt {
 }
 
 impl Act<'_> {
-    /// The app of the account is known by its client id \[I].
-    pub(super) fn rest_list_webhook_logs(&self, app: &str, request: &Request) -> Result<Answer, Refusal> {
-        if app != self.account.client_id {
+    /// The app that asks is known by its client id, and sees what it was sent about the token's account \[I].
+    pub(super) fn rest_list_webhook_logs(&self, app: &str, client: &str, request: &Request) -> Result<Answer, Refusal> {
+        if app != client {
             return Err(Refusal::NoSuchEndpoint); // [I] which of the refusals it is.
         }
         let (kind, event) = (request.param("type").unwrap_or_default(), request.param("event"));
@@ -63,7 +63,7 @@ impl Act<'_> {
             let named = event.as_ref().is_none_or(|event| *event == attempt.delivery.event);
             of_type && named && from <= attempt.at && attempt.at <= to
         };
-        let all = || self.outbox.attempts_of(&self.account.id).filter(wanted);
+        let all = || self.outbox.attempts_of(&self.account.id, client).filter(wanted);
         let rows = all().filter(|(place, _)| *place > page.after).map(|(place, attempt)| (place, attempt.row()));
         Ok(page.answer("webhook_logs", all().count(), rows, self.now))
     }

@@ -1,7 +1,9 @@
 //! The REST API: the way of one request past token, scopes and limits to the operation that it names.
 
 mod assistants;
+pub(crate) mod authorize;
 mod deliveries;
+mod grants;
 mod groups;
 mod meetings;
 mod page;
@@ -9,6 +11,7 @@ mod settings;
 pub(crate) mod token;
 mod users;
 
+use self::token::General;
 use super::answer::{Answer, Refusal};
 use super::call::{Call, Request};
 use super::limit::{Category, Plan, TooMany};
@@ -166,13 +169,25 @@ impl Op {
         scopes.iter().any(|scope| *scope == granular || classic.contains(&scope.as_str()))
     }
 
-    fn run(self, act: &mut Act<'_>, request: &Request) -> Result<Answer, Refusal> {
+    /// A token for `me` alone needs the form without `:admin`, and reaches no other user \[D].
+    fn allowed_to(self, scopes: &[String], general: Option<&General>, request: &Request) -> bool {
+        let Some(general) = general.filter(|general| general.for_me_alone) else { return self.allowed_by(scopes) };
+        let segments = request.segments();
+        let (kind, subject) = (segments.first().map(String::as_str), segments.get(1).map(String::as_str));
+        let own = kind != Some("users") || subject == Some("me") || subject == Some(general.user.as_str());
+        let admin: Vec<String> = scopes.iter().map(|scope| format!("{scope}:admin")).collect();
+        own && subject.is_some() && self.allowed_by(&admin)
+    }
+
+    /// `client` is the id of the app that asks.
+    fn run(self, act: &mut Act<'_>, client: &str, request: &Request) -> Result<Answer, Refusal> {
         let segments = request.segments();
         let part = |place: usize| segments.get(place).cloned().unwrap_or_default();
         let (subject, other) = (part(1), part(3));
-        // `me` is the owner [D], where it answers at all.
-        let subject =
-            if subject == "me" && act.account.quirks.me_answers { act.account.owner_id.clone() } else { subject };
+        // `me` is whoever installed a general app [D], and else the owner [D], where it answers at all.
+        let me = act.account.acting.clone();
+        let me = me.or_else(|| act.account.quirks.me_answers.then(|| act.account.owner_id.clone()));
+        let subject = if subject == "me" { me.unwrap_or(subject) } else { subject };
         match self {
             Self::ListUsers => act.rest_list_users(request),
             Self::GetUser => act.rest_get_user(&subject),
@@ -200,7 +215,7 @@ impl Op {
             Self::ListMembers => act.rest_list_members(&subject, request),
             Self::AddMembers => act.rest_add_members(&subject, request),
             Self::RemoveMember => act.rest_remove_member(&subject, &other),
-            Self::ListWebhookLogs => act.rest_list_webhook_logs(&part(2), request),
+            Self::ListWebhookLogs => act.rest_list_webhook_logs(&part(2), client, request),
         }
     }
 }
@@ -217,8 +232,10 @@ impl World {
     pub(crate) fn answer(&self, request: &Request) -> Answer {
         let now = self.now();
         let answer = self.state(|state| {
-            if request.is_token() {
-                return state.give_token(request, self.chance(), now);
+            match request.path.as_str() {
+                "/oauth/token" | "/oauth/revoke" => return state.give_token(request, self.chance(), now),
+                "/oauth/authorize" => return state.authorize(request, self.chance(), now),
+                _ => {}
             }
             state.answer(self, request).unwrap_or_else(|refusal| refusal.answer())
         });
@@ -228,11 +245,12 @@ impl World {
 
     pub(crate) fn log(&self, request: &Request, status: Option<u16>, acted: bool) {
         let at = self.now();
-        let path = if request.is_token() { request.path.clone() } else { request.decoded_path() };
+        let path = if request.is_oauth() { request.path.clone() } else { request.decoded_path() };
         self.state(|state| {
             let account = state.tokens.account_of(request).map(str::to_owned);
+            let owner = account.as_ref().and_then(|account| state.owner_of_subject(request, account));
             let (method, query) = (request.method.clone(), request.query.clone());
-            state.log.add(Call { at, account, method, path, query, status, acted }, request.kind());
+            state.log.add(Call { at, account, owner, method, path, query, status, acted }, request.kind());
         });
     }
 
@@ -254,12 +272,19 @@ impl State {
     fn answer(&mut self, world: &World, request: &Request) -> Result<Answer, Refusal> {
         let now = world.now();
         let grant = self.tokens.check(request, now)?;
+        let general = grant.general.as_ref();
+        if let Some(general) = general
+            && let Err(why) = self.counts(&grant.client, &general.standing)
+        {
+            let says = self.apps.get(&grant.client).is_some_and(|app| app.quirks.api_says_why);
+            return Err(if says { Refusal::DeadToken(why) } else { Refusal::InvalidToken });
+        }
         let account = self.accounts.get_mut(&grant.account).ok_or(Refusal::InvalidToken)?;
-        if !account.app_active {
+        if general.is_none() && !account.app_active {
             return Err(Refusal::InvalidToken); // Tokens stop when the app is deactivated [D].
         }
         let op = Op::of(request).ok_or(Refusal::NoSuchEndpoint)?;
-        if !op.allowed_by(&grant.scopes) {
+        if !op.allowed_to(&grant.scopes, general, request) {
             let scopes = format!("{0}, {0}:admin", op.scope());
             return Err(Refusal::Scopes { scopes, status: account.quirks.scopes_status });
         }
@@ -269,9 +294,15 @@ impl State {
         {
             return Ok(kind.answer(category, plan, now));
         }
-        let ran: Result<_, WorldError> = self.act(&grant.account, world.chance(), now, |act| Ok(op.run(act, request)));
+        let ran: Result<_, WorldError> = self.act(&grant.account, world.chance(), now, |act| {
+            act.account.acting = general.map(|general| general.user.clone());
+            let ran = op.run(act, &grant.client, request);
+            act.account.acting = None;
+            Ok(ran)
+        });
         let answer = match ran {
             Ok(Err(Refusal::UserDaily)) => return Ok(TooMany::UserDaily.answer(category, plan, now)),
+            Ok(Err(Refusal::Invites)) => return Ok(TooMany::Invites.answer(category, plan, now)),
             Ok(Ok(answer)) => answer,
             Ok(Err(refusal)) => refusal.answer(),
             Err(_) => return Err(Refusal::InvalidToken),

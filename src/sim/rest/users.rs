@@ -1,6 +1,6 @@
 //! Users over REST.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::clock::Timestamp;
 use crate::sim::answer::{Answer, Refusal, rfc3339};
@@ -12,7 +12,7 @@ use crate::sim::world::Act;
 use super::page::Page;
 
 /// \[D U]
-const EMAIL_BYTES_MAX: usize = 128;
+const EMAIL_CHARS_MAX: usize = 128;
 
 impl User {
     /// One row of the list. Pending users have no id there \[D].
@@ -44,7 +44,7 @@ impl User {
         }
     }
 
-    fn details(&self, account: &str, now: Timestamp) -> Object {
+    fn details(&self, account: Option<&String>, now: Timestamp) -> Object {
         // A pending user's created_at is the time of the call [D].
         let created = if self.status == UserStatus::Pending { now } else { self.created_at };
         // 100 Zoom mail, 101 single sign-on, 99 API user [D].
@@ -68,7 +68,7 @@ impl User {
             .put("created_at", rfc3339(created))
             .put("user_created_at", rfc3339(created))
             .put("login_types", [login])
-            .put("account_id", account)
+            .put_some("account_id", account)
             .put("status", self.status.as_str());
         for (name, value) in &self.fields {
             object = object.put(name, value);
@@ -78,9 +78,10 @@ impl User {
 }
 
 impl Act<'_> {
-    /// A user of this account by id or email, or 404/1001 \[D U].
+    /// A user of this account by id or email, or 404/1001 \[D U]; whose invitation has expired is refused with 1120 \[E22].
     pub(super) fn find(&self, key: &str) -> Result<&User, Refusal> {
-        self.account.users.find(key).ok_or_else(|| Refusal::NoSuchUser(key.to_owned()))
+        let user = self.account.users.find(key).ok_or_else(|| Refusal::NoSuchUser(key.to_owned()))?;
+        if user.invitation_is_over(self.now) { Err(Refusal::NoInvite) } else { Ok(user) }
     }
 
     /// One status at a time, active where none is given \[D]; oldest first.
@@ -103,34 +104,42 @@ impl Act<'_> {
         if key.contains('@') && user.status == UserStatus::Pending && !self.account.quirks.pending_found_by_email {
             return Err(Refusal::NoSuchUser(key.to_owned())); // [F 98314]
         }
-        Ok(Answer::object(200, user.details(&self.account.id, self.now)))
+        let hidden = user.joins && self.account.quirks.joining_hides_account;
+        Ok(Answer::object(200, user.details((!hidden).then_some(&self.account.id), self.now)))
     }
 
-    /// Only what `user_info` needs to make somebody: no password, no features, no plans; and invitations are not counted.
+    /// Invitations count against the account's number a day, and only where they are sent \[I]. Whoever is pending after the
+    /// invitation expired is invited again \[I]. It has no features and no plans of users.
     pub(super) fn rest_create_user(&mut self, request: &Request) -> Result<Answer, Refusal> {
-        let body = request.object()?;
-        let creation = match body.get("action").and_then(Value::as_str) {
-            Some("create") => CreationType::Create,
-            Some("autoCreate") => CreationType::AutoCreate,
-            Some("custCreate") => CreationType::CustCreate,
-            Some("ssoCreate") => CreationType::SsoCreate,
-            _ => return Err(invalid("action")),
-        };
-        let info = body.get("user_info").and_then(Value::as_object).ok_or_else(|| invalid("user_info"))?;
-        let text = |key: &str| info.get(key).and_then(Value::as_str).unwrap_or_default();
-        let email = Some(text("email")).filter(|email| email.contains('@') && email.len() <= EMAIL_BYTES_MAX);
-        if info.get("type").and_then(Value::as_i64) == Some(2) {
+        let new = new_user(&request.object()?)?;
+        self.offered(new.creation)?;
+        let (now, invites) = (self.now, new.creation == CreationType::Create);
+        let again = self.account.users.find(&new.email).filter(|user| invites && user.invitation_is_over(now));
+        let again = again.map(|user| user.id.clone());
+        if again.is_none() && self.account.users.find(&new.email).is_some() {
+            return Err(Refusal::EmailTaken(new.email));
+        }
+        if invites && self.account.invites.used(now) >= self.account.plan.invites_per_day() {
+            return Err(Refusal::Invites);
+        }
+        if again.is_none() && new.kind == 2 {
             self.need_seat()?;
         }
-        let kind = info.get("type").and_then(Value::as_i64).filter(|kind| matches!(kind, 1 | 2 | 4 | 99)); // [D U]
-        let id = self.create_user(NewUser {
-            email: email.ok_or_else(|| invalid("email"))?.to_owned(),
-            first_name: text("first_name").to_owned(),
-            last_name: text("last_name").to_owned(),
-            kind: kind.ok_or_else(|| invalid("type"))?,
-            creation,
-        })?;
-        let user = self.find(&id)?;
+        let email = new.email.clone();
+        let id = if let Some(id) = again {
+            let until = now.plus(self.account.quirks.invitation_lives);
+            self.account.users.edit(&id, |user| user.invited_until = Some(until));
+            id
+        } else {
+            self.create_user(new)?
+        };
+        if invites {
+            self.account.invites.take(now);
+            if let Some(after) = self.account.quirks.accepted_after {
+                self.later.accept(now.plus(after), &self.account.id, &email);
+            }
+        }
+        let user = self.account.users.find(&id).ok_or(Refusal::NoSuchUser(id))?;
         let body = Object::new()
             .put("id", &user.id)
             .put("email", &user.email)
@@ -140,20 +149,38 @@ impl Act<'_> {
         Ok(Answer::object(201, body))
     }
 
+    /// Whether the account has what an action needs \[D U].
+    fn offered(&self, creation: CreationType) -> Result<(), Refusal> {
+        let offers = &self.account.offers;
+        match creation {
+            CreationType::AutoCreate if !offers.managed_domain => Err(Refusal::NoManagedDomain),
+            CreationType::CustCreate if !offers.custom_users => Err(Refusal::NoCustomUsers),
+            CreationType::SsoCreate if !offers.single_sign_on => Err(Refusal::NoSingleSignOn),
+            _ => Ok(()),
+        }
+    }
+
+    /// Of a pending user only the group can be set \[D U: `group_id`]; it counts once the user is there.
     pub(super) fn rest_update_user(&mut self, key: &str, request: &Request) -> Result<Answer, Refusal> {
-        let fields = request.object()?;
+        let mut fields = request.object()?;
         let user = self.find(key)?;
         let known = |kind: &Value| matches!(kind.as_i64(), Some(1..=4)); // [D]; 3 is On-prem of old.
         if fields.get("type").is_some_and(|kind| !known(kind)) {
             return Err(invalid("type"));
         }
         if user.status == UserStatus::Pending {
-            return Ok(Answer::empty(204)); // Success, and nothing is done [C SailPoint].
+            let id = user.id.clone();
+            if let Some(group) = fields.get("group_id").and_then(Value::as_str) {
+                self.account.groups.find(group)?;
+                self.account.users.edit(&id, |user| user.groups.insert(group.to_owned()));
+            }
+            return Ok(Answer::empty(204)); // Success, and nothing else is done [C SailPoint].
         }
         let id = user.id.clone();
         if !user.is_licensed() && fields.get("type").and_then(Value::as_i64) == Some(2) {
             self.need_seat()?;
         }
+        fields.remove("group_id"); // For pending users only [D U].
         self.update_user(&id, &fields)?;
         Ok(Answer::empty(204))
     }
@@ -161,10 +188,11 @@ impl Act<'_> {
     /// Whether a licence is left to give.
     fn need_seat(&self) -> Result<(), Refusal> {
         let full = self.account.seats.is_some_and(|seats| self.account.users.licensed() >= seats);
-        if full { Err(Refusal::NoSeats) } else { Ok(()) }
+        if full { Err(Refusal::NoSeats(self.account.quirks.no_seats_code)) } else { Ok(()) }
     }
 
-    /// Out of the account, or gone for good \[D U]. What the user leaves cannot be transferred here, so nobody may ask for it.
+    /// Out of the account, or gone for good \[D U]. Meetings go to `transfer_email` where `transfer_meeting` says so; nothing else
+    /// is there to transfer. Whom they cannot go to, and that meetings need somebody, is \[I].
     pub(super) fn rest_delete_user(&mut self, key: &str, request: &Request) -> Result<Answer, Refusal> {
         let id = self.find(key)?.id.clone();
         let permanently = match request.param("action").as_deref() {
@@ -172,8 +200,21 @@ impl Act<'_> {
             Some("delete") => true,
             Some(_) => return Err(invalid("action")),
         };
-        if request.param("transfer_email").is_some() {
-            return Err(invalid("transfer_email"));
+        let meetings = request.param("transfer_meeting").is_some_and(|flag| flag == "true");
+        match request.param("transfer_email").filter(|email| !email.is_empty()) {
+            Some(email) => {
+                let heir = self.find(&email)?;
+                if !heir.is_active() || heir.id == id {
+                    return Err(invalid("transfer_email"));
+                }
+                let heir = heir.id.clone();
+                let stays = permanently && self.find(&id)?.status == UserStatus::Pending;
+                if meetings && !stays {
+                    self.account.meetings.transfer(&id, &heir);
+                }
+            }
+            None if meetings => return Err(invalid("transfer_email")),
+            None => {}
         }
         self.remove_user(&id, permanently)?;
         Ok(Answer::empty(204))
@@ -195,6 +236,41 @@ impl Act<'_> {
         }
         Ok(Answer::empty(200))
     }
+}
+
+/// The user that a POST asks for: lengths and types are those of \[D U].
+fn new_user(body: &Map<String, Value>) -> Result<NewUser, Refusal> {
+    let creation = match body.get("action").and_then(Value::as_str) {
+        Some("create") => CreationType::Create,
+        Some("autoCreate") => CreationType::AutoCreate,
+        Some("custCreate") => CreationType::CustCreate,
+        Some("ssoCreate") => CreationType::SsoCreate,
+        _ => return Err(invalid("action")),
+    };
+    let info = body.get("user_info").and_then(Value::as_object).ok_or_else(|| invalid("user_info"))?;
+    let text = |field: &'static str, chars_max: usize| match info.get(field).map(Value::as_str) {
+        None => Ok(None),
+        Some(Some(text)) if text.chars().count() <= chars_max => Ok(Some(text.to_owned())),
+        Some(_) => Err(invalid(field)),
+    };
+    let email = text("email", EMAIL_CHARS_MAX)?
+        .filter(|email| email.contains('@'))
+        .ok_or_else(|| invalid("email"))?
+        .to_lowercase();
+    let known = |kind: &i64| matches!(kind, 1 | 2 | 4) || (*kind == 99 && creation == CreationType::SsoCreate);
+    let kind = info.get("type").and_then(Value::as_i64).filter(known).ok_or_else(|| invalid("type"))?;
+    let password = text("password", 32)?;
+    if creation == CreationType::AutoCreate && password.is_none_or(|password| password.chars().count() < 8) {
+        return Err(invalid("password"));
+    }
+    Ok(NewUser {
+        email,
+        first_name: text("first_name", 64)?.unwrap_or_default(),
+        last_name: text("last_name", 64)?.unwrap_or_default(),
+        display_name: text("display_name", 128)?,
+        kind,
+        creation,
+    })
 }
 
 fn invalid(field: &'static str) -> Refusal {

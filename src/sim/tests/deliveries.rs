@@ -224,3 +224,34 @@ async fn a_silent_endpoint_fails_after_three_seconds_of_the_worlds_clock() {
     assert_eq!(last.result, Sent::Failed("no answer within three seconds".to_owned()));
     assert_eq!(fixture.world.deliveries_waiting(), 1);
 }
+
+#[tokio::test]
+async fn a_general_app_proves_its_secret_and_sees_its_own_deliveries_in_the_log() {
+    let (fixture, sim, own) = started().await;
+    let general = Endpoint::start().await;
+    let world = &fixture.world;
+    world.add_app(NewApp::named("platform", "http://127.0.0.1:9/oauth/callback")).unwrap();
+    assert!(sim.validate_app("client-platform").await.is_err(), "there is nothing to validate");
+    world.subscribe_app("client-platform", Subscription::to_all(&general.url, SECRET)).unwrap();
+    sim.validate_app("client-platform").await.unwrap();
+    let token = world.install("client-platform", "owner@aaaaaabbbb.example").unwrap().access_token;
+    world.unsubscribe(ACCOUNT).unwrap();
+    world.deactivate(ACCOUNT, "dana@example.com").unwrap();
+    world.subscribe(ACCOUNT, Subscription::to_all(&own.url, SECRET)).unwrap();
+    world.activate(ACCOUNT, "dana@example.com").unwrap();
+    sim.settle().await;
+    assert_eq!(
+        general.got().iter().map(Got::event).collect::<Vec<_>>(),
+        ["endpoint.url_validation", "user.deactivated", "user.activated"]
+    );
+    assert_eq!(own.got().iter().map(Got::event).collect::<Vec<_>>(), ["user.activated"]);
+    let logged = |fixture: &Fixture, client: &str| {
+        let answer = fixture.get(&format!("/marketplace/apps/{client}/webhook_logs?type=1")).value();
+        let rows = answer["webhook_logs"].as_array().cloned().unwrap_or_default();
+        rows.into_iter().map(|row| row["event"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(logged(&fixture, &format!("client-{ACCOUNT}")), ["user.activated"]);
+    let general = Fixture { token, ..fixture };
+    assert_eq!(logged(&general, "client-platform"), ["user.deactivated", "user.activated"]);
+    assert_eq!(logged(&general, &format!("client-{ACCOUNT}")), Vec::<Value>::new(), "nobody reads another app's");
+}

@@ -1,11 +1,14 @@
 //! Tests of the simulated Zoom against the facts, each with a seeded world and a clock that stands still.
 
+mod apps;
 mod assistants;
 mod deliveries;
 mod events;
 mod faults;
 mod limits;
+mod many;
 mod meetings;
+mod onboarding;
 mod rooms;
 mod school;
 mod users;

@@ -114,6 +114,14 @@ pub fn write(files: &dyn Files, dir: &str, number: u64, bytes: &[u8]) -> Result<
     Ok(())
 }
 
+/// Removes all that are older than this one.
+pub fn remove_before(files: &dyn Files, dir: &str, number: u64) -> Result<(), SnapshotError> {
+    for old in numbers(files, dir)?.into_iter().filter(|old| *old < number) {
+        files.remove(&format!("{dir}/{}", file_name(old))).map_err(Trouble::writing)?;
+    }
+    Ok(files.sync_dir(dir).map_err(Trouble::Failed)?)
+}
+
 fn put(file: &dyn File, number: u64, bytes: &[u8]) -> io::Result<()> {
     file.write_all_at(&header(number, wide(bytes.len())), 0)?;
     let mut at = HEADER_BYTES;

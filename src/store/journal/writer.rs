@@ -185,7 +185,7 @@ impl Journal {
     }
 
     /// Goes on in a new segment. Can be tried again at whatever step there was no room.
-    pub(super) fn turn_page(&mut self) -> Result<(), AppendError> {
+    pub fn turn_page(&mut self) -> Result<(), AppendError> {
         let staged = match self.staged.take() {
             Some(staged) => staged,
             None => self.stage()?,

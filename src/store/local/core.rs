@@ -72,6 +72,11 @@ pub(super) struct Core {
     pub(super) index: Arc<IndexCell>,
     pub(super) reader: Reader,
     pub(super) pruner: Pruner,
+    /// Held while something is forgotten.
+    pub(super) forgetting: Mutex<()>,
+    /// Who wants the writer to close its segment, and a snapshot as of there: is told the number of the snapshot, and of the
+    /// first record behind the segment.
+    pub(super) wanted: Mutex<Option<super::housekeeper::Tell>>,
     /// Held while a segment is pruned, so that the folder is not let go of meanwhile.
     pub(super) rewriting: Mutex<()>,
 }
@@ -126,6 +131,8 @@ impl Core {
             index,
             reader,
             pruner,
+            forgetting: Mutex::new(()),
+            wanted: Mutex::new(None),
             rewriting: Mutex::new(()),
         }
     }

@@ -14,8 +14,12 @@ pub(super) const SNAPSHOTS: &str = "snapshots";
 /// Something to do.
 #[derive(Debug)]
 pub(super) enum Chore {
-    Snapshot(Box<Frozen>),
+    Snapshot(Box<Frozen>, Option<Wanted>),
 }
+
+/// Who is to be told when a snapshot is on disk, and the first record behind the segment that was closed for it.
+pub(super) type Wanted = (Tell, u64);
+pub(super) type Tell = Sender<(u64, u64)>;
 
 /// The writer's end of having segments made.
 #[derive(Debug)]
@@ -27,11 +31,14 @@ pub(super) struct Spares {
 
 /// Until the writer is gone.
 pub(super) fn run(core: &Arc<Core>, chores: &Receiver<Chore>) {
-    while let Ok(Chore::Snapshot(frozen)) = chores.recv() {
+    while let Ok(Chore::Snapshot(frozen, wanted)) = chores.recv() {
         match write_snapshot(core, &frozen) {
             Ok(()) => {
                 crate::breakpoint::reached("snapshot-written");
                 tracing::debug!(record = frozen.next_record, "wrote a snapshot");
+                if let Some((tell, behind)) = wanted {
+                    let _gone = tell.send((frozen.next_record, behind));
+                }
             }
             // The next one is tried when it is due.
             Err(SnapshotError::Full(_)) => tracing::warn!("no room on the disk for a snapshot"),

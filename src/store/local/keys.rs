@@ -66,8 +66,17 @@ pub enum KeyError {
     MasterMissing(PathBuf),
     #[error("{}: expected 64 hexadecimal digits", .0.display())]
     MasterMalformed(PathBuf),
-    #[error("the master key is not the one that this store was made with")]
+    #[error(
+        "the master key is not the one that this store is sealed with; where `adjutant store rekey` was interrupted, run it again"
+    )]
     MasterWrong,
+    #[error("the master key is in no file: say with --to which file the new one is in, or is to be written to")]
+    NoFile,
+    #[error(
+        "{} holds the master key from before an earlier change, which backups of that time need: move it away first",
+        .0.display()
+    )]
+    OldKept(PathBuf),
     #[error("the key file of the store, keys, is missing: put it back from a backup")]
     Missing,
     #[error("the key file of the store, keys, is damaged: put it back from a backup")]
@@ -83,26 +92,45 @@ fn io_error(doing: &'static str) -> impl Fn(io::Error) -> KeyError {
 }
 
 impl MasterKey {
+    /// From 64 hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text.trim(), &mut bytes).ok().map(|()| Self::Bytes(bytes))
+    }
+
     pub(super) fn load(&self, may_make: bool, chance: &dyn Chance) -> Result<[u8; 32], KeyError> {
         let path = match self {
             Self::Bytes(bytes) => return Ok(*bytes),
             Self::File(path) => path,
         };
         match std::fs::read_to_string(path) {
-            Ok(text) => {
-                let mut bytes = [0; 32];
-                let decoded = hex::decode_to_slice(text.trim(), &mut bytes);
-                decoded.map(|()| bytes).map_err(|_| KeyError::MasterMalformed(path.clone()))
-            }
+            Ok(text) => match Self::parse(&text) {
+                Some(Self::Bytes(bytes)) => Ok(bytes),
+                _ => Err(KeyError::MasterMalformed(path.clone())),
+            },
             Err(error) if error.kind() == io::ErrorKind::NotFound && may_make => {
                 let bytes = chance::bytes(chance);
-                write_secret(path, &hex::encode(bytes)).map_err(io_error("write the master key"))?;
-                Ok(bytes)
+                write_master(path, bytes).map(|()| bytes)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(KeyError::MasterMissing(path.clone())),
             Err(error) => Err(io_error("read the master key")(error)),
         }
     }
+}
+
+pub(super) fn write_master(path: &Path, bytes: [u8; 32]) -> Result<(), KeyError> {
+    write_secret(path, &hex::encode(bytes)).map_err(io_error("write the master key"))
+}
+
+/// In place of what is there, on disk when this returns.
+pub(super) fn put_in_place(new: &Path, path: &Path) -> Result<(), KeyError> {
+    let put = std::fs::rename(new, path).and_then(|()| sync_folder_of(path));
+    put.map_err(io_error("put the new master key in its place"))
+}
+
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(folder)?.sync_all()
 }
 
 /// A new file that only its owner can read, on disk when this returns.
@@ -116,8 +144,7 @@ fn write_secret(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(format!("{text}\n").as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&aside, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::File::open(folder)?.sync_all()
+    sync_folder_of(path)
 }
 
 #[derive(Debug, Default)]
@@ -224,6 +251,28 @@ impl Keys {
         Ok(())
     }
 
+    /// Whose keys there are, as in the key file.
+    pub(super) fn owners(&self) -> Vec<u8> {
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        format!("{:?}", ring.by_owner.keys()).into_bytes()
+    }
+
+    /// What is sealed with the owner's key does not open any more, on disk when this returns.
+    pub(super) fn drop_key(&self, owner: &Owner) -> io::Result<()> {
+        let _one_at_a_time = lock(&self.adding);
+        let mut left = Ring::default();
+        {
+            let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+            left.by_owner.clone_from(&ring.by_owner);
+            left.by_id.clone_from(&ring.by_id);
+        }
+        let Some(key) = left.by_owner.remove(owner) else { return Ok(()) };
+        left.by_id.remove(&key.id());
+        place::replace(self.files.as_ref(), FILE, &encode(&self.master, &left, self.chance.as_ref()))?;
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = left;
+        Ok(())
+    }
+
     /// Opens a blob with the key that it names. None where that key is gone, or the blob is not as it was sealed.
     pub(super) fn open_blob(&self, purpose: Purpose, blob: &[u8]) -> Option<Vec<u8>> {
         let id = seal::key_id(blob)?;
@@ -236,6 +285,21 @@ impl Keys {
         let _still = lock(&self.adding);
         place::read(self.files.as_ref(), FILE)?.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
+}
+
+/// Seals the key file with another master key. False where it is already; then nothing is written.
+pub(super) fn reseal(files: &dyn Files, old: [u8; 32], new: [u8; 32], chance: &dyn Chance) -> Result<bool, KeyError> {
+    let (old, new) = (Key::new(0, old), Key::new(0, new));
+    let bytes = place::read(files, FILE).map_err(io_error("read the key file"))?.ok_or(KeyError::Missing)?;
+    if decode(&new, &bytes).is_ok() {
+        return Ok(false);
+    }
+    let mut ring = Ring::default();
+    for (id, owner, bytes) in decode(&old, &bytes)? {
+        ring.add(owner, Key::new(id, bytes));
+    }
+    let bytes = encode(&new, &ring, chance);
+    place::replace(files, FILE, &bytes).map_err(io_error("write the key file")).map(|()| true)
 }
 
 fn encode(master: &Key, ring: &Ring, chance: &dyn Chance) -> Vec<u8> {

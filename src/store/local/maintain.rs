@@ -179,7 +179,7 @@ fn write_error(error: &AppendError) -> CopyError {
     CopyError::Write(with_source(error))
 }
 
-fn held(folder: &Path) -> Result<lock::FolderLock, OpenError> {
+pub(super) fn held(folder: &Path) -> Result<lock::FolderLock, OpenError> {
     let io = |source| OpenError::Io { doing: "lock the store", source };
     lock::take(folder).map_err(io)?.ok_or_else(|| OpenError::InUse(folder.to_owned()))
 }

@@ -8,6 +8,7 @@
 //! - `format`: the version of this layout. Newer ones are refused. Written last when a store is made.
 //! - `lock`: one process at a time.
 //! - `keys`: the keys that seal everything, sealed with the master key ([`keys`]).
+//! - `forgetting`: [`forget`]; there only while something is being forgotten.
 //! - `journal/`: all records ([`record`]), in the order in which they became true.
 //! - `snapshots/`: the live state as of some record ([`snapshot`]); two are kept.
 //! - `index/`: [`index`]; may be deleted at any time.
@@ -26,6 +27,8 @@ mod applier;
 mod aside;
 mod core;
 mod dedupe;
+mod forget;
+mod forgotten;
 mod format;
 mod housekeeper;
 mod index;
@@ -39,12 +42,14 @@ mod prints;
 mod prune;
 mod reads;
 mod record;
+mod rekey;
 mod seal;
 mod settings;
 mod snapshot;
 mod state;
 mod store;
 mod threads;
+mod traces;
 mod trouble;
 mod verify;
 mod writer;
@@ -52,10 +57,13 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use forget::Erased;
+pub use forgotten::Forgotten;
 pub use keys::{KeyError, MasterKey};
 pub use maintain::{BackedUp, CopyError};
 pub use open::{OpenError, OpenProgress, OpenReport, Problems, Stage};
 pub use prune::Pruned;
+pub use rekey::Rekeyed;
 pub use settings::Settings;
 pub use store::LocalStore;
 pub use verify::{Finding, Leaves, Verified, VerifyProgress};

@@ -111,7 +111,7 @@ impl Core {
         begun.map(|((), written)| written)
     }
 
-    fn prune_trouble(&self, error: &PruneError) -> StoreError {
+    pub(super) fn prune_trouble(&self, error: &PruneError) -> StoreError {
         match error {
             PruneError::Full(_) => StoreError::Full,
             PruneError::Failed(_) | PruneError::Poisoned => {

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use super::core::Core;
-use super::record::{self, Blob, Delivery, Line, Said, Stored, StoredBody, StoredEntry};
+use super::record::{self, Blob, Delivery, Kept, Line, Said, Stored, StoredBody, StoredEntry};
 use super::seal::Purpose;
 use super::state::Where;
 use crate::audit::{Detail, Entry};
 use crate::event::signature::Verified;
 use crate::event::wire;
-use crate::ids::{DeliveryId, JobId};
+use crate::ids::{AccountId, DeliveryId, JobId};
 use crate::store::journal::{FIRST_NUMBER, ReadError};
-use crate::store::port::{DeliveryFilter, DeliveryStatus, DeliverySummary, StoreError, StoredDelivery};
+use crate::store::port::{
+    DeliveryFilter, DeliveryStatus, DeliverySummary, ENTRIES_LOOKED_MAX, StoreError, StoredDelivery,
+};
 use crate::store::wide;
 
 /// A scan that would step over more records than this begins anew.
@@ -38,7 +40,7 @@ impl Core {
         stored.map(Some).ok_or_else(|| StoreError::Damaged(format!("record {number} cannot be understood")))
     }
 
-    fn delivery_at(&self, record: u64) -> Result<Option<Found>, StoreError> {
+    pub(super) fn delivery_at(&self, record: u64) -> Result<Option<Found>, StoreError> {
         match self.record(record)? {
             Some(Stored::Delivery(delivery)) => Ok(Some(Found { record, delivery: *delivery })),
             Some(Stored::Changes(_)) => Err(StoreError::Damaged(format!("record {record} is no delivery"))),
@@ -205,7 +207,10 @@ impl Core {
     }
 
     pub(super) fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<DeliverySummary>, StoreError> {
-        let is_meant = |delivery: &Delivery| filter.app.as_ref().is_none_or(|app| delivery.tail.app == *app);
+        let is_meant = |delivery: &Delivery| {
+            filter.app.as_ref().is_none_or(|app| delivery.tail.app == *app)
+                && filter.account.as_ref().is_none_or(|of| self.account_named(delivery).as_ref() == Some(of))
+        };
         let before = filter.before.map_or(u64::MAX, DeliveryId::number);
         let mut found = Vec::new();
         if filter.parked {
@@ -242,6 +247,11 @@ impl Core {
         Ok(found)
     }
 
+    /// None also where the body does not open.
+    fn account_named(&self, delivery: &Delivery) -> Option<AccountId> {
+        self.stored(delivery.clone(), false).ok()?.verified.as_ref().and_then(wire::account)
+    }
+
     /// The deliveries from one number up to before another.
     fn piece(&self, start: u64, end: u64) -> Result<Vec<Delivery>, StoreError> {
         let mut piece = Vec::new();
@@ -264,9 +274,30 @@ impl Core {
     }
 
     pub(super) fn entries(&self, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        let mut found = Vec::new();
+        self.entries_where(from, limit, usize::MAX, |_| true).map(|(found, _)| found)
+    }
+
+    pub(super) fn entries_of(
+        &self,
+        account: &AccountId,
+        from: u64,
+        limit: usize,
+    ) -> Result<(Vec<Entry>, u64), StoreError> {
+        self.entries_where(from, limit, ENTRIES_LOOKED_MAX, |of| of == Some(account))
+    }
+
+    /// Entries whose account is meant, and where to go on.
+    fn entries_where(
+        &self,
+        from: u64,
+        limit: usize,
+        looked_max: usize,
+        is_meant: impl Fn(Option<&AccountId>) -> bool,
+    ) -> Result<(Vec<Entry>, u64), StoreError> {
+        let (mut found, mut next) = (Vec::new(), from);
+        let end = from.saturating_add(wide(looked_max));
         if limit == 0 {
-            return Ok(found);
+            return Ok((found, next));
         }
         let start = self.index.ask(|index| index.before_entry(from)).flatten();
         let start = start.unwrap_or(FIRST_NUMBER).max(self.reader.first_number());
@@ -274,24 +305,31 @@ impl Core {
             let record = read.map_err(|error| damaged(&error))?;
             match Stored::decode(record.kind, record.version, &record.payload) {
                 Some(Stored::Delivery(delivery)) => {
-                    if delivery.head.index >= from {
-                        found.push(self.delivery_entry(&delivery));
+                    let index = delivery.head.index;
+                    if (from..end).contains(&index) {
+                        next = index.saturating_add(1);
+                        if is_meant(None) {
+                            found.push(self.delivery_entry(&delivery));
+                        }
                     }
                 }
                 Some(Stored::Changes(changes)) => {
                     for (index, entry) in (changes.first_index..).zip(changes.entries) {
-                        if index >= from && found.len() < limit {
-                            found.push(self.entry(index, entry));
+                        if (from..end).contains(&index) && found.len() < limit {
+                            next = index.saturating_add(1);
+                            if is_meant(entry.line().and_then(|line| line.account.as_ref())) {
+                                found.push(self.entry(index, entry));
+                            }
                         }
                     }
                 }
                 None => return Err(StoreError::Damaged(format!("record {} cannot be understood", record.number))),
             }
-            if found.len() >= limit {
+            if found.len() >= limit || next >= end {
                 break;
             }
         }
-        Ok(found)
+        Ok((found, next))
     }
 
     fn delivery_entry(&self, delivery: &Delivery) -> Entry {
@@ -313,14 +351,22 @@ impl Core {
     }
 
     fn entry(&self, index: u64, entry: StoredEntry) -> Entry {
-        let StoredEntry { leaf, line, .. } = entry;
+        let StoredEntry { leaf, kept } = entry;
+        let line = match kept {
+            Kept::Line(line) => line,
+            Kept::Forgotten { at, kind } => {
+                let (app, account, delivery, job, rule) = (None, None, None, None, None);
+                let code = "forgotten".to_owned();
+                return Entry { index, at, kind, app, account, delivery, job, rule, code, detail: None, leaf };
+            }
+        };
         let detail = self.detail(&line.said);
         let Line { at, kind, app, account, delivery, job, rule, code, .. } = line;
         Entry { index, at, kind, app, account, delivery, job, rule, code, detail, leaf }
     }
 
     /// None where its key is gone: it was forgotten.
-    fn detail(&self, said: &Said) -> Option<Detail> {
+    pub(super) fn detail(&self, said: &Said) -> Option<Detail> {
         match said {
             Said::Nothing => None,
             Said::Plain(note) => Some(Detail::note(note.clone())),

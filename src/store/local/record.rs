@@ -32,6 +32,8 @@ pub(super) const CHANGES: u8 = 2;
 pub(super) const LOST: u8 = 3;
 /// The version of both kinds that is written.
 pub(super) const VERSION: u8 = 1;
+/// Of changes of which something was forgotten since they were written.
+pub(super) const REWRITTEN: u8 = 2;
 const LINE_VERSION: u8 = 1;
 
 /// Bytes, as one piece.
@@ -86,7 +88,7 @@ pub(super) struct Commitment {
 }
 
 /// An entry, as it is stored: what its leaf commits to.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Line {
     pub(super) at: Timestamp,
     pub(super) kind: Kind,
@@ -144,12 +146,44 @@ impl Line {
     }
 }
 
+/// An entry in a [`CHANGES`] record as it is first written.
+#[derive(Debug, Deserialize)]
+struct FirstEntry {
+    leaf: Hash,
+    _line_version: u8,
+    line: Line,
+}
+
 /// An entry in a [`CHANGES`] record.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StoredEntry {
     pub(super) leaf: Hash,
-    pub(super) line_version: u8,
-    pub(super) line: Line,
+    pub(super) kept: Kept,
+}
+
+/// What is kept of an entry. Part of the format on disk: add at the end only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Kept {
+    Line(Line),
+    /// It named what was forgotten.
+    Forgotten {
+        at: Timestamp,
+        kind: Kind,
+    },
+}
+
+impl StoredEntry {
+    pub(super) const fn line(&self) -> Option<&Line> {
+        match &self.kept {
+            Kept::Line(line) => Some(line),
+            Kept::Forgotten { .. } => None,
+        }
+    }
+
+    /// The leaf hashed anew; that of a line that was forgotten as it stands.
+    pub(super) fn hashed(&self) -> Hash {
+        self.line().map_or(self.leaf, |line| leaf_of(&line.as_ref()))
+    }
 }
 
 /// The leaf of a line.
@@ -224,7 +258,7 @@ pub(super) enum Change {
         received_at: Timestamp,
         replayed: bool,
     },
-    /// A job as it is now; no lease outlasts the process, so none is in it.
+    /// A job as it is now; no lease outlasts the process, so none is in it. Empty where it was forgotten.
     Job {
         id: u64,
         sealed: Blob,
@@ -338,15 +372,44 @@ pub(super) enum Change {
         /// Key and value.
         sealed: Option<Blob>,
     },
+    /// An account or a person was taken out of all of this. What it was is forgotten with it.
+    Forgotten {
+        sealed: Option<Blob>,
+    },
 }
 
-/// The payload of a [`CHANGES`] record.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// The payload of a [`CHANGES`] record as it is first written.
+#[derive(Deserialize)]
+struct FirstChanges {
+    first_index: u64,
+    entries: Vec<FirstEntry>,
+    made: Vec<Change>,
+}
+
+impl From<FirstChanges> for Changes {
+    fn from(first: FirstChanges) -> Self {
+        let entry = |FirstEntry { leaf, line, .. }| StoredEntry { leaf, kept: Kept::Line(line) };
+        let FirstChanges { first_index, entries, made } = first;
+        Self { first_index, entries: entries.into_iter().map(entry).collect(), made }
+    }
+}
+
+/// The payload of a [`CHANGES`] record, and as it is on disk where it is [`REWRITTEN`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Changes {
     /// The index of the first entry.
     pub(super) first_index: u64,
     pub(super) entries: Vec<StoredEntry>,
     pub(super) made: Vec<Change>,
+}
+
+impl Changes {
+    /// As [`REWRITTEN`].
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        put(self, &mut bytes);
+        bytes
+    }
 }
 
 /// A record, read.
@@ -361,7 +424,10 @@ impl Stored {
     pub(super) fn decode(kind: u8, version: u8, payload: &[u8]) -> Option<Self> {
         match (kind, version) {
             (DELIVERY, VERSION) => Delivery::decode(payload).map(|delivery| Self::Delivery(Box::new(delivery))),
-            (CHANGES, VERSION) => postcard::from_bytes(payload).ok().map(Self::Changes),
+            (CHANGES, VERSION) => {
+                postcard::from_bytes::<FirstChanges>(payload).ok().map(|first| Self::Changes(first.into()))
+            }
+            (CHANGES, REWRITTEN) => postcard::from_bytes(payload).ok().map(Self::Changes),
             _ => None,
         }
     }

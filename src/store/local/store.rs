@@ -18,8 +18,8 @@ use crate::audit::{Call, Entry};
 use crate::breakpoint;
 use crate::chance::Chance;
 use crate::clock::{Clock, Timestamp, lock};
-use crate::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, RuleName, UserId};
-use crate::job::{Change, Job, Outcome};
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, RuleName};
+use crate::job::{Change, DayOf, Job, NewJob, Outcome};
 use crate::store::journal::files::{Files, RealFiles};
 use crate::store::port::{
     Allowance, AppState, Applied, Claimable, Collected, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary,
@@ -78,7 +78,9 @@ impl LocalStore {
         let replayed_bytes = report.replayed.saturating_mul(1024);
         let running = Running::start(core, journal, place, replayed_bytes, held);
         let running = running.map_err(|source| OpenError::Io { doing: "start the threads of the store", source })?;
-        Ok((Self { running: Arc::new(running) }, report))
+        let store = Self { running: Arc::new(running) };
+        store.finish_forgetting()?;
+        Ok((store, report))
     }
 
     pub(super) fn core(&self) -> &Arc<Core> {
@@ -195,6 +197,15 @@ impl Store for LocalStore {
         self.core().touch(|state| Ok(state.claim(wanted, now)))
     }
 
+    async fn pause(&self, accounts: Arc<BTreeSet<AccountId>>) -> Result<(), StoreError> {
+        self.core().touch(|state| {
+            state.jobs.paused = accounts;
+            Ok(())
+        })?;
+        self.core().bump();
+        Ok(())
+    }
+
     async fn renew(&self, leased: &mut Leased, until: Timestamp) -> Result<(), StoreError> {
         self.core().touch(|state| state.renew(leased, until))
     }
@@ -211,10 +222,10 @@ impl Store for LocalStore {
         Ok(allowance)
     }
 
-    async fn host_spent(&self, leased: &Leased, host: &UserId, now: Timestamp) -> Result<(), StoreError> {
+    async fn day_spent(&self, leased: &Leased, of: &DayOf, now: Timestamp) -> Result<(), StoreError> {
         self.core()
             .write(|state| {
-                state.host_spent(&leased.job, host, now);
+                state.day_spent(&leased.job, of, now);
                 Ok(())
             })
             .await
@@ -367,6 +378,13 @@ impl Store for LocalStore {
         self.write(|state| Ok(state.apply_plan(applied, at))).await
     }
 
+    async fn ask(&self, asked: Vec<NewJob>, why: &str, at: Timestamp) -> Result<Vec<Option<JobId>>, StoreError> {
+        for new in &asked {
+            self.core().ensure_account_key(&new.account).await?;
+        }
+        self.write(|state| Ok(state.ask(asked, why, at))).await
+    }
+
     async fn sweep_state(&self, account: &AccountId) -> Result<SweepState, StoreError> {
         self.core().read(|state| state.sweep_state(account))
     }
@@ -414,6 +432,11 @@ impl Store for LocalStore {
 
     async fn entries(&self, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
         self.core().reading(move |core| core.entries(from, limit)).await
+    }
+
+    async fn entries_of(&self, account: &AccountId, from: u64, limit: usize) -> Result<(Vec<Entry>, u64), StoreError> {
+        let account = account.clone();
+        self.core().reading(move |core| core.entries_of(&account, from, limit)).await
     }
 
     async fn tree_head(&self) -> Result<TreeHead, StoreError> {

@@ -80,7 +80,7 @@ impl Check {
             }
             Stored::Changes(changes) => {
                 for (index, entry) in (changes.first_index..).zip(&changes.entries) {
-                    self.leaf(number, index, entry.leaf, leaf_of(&entry.line.as_ref()));
+                    self.leaf(number, index, entry.leaf, entry.hashed());
                 }
             }
         }
@@ -172,7 +172,8 @@ fn read_snapshots(check: &mut Check, files: &dyn Files, keys: &std::sync::Arc<Ke
 pub struct Leaves {
     /// Of the entries from the one on that was asked for; none where one cannot be read.
     pub leaves: Vec<Option<Hash>>,
-    /// Of these, deliveries whose body was pruned: hashed from its commitment, which stays.
+    /// Of these, deliveries whose body was pruned, hashed from its commitment, which stays; and entries that were forgotten, of
+    /// which only the leaf is left.
     pub pruned: u64,
     pub findings: Vec<Finding>,
 }
@@ -198,7 +199,10 @@ impl Stretch {
             }
             Stored::Changes(changes) => {
                 for (index, entry) in (changes.first_index..).zip(&changes.entries) {
-                    self.entry(index, entry.leaf, || leaf_of(&entry.line.as_ref()));
+                    let taken = self.entry(index, entry.leaf, || entry.hashed());
+                    if taken && entry.line().is_none() {
+                        self.found.pruned = self.found.pruned.saturating_add(1);
+                    }
                 }
             }
         }

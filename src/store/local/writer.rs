@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::applier::ToApply;
 use super::core::{Core, Phase};
-use super::housekeeper::{Chore, Spares};
+use super::housekeeper::{Chore, Spares, Tell, Wanted, with_source};
 use super::outbox::Batch;
 use super::snapshot::Frozen;
 use crate::breakpoint;
@@ -41,11 +41,11 @@ impl Writer {
     /// Until the store is closed, abandoned or failed.
     pub(super) fn run(mut self) -> Ended {
         loop {
-            let Some((batch, frozen)) = self.next() else {
+            let Some((batch, frozen, wanted)) = self.next() else {
                 let whole = lock(&self.core.guarded).phase == Phase::Closing;
                 return Ended { journal: self.journal, whole };
             };
-            if !self.write(batch, frozen) {
+            if !self.write(batch, frozen, wanted) {
                 return Ended { journal: self.journal, whole: false };
             }
             self.tend_spares();
@@ -53,7 +53,7 @@ impl Writer {
     }
 
     /// Waits for something to write, and takes all of it.
-    fn next(&mut self) -> Option<(Batch, Option<Frozen>)> {
+    fn next(&mut self) -> Option<(Batch, Option<Frozen>, Option<Tell>)> {
         let core = Arc::clone(&self.core);
         let mut guarded = lock(&core.guarded);
         loop {
@@ -69,9 +69,11 @@ impl Writer {
             let state = &mut guarded.state;
             if let Some(batch) = state.outbox.take(&state.tree) {
                 // Now the state is as of the last record of the batch, and cheap to copy.
-                let due = self.since_snapshot >= core.settings.snapshot_every_bytes && state.outbox.is_empty();
-                let frozen = due.then(|| state.freeze());
-                return Some((batch, frozen));
+                let is_last = state.outbox.is_empty();
+                let wanted = if is_last { lock(&core.wanted).take() } else { None };
+                let due = wanted.is_some() || self.since_snapshot >= core.settings.snapshot_every_bytes;
+                let frozen = (due && is_last).then(|| state.freeze());
+                return Some((batch, frozen, wanted));
             }
             if guarded.phase == Phase::Closing {
                 return None;
@@ -83,7 +85,7 @@ impl Writer {
     }
 
     /// Makes a batch durable and tells everybody. False where the writer ends.
-    fn write(&mut self, mut batch: Batch, frozen: Option<Frozen>) -> bool {
+    fn write(&mut self, mut batch: Batch, frozen: Option<Frozen>, wanted: Option<Tell>) -> bool {
         let mut wait = ROOM_WAIT_MIN;
         breakpoint::reached("journal-before-write");
         if breakpoint::is_faulty("acknowledge-early") && batch.deliveries > 0 {
@@ -114,11 +116,17 @@ impl Writer {
         if self.core.stalled.swap(false, Ordering::Relaxed) {
             tracing::info!("there is room on the disk again");
         }
-        self.tell(batch, frozen);
+        let wanted = match wanted.map(|tell| (tell, self.journal.turn_page())) {
+            Some((tell, Ok(()))) => Some((tell, self.journal.next_number())),
+            // Whoever waits to be told hears that nobody will.
+            Some((_, Err(AppendError::Full { .. }))) | None => None,
+            Some((_, Err(error))) => return self.fail(&mut batch, &with_source(&error)),
+        };
+        self.tell(batch, frozen, wanted);
         true
     }
 
-    fn tell(&mut self, mut batch: Batch, frozen: Option<Frozen>) {
+    fn tell(&mut self, mut batch: Batch, frozen: Option<Frozen>, wanted: Option<Wanted>) {
         let core = &self.core;
         let next = batch.next();
         {
@@ -138,7 +146,7 @@ impl Writer {
         self.since_snapshot = self.since_snapshot.saturating_add(wide(batch.bytes()));
         if let Some(frozen) = frozen {
             self.since_snapshot = 0;
-            let _gone = self.chores.send(Chore::Snapshot(Box::new(frozen)));
+            let _gone = self.chores.send(Chore::Snapshot(Box::new(frozen), wanted));
         }
         lock(&core.guarded).state.outbox.give_back(batch);
     }

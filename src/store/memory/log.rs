@@ -7,7 +7,7 @@ use crate::audit::{Detail, Entry, Kind};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::job::Job;
-use crate::store::port::TreeHead;
+use crate::store::port::{ENTRIES_LOOKED_MAX, TreeHead};
 
 /// An entry before it has its place. Its postcard bytes, after the index, are the leaf's data.
 #[derive(Debug, Serialize)]
@@ -82,6 +82,19 @@ impl Log {
 
     pub(super) fn entries(&self, from: u64, limit: usize) -> Vec<Entry> {
         self.entries.iter().filter(|entry| entry.index >= from).take(limit).cloned().collect()
+    }
+
+    pub(super) fn entries_of(&self, account: &AccountId, from: u64, limit: usize) -> (Vec<Entry>, u64) {
+        let mut found = Vec::new();
+        let mut next = from;
+        for entry in self.entries.iter().filter(|entry| entry.index >= from).take(ENTRIES_LOOKED_MAX) {
+            if found.len() >= limit {
+                break;
+            }
+            found.extend(Some(entry).filter(|entry| entry.account.as_ref() == Some(account)).cloned());
+            next = entry.index.saturating_add(1);
+        }
+        (found, next)
     }
 
     pub(super) fn head(&self) -> TreeHead {

@@ -91,6 +91,7 @@ impl World {
     pub(super) fn list_deliveries(&self, filter: &DeliveryFilter) -> Vec<DeliverySummary> {
         let matching = self.deliveries.iter().rev().filter(|(id, kept)| {
             filter.app.as_ref().is_none_or(|app| kept.app == *app)
+                && filter.account.as_ref().is_none_or(|of| wire::account(&kept.verified).as_ref() == Some(of))
                 && (!filter.parked || kept.is_parked())
                 && filter.before.is_none_or(|before| **id < before)
         });

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use super::log::Line;
 use super::world::{Claim, Made, World};
@@ -35,7 +36,8 @@ impl World {
         let accounts: BTreeSet<&AccountId> = self.jobs.values().filter(is_due).map(|job| &job.account).collect();
         let after = self.served.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let turns = accounts.range::<AccountId, _>((after, Bound::Unbounded)).chain(&accounts);
-        let mut turns = turns.filter(|account| self.running_of(account) < per_account_max);
+        let mut turns =
+            turns.filter(|account| self.running_of(account) < per_account_max && !self.paused.contains(**account));
         turns.find_map(|account| {
             let own = self.jobs.values().filter(|job| job.account == **account);
             let mut due: Vec<&Job> = own.filter(is_due).collect();
@@ -86,6 +88,7 @@ impl World {
         }
         self.claims.clear();
         (self.served, self.claimed_at) = (None, None);
+        self.paused = Arc::default();
     }
 
     /// The lease, as it is kept, where this worker still holds it.
@@ -137,7 +140,7 @@ impl World {
         }
         let Some(mut job) = self.jobs.get(&leased.job.id).cloned() else { return Ok(Allowance::OverShare) };
         if change.is_planned {
-            if let Some(next_day) = self.use_host(&job, change.host.as_ref(), now) {
+            if let Some(next_day) = self.use_day(&job, change.day.as_ref(), now) {
                 return Ok(next_day);
             }
             let line = Line::new(now, Kind::Intent, "granted").of_job(&job);
@@ -172,7 +175,7 @@ impl World {
             }
             return Ok(Allowance::NextHour { at, notice });
         }
-        if let Some(next_day) = self.use_host(&job, change.host.as_ref(), now) {
+        if let Some(next_day) = self.use_day(&job, change.day.as_ref(), now) {
             return Ok(next_day);
         }
         if !in_hour {

@@ -1,6 +1,7 @@
 //! All that the store holds.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -11,8 +12,8 @@ use crate::audit::{Detail, Kind};
 use crate::clock::Timestamp;
 use crate::event::Meaning;
 use crate::event::signature::Verified;
-use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName, UserId};
-use crate::job::{Asker, Input, Job, JobState, Mark};
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
+use crate::job::{Asker, DayOf, Input, Job, JobState, Mark};
 use crate::store::port::{
     AppState, DeliveryStatus, Document, GivenUp, NewDelivery, Note, Notice, QuotaUse, Shelf, StoreError,
     StoredDelivery, Write,
@@ -38,7 +39,7 @@ pub(super) struct World {
     /// Changes that were made and read back.
     pub(super) made: Vec<Made>,
     /// By host and UTC day.
-    pub(super) hosts: BTreeMap<(AccountId, UserId, i64), HostUse>,
+    pub(super) days: BTreeMap<(AccountId, DayOf, i64), HostUse>,
     pub(super) apps: BTreeMap<AppName, AppState>,
     pub(super) sweeps: BTreeMap<AccountId, SweepState>,
     /// By account, code and subject.
@@ -55,6 +56,8 @@ pub(super) struct World {
     pub(super) tokens: u64,
     /// The account that was served last.
     pub(super) served: Option<AccountId>,
+    /// Accounts whose jobs nobody takes.
+    pub(super) paused: Arc<BTreeSet<AccountId>>,
     /// The `now` of the newest claim.
     pub(super) claimed_at: Option<Timestamp>,
 }
@@ -176,7 +179,7 @@ impl World {
             budgets: BTreeMap::new(),
             quotas: BTreeMap::new(),
             made: Vec::new(),
-            hosts: BTreeMap::new(),
+            days: BTreeMap::new(),
             apps: BTreeMap::new(),
             sweeps: BTreeMap::new(),
             notices: Vec::new(),
@@ -189,6 +192,7 @@ impl World {
             claims: BTreeMap::new(),
             tokens: 0,
             served: None,
+            paused: Arc::default(),
             claimed_at: None,
         }
     }

@@ -93,6 +93,8 @@ pub enum Verdict {
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryFilter {
     pub app: Option<AppName>,
+    /// Only those whose body names it: what was pruned names none.
+    pub account: Option<AccountId>,
     /// Only those that are set aside.
     pub parked: bool,
     /// Only deliveries before this one: newest first.

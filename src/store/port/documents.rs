@@ -17,6 +17,8 @@ pub enum Shelf {
     Invite,
     AccessToken,
     Onboarding,
+    /// What the service itself keeps: keys that sign.
+    Service,
 }
 
 /// A small value that is kept until it is removed. Whoever keeps it knows its form.

@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::alarm::Severity;
 use crate::audit::Saw;
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName, UserId};
-use crate::job::{Asker, Input, Intent, Job, JobState, Lease, Mark, ParkCause, Planned, Subject};
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
+use crate::job::{Asker, DayOf, Input, Intent, Job, JobState, Lease, Mark, ParkCause, Planned, Subject};
 
 /// A job that this worker may run until the lease ends. Settling consumes it.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub enum Allowance {
     /// The rule has made each of these changes of the subject [`CONTESTED_AFTER`] times within [`CONTESTED_WITHIN`], and
     /// somebody changed it back each time. `askers` asked for them, oldest first. Nothing was written.
     Contested { marks: Vec<Mark>, askers: Vec<Asker> },
-    /// The host's day is used up. Nothing was written, except one notice for the host and day.
+    /// What the change uses up is used up for this day. Nothing was written, except one notice for it and the day.
     NextDay { at: Timestamp, notice: String },
 }
 
@@ -65,12 +65,14 @@ pub const CONTESTED_AFTER: usize = 3;
 /// How long a change that was made is remembered.
 pub const CONTESTED_WITHIN: Duration = Duration::from_secs(24 * 3600);
 
-/// What is said of a host whose day is used up: by so many changes, or by Zoom's own word.
-pub(in crate::store) fn host_notice(host: &UserId, used: Option<u32>, at: Timestamp) -> String {
+/// What is said of something whose day is used up: by so many changes, or by Zoom's own word.
+pub(in crate::store) fn day_notice(of: &DayOf, used: Option<u32>, at: Timestamp) -> String {
     let why = used.map_or_else(|| "as Zoom says".to_owned(), |used| format!("by {used} of ours"));
-    format!(
-        "host {host}: what may be created and changed of meetings in this UTC day is used up, {why}; it goes on at {at}"
-    )
+    let what = match of {
+        DayOf::Host(host) => format!("host {host}: what may be created and changed of meetings"),
+        DayOf::Invitations => "invitations: what may be invited into the account".to_owned(),
+    };
+    format!("{what} in this UTC day is used up, {why}; it goes on at {at}")
 }
 
 /// What a person applies of a plan in one account.

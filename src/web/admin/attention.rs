@@ -1,8 +1,12 @@
 //! What is stuck: the one place that gathers it, for the API, the command line and notifiers. Asks nothing of Zoom.
 
+use std::collections::BTreeMap;
+
 use super::view::{AttentionView, ParkedView, WaitingView};
 use super::{AdminState, alarms, sweeps};
-use crate::store::StoreError;
+use crate::ids::{AccountId, JobId};
+use crate::job::JobState;
+use crate::store::{DeliveryFilter, JobFilter, StoreError};
 
 pub async fn attention(state: &AdminState) -> Result<AttentionView, StoreError> {
     let status = state.store.status().await?;
@@ -29,4 +33,55 @@ pub async fn attention(state: &AdminState) -> Result<AttentionView, StoreError> 
         meaning: reason.to_string(),
     });
     Ok(AttentionView { alarms: found, parked, parked_deliveries: status.parked_deliveries, waiting: waiting.collect() })
+}
+
+/// Jobs, or deliveries, in one look.
+const LOOK: usize = 1_000;
+
+/// The same of one account alone: what is about the whole service, or about no account, is left out.
+pub(super) async fn of_account(state: &AdminState, account: &AccountId) -> Result<AttentionView, StoreError> {
+    let all = attention(state).await?;
+    Ok(AttentionView {
+        alarms: all.alarms.into_iter().filter(|alarm| alarm.account.as_deref() == Some(account.as_str())).collect(),
+        parked: all.parked.into_iter().filter(|parked| parked.account == account.as_str()).collect(),
+        parked_deliveries: parked_deliveries(state, account).await?,
+        waiting: waiting(state, account).await?,
+    })
+}
+
+async fn parked_deliveries(state: &AdminState, account: &AccountId) -> Result<u64, StoreError> {
+    let Some(app) = state.app_of(account) else { return Ok(0) };
+    let mut filter =
+        DeliveryFilter { app: Some(app), account: Some(account.clone()), parked: true, before: None, limit: LOOK };
+    let mut count = 0_u64;
+    loop {
+        let page = state.store.deliveries(filter.clone()).await?;
+        count = count.saturating_add(u64::try_from(page.len()).unwrap_or(u64::MAX));
+        match page.last() {
+            Some(last) if page.len() == LOOK => filter.before = Some(last.id),
+            _ => return Ok(count),
+        }
+    }
+}
+
+async fn waiting(state: &AdminState, account: &AccountId) -> Result<Vec<WaitingView>, StoreError> {
+    let mut reasons: BTreeMap<String, WaitingView> = BTreeMap::new();
+    let mut before: Option<JobId> = None;
+    loop {
+        let (state_name, own) = (Some("waiting".to_owned()), Some(account.clone()));
+        let filter = JobFilter { state: state_name, account: own, before, limit: LOOK, ..JobFilter::default() };
+        let page = state.store.jobs(filter).await?;
+        for job in &page {
+            if let JobState::Waiting { reason, .. } = &job.state {
+                let code = reason.code().to_owned();
+                let view = WaitingView { reason: code.clone(), count: 0, meaning: reason.to_string() };
+                let view = reasons.entry(code).or_insert(view);
+                view.count = view.count.saturating_add(1);
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() == LOOK => before = Some(last.id),
+            _ => return Ok(reasons.into_values().collect()),
+        }
+    }
 }

@@ -3,15 +3,35 @@
 use serde_json::Value;
 
 use super::AdminState;
+use super::caller::Caller;
 use super::explained::AskedByView;
+use super::problem::ApiProblem;
 use crate::audit::Saw;
 use crate::clock::Timestamp;
 use crate::event::{Event, What, wire};
 use crate::ids::{DeliveryId, JobId};
 use crate::job::Subject;
 use crate::rules::{self, Rule};
-use crate::store::{DeliveryStatus, StoreError};
+use crate::store::{DeliveryStatus, StoredDelivery};
 use crate::work::saw;
+
+/// A delivery that the caller may know of, and where it stands. Whose it is says its body, which Zoom signed for the app; it
+/// counts where the app holds that account, as it does for the planner. One that was pruned says nothing any more.
+pub(super) async fn seen(
+    state: &AdminState,
+    caller: &Caller,
+    id: DeliveryId,
+) -> Result<(StoredDelivery, DeliveryStatus), ApiProblem> {
+    let is_seen = |delivery: &StoredDelivery| match &caller.account {
+        None => true,
+        Some(own) => {
+            let named = delivery.verified.as_ref().and_then(wire::account);
+            named.as_ref() == Some(own) && state.app_of(own).as_ref() == Some(&delivery.app)
+        }
+    };
+    let found = state.store.delivery(id).await?.filter(|(delivery, _)| is_seen(delivery));
+    found.ok_or_else(|| ApiProblem::not_found(format!("delivery {id}")))
+}
 
 pub(super) struct Delivered {
     pub(super) id: DeliveryId,
@@ -31,21 +51,21 @@ pub(super) struct OnDelivery {
 }
 
 impl Delivered {
-    pub(super) async fn read(state: &AdminState, id: DeliveryId) -> Result<Option<Self>, StoreError> {
-        let Some((delivery, status)) = state.store.delivery(id).await? else { return Ok(None) };
+    pub(super) async fn read(state: &AdminState, caller: &Caller, id: DeliveryId) -> Result<Self, ApiProblem> {
+        let (delivery, status) = seen(state, caller, id).await?;
         let read = delivery.verified.as_ref().and_then(|verified| {
             let event = wire::parse(verified).ok()?;
             // What cannot be read further is null, as for a rule that is not asked.
             Some((event, wire::body(verified).unwrap_or_default()))
         });
-        Ok(Some(Self {
+        Ok(Self {
             id,
             received_at: delivery.received_at,
             status,
             duplicate_of: delivery.duplicate_of,
             told: read,
             is_pruned: delivery.verified.is_none(),
-        }))
+        })
     }
 
     /// Whom it is about; none where that is nobody, or many: `rules explain` is asked about one of them.

@@ -3,17 +3,18 @@
 //! Every rule about the subject is answered, also where it never made a job. What an attempt saw of its rule's condition is in
 //! the audit entry of its outcome, so that the past can be explained after the subject has changed.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
+use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::AdminState;
+use super::caller::Caller;
 use super::delivered::Delivered;
 use super::explained::{ChangeView, ExplainView, ExplainedView};
 use super::problem::ApiProblem;
+use super::routes::{Answer, Asked, Shared, asked};
 use super::view::effect_in_words;
 use crate::account::UserKey;
 use crate::audit::{Entry, Kind};
@@ -31,7 +32,28 @@ const LOOK_BACK: u64 = 100_000;
 /// Jobs about one subject that are looked at, the newest first.
 const JOBS_MAX: usize = 100;
 
-#[derive(Debug, Deserialize)]
+/// The state, as far as the caller may see it.
+struct View<'a> {
+    state: &'a AdminState,
+    caller: &'a Caller,
+}
+
+impl std::ops::Deref for View<'_> {
+    type Target = AdminState;
+
+    fn deref(&self) -> &AdminState {
+        self.state
+    }
+}
+
+impl View<'_> {
+    /// Whether something of this account, or of none that is known, may be looked at.
+    fn sees(&self, account: Option<&AccountId>) -> bool {
+        self.caller.account.is_none() || account.is_some_and(|account| self.caller.sees(account))
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExplainAsked {
     subject: String,
@@ -40,18 +62,15 @@ pub(super) struct ExplainAsked {
     all: bool,
 }
 
-pub(super) async fn explain(
-    State(state): State<Arc<AdminState>>,
-    query: Result<Query<ExplainAsked>, QueryRejection>,
-) -> Result<Json<ExplainView>, ApiProblem> {
-    let Query(asked) = query.map_err(|rejection| ApiProblem::bad_request(rejection.body_text()))?;
+pub(super) async fn explain(State(state): Shared, caller: Caller, query: Asked<ExplainAsked>) -> Answer<ExplainView> {
+    let asked = asked(query)?;
+    let state = &View { state: &state, caller: &caller };
     let (subject, delivered) = match asked.subject.parse::<DeliveryId>() {
         Ok(id) => {
-            let found = Delivered::read(&state, id).await?;
-            let delivered = found.ok_or_else(|| ApiProblem::not_found(format!("delivery {id}")))?;
+            let delivered = Delivered::read(state.state, state.caller, id).await?;
             (delivered.subject(), Some(delivered))
         }
-        Err(_) => (Some(subject_of(&state, &asked.subject).await?), None),
+        Err(_) => (Some(subject_of(state, &asked.subject).await?), None),
     };
     let all = state.engine.rules();
     let Some(subject) = subject else {
@@ -59,7 +78,7 @@ pub(super) async fn explain(
         let view = ExplainView { subject: None, delivery, is_known: true, rules: Vec::new(), looked_back_to: None };
         return Ok(Json(view));
     };
-    let (subject, jobs) = jobs_about(&state, subject).await?;
+    let (subject, jobs) = jobs_about(state, subject).await?;
     let oldest = jobs.iter().map(|job| job.made_at).min();
     let from = delivered.as_ref().map(|delivered| delivered.received_at);
     let is_named = delivered.is_some() || !jobs.is_empty();
@@ -67,7 +86,7 @@ pub(super) async fn explain(
         (Some(oldest), Some(from)) => Some(oldest.min(from)),
         (oldest, from) => oldest.or(from),
     };
-    let past = Past::read(&state, &subject, &jobs, since, asked.all).await?;
+    let past = Past::read(state, &subject, &jobs, since, asked.all).await?;
     let kind = match subject {
         Subject::User { .. } => SubjectKind::User,
         Subject::Meeting { .. } | Subject::Instance { .. } => SubjectKind::Meeting,
@@ -77,8 +96,8 @@ pub(super) async fn explain(
     let has_runs = kind == SubjectKind::Meeting;
     let mut rules: Vec<ExplainedView> = Vec::new();
     for rule in all.iter().filter(|rule| rule.subject == kind || (has_runs && rule.is_about_runs())) {
-        let explained = one(&state, rule, &subject, &jobs, &past).await?;
-        rules.push(on_event(&state, rule, &jobs, delivered.as_ref(), explained).await?);
+        let explained = one(state, rule, &subject, &jobs, &past).await?;
+        rules.push(on_event(state, rule, &jobs, delivered.as_ref(), explained).await?);
     }
     let is_configured = rules.iter().any(|rule| matches!(rule.code.as_str(), "excepted" | "api-user"));
     Ok(Json(ExplainView {
@@ -94,11 +113,10 @@ pub(super) async fn explain(
 const ID_CHARS: usize = 22;
 
 /// What a person means: `job_42`, an email, the number of a meeting, a user's id, or a subject as it is printed.
-async fn subject_of(state: &AdminState, text: &str) -> Result<Subject, ApiProblem> {
+async fn subject_of(state: &View<'_>, text: &str) -> Result<Subject, ApiProblem> {
     let text = text.trim();
     if let Ok(id) = text.parse::<JobId>() {
-        let job = state.store.job(id).await?;
-        return job.map(|job| job.subject).ok_or_else(|| ApiProblem::not_found(format!("job {id}")));
+        return Ok(super::jobs::seen(state.state, state.caller, id).await?.subject);
     }
     if let Some(subject) = Subject::read(text) {
         return Ok(subject);
@@ -120,9 +138,10 @@ async fn subject_of(state: &AdminState, text: &str) -> Result<Subject, ApiProble
 }
 
 /// Jobs about the subject, newest first, and all that they know it by.
-async fn jobs_about(state: &AdminState, mut subject: Subject) -> Result<(Subject, Vec<Job>), StoreError> {
+async fn jobs_about(state: &View<'_>, mut subject: Subject) -> Result<(Subject, Vec<Job>), StoreError> {
     let listed = async |subject: &Subject| {
         let filter = JobFilter { subject: Some(subject.clone()), limit: JOBS_MAX, ..JobFilter::default() };
+        let filter = JobFilter { account: state.caller.account.clone(), ..filter };
         state.store.jobs(filter).await
     };
     let jobs = listed(&subject).await?;
@@ -143,7 +162,7 @@ struct Past {
 
 impl Past {
     async fn read(
-        state: &AdminState,
+        state: &View<'_>,
         subject: &Subject,
         jobs: &[Job],
         since: Option<Timestamp>,
@@ -167,7 +186,8 @@ impl Past {
             let limit = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
             let page = state.store.entries(start, limit).await?;
             oldest = page.first().map(|entry| entry.at).or(oldest);
-            entries.extend(page.into_iter().rev().filter(is_about));
+            let is_seen = |entry: &Entry| state.sees(entry.account.as_ref());
+            entries.extend(page.into_iter().rev().filter(is_seen).filter(is_about));
             looked = looked.saturating_add(end.saturating_sub(start));
             end = start;
         }
@@ -236,12 +256,12 @@ impl Past {
 const fn delivery(asker: Asker) -> Option<DeliveryId> {
     match asker {
         Asker::Delivery(id) => Some(id),
-        Asker::Sweep | Asker::Plan => None,
+        Asker::Sweep | Asker::Plan | Asker::Onboarding(_) => None,
     }
 }
 
 async fn one(
-    state: &AdminState,
+    state: &View<'_>,
     rule: &Rule,
     subject: &Subject,
     jobs: &[Job],
@@ -340,13 +360,12 @@ fn stands(job: &Job) -> (String, String, Option<Timestamp>) {
 
 /// There is no trace of work for this rule: why there may be none.
 async fn never(
-    state: &AdminState,
+    state: &View<'_>,
     rule: &Rule,
     subject: &Subject,
 ) -> Result<(String, String, Option<Timestamp>), StoreError> {
     let mut swept: Option<(AccountId, Timestamp)> = None;
-    let accounts: Vec<AccountId> = state.apps.borrow().iter().flat_map(|app| app.accounts.clone()).collect();
-    for account in &accounts {
+    for account in &state.accounts_of(state.caller) {
         let last = state.store.sweep_state(account).await?.last.and_then(|last| last.ended_at);
         let newest = swept.as_ref().map(|(_, at)| *at);
         swept = last.filter(|at| newest.is_none_or(|newest| newest < *at)).map(|at| (account.clone(), at)).or(swept);
@@ -384,12 +403,12 @@ fn excepted<'a>(rule: &Rule, subject: &'a Subject) -> Option<&'a Email> {
 
 /// Of a rule about events, what its condition saw of the delivery that is asked about, or of the one that asked last.
 async fn on_event(
-    state: &AdminState,
+    state: &View<'_>,
     rule: &Rule,
     jobs: &[Job],
     asked: Option<&Delivered>,
     mut explained: ExplainedView,
-) -> Result<ExplainedView, StoreError> {
+) -> Result<ExplainedView, ApiProblem> {
     if rule.on.is_none() {
         return Ok(explained);
     }
@@ -401,7 +420,11 @@ async fn on_event(
     if found.is_none()
         && let Some(id) = by
     {
-        found = Delivered::read(state, id).await?.and_then(|delivered| delivered.on(rule));
+        found = match Delivered::read(state.state, state.caller, id).await {
+            Ok(delivered) => delivered.on(rule),
+            Err(problem) if problem.status == StatusCode::NOT_FOUND => None,
+            Err(problem) => return Err(problem),
+        };
     } else if by != asked.map(|asked| asked.id) {
         explained.saw.clear();
     }
@@ -410,9 +433,11 @@ async fn on_event(
     Ok(explained)
 }
 
-fn is_api_user(state: &AdminState, subject: &Subject) -> bool {
+fn is_api_user(state: &View<'_>, subject: &Subject) -> bool {
     let Subject::User { id, email } = subject else { return false };
-    state.apps.borrow().iter().flat_map(|app| &app.api_users).any(|key| match key {
+    let apps = state.apps.borrow();
+    let mut known = apps.iter().flat_map(|app| &app.api_users).filter(|(account, _)| state.caller.sees(account));
+    known.any(|(_, key)| match key {
         UserKey::Id(key) => id.as_ref() == Some(key),
         UserKey::Email(key) => email.as_ref() == Some(key),
     })

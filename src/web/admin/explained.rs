@@ -1,11 +1,12 @@
 //! Explanations, as they are answered.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::Saw;
 
 /// Why somebody did, or did not, get what the rules want.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExplainView {
     /// None for a delivery that is about no user and no meeting.
     pub subject: Option<String>,
@@ -20,7 +21,7 @@ pub struct ExplainView {
 }
 
 /// What a delivery came to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AskedByView {
     pub id: String,
     pub event: Option<String>,
@@ -28,7 +29,7 @@ pub struct AskedByView {
     pub answer: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExplainedView {
     pub rule: String,
     /// `observe` or `enforce`.
@@ -55,7 +56,7 @@ pub struct ExplainedView {
 }
 
 /// A change that was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangeView {
     pub at: String,
     pub what: String,

@@ -1,16 +1,18 @@
-//! Who may ask: the host name that was asked for, then the bearer token.
+//! Who may ask: the host name that was asked for, then the bearer token, then what the token may.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::AdminState;
-use super::problem::ApiProblem;
+use super::caller::Caller;
+use super::problem::{self, ApiProblem};
+use super::table::{About, Who};
 
 /// The names under which the listener answers. A page in a browser that reaches it under a name of its own (DNS
 /// rebinding) is turned away.
@@ -40,21 +42,29 @@ impl Hosts {
 static REQUESTS: AtomicU64 = AtomicU64::new(1);
 
 /// Lets a request through that names us and holds the token. Every answer bears a request id, under which it is logged.
-pub(super) async fn guard(State(state): State<Arc<AdminState>>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(state): State<Arc<AdminState>>, mut request: Request, next: Next) -> Response {
     let id = REQUESTS.fetch_add(1, Ordering::Relaxed);
     let method = request.method().clone();
     // The route, not the path: that may name an account.
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-    let mut response = match check(&state, request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+    let mut response = match check(&state, request.headers()).await {
+        Ok(caller) => {
+            let actor = caller.actor.clone();
+            request.extensions_mut().insert(caller);
+            let response = next.run(request).await;
+            tracing::debug!(request = id, actor, %method, route, status = response.status().as_u16(), "admin request");
+            problem::as_problem(response).await
+        }
+        Err(problem) => {
+            tracing::debug!(request = id, %method, route, status = problem.status, "admin request refused");
+            problem.into_response()
+        }
     };
-    tracing::debug!(request = id, %method, route, status = response.status().as_u16(), "admin request");
     response.headers_mut().insert("x-request-id", HeaderValue::from(id));
     response
 }
 
-fn check(state: &AdminState, headers: &HeaderMap) -> Result<(), ApiProblem> {
+async fn check(state: &AdminState, headers: &HeaderMap) -> Result<Caller, ApiProblem> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next().and_then(|host| host.to_str().ok()).unwrap_or_default();
     if hosts.next().is_some() || !state.hosts.hold(host) {
@@ -63,11 +73,55 @@ fn check(state: &AdminState, headers: &HeaderMap) -> Result<(), ApiProblem> {
     }
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let token = given.next().and_then(|value| value.to_str().ok()).and_then(bearer);
-    if given.next().is_none() && token.is_some_and(|token| state.token.matches(token)) {
-        Ok(())
-    } else {
-        let detail = "send the token of [admin] token_file as `Authorization: Bearer …`";
-        Err(ApiProblem::new(StatusCode::UNAUTHORIZED, detail))
+    let known = match token.filter(|_| given.next().is_none()) {
+        Some(token) => state.tokens.caller(&*state.store, token, state.clock.now()).await?,
+        None => None,
+    };
+    known.ok_or_else(|| {
+        let detail = "send the token of [admin] token_file, or one of `adjutant tokens create` that is not revoked or over, as \
+                      `Authorization: Bearer …`";
+        ApiProblem::new(StatusCode::UNAUTHORIZED, detail)
+    })
+}
+
+/// What a route asks of a caller.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Permit {
+    pub(super) who: Who,
+    pub(super) about: About,
+}
+
+/// Lets through who may ask this route.
+pub(super) async fn permit(
+    State(permit): State<Permit>,
+    caller: Caller,
+    params: RawPathParams,
+    request: Request,
+    next: Next,
+) -> Response {
+    let account = params.iter().find(|(name, _)| *name == "account").map(|(_, value)| value);
+    match permit.refuses(&caller, account) {
+        Some(problem) => problem.into_response(),
+        None => next.run(request).await,
+    }
+}
+
+impl Permit {
+    fn refuses(self, caller: &Caller, in_path: Option<&str>) -> Option<ApiProblem> {
+        let forbidden = |why: String| Some(ApiProblem::new(StatusCode::FORBIDDEN, why));
+        if !self.who.contains(&caller.role) {
+            let roles: Vec<&str> = self.who.iter().map(|role| role.word()).collect();
+            let (roles, role) = (roles.join(" or "), caller.role);
+            return forbidden(format!("this wants a token with the role {roles}, and this one has the role {role}"));
+        }
+        let own = caller.account.as_ref()?;
+        match self.about {
+            About::Service => {
+                forbidden("this is about the whole service, and the token is bound to one account".to_owned())
+            }
+            About::InPath if in_path != Some(own.as_str()) => Some(ApiProblem::no_account(in_path.unwrap_or_default())),
+            About::InPath | About::Nothing | About::Chosen | About::Read => None,
+        }
     }
 }
 
@@ -80,6 +134,22 @@ fn bearer(value: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::AccountId;
+    use crate::web::admin::Role;
+
+    #[test]
+    fn another_account_in_a_path_is_not_there_for_whoever_is_bound_and_is_for_all_others() {
+        let permit = Permit { who: &[Role::Auditor], about: About::InPath };
+        let free = Caller { actor: "token:x".to_owned(), role: Role::Auditor, account: None };
+        let bound = Caller { account: Some(AccountId::parse("own").unwrap()), ..free.clone() };
+        let status = |caller: &Caller, path| permit.refuses(caller, path).map(|problem| problem.status);
+        assert_eq!((status(&free, Some("own")), status(&free, Some("other"))), (None, None));
+        assert_eq!((status(&bound, Some("own")), status(&bound, Some("other"))), (None, Some(404)));
+        assert_eq!(status(&bound, None), Some(404), "a route that names none is a mistake, and closed");
+        assert_eq!(permit.refuses(&bound, Some("other")), Some(ApiProblem::no_account("other")));
+        let onboarder = Caller { role: Role::Onboarder, ..free };
+        assert_eq!(status(&onboarder, Some("own")), Some(403));
+    }
 
     #[test]
     fn a_host_is_known_with_any_port_and_in_any_case() {

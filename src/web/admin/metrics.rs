@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::header;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::AdminState;
+use super::described::{Operation, Told};
 use super::problem::ApiProblem;
 use super::sweeps;
 
@@ -58,7 +59,25 @@ fn one(label: &'static str, value: &impl ToString) -> Labels {
     vec![(label, value.to_string())]
 }
 
-pub(super) async fn metrics(State(state): State<Arc<AdminState>>) -> Result<impl IntoResponse, ApiProblem> {
+const KIND: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The text of one scrape.
+pub(super) struct Text(String);
+
+impl IntoResponse for Text {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, KIND)], self.0).into_response()
+    }
+}
+
+impl Told for Text {
+    fn describe(operation: &mut Operation) {
+        let schema = operation.schema::<String>();
+        operation.answer = Some((200, "application/openmetrics-text", schema));
+    }
+}
+
+pub(super) async fn metrics(State(state): State<Arc<AdminState>>) -> Result<Text, ApiProblem> {
     let status = state.store.status().await?;
     let counts = state.stats.counts();
     let mut scrape = Scrape::default();
@@ -117,8 +136,7 @@ pub(super) async fn metrics(State(state): State<Arc<AdminState>>) -> Result<impl
             scrape.gauge(name, help, value);
         }
     }
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(header::CONTENT_TYPE, kind)], scrape.text()?))
+    Ok(Text(scrape.text()?))
 }
 
 /// None where the system does not say.

@@ -1,34 +1,47 @@
 //! The admin listener: what operators, their scripts and the command line ask for.
 //!
 //! Guarantees: but for `/livez` and `/readyz`, which say yes or no, nothing is answered without the bearer token, also on
-//! loopback; a request under a foreign host name is turned away first; a refused request changes nothing. It deliberately
-//! sends no CORS headers, and knows neither Zoom nor how the store keeps things.
+//! loopback; a request under a foreign host name is turned away first; a refused request changes nothing; a token that is bound
+//! to one account is told of no other. Which routes there are, and who may ask, says one [`table`]. It deliberately sends no
+//! CORS headers, and knows neither Zoom nor how the store keeps things.
 
+pub mod accounts;
 mod alarms;
 mod attention;
+mod caller;
 mod cursor;
 mod delivered;
+mod described;
 mod explain;
 pub mod explained;
 mod guard;
 mod jobs;
+mod log;
 mod metrics;
+pub mod onboarding;
+mod openapi;
 mod plans;
 mod problem;
 mod redact;
 mod routes;
 pub mod sweeps;
+pub mod table;
 pub mod take_back;
 pub mod token;
+mod tokens;
+pub mod users;
 pub mod view;
 
 pub use attention::attention;
+pub use caller::{Caller, Role};
 pub use explain::wants;
 pub use guard::Hosts;
+pub use openapi::document;
 pub use plans::{PLAN_BYTES_MAX, TOO_LARGE};
 pub use problem::ApiProblem;
 pub use sweeps::{NoSweeps, Sweeps};
 pub use token::TokenHash;
+pub use tokens::{NewTokenView, TokenAsked, TokenView, Tokens};
 pub use view::{AttentionView, DifferenceView, NotifierView, ReloadView};
 
 use std::collections::BTreeMap;
@@ -36,13 +49,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::get;
+use axum::{Extension, Router};
 use tokio::sync::watch;
 
 use crate::account::{AppKind, UserKey};
+use crate::accounts::Accounts;
 use crate::alarm::Alarm;
 use crate::clock::{Clock, Timestamp};
 use crate::ids::{AccountId, AppName, RuleName};
@@ -57,7 +70,7 @@ pub struct AdminState {
     /// The same, where it is one that can be copied.
     pub local: Option<LocalStore>,
     pub clock: Arc<dyn Clock>,
-    pub token: TokenHash,
+    pub tokens: Tokens,
     pub hosts: Hosts,
     pub apps: watch::Receiver<Vec<AdminApp>>,
     /// Reads the configuration again; none where nothing runs.
@@ -67,9 +80,13 @@ pub struct AdminState {
     pub engine: Arc<dyn Engine>,
     /// None where nothing runs.
     pub take_back: Option<Arc<dyn take_back::TakesBack>>,
+    /// Who is served beside the configuration; none where nothing runs.
+    pub accounts: Option<Arc<Accounts>>,
+    /// None where nothing runs.
+    pub onboards: Option<Arc<dyn onboarding::Onboards>>,
+    /// None where nothing runs.
+    pub users: Option<Arc<dyn users::KnowsUsers>>,
     pub started_at: Timestamp,
-    /// Who moves jobs through this listener, for the audit log.
-    pub actor: String,
 }
 
 /// An app as the configuration has it, without its secrets.
@@ -78,8 +95,21 @@ pub struct AdminApp {
     pub name: AppName,
     pub kind: AppKind,
     pub accounts: Vec<AccountId>,
-    /// Of all its accounts.
-    pub api_users: Vec<UserKey>,
+    pub api_users: Vec<(AccountId, UserKey)>,
+}
+
+impl AdminState {
+    /// The one app that holds the account.
+    fn app_of(&self, account: &AccountId) -> Option<AppName> {
+        let apps = self.apps.borrow();
+        apps.iter().find(|app| app.accounts.contains(account)).map(|app| app.name.clone())
+    }
+
+    /// The accounts that the caller may know of.
+    fn accounts_of(&self, caller: &Caller) -> Vec<AccountId> {
+        let apps = self.apps.borrow();
+        apps.iter().flat_map(|app| &app.accounts).filter(|account| caller.sees(account)).cloned().collect()
+    }
 }
 
 /// Takes in a changed configuration.
@@ -171,41 +201,12 @@ impl Stats for NoStats {
 /// The listener's routes, guarded.
 pub fn router(state: Arc<AdminState>) -> Router {
     let open = Router::new().route("/livez", get(routes::livez)).route("/readyz", get(routes::readyz));
-    let guarded = api(Arc::clone(&state)).layer(from_fn_with_state(Arc::clone(&state), guard::guard));
+    let guarded = table::router(Arc::clone(&state)).layer(from_fn_with_state(Arc::clone(&state), guard::guard));
+    let open = open.method_not_allowed_fallback(routes::wrong_method);
     open.with_state(state).fallback_service(guarded)
 }
 
-/// The routes without the guard: for the command line on the folder of a stopped service.
-pub fn api(state: Arc<AdminState>) -> Router {
-    Router::new()
-        .route("/metrics", get(metrics::metrics))
-        .route("/v1/status", get(routes::status))
-        .route("/v1/jobs", get(jobs::jobs))
-        .route("/v1/jobs/retry", post(jobs::retry_cause))
-        .route("/v1/jobs/cancel", post(jobs::cancel_cause))
-        .route("/v1/jobs/{id}", get(jobs::job))
-        .route("/v1/jobs/{id}/retry", post(jobs::retry))
-        .route("/v1/jobs/{id}/park", post(jobs::park))
-        .route("/v1/jobs/{id}/cancel", post(jobs::cancel))
-        .route("/v1/deliveries", get(routes::deliveries))
-        .route("/v1/deliveries/{id}", get(routes::delivery))
-        .route("/v1/deliveries/{id}/decide", get(plans::decide))
-        .route("/v1/deliveries/{id}/replay", post(routes::replay))
-        .route("/v1/audit", get(routes::audit))
-        .route("/v1/audit/head", get(routes::audit_head))
-        .route("/v1/audit/verify", get(routes::audit_verify))
-        .route("/v1/sweeps", get(sweeps::list).post(sweeps::ask))
-        .route("/v1/plan", get(plans::plan))
-        .route("/v1/plan/apply", post(plans::apply).layer(DefaultBodyLimit::max(PLAN_BYTES_MAX)))
-        .route("/v1/take-back", get(take_back::look).post(take_back::begin))
-        .route("/v1/explain", get(explain::explain))
-        .route("/v1/attention", get(routes::attention))
-        .route("/v1/apps", get(routes::apps))
-        .route("/v1/notify", get(routes::notify))
-        .route("/v1/rules/{rule}/resume", post(jobs::resume))
-        .route("/v1/reload", post(routes::reload).get(routes::difference))
-        .route("/v1/store/backup", post(routes::backup))
-        .fallback(routes::nowhere)
-        .method_not_allowed_fallback(routes::wrong_method)
-        .with_state(state)
+/// The routes for whoever asks without a token: the command line, on the folder of a stopped service.
+pub fn api(state: Arc<AdminState>, caller: Caller) -> Router {
+    table::router(state).layer(Extension(caller))
 }

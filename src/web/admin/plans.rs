@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::caller::{Caller, Role};
+use super::delivered;
+use super::described::Raw;
 use super::problem::ApiProblem;
-use super::routes::{Answer, Asked, Shared, asked, maybe};
+use super::routes::{Answer, Asked, Shared, asked, maybe, parsed, span};
 use crate::account::UserKey;
 use crate::clock::Timestamp;
-use crate::ids::{DeliveryId, InvalidId, RuleName};
+use crate::ids::RuleName;
 use crate::work::{AppliedAccount, DecidedNow, PlanScope, PlannedMeetings, SavedPlan};
 
 /// A plan of some 100,000 changes.
@@ -23,7 +25,7 @@ pub const PLAN_BYTES_MAX: usize = 64 << 20;
 pub const TOO_LARGE: &str =
     "the plan is larger than 64 MiB, which the service does not take: plan a part with --rule or --account";
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PlanAsked {
     account: Option<String>,
@@ -41,10 +43,11 @@ pub(super) struct PlanAsked {
 const SEEN: Duration = Duration::from_secs(86_400);
 
 /// What would be changed. Whoever asks for it has seen what the rules would do, which is what `require_plan` wants: all of
-/// it, in each account; of a rule about events, what it would have done for those of a day or more.
-pub(super) async fn plan(State(state): Shared, query: Asked<PlanAsked>) -> Answer<SavedPlan> {
+/// it, in each account; of a rule about events, what it would have done for those of a day or more. Whoever may change nothing
+/// may not let it go on either.
+pub(super) async fn plan(State(state): Shared, caller: Caller, query: Asked<PlanAsked>) -> Answer<SavedPlan> {
     let asked = asked(query)?;
-    let (account, rule) = (maybe(asked.account.as_ref())?, maybe(asked.rule.as_ref())?);
+    let (account, rule) = (caller.scope(maybe(asked.account.as_ref())?)?, maybe(asked.rule.as_ref())?);
     let host: Option<UserKey> = maybe(asked.host.as_ref())?;
     let now = state.clock.now();
     let since = asked.since.as_deref().map(|since| moment(since, now)).transpose()?;
@@ -53,7 +56,7 @@ pub(super) async fn plan(State(state): Shared, query: Asked<PlanAsked>) -> Answe
             "since is about users and meetings alike: give it without host and meetings",
         ));
     }
-    let is_whole = host.is_none();
+    let is_whole = host.is_none() && caller.role == Role::Operator;
     let meetings = match host {
         Some(host) => PlannedMeetings::Of(host),
         None if asked.meetings => PlannedMeetings::All,
@@ -78,18 +81,7 @@ pub(super) async fn plan(State(state): Shared, query: Asked<PlanAsked>) -> Answe
 
 /// A moment, or so long ago.
 fn moment(text: &str, now: Timestamp) -> Result<Timestamp, ApiProblem> {
-    let ago = || {
-        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-        let secs: u64 = match unit {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3_600,
-            "d" => 86_400,
-            _ => return None,
-        };
-        Some(now.minus(Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(secs)?)))
-    };
-    let at = ago().or_else(|| Timestamp::parse(text)).filter(|at| *at <= now);
+    let at = span(text).map(|ago| now.minus(ago)).or_else(|| Timestamp::parse(text)).filter(|at| *at <= now);
     at.ok_or_else(|| {
         let form = "expected a time that is over, as in 2h, 7d or 2026-11-20T00:00:00Z";
         ApiProblem::bad_request(format!("since is {text:?}, {form}"))
@@ -97,15 +89,13 @@ fn moment(text: &str, now: Timestamp) -> Result<Timestamp, ApiProblem> {
 }
 
 /// What a delivery would come to by the rules of now.
-pub(super) async fn decide(State(state): Shared, Path(id): Path<String>) -> Answer<Vec<DecidedNow>> {
-    let id: DeliveryId = id.parse().map_err(|error: InvalidId| ApiProblem::bad_request(error.to_string()))?;
-    let found = state.store.delivery(id).await?;
-    let (delivery, _) = found.ok_or_else(|| ApiProblem::not_found(format!("delivery {id}")))?;
+pub(super) async fn decide(State(state): Shared, caller: Caller, Path(id): Path<String>) -> Answer<Vec<DecidedNow>> {
+    let (delivery, _) = delivered::seen(&state, &caller, parsed(&id)?).await?;
     let decided = state.engine.decide(&delivery).await;
     Ok(Json(decided.map_err(|why| ApiProblem::new(StatusCode::CONFLICT, why))?))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ApplyAsked {
     /// Say what would be asked for, and ask for nothing.
@@ -116,17 +106,21 @@ pub(super) struct ApplyAsked {
 /// Asks for what the plan in the body would change. 409 where it may not be applied any more.
 pub(super) async fn apply(
     State(state): Shared,
+    caller: Caller,
     query: Asked<ApplyAsked>,
-    body: Result<Bytes, BytesRejection>,
+    body: Raw<SavedPlan>,
 ) -> Answer<Vec<AppliedAccount>> {
     let check = asked(query)?.check;
-    let body = body.map_err(|rejection| match rejection.status() {
+    let body = body.bytes.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => ApiProblem::new(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE),
         status => ApiProblem::new(status, rejection.body_text()),
     })?;
     let plan: SavedPlan = serde_json::from_slice(&body).map_err(|error| {
         ApiProblem::bad_request(format!("this is no plan as `rules plan --out` writes it: {error}"))
     })?;
-    let applied = state.engine.apply(&plan, &state.actor, check).await;
+    for planned in &plan.accounts {
+        caller.scope(Some(parsed(&planned.account)?))?;
+    }
+    let applied = state.engine.apply(&plan, &caller.actor, check).await;
     Ok(Json(applied.map_err(|why| ApiProblem::new(StatusCode::CONFLICT, why))?))
 }

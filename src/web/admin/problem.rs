@@ -3,12 +3,13 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::store::StoreError;
 
 /// Why a request was not done. Nothing was changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApiProblem {
     /// `about:blank`, as the RFC says for problems that the status tells apart.
     #[serde(rename = "type")]
@@ -31,6 +32,11 @@ impl ApiProblem {
     pub fn not_found(what: impl std::fmt::Display) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("there is no {what}"))
     }
+
+    /// Also for an account that is there, and not the caller's.
+    pub fn no_account(account: &str) -> Self {
+        Self::not_found(format!("account {account}"))
+    }
 }
 
 impl From<StoreError> for ApiProblem {
@@ -47,11 +53,33 @@ impl From<StoreError> for ApiProblem {
     }
 }
 
+/// As much of an answer's text as becomes the detail of a problem.
+const DETAIL_BYTES_MAX: usize = 4_096;
+
+/// What others than our handlers refuse, in words of theirs, as a problem too.
+pub(super) async fn as_problem(response: Response) -> Response {
+    let is_problem = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == KIND);
+    let status = response.status();
+    if is_problem || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let text = axum::body::to_bytes(body, DETAIL_BYTES_MAX).await.unwrap_or_default();
+    let mut problem = ApiProblem::new(status, String::from_utf8_lossy(&text).trim()).into_response();
+    // As the methods that a route takes.
+    let kept = parts.headers.into_iter().filter_map(|(name, value)| Some((name?, value)));
+    let is_of_body = |name: &header::HeaderName| *name == header::CONTENT_TYPE || *name == header::CONTENT_LENGTH;
+    problem.headers_mut().extend(kept.filter(|(name, _)| !is_of_body(name)));
+    problem
+}
+
+const KIND: &str = "application/problem+json";
+
 impl IntoResponse for ApiProblem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(self)).into_response();
-        let kind = HeaderValue::from_static("application/problem+json");
+        let kind = HeaderValue::from_static(KIND);
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

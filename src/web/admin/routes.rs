@@ -2,22 +2,25 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::caller::Caller;
 use super::problem::ApiProblem;
 use super::view::{
-    AppView, AttentionView, BackupView, DeliveryView, EntriesView, FaultView, HeadView, LeavesView, MovedView,
-    NotifierView, RefusedView, ReloadView, StatusView,
+    AppView, AttentionView, BackupView, DeliveryView, MovedView, NotifierView, RefusedView, ReloadView, StatusView,
 };
-use super::{AdminState, DifferenceView, Reload, cursor};
-use crate::ids::{AppName, DeliveryId};
-use crate::store::DeliveryFilter;
+use super::{AdminState, DifferenceView, Reload, delivered};
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, AppName};
+use crate::store::{AppState, DeliveryFilter};
 
 /// Rows in one answer.
 const ROWS: usize = 100;
@@ -58,6 +61,28 @@ where
     text.map(|text| parsed(text)).transpose()
 }
 
+/// A span, as in `90s`, `5m`, `2h`, `7d`.
+pub(super) fn span(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let secs: u64 = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    Some(Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(secs)?))
+}
+
+/// A moment to come, or after so long.
+pub(super) fn later(text: &str, now: Timestamp) -> Result<Timestamp, ApiProblem> {
+    let at = span(text).map(|after| now.plus(after)).or_else(|| Timestamp::parse(text)).filter(|at| *at > now);
+    at.ok_or_else(|| {
+        let form = "expected a time to come, as in 12h, 90d or 2030-01-01T00:00:00Z";
+        ApiProblem::bad_request(format!("expires is {text:?}, {form}"))
+    })
+}
+
 pub(super) async fn livez() -> &'static str {
     "alive\n"
 }
@@ -84,20 +109,34 @@ pub(super) async fn status(State(state): Shared) -> Answer<StatusView> {
     }))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DeliveriesAsked {
     app: Option<String>,
+    /// Only those whose body names it.
+    account: Option<String>,
     #[serde(default)]
     parked: bool,
     before: Option<String>,
     limit: Option<usize>,
 }
 
-pub(super) async fn deliveries(State(state): Shared, query: Asked<DeliveriesAsked>) -> Answer<Vec<DeliveryView>> {
+pub(super) async fn deliveries(
+    State(state): Shared,
+    caller: Caller,
+    query: Asked<DeliveriesAsked>,
+) -> Answer<Vec<DeliveryView>> {
     let asked = asked(query)?;
+    let mut app = maybe::<AppName>(asked.app.as_ref())?;
+    if let Some(own) = &caller.account {
+        let holds = state.app_of(own).filter(|holds| app.as_ref().is_none_or(|app| app == holds));
+        // Nobody else's word about the account counts.
+        let Some(holds) = holds else { return Ok(Json(Vec::new())) };
+        app = Some(holds);
+    }
     let filter = DeliveryFilter {
-        app: maybe::<AppName>(asked.app.as_ref())?,
+        app,
+        account: caller.scope(maybe(asked.account.as_ref())?)?,
         parked: asked.parked,
         before: maybe(asked.before.as_ref())?,
         limit: rows(asked.limit)?,
@@ -105,71 +144,18 @@ pub(super) async fn deliveries(State(state): Shared, query: Asked<DeliveriesAske
     Ok(Json(state.store.deliveries(filter).await?.iter().map(DeliveryView::from).collect()))
 }
 
-pub(super) async fn delivery(State(state): Shared, Path(id): Path<String>) -> Answer<DeliveryView> {
-    let id: DeliveryId = parsed(&id)?;
-    let found = state.store.delivery(id).await?;
-    let (delivery, status) = found.ok_or_else(|| ApiProblem::not_found(format!("delivery {id}")))?;
-    Ok(Json(DeliveryView::of(&delivery, &status)))
+pub(super) async fn delivery(State(state): Shared, caller: Caller, Path(id): Path<String>) -> Answer<DeliveryView> {
+    let (delivery, status) = delivered::seen(&state, &caller, parsed(&id)?).await?;
+    let view = DeliveryView::of(&delivery, &status);
+    // That one has another body, which may be another account's.
+    let same_request_as = view.same_request_as.clone().filter(|_| caller.account.is_none());
+    Ok(Json(DeliveryView { same_request_as, ..view }))
 }
 
-pub(super) async fn replay(State(state): Shared, Path(id): Path<String>) -> Answer<MovedView> {
-    let id: DeliveryId = parsed(&id)?;
-    state.store.replay(id, &state.actor, state.clock.now()).await?;
+pub(super) async fn replay(State(state): Shared, caller: Caller, Path(id): Path<String>) -> Answer<MovedView> {
+    let (delivery, _) = delivered::seen(&state, &caller, parsed(&id)?).await?;
+    state.store.replay(delivery.id, &caller.actor, state.clock.now()).await?;
     Ok(Json(MovedView { moved: 1, left: 0 }))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AuditAsked {
-    after: Option<String>,
-    limit: Option<usize>,
-    /// The newest so many, instead of `after`.
-    last: Option<u64>,
-}
-
-pub(super) async fn audit(State(state): Shared, query: Asked<AuditAsked>) -> Answer<EntriesView> {
-    let AuditAsked { after, limit, last } = asked(query)?;
-    let from = match (after, last) {
-        (Some(_), Some(_)) => return Err(ApiProblem::bad_request("give after or last, not both")),
-        (Some(after), None) => {
-            cursor::decode(&after).ok_or_else(|| ApiProblem::bad_request("after is no cursor of this log"))?
-        }
-        (None, Some(last)) => state.store.tree_head().await?.size.saturating_sub(last),
-        (None, None) => 0,
-    };
-    let entries = state.store.entries(from, rows(limit)?).await?;
-    let next = entries.last().map_or(from, |entry| entry.index.saturating_add(1));
-    Ok(Json(EntriesView { entries: entries.into_iter().map(Into::into).collect(), next: cursor::encode(next) }))
-}
-
-pub(super) async fn audit_head(State(state): Shared) -> Answer<HeadView> {
-    let head = state.store.tree_head().await?;
-    Ok(Json(HeadView { size: head.size, root: hex::encode(head.root) }))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct VerifyAsked {
-    after: Option<String>,
-    limit: Option<usize>,
-}
-
-/// A page of the log, read and hashed anew: whoever asks for all of them verifies the log.
-pub(super) async fn audit_verify(State(state): Shared, query: Asked<VerifyAsked>) -> Answer<LeavesView> {
-    let VerifyAsked { after, limit } = asked(query)?;
-    let Some(store) = &state.local else {
-        return Err(ApiProblem::bad_request("this store has no files to verify"));
-    };
-    let from = after.map_or(Some(0), |after| cursor::decode(&after));
-    let from = from.ok_or_else(|| ApiProblem::bad_request("after is no cursor of this log"))?;
-    let page = store.leaves(from, rows(limit)?).await?;
-    let next = from.saturating_add(u64::try_from(page.leaves.len()).unwrap_or(u64::MAX));
-    Ok(Json(LeavesView {
-        leaves: page.leaves.into_iter().map(|leaf| leaf.map(hex::encode)).collect(),
-        pruned: page.pruned,
-        faults: page.findings.into_iter().map(|found| FaultView { place: found.place, what: found.what }).collect(),
-        next: cursor::encode(next),
-    }))
 }
 
 fn reloader(state: &AdminState) -> Result<Arc<dyn Reload>, ApiProblem> {
@@ -192,7 +178,7 @@ pub(super) async fn reload(State(state): Shared) -> Answer<ReloadView> {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct BackupQuery {
     /// A folder on the machine of the service: empty, or not there yet.
     to: PathBuf,
@@ -216,24 +202,48 @@ pub(super) async fn backup(State(state): Shared, query: Asked<BackupQuery>) -> A
     }))
 }
 
-pub(super) async fn attention(State(state): Shared) -> Answer<AttentionView> {
-    Ok(Json(super::attention(&state).await?))
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfAccount {
+    /// Only what is about this one.
+    account: Option<String>,
+}
+
+impl OfAccount {
+    pub(super) const fn account(&self) -> Option<&String> {
+        self.account.as_ref()
+    }
+}
+
+pub(super) async fn attention(State(state): Shared, caller: Caller, query: Asked<OfAccount>) -> Answer<AttentionView> {
+    Ok(Json(match caller.scope(maybe(asked(query)?.account())?)? {
+        None => super::attention(&state).await?,
+        Some(account) => super::attention::of_account(&state, &account).await?,
+    }))
 }
 
 pub(super) async fn notify(State(state): Shared) -> Json<Vec<NotifierView>> {
     Json(state.stats.counts().notifiers)
 }
 
-pub(super) async fn apps(State(state): Shared) -> Answer<Vec<AppView>> {
+pub(super) async fn apps(State(state): Shared, caller: Caller, query: Asked<OfAccount>) -> Answer<Vec<AppView>> {
+    let only: Option<AccountId> = caller.scope(maybe(asked(query)?.account())?)?;
     let mut views = Vec::new();
     let apps = state.apps.borrow().clone();
     for app in &apps {
-        let seen = state.store.app_state(&app.name).await?;
-        let text = |at: Option<crate::clock::Timestamp>| at.map(|at| at.to_string());
+        let is_meant = |account: &&AccountId| only.as_ref().is_none_or(|only| only == *account);
+        let accounts: Vec<_> = app.accounts.iter().filter(is_meant).collect();
+        let is_shared = caller.account.is_some() && accounts.len() < app.accounts.len();
+        if accounts.is_empty() && only.is_some() {
+            continue;
+        }
+        // When other accounts sent something is none of the caller's business.
+        let seen = if is_shared { AppState::default() } else { state.store.app_state(&app.name).await? };
+        let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
         views.push(AppView {
             name: app.name.to_string(),
             kind: app.kind,
-            accounts: app.accounts.iter().map(ToString::to_string).collect(),
+            accounts: accounts.into_iter().map(ToString::to_string).collect(),
             verified_at: text(seen.verified_at),
             validated_at: text(seen.validated_at),
             secrets_changed_at: text(seen.secrets_changed_at),

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::AdminState;
+use super::caller::Caller;
 use super::problem::ApiProblem;
-use super::routes::{Answer, Asked, Shared, asked, maybe};
+use super::routes::{Answer, Asked, OfAccount, Shared, asked, maybe};
 use crate::alarm::Alarm;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, RuleName};
@@ -50,7 +52,7 @@ impl Sweeps for NoSweeps {
 }
 
 /// Where the sweeps of one account stand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SweepView {
     pub account: String,
     /// `runs`, `asked` (and about to begin), `waits` for its schedule, or `off` where there is no rule.
@@ -75,7 +77,7 @@ pub struct SweepView {
 }
 
 /// The sweeps of one kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SweepKindView {
     /// `users` (by lists), `settings` (of users, each read by itself) or `meetings` (each read by itself).
     pub kind: String,
@@ -85,7 +87,7 @@ pub struct SweepKindView {
     pub next_why: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SweepFailedView {
     pub at: String,
     pub is_dry: bool,
@@ -93,7 +95,7 @@ pub struct SweepFailedView {
 }
 
 /// As [`SweepRun`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SweepRunView {
     pub kind: String,
     pub why: String,
@@ -134,13 +136,13 @@ impl From<&SweepRun> for SweepRunView {
 }
 
 /// What was asked for, account by account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SweepAskedView {
     pub asked_at: String,
     pub accounts: Vec<SweepTakenView>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SweepTakenView {
     pub account: String,
     /// False where one runs, or is asked for already: there are never two.
@@ -149,11 +151,14 @@ pub struct SweepTakenView {
     pub why: Option<String>,
 }
 
-pub(super) async fn list(State(state): Shared) -> Answer<Vec<SweepView>> {
-    Ok(Json(state.sweeps.list().await?))
+pub(super) async fn list(State(state): Shared, caller: Caller, query: Asked<OfAccount>) -> Answer<Vec<SweepView>> {
+    let only: Option<AccountId> = caller.scope(maybe(asked(query)?.account())?)?;
+    let mut all = state.sweeps.list().await?;
+    all.retain(|view| only.as_ref().is_none_or(|only| view.account == only.as_str()));
+    Ok(Json(all))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SweepAsked {
     account: Option<String>,
@@ -163,9 +168,9 @@ pub(super) struct SweepAsked {
 }
 
 /// Asks for sweeps. 409 where all accounts that are meant are being swept already.
-pub(super) async fn ask(State(state): Shared, query: Asked<SweepAsked>) -> Answer<SweepAskedView> {
+pub(super) async fn ask(State(state): Shared, caller: Caller, query: Asked<SweepAsked>) -> Answer<SweepAskedView> {
     let SweepAsked { account, rule, dry_run } = asked(query)?;
-    let (only, rule) = (maybe::<AccountId>(account.as_ref())?, maybe::<RuleName>(rule.as_ref())?);
+    let (only, rule) = (caller.scope(maybe(account.as_ref())?)?, maybe::<RuleName>(rule.as_ref())?);
     if let Some(why) = state.sweeps.is_not_swept(rule.as_ref()) {
         return Err(ApiProblem::bad_request(why));
     }

@@ -5,9 +5,11 @@ use std::fmt;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::AdminState;
+use super::caller::Caller;
 use super::problem::ApiProblem;
 use super::routes::{Answer, Asked, Shared, asked, maybe, parsed};
 use crate::account::UserKey;
@@ -25,7 +27,7 @@ pub trait TakesBack: fmt::Debug + Send + Sync {
 }
 
 /// Who granted an API user in one account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GrantsView {
     pub account: String,
     pub api_user: String,
@@ -35,7 +37,7 @@ pub struct GrantsView {
     pub rules: Vec<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GrantsAsked {
     api_user: String,
@@ -47,16 +49,16 @@ pub(super) struct GrantsAsked {
     though_rules_grant: bool,
 }
 
-pub(super) async fn look(State(state): Shared, query: Asked<GrantsAsked>) -> Answer<Vec<GrantsView>> {
-    found(&state, &asked(query)?).await.map(Json)
+pub(super) async fn look(State(state): Shared, caller: Caller, query: Asked<GrantsAsked>) -> Answer<Vec<GrantsView>> {
+    found(&state, &caller, &asked(query)?).await.map(Json)
 }
 
 /// Begins to take back what was looked at. Nothing begins where more users granted it than whoever asks was told of.
-pub(super) async fn begin(State(state): Shared, query: Asked<GrantsAsked>) -> Answer<Vec<GrantsView>> {
+pub(super) async fn begin(State(state): Shared, caller: Caller, query: Asked<GrantsAsked>) -> Answer<Vec<GrantsView>> {
     let asked = asked(query)?;
     let max = asked.users_max.ok_or_else(|| ApiProblem::bad_request("users_max is missing: look before"))?;
     let refused = |why: String| ApiProblem::new(StatusCode::CONFLICT, why);
-    let grants = found(&state, &asked).await?;
+    let grants = found(&state, &caller, &asked).await?;
     let users: usize = grants.iter().map(|one| one.users.len()).sum();
     if users > max {
         return Err(refused(format!("{users} users granted it, which is more than the {max} that were agreed to")));
@@ -67,14 +69,15 @@ pub(super) async fn begin(State(state): Shared, query: Asked<GrantsAsked>) -> An
     }
     if let Some(takes) = &state.take_back {
         for one in grants.iter().filter(|one| !one.users.is_empty()) {
-            takes.begin(one, &state.actor).await?;
+            takes.begin(one, &caller.actor).await?;
         }
     }
     Ok(Json(grants))
 }
 
-async fn found(state: &AdminState, asked: &GrantsAsked) -> Result<Vec<GrantsView>, ApiProblem> {
-    let (who, account): (UserKey, _) = (parsed(&asked.api_user)?, maybe::<AccountId>(asked.account.as_ref())?);
+async fn found(state: &AdminState, caller: &Caller, asked: &GrantsAsked) -> Result<Vec<GrantsView>, ApiProblem> {
+    let who: UserKey = parsed(&asked.api_user)?;
+    let account = caller.scope(maybe(asked.account.as_ref())?)?;
     let Some(takes) = &state.take_back else {
         return Err(ApiProblem::bad_request("the service is stopped, and Zoom has to be asked"));
     };

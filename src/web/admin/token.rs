@@ -1,4 +1,4 @@
-//! The bearer token of the admin listener.
+//! The bearer token of the admin listener that is in a file; others are [`tokens`](super::tokens) of the store.
 //!
 //! Its file is made on the first start, mode 0600, and holds the token for the command line on this machine. The service
 //! keeps only its SHA-256, and compares hashes in constant time. To change it, delete the file and restart.
@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq;
 use crate::chance::{Chance, bytes};
 
 /// What tells a token of ours from another's in a leaked text.
-const PREFIX: &str = "adj_";
+pub(super) const PREFIX: &str = "adj_";
 const CHARS_MIN: usize = 20;
 const FILE_BYTES_MAX: u64 = 4_096;
 
@@ -36,10 +36,27 @@ impl TokenHash {
         Self(Sha256::digest(token.expose_secret().as_bytes()).into())
     }
 
+    pub(super) fn of_text(token: &str) -> Self {
+        Self(Sha256::digest(token.as_bytes()).into())
+    }
+
     /// Whether this is the token, in time that does not depend on it.
     pub fn matches(&self, token: &str) -> bool {
-        let other: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        self.0.ct_eq(&other).into()
+        self.0.ct_eq(&Self::of_text(token).0).into()
+    }
+
+    /// Whether this is the hash, in hex, in time that does not depend on it.
+    pub(super) fn is(&self, hex: &str) -> bool {
+        self.hex().as_bytes().ct_eq(hex.as_bytes()).into()
+    }
+
+    pub(super) fn hex(&self) -> String {
+        hex::encode(self.0)
+    }
+
+    /// What the token is called by: the first 8 bytes of its hash, which tell nothing of it.
+    pub(super) fn id(&self) -> String {
+        format!("tok_{}", hex::encode(self.0.first_chunk::<8>().copied().unwrap_or_default()))
     }
 }
 
@@ -65,8 +82,13 @@ pub fn read(path: &Path) -> std::io::Result<SecretString> {
     Ok(token.into())
 }
 
+/// A token that there was never: 256 bits of randomness.
+pub(super) fn fresh(chance: &dyn Chance) -> String {
+    format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes::<32>(chance)))
+}
+
 fn create(path: &Path, chance: &dyn Chance) -> std::io::Result<SecretString> {
-    let token = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes::<32>(chance)));
+    let token = fresh(chance);
     // Written aside and linked, so that nobody reads half a token and two starts agree on one.
     let aside = path.with_extension(format!("new-{:016x}", chance.next_u64()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;

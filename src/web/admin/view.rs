@@ -1,5 +1,6 @@
 //! What the admin API says: plain JSON with ids as text and times in RFC 3339. Scripts rely on these names.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::redact::redact;
@@ -11,7 +12,7 @@ use crate::event::wire;
 use crate::job::{Effect, Job, JobState, ParkCause};
 use crate::store::{DeliveryStatus, DeliverySummary, ParkedGroup, StoredDelivery};
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JobView {
     pub id: String,
     pub app: String,
@@ -80,7 +81,7 @@ pub(super) fn effect_in_words(effect: &Effect) -> String {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeliveryView {
     pub id: String,
     pub app: String,
@@ -152,7 +153,7 @@ impl From<&DeliverySummary> for DeliveryView {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EntryView {
     pub index: u64,
     pub at: String,
@@ -199,14 +200,14 @@ impl From<Entry> for EntryView {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EntriesView {
     pub entries: Vec<EntryView>,
     /// Where to go on: give it as `after`. It stays the same where there is nothing new.
     pub next: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HeadView {
     pub size: u64,
     /// The RFC 6962 root, in hex.
@@ -214,7 +215,7 @@ pub struct HeadView {
 }
 
 /// Entries that were read and hashed anew.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LeavesView {
     /// The RFC 6962 leaf hashes, in hex; null where an entry cannot be read.
     pub leaves: Vec<Option<String>>,
@@ -226,7 +227,7 @@ pub struct LeavesView {
 }
 
 /// Something that is wrong with the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultView {
     /// The entries that it is about.
     pub place: String,
@@ -234,7 +235,7 @@ pub struct FaultView {
 }
 
 /// Parked jobs of one cause and account: one item for a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ParkedView {
     pub cause: String,
     pub account: String,
@@ -292,7 +293,7 @@ fn command(ParkedGroup { cause, account, rule, .. }: &ParkedGroup) -> String {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WaitingView {
     pub reason: String,
     pub count: u64,
@@ -300,7 +301,7 @@ pub struct WaitingView {
 }
 
 /// A configuration that was read again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReloadView {
     /// That are in force now.
     pub rules: u64,
@@ -317,14 +318,14 @@ pub struct ReloadView {
 }
 
 /// What the files say and the service does not do, since it read them earlier. Each as it is written there.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DifferenceView {
     pub needs_reload: Vec<String>,
     pub needs_restart: Vec<String>,
 }
 
 /// A backup that was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BackupView {
     pub folder: String,
     pub records: u64,
@@ -333,7 +334,7 @@ pub struct BackupView {
     pub missing: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AttentionView {
     pub alarms: Vec<Alarm>,
     pub parked: Vec<ParkedView>,
@@ -357,7 +358,7 @@ impl AttentionView {
 }
 
 /// Somebody who is told of alarms.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NotifierView {
     pub name: String,
     /// `webhook` or `email`.
@@ -379,7 +380,7 @@ pub struct NotifierView {
     pub error: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AppView {
     pub name: String,
     pub kind: AppKind,
@@ -391,13 +392,13 @@ pub struct AppView {
     pub secrets_changed_at: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RefusedView {
     pub kind: String,
     pub count: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StatusView {
     pub version: String,
     pub started_at: String,
@@ -412,7 +413,7 @@ pub struct StatusView {
 }
 
 /// As [`crate::store::Status`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StoreView {
     pub deliveries: u64,
     pub unplanned: u64,
@@ -457,7 +458,7 @@ impl From<crate::store::Status> for StoreView {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MovedView {
     pub moved: u64,
     /// Of those that were meant, as many are still as they were: too many for one request, or parked again meanwhile.

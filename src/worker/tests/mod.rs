@@ -69,6 +69,8 @@ fn account(id: &str, api_users: &[&str]) -> Account {
         api_users,
         may_grant: Vec::new(),
         acts_as: Vec::new(),
+        only_observes: false,
+        invites_per_day: 50,
     }
 }
 
@@ -114,6 +116,7 @@ impl Bench {
             chance: Arc::new(SeededChance::new(1)),
             facts: Arc::default(),
             feed: Arc::new(Consumers::new(&[], Arc::new(clock.clone()))),
+            accounts: None,
             stats: Arc::default(),
             // Tests give it the turns that it needs, and wait for no time.
             settings: Settings { pace_ms: 0, ..settings },

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::ids::{GroupId, MarketplaceId, UserId};
+use crate::ids::{Email, GroupId, MarketplaceId, UserId};
 use crate::rules::{Leaves, MeetingState};
 use crate::sim::{Crowd, NewAccount, NewUser, Sim, Subscription, World};
 
@@ -40,6 +40,8 @@ impl Simulated {
             api_users: Vec::new(),
             may_grant: Vec::new(),
             acts_as: Vec::new(),
+            only_observes: false,
+            invites_per_day: 50,
         };
         let zoom = clients(settings, &clock).account(&held, credentials);
         Self { clock, world, zoom, sim }
@@ -340,4 +342,60 @@ fn the_same_seed_makes_the_same_account() {
     };
     assert_eq!(emails(3), emails(3));
     assert_ne!(emails(3), emails(4));
+}
+
+#[tokio::test]
+async fn a_user_is_created_deactivated_and_removed_and_a_second_one_of_the_email_is_told_as_such() {
+    let bench = Simulated::new(&["dana"]).await;
+    bench.world.set_quirks(ACCOUNT, |quirks| quirks.pending_found_by_email = false).unwrap();
+    let new = |name: &str, action, kind| {
+        Edit::CreateUser(crate::zoom::NewUser {
+            action,
+            email: Email::parse(&format!("{name}@x.example")).unwrap(),
+            first_name: Some("Lee".to_owned()),
+            last_name: None,
+            display_name: None,
+            kind,
+        })
+    };
+    bench.change(new("lee", CreateAction::SsoCreate, 2)).await.unwrap();
+    let handle = bench.zoom.handle();
+    let lee = handle.user(&key("lee")).await.unwrap();
+    assert_eq!((lee.status, lee.kind, lee.whole["first_name"].as_str()), (Status::Active, Some(2), Some("Lee")));
+    let again = bench.change(new("lee", CreateAction::Create, 1)).await.unwrap_err();
+    assert!(matches!(again, ZoomError::Exists(_)), "{again}");
+
+    bench.change(new("kim", CreateAction::Create, 1)).await.unwrap();
+    assert!(
+        matches!(handle.user(&key("kim")).await, Err(ZoomError::NotFound(_))),
+        "a pending user is not read by email"
+    );
+    let pending = handle.users(Status::Pending, Page::default()).await.unwrap().users;
+    assert_eq!(
+        pending.iter().map(|user| (user.id.clone(), user.email.clone())).collect::<Vec<_>>(),
+        [(None, Some(Email::parse("kim@x.example").unwrap()))]
+    );
+
+    bench.change(Edit::SetUserActive { of: key("lee"), to: false }).await.unwrap();
+    assert_eq!(handle.user(&key("lee")).await.unwrap().status, Status::Inactive);
+    bench.change(Edit::SetUserActive { of: key("lee"), to: true }).await.unwrap();
+    assert_eq!(handle.user(&key("lee")).await.unwrap().status, Status::Active);
+    bench
+        .change(Edit::RemoveUser { of: key("lee"), how: Removal { is_for_good: false, transfer_to: None } })
+        .await
+        .unwrap();
+    assert!(matches!(handle.user(&key("lee")).await, Err(ZoomError::NotFound(_))));
+}
+
+#[test]
+fn a_removal_says_to_whom_what_is_left_goes() {
+    let removal = |is_for_good, to: Option<&str>| {
+        let how = Removal { is_for_good, transfer_to: to.map(|to| Email::parse(to).unwrap()) };
+        Edit::RemoveUser { of: key("lee"), how }.call().unwrap().1
+    };
+    assert_eq!(removal(false, None), "/users/lee%40x.example?action=disassociate");
+    assert_eq!(
+        removal(true, Some("d&x@x.example")),
+        "/users/lee%40x.example?action=delete&transfer_email=d%26x%40x.example&transfer_meeting=true&transfer_webinar=true&transfer_recording=true"
+    );
 }

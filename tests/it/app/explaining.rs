@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use adjutant::chance::SystemChance;
 use adjutant::clock::Clock as _;
 use adjutant::sim::NewUser;
 use adjutant::store::DeliveryFilter;
 use adjutant::web::admin::explained::{ExplainView, ExplainedView};
-use adjutant::web::admin::{AdminState, Hosts, NoStats, TokenHash, api};
+use adjutant::web::admin::{AdminState, Caller, Hosts, NoStats, TokenHash, Tokens, api};
 use axum::body::Body;
 use http::{Request, StatusCode};
 use serde_json::json;
@@ -34,7 +35,7 @@ async fn asked(app: &TestApp, rules: &[&str], subject: &str) -> (StatusCode, Str
         store: Arc::clone(&app.store),
         local: None,
         clock: Arc::new(app.clock.clone()),
-        token: TokenHash::of(&"unused".into()),
+        tokens: Tokens::new(TokenHash::of(&"unused".into()), Arc::new(SystemChance)),
         hosts: Hosts::new(app.address, &[]),
         apps: tokio::sync::watch::Sender::default().subscribe(),
         reload: None,
@@ -42,11 +43,16 @@ async fn asked(app: &TestApp, rules: &[&str], subject: &str) -> (StatusCode, Str
         stats: Arc::new(NoStats),
         engine: Arc::new(rules.iter().map(|text| rule(text)).collect::<Vec<_>>()),
         take_back: None,
+        accounts: None,
+        onboards: None,
+        users: None,
         started_at: app.clock.now(),
-        actor: "a test".to_owned(),
     };
     let path = format!("/v1/explain?subject={}", subject.replace('@', "%40"));
-    let answer = api(Arc::new(state)).oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+    let answer = api(Arc::new(state), Caller::operator("a test"))
+        .oneshot(Request::get(path).body(Body::empty()).unwrap())
+        .await
+        .unwrap();
     let status = answer.status();
     let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
     (status, String::from_utf8(body.to_vec()).unwrap())

@@ -16,6 +16,7 @@ mod guarding;
 mod kinds;
 mod looking;
 mod on_events;
+mod onboarding;
 mod orphaned;
 mod planning;
 mod returning;
@@ -187,6 +188,8 @@ impl TestApp {
             api_users: vec![api_user.parse().unwrap()],
             may_grant: vec![Email::parse(DEPUTY).unwrap()],
             acts_as: Vec::new(),
+            only_observes: false,
+            invites_per_day: 50,
         };
         let store = disk.store();
         let (client, zoom_stats) = client(&sim, &account, &clock, limit_wait_max_ms);
@@ -201,6 +204,7 @@ impl TestApp {
             chance: Arc::new(SeededChance::new(11)),
             facts: Arc::default(),
             feed: Arc::<Consumers>::clone(&consumers),
+            accounts: None,
             stats: Arc::default(),
             settings: Settings::default(),
         };
@@ -239,7 +243,13 @@ impl TestApp {
         let apps = vec![ReceiverApp { name, secrets: vec![Secret::new(&SECRET.into()).unwrap()] }];
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
         let receiver = Receiver::open(apps, Arc::clone(&self.store), clock, ReceiverSettings::default()).await.unwrap();
-        let listener = TcpListener::bind(self.address).await.unwrap();
+        // Another test may have been given the port meanwhile, and gives it back.
+        let listener = loop {
+            match TcpListener::bind(self.address).await {
+                Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => tokio::task::yield_now().await,
+                bound => break bound.unwrap(),
+            }
+        };
         self.address = listener.local_addr().unwrap();
         let (close, closed) = oneshot::channel::<()>();
         let router = receiver.router();
@@ -274,6 +284,15 @@ impl TestApp {
     pub(crate) fn set_rules(&self, rules: &[&str]) {
         let accounts: Vec<_> = self.roster.borrow().accounts().cloned().collect();
         let rules = rules.iter().map(|text| rule(text)).collect();
+        self.roster.send_replace(Arc::new(Roster::new(accounts, rules)));
+    }
+
+    /// As many invitations a day as the configuration allows.
+    pub(crate) fn set_invites_per_day(&self, invites_per_day: u32) {
+        let (accounts, rules): (Vec<Account>, Vec<Rule>) = {
+            let roster = self.roster.borrow();
+            (roster.accounts().map(|one| Account { invites_per_day, ..one.clone() }).collect(), roster.rules().to_vec())
+        };
         self.roster.send_replace(Arc::new(Roster::new(accounts, rules)));
     }
 

@@ -160,7 +160,7 @@ async fn the_official_library_takes_what_is_sent_by_the_clock_of_the_machine() {
         app: "main".parse().unwrap(),
         rule: "tell".parse().unwrap(),
         severity: None,
-        delivery: "dlv_1".parse().unwrap(),
+        delivery: Some("dlv_1".parse().unwrap()),
         whole: json!({ "payload": { "object": { "topic": "Größe" } } }),
         about: serde_json::Map::new(),
         record: None,

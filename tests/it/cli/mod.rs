@@ -5,6 +5,7 @@ mod checking;
 mod demo;
 mod serving;
 mod setup;
+mod tokens;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -101,7 +101,7 @@ pub(crate) fn change(max_per_hour: u32, max_per_day: Option<u32>) -> Change {
         max_per_day,
         is_planned: false,
         marks: Vec::new(),
-        host: None,
+        day: None,
     }
 }
 
@@ -320,6 +320,7 @@ impl Names {
             Asker::Delivery(id) => self.delivery(id),
             Asker::Sweep => "sweep".to_owned(),
             Asker::Plan => "plan".to_owned(),
+            Asker::Onboarding(id) => id.to_string(),
         }
     }
 

@@ -13,7 +13,9 @@ use adjutant::clock::Timestamp;
 use adjutant::event::Meaning;
 use adjutant::event::signature::Verified;
 use adjutant::ids::{DeliveryId, JobId, MeetingId, MeetingUuid, UserId};
-use adjutant::job::{Backoff, Change, Effect, HostDay, Mark, Outcome, ParkCause, Planned, Snooze, Subject, WaitReason};
+use adjutant::job::{
+    Backoff, Change, DayOf, DayUse, Effect, Mark, Outcome, ParkCause, Planned, Snooze, Subject, WaitReason,
+};
 use adjutant::rules::Step;
 use adjutant::store::{
     Allowance, Applied, AppliedChange, Claimable, Decision, Document, Leased, Limits, Move, NewDelivery, Note,
@@ -540,11 +542,11 @@ impl<H: Harness> Side<H> {
                 told(started.map(|()| leased.job.attempts))
             }
             Op::HostSpent { lease } => {
-                told(store.host_spent(&self.leases[*lease], &UserId::parse("h1").unwrap(), now).await)
+                told(store.day_spent(&self.leases[*lease], &DayOf::Host(UserId::parse("h1").unwrap()), now).await)
             }
             Op::Intend { lease, per_hour, per_day, marks, host } => {
-                let host = host.map(|host| HostDay { host: UserId::parse(host).unwrap(), max_per_day: 1 });
-                let change = Change { marks: marks.clone(), host, ..change(*per_hour, *per_day) };
+                let day = host.map(|host| DayUse { of: DayOf::Host(UserId::parse(host).unwrap()), max_per_day: 1 });
+                let change = Change { marks: marks.clone(), day, ..change(*per_hour, *per_day) };
                 let allowance = store.intend(&self.leases[*lease], change, now).await;
                 told(allowance.map(|allowance| match allowance {
                     Allowance::Granted(_) => "granted".to_owned(),

@@ -1,12 +1,12 @@
 //! The null control of [`super::model`]: stores with one fault each, which the comparison must find.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use adjutant::audit::{Call, Entry};
 use adjutant::clock::Timestamp;
-use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, RuleName, UserId};
-use adjutant::job::{Change, Job, Outcome, Snooze};
+use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, RuleName};
+use adjutant::job::{Change, DayOf, Job, NewJob, Outcome, Snooze};
 use adjutant::rules::Step;
 use adjutant::store::{
     Allowance, AppState, Applied, Claimable, Collected, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary,
@@ -105,6 +105,10 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
         self.0.claim(wanted, now).await
     }
 
+    async fn pause(&self, accounts: Arc<BTreeSet<AccountId>>) -> Result<(), StoreError> {
+        self.0.pause(accounts).await
+    }
+
     async fn renew(&self, leased: &mut Leased, until: Timestamp) -> Result<(), StoreError> {
         self.0.renew(leased, until).await
     }
@@ -118,8 +122,8 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
         self.0.intend(leased, change, now).await
     }
 
-    async fn host_spent(&self, leased: &Leased, host: &UserId, now: Timestamp) -> Result<(), StoreError> {
-        self.0.host_spent(leased, host, now).await
+    async fn day_spent(&self, leased: &Leased, of: &DayOf, now: Timestamp) -> Result<(), StoreError> {
+        self.0.day_spent(leased, of, now).await
     }
 
     async fn is_stopped(&self, account: &AccountId, rule: &RuleName) -> Result<bool, StoreError> {
@@ -181,6 +185,10 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
 
     async fn apply_plan(&self, applied: Applied, at: Timestamp) -> Result<Vec<Option<JobId>>, StoreError> {
         self.0.apply_plan(applied, at).await
+    }
+
+    async fn ask(&self, asked: Vec<NewJob>, why: &str, at: Timestamp) -> Result<Vec<Option<JobId>>, StoreError> {
+        self.0.ask(asked, why, at).await
     }
 
     async fn write_documents(&self, mut writes: Vec<Write>, notes: Vec<Note>, at: Timestamp) -> Result<(), StoreError> {
@@ -277,6 +285,10 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
 
     async fn entries(&self, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
         self.0.entries(from, limit).await
+    }
+
+    async fn entries_of(&self, account: &AccountId, from: u64, limit: usize) -> Result<(Vec<Entry>, u64), StoreError> {
+        self.0.entries_of(account, from, limit).await
     }
 
     async fn tree_head(&self) -> Result<TreeHead, StoreError> {

@@ -9,6 +9,7 @@ mod kit;
 mod lateness;
 mod power;
 mod pruning;
+mod secrets;
 mod spill;
 mod timers;
 

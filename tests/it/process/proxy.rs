@@ -21,7 +21,7 @@ impl Asked {
         let kept = |name: &str| name.starts_with("x-zm-") || name == "content-type";
         let headers = self.headers.iter().filter(|(name, _)| kept(name));
         let headers: Vec<(&str, &str)> = headers.map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let http::Answer { status, body } = http::request(to, "POST", &self.path, &headers, &self.body).unwrap();
+        let http::Answer { status, body, .. } = http::request(to, "POST", &self.path, &headers, &self.body).unwrap();
         answer(status, "", &body)
     }
 }

@@ -27,14 +27,21 @@ impl Drop for Service {
 }
 
 impl Service {
-    /// A new folder, with the two rules enforced against the Zoom at these addresses. Nothing is started.
-    pub(crate) fn new(api_url: &str, oauth_url: &str) -> Self {
+    /// A new folder, with a configuration that is made of the two addresses that it listens at. Nothing is started.
+    pub(crate) fn with(config: impl FnOnce(SocketAddr, SocketAddr) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let free = || TcpListener::bind("127.0.0.1:0").unwrap();
         let (public, admin) = (free(), free());
         let (public, admin) = (public.local_addr().unwrap(), admin.local_addr().unwrap());
-        let config = format!(
-            r#"
+        std::fs::write(folder.path().join("config.toml"), config(public, admin)).unwrap();
+        Self { folder, public, admin, child: None }
+    }
+
+    /// A new folder, with the two rules enforced against the Zoom at these addresses. Nothing is started.
+    pub(crate) fn new(api_url: &str, oauth_url: &str) -> Self {
+        Self::with(|public, admin| {
+            format!(
+                r#"
 [server]
 listen = "{public}"
 [admin]
@@ -71,9 +78,8 @@ mode = "enforce"
 max_changes_per_hour = 1000000
 max_changes_percent = 100
 "#
-        );
-        std::fs::write(folder.path().join("config.toml"), config).unwrap();
-        Self { folder, public, admin, child: None }
+            )
+        })
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -65,7 +65,7 @@ impl Service {
     pub(crate) async fn with(store: Recorder, settings: ReceiverSettings, accept: AcceptSettings) -> Self {
         let (store, clock) = (Arc::new(store), ManualClock::at(Timestamp::from_secs(NOW)));
         let receiver = Receiver::open(apps(), store.clone(), Arc::new(clock.clone()), settings).await.unwrap();
-        let site = receiver.site(Proxies::default());
+        let site = receiver.site(axum::Router::new(), Proxies::default());
         let (stop, stopped) = oneshot::channel();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

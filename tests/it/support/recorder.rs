@@ -1,13 +1,13 @@
 //! A store that takes deliveries, remembers them, fails when it is told to, and does nothing else.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 
 use adjutant::audit::{Call, Entry};
 use adjutant::clock::Timestamp;
 use adjutant::event::signature::Verified;
-use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, RuleName, UserId};
-use adjutant::job::{Change, Job, Outcome};
+use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, RuleName};
+use adjutant::job::{Change, DayOf, Job, NewJob, Outcome};
 use adjutant::store::{
     Allowance, AppState, Applied, Claimable, Collected, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary,
     Document, JobFilter, Leased, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt,
@@ -80,6 +80,10 @@ impl Store for Recorder {
         unreachable!()
     }
 
+    async fn ask(&self, _: Vec<NewJob>, _: &str, _: Timestamp) -> Result<Vec<Option<JobId>>, StoreError> {
+        unreachable!()
+    }
+
     async fn write_documents(&self, _: Vec<Write>, _: Vec<Note>, _: Timestamp) -> Result<(), StoreError> {
         unreachable!()
     }
@@ -133,6 +137,10 @@ impl Store for Recorder {
         Err(StoreError::Closed)
     }
 
+    async fn pause(&self, _accounts: Arc<BTreeSet<AccountId>>) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
     async fn renew(&self, _leased: &mut Leased, _until: Timestamp) -> Result<(), StoreError> {
         Err(StoreError::Closed)
     }
@@ -145,7 +153,7 @@ impl Store for Recorder {
         Err(StoreError::Closed)
     }
 
-    async fn host_spent(&self, _leased: &Leased, _host: &UserId, _now: Timestamp) -> Result<(), StoreError> {
+    async fn day_spent(&self, _leased: &Leased, _of: &DayOf, _now: Timestamp) -> Result<(), StoreError> {
         Err(StoreError::Closed)
     }
 
@@ -248,6 +256,10 @@ impl Store for Recorder {
     }
 
     async fn entries(&self, _from: u64, _limit: usize) -> Result<Vec<Entry>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn entries_of(&self, _: &AccountId, _: u64, _: usize) -> Result<(Vec<Entry>, u64), StoreError> {
         Err(StoreError::Closed)
     }
 

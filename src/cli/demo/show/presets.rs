@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::service::{ACCOUNT, API_USER, OWNER};
-use super::{Show, Told};
+use super::{Stage, Told};
 use crate::cli::Failure;
+use crate::cli::demo::stage::told;
 use crate::clock::{Clock as _, SystemClock, Timestamp};
 use crate::sim::{Meeting, NewUser, Notice, Person};
 
@@ -25,11 +26,7 @@ fn almost(timer: Duration) -> Timestamp {
     SystemClock.now().minus(timer.saturating_sub(LEFT))
 }
 
-fn told<T>(done: Result<T, impl std::fmt::Display>) -> Result<T, String> {
-    done.map_err(|error| error.to_string())
-}
-
-impl Show<'_> {
+impl Stage<'_> {
     pub(super) async fn presets(&mut self) -> Result<(), Failure> {
         self.say(
             "",
@@ -37,7 +34,7 @@ impl Show<'_> {
         )?;
         let told = self.people_of_presets();
         if told.is_err() {
-            return self.tell(told.map(|()| String::new()));
+            return self.tell(told.map(|()| String::new())).map(drop);
         }
         let told = self.safe_by_default().await;
         self.tell(told)?;
@@ -54,7 +51,7 @@ impl Show<'_> {
         let told = self.orphaned().await;
         self.tell(told)?;
         let told = self.exposure().await;
-        self.tell(told)
+        self.tell(told).map(drop)
     }
 
     fn people_of_presets(&self) -> Result<(), String> {

@@ -114,9 +114,9 @@ fn changes_of_version_1_are_written_and_read_as_ever() {
         panic!("it is not read");
     };
     assert_eq!((read.first_index, read.made), (700, all_changes()));
-    assert_eq!(read.entries[0].line, line());
+    assert_eq!(read.entries[0].line(), Some(&line()));
     for entry in &read.entries {
-        assert_eq!(leaf_of(&entry.line.as_ref()), entry.leaf);
+        assert_eq!(entry.hashed(), entry.leaf);
     }
 }
 
@@ -129,6 +129,23 @@ fn changes_about_runs_of_meetings_are_written_and_read_as_ever() {
     let told = Change::Told { account: account(), print: [11; 16], delivery, event_at, is_first: true };
     let all = [remembered(Some(NOW)), remembered(None), folded, told];
     are_as_ever(&all, include_str!("../fixtures/changes-of-runs-v1.hex"));
+}
+
+#[test]
+fn changes_of_which_something_was_forgotten_are_written_and_read_as_ever() {
+    let forgotten = StoredEntry { leaf: [7; 32], kept: Kept::Forgotten { at: NOW, kind: Kind::Decision } };
+    let entries = vec![forgotten, StoredEntry { leaf: leaf_of(&line().as_ref()), kept: Kept::Line(line()) }];
+    let made = vec![
+        Change::Forgotten { sealed: None },
+        Change::Forgotten { sealed: Some(Blob(vec![0xAB; 2])) },
+        Change::Job { id: 1, sealed: Blob::default() },
+    ];
+    let changes = Changes { first_index: 700, entries, made };
+    let known = bytes_of(include_str!("../fixtures/changes-rewritten-v2.hex"));
+    assert_eq!(hex::encode(changes.encode()), hex::encode(&known));
+    let Some(Stored::Changes(read)) = Stored::decode(CHANGES, REWRITTEN, &known) else { panic!("it is not read") };
+    assert!(read.entries.iter().all(|entry| entry.hashed() == entry.leaf));
+    assert_eq!(read, changes);
 }
 
 fn are_as_ever(all: &[Change], fixture: &str) {

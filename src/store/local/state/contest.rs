@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 use super::State;
 use crate::audit::{Detail, Kind};
 use crate::clock::Timestamp;
-use crate::ids::UserId;
-use crate::job::{Asker, HostDay, Job, Mark};
+use crate::job::{Asker, DayOf, DayUse, Job, Mark};
 use crate::store::local::record::Change;
 use crate::store::local::seal::Fingerprint;
-use crate::store::port::{Allowance, CONTESTED_AFTER, CONTESTED_WITHIN, host_notice};
+use crate::store::port::{Allowance, CONTESTED_AFTER, CONTESTED_WITHIN, day_notice};
 
 /// What fingerprints are of, beside those of deliveries.
 const MADE_OF: u8 = 4;
 const MARK: u8 = 5;
 const HOST: u8 = 6;
+const INVITATIONS: u8 = 9;
 /// Beyond so many changes that are remembered the oldest go: they may be made once more.
 const MADE_MAX: usize = 200_000;
 
@@ -145,10 +145,10 @@ impl State {
         self.change(Change::MadeAnew { of });
     }
 
-    /// Some where the host's day is used up; else it is counted.
-    pub(super) fn use_host(&mut self, job: &Job, day: Option<&HostDay>, now: Timestamp) -> Option<Allowance> {
-        let HostDay { host, max_per_day } = day?;
-        let (print, day, id) = (self.host(job, host), now.utc_day(), job.id.number());
+    /// Some where the day is used up; else it is counted.
+    pub(super) fn use_day(&mut self, job: &Job, day: Option<&DayUse>, now: Timestamp) -> Option<Allowance> {
+        let DayUse { of, max_per_day } = day?;
+        let (print, day, id) = (self.day_of(job, of), now.utc_day(), job.id.number());
         let known = self.hosts.get(&(day, print));
         let (is_spent, is_told) = known.map_or((false, false), |known| (known.is_spent, known.is_told));
         let used = known.map_or(0, |known| u32::try_from(known.jobs.len()).unwrap_or(u32::MAX));
@@ -160,24 +160,24 @@ impl State {
             return None;
         }
         let at = now.next_utc_midnight();
-        let notice = host_notice(host, (!is_spent).then_some(used), at);
+        let notice = day_notice(of, (!is_spent).then_some(used), at);
         if !is_told {
-            self.enter_job(now, "host-limit", job, Kind::Attention, None, Detail::note(notice.clone()));
+            self.enter_job(now, of.code(), job, Kind::Attention, None, Detail::note(notice.clone()));
             self.change(Change::HostTold { host: print, day, is_spent });
         }
         Some(Allowance::NextDay { at, notice })
     }
 
-    pub(in crate::store::local) fn host_spent(&mut self, job: &Job, host: &UserId, now: Timestamp) {
-        let (print, day) = (self.host(job, host), now.utc_day());
+    pub(in crate::store::local) fn day_spent(&mut self, job: &Job, of: &DayOf, now: Timestamp) {
+        let (print, day) = (self.day_of(job, of), now.utc_day());
         let known = self.hosts.get(&(day, print));
         let is_told = known.is_some_and(|known| known.is_told);
         if known.is_some_and(|known| known.is_spent && is_told) {
             return;
         }
         if !is_told {
-            let notice = host_notice(host, None, now.next_utc_midnight());
-            self.enter_job(now, "host-limit", job, Kind::Attention, None, Detail::note(notice));
+            let notice = day_notice(of, None, now.next_utc_midnight());
+            self.enter_job(now, of.code(), job, Kind::Attention, None, Detail::note(notice));
         }
         self.change(Change::HostTold { host: print, day, is_spent: true });
     }
@@ -188,7 +188,11 @@ impl State {
         self.hosts = self.hosts.split_off(&(day.saturating_sub(1), Fingerprint::default()));
     }
 
-    fn host(&self, job: &Job, host: &UserId) -> Fingerprint {
-        self.keys.prints().of(HOST, &[job.account.as_str().as_bytes(), host.as_str().as_bytes()])
+    fn day_of(&self, job: &Job, of: &DayOf) -> Fingerprint {
+        let account = job.account.as_str().as_bytes();
+        match of {
+            DayOf::Host(host) => self.keys.prints().of(HOST, &[account, host.as_str().as_bytes()]),
+            DayOf::Invitations => self.keys.prints().of(INVITATIONS, &[account]),
+        }
     }
 }

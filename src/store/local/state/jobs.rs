@@ -61,6 +61,8 @@ pub(in crate::store::local) struct Jobs {
     tokens: u64,
     /// The account that was served last.
     pub(super) served: Option<AccountId>,
+    /// Accounts whose jobs nobody takes.
+    pub(in crate::store::local) paused: Arc<BTreeSet<AccountId>>,
     /// The `now` of the newest claim.
     pub(super) claimed_at: Option<Timestamp>,
 }
@@ -97,9 +99,29 @@ impl Jobs {
         self.all.range((Bound::Unbounded, end)).rev().map(|(_, job)| job)
     }
 
+    /// Those that are kept of the finished ones.
+    pub(super) fn finished(&self) -> impl Iterator<Item = &Arc<Job>> {
+        self.finished.iter().filter_map(|id| self.get(*id))
+    }
+
     pub(super) fn next_id(&mut self) -> JobId {
         self.made = self.made.saturating_add(1);
         JobId::from_number(self.made)
+    }
+
+    /// There was one with this id, of which nothing is known any more.
+    pub(super) fn was_made(&mut self, id: JobId) {
+        self.made = self.made.max(id.number());
+    }
+
+    /// Takes these out, as if they had never been.
+    pub(super) fn erase(&mut self, is_meant: impl Fn(&Job) -> bool) {
+        let meant: Vec<Arc<Job>> = self.all.values().filter(|job| is_meant(job)).cloned().collect();
+        for job in &meant {
+            self.all.remove(&job.id);
+            self.forget(job);
+        }
+        self.finished.retain(|id| self.all.contains_key(id));
     }
 
     /// Puts a job in place of what it was. Finished ones beyond `finished_max` are forgotten, oldest first.
@@ -301,8 +323,8 @@ impl Jobs {
         let after = self.served.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let mut turns = self.turns.range::<AccountId, _>((after, Bound::Unbounded)).chain(&self.turns);
         let mut held_up = Vec::new();
-        let found = turns.find_map(|(_, turns)| {
-            if turns.running >= per_account_max {
+        let found = turns.find_map(|(account, turns)| {
+            if turns.running >= per_account_max || self.paused.contains(account) {
                 return None;
             }
             let due = turns.ready.iter().filter_map(|(.., id)| self.get(*id)).filter(|job| is_due(job, now));

@@ -7,9 +7,11 @@
 //!
 //! What a record changes is done in [`apply`](State::apply) alone, by the one who makes the record and by a replay.
 
+mod asked;
 mod contest;
 mod deliver;
 mod documents;
+mod forget;
 mod jobs;
 mod notices;
 mod people;
@@ -43,6 +45,7 @@ use crate::store::{narrow, wide};
 
 pub(super) use contest::{Contest, HostUse, Made};
 pub(super) use deliver::Prepared;
+pub(super) use forget::is_of;
 pub(super) use jobs::{FrozenJobs, Jobs};
 pub(super) use read::Where;
 use unit::Draft;
@@ -268,12 +271,7 @@ impl State {
                     self.replayed.insert(delivery);
                 }
             }
-            Change::Job { sealed: Blob(sealed), .. } => {
-                let plain = self.keys.open_blob(Purpose::Job, &sealed);
-                if let Some(job) = plain.and_then(|plain| postcard::from_bytes::<Job>(&plain).ok()) {
-                    self.keep(job);
-                }
-            }
+            Change::Job { id, sealed: Blob(sealed) } => self.apply_job(JobId::from_number(id), &sealed),
             Change::Meaning { print, at } => self.keep_meaning(print, at),
             Change::Intended { account, rule, hour, job, share } => {
                 if let Some(job) = self.jobs.get(JobId::from_number(job)) {
@@ -317,7 +315,18 @@ impl State {
             Change::Document { shelf, print, account, sealed } => {
                 self.apply_document((shelf, print), account, sealed);
             }
+            Change::Forgotten { sealed } => self.apply_forgotten(sealed),
             Change::App { app, state } => self.set_app(&app, state),
+        }
+    }
+
+    fn apply_job(&mut self, id: JobId, sealed: &[u8]) {
+        if sealed.is_empty() {
+            return self.jobs.was_made(id);
+        }
+        let plain = self.keys.open_blob(Purpose::Job, sealed);
+        if let Some(job) = plain.and_then(|plain| postcard::from_bytes::<Job>(&plain).ok()) {
+            self.keep(job);
         }
     }
 

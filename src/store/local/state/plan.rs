@@ -51,7 +51,7 @@ impl Planning {
 }
 
 /// What becomes of a delivery.
-enum Fate {
+pub(super) enum Fate {
     Planned(Decided),
     Aside(AsideFor),
 }
@@ -163,7 +163,7 @@ impl State {
         self.give_up(at);
     }
 
-    fn settle_fate(&mut self, delivery: u64, fate: Fate, jobs: Vec<u64>) {
+    pub(super) fn settle_fate(&mut self, delivery: u64, fate: Fate, jobs: Vec<u64>) {
         match fate {
             Fate::Planned(decided) => {
                 let op = IndexOp::Decided { delivery, decided, jobs: jobs.clone() };

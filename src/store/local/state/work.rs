@@ -115,7 +115,7 @@ impl State {
             return Err(StoreError::Conflict(format!("no attempt at {} was started", job.id)));
         }
         if change.is_planned {
-            if let Some(next_day) = self.use_host(&job, change.host.as_ref(), now) {
+            if let Some(next_day) = self.use_day(&job, change.day.as_ref(), now) {
                 return Ok(next_day);
             }
             self.enter_job(
@@ -160,7 +160,7 @@ impl State {
             }
             return Ok(Allowance::NextHour { at, notice });
         }
-        if let Some(next_day) = self.use_host(&job, change.host.as_ref(), now) {
+        if let Some(next_day) = self.use_day(&job, change.day.as_ref(), now) {
             return Ok(next_day);
         }
         if let Some(claim) = self.jobs.claims.get_mut(&leased.lease.token) {

@@ -2,7 +2,7 @@
 
 use adjutant::audit::Kind;
 use adjutant::ids::UserId;
-use adjutant::job::{Asker, Change, Effect, HostDay, JobState, Mark, Outcome, ParkCause};
+use adjutant::job::{Asker, Change, DayOf, DayUse, Effect, JobState, Mark, Outcome, ParkCause};
 use adjutant::store::{Allowance, CONTESTED_AFTER, CONTESTED_WITHIN, Leased, Move, Selector};
 
 use crate::contract::Harness;
@@ -16,7 +16,7 @@ fn to(marks: &[Mark]) -> Change {
 }
 
 fn of_host(host: &str, max_per_day: u32) -> Change {
-    Change { host: Some(HostDay { host: UserId::parse(host).unwrap(), max_per_day }), ..change(1_000, None) }
+    Change { day: Some(DayUse { of: DayOf::Host(UserId::parse(host).unwrap()), max_per_day }), ..change(1_000, None) }
 }
 
 /// An event asks for the rule and subject, and the attempt that it leads to has started.
@@ -160,7 +160,7 @@ pub(crate) async fn a_hosts_day_that_zoom_calls_used_up_is_so_whatever_was_count
     kit.granted(&leased, 1, &of_host("h1", 80)).await;
     let size = kit.log_size().await;
     for _ in 0..2 {
-        kit.store.host_spent(&leased, &UserId::parse("h1").unwrap(), kit.now).await.unwrap();
+        kit.store.day_spent(&leased, &DayOf::Host(UserId::parse("h1").unwrap()), kit.now).await.unwrap();
     }
     assert_eq!(kit.told_since(size).await, ["attention host-limit"]);
     kit.restart().await;
@@ -180,7 +180,36 @@ pub(crate) async fn what_waits_for_a_hosts_day_counts_against_no_limit_of_its_ru
     assert!(matches!(kit.intend(&leased, once("h1")).await, Allowance::NextDay { .. }));
     kit.settle(leased, parked()).await;
     let leased = asked(&mut kit, "acc", "assist", "u2").await;
-    kit.granted(&leased, 1, &Change { host: None, ..once("h1") }).await;
+    kit.granted(&leased, 1, &Change { day: None, ..once("h1") }).await;
     let state = kit.job(leased.job.id).await.state;
     assert!(matches!(state, JobState::Running { .. }), "{state:?}");
+}
+
+pub(crate) async fn the_invitations_of_a_day_are_counted_for_each_account_and_zoom_may_call_them_used_up<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let invite =
+        |max_per_day| Change { day: Some(DayUse { of: DayOf::Invitations, max_per_day }), ..change(1_000, None) };
+    let leased = asked(&mut kit, "acc", "assist", "u1").await;
+    kit.granted(&leased, 2, &invite(1)).await;
+    kit.settle(leased, changed()).await;
+    let leased = asked(&mut kit, "acc", "assist", "u2").await;
+    let size = kit.log_size().await;
+    let Allowance::NextDay { at, .. } = kit.intend(&leased, invite(1)).await else { panic!("one a day") };
+    assert_eq!(
+        (at, kit.told_since(size).await),
+        (kit.now.next_utc_midnight(), vec!["attention invite-limit".to_owned()])
+    );
+    kit.granted(&leased, 1, &invite(2)).await;
+    kit.granted(&leased, 1, &of_host("h1", 1)).await;
+    kit.store.day_spent(&leased, &DayOf::Invitations, kit.now).await.unwrap();
+    kit.restart().await;
+    let leased = kit.started().await;
+    assert!(matches!(kit.intend(&leased, invite(10_000)).await, Allowance::NextDay { .. }));
+    kit.settle(leased, changed()).await;
+    let leased = asked(&mut kit, "bcc", "assist", "u1").await;
+    kit.granted(&leased, 1, &invite(1)).await;
+    kit.settle(leased, changed()).await;
+    kit.now = kit.now.next_utc_midnight();
+    let leased = asked(&mut kit, "acc", "assist", "u3").await;
+    kit.granted(&leased, 1, &invite(1)).await;
 }

@@ -5,7 +5,7 @@ use adjutant::event::signature::Verified;
 use adjutant::store::{DeliveryFilter, DeliveryStatus, FullBacklog, Limits, NewDelivery, StoreError, Verdict};
 
 use crate::contract::Harness;
-use crate::contract::kit::{DAY, HOUR, Kit, SECOND, START, app, ensure, user, work};
+use crate::contract::kit::{DAY, HOUR, Kit, SECOND, START, account, app, ensure, user, work};
 
 pub(crate) async fn a_delivery_reads_back_as_it_came<H: Harness>() {
     let kit = Kit::<H>::new().await;
@@ -168,6 +168,28 @@ pub(crate) async fn deliveries_are_listed_newest_first_in_pages<H: Harness>() {
     assert_eq!(list(DeliveryFilter { app: Some(app("other")), ..all.clone() }).await, [made[1]]);
     assert_eq!(list(DeliveryFilter { parked: true, ..all.clone() }).await, [made[2]]);
     assert!(list(DeliveryFilter { limit: 0, ..all }).await.is_empty());
+}
+
+pub(crate) async fn deliveries_of_an_account_are_those_whose_body_names_it<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let body = |of: &str, n: u32| {
+        format!(r#"{{"event":"user.created","event_ts":{n},"payload":{{"account_id":"{of}","object":{{"id":"u"}}}}}}"#)
+    };
+    let mut made = Vec::new();
+    for (of, n) in [("acc", 1), ("other", 2), ("acc", 3), ("acc", 4)] {
+        made.push(kit.deliver_body(&body(of, n)).await);
+    }
+    kit.deliver_body("no JSON").await;
+    kit.plan(made[2], Verdict::Unclaimed { account: Some(account("acc")) }).await;
+    kit.restart().await;
+    let all = DeliveryFilter { account: Some(account("acc")), limit: 9, ..DeliveryFilter::default() };
+    let list = async |filter: DeliveryFilter| -> Vec<_> {
+        kit.store.deliveries(filter).await.unwrap().into_iter().map(|summary| summary.id).collect()
+    };
+    assert_eq!(list(all.clone()).await, [made[3], made[2], made[0]]);
+    assert_eq!(list(DeliveryFilter { limit: 1, before: Some(made[2]), ..all.clone() }).await, [made[0]]);
+    assert_eq!(list(DeliveryFilter { parked: true, ..all.clone() }).await, [made[2]]);
+    assert!(list(DeliveryFilter { app: Some(app("other")), ..all }).await.is_empty());
 }
 
 pub(crate) async fn what_is_found_in_the_log_of_zoom_says_so_and_is_stored_once<H: Harness>() {

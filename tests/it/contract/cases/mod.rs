@@ -34,6 +34,7 @@ macro_rules! every_case {
                 an_app_with_a_full_backlog_is_told_since_the_first_delivery_that_waits
                 a_delivery_says_when_its_app_last_verified_one
                 deliveries_are_listed_newest_first_in_pages
+                deliveries_of_an_account_are_those_whose_body_names_it
                 what_was_never_stored_is_not_there
                 a_stored_delivery_is_told_in_the_log
             ;
@@ -149,6 +150,7 @@ macro_rules! every_case {
                 a_hosts_day_begins_anew_at_midnight_utc_with_a_notice_of_its_own
                 a_hosts_day_that_zoom_calls_used_up_is_so_whatever_was_counted
                 what_waits_for_a_hosts_day_counts_against_no_limit_of_its_rule
+                the_invitations_of_a_day_are_counted_for_each_account_and_zoom_may_call_them_used_up
             ;
             people:
                 a_person_retries_a_parked_job_with_all_its_attempts
@@ -177,6 +179,7 @@ macro_rules! every_case {
                 a_sweep_that_heals_counts_against_the_hour_and_not_against_the_share
                 a_plan_that_is_applied_makes_jobs_or_moves_those_that_are_there
                 what_is_planned_is_granted_beside_the_limits_and_counts_against_none
+                what_is_asked_for_by_itself_makes_a_job_or_asks_the_one_that_is_there
             ;
             runs:
                 a_timer_is_due_after_its_event_once_for_each_rule_and_run_for_ever
@@ -207,6 +210,7 @@ macro_rules! every_case {
                 entries_have_no_gaps_and_their_leaves_make_the_tree_head
                 an_empty_log_has_the_root_of_the_empty_tree
                 entries_are_read_in_pages
+                entries_of_an_account_are_read_in_pages_and_no_others
                 an_entry_never_changes
                 a_note_is_an_entry_as_it_was_given
                 what_a_person_tells_to_change_is_on_record_before_it_can_be_changed

@@ -82,6 +82,31 @@ pub(crate) async fn entries_are_read_in_pages<H: Harness>() {
     assert_eq!(page(0, 0).await, Vec::<u64>::new());
 }
 
+pub(crate) async fn entries_of_an_account_are_read_in_pages_and_no_others<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    for n in 0..4 {
+        kit.event_for("acc", work(vec![ensure("assist", user(&format!("u{n}")))])).await;
+        kit.event_for("other", work(vec![ensure("assist", user(&format!("o{n}")))])).await;
+    }
+    kit.restart().await;
+    let own: Vec<_> = kit.entries().await.into_iter().filter(|entry| entry.account == Some(account("acc"))).collect();
+    assert_eq!(own.len(), 4, "one decision for each event");
+    let (mut from, mut found) = (0, Vec::new());
+    loop {
+        let (mut page, next) = kit.store.entries_of(&account("acc"), from, 3).await.unwrap();
+        assert!(page.len() <= 3 && next >= from);
+        found.append(&mut page);
+        if next == from {
+            break;
+        }
+        from = next;
+    }
+    assert_eq!((found, from), (own, kit.log_size().await));
+    assert_eq!(kit.store.entries_of(&account("nobody"), 0, 9).await.unwrap(), (Vec::new(), from));
+    assert_eq!(kit.store.entries_of(&account("acc"), u64::MAX, 9).await.unwrap(), (Vec::new(), u64::MAX));
+    assert_eq!(kit.store.entries_of(&account("acc"), 2, 0).await.unwrap(), (Vec::new(), 2));
+}
+
 pub(crate) async fn an_entry_never_changes<H: Harness>() {
     let mut kit = some_history::<H>().await;
     let before = kit.entries().await;
@@ -270,6 +295,7 @@ pub(crate) async fn a_closed_store_says_so_whatever_it_is_asked<H: Harness>() {
         ("delivery", store.delivery(id).await.err()),
         ("deliveries", store.deliveries(DeliveryFilter { limit: 1, ..DeliveryFilter::default() }).await.err()),
         ("entries", store.entries(0, 1).await.err()),
+        ("entries_of", store.entries_of(&acc, 0, 1).await.err()),
         ("tree_head", store.tree_head().await.err()),
         ("status", store.status().await.err()),
         ("next_due", store.next_due().await.err()),

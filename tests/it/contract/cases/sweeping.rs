@@ -1,7 +1,7 @@
 //! Sweeps: what they ask for, how far they are, and what they may not hold up.
 
-use adjutant::ids::JobId;
-use adjutant::job::{Asker, Change, JobState, Outcome, ParkCause, Planned, Snooze, Subject, WaitReason};
+use adjutant::ids::{JobId, OnboardingId};
+use adjutant::job::{Asker, Change, JobState, NewJob, Outcome, ParkCause, Planned, Snooze, Subject, WaitReason};
 use adjutant::rules::Step;
 use adjutant::store::{
     Allowance, Applied, AppliedChange, Limits, StoreError, SweepCause, SweepFailure, SweepKind, SweepRecord,
@@ -209,4 +209,33 @@ pub(crate) async fn a_sweep_that_heals_counts_against_the_hour_and_not_against_t
     kit.store.start(&mut leased, kit.now).await.unwrap();
     let allowance = kit.intend(&leased, change(2, Some(1))).await;
     assert!(leased.job.is_of_sweep() && matches!(allowance, Allowance::OverShare), "a share that is stated counts");
+}
+
+pub(crate) async fn what_is_asked_for_by_itself_makes_a_job_or_asks_the_one_that_is_there<H: Harness>() {
+    let limits = Limits { backlog_max: 3, ..Limits::default() };
+    let mut kit = Kit::<H>::with(limits).await;
+    let waiting = kit.ask_for("acc", user("u1")).await;
+    kit.run(Outcome::Snooze(Snooze::ForEvent(WaitReason::UserPending))).await;
+    let by = Asker::Onboarding(OnboardingId::from_bytes([7; 16]));
+    let new = |account_id: &str, subject: &str| NewJob {
+        app: app("main"),
+        account: account(account_id),
+        rule: rule("assist"),
+        subject: user(subject),
+        by,
+        event_at: Some(START),
+        on: None,
+    };
+    let asked = ["u1", "u2", "u3", "u4"].map(|subject| new("acc", subject)).to_vec();
+    let size = kit.log_size().await;
+    let jobs = kit.store.ask(asked, "by a person", kit.now).await.unwrap();
+    assert_eq!((jobs[0], jobs[3]), (Some(waiting), None), "beyond the limit of the account nothing is made");
+    assert_eq!(kit.told_since(size).await, ["decision asked"; 3]);
+    kit.restart().await;
+    for job in jobs.iter().flatten() {
+        let job = kit.job(*job).await;
+        assert_eq!((job.asked_by, job.event_at), (by, Some(START)));
+        assert!(matches!(job.state, JobState::Due { .. }), "{job:?}");
+    }
+    assert_eq!(kit.store.ask(vec![new("bcc", "u1")], "", kit.now).await.unwrap().iter().flatten().count(), 1);
 }

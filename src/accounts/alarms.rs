@@ -1,0 +1,71 @@
+//! What a person should know of accounts that are not the configuration's.
+
+use super::Accounts;
+use super::kept::{KeptAccount, Standing};
+use super::serving::Listed;
+use crate::alarm::Alarm;
+
+impl Accounts {
+    pub fn alarms(&self) -> Vec<Alarm> {
+        let listed = self.list();
+        let of_its_own = listed.iter().filter(|listed| listed.configured.is_none());
+        let rivals = listed.iter().filter_map(rival);
+        of_its_own.filter_map(|listed| self.alarm(&listed.account)).chain(rivals).collect()
+    }
+
+    fn alarm(&self, account: &KeptAccount) -> Option<Alarm> {
+        let id = &account.id;
+        let name = account.label.as_ref().map(|label| format!(" ({label})")).unwrap_or_default();
+        let (code, what, advice, command, since) = match &account.standing {
+            Standing::Active | Standing::Leaving { take_back: false, .. } => return None,
+            Standing::NeedsApiUser { why, since } => (
+                "needs-api-user",
+                format!("account {id}{name}: rules only observe, since {why}"),
+                "license the user at Zoom, or name another; it is looked at again by itself".to_owned(),
+                format!("adjutant accounts show {id}"),
+                since,
+            ),
+            Standing::Lost { why, since, .. } => {
+                let link = self.install_url(&account.app);
+                let link = link.map(|link| format!(": {link}")).unwrap_or_default();
+                (
+                    "needs-authorising",
+                    format!(
+                        "account {id}{name}: no admin's authorisation of app {} is good any more: {why}",
+                        account.app
+                    ),
+                    format!("have an admin of the account authorise the app again{link}"),
+                    format!("adjutant accounts show {id}"),
+                    since,
+                )
+            }
+            Standing::Leaving { since, by, take_back: true } => (
+                "account-leaving",
+                format!("account {id}{name}: {by} removes it, and what was granted there is not taken back yet"),
+                "it goes on by itself; without the option it is removed as it is".to_owned(),
+                format!("adjutant accounts remove {id}"),
+                since,
+            ),
+        };
+        Some(Alarm::new(code, what, advice, command).of_account(id).since(*since))
+    }
+}
+
+/// Two apps on one account: a person says which of them acts.
+fn rival(listed: &Listed) -> Option<Alarm> {
+    let account = &listed.account;
+    let (id, acts, other) = match (&listed.configured, &account.rival) {
+        (Some(configured), _) => (&account.id, configured, &account.app),
+        (None, Some(rival)) => (&account.id, &account.app, rival),
+        (None, None) => return None,
+    };
+    let what = format!("account {id}: app {acts} acts, and app {other} was installed as well");
+    let advice = match listed.configured {
+        Some(_) => {
+            format!("take the account out of [[app]] {acts} for {other} to act, or have {other} removed at Zoom")
+        }
+        None => format!("say which acts; nothing changes until then, and {acts} goes on"),
+    };
+    let command = format!("adjutant accounts change {id} --app {other}");
+    Some(Alarm::new("two-apps", what, advice, command).of_account(id))
+}

@@ -1,0 +1,144 @@
+//! The installations of an app in an account: which is used, what it was given, and when the last one is gone.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::kept::{Installation, KeptAccount, Standing};
+use super::{Accounts, Kept, note};
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, AppName};
+use crate::store::{Note, StoreError, Write};
+use crate::zoom::{Granted, Held, Installations};
+
+impl Accounts {
+    /// Those of an app in an account, for its client.
+    pub fn installations(self: &Arc<Self>, app: &AppName, account: &AccountId) -> Arc<dyn Installations> {
+        Arc::new(OfAccount { accounts: Arc::clone(self), app: app.clone(), account: account.clone() })
+    }
+
+    /// All of an account, of whatever app.
+    pub fn installations_of(&self, account: &AccountId) -> Vec<Installation> {
+        self.read(|kept| kept.installations.get(account).cloned().unwrap_or_default())
+    }
+
+    /// An installation is gone: its admin removed the app, or Zoom refuses its tokens for good. Where it was the last one of
+    /// the app that acts, the account is not served any more. One that is newer than `since` is another one, and stays.
+    pub(super) async fn lose(
+        &self,
+        (app, account): (&AppName, &AccountId),
+        is_meant: impl Fn(&Installation) -> bool,
+        why: &str,
+        is_certain: bool,
+    ) -> Result<(), StoreError> {
+        let _one_at_a_time = self.changing.lock().await;
+        let now = self.now();
+        let is_it = |one: &Installation| one.app == *app && is_meant(one);
+        let lost: Vec<Installation> = self
+            .installations_of(account)
+            .into_iter()
+            .filter(|one| is_it(one) && one.lost.is_none())
+            .map(|one| Installation { lost: Some((now, why.to_owned())), ..one })
+            .collect();
+        let mut writes: Vec<Write> = lost.iter().map(Installation::put).collect();
+        let mut notes: Vec<Note> = Vec::new();
+        for one in &lost {
+            notes.push(note(account, app, "installation-lost", format!("user:{}: {why}", one.user)));
+        }
+        let is_last = self.read(|kept| {
+            let of_app = kept.installations.get(account).into_iter().flatten().filter(|one| one.app == *app);
+            !of_app.clone().any(|one| one.lost.is_none() && !lost.iter().any(|lost| lost.key() == one.key()))
+        });
+        let given_up = self.account(account).filter(|kept| is_last && kept.app == *app);
+        let given_up = given_up.and_then(|kept| given_up_as(kept, why, is_certain, now));
+        if let Some(account) = &given_up {
+            writes.push(account.put());
+            notes.push(note(&account.id, app, account.standing.code(), why));
+        }
+        if writes.is_empty() {
+            return Ok(());
+        }
+        self.write(writes, notes, |kept| {
+            for one in lost {
+                kept.installed(one);
+            }
+            if let Some(account) = given_up {
+                kept.account(account);
+            }
+        })
+        .await
+    }
+}
+
+/// The account without any installation, unless it is so already.
+fn given_up_as(kept: KeptAccount, why: &str, is_certain: bool, now: Timestamp) -> Option<KeptAccount> {
+    match &kept.standing {
+        Standing::Leaving { .. } => return None,
+        // What was inferred may become certain; the other way round nothing is learned.
+        Standing::Lost { is_certain: known, .. } if *known || !is_certain => return None,
+        _ => {}
+    }
+    Some(KeptAccount { standing: Standing::Lost { why: why.to_owned(), since: now, is_certain }, ..kept })
+}
+
+impl Kept {
+    pub(super) fn installed(&mut self, one: Installation) {
+        let all = self.installations.entry(one.account.clone()).or_default();
+        all.retain(|other| other.key() != one.key());
+        all.push(one);
+    }
+
+    pub(super) fn account(&mut self, account: KeptAccount) {
+        self.accounts.insert(account.id.clone(), account);
+    }
+}
+
+/// The installations of one app in one account.
+#[derive(Debug)]
+struct OfAccount {
+    accounts: Arc<Accounts>,
+    app: AppName,
+    account: AccountId,
+}
+
+impl OfAccount {
+    fn is(&self, one: &Installation, held: &Held) -> bool {
+        one.app == self.app && one.user == held.user && one.granted.are(&held.granted)
+    }
+}
+
+#[async_trait]
+impl Installations for OfAccount {
+    /// The newest first: whoever installed it last is most likely still there.
+    fn good(&self) -> Vec<Held> {
+        let mut all = self.accounts.installations_of(&self.account);
+        all.retain(|one| one.app == self.app && one.lost.is_none());
+        all.sort_by_key(|one| std::cmp::Reverse(one.installed_at));
+        all.into_iter().map(|one| Held { user: one.user, granted: one.granted }).collect()
+    }
+
+    async fn renewed(&self, old: &Held, new: &Granted) -> Result<(), String> {
+        let accounts = &self.accounts;
+        let _one_at_a_time = accounts.changing.lock().await;
+        let found = accounts.installations_of(&self.account).into_iter();
+        let Some(one) = found.into_iter().find(|one| self.is(one, old)) else {
+            // Removed or authorised again meanwhile: nobody needs it.
+            return Ok(());
+        };
+        let one = Installation { granted: new.clone(), ..one };
+        // No entry: this happens every hour, and says nothing.
+        let writes = vec![one.put()];
+        let written = accounts.parts.store.write_documents(writes, Vec::new(), accounts.now()).await;
+        written.map_err(|error| error.to_string())?;
+        crate::clock::lock(&accounts.kept).installed(one);
+        Ok(())
+    }
+
+    async fn lost(&self, old: &Held, why: &str) {
+        let lost = self.accounts.lose((&self.app, &self.account), |one| self.is(one, old), why, false).await;
+        if let Err(error) = lost {
+            // It is refused again when it is tried again.
+            tracing::warn!(account = %self.account, %error, "that an installation is gone could not be recorded");
+        }
+    }
+}

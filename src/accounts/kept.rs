@@ -1,0 +1,232 @@
+//! What the store keeps of who is served: the forms of its documents, as JSON that later versions add fields to.
+
+use std::fmt;
+
+use secrecy::SecretString;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::account::{Plan, UserKey};
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, AppName, Email, UserId};
+use crate::store::{Document, Shelf, StoreError, Write};
+use crate::zoom::Granted;
+
+/// An account that is served because somebody installed an app, or added it at run time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptAccount {
+    pub id: AccountId,
+    /// The app that acts.
+    pub app: AppName,
+    /// What people call it, as in "School X".
+    pub label: Option<String>,
+    pub plan: Plan,
+    pub api_users: Vec<UserKey>,
+    pub may_grant: Vec<Email>,
+    pub acts_as: Vec<UserKey>,
+    pub added_at: Timestamp,
+    /// Who installed or added it.
+    pub added_by: String,
+    pub standing: Standing,
+    /// As in [`crate::account::Account`]; what the plan allows where nobody said otherwise.
+    #[serde(default)]
+    pub invites_per_day: Option<u32>,
+    /// Another app that was installed as well, until a person says which of the two acts.
+    pub rival: Option<AppName>,
+}
+
+/// Whether an account can be served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "is")]
+pub enum Standing {
+    Active,
+    /// Its API user is not there, or not licensed: rules only observe. It is looked at again by itself.
+    NeedsApiUser {
+        why: String,
+        since: Timestamp,
+    },
+    /// No installation is good any more. Its jobs are cancelled, and nothing is asked of Zoom.
+    Lost {
+        why: String,
+        since: Timestamp,
+        /// Zoom said so (`app_deauthorized`), or a person: not inferred from what Zoom refuses.
+        is_certain: bool,
+    },
+    /// A person removes it.
+    Leaving {
+        since: Timestamp,
+        by: String,
+        /// What was granted is taken back first.
+        take_back: bool,
+    },
+}
+
+impl Standing {
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::NeedsApiUser { .. } => "needs-api-user",
+            Self::Lost { .. } => "needs-authorising",
+            Self::Leaving { .. } => "leaving",
+        }
+    }
+
+    /// Whether anything is asked of Zoom for it.
+    pub const fn is_reached(&self) -> bool {
+        self.is_served() || matches!(self, Self::Leaving { take_back: true, .. })
+    }
+
+    /// Whether its events count and its jobs run.
+    pub const fn is_served(&self) -> bool {
+        matches!(self, Self::Active | Self::NeedsApiUser { .. })
+    }
+}
+
+/// A person stopped an account's jobs for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    pub account: AccountId,
+    pub at: Timestamp,
+    pub by: String,
+}
+
+/// One admin's authorisation of a general app.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Installation {
+    pub app: AppName,
+    pub account: AccountId,
+    pub user: UserId,
+    pub email: Option<Email>,
+    pub installed_at: Timestamp,
+    pub granted: Granted,
+    /// Since when, and why, its tokens are good for nothing.
+    pub lost: Option<(Timestamp, String)>,
+}
+
+impl Installation {
+    pub(super) fn key(&self) -> String {
+        format!("{}/{}/{}", self.app, self.account, self.user)
+    }
+}
+
+/// Lets one account install an app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invite {
+    /// A short name, which is no secret.
+    pub id: String,
+    pub app: AppName,
+    pub label: Option<String>,
+    /// SHA-256 of the secret in the link, in hex.
+    pub hash: String,
+    pub made_at: Timestamp,
+    pub made_by: String,
+    pub until: Timestamp,
+    pub used: Option<(Timestamp, AccountId)>,
+    pub revoked: Option<Timestamp>,
+}
+
+/// A server-to-server app that was added at run time.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct KeptApp {
+    pub name: AppName,
+    /// The one that it serves, and is forgotten with.
+    pub account: AccountId,
+    pub client_id: String,
+    #[serde(with = "crate::exposed::one")]
+    pub client_secret: SecretString,
+    #[serde(with = "crate::exposed::many")]
+    pub webhook_secrets: Vec<SecretString>,
+    pub added_at: Timestamp,
+    pub added_by: String,
+}
+
+impl fmt::Debug for KeptApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptApp").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What is on the shelf of accounts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OnShelf {
+    Account(KeptAccount),
+    Paused(Paused),
+}
+
+/// A document of a thing.
+fn document<T: Serialize>(shelf: Shelf, key: String, account: Option<&AccountId>, thing: &T) -> Document {
+    // Encoding plain data into memory has nothing that could fail.
+    let value = serde_json::to_vec(thing).unwrap_or_default();
+    Document { shelf, key, account: account.cloned(), value }
+}
+
+/// The thing of a document. One that cannot be read is no reason to serve nobody, but to say so and stop.
+pub(super) fn read<T: DeserializeOwned>(document: &Document) -> Result<T, StoreError> {
+    let unreadable = |error| {
+        StoreError::Damaged(format!("a document on the shelf {:?} cannot be understood: {error}", document.shelf))
+    };
+    serde_json::from_slice(&document.value).map_err(unreadable)
+}
+
+impl KeptAccount {
+    fn key(id: &AccountId) -> String {
+        format!("account/{id}")
+    }
+
+    pub(super) fn put(&self) -> Write {
+        let on_shelf = OnShelf::Account(self.clone());
+        Write::Put(document(Shelf::Account, Self::key(&self.id), Some(&self.id), &on_shelf))
+    }
+
+    pub(super) fn remove(id: &AccountId) -> Write {
+        Write::Remove { shelf: Shelf::Account, key: Self::key(id) }
+    }
+}
+
+impl Paused {
+    fn key(id: &AccountId) -> String {
+        format!("paused/{id}")
+    }
+
+    pub(super) fn put(&self) -> Write {
+        let on_shelf = OnShelf::Paused(self.clone());
+        Write::Put(document(Shelf::Account, Self::key(&self.account), Some(&self.account), &on_shelf))
+    }
+
+    pub(super) fn remove(id: &AccountId) -> Write {
+        Write::Remove { shelf: Shelf::Account, key: Self::key(id) }
+    }
+}
+
+impl Installation {
+    pub(super) fn put(&self) -> Write {
+        Write::Put(document(Shelf::Installation, self.key(), Some(&self.account), self))
+    }
+
+    pub(super) fn remove(&self) -> Write {
+        Write::Remove { shelf: Shelf::Installation, key: self.key() }
+    }
+}
+
+impl Invite {
+    /// Once it is used it is its account's, and forgotten with that.
+    pub(super) fn put(&self) -> Write {
+        let account = self.used.as_ref().map(|(_, account)| account);
+        Write::Put(document(Shelf::Invite, self.id.clone(), account, self))
+    }
+
+    pub(super) fn is_open(&self, now: Timestamp) -> bool {
+        self.used.is_none() && self.revoked.is_none() && now < self.until
+    }
+}
+
+impl KeptApp {
+    pub(super) fn put(&self) -> Write {
+        Write::Put(document(Shelf::App, self.name.to_string(), Some(&self.account), self))
+    }
+
+    pub(super) fn remove(name: &AppName) -> Write {
+        Write::Remove { shelf: Shelf::App, key: name.to_string() }
+    }
+}

@@ -1,0 +1,97 @@
+//! Users are let go: what would be lost is said first.
+
+use clap::Args;
+
+use super::Of;
+use crate::cli::out::Out;
+use crate::cli::remote::{Remote, segment};
+use crate::cli::{Exit, Failure};
+use crate::web::admin::users::LossView;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Deactivate {
+    #[command(flatten)]
+    whom: Whom,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Remove {
+    #[command(flatten)]
+    whom: Whom,
+    /// Delete the user for good, in place of a membership that ends
+    #[arg(long)]
+    delete: bool,
+    /// Who gets the meetings, webinars and recordings
+    #[arg(long, value_name = "EMAIL")]
+    transfer_to: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Whom {
+    /// By email or id
+    user: String,
+    #[command(flatten)]
+    of: Of,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Print JSON; with it --yes is needed
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn deactivate(remote: &Remote, asked: Deactivate, out: &mut Out) -> Result<Exit, Failure> {
+    let account = asked.whom.of.account(remote).await?;
+    let path = format!("/v1/accounts/{}/users/{}/deactivate", segment(&account), segment(&asked.whom.user));
+    let call = async |check: bool| remote.post::<LossView>(&path, &checked(Vec::new(), check)).await;
+    let_go(&asked.whom, ("deactivate", "is deactivated"), call, out).await
+}
+
+pub(super) async fn remove(remote: &Remote, asked: Remove, out: &mut Out) -> Result<Exit, Failure> {
+    let account = asked.whom.of.account(remote).await?;
+    let path = format!("/v1/accounts/{}/users/{}", segment(&account), segment(&asked.whom.user));
+    let action = if asked.delete { "delete" } else { "disassociate" };
+    let mut query = vec![("action", action.to_owned())];
+    query.extend(asked.transfer_to.clone().map(|to| ("transfer_to", to)));
+    let call = async |check: bool| remote.delete::<LossView>(&path, &checked(query.clone(), check)).await;
+    let words = if asked.delete { ("delete for good", "is deleted") } else { ("remove", "is removed") };
+    let_go(&asked.whom, words, call, out).await
+}
+
+fn checked(mut query: Vec<(&'static str, String)>, check: bool) -> Vec<(&'static str, String)> {
+    query.extend(check.then(|| ("check", "true".to_owned())));
+    query
+}
+
+async fn let_go(
+    whom: &Whom,
+    (verb, done): (&str, &str),
+    call: impl AsyncFn(bool) -> Result<LossView, Failure>,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
+    if !whom.yes {
+        if whom.json {
+            return Err(Failure::new(Exit::Usage, "nobody is asked with --json: add --yes"));
+        }
+        let loss = call(true).await?;
+        out.fields(&super::show::fields(&loss.user))?;
+        for lost in &loss.lost {
+            out.line(format!("loses {lost}"))?;
+        }
+        if !out.is_agreed(&format!("{verb} {}?", whom.user), "add --yes")? {
+            return Err(Failure::new(Exit::Failed, "nothing was changed"));
+        }
+    }
+    let loss = call(false).await?;
+    if whom.json {
+        out.json(&loss)?;
+        return Ok(Exit::Good);
+    }
+    out.line(format!("{} {done}", whom.user))?;
+    if whom.yes {
+        for lost in &loss.lost {
+            out.line(format!("lost {lost}"))?;
+        }
+    }
+    Ok(Exit::Good)
+}

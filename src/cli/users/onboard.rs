@@ -1,0 +1,323 @@
+//! `adjutant users onboard`: one person, or a file of them.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Read as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::Of;
+use super::rows::{self, Line};
+use crate::cli::out::{Out, count};
+use crate::cli::remote::{Remote, segment};
+use crate::cli::store::bar;
+use crate::cli::{Exit, Failure};
+use crate::clock::Stopwatch;
+use crate::web::admin::onboarding::{OnboardingView, RowView, RowsView};
+
+/// Rows in one request, so that the bar moves.
+const ROWS_AT_ONCE: usize = 100;
+const FILE_BYTES_MAX: u64 = 64 << 20;
+/// The service keeps nobody waiting longer.
+const WAIT_AT_ONCE_SECS: u64 = 20;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Onboard {
+    /// The person's email
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    email: Option<String>,
+    /// A file of people, or - for standard input
+    #[arg(long, value_name = "PATH")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    of: Of,
+    /// First name
+    #[arg(long, conflicts_with = "file")]
+    first: Option<String>,
+    /// Last name
+    #[arg(long, conflicts_with = "file")]
+    last: Option<String>,
+    /// The name that others see
+    #[arg(long, conflicts_with = "file")]
+    display_name: Option<String>,
+    /// The licence. Default: Basic for a new user, and none taken from one who is there
+    #[arg(long, conflicts_with = "file")]
+    licence: Option<Licence>,
+    /// A group to be in, by name or id; may be given more than once
+    #[arg(long = "group", value_name = "GROUP", conflicts_with = "file")]
+    groups: Vec<String>,
+    /// How Zoom makes the user; create sends an invitation
+    #[arg(long, conflicts_with = "file")]
+    action: Option<Action>,
+    /// Your own word for it, which comes back
+    #[arg(long, conflicts_with = "file")]
+    label: Option<String>,
+    /// The consumer that is told when it has ended
+    #[arg(long, value_name = "CONSUMER", conflicts_with = "file")]
+    notify: Option<String>,
+    /// What the rows belong to. Default: the name of the file
+    #[arg(long)]
+    batch: Option<String>,
+    /// Say what would become of each, and ask for nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Wait so many seconds for what goes on by itself
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    wait: u64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Licence {
+    Licensed,
+    Basic,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "camelCase")]
+enum Action {
+    Create,
+    AutoCreate,
+    CustCreate,
+    SsoCreate,
+}
+
+/// What became of a row, as it is printed.
+#[derive(Debug, Serialize)]
+struct Came {
+    /// In the file; none for one person.
+    line: Option<u64>,
+    email: Option<String>,
+    /// As an onboarding's; `refused` where it was not taken, `would` of a dry run.
+    state: String,
+    id: Option<String>,
+    why: Option<String>,
+    advice: Option<String>,
+}
+
+impl Came {
+    fn refused(line: &Line, why: String) -> Self {
+        Self {
+            line: Some(line.number),
+            email: email(line),
+            state: "refused".to_owned(),
+            id: None,
+            why: Some(why),
+            advice: None,
+        }
+    }
+
+    fn of(line: Option<u64>, one: OnboardingView) -> Self {
+        let OnboardingView { id, email, state, why, advice, .. } = one;
+        Self { line, email: Some(email), state, id: Some(id), why, advice }
+    }
+
+    fn is_failed(&self) -> bool {
+        matches!(self.state.as_str(), "refused" | "parked" | "cancelled")
+    }
+
+    fn is_moving(&self) -> bool {
+        matches!(self.state.as_str(), "asked" | "creating" | "working")
+    }
+
+    fn in_words(&self) -> String {
+        let line = self.line.map_or_else(String::new, |line| format!("line {line}: "));
+        let email = self.email.as_deref().unwrap_or("nobody");
+        let why = self.why.as_deref().map_or_else(String::new, |why| format!(": {why}"));
+        let advice = self.advice.as_deref().map_or_else(String::new, |advice| format!(" ({advice})"));
+        format!("{line}{email} {}{why}{advice}", self.state)
+    }
+}
+
+fn email(line: &Line) -> Option<String> {
+    line.row.as_ref().ok()?.get("email")?.as_str().map(str::to_owned)
+}
+
+pub(super) async fn run(remote: &Remote, asked: Onboard, out: &mut Out) -> Result<Exit, Failure> {
+    let (account, is_file) = (asked.of.account(remote).await?, asked.file.is_some());
+    let (mut lines, batch) = match &asked.file {
+        Some(path) => (read(path)?, Some(batch_of(path, asked.batch.clone())?)),
+        None => (vec![Line { number: 1, row: Ok(person(&asked)) }], asked.batch.clone()),
+    };
+    if let Some(batch) = &batch {
+        for line in &mut lines {
+            let email = email(line).unwrap_or_default();
+            if let Ok(row) = &mut line.row {
+                row.entry("key").or_insert_with(|| rows::key(&account, &email, batch).into());
+            }
+        }
+    }
+    let mut shown = Shown { bar: is_file.then(|| bar("asking", "rows")), is_silent: !is_file || asked.json };
+    let mut came = Vec::new();
+    for some in lines.chunks(ROWS_AT_ONCE) {
+        came.extend(ask(remote, (&account, batch.as_deref()), some, asked.dry_run).await?);
+        shown.tell("asked for", (came.len(), lines.len()), out)?;
+    }
+    drop(shown);
+    if !asked.dry_run {
+        follow(remote, &mut came, Duration::from_secs(asked.wait)).await?;
+    }
+    tell(&came, is_file, asked.json, out)?;
+    Ok(if came.iter().any(Came::is_failed) { Exit::Failed } else { Exit::Good })
+}
+
+/// How far it is: a bar on a terminal, and lines else.
+struct Shown {
+    bar: Option<crate::cli::store::Bar>,
+    is_silent: bool,
+}
+
+impl Shown {
+    fn tell(&mut self, what: &str, (done, of): (usize, usize), out: &mut Out) -> Result<(), Failure> {
+        if self.is_silent {
+            return Ok(());
+        }
+        if std::io::stderr().is_terminal() {
+            let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+            self.bar.iter().for_each(|bar| bar.tell(number(done), number(of)));
+            return Ok(());
+        }
+        out.line(format!("{what} {done} of {}", count(of, "row", "rows")))?;
+        out.flush()
+    }
+}
+
+/// The one who is named.
+fn person(asked: &Onboard) -> Map<String, Value> {
+    let text = |value: &Option<String>| value.clone().map(Value::from);
+    let licence = asked.licence.map(|licence| match licence {
+        Licence::Licensed => Value::from("licensed"),
+        Licence::Basic => Value::from("basic"),
+    });
+    let action = asked.action.map(|action| match action {
+        Action::Create => Value::from("create"),
+        Action::AutoCreate => Value::from("autoCreate"),
+        Action::CustCreate => Value::from("custCreate"),
+        Action::SsoCreate => Value::from("ssoCreate"),
+    });
+    let groups = (!asked.groups.is_empty()).then(|| Value::from(asked.groups.clone()));
+    let fields = [
+        ("email", text(&asked.email)),
+        ("first_name", text(&asked.first)),
+        ("last_name", text(&asked.last)),
+        ("display_name", text(&asked.display_name)),
+        ("licence", licence),
+        ("groups", groups),
+        ("action", action),
+        ("label", text(&asked.label)),
+        ("notify", text(&asked.notify)),
+    ];
+    fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+fn read(path: &Path) -> Result<Vec<Line>, Failure> {
+    let shown = path.display();
+    let failed = |error: std::io::Error| Failure::new(Exit::Io, format!("cannot read {shown}: {error}"));
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(FILE_BYTES_MAX).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path).map_err(failed)?.take(FILE_BYTES_MAX).read_to_string(&mut text)
+    };
+    let read = read.map_err(failed)?;
+    if u64::try_from(read).unwrap_or(u64::MAX) >= FILE_BYTES_MAX {
+        return Err(Failure::new(Exit::Failed, format!("{shown} is longer than {FILE_BYTES_MAX} bytes: part it")));
+    }
+    rows::read(&text).map_err(|why| Failure::new(Exit::Failed, format!("{shown}: {why}. nothing was asked for")))
+}
+
+fn batch_of(path: &Path, named: Option<String>) -> Result<String, Failure> {
+    let of_file = || {
+        let name = path.file_name().filter(|_| path != Path::new("-"))?;
+        Some(name.to_string_lossy().into_owned())
+    };
+    named.or_else(of_file).ok_or_else(|| {
+        Failure::new(Exit::Usage, "standard input has no name: add --batch, so that the rows can be given again")
+    })
+}
+
+/// Asks for some rows; those that are wrong in form are not sent.
+async fn ask(
+    remote: &Remote,
+    (account, batch): (&str, Option<&str>),
+    lines: &[Line],
+    is_dry: bool,
+) -> Result<Vec<Came>, Failure> {
+    let sent: Vec<&Map<String, Value>> = lines.iter().filter_map(|line| line.row.as_ref().ok()).collect();
+    let mut query: Vec<(&str, String)> = batch.map(|batch| ("batch", batch.to_owned())).into_iter().collect();
+    query.extend(is_dry.then(|| ("dry_run", "true".to_owned())));
+    let path = format!("/v1/accounts/{}/users", segment(account));
+    let mut answered =
+        if sent.is_empty() { Vec::new() } else { remote.post_json::<RowsView>(&path, &query, &sent).await?.rows }
+            .into_iter();
+    let mut came = Vec::new();
+    for line in lines {
+        came.push(match &line.row {
+            Err(why) => Came::refused(line, why.clone()),
+            Ok(_) => match answered.next() {
+                Some(RowView { error: Some(error), .. }) => Came::refused(line, error.detail),
+                Some(RowView { onboarding: Some(one), .. }) => Came::of(Some(line.number), one),
+                Some(RowView { would, .. }) => {
+                    let state = "would".to_owned();
+                    Came { line: Some(line.number), email: email(line), state, id: None, why: would, advice: None }
+                }
+                None => Came::refused(line, "the service did not answer for it".to_owned()),
+            },
+        });
+    }
+    Ok(came)
+}
+
+/// Waits for those that go on by themselves.
+async fn follow(remote: &Remote, came: &mut [Came], wait: Duration) -> Result<(), Failure> {
+    let watch = Stopwatch::start();
+    for one in came.iter_mut() {
+        while one.is_moving()
+            && let Some(id) = &one.id
+            && watch.elapsed() < wait
+        {
+            let left = wait.saturating_sub(watch.elapsed()).as_secs().clamp(1, WAIT_AT_ONCE_SECS);
+            let query = [("wait", format!("{left}s"))];
+            let newer: OnboardingView = remote.get(&format!("/v1/onboardings/{}", segment(id)), &query).await?;
+            *one = Came::of(one.line, newer);
+        }
+    }
+    Ok(())
+}
+
+fn tell(came: &[Came], is_file: bool, json: bool, out: &mut Out) -> Result<(), Failure> {
+    if json {
+        return out.json(&came);
+    }
+    for one in came {
+        let one = if is_file { one.in_words() } else { Came { line: None, ..clone(one) }.in_words() };
+        out.line(one)?;
+    }
+    if is_file {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for one in came {
+            let of = counts.entry(&one.state).or_default();
+            *of = of.saturating_add(1);
+        }
+        let counts: Vec<String> = counts.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
+        out.line(format!("{}: {}", count(came.len(), "row", "rows"), counts.join(", ")))?;
+    }
+    Ok(())
+}
+
+fn clone(one: &Came) -> Came {
+    let Came { line, email, state, id, why, advice } = one;
+    Came {
+        line: *line,
+        email: email.clone(),
+        state: state.clone(),
+        id: id.clone(),
+        why: why.clone(),
+        advice: advice.clone(),
+    }
+}

@@ -1,0 +1,182 @@
+//! Rows of a file of people: CSV with a header, or a line of JSON for each. Pure.
+
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use crate::rules::nearest;
+
+/// What a row may say, beside its key; `groups` are parted by `;`.
+const COLUMNS: [&str; 9] =
+    ["email", "first_name", "last_name", "display_name", "licence", "groups", "action", "label", "notify"];
+
+/// One row: its line in the file, and what is asked for, or what is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) number: u64,
+    pub(super) row: Result<Map<String, Value>, String>,
+}
+
+/// The rows of a file: JSON where it begins as such. An error is about the file as a whole.
+pub(super) fn read(text: &str) -> Result<Vec<Line>, String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let rows = match text.trim_start().chars().next() {
+        None => return Err("the file is empty".to_owned()),
+        Some('{') => json_lines(text),
+        Some('[') => {
+            return Err("it is a JSON array: give a line of JSON for each person, or CSV with a header".to_owned());
+        }
+        Some(_) => csv(text)?,
+    };
+    if rows.is_empty() { Err("the file has a header and no rows".to_owned()) } else { Ok(rows) }
+}
+
+fn json_lines(text: &str) -> Vec<Line> {
+    let lines = text.lines().zip(1_u64..).filter(|(line, _)| !line.trim().is_empty());
+    let row = |line: &str| match serde_json::from_str::<Value>(line) {
+        Ok(Value::Object(row)) => Ok(row),
+        Ok(_) => Err("no JSON object".to_owned()),
+        Err(error) => Err(format!("no JSON: {error}")),
+    };
+    lines.map(|(line, number)| Line { number, row: row(line) }).collect()
+}
+
+fn csv(text: &str) -> Result<Vec<Line>, String> {
+    let mut reader = ::csv::ReaderBuilder::new().flexible(true).trim(::csv::Trim::All).from_reader(text.as_bytes());
+    let header = reader.headers().map_err(|error| format!("the header cannot be read: {error}"))?.clone();
+    let columns: Vec<String> = header.iter().map(str::to_ascii_lowercase).collect();
+    for (place, column) in columns.iter().enumerate() {
+        if !COLUMNS.contains(&column.as_str()) {
+            let near = nearest(column, COLUMNS);
+            let help =
+                near.map_or_else(|| format!("expected {}", COLUMNS.join(", ")), |near| format!("did you mean {near}?"));
+            return Err(format!("the header has no column named {column:?}: {help}"));
+        }
+        if columns.iter().take(place).any(|before| before == column) {
+            return Err(format!("the header names {column} twice"));
+        }
+    }
+    if !columns.iter().any(|column| column == "email") {
+        return Err("the header has no column email: the first line names the columns".to_owned());
+    }
+    let mut lines = Vec::new();
+    for record in reader.records() {
+        lines.push(match record {
+            Ok(record) => {
+                let number = record.position().map_or(0, |position| line_of(position, text));
+                Line { number, row: one(&columns, &record) }
+            }
+            Err(error) => {
+                let number = error.position().map_or(0, ::csv::Position::line);
+                Line { number, row: Err(error.to_string()) }
+            }
+        });
+    }
+    Ok(lines)
+}
+
+/// Where a record begins: the reader counts empty lines before it as its own.
+fn line_of(position: &::csv::Position, text: &str) -> u64 {
+    let from = usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let left = text.as_bytes().get(from..).unwrap_or_default();
+    let ends = left.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).filter(|byte| **byte == b'\n').count();
+    position.line().saturating_add(u64::try_from(ends).unwrap_or(0))
+}
+
+/// An empty cell says nothing.
+fn one(columns: &[String], record: &::csv::StringRecord) -> Result<Map<String, Value>, String> {
+    if record.len() != columns.len() {
+        return Err(format!("{} cells, and the header has {}", record.len(), columns.len()));
+    }
+    let cells = columns.iter().zip(record).filter(|(_, cell)| !cell.is_empty());
+    let value = |column: &str, cell: &str| match column {
+        "groups" => cell.split(';').map(str::trim).filter(|group| !group.is_empty()).collect(),
+        "licence" => cell.to_ascii_lowercase().into(),
+        _ => Value::from(cell),
+    };
+    Ok(cells.map(|(column, cell)| (column.clone(), value(column, cell))).collect())
+}
+
+/// The key of a row: of the account, the email, and the batch or file that it comes from. So the same file, given again, asks
+/// for nothing twice.
+pub(super) fn key(account: &str, email: &str, batch: &str) -> String {
+    let mut hash = Sha256::new();
+    for part in [account, &email.to_lowercase(), batch] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    format!("row-{}", hex::encode(hash.finalize().get(..16).unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn rows(text: &str) -> Vec<(u64, Result<Value, String>)> {
+        read(text).unwrap().into_iter().map(|line| (line.number, line.row.map(Value::Object))).collect()
+    }
+
+    #[test]
+    fn a_csv_is_read_by_its_header_with_the_line_of_each_row() {
+        let text = "\u{feff}Email, first_name,licence ,groups\n\
+                    jill@x.example,Jill,Licensed,Staff; Maths\n\
+                    \"kim@x.example\",\"Kim \"\"K\"\" O'Neil\",,\n\
+                    lee@x.example,Lee\n\
+                    \n\
+                    \"mia@x.example\",\"two\nlines\",basic,\n\
+                    zoe@x.example,,,\n";
+        assert_eq!(
+            rows(text),
+            [
+                (
+                    2,
+                    Ok(
+                        json!({ "email": "jill@x.example", "first_name": "Jill", "licence": "licensed", "groups": ["Staff", "Maths"] })
+                    )
+                ),
+                (3, Ok(json!({ "email": "kim@x.example", "first_name": "Kim \"K\" O'Neil" }))),
+                (4, Err("2 cells, and the header has 4".to_owned())),
+                (6, Ok(json!({ "email": "mia@x.example", "first_name": "two\nlines", "licence": "basic" }))),
+                (8, Ok(json!({ "email": "zoe@x.example" }))),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_header_that_is_none_is_told_with_the_nearest_column() {
+        for (text, said) in [
+            ("email,fist_name\n", "no column named \"fist_name\": did you mean first_name?"),
+            ("email,shoe_size_in_inches\n", "expected email, first_name"),
+            ("first_name\nJill\n", "no column email"),
+            ("email,email\n", "names email twice"),
+            ("jill@x.example,Jill\n", "no column named \"jill@x.example\""),
+            ("email\n", "no rows"),
+            ("", "empty"),
+            ("[{}]", "JSON array"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(said), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn lines_of_json_are_rows_and_those_that_are_none_are_told_by_their_line() {
+        let read = rows("{\"email\":\"a@x.example\"}\n\n{\"email\":\n7\n");
+        assert_eq!(
+            read.iter().map(|(number, row)| (*number, row.is_ok())).collect::<Vec<_>>(),
+            [(1, true), (3, false), (4, false)]
+        );
+    }
+
+    #[test]
+    fn the_key_of_a_row_is_that_of_account_email_and_batch() {
+        let first = key("a", "Jill@x.example", "f.csv");
+        assert_eq!(first, key("a", "jill@x.example", "f.csv"));
+        for other in
+            [key("b", "jill@x.example", "f.csv"), key("a", "kim@x.example", "f.csv"), key("a", "jill@x.example", "g")]
+        {
+            assert_ne!(first, other);
+        }
+    }
+}

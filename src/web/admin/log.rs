@@ -1,0 +1,117 @@
+//! The audit log: read, and read anew from disk.
+
+use axum::Json;
+use axum::extract::State;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::caller::Caller;
+use super::problem::ApiProblem;
+use super::routes::{Answer, Asked, Shared, asked, maybe, rows};
+use super::view::{EntriesView, FaultView, HeadView, LeavesView};
+use super::{AdminState, cursor};
+use crate::audit::Entry;
+use crate::ids::AccountId;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuditAsked {
+    /// Only entries of this account.
+    account: Option<String>,
+    after: Option<String>,
+    limit: Option<usize>,
+    /// The newest so many, instead of `after`.
+    last: Option<u64>,
+}
+
+pub(super) async fn entries(State(state): Shared, caller: Caller, query: Asked<AuditAsked>) -> Answer<EntriesView> {
+    let AuditAsked { account, after, limit, last } = asked(query)?;
+    let (of, limit) = (caller.scope(maybe(account.as_ref())?)?, rows(limit)?);
+    if let (Some(account), None, Some(last)) = (&of, &after, last) {
+        let last = usize::try_from(last).unwrap_or(usize::MAX);
+        return newest(&state, account, last, limit).await.map(Json);
+    }
+    let mut from = match (after, last) {
+        (Some(_), Some(_)) => return Err(ApiProblem::bad_request("give after or last, not both")),
+        (Some(after), None) => {
+            cursor::decode(&after).ok_or_else(|| ApiProblem::bad_request("after is no cursor of this log"))?
+        }
+        (None, Some(last)) => state.store.tree_head().await?.size.saturating_sub(last),
+        (None, None) => 0,
+    };
+    let entries = match of {
+        None => {
+            let entries = state.store.entries(from, limit).await?;
+            from = entries.last().map_or(from, |entry| entry.index.saturating_add(1));
+            entries
+        }
+        Some(account) => loop {
+            let (entries, next) = state.store.entries_of(&account, from, limit).await?;
+            if !entries.is_empty() || next == from {
+                from = next;
+                break entries;
+            }
+            from = next;
+        },
+    };
+    Ok(Json(EntriesView { entries: entries.into_iter().map(Into::into).collect(), next: cursor::encode(from) }))
+}
+
+/// How many entries one look back takes in.
+const LOOK: u64 = 1_000;
+/// How many looks back there are at most.
+const LOOKS: u64 = 100;
+
+/// The `last` newest entries of an account, of the newest 100,000 of all: `limit` of them at once.
+async fn newest(state: &AdminState, account: &AccountId, last: usize, limit: usize) -> Result<EntriesView, ApiProblem> {
+    let size = state.store.tree_head().await?.size;
+    let mut found: Vec<Entry> = Vec::new();
+    let mut end = size;
+    for _ in 0..LOOKS {
+        if end == 0 || found.len() >= last {
+            break;
+        }
+        let start = end.saturating_sub(LOOK);
+        let (mut page, _) = state.store.entries_of(account, start, usize::try_from(LOOK).unwrap_or(usize::MAX)).await?;
+        page.retain(|entry| entry.index < end);
+        page.append(&mut found);
+        found = page;
+        end = start;
+    }
+    let mut newest = found.split_off(found.len().saturating_sub(last));
+    // What does not fit comes after.
+    let is_cut = newest.len() > limit;
+    newest.truncate(limit);
+    let next = newest.last().filter(|_| is_cut).map_or(size, |entry| entry.index.saturating_add(1));
+    Ok(EntriesView { entries: newest.into_iter().map(Into::into).collect(), next: cursor::encode(next) })
+}
+
+pub(super) async fn head(State(state): Shared) -> Answer<HeadView> {
+    let head = state.store.tree_head().await?;
+    Ok(Json(HeadView { size: head.size, root: hex::encode(head.root) }))
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VerifyAsked {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+/// A page of the log, read and hashed anew: whoever asks for all of them verifies the log.
+pub(super) async fn verify(State(state): Shared, query: Asked<VerifyAsked>) -> Answer<LeavesView> {
+    let VerifyAsked { after, limit } = asked(query)?;
+    let Some(store) = &state.local else {
+        return Err(ApiProblem::bad_request("this store has no files to verify"));
+    };
+    let from = after.map_or(Some(0), |after| cursor::decode(&after));
+    let from = from.ok_or_else(|| ApiProblem::bad_request("after is no cursor of this log"))?;
+    let page = store.leaves(from, rows(limit)?).await?;
+    let next = from.saturating_add(u64::try_from(page.leaves.len()).unwrap_or(u64::MAX));
+    Ok(Json(LeavesView {
+        leaves: page.leaves.into_iter().map(|leaf| leaf.map(hex::encode)).collect(),
+        pruned: page.pruned,
+        faults: page.findings.into_iter().map(|found| FaultView { place: found.place, what: found.what }).collect(),
+        next: cursor::encode(next),
+    }))
+}

@@ -1,0 +1,244 @@
+//! Users of an account, as a person looks at them and lets them go.
+//!
+//! Guarantees: what is changed was intended on disk before, with who told it, and is claimed only when it was read back; an
+//! API user is never let go; nobody is let go for good while a transfer could save what they leave, unless that is said.
+
+use std::sync::Arc;
+
+use super::Parts;
+use super::onboard::called;
+use crate::account::{Account, UserKey};
+use crate::audit::{Detail, Kind};
+use crate::ids::AccountId;
+use crate::job::Subject;
+use crate::store::{Note, StoreError};
+use crate::zoom::{Edit, Page, Removal, Status, User, UserPage, Zoom, ZoomError};
+
+/// Why somebody was not let go, or nothing can be said.
+#[derive(Debug, thiserror::Error)]
+pub enum UsersError {
+    #[error("no app holds account {0}")]
+    NoAccount(AccountId),
+    #[error("account {0} has no user {1}")]
+    NoUser(AccountId, UserKey),
+    #[error("{0} is an API user of the account: take it out of api_users and reload, then ask again")]
+    ApiUser(UserKey),
+    #[error("{0}")]
+    Refused(String),
+    #[error("Zoom: {0}")]
+    Zoom(#[from] ZoomError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a person asks of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LetGo {
+    Deactivate,
+    Remove(Removal),
+}
+
+/// What somebody loses, or lost.
+#[derive(Debug, Clone)]
+pub struct Loss {
+    pub user: User,
+    pub what: Vec<String>,
+}
+
+/// Looks, and lets go.
+#[derive(Debug)]
+pub struct Users {
+    parts: Parts,
+}
+
+impl Users {
+    pub const fn new(parts: Parts) -> Self {
+        Self { parts }
+    }
+
+    /// One page of those with this status.
+    pub async fn list(&self, account: &AccountId, status: Status, page: Page) -> Result<UserPage, UsersError> {
+        let (account, zoom) = self.of(account)?;
+        let listed = zoom.users(status, page).await;
+        called(&self.parts, &account, zoom.calls()).await?;
+        Ok(listed?)
+    }
+
+    pub async fn show(&self, account: &AccountId, user: &UserKey) -> Result<User, UsersError> {
+        let (account, zoom) = self.of(account)?;
+        let read = read(&*zoom, &account, user).await;
+        called(&self.parts, &account, zoom.calls()).await?;
+        read
+    }
+
+    /// What would be lost; where `is_check` is false, it is done. `actor` is who told it.
+    pub async fn let_go(
+        &self,
+        account: &AccountId,
+        (user, how): (&UserKey, LetGo),
+        actor: &str,
+        is_check: bool,
+    ) -> Result<Loss, UsersError> {
+        let (account, zoom) = self.of(account)?;
+        let done = self.done(&account, &*zoom, (user, how), actor, is_check).await;
+        called(&self.parts, &account, zoom.calls()).await?;
+        done
+    }
+
+    async fn done(
+        &self,
+        account: &Account,
+        zoom: &dyn Zoom,
+        (key, how): (&UserKey, LetGo),
+        actor: &str,
+        is_check: bool,
+    ) -> Result<Loss, UsersError> {
+        let user = read(zoom, account, key).await?;
+        let around = self.parts.facts.around(account, self.parts.clock.now());
+        let is_api_user = |one: &UserKey| one.is(user.id.as_ref(), user.email.as_ref());
+        if around.api_user(user.id.as_ref(), user.email.as_ref()).is_some() || account.api_users.iter().any(is_api_user)
+        {
+            return Err(UsersError::ApiUser(key.clone()));
+        }
+        if let LetGo::Remove(how) = &how {
+            check(&user, how)?;
+        }
+        let what = loss(zoom, &user, &how).await?;
+        if is_check {
+            return Ok(Loss { user, what });
+        }
+        let subject = Subject::User { id: user.id.clone(), email: user.email.clone() }.to_string();
+        let of = UserKey::of(user.id.as_ref(), user.email.as_ref()).unwrap_or_else(|| key.clone());
+        let words = in_words(&how);
+        let note = |kind, code: &str, words: String| Note {
+            kind,
+            app: Some(account.app.clone()),
+            account: Some(account.id.clone()),
+            code: code.to_owned(),
+            detail: Detail { subject: Some(subject.clone()), note: words, ..Detail::default() },
+        };
+        let (store, clock) = (&self.parts.store, &self.parts.clock);
+        let intended = note(Kind::Intent, "granted", format!("{words}, told by {actor}"));
+        let intent = store.intend_as_told(intended, clock.now()).await?;
+        let edit = match &how {
+            LetGo::Deactivate => Edit::SetUserActive { of: of.clone(), to: false },
+            LetGo::Remove(how) => Edit::RemoveUser { of: of.clone(), how: how.clone() },
+        };
+        let changed = match zoom.change(&intent, edit).await {
+            // Whoever is gone is removed.
+            Err(ZoomError::NotFound(_)) if matches!(how, LetGo::Remove(_)) => Ok(()),
+            changed => changed,
+        };
+        let read_back = match changed {
+            Ok(()) => is_done(zoom, &of, &how).await,
+            Err(error) => Err(error),
+        };
+        match read_back {
+            Ok(true) => {
+                store.note(note(Kind::Outcome, "changed", words), clock.now()).await?;
+                Ok(Loss { user, what })
+            }
+            Ok(false) => {
+                let why = format!("Zoom confirmed to {words}, and reading it back does not show it");
+                store.note(note(Kind::Outcome, "parked", why.clone()), clock.now()).await?;
+                Err(UsersError::Refused(why))
+            }
+            Err(error) => {
+                store.note(note(Kind::Outcome, "parked", format!("{words}: {error}")), clock.now()).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    fn of(&self, account: &AccountId) -> Result<(Account, Arc<dyn Zoom>), UsersError> {
+        let roster = Arc::clone(&self.parts.roster.borrow());
+        let found = roster.accounts().find(|one| one.id == *account).zip(self.parts.zooms.zoom(account));
+        found.map(|(one, zoom)| (one.clone(), zoom)).ok_or_else(|| UsersError::NoAccount(account.clone()))
+    }
+}
+
+async fn read(zoom: &dyn Zoom, account: &Account, key: &UserKey) -> Result<User, UsersError> {
+    match zoom.user(key).await {
+        Ok(user) => Ok(user),
+        Err(ZoomError::NotFound(_)) => {
+            // Zoom may not show somebody who is pending by the email \[F].
+            let mut page = Page { size: 300, token: None };
+            for _ in 0..100 {
+                let listed = zoom.users(Status::Pending, page).await?;
+                let found = listed.users.into_iter().find(|user| key.is(user.id.as_ref(), user.email.as_ref()));
+                if let Some(user) = found {
+                    return Ok(user);
+                }
+                match listed.next {
+                    Some(token) => page = Page { size: 300, token: Some(token) },
+                    None => break,
+                }
+            }
+            Err(UsersError::NoUser(account.id.clone(), key.clone()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn check(user: &User, how: &Removal) -> Result<(), UsersError> {
+    if how.is_for_good && user.status == Status::Pending {
+        let why = "a pending user can only be disassociated: leave action out";
+        return Err(UsersError::Refused(why.to_owned()));
+    }
+    if how.transfer_to.is_some() && how.transfer_to == user.email {
+        return Err(UsersError::Refused("what a user leaves cannot go to the user".to_owned()));
+    }
+    Ok(())
+}
+
+/// What is lost by it, in words.
+async fn loss(zoom: &dyn Zoom, user: &User, how: &LetGo) -> Result<Vec<String>, ZoomError> {
+    let mut what = Vec::new();
+    if user.is_licensed() {
+        what.push("the licence, which is free again".to_owned());
+    }
+    if user.status == Status::Pending {
+        what.push("the open invitation".to_owned());
+        return Ok(what);
+    }
+    let LetGo::Remove(how) = how else {
+        what.push("the right to log in, until activated again".to_owned());
+        return Ok(what);
+    };
+    if how.transfer_to.is_none() {
+        let of = UserKey::of(user.id.as_ref(), user.email.as_ref());
+        let meetings = match &of {
+            Some(of) => zoom.meetings(of, Page { size: 1, token: None }).await?.total,
+            None => None,
+        };
+        let count = meetings.map_or_else(String::new, |count| format!(" ({count} upcoming)"));
+        what.push(format!("all meetings{count}, webinars and recordings: name who gets them with transfer_to"));
+    }
+    let left = if how.is_for_good {
+        "the user itself, for good"
+    } else {
+        "the membership: the user keeps a Basic account of their own"
+    };
+    what.push(left.to_owned());
+    Ok(what)
+}
+
+fn in_words(how: &LetGo) -> String {
+    match how {
+        LetGo::Deactivate => "deactivate the user".to_owned(),
+        LetGo::Remove(Removal { is_for_good, transfer_to }) => {
+            let what = if *is_for_good { "delete the user for good" } else { "take the user out of the account" };
+            let to = transfer_to.as_ref().map_or_else(String::new, |to| format!(", and give what is left to {to}"));
+            format!("{what}{to}")
+        }
+    }
+}
+
+async fn is_done(zoom: &dyn Zoom, of: &UserKey, how: &LetGo) -> Result<bool, ZoomError> {
+    match (zoom.user(of).await, how) {
+        (Err(ZoomError::NotFound(_)), LetGo::Remove(_)) => Ok(true),
+        (Ok(user), LetGo::Deactivate) => Ok(user.status == Status::Inactive),
+        (Ok(_), LetGo::Remove(_)) => Ok(false),
+        (Err(error), _) => Err(error),
+    }
+}

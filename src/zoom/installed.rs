@@ -1,0 +1,33 @@
+//! What an admin's authorisation of a general app left, as the client asks for it.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use super::oauth::Granted;
+use crate::ids::UserId;
+
+/// The tokens of one installation.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// Who authorised the app: Zoom has one authorisation for each user.
+    pub user: UserId,
+    pub granted: Granted,
+}
+
+/// The installations of an app in one account, as they are kept.
+#[async_trait]
+pub trait Installations: fmt::Debug + Send + Sync {
+    /// Those that are good, the one to use first.
+    fn good(&self) -> Vec<Held>;
+
+    /// Zoom gave new tokens in the place of the old ones. They are on disk when this returns. Nothing happens where the user has
+    /// authorised the app again meanwhile, so that the old ones are nobody's.
+    ///
+    /// # Errors
+    /// They are not, and whoever has them keeps them until they are.
+    async fn renewed(&self, old: &Held, new: &Granted) -> Result<(), String>;
+
+    /// Zoom refuses these tokens for good, with why. Nothing happens where others were given meanwhile.
+    async fn lost(&self, old: &Held, why: &str);
+}

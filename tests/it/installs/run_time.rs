@@ -1,0 +1,92 @@
+//! Accounts that are added, changed, paused and let go while the service runs.
+
+use adjutant::sim::{NewUser, Subscription};
+
+use super::kit::{Platform, School, platform};
+use crate::process::http;
+
+fn own() -> (Platform, School) {
+    let mut platform = platform("installer", "open");
+    let school = platform.school("school-x", 0);
+    platform.add_own(&school, "own");
+    let url = format!("http://{}/webhooks/own", platform.service.public);
+    platform.world.subscribe(&school.id, Subscription::to_all(url, "webhook-secret-of-own")).unwrap();
+    platform.until_stands(&school, "active");
+    platform.service.wait_until_idle();
+    (platform, school)
+}
+
+#[test]
+fn an_account_with_an_app_of_its_own_is_served_at_once_and_after_a_restart() {
+    let (mut platform, school) = own();
+    let one = platform.created(&school, "one@school-x.example");
+    assert_eq!(platform.granted(&school), std::slice::from_ref(&one));
+    let mut platform = platform.killed().started(&[]);
+    let other = platform.created(&school, "other@school-x.example");
+    let mut both = vec![one, other];
+    both.sort();
+    assert_eq!(platform.granted(&school), both);
+    let again = platform.service.command(&[
+        "accounts",
+        "add",
+        &school.id,
+        "--app",
+        "another",
+        "--client-id",
+        "x",
+        "--client-secret-file",
+        &platform.service.folder().join("own-client").display().to_string(),
+        "--webhook-secrets-file",
+        &platform.service.folder().join("own-webhook").display().to_string(),
+    ]);
+    assert_eq!(again.0, 1, "{again:?}");
+    assert!(again.2.contains("is served already, by app own"), "{again:?}");
+}
+
+#[test]
+fn a_paused_account_keeps_its_deliveries_and_jobs_until_it_goes_on_also_over_a_restart() {
+    let (mut platform, school) = own();
+    let other = platform.school("school-y", 0);
+    platform.install(&other, "/install/platform");
+    platform.until_stands(&other, "active");
+    platform.told(&["accounts", "pause", &school.id], 0);
+    let teacher = platform.world.create_user(&school.id, NewUser::licensed("t@school-x.example")).unwrap();
+    let due = |platform: &Platform| platform.service.status().unwrap()["due"].as_u64().unwrap();
+    while due(&platform) == 0 {
+        std::thread::yield_now();
+    }
+    // Another account is not held up by it.
+    let before = platform.granted(&other).len();
+    platform.world.create_user(&other.id, NewUser::licensed("t@school-y.example")).unwrap();
+    while platform.granted(&other).len() == before {
+        std::thread::yield_now();
+    }
+    let mut platform = platform.killed().started(&[]);
+    assert!(due(&platform) >= 1, "its job waits");
+    assert_eq!(platform.granted(&school), Vec::<String>::new());
+    let listed = platform.told(&["accounts", "list"], 0);
+    assert!(listed.contains("active, paused"), "{listed}");
+    platform.told(&["accounts", "resume", &school.id], 0);
+    platform.service.wait_until_idle();
+    assert_eq!(platform.granted(&school), [teacher]);
+}
+
+#[test]
+fn what_the_configuration_holds_is_changed_there() {
+    let (platform, school) = own();
+    let unknown = platform.service.command(&["accounts", "show", "nobody"]);
+    assert_eq!((unknown.0, unknown.2.contains("there is no account nobody")), (1, true), "{unknown:?}");
+    let changed = platform.told(&["accounts", "change", &school.id, "--label", "School X", "--plan", "pro"], 0);
+    assert!(changed.contains("School X") && changed.contains("pro"), "{changed}");
+    let wrong = platform.service.command(&["accounts", "change", &school.id, "--plan", "gold"]);
+    assert_eq!(wrong.0, 2, "{wrong:?}");
+    // An app that is gone is as unknown as one that never was.
+    platform.told(&["accounts", "remove", &school.id, "--yes"], 0);
+    loop {
+        let answer = http::request(platform.service.public, "POST", "/webhooks/own", &[], b"").unwrap();
+        if answer.status == 404 {
+            break;
+        }
+        std::thread::yield_now();
+    }
+}
