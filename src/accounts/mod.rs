@@ -13,8 +13,6 @@ mod invites;
 mod kept;
 mod letting_go;
 mod serving;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
