@@ -46,6 +46,7 @@ fn account() -> Account {
         acts_as: Vec::new(),
         only_observes: false,
         invites_per_day: 50,
+        joined_at: None,
     }
 }
 

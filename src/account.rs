@@ -6,6 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, Email, InvalidId, UserId};
 
 /// A user as a person or a configuration names one: by id or by email.
@@ -144,6 +145,25 @@ pub struct Account {
     pub only_observes: bool,
     /// Invitations that onboarding sends in a UTC day; people in Zoom's admin pages use up the same limit of Zoom's.
     pub invites_per_day: u32,
+    /// When it came, where that was at run time: its first sweep only says what it finds, and the next is the schedule's.
+    pub joined_at: Option<Timestamp>,
+}
+
+impl Account {
+    /// An account with nobody to grant to.
+    pub const fn new(id: AccountId, app: AppName, plan: Plan) -> Self {
+        Self {
+            id,
+            app,
+            plan,
+            api_users: Vec::new(),
+            may_grant: Vec::new(),
+            acts_as: Vec::new(),
+            only_observes: false,
+            invites_per_day: plan.invites_per_day(),
+            joined_at: None,
+        }
+    }
 }
 
 /// Calls made for one account in one UTC day, by rate-limit category.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 
 /// Every code that an alarm may have. Short and stable: people filter by them.
-pub const CODES: [&str; 31] = [
+pub const CODES: [&str; 32] = [
     "account-leaving",
     "api-user",
     "app-deauthorized",
@@ -25,6 +25,7 @@ pub const CODES: [&str; 31] = [
     "messages-wait",
     "needs-api-user",
     "needs-authorising",
+    "not-forgotten",
     "notify-failing",
     "parked",
     "refusing",

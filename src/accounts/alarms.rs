@@ -4,13 +4,52 @@ use super::Accounts;
 use super::kept::{KeptAccount, Standing};
 use super::serving::Listed;
 use crate::alarm::Alarm;
+use crate::clock::{Timestamp, lock};
+use crate::ids::AccountId;
+
+/// What is done about an account that is let go, and fails again and again.
+#[derive(Debug, Clone)]
+pub struct Failing {
+    pub tries: u32,
+    pub since: Timestamp,
+    pub why: String,
+}
+
+/// Fewer failures in a row nobody need know.
+const TRIES: u32 = 3;
 
 impl Accounts {
+    /// How letting an account go fares; none where nothing fails any more.
+    pub fn tell_failing(&self, account: &AccountId, failing: Option<Failing>) {
+        let mut all = lock(&self.failing);
+        match failing {
+            Some(failing) => drop(all.insert(account.clone(), failing)),
+            None => drop(all.remove(account)),
+        }
+    }
+
+    fn not_forgotten(&self) -> Vec<Alarm> {
+        let all = lock(&self.failing).clone();
+        let alarm = |(id, failing): (AccountId, Failing)| {
+            let what = format!(
+                "account {id} is not let go yet, tried {} times since {}: {}",
+                failing.tries, failing.since, failing.why
+            );
+            let advice = "what is kept of it stays until this ends: mend the cause; it is tried again by itself";
+            Alarm::new("not-forgotten", what, advice, format!("adjutant accounts show {id}"))
+                .of_account(&id)
+                .since(failing.since)
+        };
+        let is_let_go = |id: &AccountId| self.account(id).is_some_and(|account| !account.standing.is_served());
+        all.into_iter().filter(|(id, failing)| failing.tries >= TRIES && is_let_go(id)).map(alarm).collect()
+    }
+
     pub fn alarms(&self) -> Vec<Alarm> {
         let listed = self.list();
         let of_its_own = listed.iter().filter(|listed| listed.configured.is_none());
         let rivals = listed.iter().filter_map(rival);
-        of_its_own.filter_map(|listed| self.alarm(&listed.account)).chain(rivals).collect()
+        let alarms = of_its_own.filter_map(|listed| self.alarm(&listed.account)).chain(rivals);
+        alarms.chain(self.not_forgotten()).collect()
     }
 
     fn alarm(&self, account: &KeptAccount) -> Option<Alarm> {
@@ -18,7 +57,7 @@ impl Accounts {
         let name = account.label.as_ref().map(|label| format!(" ({label})")).unwrap_or_default();
         let (code, what, advice, command, since) = match &account.standing {
             Standing::Active | Standing::Leaving { take_back: false, .. } => return None,
-            Standing::NeedsApiUser { why, since } => (
+            Standing::NeedsApiUser { why, since, .. } => (
                 "needs-api-user",
                 format!("account {id}{name}: rules only observe, since {why}"),
                 "license the user at Zoom, or name another; it is looked at again by itself".to_owned(),

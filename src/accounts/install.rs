@@ -8,26 +8,27 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit, Mac};
-use secrecy::ExposeSecret;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
+use super::browsers::{Ticket, same};
 use super::kept::{Installation, Invite, KeptAccount, Standing};
 use super::{Accounts, GeneralApp, note};
 use crate::account::UserKey;
 use crate::breakpoint::reached;
-use crate::chance;
 use crate::clock::{Timestamp, lock};
 use crate::ids::{AccountId, AppName, Email};
 use crate::store::StoreError;
 use crate::zoom::{Granted, ZoomError};
 
 /// How long an admin may take at Zoom.
-const COOKIE_LIVES: Duration = Duration::from_secs(30 * 60);
+pub(super) const COOKIE_LIVES: Duration = Duration::from_secs(30 * 60);
+/// So long Zoom may fail to say whose an access is.
+const PATIENCE: Duration = Duration::from_secs(10);
+const AGAIN: Duration = Duration::from_millis(500);
+/// Authorisations that are exchanged at once.
+pub(super) const EXCHANGED_AT_ONCE: usize = 16;
 /// How long the page about an installation can be looked at.
 const TICKET_LIVES: Duration = Duration::from_secs(3600);
 
@@ -51,16 +52,9 @@ pub struct Called {
 pub struct Finished {
     pub account: AccountId,
     pub app: AppName,
-    /// Lets the browser look at what became of it.
+    /// Lets the browser look at what became of it, with its cookie.
     pub ticket: String,
-}
-
-/// What a browser may look at.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Ticket {
-    pub account: AccountId,
-    pub app: AppName,
-    until: Timestamp,
+    pub cookie: String,
 }
 
 /// Why an app was not installed.
@@ -72,10 +66,21 @@ pub enum InstallProblem {
     NoEmail(String),
     #[error("an invite is needed")]
     InviteNeeded,
+    /// Told before anything is asked of Zoom.
+    #[error("the invite is not good")]
+    InviteNotGood,
+    #[error("the authorisation was used already")]
+    Spent,
+    #[error("too many authorisations come back at once")]
+    Busy,
+    #[error("the account is being removed")]
+    Leaving,
     #[error("Zoom was told not to allow it: {0}")]
     Declined(String),
     #[error("the app has access to its user alone, and not to the account ({0})")]
     UserLevel(String),
+    #[error("the app may not do what it needs first: {0}")]
+    ScopesMissing(String),
     #[error("Zoom's answer names no account")]
     NoAccount,
     #[error("[server] public_url is not configured")]
@@ -105,13 +110,17 @@ impl Accounts {
         api_user: Option<&str>,
     ) -> Result<Begun, InstallProblem> {
         let no_email = |text: &str| InstallProblem::NoEmail(text.chars().take(100).collect());
+        if let Some(secret) = invite.filter(|secret| app.is_invited && !self.may_be_good(&app.name, secret)) {
+            tracing::debug!(chars = secret.len(), "an invite that is not good");
+            return Err(InstallProblem::InviteNotGood);
+        }
         let api_user = api_user.filter(|text| !text.is_empty());
         let api_user = api_user.map(|text| Email::parse(text.trim()).map_err(|_| no_email(text))).transpose()?;
         if app.api_user == super::ApiUserIs::Ask && api_user.is_none() {
             return Err(InstallProblem::ApiUserUnknown);
         }
         let redirect = self.redirect_uri().ok_or(InstallProblem::NoAddress)?;
-        let state = URL_SAFE_NO_PAD.encode(chance::bytes::<32>(&*self.parts.chance));
+        let state = self.nonce();
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(self.verifier(&state).as_bytes()));
         let url = self.parts.oauth.authorize_url(&app.credentials.client_id, &redirect, &state, &challenge);
         let invite = invite.map(|secret| secret.chars().take(100).collect());
@@ -139,6 +148,10 @@ impl Accounts {
             return Err(InstallProblem::Declined(crate::plain::one_line(&why, 100)));
         };
         let redirect = self.redirect_uri().ok_or(InstallProblem::NoAddress)?;
+        let _one_of_few = self.exchanging.try_acquire().map_err(|_| InstallProblem::Busy)?;
+        if !lock(&self.spent).spend(&under.state, self.now()) {
+            return Err(InstallProblem::Spent);
+        }
         let verifier = self.verifier(&under.state);
         let exchanged = self.parts.oauth.exchange(&app.credentials, &code, &redirect, &verifier).await;
         let granted = exchanged.map_err(crate::zoom::Refusal::into_error)?;
@@ -149,14 +162,38 @@ impl Accounts {
         }
         let account = taken?;
         reached("install-recorded");
-        let ticket = Ticket { account, app: app.name.clone(), until: self.now().plus(TICKET_LIVES) };
+        let (browser, until) = (self.nonce(), self.now().plus(TICKET_LIVES));
+        let cookie = self.signed("done", &browser);
+        let ticket = Ticket { account, app: app.name.clone(), browser, until };
         let signed = self.signed("ticket", &ticket);
-        Ok(Finished { account: ticket.account, app: ticket.app, ticket: signed })
+        Ok(Finished { account: ticket.account, app: ticket.app, ticket: signed, cookie })
     }
 
-    /// What a ticket lets its browser look at.
-    pub fn ticket(&self, text: &str) -> Option<Ticket> {
-        self.opened("ticket", text).filter(|ticket: &Ticket| self.now() < ticket.until)
+    /// The invite that a browser came with, where it is good still.
+    pub fn invite_of(&self, under: &UnderWay) -> Option<String> {
+        let secret = under.invite.clone()?;
+        self.open_invite(&under.app, &secret, self.now()).map(|_| secret)
+    }
+
+    /// What passes is waited for: were the access given back, the account would have neither it nor what it replaced, since
+    /// authorising an app again ends the tokens of before \[I].
+    async fn patiently<T, F: Future<Output = Result<T, ZoomError>> + Send>(
+        &self,
+        ask: impl Fn() -> F + Send,
+    ) -> Result<T, ZoomError> {
+        let (until, mut wait) = (self.now().plus(PATIENCE), AGAIN);
+        loop {
+            let (again, error) = match ask().await {
+                Err(error @ ZoomError::Limited { until, .. }) => (until, error),
+                Err(error @ (ZoomError::Transient(_) | ZoomError::Unreadable(_))) => (self.now().plus(wait), error),
+                answered => return answered,
+            };
+            if again > until {
+                return Err(error);
+            }
+            self.parts.clock.sleep_until(again).await;
+            wait = wait.saturating_mul(2);
+        }
     }
 
     async fn taken(&self, app: &GeneralApp, under: &UnderWay, granted: &Granted) -> Result<AccountId, InstallProblem> {
@@ -164,14 +201,24 @@ impl Accounts {
             let scopes: Vec<&str> = granted.scopes.iter().map(String::as_str).take(5).collect();
             return Err(InstallProblem::UserLevel(scopes.join(", ")));
         }
-        let me = self.parts.oauth.me(granted).await?;
+        let me = self.patiently(|| {
+            let (oauth, granted) = (self.parts.oauth.clone(), granted.clone());
+            async move { oauth.me(&granted).await }
+        });
+        let of_scopes = |error| match error {
+            ZoomError::ScopesMissing(scopes) if granted.is_for_account() => InstallProblem::ScopesMissing(scopes),
+            ZoomError::ScopesMissing(scopes) => InstallProblem::UserLevel(scopes),
+            error => error.into(),
+        };
+        let me = me.await.map_err(of_scopes)?;
         let account = me.whole.get("account_id").and_then(Value::as_str).and_then(|id| AccountId::parse(id).ok());
         let (Some(account), Some(user)) = (account, me.id.clone()) else { return Err(InstallProblem::NoAccount) };
         // What rules need first, and what a user-level app may not.
-        self.parts.oauth.users(granted).await.map_err(|error| match error {
-            ZoomError::ScopesMissing(scopes) => InstallProblem::UserLevel(scopes),
-            error => error.into(),
-        })?;
+        let users = self.patiently(|| {
+            let (oauth, granted) = (self.parts.oauth.clone(), granted.clone());
+            async move { oauth.users(&granted).await }
+        });
+        users.await.map_err(of_scopes)?;
         let now = self.now();
         let installation = Installation {
             app: app.name.clone(),
@@ -190,11 +237,20 @@ impl Accounts {
         Ok(account)
     }
 
-    async fn record(&self, app: &GeneralApp, under: &UnderWay, one: Installation) -> Result<(), InstallProblem> {
-        let _one_at_a_time = self.changing.lock().await;
+    pub(super) async fn record(
+        &self,
+        app: &GeneralApp,
+        under: &UnderWay,
+        one: Installation,
+    ) -> Result<(), InstallProblem> {
+        let turn = self.turn().await;
         let (now, id) = (one.installed_at, one.account.clone());
         let before = self.account(&id);
-        let is_known = before.is_some() || lock(&self.configured).contains_key(&id);
+        let is_leaving = before.as_ref().is_some_and(|kept| matches!(kept.standing, Standing::Leaving { .. }));
+        if is_leaving || self.is_being_forgotten(&id) {
+            return Err(InstallProblem::Leaving);
+        }
+        let is_known = self.has_had(&app.name, &id);
         let invite = under.invite.as_deref().and_then(|secret| self.open_invite(&app.name, secret, now));
         if app.is_invited && !is_known && invite.is_none() {
             return Err(InstallProblem::InviteNeeded);
@@ -209,7 +265,7 @@ impl Accounts {
         let what = format!("installed by user:{}", one.user);
         let code = if account.rival.as_ref() == Some(&app.name) { "rival" } else { "installed" };
         let notes = vec![note(&id, &app.name, code, what)];
-        self.write(writes, notes, |kept| {
+        self.write(turn, writes, notes, move |kept| {
             kept.installed(one);
             kept.account(account);
             if let Some(invite) = invite {
@@ -218,6 +274,20 @@ impl Accounts {
         })
         .await?;
         Ok(())
+    }
+
+    /// Whether the app is, or was, this account's: another app's accounts are not known to it.
+    fn has_had(&self, app: &AppName, account: &AccountId) -> bool {
+        let is_configured = lock(&self.configured).get(account) == Some(app);
+        let is_kept = |kept: KeptAccount| kept.app == *app || kept.rival.as_ref() == Some(app);
+        is_configured
+            || self.account(account).is_some_and(is_kept)
+            || self.installations_of(account).iter().any(|one| one.app == *app)
+    }
+
+    /// Scheme, host and port of where browsers are sent.
+    pub fn authorize_origin(&self) -> Option<String> {
+        self.parts.oauth.authorize_origin()
     }
 
     /// Where Zoom sends the browser back to: what has to be on the app's page in the Marketplace.
@@ -231,41 +301,6 @@ impl Accounts {
             tracing::info!(app = %app.name, error = error.kind(), "an access that is not kept could not be given back");
         }
     }
-
-    /// For the authorisation with this state.
-    fn verifier(&self, state: &str) -> String {
-        URL_SAFE_NO_PAD.encode(self.mac("verifier", state.as_bytes()))
-    }
-
-    fn mac(&self, what_for: &str, text: &[u8]) -> Vec<u8> {
-        // HMAC takes a key of any length.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.signs_with.expose_secret().as_bytes()) else {
-            return Vec::new();
-        };
-        mac.update(what_for.as_bytes());
-        mac.update(&[0]);
-        mac.update(text);
-        mac.finalize().into_bytes().to_vec()
-    }
-
-    fn signed<T: Serialize>(&self, what_for: &str, thing: &T) -> String {
-        let text = URL_SAFE_NO_PAD.encode(serde_json::to_vec(thing).unwrap_or_default());
-        let mac = URL_SAFE_NO_PAD.encode(self.mac(what_for, text.as_bytes()));
-        format!("{text}.{mac}")
-    }
-
-    fn opened<T: DeserializeOwned>(&self, what_for: &str, signed: &str) -> Option<T> {
-        let (text, mac) = signed.split_once('.')?;
-        let expected = URL_SAFE_NO_PAD.encode(self.mac(what_for, text.as_bytes()));
-        if !same(&expected, mac) {
-            return None;
-        }
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()
-    }
-}
-
-fn same(one: &str, other: &str) -> bool {
-    one.as_bytes().ct_eq(other.as_bytes()).into()
 }
 
 /// The account as it is with this installation.
@@ -277,17 +312,19 @@ fn installed(
     label: Option<String>,
     now: Timestamp,
 ) -> KeptAccount {
-    let not_looked = Standing::NeedsApiUser { why: "nobody has looked at it yet".to_owned(), since: now };
+    let not_looked = Standing::not_looked("nobody has looked at it yet", now);
     match before {
         // It is served by another app: a person says which of the two acts.
         Some(kept) if kept.app != app.name && kept.standing.is_served() => {
             KeptAccount { rival: Some(app.name.clone()), ..kept }
         }
         Some(kept) => {
-            let standing = if kept.standing.is_served() { kept.standing } else { not_looked };
-            let api_users = if kept.api_users.is_empty() { api_user.into_iter().collect() } else { kept.api_users };
-            let rival = kept.rival.filter(|rival| *rival != app.name);
-            KeptAccount { app: app.name.clone(), standing, api_users, rival, ..kept }
+            let standing = if kept.standing.is_served() { kept.standing.clone() } else { not_looked };
+            let rival = kept.rival.clone().filter(|rival| *rival != app.name);
+            // Whoever was asked has answered; else a person may have said otherwise since.
+            let is_said = kept.api_users.is_empty() || app.api_user == super::ApiUserIs::Ask;
+            let api_users = api_user.map(|user| vec![user]).filter(|_| is_said).unwrap_or(kept.api_users.clone());
+            KeptAccount { app: app.name.clone(), standing, rival, ..kept }.with_api_users(api_users, now)
         }
         None => KeptAccount {
             id: one.account.clone(),
@@ -302,6 +339,14 @@ fn installed(
             standing: not_looked,
             invites_per_day: None,
             rival: None,
+            former_api_users: Vec::new(),
         },
+    }
+}
+
+#[cfg(test)]
+impl UnderWay {
+    pub(super) fn of(app: AppName, now: Timestamp) -> Self {
+        Self { app, state: String::new(), invite: None, api_user: None, until: now.plus(COOKIE_LIVES) }
     }
 }

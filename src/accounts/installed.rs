@@ -6,15 +6,38 @@ use async_trait::async_trait;
 
 use super::kept::{Installation, KeptAccount, Standing};
 use super::{Accounts, Kept, note};
-use crate::clock::Timestamp;
+use crate::account::Account;
+use crate::clock::{Timestamp, lock};
 use crate::ids::{AccountId, AppName};
 use crate::store::{Note, StoreError, Write};
-use crate::zoom::{Granted, Held, Installations};
+use crate::zoom::{Access, Granted, Held, Installations, Renewed};
 
 impl Accounts {
     /// Those of an app in an account, for its client.
     pub fn installations(self: &Arc<Self>, app: &AppName, account: &AccountId) -> Arc<dyn Installations> {
         Arc::new(OfAccount { accounts: Arc::clone(self), app: app.clone(), account: account.clone() })
+    }
+
+    /// Accounts with an installation of an app that does not act there, each as that app would reach it: their tokens end
+    /// as well where nobody uses them.
+    pub fn not_acting(self: &Arc<Self>) -> Vec<(Account, Access)> {
+        let configured = lock(&self.configured).clone();
+        let acts = |kept: &Kept, id: &AccountId| {
+            configured.get(id).cloned().or_else(|| kept.accounts.get(id).map(|account| account.app.clone()))
+        };
+        let mut found: Vec<(AccountId, AppName)> = self.read(|kept| {
+            let all = kept.installations.values().flatten().filter(|one| one.lost.is_none());
+            let others = all.filter(|one| acts(kept, &one.account).as_ref() != Some(&one.app));
+            others.map(|one| (one.account.clone(), one.app.clone())).collect()
+        });
+        found.sort();
+        found.dedup();
+        let access = |(id, name): (AccountId, AppName)| {
+            let app = self.general_app(&name)?;
+            let access = Access::Installed(app.credentials.clone(), self.installations(&name, &id));
+            Some((Account::new(id, name, app.plan), access))
+        };
+        found.into_iter().filter_map(access).collect()
     }
 
     /// All of an account, of whatever app.
@@ -31,7 +54,7 @@ impl Accounts {
         why: &str,
         is_certain: bool,
     ) -> Result<(), StoreError> {
-        let _one_at_a_time = self.changing.lock().await;
+        let turn = self.turn().await;
         let now = self.now();
         let is_it = |one: &Installation| one.app == *app && is_meant(one);
         let lost: Vec<Installation> = self
@@ -52,13 +75,17 @@ impl Accounts {
         let given_up = self.account(account).filter(|kept| is_last && kept.app == *app);
         let given_up = given_up.and_then(|kept| given_up_as(kept, why, is_certain, now));
         if let Some(account) = &given_up {
-            writes.push(account.put());
-            notes.push(note(&account.id, app, account.standing.code(), why));
+            let code = if account.is_lost() { account.standing.code() } else { "not-taken-back" };
+            notes.push(note(&account.id, app, code, why));
         }
+        // Nobody is asked any more which of the two acts.
+        let alone = self.account(account).filter(|kept| is_last && kept.rival.as_ref() == Some(app));
+        let given_up = given_up.or(alone.map(|kept| KeptAccount { rival: None, ..kept }));
+        writes.extend(given_up.iter().map(KeptAccount::put));
         if writes.is_empty() {
             return Ok(());
         }
-        self.write(writes, notes, |kept| {
+        self.write(turn, writes, notes, |kept| {
             for one in lost {
                 kept.installed(one);
             }
@@ -73,7 +100,13 @@ impl Accounts {
 /// The account without any installation, unless it is so already.
 fn given_up_as(kept: KeptAccount, why: &str, is_certain: bool, now: Timestamp) -> Option<KeptAccount> {
     match &kept.standing {
-        Standing::Leaving { .. } => return None,
+        Standing::Leaving { take_back: false, .. } => return None,
+        // Nobody can take anything back any more, so the removal goes on without.
+        Standing::Leaving { by, since, .. } => {
+            let (account, since, by) = (&kept.id, *since, by.clone());
+            tracing::warn!(%account, "it is removed, and what was granted there could not be taken back: {why}");
+            return Some(KeptAccount { standing: Standing::Leaving { since, by, take_back: false }, ..kept });
+        }
         // What was inferred may become certain; the other way round nothing is learned.
         Standing::Lost { is_certain: known, .. } if *known || !is_certain => return None,
         _ => {}
@@ -117,21 +150,25 @@ impl Installations for OfAccount {
         all.into_iter().map(|one| Held { user: one.user, granted: one.granted }).collect()
     }
 
-    async fn renewed(&self, old: &Held, new: &Granted) -> Result<(), String> {
+    async fn renewed(&self, old: &Held, new: &Granted) -> Result<Renewed, String> {
         let accounts = &self.accounts;
-        let _one_at_a_time = accounts.changing.lock().await;
-        let found = accounts.installations_of(&self.account).into_iter();
-        let Some(one) = found.into_iter().find(|one| self.is(one, old)) else {
-            // Removed or authorised again meanwhile: nobody needs it.
-            return Ok(());
+        // Shared with the renewals of others: nothing else may change meanwhile, and each waits for its own sync alone.
+        let _nothing_else_changes = accounts.changing.read().await;
+        let all = accounts.installations_of(&self.account);
+        let Some(one) = all.iter().find(|one| self.is(one, old)).cloned() else {
+            let is_authorised_again = all.iter().any(|one| one.app == self.app && one.user == old.user);
+            if let Some(app) = accounts.general_app(&self.app).filter(|_| !is_authorised_again) {
+                accounts.give_back(app, new).await;
+            }
+            return Ok(Renewed::Unwanted);
         };
         let one = Installation { granted: new.clone(), ..one };
         // No entry: this happens every hour, and says nothing.
         let writes = vec![one.put()];
         let written = accounts.parts.store.write_documents(writes, Vec::new(), accounts.now()).await;
         written.map_err(|error| error.to_string())?;
-        crate::clock::lock(&accounts.kept).installed(one);
-        Ok(())
+        lock(&accounts.kept).installed(one);
+        Ok(Renewed::Kept)
     }
 
     async fn lost(&self, old: &Held, why: &str) {

@@ -27,7 +27,7 @@ impl Accounts {
     /// Makes a link. `None` where no address of the public listener is configured, or no such app.
     pub async fn invite(&self, app: &AppName, label: Option<String>, by: &str) -> Result<Option<Invited>, StoreError> {
         let Some(base) = self.install_url(app) else { return Ok(None) };
-        let _one_at_a_time = self.changing.lock().await;
+        let turn = self.turn().await;
         let chance = &*self.parts.chance;
         let secret = URL_SAFE_NO_PAD.encode(chance::bytes::<32>(chance));
         let now = self.now();
@@ -43,11 +43,12 @@ impl Accounts {
             revoked: None,
         };
         let notes = vec![note_of_service(app, "invited", format!("invite {} by {by}", invite.id))];
-        self.write(vec![invite.put()], notes, |kept| {
-            kept.invites.insert(invite.id.clone(), invite.clone());
+        let made = invite.clone();
+        self.write(turn, vec![invite.put()], notes, |kept| {
+            kept.invites.insert(invite.id.clone(), invite);
         })
         .await?;
-        Ok(Some(Invited { link: format!("{base}?invite={secret}"), invite }))
+        Ok(Some(Invited { link: format!("{base}?invite={secret}"), invite: made }))
     }
 
     /// The newest first.
@@ -59,13 +60,13 @@ impl Accounts {
 
     /// Ends an invite that was not used; whether there was one.
     pub async fn revoke_invite(&self, id: &str, by: &str) -> Result<bool, StoreError> {
-        let _one_at_a_time = self.changing.lock().await;
+        let turn = self.turn().await;
         let now = self.now();
         let found = self.read(|kept| kept.invites.get(id).filter(|invite| invite.is_open(now)).cloned());
         let Some(invite) = found else { return Ok(false) };
         let invite = Invite { revoked: Some(now), ..invite };
         let notes = vec![note_of_service(&invite.app, "invite-revoked", format!("invite {id} by {by}"))];
-        self.write(vec![invite.put()], notes, |kept| {
+        self.write(turn, vec![invite.put()], notes, |kept| {
             kept.invites.insert(invite.id.clone(), invite);
         })
         .await?;
@@ -79,6 +80,22 @@ impl Accounts {
             let fits = |invite: &&Invite| invite.hash == hash && invite.app == *app && invite.is_open(now);
             kept.invites.values().find(fits).cloned()
         })
+    }
+
+    /// Whether going to Zoom with the secret can come to anything. Who used an invite may come again by its link.
+    pub(super) fn may_be_good(&self, app: &AppName, secret: &str) -> bool {
+        let (hash, now) = (hash_of(secret), self.now());
+        let is_it = |invite: &&Invite| invite.hash == hash && invite.app == *app;
+        self.read(|kept| {
+            kept.invites.values().find(is_it).is_some_and(|invite| invite.is_open(now) || invite.used.is_some())
+        })
+    }
+
+    /// The path of that, as browsers see it.
+    pub fn install_path(&self, app: &AppName) -> String {
+        let host = self.parts.public_url.as_deref().and_then(|url| url.split_once("://")).map_or("", |(_, host)| host);
+        let base = host.find('/').and_then(|at| host.get(at..)).unwrap_or_default();
+        format!("{base}/install/{app}")
     }
 
     /// Where an admin begins.

@@ -33,6 +33,9 @@ pub struct KeptAccount {
     pub invites_per_day: Option<u32>,
     /// Another app that was installed as well, until a person says which of the two acts.
     pub rival: Option<AppName>,
+    /// Who was its API user before, and may have what was granted still.
+    #[serde(default)]
+    pub former_api_users: Vec<UserKey>,
 }
 
 /// Whether an account can be served.
@@ -44,6 +47,9 @@ pub enum Standing {
     NeedsApiUser {
         why: String,
         since: Timestamp,
+        /// Whether anybody has looked at Zoom, so that `why` is what was found.
+        #[serde(default)]
+        is_looked: bool,
     },
     /// No installation is good any more. Its jobs are cancelled, and nothing is asked of Zoom.
     Lost {
@@ -74,6 +80,27 @@ impl Standing {
     /// Whether anything is asked of Zoom for it.
     pub const fn is_reached(&self) -> bool {
         self.is_served() || matches!(self, Self::Leaving { take_back: true, .. })
+    }
+
+    /// Nobody has looked at its API users yet.
+    pub(super) fn not_looked(why: &str, since: Timestamp) -> Self {
+        Self::NeedsApiUser { why: why.to_owned(), since, is_looked: false }
+    }
+
+    /// Since when it stands so.
+    pub const fn since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Active => None,
+            Self::NeedsApiUser { since, .. } | Self::Lost { since, .. } | Self::Leaving { since, .. } => Some(*since),
+        }
+    }
+
+    /// Since when it is not served.
+    pub(super) const fn not_served_since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Active | Self::NeedsApiUser { .. } => None,
+            Self::Lost { since, .. } | Self::Leaving { since, .. } => Some(*since),
+        }
     }
 
     /// Whether its events count and its jobs run.
@@ -150,7 +177,7 @@ impl fmt::Debug for KeptApp {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum OnShelf {
-    Account(KeptAccount),
+    Account(Box<KeptAccount>),
     Paused(Paused),
 }
 
@@ -169,13 +196,34 @@ pub(super) fn read<T: DeserializeOwned>(document: &Document) -> Result<T, StoreE
     serde_json::from_slice(&document.value).map_err(unreadable)
 }
 
+/// More than these are not remembered: nobody has so many.
+const FORMER_MAX: usize = 100;
+
 impl KeptAccount {
+    pub(super) const fn is_lost(&self) -> bool {
+        matches!(self.standing, Standing::Lost { .. })
+    }
+
+    /// These are its API users from now on, and are to be looked at.
+    pub(super) fn with_api_users(self, api_users: Vec<UserKey>, now: Timestamp) -> Self {
+        if api_users == self.api_users {
+            return self;
+        }
+        let mut former = self.former_api_users;
+        former.extend(self.api_users.into_iter().filter(|user| !former.contains(user)).collect::<Vec<_>>());
+        former.retain(|user| !api_users.contains(user));
+        former.drain(..former.len().saturating_sub(FORMER_MAX));
+        let not_looked = Standing::not_looked("its API users were changed, and nobody has looked at them yet", now);
+        let standing = if self.standing.is_served() { not_looked } else { self.standing };
+        Self { api_users, former_api_users: former, standing, ..self }
+    }
+
     fn key(id: &AccountId) -> String {
         format!("account/{id}")
     }
 
     pub(super) fn put(&self) -> Write {
-        let on_shelf = OnShelf::Account(self.clone());
+        let on_shelf = OnShelf::Account(Box::new(self.clone()));
         Write::Put(document(Shelf::Account, Self::key(&self.id), Some(&self.id), &on_shelf))
     }
 

@@ -1,29 +1,49 @@
 //! How an account is let go: its app was removed, Zoom refuses every token, or a person removes it.
 //!
-//! In each case its jobs stop at once, its tokens are given back and erased, and after a delay its data is forgotten. What
-//! was only inferred may be wrong, so it waits longer. Each step can be repeated: what is left to do follows from what is
-//! kept, so that a crash at any point is followed by the rest.
+//! In each case its jobs stop at once; where it is certain its tokens are given back and erased; and after a delay its data is
+//! forgotten. What was only inferred may be wrong, so it waits longer, and keeps the tokens until then. Each step can be
+//! repeated: what is left to do follows from what is kept, so that a crash at any point is followed by the rest. And each
+//! looks again whether the account stands as it did: an admin may install the app at any moment.
 
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::kept::{Installation, KeptAccount, Standing};
-use super::{Accounts, AddProblem, note};
-use crate::clock::Timestamp;
+use super::kept::{Installation, KeptAccount, KeptApp, Standing};
+use super::{Accounts, AddProblem, Kept, note};
+use crate::clock::{Timestamp, lock};
 use crate::ids::{AccountId, AppName, UserId};
-use crate::store::StoreError;
+use crate::store::{StoreError, Write};
 
 /// What was under way when a person removed it has so long to end.
 const LEAVES_AFTER: Duration = Duration::from_secs(5);
 
 /// What is to be done about an account that is not served any more.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ToDo {
-    /// Cancel its jobs, and give its tokens back.
+    /// Cancel its jobs, and nothing else: it may come back.
     Stop,
+    /// Cancel its jobs, then [`Accounts::erase_tokens`].
+    Erase,
     /// Take back what was granted, then [`Accounts::taken_back`].
     TakeBack,
-    /// Forget it, then [`Accounts::forgotten`].
+    /// [`Accounts::forgetting`] first, and [`Accounts::forgotten`] after.
     Forget,
+    /// The configuration serves it by another app: [`Accounts::erase_tokens`], then [`Accounts::drop_unused`].
+    Drop,
+}
+
+/// Nothing brings the account back while this is held.
+#[derive(Debug)]
+pub struct Forgetting {
+    account: KeptAccount,
+    all: Arc<Mutex<HashSet<AccountId>>>,
+}
+
+impl Drop for Forgetting {
+    fn drop(&mut self) {
+        lock(&self.all).remove(&self.account.id);
+    }
 }
 
 impl Accounts {
@@ -41,68 +61,128 @@ impl Accounts {
 
     /// A person removes an account. It is not served from now on; the rest follows by itself.
     pub async fn remove(&self, id: &AccountId, take_back: bool, by: &str) -> Result<(), AddProblem> {
-        let _one_at_a_time = self.changing.lock().await;
+        let turn = self.turn().await;
         self.not_configured(id)?;
         let before = self.account(id).ok_or_else(|| AddProblem::NoAccount(id.clone()))?;
-        let can_take_back = take_back && before.standing.is_served();
-        let standing = Standing::Leaving { since: self.now(), by: by.to_owned(), take_back: can_take_back };
+        if self.is_being_forgotten(id) {
+            return Err(AddProblem::Leaving(id.clone()));
+        }
+        let since = match &before.standing {
+            Standing::Leaving { take_back: true, .. } if take_back => return Ok(()),
+            Standing::Leaving { take_back: false, .. } if take_back => {
+                return Err(AddProblem::CannotTakeBack(id.clone(), "it is being removed without that".to_owned()));
+            }
+            Standing::Lost { why, .. } if take_back => {
+                return Err(AddProblem::CannotTakeBack(id.clone(), why.clone()));
+            }
+            Standing::Leaving { since, .. } => *since,
+            _ => self.now(),
+        };
+        let standing = Standing::Leaving { since, by: by.to_owned(), take_back };
         let account = KeptAccount { standing, ..before };
         let notes = vec![note(id, &account.app, "account-removed", format!("by {by}"))];
-        self.write(vec![account.put()], notes, |kept| kept.account(account.clone())).await?;
+        self.write(turn, vec![account.put()], notes, |kept| kept.account(account)).await?;
         Ok(())
     }
 
     /// What was granted in the account is taken back: what is left of removing it can go on.
     pub async fn taken_back(&self, id: &AccountId) -> Result<(), StoreError> {
-        let _one_at_a_time = self.changing.lock().await;
+        let turn = self.turn().await;
         let Some(account) = self.account(id) else { return Ok(()) };
         let Standing::Leaving { since, by, .. } = account.standing.clone() else { return Ok(()) };
         let account = KeptAccount { standing: Standing::Leaving { since, by, take_back: false }, ..account };
-        self.write(vec![account.put()], Vec::new(), |kept| kept.account(account.clone())).await
+        self.write(turn, vec![account.put()], Vec::new(), |kept| kept.account(account)).await
     }
 
     /// Accounts that are not served any more, each with what is to be done about it now.
     pub fn to_do(&self, now: Timestamp) -> Vec<(KeptAccount, ToDo)> {
         let settings = &self.parts.settings;
-        let of = |account: &KeptAccount| {
-            let (since, after) = match &account.standing {
+        let configured = lock(&self.configured).clone();
+        let of = |kept: &Kept, account: &KeptAccount| {
+            let (since, after, meanwhile) = match &account.standing {
                 Standing::Active | Standing::NeedsApiUser { .. } => return None,
-                Standing::Leaving { take_back: true, .. } => return Some(ToDo::TakeBack),
-                Standing::Leaving { since, .. } => (*since, LEAVES_AFTER),
-                Standing::Lost { since, is_certain: true, .. } => (*since, settings.forget_removed_after),
-                Standing::Lost { since, is_certain: false, .. } => (*since, settings.forget_lost_after),
+                Standing::Leaving { take_back: true, .. } => (now, Duration::MAX, ToDo::TakeBack),
+                Standing::Leaving { since, .. } => (*since, LEAVES_AFTER, ToDo::Erase),
+                Standing::Lost { since, is_certain: true, .. } => (*since, settings.forget_removed_after, ToDo::Erase),
+                Standing::Lost { since, is_certain: false, .. } => (*since, settings.forget_lost_after, ToDo::Stop),
             };
-            Some(if now.since(since) >= after { ToDo::Forget } else { ToDo::Stop })
+            match configured.get(&account.id) {
+                // What the configuration holds is served by that, whatever was installed.
+                Some(app) => return (*app != account.app).then_some(ToDo::Drop),
+                // Somebody may say yet that the other app acts.
+                None if account.is_lost() && kept.has_good_rival(account) => return Some(meanwhile),
+                None => {}
+            }
+            Some(if now.since(since) >= after { ToDo::Forget } else { meanwhile })
         };
-        self.read(|kept| kept.accounts.values().filter_map(|account| Some((account.clone(), of(account)?))).collect())
+        self.read(|kept| {
+            let all = kept.accounts.values();
+            all.filter_map(|account| Some((account.clone(), of(kept, account)?))).collect()
+        })
     }
 
-    /// Gives the tokens of an account that is not served back, and erases them. Another app's are its own.
-    pub async fn erase_tokens(&self, account: &KeptAccount) -> Result<(), StoreError> {
-        let all = self.installations_of(&account.id);
-        let doomed: Vec<Installation> = all.into_iter().filter(|one| one.app == account.app).collect();
-        for one in &doomed {
+    /// Gives the tokens of an account that is not served back, and erases them. Another app's stay as long as it may act.
+    pub async fn erase_tokens(&self, account: &KeptAccount, to_do: ToDo) -> Result<(), StoreError> {
+        let given_back = self.doomed(account, to_do);
+        for one in &given_back {
             if let Some(app) = self.general_app(&one.app).filter(|_| one.lost.is_none()) {
                 self.give_back(app, &one.granted).await;
             }
         }
+        let turn = self.turn().await;
+        let mut doomed = self.doomed(account, to_do);
+        // One that was authorised again while Zoom was asked has other tokens.
+        doomed.retain(|one| given_back.iter().any(|given| given.granted.are(&one.granted)));
         if doomed.is_empty() {
             return Ok(());
         }
-        let _one_at_a_time = self.changing.lock().await;
         let keys: Vec<String> = doomed.iter().map(Installation::key).collect();
         let notes = vec![note(&account.id, &account.app, "tokens-erased", format!("{} of them", keys.len()))];
-        self.write(doomed.iter().map(Installation::remove).collect(), notes, |kept| {
-            kept.installations.entry(account.id.clone()).or_default().retain(|one| !keys.contains(&one.key()));
+        let writes = doomed.iter().map(Installation::remove).collect();
+        let id = account.id.clone();
+        self.write(turn, writes, notes, move |kept| {
+            kept.installations.entry(id).or_default().retain(|one| !keys.contains(&one.key()));
         })
         .await
     }
 
+    /// Installations whose tokens go, as long as the account stands as it did.
+    fn doomed(&self, account: &KeptAccount, to_do: ToDo) -> Vec<Installation> {
+        let (Some(since), true) = (account.standing.not_served_since(), self.stands_as(account)) else {
+            return Vec::new();
+        };
+        let is_whole = to_do == ToDo::Forget || matches!(account.standing, Standing::Leaving { .. });
+        let mut all = self.installations_of(&account.id);
+        all.retain(|one| one.installed_at <= since && ((is_whole && to_do != ToDo::Drop) || one.app == account.app));
+        all
+    }
+
+    /// Whether nothing happened to an account since it was looked at.
+    fn stands_as(&self, account: &KeptAccount) -> bool {
+        self.account(&account.id).is_some_and(|now| now.standing == account.standing && now.app == account.app)
+    }
+
+    pub(super) fn is_being_forgotten(&self, id: &AccountId) -> bool {
+        lock(&self.forgetting).contains(id)
+    }
+
+    /// Begins to forget an account: nobody can install an app there until it is over. None where it is served again, or
+    /// something else happened to it.
+    pub async fn forgetting(&self, account: &KeptAccount) -> Option<Forgetting> {
+        let _turn = self.turn().await;
+        if account.standing.is_served() || !self.stands_as(account) {
+            return None;
+        }
+        lock(&self.forgetting).insert(account.id.clone());
+        Some(Forgetting { account: account.clone(), all: Arc::clone(&self.forgetting) })
+    }
+
     /// Nothing of the account is left in the store: nor here, from now on.
-    pub async fn forgotten(&self, account: &KeptAccount) -> Result<(), StoreError> {
-        let _one_at_a_time = self.changing.lock().await;
-        let writes = self.removal_of(account);
-        self.write(writes, Vec::new(), |kept| {
+    pub async fn forgotten(&self, forgetting: &Forgetting) -> Result<(), StoreError> {
+        let turn = self.turn().await;
+        let account = forgetting.account.clone();
+        let writes = self.removal_of(&account);
+        self.write(turn, writes, Vec::new(), move |kept| {
             kept.accounts.remove(&account.id);
             kept.paused.remove(&account.id);
             kept.installations.remove(&account.id);
@@ -110,5 +190,34 @@ impl Accounts {
             kept.invites.retain(|_, invite| invite.used.as_ref().is_none_or(|(_, by)| *by != account.id));
         })
         .await
+    }
+
+    /// What was installed in an account of the configuration is over: the account itself stays what it is.
+    pub async fn drop_unused(&self, account: &KeptAccount) -> Result<(), StoreError> {
+        let turn = self.turn().await;
+        let all = self.installations_of(&account.id);
+        let is_left = all.iter().any(|one| one.app == account.app && one.lost.is_none());
+        if is_left || !self.stands_as(account) {
+            return Ok(());
+        }
+        let (id, app) = (account.id.clone(), account.app.clone());
+        let gone = all.iter().filter(|one| one.app == app).map(Installation::remove);
+        let mut writes: Vec<Write> = gone.collect();
+        writes.push(KeptAccount::remove(&id));
+        writes.extend(self.kept_apps().iter().filter(|kept| kept.name == app).map(|kept| KeptApp::remove(&kept.name)));
+        self.write(turn, writes, Vec::new(), move |kept| {
+            kept.accounts.remove(&id);
+            kept.apps.remove(&app);
+            kept.installations.entry(id).or_default().retain(|one| one.app != app);
+        })
+        .await
+    }
+}
+
+impl Kept {
+    /// Whether an app that does not act could.
+    fn has_good_rival(&self, account: &KeptAccount) -> bool {
+        let installed = self.installations.get(&account.id).into_iter().flatten();
+        installed.filter(|one| one.app != account.app).any(|one| one.lost.is_none())
     }
 }

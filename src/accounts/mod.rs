@@ -7,6 +7,7 @@
 //! Deliberately knows neither HTTP nor rules: what a page shows, and what a rule does, are others'.
 
 mod alarms;
+mod browsers;
 mod install;
 mod installed;
 mod invites;
@@ -14,17 +15,19 @@ mod kept;
 mod letting_go;
 mod serving;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use secrecy::SecretString;
-use tokio::sync::watch;
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock, Semaphore, watch};
 
-pub use install::{Begun, Called, Finished, InstallProblem, Ticket, UnderWay};
+pub use alarms::Failing;
+pub use browsers::{Form, Ticket};
+pub use install::{Begun, Called, Finished, InstallProblem, UnderWay};
 pub use invites::Invited;
 pub use kept::{Installation, Invite, KeptAccount, KeptApp, Paused, Standing};
-pub use letting_go::ToDo;
+pub use letting_go::{Forgetting, ToDo};
 pub use serving::{AddProblem, Changed, Listed, NewAccount};
 
 use crate::account::{Account, Plan, UserKey};
@@ -34,6 +37,8 @@ use crate::clock::{Clock, Timestamp, lock};
 use crate::ids::{AccountId, AppName, Email};
 use crate::store::{Document, Note, Shelf, Store, StoreError, Write};
 use crate::zoom::{Credentials, OAuth};
+use browsers::Spent;
+use install::{COOKIE_LIVES, EXCHANGED_AT_ONCE};
 use kept::OnShelf;
 
 /// Who the API user of an account is that installs an app.
@@ -128,12 +133,24 @@ pub struct Accounts {
     parts: Parts,
     /// What signs the cookies of browsers that install.
     signs_with: SecretString,
-    /// One change at a time.
-    changing: tokio::sync::Mutex<()>,
-    kept: Mutex<Kept>,
+    /// One change at a time; who renews tokens shares it, since each installation has one that does.
+    changing: Arc<RwLock<()>>,
+    kept: Arc<Mutex<Kept>>,
     /// Whom the configuration holds, and by which app.
     configured: Mutex<BTreeMap<AccountId, AppName>>,
     version: watch::Sender<u64>,
+    exchanging: Semaphore,
+    spent: Mutex<Spent>,
+    /// What of letting go fails again and again.
+    failing: Mutex<BTreeMap<AccountId, Failing>>,
+    /// Accounts that are just being forgotten.
+    forgetting: Arc<Mutex<HashSet<AccountId>>>,
+}
+
+/// Held by whoever changes something: from reading what there was until the change is in force.
+#[derive(Debug)]
+pub(super) struct Turn {
+    _held: OwnedRwLockWriteGuard<()>,
 }
 
 /// Under which the key that signs cookies is kept.
@@ -150,7 +167,7 @@ impl Accounts {
         }
         for document in parts.store.documents(Shelf::Account).await? {
             match kept::read(&document)? {
-                OnShelf::Account(account) => drop(kept.accounts.insert(account.id.clone(), account)),
+                OnShelf::Account(account) => drop(kept.accounts.insert(account.id.clone(), *account)),
                 OnShelf::Paused(paused) => drop(kept.paused.insert(paused.account.clone(), paused)),
             }
         }
@@ -165,10 +182,14 @@ impl Accounts {
         let accounts = Self {
             parts,
             signs_with,
-            changing: tokio::sync::Mutex::default(),
-            kept: Mutex::new(kept),
+            changing: Arc::default(),
+            kept: Arc::new(Mutex::new(kept)),
             configured: Mutex::default(),
             version: watch::Sender::new(0),
+            exchanging: Semaphore::new(EXCHANGED_AT_ONCE),
+            spent: Mutex::default(),
+            failing: Mutex::default(),
+            forgetting: Arc::default(),
         };
         accounts.configure(configured);
         Ok(Arc::new(accounts))
@@ -198,8 +219,22 @@ impl Accounts {
         self.read(|kept| kept.apps.values().cloned().collect())
     }
 
+    /// The app of the configuration that holds an account.
+    pub fn configured_by(&self, id: &AccountId) -> Option<AppName> {
+        lock(&self.configured).get(id).cloned()
+    }
+
     pub fn account(&self, id: &AccountId) -> Option<KeptAccount> {
         self.read(|kept| kept.accounts.get(id).cloned())
+    }
+
+    /// Those that wait for a look at their API users.
+    pub fn to_look_at(&self) -> Vec<KeptAccount> {
+        let configured = lock(&self.configured).clone();
+        let waits = |account: &&KeptAccount| {
+            matches!(account.standing, Standing::NeedsApiUser { .. }) && !configured.contains_key(&account.id)
+        };
+        self.read(|kept| kept.accounts.values().filter(waits).cloned().collect())
     }
 
     /// Those that are served beside the configuration's.
@@ -210,14 +245,13 @@ impl Accounts {
             served
                 .filter(|account| account.standing.is_reached() && !configured.contains_key(&account.id))
                 .map(|account| Account {
-                    id: account.id.clone(),
-                    app: account.app.clone(),
-                    plan: account.plan,
                     api_users: account.api_users.clone(),
                     may_grant: account.may_grant.clone(),
                     acts_as: kept.acts_as(account),
                     only_observes: account.standing != Standing::Active,
                     invites_per_day: account.invites_per_day.unwrap_or(account.plan.invites_per_day()),
+                    joined_at: Some(account.added_at),
+                    ..Account::new(account.id.clone(), account.app.clone(), account.plan)
                 })
                 .collect()
         })
@@ -225,8 +259,11 @@ impl Accounts {
 
     /// Accounts whose jobs and sweeps stand still: a person stopped them for a while, or they are leaving.
     pub fn paused(&self) -> Vec<AccountId> {
+        let configured = lock(&self.configured).clone();
         self.read(|kept| {
-            let leaving = kept.accounts.values().filter(|account| !account.standing.is_served());
+            // What the configuration holds is served by that, whatever becomes of what was installed.
+            let others = kept.accounts.values().filter(|account| !configured.contains_key(&account.id));
+            let leaving = others.filter(|account| !account.standing.is_served());
             kept.paused.keys().chain(leaving.map(|account| &account.id)).cloned().collect()
         })
     }
@@ -239,17 +276,29 @@ impl Accounts {
         self.parts.clock.now()
     }
 
-    /// Puts a change on disk, and then in force. Held by whoever holds `changing`, so that what was read before still holds.
+    async fn turn(&self) -> Turn {
+        Turn { _held: Arc::clone(&self.changing).write_owned().await }
+    }
+
+    /// Puts a change on disk, and then in force. What was read in this turn still holds.
     async fn write(
         &self,
+        turn: Turn,
         writes: Vec<Write>,
         notes: Vec<Note>,
-        change: impl FnOnce(&mut Kept),
+        change: impl FnOnce(&mut Kept) + Send + 'static,
     ) -> Result<(), StoreError> {
-        self.parts.store.write_documents(writes, notes, self.now()).await?;
-        change(&mut lock(&self.kept));
-        self.version.send_modify(|version| *version = version.wrapping_add(1));
-        Ok(())
+        let (store, kept, version, now) =
+            (Arc::clone(&self.parts.store), Arc::clone(&self.kept), self.version.clone(), self.now());
+        // On a task of its own: whoever asked may hang up at any moment, and what is on disk has to be in force.
+        let writing = tokio::spawn(async move {
+            store.write_documents(writes, notes, now).await?;
+            change(&mut lock(&kept));
+            version.send_modify(|version| *version = version.wrapping_add(1));
+            drop(turn);
+            Ok(())
+        });
+        writing.await.unwrap_or(Err(StoreError::Closed))
     }
 }
 
@@ -294,3 +343,6 @@ async fn signing_key(parts: &Parts) -> Result<SecretString, StoreError> {
     parts.store.write_documents(vec![Write::Put(document)], Vec::new(), parts.clock.now()).await?;
     Ok(in_text(value))
 }
+
+#[cfg(test)]
+mod tests;

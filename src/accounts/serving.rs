@@ -35,6 +35,9 @@ pub struct Changed {
     pub invites_per_day: Option<u32>,
     /// Which of two apps acts.
     pub app: Option<AppName>,
+    /// Of its own app, in the place of those that it has.
+    pub client_secret: Option<SecretString>,
+    pub webhook_secrets: Option<Vec<SecretString>>,
 }
 
 /// Why somebody's change was not made.
@@ -50,8 +53,14 @@ pub enum AddProblem {
     AppTaken(AppName),
     #[error("app {app} is not installed on account {account}")]
     NotInstalled { account: AccountId, app: AppName },
+    #[error("app {1} of account {0} was not added at run time: its secrets are in the configuration")]
+    NoSecrets(AccountId, AppName),
     #[error("account {0} is being removed")]
     Leaving(AccountId),
+    #[error(
+        "what was granted in account {0} cannot be taken back: {1}. Remove it without that, or have the app authorised again first"
+    )]
+    CannotTakeBack(AccountId, String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -83,7 +92,7 @@ impl Accounts {
 
     /// Serves an account by a server-to-server app of its own.
     pub async fn add(&self, new: NewAccount, by: &str, apps: &[AppName]) -> Result<(), AddProblem> {
-        let _one_at_a_time = self.changing.lock().await;
+        let turn = self.turn().await;
         self.not_configured(&new.id)?;
         if let Some(kept) = self.account(&new.id) {
             return Err(AddProblem::Taken(kept.id, kept.app));
@@ -111,12 +120,13 @@ impl Accounts {
             acts_as: Vec::new(),
             added_at: now,
             added_by: by.to_owned(),
-            standing: Standing::NeedsApiUser { why: "nobody has looked at it yet".to_owned(), since: now },
+            standing: Standing::not_looked("nobody has looked at it yet", now),
             invites_per_day: None,
             rival: None,
+            former_api_users: Vec::new(),
         };
         let notes = vec![note(&account.id, &account.app, "account-added", format!("by {by}"))];
-        self.write(vec![app.put(), account.put()], notes, |kept| {
+        self.write(turn, vec![app.put(), account.put()], notes, move |kept| {
             kept.apps.insert(app.name.clone(), app);
             kept.account(account);
         })
@@ -125,35 +135,55 @@ impl Accounts {
     }
 
     pub async fn change(&self, id: &AccountId, changed: Changed, by: &str) -> Result<KeptAccount, AddProblem> {
-        let _one_at_a_time = self.changing.lock().await;
+        let turn = self.turn().await;
         self.not_configured(id)?;
         let before = self.account(id).ok_or_else(|| AddProblem::NoAccount(id.clone()))?;
-        if matches!(before.standing, Standing::Leaving { .. }) {
+        if matches!(before.standing, Standing::Leaving { .. }) || self.is_being_forgotten(id) {
             return Err(AddProblem::Leaving(id.clone()));
         }
-        let Changed { label, plan, api_users, may_grant, invites_per_day, app } = changed;
+        let Changed { label, plan, api_users, may_grant, invites_per_day, app, client_secret, webhook_secrets } =
+            changed;
         let now = self.now();
-        let mut account = before.clone();
+        let mut account = before;
         account.label = label.or(account.label);
         account.plan = plan.unwrap_or(account.plan);
         account.may_grant = may_grant.unwrap_or(account.may_grant);
         account.invites_per_day = invites_per_day.or(account.invites_per_day);
-        if let Some(api_users) = api_users.filter(|api_users| *api_users != before.api_users) {
-            account.api_users = api_users;
-            if account.standing.is_served() {
-                let why = "its API users were changed, and nobody has looked at them yet".to_owned();
-                account.standing = Standing::NeedsApiUser { why, since: now };
-            }
+        if let Some(api_users) = api_users {
+            account = account.with_api_users(api_users, now);
         }
         if let Some(app) = app {
             self.has_installed(id, &app)?;
             // Whoever was asked has answered.
             account.rival = None;
-            account.app = app;
+            if app != account.app {
+                // Also where the other one was lost: it is served by this one from now on.
+                account.standing = Standing::not_looked("another app acts, and nobody has looked at it yet", now);
+                account.app = app;
+            }
         }
-        let notes = vec![note(id, &account.app, "account-changed", format!("by {by}"))];
-        self.write(vec![account.put()], notes, |kept| kept.account(account.clone())).await?;
-        Ok(account)
+        let mut writes = vec![account.put()];
+        let mut notes = vec![note(id, &account.app, "account-changed", format!("by {by}"))];
+        let own = if client_secret.is_some() || webhook_secrets.is_some() {
+            let no_secrets = || AddProblem::NoSecrets(id.clone(), account.app.clone());
+            let own = self.read(|kept| kept.apps.get(&account.app).cloned()).ok_or_else(no_secrets)?;
+            notes.push(note(id, &account.app, "secrets-changed", format!("by {by}")));
+            let client_secret = client_secret.unwrap_or(own.client_secret);
+            let webhook_secrets = webhook_secrets.unwrap_or(own.webhook_secrets);
+            Some(KeptApp { client_secret, webhook_secrets, ..own })
+        } else {
+            None
+        };
+        writes.extend(own.as_ref().map(KeptApp::put));
+        let after = account.clone();
+        self.write(turn, writes, notes, |kept| {
+            kept.account(account);
+            if let Some(own) = own {
+                kept.apps.insert(own.name.clone(), own);
+            }
+        })
+        .await?;
+        Ok(after)
     }
 
     fn has_installed(&self, account: &AccountId, app: &AppName) -> Result<(), AddProblem> {
@@ -174,14 +204,14 @@ impl Accounts {
 
     /// Stops an account's jobs and sweeps until they are resumed; deliveries are stored and planned as ever. Whether it ran.
     pub async fn pause(&self, id: &AccountId, app: &AppName, by: &str) -> Result<bool, StoreError> {
-        let _one_at_a_time = self.changing.lock().await;
+        let turn = self.turn().await;
         if self.read(|kept| kept.paused.contains_key(id)) {
             return Ok(false);
         }
         let paused = Paused { account: id.clone(), at: self.now(), by: by.to_owned() };
         let notes = vec![note(id, app, "account-paused", format!("by {by}"))];
-        self.write(vec![paused.put()], notes, |kept| {
-            kept.paused.insert(id.clone(), paused);
+        self.write(turn, vec![paused.put()], notes, |kept| {
+            kept.paused.insert(paused.account.clone(), paused);
         })
         .await?;
         Ok(true)
@@ -189,12 +219,13 @@ impl Accounts {
 
     /// Whether it was paused.
     pub async fn resume(&self, id: &AccountId, app: &AppName, by: &str) -> Result<bool, StoreError> {
-        let _one_at_a_time = self.changing.lock().await;
+        let turn = self.turn().await;
         if !self.read(|kept| kept.paused.contains_key(id)) {
             return Ok(false);
         }
         let notes = vec![note(id, app, "account-resumed", format!("by {by}"))];
-        self.write(vec![Paused::remove(id)], notes, |kept| drop(kept.paused.remove(id))).await?;
+        let gone = id.clone();
+        self.write(turn, vec![Paused::remove(id)], notes, move |kept| drop(kept.paused.remove(&gone))).await?;
         Ok(true)
     }
 
@@ -219,13 +250,15 @@ impl Accounts {
         let now = self.now();
         let standing = match (why, &account.standing) {
             (None, _) => Standing::Active,
-            (Some(why), Standing::NeedsApiUser { since, .. }) => Standing::NeedsApiUser { why, since: *since },
-            (Some(why), _) => Standing::NeedsApiUser { why, since: now },
+            (Some(why), Standing::NeedsApiUser { since, .. }) => {
+                Standing::NeedsApiUser { why, since: *since, is_looked: true }
+            }
+            (Some(why), _) => Standing::NeedsApiUser { why, since: now, is_looked: true },
         };
         if standing == account.standing {
             return Ok(());
         }
-        let _one_at_a_time = self.changing.lock().await;
+        let turn = self.turn().await;
         // Changed meanwhile: whoever did sees to it that it is looked at again.
         let Some(account) = self.account(id).filter(|again| *again == account) else { return Ok(()) };
         let what = match &standing {
@@ -238,7 +271,7 @@ impl Accounts {
             vec![note(id, &account.app, standing.code(), what)]
         };
         let account = KeptAccount { standing, ..account };
-        let written = self.write(vec![account.put()], notes, |kept| kept.account(account.clone())).await;
+        let written = self.write(turn, vec![account.put()], notes, |kept| kept.account(account)).await;
         written.map_err(|error| ZoomError::Transient(format!("what was found cannot be stored: {error}")))
     }
 

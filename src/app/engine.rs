@@ -6,7 +6,7 @@ use crate::ids::AccountId;
 use crate::rules::{Rule, SubjectKind};
 use crate::store::StoredDelivery;
 use crate::web::admin::Engine;
-use crate::work::{AppliedAccount, DecidedNow, PlanScope, SavedPlan};
+use crate::work::{AppliedAccount, DecidedNow, NotPlanned, PlanScope, SavedPlan};
 use crate::worker::{self, Parts};
 
 #[derive(Debug)]
@@ -36,17 +36,25 @@ impl Engine for Deciding {
                 if rule.subject == SubjectKind::Meeting { "meetings: give --meetings or --host" } else { "users" };
             return Err(format!("rule {} is about {kind}", rule.name));
         }
-        let mut planned = Vec::new();
+        let (mut planned, mut failed) = (Vec::new(), Vec::new());
         for one in roster.accounts().filter(|one| account.as_ref().is_none_or(|account| one.id == *account)) {
-            let of = worker::plan(&self.parts, one, &scope, self.share_percent).await;
-            planned.push(of.map_err(|why| format!("account {}: {why}", one.id))?);
+            match worker::plan(&self.parts, one, &scope, self.share_percent).await {
+                Ok(of) => planned.push(of),
+                Err(why) => failed.push(NotPlanned { account: one.id.to_string(), why }),
+            }
         }
         if planned.is_empty() {
-            return Err("no app holds such an account".to_owned());
+            let first = failed.first().map(|one| format!("account {}: {}", one.account, one.why));
+            let none = match &account {
+                Some(account) => format!("no app holds such an account: {account}"),
+                None => "no account is served yet: `adjutant accounts invite` or `adjutant accounts add` brings one"
+                    .to_owned(),
+            };
+            return Err(first.unwrap_or(none));
         }
         let hashes =
             roster.hashes().into_iter().filter(|(name, _)| roster.rule(name).is_some_and(|rule| scope.is_about(rule)));
-        Ok(SavedPlan::new(hashes.collect(), planned, self.parts.clock.now()))
+        Ok(SavedPlan::new(hashes.collect(), planned, self.parts.clock.now()).without(failed))
     }
 
     async fn decide(&self, delivery: &StoredDelivery) -> Result<Vec<DecidedNow>, String> {

@@ -39,6 +39,9 @@ impl House {
             }
             if !stopping {
                 self.tidy(&mut tidied_at).await;
+                if let Err(error) = self.onboarder.tell().await {
+                    tracing::warn!(%error, "what became of onboardings could not be told");
+                }
             }
             let day = self.clock.now().utc_day();
             if !stopping && pruned_on.replace(day) != Some(day) {

@@ -36,7 +36,7 @@ use crate::feed::notify::Notifiers;
 use crate::store::{LocalStore, Store, StoreError};
 use crate::web::accept::{AcceptSettings, Acceptor};
 use crate::web::admin::{self, AdminState, Hosts, Reload as _, TokenHash, Tokens};
-use crate::web::install::Install;
+use crate::web::install::{Failures, Install};
 use crate::web::lanes::Lanes;
 use crate::web::peer::Proxies;
 use crate::web::webhook::{PublicSite, Receiver};
@@ -232,7 +232,7 @@ impl Running {
         let parts = parts(config, machine, (&store, &serving, &reloader));
         let sweeper = Arc::new(Sweeper::new(parts.clone(), config.sweep.clone()));
         let (jobs, reloads) = (Arc::clone(&parts.stats), Arc::clone(&reloader));
-        let (take_back, people) = (Arc::new(TakeBack::new(parts.clone())), users::People::new(&parts));
+        let (take_back, people) = (Arc::new(TakeBack::new(parts.clone())), users::People::new(&parts, local));
         let clock = Arc::clone(&machine.clock);
         let counted = Counted {
             receiver: Arc::clone(&receiver),
@@ -292,18 +292,19 @@ impl Running {
 
     /// What the public listener serves: webhooks, and installing where there is an app that can be.
     fn site(&self, proxies: Proxies) -> PublicSite {
-        let (accounts, store) = (self.serving.accounts(), Arc::clone(&self.parts.store));
+        let accounts = self.serving.accounts();
         let routes = if accounts.general_apps().is_empty() {
             axum::Router::new()
         } else {
-            Arc::new(Install { accounts, store }).router()
+            let (sweeps, clock) = (Arc::clone(&self.admin.sweeps), Arc::clone(&self.machine.clock));
+            Arc::new(Install { accounts, sweeps, clock, failures: Failures::default() }).router()
         };
         self.receiver.site(routes, proxies)
     }
 
     /// What has to be done now and then, until it is told to stop.
     fn keeping(&self, stop: &CancellationToken) -> [Pin<Box<dyn Future<Output = ()> + Send>>; 2] {
-        let (house, tending) = (self.house(), self.tending());
+        let (house, tending) = (self.house(), Arc::new(self.tending()));
         let (first, second) = (stop.clone(), stop.clone());
         [Box::pin(async move { house.keep(&first).await }), Box::pin(async move { tending.run(&second).await })]
     }
@@ -315,10 +316,13 @@ impl Running {
             reloader: Arc::clone(&self.reloader),
             sweeper: Arc::clone(&self.sweeper),
             take_back: Arc::clone(&self.take_back),
+            onboarder: Arc::clone(&self.onboarder),
             local: self.local.clone(),
             clock: Arc::clone(&self.machine.clock),
             refresh_idle: self.refresh_idle,
-            looked: std::sync::Mutex::default(),
+            forgets: tokio_util::task::TaskTracker::new(),
+            later: std::sync::Mutex::default(),
+            to_retry: std::sync::Mutex::default(),
         }
     }
 

@@ -45,6 +45,8 @@ pub(super) struct Reloader {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     refused: Mutex<Option<String>>,
+    /// Up to which of the changes of the accounts the roster is.
+    renewed: Mutex<Option<u64>>,
 }
 
 impl Reloader {
@@ -67,6 +69,7 @@ impl Reloader {
             store,
             clock,
             refused: Mutex::default(),
+            renewed: Mutex::default(),
         })
     }
 
@@ -163,13 +166,21 @@ impl Reloader {
         Ok(view)
     }
 
-    /// Takes in who is served by now beside the configuration.
+    /// Takes in who is served by now beside the configuration. What several ask for at once is done once: with thousands of
+    /// accounts it takes some milliseconds.
     pub(super) async fn renew(&self) -> Result<(), StoreError> {
+        let changes = self.serving.accounts().changed();
+        let wanted = *changes.borrow();
         let running = self.running.lock().await;
+        if lock(&self.renewed).is_some_and(|renewed| renewed >= wanted) {
+            return Ok(());
+        }
+        let taken = *changes.borrow();
         let accounts = self.serving.all(&running, running.accounts().cloned().collect()).await?;
         let next = self.serving.roster(accounts, running.rules.clone(), running.require_plan, &*self.store).await?;
-        self.apps.send_replace(self.serving.apps(&running));
-        self.roster.send_replace(Arc::new(next));
+        put(&self.apps, self.serving.apps(&running));
+        put(&self.roster, Arc::new(next));
+        *lock(&self.renewed) = Some(taken);
         Ok(())
     }
 
@@ -244,6 +255,15 @@ fn apart_in_rules(running: &Config, new: &Config) -> Vec<String> {
     apart.sort();
     apart.dedup();
     apart
+}
+
+/// Whoever waits for a change is woken by one only.
+fn put<T: PartialEq>(to: &watch::Sender<T>, new: T) {
+    to.send_if_modified(|old| {
+        let is_new = *old != new;
+        *old = new;
+        is_new
+    });
 }
 
 fn named<'r>(rules: &'r [Rule], name: &RuleName) -> Option<&'r Rule> {

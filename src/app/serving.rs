@@ -1,5 +1,6 @@
 //! Who is served: the accounts of the configuration and those that the store keeps, with what each needs.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::zooms::Zooms;
@@ -9,6 +10,7 @@ use crate::accounts::{self, Accounts, KeptApp};
 use crate::clock::Clock;
 use crate::config::{App, Config};
 use crate::event::signature::Secret;
+use crate::ids::AppName;
 use crate::rules::Rule;
 use crate::store::{Store, StoreError};
 use crate::web::admin::AdminApp;
@@ -63,7 +65,7 @@ impl Serving {
         self.accounts.configure(&configured);
         let mut all = configured;
         all.extend(self.accounts.served());
-        let kept = self.accounts.kept_apps();
+        let kept = self.accounts.kept_apps().into_iter().map(|app| (app.name.clone(), app)).collect();
         let access = |account: &Account| self.access(config, &kept, account);
         self.zooms.serve(&all, access, &*self.store, self.clock.now()).await?;
         self.receiver.serve(receiver_apps(config, &self.accounts)).await?;
@@ -71,14 +73,14 @@ impl Serving {
     }
 
     /// How an account's tokens are had; none where its app is gone.
-    fn access(&self, config: &Config, kept: &[KeptApp], account: &Account) -> Option<Access> {
+    fn access(&self, config: &Config, kept: &HashMap<AppName, KeptApp>, account: &Account) -> Option<Access> {
         if let Some(app) = config.app(&account.app) {
             return Some(match app.general {
                 Some(_) => Access::Installed(app.credentials(), self.accounts.installations(&app.name, &account.id)),
                 None => Access::Own(app.credentials()),
             });
         }
-        let app = kept.iter().find(|app| app.name == account.app)?;
+        let app = kept.get(&account.app)?;
         let (client_id, client_secret) = (app.client_id.clone(), app.client_secret.clone());
         Some(Access::Own(Credentials { client_id, client_secret }))
     }
@@ -105,8 +107,10 @@ impl Serving {
             api_users: Vec::new(),
         });
         apps.extend(kept);
+        let places: HashMap<AppName, usize> =
+            apps.iter().enumerate().map(|(place, app)| (app.name.clone(), place)).collect();
         for account in self.accounts.served() {
-            if let Some(app) = apps.iter_mut().find(|app| app.name == account.app) {
+            if let Some(app) = places.get(&account.app).and_then(|place| apps.get_mut(*place)) {
                 app.api_users.extend(account.api_users.into_iter().map(|user| (account.id.clone(), user)));
                 app.accounts.push(account.id);
             }

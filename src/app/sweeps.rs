@@ -26,6 +26,13 @@ impl Sweeps for Swept {
         Ok(views)
     }
 
+    async fn of(&self, account: &AccountId) -> Result<Option<SweepView>, StoreError> {
+        match self.sweeper.account(account) {
+            Some(account) => Ok(Some(self.view(&account, self.sweeper.standing(&account).await?))),
+            None => Ok(None),
+        }
+    }
+
     async fn ask(&self, account: &AccountId, rule: Option<RuleName>, is_dry: bool) -> Result<bool, StoreError> {
         self.sweeper.ask(account, Order { rule, is_dry }).await
     }

@@ -19,6 +19,7 @@ impl TakesBack for Taking {
             api_user: grants.api_user,
             users: grants.users,
             rules: grants.rules.iter().map(ToString::to_string).collect(),
+            failed: grants.failed,
         };
         Ok(self.0.look(who, only).await?.into_iter().map(view).collect())
     }
@@ -31,6 +32,7 @@ impl TakesBack for Taking {
             api_user: view.api_user.clone(),
             users: view.users.clone(),
             rules: rules.map_err(invalid)?,
+            failed: None,
         };
         self.0.begin(&grants, actor).await
     }

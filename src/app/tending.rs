@@ -1,20 +1,25 @@
 //! Sees to the accounts that are not the configuration's: takes in who came and went, greets who is new, looks after API
 //! users and tokens, and lets go of who left. All of it can be repeated, and a start begins with it.
+//!
+//! Guarantees: who came, went or was paused is taken in at once, whatever else goes on; what is done about one account waits
+//! for no other's, and what fails is tried again, ever less often.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::reload::Reloader;
 use super::serving::Serving;
-use crate::accounts::{Accounts, KeptAccount, Standing, ToDo};
+use crate::accounts::{Accounts, Failing, KeptAccount, Standing, ToDo};
 use crate::clock::{Clock, Timestamp, lock};
 use crate::ids::AccountId;
 use crate::job::ParkCause;
 use crate::store::{Forgotten, LocalStore, Move, Selector, Store as _, StoreError, SweepRecord, SweepStep};
-use crate::worker::{Order, Sweeper, TAKE_BACK, TakeBack};
+use crate::worker::{Onboarder, Sweeper, TAKE_BACK, TakeBack};
 use crate::zoom::Zoom as _;
 
 /// Between two looks, where nothing changed.
@@ -22,10 +27,13 @@ const EVERY: Duration = Duration::from_secs(60);
 /// An API user that is not fit is looked at again so soon, and ever less often.
 const API_USER_FIRST: Duration = Duration::from_secs(15);
 const API_USER_LAST: Duration = Duration::from_secs(3_600);
-/// Between two looks at who is leaving.
-const LEAVING: Duration = Duration::from_secs(1);
+/// What fails, or is not over yet, is looked at again so soon. What fails, ever less often.
+const FIRST: Duration = Duration::from_secs(1);
+const LAST: Duration = Duration::from_secs(600);
 /// Between two looks for tokens that nobody used for long.
 const TOKENS_EVERY: Duration = Duration::from_secs(6 * 3_600);
+/// Accounts at once.
+const AT_ONCE: usize = 16;
 
 #[derive(Debug)]
 pub(super) struct Tending {
@@ -34,137 +42,307 @@ pub(super) struct Tending {
     pub(super) reloader: Arc<Reloader>,
     pub(super) sweeper: Arc<Sweeper>,
     pub(super) take_back: Arc<TakeBack>,
+    pub(super) onboarder: Arc<Onboarder>,
     pub(super) local: LocalStore,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) refresh_idle: Duration,
-    pub(super) looked: Mutex<Looked>,
+    pub(super) forgets: TaskTracker,
+    pub(super) later: Mutex<HashMap<AccountId, Later>>,
+    /// Active accounts whose jobs were parked for their API user: none before anybody has looked.
+    pub(super) to_retry: Mutex<Option<HashSet<AccountId>>>,
 }
 
-/// What was done, and when it is done again.
+/// What is done about one account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    LetGo(ToDo),
+    ApiUsers,
+    Retry,
+}
+
+/// When the same is done again, and after which wait.
+#[derive(Debug, Clone)]
+pub(super) struct Later {
+    of: (Work, Option<Timestamp>),
+    at: Timestamp,
+    wait: Duration,
+    failed: Option<Failing>,
+}
+
+/// How it went.
+#[derive(Debug)]
+enum Came {
+    /// Nothing is left to do for now.
+    Done,
+    /// It is not over yet, and something else sees to it.
+    Waits,
+    /// What was found is not as it should be.
+    NotFit,
+    Failed(String),
+}
+
+impl From<Result<Came, StoreError>> for Came {
+    fn from(came: Result<Self, StoreError>) -> Self {
+        came.unwrap_or_else(|error| Self::Failed(error.to_string()))
+    }
+}
+
+/// Work that goes on, each with whose and what it is; nobody's are tokens that nobody uses.
 #[derive(Debug, Default)]
-pub(super) struct Looked {
-    api_users: HashMap<AccountId, (Timestamp, Duration)>,
+struct GoesOn {
+    tasks: JoinSet<Came>,
+    whose: HashMap<Id, (KeptAccount, Work)>,
     tokens_at: Option<Timestamp>,
 }
 
 impl Tending {
     /// Goes on until `stop`.
-    pub(super) async fn run(&self, stop: &CancellationToken) {
+    pub(super) async fn run(self: &Arc<Self>, stop: &CancellationToken) {
+        tokio::join!(self.take_in(stop), self.tend(stop));
+        // The store is not closed under it.
+        self.forgets.close();
+        self.forgets.wait().await;
+    }
+
+    async fn take_in(&self, stop: &CancellationToken) {
         let mut changed = self.accounts.changed();
+        let mut wait = FIRST;
         loop {
             changed.borrow_and_update();
-            if let Err(error) = self.all().await {
-                tracing::warn!(%error, "accounts could not be looked after; it is tried again");
-            }
+            let next = match self.reloader.renew().await {
+                Ok(()) => {
+                    wait = FIRST;
+                    EVERY
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "who is served now could not be taken in; it is tried again");
+                    wait = wait.saturating_mul(2).min(EVERY);
+                    wait
+                }
+            };
             tokio::select! {
                 () = stop.cancelled() => return,
                 more = changed.changed() => if more.is_err() { return },
-                () = self.clock.sleep_until(self.clock.now().plus(EVERY).min(self.soonest())) => {}
+                () = self.clock.sleep_until(self.clock.now().plus(next)) => {}
             }
         }
     }
 
-    async fn all(&self) -> Result<(), StoreError> {
-        self.reloader.renew().await?;
-        for (account, to_do) in self.accounts.to_do(self.clock.now()) {
-            self.let_go(&account, to_do).await?;
-        }
-        for listed in self.accounts.list() {
-            if listed.configured.is_none() && listed.account.standing.is_served() {
-                self.look_after(&listed.account).await?;
+    /// What goes on at the end is cut off, but for forgetting: it can be repeated.
+    async fn tend(self: &Arc<Self>, stop: &CancellationToken) {
+        let mut changed = self.accounts.changed();
+        let mut on = GoesOn::default();
+        loop {
+            changed.borrow_and_update();
+            self.find_who_waits().await;
+            let next = self.begin(&mut on);
+            tokio::select! {
+                () = stop.cancelled() => return,
+                more = changed.changed() => if more.is_err() { return },
+                Some(ended) = on.tasks.join_next_with_id() => {
+                    let (id, came) = ended.unwrap_or_else(|error| (error.id(), Came::Failed(error.to_string())));
+                    if let Some((account, work)) = on.whose.remove(&id) {
+                        self.ended(&account, work, came);
+                    }
+                }
+                () = self.clock.sleep_until(next) => {}
             }
         }
-        self.keep_tokens().await;
-        Ok(())
     }
 
-    /// When an API user is looked at next, or who is leaving.
-    fn soonest(&self) -> Timestamp {
-        let now = self.clock.now();
-        let is_leaving = |account: &KeptAccount| matches!(account.standing, Standing::Leaving { .. });
-        if self.accounts.to_do(now).iter().any(|(account, _)| is_leaving(account)) {
-            return now.plus(LEAVING);
+    /// Jobs may have been parked when the process ended between finding an API user fit and letting them go on.
+    async fn find_who_waits(&self) {
+        if lock(&self.to_retry).is_some() {
+            return;
         }
-        let looked = lock(&self.looked);
-        looked.api_users.values().map(|(at, _)| *at).min().unwrap_or(Timestamp::MAX)
+        match self.local.parked().await {
+            Ok(groups) => {
+                let code = ParkCause::ApiUserUnusable { detail: String::new() }.code();
+                let who = groups.into_iter().filter(|group| group.cause == code).map(|group| group.account);
+                *lock(&self.to_retry) = Some(who.collect());
+            }
+            Err(error) => tracing::warn!(%error, "parked jobs could not be looked at; it is tried again"),
+        }
     }
 
-    async fn look_after(&self, account: &KeptAccount) -> Result<(), StoreError> {
-        let state = self.local.sweep_state(&account.id).await?;
-        if state.last_dry.is_none() && state.last.is_none() && state.run.is_none() && state.failed.is_none() {
-            // The first one says what it finds, and asks for no work. What rules want comes with the first of the schedule.
-            self.sweeper.ask(&account.id, Order { rule: None, is_dry: true }).await?;
+    /// All that could be done about somebody now.
+    fn all(&self) -> Vec<(KeptAccount, Work)> {
+        let gone = self.accounts.to_do(self.clock.now()).into_iter();
+        let mut all: Vec<_> = gone.map(|(account, to_do)| (account, Work::LetGo(to_do))).collect();
+        all.extend(self.accounts.to_look_at().into_iter().map(|account| (account, Work::ApiUsers)));
+        let to_retry = lock(&self.to_retry).clone().unwrap_or_default();
+        let active = to_retry.iter().filter_map(|id| self.accounts.account(id));
+        let active = active.filter(|account| account.standing == Standing::Active);
+        all.extend(active.map(|account| (account, Work::Retry)));
+        all
+    }
+
+    /// Begins what is due; when something else is.
+    fn begin(self: &Arc<Self>, on: &mut GoesOn) -> Timestamp {
+        let (now, all) = (self.clock.now(), self.all());
+        let mut next = now.plus(EVERY);
+        let mut later = lock(&self.later);
+        let known: HashMap<&AccountId, _> = all.iter().map(|(account, work)| (&account.id, (account, *work))).collect();
+        later.retain(|id, later| known.get(id).is_some_and(|(account, work)| is_of(later, account, *work)));
+        for (account, work) in all {
+            if matches!(account.standing, Standing::Leaving { .. }) {
+                // It goes on by the time as well.
+                next = next.min(now.plus(FIRST));
+            }
+            if let Some(later) = later.get(&account.id).filter(|later| now < later.at) {
+                next = next.min(later.at);
+                continue;
+            }
+            // The store forgets one at a time.
+            let forgets = Work::LetGo(ToDo::Forget);
+            let is_in_the_way =
+                |other: &(KeptAccount, Work)| other.0.id == account.id || (work == forgets && other.1 == forgets);
+            if on.whose.len() >= AT_ONCE || on.whose.values().any(is_in_the_way) {
+                continue;
+            }
+            let (tending, whose) = (Arc::clone(self), account.clone());
+            let task = on.tasks.spawn(async move { tending.work(&whose, work).await.into() });
+            on.whose.insert(task.id(), (account, work));
         }
-        if !matches!(account.standing, Standing::NeedsApiUser { .. }) {
-            lock(&self.looked).api_users.remove(&account.id);
-            return Ok(());
+        drop(later);
+        if on.tokens_at.is_none_or(|at| now >= at) {
+            on.tokens_at = Some(now.plus(TOKENS_EVERY));
+            let tending = Arc::clone(self);
+            on.tasks.spawn(async move {
+                tending.keep_tokens().await;
+                Came::Done
+            });
         }
+        next
+    }
+
+    fn ended(&self, account: &KeptAccount, work: Work, came: Came) {
         let now = self.clock.now();
-        let next = lock(&self.looked).api_users.get(&account.id).copied();
-        if next.is_some_and(|(at, _)| now < at) {
-            return Ok(());
+        let mut later = lock(&self.later);
+        let before = later.get(&account.id).filter(|later| is_of(later, account, work)).cloned();
+        let grown = |first: Duration, last: Duration| {
+            before.as_ref().map_or(first, |before| before.wait.saturating_mul(2).clamp(first, last))
+        };
+        let mut failed = None;
+        let wait = match came {
+            Came::Done => EVERY,
+            Came::Waits => FIRST,
+            Came::NotFit => grown(API_USER_FIRST, API_USER_LAST),
+            Came::Failed(why) => {
+                tracing::warn!(account = %account.id, "an account could not be looked after; it is tried again: {why}");
+                let so_far = before.as_ref().and_then(|before| before.failed.clone());
+                let (tries, since) = so_far.map_or((0, now), |so_far| (so_far.tries, so_far.since));
+                failed = Some(Failing { tries: tries.saturating_add(1), since, why });
+                grown(FIRST, LAST)
+            }
+        };
+        self.accounts.tell_failing(&account.id, failed.clone().filter(|_| matches!(work, Work::LetGo(_))));
+        let of = (work, account.standing.since());
+        later.insert(account.id.clone(), Later { of, at: now.plus(wait), wait, failed });
+    }
+
+    async fn work(&self, account: &KeptAccount, work: Work) -> Result<Came, StoreError> {
+        match work {
+            Work::LetGo(ToDo::TakeBack) => self.take_back(account).await,
+            Work::LetGo(to_do) => self.let_go(account, to_do).await,
+            Work::ApiUsers => self.look_at_api_users(account).await,
+            Work::Retry => self.retry(&account.id).await,
         }
-        let wait = next.map_or(API_USER_FIRST, |(_, wait)| wait.saturating_mul(2).min(API_USER_LAST));
-        lock(&self.looked).api_users.insert(account.id.clone(), (now.plus(wait), wait));
-        let Some(client) = self.serving.zooms().client(&account.id) else { return Ok(()) };
+    }
+
+    async fn look_at_api_users(&self, account: &KeptAccount) -> Result<Came, StoreError> {
+        let Some(client) = self.serving.zooms().client(&account.id) else { return Ok(Came::Waits) };
         let zoom = client.handle();
         if let Err(error) = self.accounts.look_at_api_users(&account.id, &zoom).await {
             tracing::info!(account = %account.id, error = error.kind(), "the API user could not be looked at");
         }
+        let is_active = |account: KeptAccount| account.standing == Standing::Active;
+        let is_fit = self.accounts.account(&account.id).is_some_and(is_active);
+        if is_fit && let Some(to_retry) = lock(&self.to_retry).as_mut() {
+            to_retry.insert(account.id.clone());
+        }
         let (app, id) = (account.app.clone(), account.id.clone());
         let record = SweepRecord { app, account: id, step: SweepStep::Called, calls: zoom.calls() };
         self.local.record_sweep(record, self.clock.now()).await?;
-        let now_fit = self.accounts.account(&account.id).is_some_and(|account| account.standing == Standing::Active);
-        if now_fit {
-            // What it observed until now, it does from now on.
-            self.reloader.renew().await?;
-            self.sweeper.look_anew_at_api_users(&account.id);
-            let cause = ParkCause::ApiUserUnusable { detail: String::new() }.code().to_owned();
-            let which = Selector::ParkedFor { cause, rule: None, account: Some(account.id.clone()) };
-            let by = "adjutant, since the API user is there and licensed";
-            while self.local.move_jobs(which.clone(), Move::Retry, by, self.clock.now()).await? > 0 {}
-            self.sweeper.ask(&account.id, Order::default()).await?;
+        Ok(if is_fit { Came::Done } else { Came::NotFit })
+    }
+
+    /// What it observed until now, it does from now on.
+    async fn retry(&self, id: &AccountId) -> Result<Came, StoreError> {
+        self.reloader.renew().await?;
+        self.sweeper.look_anew_at_api_users(id);
+        let cause = ParkCause::ApiUserUnusable { detail: String::new() }.code().to_owned();
+        let which = Selector::ParkedFor { cause, rule: None, account: Some(id.clone()) };
+        let by = "adjutant, since the API user is there and licensed";
+        while self.local.move_jobs(which.clone(), Move::Retry, by, self.clock.now()).await? > 0 {}
+        if let Some(to_retry) = lock(&self.to_retry).as_mut() {
+            to_retry.remove(id);
         }
-        Ok(())
+        Ok(Came::Done)
     }
 
     /// Tokens that nobody used for long are refreshed before Zoom ends them.
     async fn keep_tokens(&self) {
-        let now = self.clock.now();
-        let is_due = lock(&self.looked).tokens_at.is_none_or(|at| now >= at);
-        if !is_due {
-            return;
-        }
-        lock(&self.looked).tokens_at = Some(now.plus(TOKENS_EVERY));
         for client in self.serving.zooms().clients() {
             client.keep_alive(self.refresh_idle).await;
         }
+        for (account, access) in self.accounts.not_acting() {
+            self.serving.zooms().apart(&account, access).keep_alive(self.refresh_idle).await;
+        }
     }
 
-    async fn let_go(&self, account: &KeptAccount, to_do: ToDo) -> Result<(), StoreError> {
+    async fn let_go(&self, account: &KeptAccount, to_do: ToDo) -> Result<Came, StoreError> {
         let id = &account.id;
-        if to_do == ToDo::TakeBack {
-            return self.take_back(account).await;
+        if to_do == ToDo::Drop {
+            self.accounts.erase_tokens(account, to_do).await?;
+            self.accounts.drop_unused(account).await?;
+            return Ok(Came::Done);
+        }
+        // Nothing is planned for it any more.
+        if self.reloader.roster().borrow().by_id(id).is_some() {
+            self.reloader.renew().await?;
+        }
+        let forgetting = match to_do {
+            ToDo::Forget => match self.accounts.forgetting(account).await {
+                Some(forgetting) => Some(forgetting),
+                // Installed again, or something else happened to it.
+                None => return Ok(Came::Done),
+            },
+            _ => None,
+        };
+        if self.accounts.account(id).is_none_or(|now| now.standing.is_served()) {
+            return Ok(Came::Done);
         }
         let why = format!("account {id} is not served any more");
-        while self.local.cancel_jobs(id, None, &why, self.clock.now()).await? > 0 {}
-        self.accounts.erase_tokens(account).await?;
-        if to_do == ToDo::Forget {
-            self.local.forget(&Forgotten::Account(id.clone()), self.clock.now(), |_, _| {}).await?;
-            self.accounts.forgotten(account).await?;
+        let mut has_ended = false;
+        while self.local.cancel_jobs(id, None, &why, self.clock.now()).await? > 0 {
+            has_ended = true;
+        }
+        if has_ended {
+            // Before it is forgotten who was to be told.
+            self.onboarder.tell().await?;
+        }
+        if to_do != ToDo::Stop {
+            self.accounts.erase_tokens(account, to_do).await?;
+        }
+        if let Some(forgetting) = &forgetting {
+            let (local, gone, now) = (self.local.clone(), Forgotten::Account(id.clone()), self.clock.now());
+            let forgets = self.forgets.spawn(async move { local.forget(&gone, now, |_, _| {}).await });
+            forgets.await.unwrap_or(Err(StoreError::Closed))?;
+            self.accounts.forgotten(forgetting).await?;
             tracing::info!(account = %id, "the account is forgotten");
         }
-        Ok(())
+        Ok(Came::Done)
     }
 
     /// Takes back what its API users were granted, before the access to it is given up.
-    async fn take_back(&self, account: &KeptAccount) -> Result<(), StoreError> {
+    async fn take_back(&self, account: &KeptAccount) -> Result<Came, StoreError> {
         let notices = self.local.notices().await?;
         if notices.iter().any(|notice| notice.account == account.id && notice.code == TAKE_BACK) {
-            return Ok(());
+            return Ok(Came::Waits);
         }
         let mut is_done = true;
-        for api_user in &account.api_users {
+        for api_user in account.api_users.iter().chain(&account.former_api_users) {
             match self.take_back.look(api_user, Some(&account.id)).await {
                 Ok(grants) => {
                     for grants in grants.iter().filter(|grants| !grants.users.is_empty()) {
@@ -172,12 +350,18 @@ impl Tending {
                         self.take_back.begin(grants, "the removal of the account").await?;
                     }
                 }
-                Err(why) => {
-                    tracing::warn!(account = %account.id, "what was granted cannot be taken back yet: {why}");
-                    is_done = false;
-                }
+                Err(why) => return Ok(Came::Failed(format!("what was granted cannot be taken back yet: {why}"))),
             }
         }
-        if is_done { self.accounts.taken_back(&account.id).await } else { Ok(()) }
+        if !is_done {
+            return Ok(Came::Waits);
+        }
+        self.accounts.taken_back(&account.id).await?;
+        Ok(Came::Done)
     }
+}
+
+/// Whether it is about the same, of the same standing: what changed since is looked at at once.
+fn is_of(later: &Later, account: &KeptAccount, work: Work) -> bool {
+    later.of == (work, account.standing.since())
 }

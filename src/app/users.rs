@@ -1,17 +1,22 @@
 //! Who knows users and makes them, as the admin listener asks it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 
 use crate::account::UserKey;
+use crate::clock::Clock;
 use crate::ids::{AccountId, OnboardingId};
-use crate::store::StoreError;
-use crate::web::admin::ApiProblem;
+use crate::store::{LocalStore, StoreError};
+use crate::web::admin::forgetting::ForgettingView;
 use crate::web::admin::onboarding::Onboards;
 use crate::web::admin::users::{KnowsUsers, LetGoAsked, LossView, UserStatus, UserView, UsersView};
+use crate::web::admin::{ApiProblem, Caller, Role};
 use crate::work::{Row, RowRefused, WithJobs};
-use crate::worker::{LetGo, Loss, Onboarder, Parts, Roster, Users, UsersError};
+use crate::worker::{
+    By, ForgetError, Forgets, LetGo, Loss, Onboarder, Parts, Person, Progress, Roster, Run, Users, UsersError,
+};
 use crate::zoom::{Page, Removal, Status, User};
 use tokio::sync::watch;
 
@@ -22,8 +27,10 @@ pub(super) struct People {
 }
 
 impl People {
-    pub(super) fn new(parts: &Parts) -> Self {
-        let known = Known { users: Users::new(parts.clone()), roster: parts.roster.clone() };
+    pub(super) fn new(parts: &Parts, local: &LocalStore) -> Self {
+        let forgets = Arc::new(Forgets::new(parts.clone(), local.clone()));
+        let (roster, clock) = (parts.roster.clone(), Arc::clone(&parts.clock));
+        let known = Known { users: Arc::new(Users::new(parts.clone())), forgets, roster, clock };
         Self { onboarder: Arc::new(Onboarder::new(parts.clone())), known }
     }
 }
@@ -40,11 +47,17 @@ impl Onboards for Onboarding {
         batch: Option<&str>,
         by: &str,
     ) -> Result<Vec<Result<WithJobs, RowRefused>>, StoreError> {
-        self.0.ask(account, rows, batch, by).await
+        // Whoever asked may be gone by then: what was begun is done all the same.
+        let (onboarder, account, by) = (Arc::clone(&self.0), account.clone(), by.to_owned());
+        let batch = batch.map(str::to_owned);
+        let asked = tokio::spawn(async move { onboarder.ask(&account, rows, batch.as_deref(), &by).await });
+        asked.await.unwrap_or_else(|error| Err(StoreError::Failed(error.to_string())))
     }
 
-    async fn look(&self, account: &AccountId, rows: &[Row]) -> Result<Vec<Result<String, RowRefused>>, String> {
-        self.0.look(account, rows).await
+    async fn look(&self, account: &AccountId, rows: Vec<Row>) -> Result<Vec<Result<String, RowRefused>>, String> {
+        let (onboarder, account) = (Arc::clone(&self.0), account.clone());
+        let looked = tokio::spawn(async move { onboarder.look(&account, rows).await });
+        looked.await.unwrap_or_else(|error| Err(error.to_string()))
     }
 
     async fn read(&self, id: OnboardingId) -> Result<Option<WithJobs>, StoreError> {
@@ -55,15 +68,17 @@ impl Onboards for Onboarding {
         &self,
         account: Option<&AccountId>,
         batch: Option<&str>,
-        limit: usize,
+        page: (Option<OnboardingId>, usize),
     ) -> Result<Vec<WithJobs>, StoreError> {
-        self.0.list(account, batch, limit).await
+        self.0.list(account, batch, page).await
     }
 }
 
 #[derive(Debug)]
 pub(super) struct Known {
-    users: Users,
+    users: Arc<Users>,
+    forgets: Arc<Forgets>,
+    clock: Arc<dyn Clock>,
     roster: watch::Receiver<Arc<Roster>>,
 }
 
@@ -131,23 +146,93 @@ impl KnowsUsers for Known {
         account: &AccountId,
         user: &UserKey,
         how: LetGoAsked,
-        actor: &str,
+        by: &Caller,
         is_check: bool,
     ) -> Result<LossView, ApiProblem> {
         let how = match how {
             LetGoAsked::Deactivate => LetGo::Deactivate,
             LetGoAsked::Remove { is_for_good, transfer_to } => LetGo::Remove(Removal { is_for_good, transfer_to }),
         };
-        let Loss { user, what } =
-            self.users.let_go(account, (user, how), actor, is_check).await.map_err(|error| problem(&error))?;
+        // Whoever asked may be gone by then: what was intended gets its outcome all the same.
+        let (users, of, whom) = (Arc::clone(&self.users), account.clone(), user.clone());
+        let by = By { actor: by.actor.clone(), is_operator: by.role == Role::Operator };
+        let done = tokio::spawn(async move { users.let_go(&of, (&whom, how), &by, is_check).await }).await;
+        let done = done.unwrap_or_else(|error| Err(UsersError::Refused(error.to_string())));
+        let Loss { user, what } = done.map_err(|error| problem(&error))?;
         Ok(LossView { user: self.view(account, &user), lost: what, is_done: !is_check })
+    }
+
+    async fn forget(
+        &self,
+        account: &AccountId,
+        user: &UserKey,
+        also: Option<UserKey>,
+        wait: Option<Duration>,
+        actor: &str,
+    ) -> Result<ForgettingView, ApiProblem> {
+        let refused = |error: ForgetError| forget_problem(&error);
+        let Some(run) = self.forgets.run_of(account, user) else {
+            let person = self.forgets.look(account, user, also.as_ref()).await.map_err(refused)?;
+            let Some(wait) = wait else { return Ok(forgetting(account, &person, "check", &Progress::default())) };
+            return self.far((account, user), self.forgets.begin(account, user, person, actor), wait).await;
+        };
+        self.far((account, user), run, wait.unwrap_or_default()).await
+    }
+}
+
+impl Known {
+    /// How far it is after so long, or at its end.
+    async fn far(
+        &self,
+        (account, user): (&AccountId, &UserKey),
+        mut run: Run,
+        wait: Duration,
+    ) -> Result<ForgettingView, ApiProblem> {
+        tokio::select! {
+            // Whoever tells of it tells of its end, unless the process ends.
+            _told = run.progress.wait_for(|progress| progress.ended.is_some()) => {}
+            () = self.clock.sleep_until(self.clock.now().plus(wait)) => {}
+        }
+        let progress = run.progress.borrow().clone();
+        if progress.ended.is_some() {
+            self.forgets.was_told(account, user);
+        }
+        match &progress.ended {
+            None => Ok(forgetting(account, &run.person, "running", &progress)),
+            Some((_, Ok(_))) => Ok(forgetting(account, &run.person, "done", &progress)),
+            Some((_, Err(error))) => Err(ApiProblem::new(StatusCode::CONFLICT, error.clone())),
+        }
+    }
+}
+
+fn forgetting(account: &AccountId, person: &Person, state: &str, progress: &Progress) -> ForgettingView {
+    ForgettingView {
+        account: account.to_string(),
+        id: person.id.as_ref().map(ToString::to_string),
+        email: person.email.as_ref().map(ToString::to_string),
+        state: state.to_owned(),
+        is_at_zoom: person.is_at_zoom,
+        jobs: person.jobs,
+        onboardings: person.onboardings.len(),
+        files_done: progress.done,
+        files: progress.of,
+        records: progress.ended.as_ref().and_then(|(_, ended)| ended.as_ref().ok().copied()),
+    }
+}
+
+fn forget_problem(error: &ForgetError) -> ApiProblem {
+    match error {
+        ForgetError::NoAccount(_) => ApiProblem::new(StatusCode::NOT_FOUND, error.to_string()),
+        ForgetError::Refused(why) => ApiProblem::new(StatusCode::CONFLICT, why.clone()),
+        ForgetError::Store(error) => error.clone().into(),
     }
 }
 
 fn problem(error: &UsersError) -> ApiProblem {
     let status = match error {
         UsersError::NoAccount(_) | UsersError::NoUser(..) => StatusCode::NOT_FOUND,
-        UsersError::ApiUser(_) | UsersError::Refused(_) => StatusCode::CONFLICT,
+        UsersError::ApiUser(..) | UsersError::ActsAs(_) | UsersError::Refused(_) => StatusCode::CONFLICT,
+        UsersError::OperatorsOnly(..) => StatusCode::FORBIDDEN,
         UsersError::Zoom(_) => StatusCode::BAD_GATEWAY,
         UsersError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
     };

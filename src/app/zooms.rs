@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::{Machine, ServeError};
-use crate::account::Account;
+use crate::account::{Account, Plan};
 use crate::alarm::Alarm;
 use crate::clock::{Timestamp, lock};
 use crate::config::Config;
@@ -20,8 +20,16 @@ const UNREACHED: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(super) struct Zooms {
     clients: ZoomClients,
-    /// Each with the app that acts.
-    accounts: Mutex<BTreeMap<AccountId, (AppName, AccountClient)>>,
+    accounts: Mutex<BTreeMap<AccountId, Served>>,
+}
+
+/// A client, and what it was made for.
+#[derive(Debug)]
+struct Served {
+    app: AppName,
+    plan: Plan,
+    access: Access,
+    client: AccountClient,
 }
 
 impl Zooms {
@@ -43,7 +51,7 @@ impl Zooms {
     }
 
     /// Sees to it that these accounts, and no others, have clients, which know what each used of its daily limits before. One
-    /// that is there for the same app stays, and what it knows of used up limits with it.
+    /// that is there for the same app, plan and credentials stays, and what it knows of used up limits with it.
     pub(super) async fn serve(
         &self,
         accounts: &[Account],
@@ -52,30 +60,44 @@ impl Zooms {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         for account in accounts {
-            let is_there = lock(&self.accounts).get(&account.id).is_some_and(|(app, _)| *app == account.app);
-            let Some(access) = (if is_there { None } else { access(account) }) else { continue };
-            let client = self.clients.account(account, access);
+            let Some(access) = access(account) else { continue };
+            let before = lock(&self.accounts).get(&account.id).and_then(|served| {
+                let is_by_it = served.app == account.app && served.access.is(&access);
+                is_by_it.then(|| (served.plan, served.client.clone()))
+            });
+            let client = match before {
+                Some((plan, _)) if plan == account.plan => continue,
+                Some((_, client)) => self.clients.again(account, &client),
+                None => self.clients.account(account, access.clone()),
+            };
             client.seed_today(store.quota_use(&account.id, now).await?);
-            lock(&self.accounts).insert(account.id.clone(), (account.app.clone(), client));
+            let served = Served { app: account.app.clone(), plan: account.plan, access, client };
+            lock(&self.accounts).insert(account.id.clone(), served);
         }
         let served: HashSet<&AccountId> = accounts.iter().map(|account| &account.id).collect();
         lock(&self.accounts).retain(|id, _| served.contains(id));
+        self.clients.retain(|id| served.contains(id));
         Ok(())
     }
 
     /// The client of an account, for what is no attempt.
     pub(super) fn client(&self, account: &AccountId) -> Option<AccountClient> {
-        lock(&self.accounts).get(account).map(|(_, client)| client.clone())
+        lock(&self.accounts).get(account).map(|served| served.client.clone())
+    }
+
+    /// A client of an app that does not act, to look after its tokens.
+    pub(super) fn apart(&self, account: &Account, access: Access) -> AccountClient {
+        self.clients.account(account, access)
     }
 
     pub(super) fn clients(&self) -> Vec<AccountClient> {
-        lock(&self.accounts).values().map(|(_, client)| client.clone()).collect()
+        lock(&self.accounts).values().map(|served| served.client.clone()).collect()
     }
 
     /// Accounts whose credentials Zoom refuses, and Zoom itself where it does not answer.
     pub(super) fn alarms(&self, now: Timestamp) -> Vec<Alarm> {
         let standings: Vec<_> =
-            lock(&self.accounts).iter().map(|(account, (_, client))| (account.clone(), client.standing())).collect();
+            lock(&self.accounts).iter().map(|(account, served)| (account.clone(), served.client.standing())).collect();
         let refused = standings.iter().filter_map(|(account, standing)| {
             let (since, why) = standing.refused.as_ref()?;
             let what = format!("account {account}: Zoom refuses the app's credentials: {why}");

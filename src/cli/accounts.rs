@@ -2,15 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 use super::out::{Out, count};
 use super::remote::{Remote, segment};
+use super::setup::sheet::{About, Sheet};
 use super::{Context, Exit, Failure, JsonOnly};
-use crate::config::read_small;
+use crate::account::AppKind;
+use crate::config::{Outline, read_small};
 use crate::web::admin::accounts::{AccountAsked, AccountChange, AccountView, InviteAsked, InviteView, InvitedView};
 
 const PATH: &str = "/v1/accounts";
+/// What to do first, where there is none.
+pub(super) const NONE_SERVED: &str = "no account is served yet: invite one to install a general app (`adjutant accounts invite`), add \
+     one with an app of its own (`adjutant accounts add`), or name one in [[app.account]]";
 const INVITES: &str = "/v1/invites";
 /// A file of a secret is small; something else was meant where it is not.
 const FILE_BYTES_MAX: u64 = 65_536;
@@ -83,6 +88,10 @@ pub(super) struct Add {
 }
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).multiple(true).args([
+    "label", "plan", "api_users", "may_grant", "no_may_grant", "invites_per_day", "app", "client_secret_file",
+    "webhook_secrets_file",
+])))]
 pub(super) struct Change {
     /// Zoom's id of the account
     account: String,
@@ -97,12 +106,21 @@ pub(super) struct Change {
     /// In the place of those that it has. Can be given several times
     #[arg(long = "may-grant", value_name = "EMAIL")]
     may_grant: Vec<String>,
+    /// Nobody but the API users may be granted
+    #[arg(long, conflicts_with = "may_grant")]
+    no_may_grant: bool,
     /// How many people onboarding invites in a UTC day at most
     #[arg(long, value_name = "COUNT")]
     invites_per_day: Option<u32>,
     /// Which of two apps acts
     #[arg(long, value_name = "NAME")]
     app: Option<String>,
+    /// A file with the new client secret of an app that was added at run time
+    #[arg(long, value_name = "FILE")]
+    client_secret_file: Option<PathBuf>,
+    /// A file with its webhook secrets, one a line, in the place of those that it has
+    #[arg(long, value_name = "FILE")]
+    webhook_secrets_file: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -150,7 +168,7 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
     match asked {
         Asked::List(asked) => list(&remote, asked.json, out).await,
         Asked::Show(One { account, json }) => shown(remote.get(&path(&account), &[]).await?, json, out),
-        Asked::Add(asked) => add(&remote, *asked, out).await,
+        Asked::Add(asked) => add(context, &remote, *asked, out).await,
         Asked::Change(asked) => change(&remote, asked, out).await,
         Asked::Pause(One { account, json }) => {
             shown(remote.post(&format!("{}/pause", path(&account)), &[]).await?, json, out)
@@ -201,7 +219,8 @@ async fn list(remote: &Remote, json: bool, out: &mut Out) -> Result<Exit, Failur
     };
     let rows: Vec<_> = found.iter().map(row).collect();
     out.table(&["ACCOUNT", "LABEL", "APP", "STANDING", "API USERS", "BY"], &rows)?;
-    out.line(count(found.len(), "account", "accounts"))?;
+    let how_many = count(found.len(), "account", "accounts");
+    out.line(if found.is_empty() { NONE_SERVED } else { &how_many })?;
     Ok(Exit::Good)
 }
 
@@ -247,17 +266,24 @@ fn secrets_of(path: &Path) -> Result<Vec<String>, Failure> {
     Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }
 
-async fn add(remote: &Remote, asked: Add, out: &mut Out) -> Result<Exit, Failure> {
-    let client = secrets_of(&asked.client_secret_file)?;
-    let [client_secret] = client.as_slice() else {
-        let what = format!("{} has {} lines, expected one", asked.client_secret_file.display(), client.len());
-        return Err(Failure::new(Exit::Usage, what));
-    };
+fn secret_of(path: &Path) -> Result<String, Failure> {
+    let mut secrets = secrets_of(path)?;
+    match (secrets.pop(), secrets.len()) {
+        (Some(only), 0) => Ok(only),
+        (None, _) => Err(Failure::new(Exit::Usage, format!("{} is empty, expected one line", path.display()))),
+        (Some(_), more) => {
+            let what = format!("{} has {} lines, expected one", path.display(), more.saturating_add(1));
+            Err(Failure::new(Exit::Usage, what))
+        }
+    }
+}
+
+async fn add(context: &Context, remote: &Remote, asked: Add, out: &mut Out) -> Result<Exit, Failure> {
     let body = AccountAsked {
         id: asked.account,
         app: asked.app,
         client_id: asked.client_id,
-        client_secret: client_secret.clone(),
+        client_secret: secret_of(&asked.client_secret_file)?,
         webhook_secrets: secrets_of(&asked.webhook_secrets_file)?,
         label: asked.label,
         plan: asked.plan,
@@ -268,7 +294,11 @@ async fn add(remote: &Remote, asked: Add, out: &mut Out) -> Result<Exit, Failure
     let app = view.app.clone();
     shown(view, asked.json, out)?;
     if !asked.json {
-        out.line(format!("have its app post to [server] public_url and /webhooks/{app}"))?;
+        out.line("\nwhat its app needs in the Zoom Marketplace, by the configuration as it is on disk:")?;
+        let Outline { server, rules, .. } = context.outline()?;
+        let kind = AppKind::ServerToServer;
+        let public_url = server.public_url.as_deref();
+        Sheet::of(&About { app: &app, kind, public_url, rules: &rules, reads_log: false }).tell(out)?;
     }
     Ok(Exit::Good)
 }
@@ -279,15 +309,30 @@ async fn change(remote: &Remote, asked: Change, out: &mut Out) -> Result<Exit, F
         label: asked.label,
         plan: asked.plan,
         api_users: some(asked.api_users),
-        may_grant: some(asked.may_grant),
+        may_grant: if asked.no_may_grant { Some(Vec::new()) } else { some(asked.may_grant) },
         invites_per_day: asked.invites_per_day,
         app: asked.app,
+        client_secret: asked.client_secret_file.as_deref().map(secret_of).transpose()?,
+        webhook_secrets: asked.webhook_secrets_file.as_deref().map(secrets_of).transpose()?,
     };
-    shown(remote.patch_json(&path(&asked.account), &body).await?, asked.json, out)
+    let is_of_api_users = body.api_users.is_some();
+    let view: AccountView = remote.patch_json(&path(&asked.account), &body).await?;
+    let (id, former) = (view.id.clone(), view.former_api_users.clone());
+    shown(view, asked.json, out)?;
+    for user in former.iter().filter(|_| is_of_api_users && !asked.json) {
+        out.line(format!(
+            "{user} keeps what was granted before; to take that back: adjutant assistants take-back --api-user {user} --account {id}"
+        ))?;
+    }
+    Ok(Exit::Good)
 }
 
 async fn remove(remote: &Remote, asked: Remove, out: &mut Out) -> Result<Exit, Failure> {
     let before: AccountView = remote.get(&path(&asked.account), &[]).await?;
+    if before.origin == "configuration" {
+        let what = format!("account {} is in the configuration, by app {}", before.id, before.app);
+        return Err(Failure::new(Exit::Failed, format!("{what}: take it out there and reload; nothing was changed")));
+    }
     if !asked.yes {
         let name = before.label.as_ref().map(|label| format!(" ({label})")).unwrap_or_default();
         let kept = if asked.take_back { "" } else { " What its API users were granted stays with them at Zoom." };
@@ -295,7 +340,7 @@ async fn remove(remote: &Remote, asked: Remove, out: &mut Out) -> Result<Exit, F
             "let account {}{name} go? its jobs are cancelled, its tokens erased, and all of it is forgotten for good.{kept}",
             before.id
         );
-        let no_terminal = "add --yes";
+        let no_terminal = "add --yes, and nobody is asked; nothing was changed";
         if asked.json || !out.is_agreed(&question, no_terminal)? {
             return Err(Failure::new(Exit::Failed, "nothing was changed"));
         }
@@ -306,8 +351,11 @@ async fn remove(remote: &Remote, asked: Remove, out: &mut Out) -> Result<Exit, F
         out.json(&view)?;
     } else {
         out.line(format!(
-            "account {} is {}; what is left to do goes on by itself, also after a restart",
-            view.id, view.standing
+            "account {} is {}; what is left to do goes on by itself, also after a restart, and takes {}. `adjutant accounts list` \
+             has it as long",
+            view.id,
+            view.standing,
+            if asked.take_back { "three calls to Zoom for each user who is taken back" } else { "some seconds" }
         ))?;
     }
     Ok(Exit::Good)

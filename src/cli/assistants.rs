@@ -50,11 +50,13 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
     if !asked.json {
         show(&grants, out)?;
     }
+    // What could not be looked at is not taken back: ask for it again.
+    let exit = if grants.iter().any(|one| one.failed.is_some()) { Exit::Failed } else { Exit::Good };
     if asked.plan || users == 0 {
         if asked.json {
             out.json(&grants)?;
         }
-        return Ok(Exit::Good);
+        return Ok(exit);
     }
     if grants.iter().any(|one| !one.rules.is_empty()) && !asked.though_rules_grant_it_again {
         let why = "nothing was changed: rules are in force that would grant it again. let them observe or take the user from \
@@ -71,16 +73,20 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
     let begun: Vec<GrantsView> = remote.post(PATH, &query).await?;
     if asked.json {
         out.json(&begun)?;
-        return Ok(Exit::Good);
+        return Ok(exit);
     }
     out.line(
         "begun. the service goes on until nobody is left, also after a restart: `adjutant attention` lists it as long",
     )?;
-    Ok(Exit::Good)
+    Ok(exit)
 }
 
 fn show(grants: &[GrantsView], out: &mut Out) -> Result<(), Failure> {
     for one in grants {
+        if let Some(why) = &one.failed {
+            out.line(format!("account {}: who granted {} cannot be said: {why}", one.account, one.api_user))?;
+            continue;
+        }
         let users = count(one.users.len(), "user has", "users have");
         out.line(format!("account {}: {users} granted {}", one.account, one.api_user))?;
         for user in &one.users {

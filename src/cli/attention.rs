@@ -5,7 +5,7 @@ use clap::Args;
 use super::out::{Out, count};
 use super::remote::{Remote, Where};
 use super::{Context, Exit, Failure};
-use crate::web::admin::view::AttentionView;
+use crate::web::admin::view::{AttentionView, DELIVERIES_ADVICE};
 
 #[derive(Debug, Args)]
 pub(super) struct Asked {
@@ -49,11 +49,20 @@ fn tell(found: &AttentionView, out: &mut Out) -> Result<(), Failure> {
     }
     if found.parked_deliveries > 0 {
         let deliveries = count(found.parked_deliveries, "delivery is", "deliveries are");
-        out.line(format!("PARKED  {deliveries} set aside: adjutant deliveries list --parked"))?;
+        out.line(format!("PARKED  {deliveries} set aside: their bodies cannot be read, or the account that they name is none of their app's"))?;
+        out.line(format!("        to do: {DELIVERIES_ADVICE}"))?;
+        out.line("        then: adjutant deliveries list --parked")?;
     }
     for waiting in &found.waiting {
         let jobs = count(waiting.count, "job waits", "jobs wait");
         out.line(format!("waiting  {jobs}: {}", waiting.meaning))?;
+    }
+    for paused in &found.paused {
+        let account = &paused.account;
+        out.line(format!(
+            "paused   account {account} since {} by {}: `adjutant accounts resume {account}` lets it go on",
+            paused.at, paused.by
+        ))?;
     }
     if found.alarms.is_empty() && found.parked.is_empty() && found.parked_deliveries == 0 {
         out.line("nothing needs a person")?;

@@ -69,9 +69,9 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
     match asked {
         Asked::Tail(asked) => {
             let remote = Remote::open(context, asked.place).await?;
-            tail(&remote, &asked, out).await?;
+            let told = tail(&remote, &asked, out).await;
             remote.close().await?;
-            Ok(Exit::Good)
+            told.map(|()| Exit::Good)
         }
         Asked::Show(asked) => {
             let remote = Remote::open(context, asked.place).await?;
@@ -88,10 +88,12 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
     }
 }
 
+/// A failure where nothing is about the account that was named.
 async fn tail(remote: &Remote, asked: &Tail, out: &mut Out) -> Result<(), Failure> {
     let mut left = if asked.follow { u64::MAX } else { asked.lines };
     let limit = |left: u64| ("limit", left.clamp(1, PAGE).to_string());
     let account = asked.account.clone().map(|account| ("account", account));
+    let mut told = 0_usize;
     let mut query: Vec<_> =
         [("last", asked.lines.to_string()), limit(left)].into_iter().chain(account.clone()).collect();
     while left > 0 {
@@ -99,6 +101,7 @@ async fn tail(remote: &Remote, asked: &Tail, out: &mut Out) -> Result<(), Failur
         for entry in &page.entries {
             if asked.json { out.json_line(entry)? } else { out.line(line(entry))? }
         }
+        told = told.saturating_add(page.entries.len());
         left = left.saturating_sub(u64::try_from(page.entries.len()).unwrap_or(u64::MAX));
         match (page.entries.is_empty(), asked.follow) {
             (true, false) => break,
@@ -107,13 +110,23 @@ async fn tail(remote: &Remote, asked: &Tail, out: &mut Out) -> Result<(), Failur
         }
         query = [("after", page.next), limit(left)].into_iter().chain(account.clone()).collect();
     }
-    Ok(())
+    match &asked.account {
+        Some(account) if told == 0 => {
+            let text =
+                format!("no entry is about account {account}: `adjutant accounts list` names those that are served");
+            Err(Failure::new(Exit::Failed, text))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn line(entry: &EntryView) -> String {
     let mut line = format!("{:>6}  {}  {:<9}  {}", entry.index, entry.at, entry.kind, entry.code);
+    // What is about a delivery or a job says whose it is by that.
+    let is_alone = entry.delivery.is_none() && entry.job.is_none();
+    let account = entry.account.as_ref().filter(|_| is_alone).map(|account| format!("account {account}"));
     let severity = entry.severity.map(|severity| severity.word().to_owned());
-    let parts = [&entry.delivery, &entry.job, &entry.rule, &entry.subject, &severity, &entry.note];
+    let parts = [&account, &entry.delivery, &entry.job, &entry.rule, &entry.subject, &severity, &entry.note];
     for part in parts.into_iter().flatten() {
         line.push_str("  ");
         line.push_str(part);
@@ -181,7 +194,8 @@ pub(super) fn seen(Saw { text, outcome, facts }: &Saw) -> String {
 struct Verified {
     good: bool,
     entries: u64,
-    /// Of them, deliveries whose body was pruned: hashed from the hash of the body.
+    /// Of them, those of deliveries whose body was pruned, hashed from the hash of the body, and those of which something was
+    /// forgotten.
     pruned: u64,
     root: String,
     faults: Vec<String>,
@@ -200,8 +214,11 @@ impl Verified {
             let entries = count(self.entries, "entry", "entries");
             out.line(format!("the audit log is good: {entries}, root {}", self.root))?;
             let hashed = self.entries.saturating_sub(self.pruned);
-            let pruned = count(self.pruned, "delivery", "deliveries");
-            out.line(format!("hashed anew from all stored bytes: {hashed}; from the hash of a pruned body: {pruned}"))?;
+            let pruned = count(self.pruned, "entry", "entries");
+            out.line(format!(
+                "hashed anew from all stored bytes: {hashed}; taken as stored, since a body was pruned or something forgotten: \
+                 {pruned}"
+            ))?;
         }
         Ok(Exit::Good)
     }

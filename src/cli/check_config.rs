@@ -1,14 +1,33 @@
 //! `adjutant check-config`
 
+use serde_json::json;
+
 use super::out::{Out, count};
+use super::store::master_key_trouble;
 use super::takers::{Taker, takers};
 use super::{Context, Exit, Failure};
 use crate::config::Config;
 use crate::rules::Mode;
 
-pub(super) fn run(context: &Context, out: &mut Out) -> Result<Exit, Failure> {
+pub(super) fn run(context: &Context, json: bool, out: &mut Out) -> Result<Exit, Failure> {
     let config = context.config()?;
+    if let Some(why) = master_key_trouble(&config.store) {
+        return Err(Failure::new(Exit::Config, format!("[store] master_key_file: {why}")));
+    }
     let enforced = config.rules.iter().filter(|rule| rule.mode == Mode::Enforce).count();
+    if json {
+        let taker = |Taker { line, wrong }: &Taker| json!({ "taker": line, "note": wrong });
+        out.json(&json!({
+            "file": context.path().display().to_string(),
+            "apps": config.apps.len(),
+            "accounts": config.accounts().count(),
+            "rules": config.rules.len(),
+            "enforced": enforced,
+            "takers": takers(&config).iter().map(taker).collect::<Vec<_>>(),
+            "note": note(&config),
+        }))?;
+        return Ok(Exit::Good);
+    }
     out.line(format!(
         "{} is good: {}, {}, {} ({enforced} enforced, {} observed)",
         context.path().display(),

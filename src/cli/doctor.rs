@@ -1,7 +1,8 @@
-//! `adjutant doctor`: is everything in place? Numbered checks, each with what to do where it is not.
+//! `adjutant doctor`: is everything in place? Checks by name, each with what to do where it is not.
 //!
 //! It changes nothing, at Zoom or here. What depends on something that failed is skipped, and says so.
 
+mod accounts;
 mod here;
 mod round_trip;
 mod there;
@@ -46,7 +47,7 @@ impl Verdict {
 
 #[derive(Debug, Clone, Serialize)]
 struct Check {
-    number: usize,
+    /// Stays from version to version; there may be several of a name.
     name: &'static str,
     verdict: Verdict,
     /// What was found, or why it was skipped.
@@ -63,8 +64,7 @@ struct Report {
 
 impl Report {
     fn add(&mut self, name: &'static str, verdict: Verdict, found: impl Into<String>, hint: Option<&str>) {
-        let number = self.checks.len().saturating_add(1);
-        self.checks.push(Check { number, name, verdict, found: found.into(), hint: hint.map(str::to_owned) });
+        self.checks.push(Check { name, verdict, found: found.into(), hint: hint.map(str::to_owned) });
     }
 
     fn ok(&mut self, name: &'static str, found: impl Into<String>) {
@@ -84,9 +84,10 @@ impl Report {
     }
 }
 
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 18] = [
     "configuration",
     "file permissions",
+    "master key",
     "token",
     "scopes",
     "API user",
@@ -96,6 +97,7 @@ const NAMES: [&str; 16] = [
     "service",
     "last verified delivery",
     "last url validation",
+    "accounts",
     "sweeps",
     "store",
     "public URL",
@@ -110,6 +112,7 @@ pub(super) async fn run(context: &Context, asked: &Asked, out: &mut Out) -> Resu
             let (apps, rules) = (count(config.apps.len(), "app", "apps"), count(config.rules.len(), "rule", "rules"));
             report.ok("configuration", format!("{}: {apps}, {rules}", context.path().display()));
             here::permissions(&mut report, &config);
+            here::master_key(&mut report, &config);
             there::all(&mut report, &config).await?;
             let remote = here::running(&mut report, &config).await;
             round_trip::all(&mut report, &config, asked.url.as_deref(), remote.as_ref()).await;
@@ -131,11 +134,11 @@ pub(super) async fn run(context: &Context, asked: &Asked, out: &mut Out) -> Resu
 }
 
 fn tell(report: &Report, out: &mut Out) -> Result<(), Failure> {
-    for Check { number, name, verdict, found, hint } in &report.checks {
-        let found = found.replace('\n', "\n                                     ");
-        out.line(format!("{number:>2}  {:<7}  {name:<22}  {found}", verdict.word()))?;
+    for Check { name, verdict, found, hint } in &report.checks {
+        let found = found.replace('\n', "\n                                 ");
+        out.line(format!("{:<7}  {name:<22}  {found}", verdict.word()))?;
         if let Some(hint) = hint {
-            out.line(format!("{:37}to do: {hint}", ""))?;
+            out.line(format!("{:33}to do: {hint}", ""))?;
         }
     }
     let number_of = |verdict| report.checks.iter().filter(|check| check.verdict == verdict).count();

@@ -70,7 +70,7 @@ enum Command {
     /// Ask for what a configuration needs, write it, and say what to click in the Zoom Marketplace
     Setup(Box<setup::Asked>),
     /// Read the configuration and say what is wrong with it
-    CheckConfig,
+    CheckConfig(JsonOnly),
     /// Print what the configuration says, where each value comes from, and what of it does not run yet; secrets are masked
     Config(show_config::Asked),
     /// Have the running service read its configuration again: rules and accounts, all of it or nothing
@@ -192,7 +192,7 @@ fn run(context: &Context, command: Command, out: &mut Out) -> Result<Exit, Failu
         Command::Serve => serve::run(context),
         Command::Demo(asked) => demo::run(&asked, out),
         Command::Setup(asked) => wait(setup::run(context, *asked, out)),
-        Command::CheckConfig => check_config::run(context, out),
+        Command::CheckConfig(asked) => check_config::run(context, asked.json, out),
         Command::Config(asked) => wait(show_config::run(context, &asked, out)),
         Command::Reload(asked) => wait(reload::run(context, asked, out)),
         Command::Doctor(asked) => wait(doctor::run(context, &asked, out)),

@@ -12,6 +12,39 @@ pub(super) fn endpoints(rules: &[Rule]) -> Vec<Endpoint> {
     needed.into_iter().collect()
 }
 
+/// What a general app makes beside: whoever installs it is looked up, and so are the users of the account.
+pub(super) fn of_general(rules: &[Rule]) -> Vec<Endpoint> {
+    let needed: BTreeSet<Endpoint> =
+        endpoints(rules).into_iter().chain([Endpoint::GetUser, Endpoint::ListUsers]).collect();
+    needed.into_iter().collect()
+}
+
+/// Commands that lead to calls whatever the rules are, and the calls.
+pub(super) const ON_DEMAND: [(&str, &[Endpoint]); 4] = [
+    (
+        "users onboard",
+        &[
+            Endpoint::CreateUser,
+            Endpoint::GetUser,
+            Endpoint::ListUsers,
+            Endpoint::UpdateUser,
+            Endpoint::ListGroups,
+            Endpoint::AddGroupMembers,
+        ],
+    ),
+    ("users deactivate", &[Endpoint::GetUser, Endpoint::UpdateUserStatus]),
+    ("users remove", &[Endpoint::GetUser, Endpoint::ListMeetings, Endpoint::RemoveUser]),
+    ("assistants take-back", &[Endpoint::ListSchedulers, Endpoint::RemoveAssistant]),
+];
+
+/// The scopes of these calls that are not granted, each once, as people read them.
+pub(super) fn lacking(needed: &[Endpoint], granted: &BTreeSet<String>) -> Vec<String> {
+    let scopes = needed.iter().map(|endpoint| endpoint.scopes()).filter(|scopes| !scopes.is_granted_by(granted));
+    let named: BTreeSet<String> =
+        scopes.map(|scopes| format!("{} (classic: {})", scopes.granular, scopes.classic)).collect();
+    named.into_iter().collect()
+}
+
 /// The events that ask for these rules.
 pub(super) fn events(rules: &[Rule]) -> Vec<&str> {
     let of = |kind| rules.iter().any(|rule| rule.subject == kind && rule.on.is_none());

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::out::{Out, count};
-use super::remote::{Remote, Where};
+use super::remote::Remote;
 use super::{Context, Exit, Failure};
 use crate::clock::{Clock as _, SystemClock};
 use crate::rules::nearest;
@@ -21,17 +21,20 @@ pub(super) enum Asked {
 pub(super) struct Test {
     /// As the configuration names it
     name: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
     match asked {
         Asked::List(asked) => list(context, asked.json, out).await,
-        Asked::Test(asked) => test(context, &asked.name, out).await,
+        Asked::Test(asked) => test(context, &asked, out).await,
     }
 }
 
 async fn list(context: &Context, json: bool, out: &mut Out) -> Result<Exit, Failure> {
-    let remote = Remote::open(context, Where { offline: false }).await?;
+    let remote = Remote::running(&context.admin()?)?;
     let found: Vec<NotifierView> = remote.get("/v1/notify", &[]).await?;
     if json {
         out.json(&found)?;
@@ -67,9 +70,9 @@ async fn list(context: &Context, json: bool, out: &mut Out) -> Result<Exit, Fail
     Ok(Exit::Good)
 }
 
-async fn test(context: &Context, name: &str, out: &mut Out) -> Result<Exit, Failure> {
+async fn test(context: &Context, Test { name, json }: &Test, out: &mut Out) -> Result<Exit, Failure> {
     let config = context.config()?;
-    let Some(notify) = config.notify.iter().find(|notify| notify.name == name) else {
+    let Some(notify) = config.notify.iter().find(|notify| notify.name == *name) else {
         let names: Vec<&str> = config.notify.iter().map(|notify| notify.name.as_str()).collect();
         let help = match nearest(name, names.iter().copied()) {
             Some(near) => format!("did you mean {near}?"),
@@ -79,6 +82,9 @@ async fn test(context: &Context, name: &str, out: &mut Out) -> Result<Exit, Fail
         return Err(Failure::new(Exit::Failed, format!("there is no [[notify]] {name}. {help}")));
     };
     match notify.test(SystemClock.now()).await {
+        Ok(said) if *json => {
+            out.json(&serde_json::json!({ "name": name, "kind": notify.kind(), "answer": said }))?;
+        }
         Ok(said) => out.line(format!("sent by {} {name}; it answered {said}", notify.kind()))?,
         Err(error) => {
             let what = format!("the test message of {} {name} did not go out: {error}", notify.kind());

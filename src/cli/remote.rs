@@ -30,8 +30,17 @@ pub(super) struct Where {
 }
 
 pub(super) enum Remote {
-    Running { client: reqwest::Client, address: SocketAddr, token: SecretString },
-    Stopped { router: Router, state: Arc<AdminState> },
+    Running {
+        client: reqwest::Client,
+        address: SocketAddr,
+        token: SecretString,
+        /// What to do where it does not answer.
+        to_do: &'static str,
+    },
+    Stopped {
+        router: Router,
+        state: Arc<AdminState>,
+    },
 }
 
 /// What is sent.
@@ -44,10 +53,19 @@ const LONG_PATIENCE: Duration = Duration::from_secs(6 * 3600);
 
 impl Remote {
     pub(super) async fn open(context: &Context, place: Where) -> Result<Self, Failure> {
-        if place.offline { Self::stopped(&context.outline()?).await } else { Self::running(&context.admin()?) }
+        if place.offline {
+            Self::stopped(&context.outline()?).await
+        } else {
+            Self::reached(&context.admin()?, [START_OR_OFFLINE, TO_DO_OR_OFFLINE])
+        }
     }
 
+    /// For what a stopped service cannot be asked.
     pub(super) fn running(admin: &Admin) -> Result<Self, Failure> {
+        Self::reached(admin, ["start it with `adjutant serve`", TO_DO])
+    }
+
+    fn reached(admin: &Admin, [start, to_do]: [&'static str; 2]) -> Result<Self, Failure> {
         let file = &admin.token_file;
         let token = token::read(file).map_err(|error| {
             let shown = file.display();
@@ -55,8 +73,7 @@ impl Remote {
                 std::io::ErrorKind::NotFound => Failure::new(
                     Exit::Unreachable,
                     format!(
-                        "there is no admin token at {shown}: the service was never started with this configuration. \
-                         start it with `adjutant serve`, or look at a stopped one with --offline"
+                        "there is no admin token at {shown}: the service was never started with this configuration. {start}"
                     ),
                 ),
                 std::io::ErrorKind::PermissionDenied => Failure::new(
@@ -66,11 +83,16 @@ impl Remote {
                 _ => Failure::new(Exit::Io, format!("cannot read the admin token {shown}: {error}")),
             }
         })?;
-        Ok(Self::Running { client: client(PATIENCE)?, address: reachable(admin.listen), token })
+        Ok(Self::Running { client: client(PATIENCE)?, address: reachable(admin.listen), token, to_do })
     }
 
     pub(super) async fn stopped(outline: &Outline) -> Result<Self, Failure> {
-        let store = super::store::open(outline).await?;
+        let store = super::store::open(outline).await.map_err(|failure| match failure.exit {
+            Exit::Held => {
+                Failure::new(Exit::Held, format!("{failure}; a service that runs is asked without --offline"))
+            }
+            _ => failure,
+        })?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let state = Arc::new(AdminState {
             local: Some(store.clone()),
@@ -134,7 +156,9 @@ impl Remote {
 
     fn waiting(self, patience: Duration) -> Result<Self, Failure> {
         match self {
-            Self::Running { address, token, .. } => Ok(Self::Running { client: client(patience)?, address, token }),
+            Self::Running { address, token, to_do, .. } => {
+                Ok(Self::Running { client: client(patience)?, address, token, to_do })
+            }
             stopped @ Self::Stopped { .. } => Ok(stopped),
         }
     }
@@ -158,11 +182,11 @@ impl Remote {
     ) -> Result<T, Failure> {
         let target = target(path, query);
         let (status, body) = match self {
-            Self::Running { client, address, token } => {
+            Self::Running { client, address, token, to_do } => {
                 let request =
                     client.request(how, format!("http://{address}{target}")).bearer_auth(token.expose_secret());
                 let request = sent.into_iter().fold(request, |request, json| request.header(JSON.0, JSON.1).body(json));
-                let silent = |error| unanswered("the service does not answer", address, &error, TO_DO);
+                let silent = |error| unanswered("the service does not answer", address, &error, to_do);
                 let answer = request.send().await.map_err(silent)?;
                 let status = answer.status();
                 (status, answer.bytes().await.map_err(silent)?)
@@ -238,7 +262,10 @@ pub(super) fn segment(id: &str) -> String {
 }
 
 /// What to do where the admin listener does not answer.
-const TO_DO: &str = "start it with `adjutant serve`, check [admin] listen, or look at a stopped one with --offline";
+const TO_DO: &str = "start it with `adjutant serve`, or check [admin] listen";
+const START_OR_OFFLINE: &str = "start it with `adjutant serve`, or look at a stopped one with --offline";
+const TO_DO_OR_OFFLINE: &str =
+    "start it with `adjutant serve`, check [admin] listen, or look at a stopped one with --offline";
 
 /// `what` went wrong at a place, with the cause and what to do.
 pub(super) fn unanswered(what: &str, at: &impl std::fmt::Display, error: &reqwest::Error, to_do: &str) -> Failure {
@@ -257,6 +284,7 @@ fn refused(status: StatusCode, body: &[u8]) -> Failure {
         403 | 421 => Failure::new(Exit::Denied, format!("the service refuses this: {detail}")),
         400 | 415 | 422 => Failure::new(Exit::Usage, detail),
         404 | 409 | 413 => Failure::new(Exit::Failed, detail),
+        507 => Failure::new(Exit::Io, detail),
         _ => Failure::new(Exit::Unreachable, format!("the service cannot do this now: {detail}")),
     }
 }

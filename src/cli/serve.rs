@@ -52,10 +52,27 @@ async fn serve(config: &Config, signals: Signals) -> Result<(), Failure> {
     }
     let ready = |public, admin| {
         tracing::info!(%public, %admin, version = env!("CARGO_PKG_VERSION"), "ready: deliveries are taken");
+        tell_addresses(config);
         // Only under systemd is there somebody to tell.
         let _nobody = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     };
     Ok(app::serve(config, store, machine, signals, ready).await?)
+}
+
+/// Where Zoom and browsers are to be sent, so that it can be compared with the app's page.
+fn tell_addresses(config: &Config) {
+    let Some(base) = &config.server.public_url else {
+        return tracing::info!("[server] public_url is not set: where Zoom reaches this listener is not known here");
+    };
+    for app in &config.apps {
+        let webhooks = format!("{base}/webhooks/{}", app.name);
+        if app.general.is_some() {
+            let (redirect, install) = (format!("{base}/oauth/callback"), format!("{base}/install/{}", app.name));
+            tracing::info!(app = %app.name, webhooks, redirect, install, "Zoom and admins reach the app here");
+        } else {
+            tracing::info!(app = %app.name, webhooks, "Zoom reaches the app here");
+        }
+    }
 }
 
 /// What opening the store found, for the log.
@@ -63,7 +80,7 @@ fn told(report: &OpenReport) {
     let OpenReport { clean, torn_bytes, replayed, rebuilt_index, damaged_snapshots, damage } = report;
     tracing::info!(clean, torn_bytes, replayed, "the store is open");
     if let Some(why) = rebuilt_index {
-        tracing::warn!(%why, "the index was built anew");
+        tracing::warn!(%why, "the index was built anew from the journal, which is harmless: nothing was lost");
     }
     for problem in damaged_snapshots {
         tracing::warn!(%problem, "a snapshot is damaged; what it held was read from elsewhere");

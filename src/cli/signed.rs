@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::chance::{Chance, SystemChance};
 use crate::clock::{Clock, SystemClock};
+use crate::event::signature::OWN_REQUEST_ID;
 use crate::sim::sign;
 
 /// A signed body: sent again, it is the same request.
@@ -31,7 +32,7 @@ impl Signed {
     }
 }
 
-/// As Zoom's: `6009d653_d487_445d_8406_42b654974899`.
+/// As Zoom's, `6009d653_d487_445d_8406_42b654974899`, with word of whose it is before it.
 fn request_id() -> String {
     let (a, b) = (SystemChance.next_u64(), SystemChance.next_u64());
     let hex = format!("{a:016x}{b:016x}");
@@ -42,7 +43,7 @@ fn request_id() -> String {
         parts.push(part);
         rest = after;
     }
-    parts.join("_")
+    format!("{OWN_REQUEST_ID}{}", parts.join("_"))
 }
 
 /// What is at the bottom of it: the rest only says that a request failed.

@@ -1,5 +1,6 @@
 //! `adjutant store`, and how the command line opens a store.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use super::{Context, Exit, Failure};
 use crate::chance::SystemChance;
 use crate::clock::SystemClock;
 use crate::config::{Outline, StoreSection};
-use crate::store::local::{LocalStore, OpenError, OpenReport, Rekeyed, Stage};
+use crate::store::local::{KeyError, LocalStore, MasterKey, OpenError, OpenReport, Rekeyed, Stage};
 use crate::web::admin::view::BackupView;
 
 #[derive(Debug, Subcommand)]
@@ -32,9 +33,12 @@ pub(super) enum Asked {
     Backup {
         /// The folder for the copy; made where it is not there
         folder: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Make the index anew from the journal; the service must be stopped
-    Rebuild,
+    Rebuild(super::JsonOnly),
     /// Seal the store with another master key; the service must be stopped
     ///
     /// Without --to a new key takes the place of the old one in `[store] master_key_file`, and the old one is kept beside it
@@ -45,11 +49,17 @@ pub(super) enum Asked {
         /// The file of the new key, made where there is none; it is for you to name it in the configuration then
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Put a backup in the place of an empty store; the service must be stopped
     Restore {
         /// The folder of the backup
         folder: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -60,10 +70,12 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
             let folder = folder.map_or_else(|| Ok(outline.store.folder.clone()), |folder| absolute(&folder))?;
             verify(folder, json, &outline, out).await
         }
-        Asked::Backup { folder } => backup(&absolute(&folder)?, context, out).await,
-        Asked::Rebuild => rebuild(context.outline()?, out).await,
-        Asked::Rekey { to } => rekey(to.as_deref().map(absolute).transpose()?, context.outline()?, out).await,
-        Asked::Restore { folder } => restore(absolute(&folder)?, context.outline()?, out).await,
+        Asked::Backup { folder, json } => backup(&absolute(&folder)?, context, json, out).await,
+        Asked::Rebuild(asked) => rebuild(context.outline()?, asked.json, out).await,
+        Asked::Rekey { to, json } => {
+            rekey(to.as_deref().map(absolute).transpose()?, context.outline()?, json, out).await
+        }
+        Asked::Restore { folder, json } => restore(absolute(&folder)?, context.outline()?, json, out).await,
     }
 }
 
@@ -116,7 +128,7 @@ async fn verify(folder: PathBuf, json: bool, outline: &Outline, out: &mut Out) -
     Ok(exit)
 }
 
-async fn backup(folder: &Path, context: &Context, out: &mut Out) -> Result<Exit, Failure> {
+async fn backup(folder: &Path, context: &Context, json: bool, out: &mut Out) -> Result<Exit, Failure> {
     let running = Remote::running(&context.admin()?).ok();
     let asked = [("to", folder.display().to_string())];
     let done: BackupView = match &running {
@@ -130,6 +142,11 @@ async fn backup(folder: &Path, context: &Context, out: &mut Out) -> Result<Exit,
             done?
         }
     };
+    let exit = if done.missing.is_empty() { Exit::Good } else { Exit::Failed };
+    if json {
+        out.json(&done)?;
+        return Ok(exit);
+    }
     let (records, deliveries) =
         (count(done.records, "record", "records"), count(done.deliveries, "delivery", "deliveries"));
     out.line(format!("{}: {records}, {deliveries}; sealed by the master key, which is not in it", done.folder))?;
@@ -140,11 +157,12 @@ async fn backup(folder: &Path, context: &Context, out: &mut Out) -> Result<Exit,
     if !done.missing.is_empty() {
         out.line("what is missing could not be read; to open this copy, accept the loss as in the original")?;
     }
-    Ok(if done.missing.is_empty() { Exit::Good } else { Exit::Failed })
+    Ok(exit)
 }
 
-async fn rebuild(outline: Outline, out: &mut Out) -> Result<Exit, Failure> {
+async fn rebuild(outline: Outline, json: bool, out: &mut Out) -> Result<Exit, Failure> {
     must_be_there(&outline.store.folder)?;
+    let place = outline.store.folder.display().to_string();
     let report = apart(move || {
         let StoreSection { folder, master_key, settings, .. } = outline.store;
         let mut shown = Opening(None);
@@ -153,17 +171,23 @@ async fn rebuild(outline: Outline, out: &mut Out) -> Result<Exit, Failure> {
             .map_err(|error| Failure::from((folder, error)))
     });
     report.await?;
+    if json {
+        out.json(&json!({ "folder": place }))?;
+        return Ok(Exit::Good);
+    }
     out.line("the index was built anew from the journal")?;
     Ok(Exit::Good)
 }
 
-async fn rekey(to: Option<PathBuf>, outline: Outline, out: &mut Out) -> Result<Exit, Failure> {
+async fn rekey(to: Option<PathBuf>, outline: Outline, json: bool, out: &mut Out) -> Result<Exit, Failure> {
     must_be_there(&outline.store.folder)?;
     let done = apart(move || {
         let StoreSection { folder, master_key, .. } = outline.store;
         LocalStore::rekey(&folder, &master_key, to.as_deref()).map_err(|error| Failure::from((folder, error)))
     });
     match done.await? {
+        Rekeyed::InPlace { old } if json => out.json(&json!({ "new": null, "old": old.display().to_string() }))?,
+        Rekeyed::Beside { new } if json => out.json(&json!({ "new": new.display().to_string(), "old": null }))?,
         Rekeyed::InPlace { old } => {
             out.line("the store is sealed with a new master key, which is in the place of the old one")?;
             out.line(format!(
@@ -182,11 +206,11 @@ async fn rekey(to: Option<PathBuf>, outline: Outline, out: &mut Out) -> Result<E
     Ok(Exit::Good)
 }
 
-async fn restore(from: PathBuf, outline: Outline, out: &mut Out) -> Result<Exit, Failure> {
-    let to = outline.store.folder;
+async fn restore(from: PathBuf, outline: Outline, json: bool, out: &mut Out) -> Result<Exit, Failure> {
+    let StoreSection { folder: to, master_key, .. } = outline.store;
     let (source, target) = (from.clone(), to.clone());
     let done = apart(move || {
-        LocalStore::restore(&source, &target).map_err(|error| {
+        LocalStore::restore(&source, &target, &master_key).map_err(|error| {
             Failure::new(
                 Exit::Failed,
                 format!("cannot restore {} into {}: {error}", source.display(), target.display()),
@@ -194,6 +218,10 @@ async fn restore(from: PathBuf, outline: Outline, out: &mut Out) -> Result<Exit,
         })
     });
     done.await?;
+    if json {
+        out.json(&json!({ "folder": to.display().to_string(), "copy_of": from.display().to_string() }))?;
+        return Ok(Exit::Good);
+    }
     out.line(format!("{} is now a copy of {}; check it with `adjutant store verify`", to.display(), from.display()))?;
     Ok(Exit::Good)
 }
@@ -205,6 +233,20 @@ fn must_be_there(folder: &Path) -> Result<(), Failure> {
     let text =
         format!("there is no store at {}: the service was never started with this configuration", folder.display());
     Err(Failure::new(Exit::Failed, text))
+}
+
+/// What is wrong with the file of the master key, so that the next start would fail. A store that is not there yet gets one.
+pub(super) fn master_key_trouble(StoreSection { folder, master_key, .. }: &StoreSection) -> Option<String> {
+    let MasterKey::File(file) = master_key else { return None };
+    match std::fs::read_to_string(file) {
+        Ok(text) if MasterKey::parse(&text).is_some() => None,
+        Ok(_) => Some(KeyError::MasterMalformed(file.clone()).to_string()),
+        // What it seals is beside the journal.
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            folder.join("keys").exists().then(|| KeyError::MasterMissing(file.clone()).to_string())
+        }
+        Err(error) => Some(format!("cannot read the master key {}: {error}", file.display())),
+    }
 }
 
 /// Opens the store of a stopped service.
@@ -274,15 +316,15 @@ impl From<(PathBuf, OpenError)> for Failure {
     fn from((folder, error): (PathBuf, OpenError)) -> Self {
         let place = folder.display();
         match error {
-            OpenError::InUse(_) => Self::new(
-                Exit::Held,
-                format!(
-                    "another process holds the store at {place}. stop it first; a service that runs is asked without \
-                     --offline"
-                ),
-            ),
+            OpenError::InUse(_) => {
+                Self::new(Exit::Held, format!("another process holds the store at {place}. stop it first"))
+            }
             error @ (OpenError::Damaged(_) | OpenError::JournalShort { .. } | OpenError::Record { .. }) => {
                 Self::new(Exit::Failed, format!("the store at {place}: {error}. `adjutant store verify` says more"))
+            }
+            // What `[store]` names is not there, or no key.
+            OpenError::Keys(error @ (KeyError::MasterMissing(_) | KeyError::MasterMalformed(_))) => {
+                Self::new(Exit::Config, format!("the store at {place}: {error}"))
             }
             error => {
                 let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();

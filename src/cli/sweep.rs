@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::accounts::NONE_SERVED;
 use super::out::{Out, count};
 use super::remote::Remote;
 use super::show_config::tell_difference;
@@ -108,6 +109,9 @@ async fn now(remote: &Remote, asked: &Now, out: &mut Out) -> Result<Exit, Failur
     let query = [("account", asked.account.clone()), ("rule", asked.rule.clone()), ("dry_run", dry)];
     let query: Vec<_> = query.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
     let begun: SweepAskedView = remote.post("/v1/sweeps", &query).await?;
+    if begun.accounts.is_empty() {
+        return Err(Failure::new(Exit::Failed, NONE_SERVED));
+    }
     if asked.no_wait {
         if asked.json {
             out.json(&begun)?;

@@ -21,7 +21,7 @@ pub(super) enum Asked {
 
 #[derive(Debug, Args)]
 pub(super) struct Create {
-    /// Whose it is, as the audit log names them: letters, digits, -, _ and .
+    /// Whose it is, as the audit log names them: letters, digits, dots, - and _
     #[arg(long)]
     name: String,
     /// What it is for: operator (everything), onboarder (users and their onboarding), auditor (reads everything) or scheduler (meetings)

@@ -74,7 +74,7 @@ pub(super) struct Asked {
     /// The app that Zoom would send it to; the first of the configuration if not given
     #[arg(long)]
     app: Option<String>,
-    /// The account that it happened in; the app's first if not given
+    /// The account that it happened in; the app's first if not given. Of a general app it has to be
     #[arg(long)]
     account: Option<String>,
     /// Where to post it; the running service if not given
@@ -105,6 +105,11 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
     let config = context.config()?;
     let app = app(&config, asked.app.as_deref())?;
     let account = asked.account.clone().or_else(|| app.accounts.first().map(|account| account.id.to_string()));
+    if account.is_none() && asked.event != "endpoint.url_validation" {
+        let why = "a general app, and an event of it names the account that it happened in: say which with --account";
+        let text = format!("app {} is {why}, as `adjutant accounts list` shows it", app.name);
+        return Err(Failure::new(Exit::Usage, text));
+    }
     let url = asked
         .url
         .clone()

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use toml::de::DeTable;
 
 use super::form;
-use super::parts::{CRON, TIME_ZONE, is_cron, is_time_zone};
+use super::parts::{CRON, TIME_ZONE, base_url, is_cron, is_time_zone};
 use super::problem::Place;
 use super::secret::{is_placeholder, many, one};
 use super::section::{Section, tables_of};
@@ -186,6 +186,32 @@ pub(super) fn check_variables(reading: &Reading<'_>, list: &str, seen: &BTreeSet
     }
 }
 
+/// Whether anything is said of where browsers reach the public listener: what is wrong with it is told where it stands.
+fn has_address(reading: &Reading<'_>) -> bool {
+    let server = reading.root.get("server").and_then(|server| server.get_ref().as_table());
+    server.is_some_and(|server| server.contains_key("public_url"))
+        || reading.var(&format!("{PREFIX}SERVER__PUBLIC_URL")).is_some()
+}
+
+/// Behind a path webhooks arrive where a proxy takes it off; the pages that admins see lead to the root.
+fn check_root(reading: &Reading<'_>) {
+    let variable = format!("{PREFIX}SERVER__PUBLIC_URL");
+    let server = reading.root.get("server").and_then(|server| server.get_ref().as_table());
+    let in_file = || server.and_then(|server| server.get("public_url"));
+    let (place, text) = match (reading.var(&variable), in_file()) {
+        (Some(text), _) => (Place::Env(variable), text),
+        (None, Some(value)) => (Place::File(value.span()), value.get_ref().as_str().unwrap_or_default().to_owned()),
+        (None, None) => return,
+    };
+    let has_path = base_url(&text).is_some_and(|url| url.split("://").nth(1).is_some_and(|rest| rest.contains('/')));
+    if has_path {
+        let what = format!("[server] public_url is {text:?}");
+        let help = "expected it without a path where an [[app]] has kind = \"general\": install pages and /oauth/callback are at \
+                    the root of the name, as in \"https://zoom-hooks.example.com\"";
+        reading.problem(place, what, help);
+    }
+}
+
 pub(super) fn apps(reading: &Reading<'_>) -> Placed<App> {
     let mut seen = BTreeSet::new();
     let tables = reading.root.get("app").map(|value| tables_of(reading, value, "app")).unwrap_or_default();
@@ -198,7 +224,10 @@ pub(super) fn apps(reading: &Reading<'_>) -> Placed<App> {
         let place = table.1.clone();
         app(named(reading, "app", table, &mut seen)?).map(|app| (app, place))
     });
-    let apps = apps.collect();
+    let apps: Placed<App> = apps.collect();
+    if apps.iter().any(|(app, _)| app.general.is_some()) {
+        check_root(reading);
+    }
     check_variables(reading, "app", &seen);
     apps
 }
@@ -224,9 +253,18 @@ fn app(mut section: Section<'_, '_>) -> Option<App> {
             section.foreign(&OF_GENERAL, "kind = \"general\"");
         }
     }
-    let accounts = match (&name, &general) {
-        (Some(name), None) => accounts(&mut section, name),
-        _ => no_accounts(&mut section),
+    if general.is_some() && !has_address(section.reading) {
+        let what = format!("{}: nobody can install it", section.title);
+        let help = "add public_url to [server]: where admins' browsers reach the public listener, which serves \
+                    /install/{app} and /oauth/callback";
+        section.reading.problem(section.place.clone(), what, help);
+    }
+    let accounts = match (&name, kind) {
+        (_, Some(AppKind::General)) => no_accounts(&mut section),
+        // Of what kind it is, and so whether it has any, nobody knows.
+        (_, None) if section.tables("account").is_empty() => Vec::new(),
+        (Some(name), _) => accounts(&mut section, name),
+        (None, _) => Vec::new(),
     };
     section.finish();
     let schedules = accounts.iter().map(|(account, own)| (account.id.clone(), own.clone())).collect();
@@ -252,7 +290,8 @@ fn general(section: &mut Section<'_, '_>) -> General {
         "installer" => Some(ApiUserIs::Installer),
         "ask" => Some(ApiUserIs::Ask),
         template => {
-            Email::parse(&filled(template)?.replace("{domain}", "a.example")).ok()?;
+            let filled = filled(template)?.replace("{domain}", "a.example");
+            Email::parse(&filled).ok().filter(|_| !filled.contains(['{', '}']))?;
             Some(ApiUserIs::Template(template.to_owned()))
         }
     });
@@ -315,10 +354,8 @@ fn account(mut section: Section<'_, '_>, app: &AppName) -> Option<(Account, OwnS
         time_zone: section.optional("sweep_time_zone", TIME_ZONE, is_time_zone),
     };
     section.finish();
-    let app = app.clone();
-    let only_observes = false;
     let account =
-        Account { id: id?, app, plan, api_users, may_grant, acts_as, only_observes, invites_per_day: invites };
+        Account { api_users, may_grant, acts_as, invites_per_day: invites, ..Account::new(id?, app.clone(), plan) };
     Some((account, own))
 }
 
@@ -333,16 +370,10 @@ const PLANS: [(&str, Plan); 6] = [
 ];
 
 /// What one app or rule alone cannot know.
-pub(super) fn check_together(reading: &Reading<'_>, apps: &Placed<App>, rules: &[Rule], has_address: bool) {
+pub(super) fn check_together(reading: &Reading<'_>, apps: &Placed<App>, rules: &[Rule]) {
     let grants = rules.iter().find(|rule| rule.ensure.assistants.contains(&Grantee::ApiUser));
     let mut taken: Vec<(&AccountId, &AppName)> = Vec::new();
     for (app, place) in apps {
-        if app.general.is_some() && !has_address {
-            let what = format!("[[app]] {}: nobody can install it", app.name);
-            let help = "add public_url to [server]: where admins' browsers reach the public listener, which serves \
-                        /install/{app} and /oauth/callback";
-            reading.problem(place.clone(), what, help);
-        }
         for account in &app.accounts {
             if let Some((id, holder)) = taken.iter().find(|(id, _)| **id == account.id) {
                 let what = format!("account {id} is held by [[app]] {holder} and by [[app]] {}", app.name);

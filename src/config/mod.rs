@@ -234,7 +234,7 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (
     let people = notify.names.into_iter().map(|name| (name, true));
     let takers = consumers.names.into_iter().map(|name| (name, false)).chain(people).collect();
     let rules::Rules { all: rules, folder: rules_folder, require_plan, invalid } = rules::all(reading, &takers);
-    apps::check_together(reading, &apps, &rules, server.public_url.is_some());
+    apps::check_together(reading, &apps, &rules);
     let config = Config {
         path: path.to_owned(),
         server,

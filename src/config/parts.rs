@@ -78,11 +78,10 @@ pub enum LogLevel {
 }
 
 pub(super) fn server(mut section: Section<'_, '_>) -> Server {
-    let url = "where Zoom reaches this service, as in \"https://zoom-hooks.example.com\"";
     let networks = "addresses or networks, as in [\"127.0.0.1\", \"10.0.0.0/8\"]";
     let server = Server {
         listen: section.address("listen", "127.0.0.1:8080"),
-        public_url: section.optional("public_url", url, |text| base_url(text).filter(|url| !is_placeholder_url(url))),
+        public_url: section.explained("public_url", public_url),
         trusted_proxies: section.list("trusted_proxies", networks, Network::parse),
         receiver: receiver(&mut section),
         accept: accept(&mut section),
@@ -366,6 +365,23 @@ pub fn base_url(text: &str) -> Option<String> {
     let web = matches!(uri.scheme_str(), Some("http" | "https"));
     let plain = uri.query().is_none() && !text.contains(['#', '@']) && uri.host().is_some_and(|host| !host.is_empty());
     (web && plain).then(|| text.trim_end_matches('/').to_owned())
+}
+
+/// Where Zoom and browsers reach the public listener: https, which Zoom wants \[D], and a name. An error says what of it is at
+/// fault.
+fn public_url(text: &str) -> Result<String, String> {
+    const AS_IN: &str = "as in \"https://zoom-hooks.example.com\"";
+    let expected = |what: &str| Err(format!("{what}, {AS_IN}"));
+    if text.contains(['?', '#']) {
+        return expected("it without what follows ? or #");
+    }
+    let Some(url) = base_url(text).filter(|url| !is_placeholder_url(url)) else {
+        return expected("where Zoom reaches this service");
+    };
+    if !url.to_ascii_lowercase().starts_with("https:") && !is_loopback_url(&url) {
+        return expected("https, since Zoom takes no other; http is for an address of this machine alone");
+    }
+    Ok(url)
 }
 
 fn is_placeholder_url(url: &str) -> bool {

@@ -201,6 +201,29 @@ impl<'t, 'r> Section<'t, 'r> {
         self.parsed_in(key, form, expected, parse)
     }
 
+    /// A text that may be left out, where what is expected of it depends on what is wrong.
+    pub(super) fn explained<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let mut expected = "a text".to_owned();
+        let Some(found) = self.find(key, form::text) else {
+            self.note(key, None, None);
+            return None;
+        };
+        let text = match &found {
+            Found::File(value) => value.get_ref().as_str(),
+            Found::Env(_, text) => Some(text.as_str()),
+        };
+        let value = text.and_then(|text| parse(text).map_err(|why| expected = why).ok());
+        match (&value, text) {
+            (Some(_), Some(text)) => self.note(key, Some(quoted(text)), Some(&found)),
+            _ => self.wrong(key, &found, &expected),
+        }
+        value
+    }
+
     pub(super) fn missing(&self, key: &str, help: &str) {
         self.reading.problem(self.place.clone(), format!("{} has no {key}", self.title), help);
     }

@@ -23,6 +23,8 @@ const SIGNATURE: &str = "x-zm-signature";
 const TIMESTAMP: &str = "x-zm-request-timestamp";
 const REQUEST_ID: &str = "x-zm-request-id";
 const REQUEST_ID_BYTES_MAX: usize = 128;
+/// How the request ids of our own tries begin; Zoom's begin with hexadecimal digits.
+pub const OWN_REQUEST_ID: &str = "adjutant_";
 
 /// A request whose signature was good: made by [`verify`], or read back from a store, and by nobody else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +53,12 @@ impl Verified {
 
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref()
+    }
+
+    /// Whether it says that we sent it ourselves, to try the way in. The id is not under the signature: only what people are
+    /// shown may depend on it.
+    pub fn is_own(&self) -> bool {
+        self.request_id().is_some_and(|id| id.starts_with(OWN_REQUEST_ID))
     }
 }
 

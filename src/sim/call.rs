@@ -81,6 +81,8 @@ pub struct Call {
     pub at: Timestamp,
     /// The account that the token belongs to.
     pub account: Option<String>,
+    /// The app that the token was given to.
+    pub client: Option<String>,
     /// The account that owns the user, group or meeting that it named, another one first: see [`Call::crosses`]. None where
     /// it named nothing that there is.
     pub owner: Option<String>,

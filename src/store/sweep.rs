@@ -19,6 +19,8 @@ pub enum SweepCause {
     /// The rules, or the account's API users, are others than at the last one.
     NewRules,
     Person,
+    /// The first ones of an account that came while the service ran.
+    First,
 }
 
 impl SweepCause {
@@ -28,6 +30,7 @@ impl SweepCause {
             Self::Outage => "outage",
             Self::NewRules => "new-rules",
             Self::Person => "person",
+            Self::First => "first",
         }
     }
 }

@@ -34,10 +34,10 @@ const STYLE: &str = "body{font:1.05rem/1.5 system-ui,sans-serif;max-width:40rem;
 {% endfor %}{% if !facts.is_empty() %}<dl>
 {% for (name, value) in facts %}<dt>{{ name }}</dt><dd>{{ value }}</dd>
 {% endfor %}</dl>
-{% endif %}{% if let Some(form) = form %}<form action="{{ form.action }}" method="get">
+{% endif %}{% if let Some(form) = form %}<form action="{{ form.action }}" method="post">
 {% for (name, value) in form.hidden %}<input type="hidden" name="{{ name }}" value="{{ value }}">
 {% endfor %}<label for="field">{{ form.field.1 }}</label>
-<input id="field" type="email" name="{{ form.field.0 }}" required autofocus>
+<input id="field" type="email" name="{{ form.field.0 }}" value="{{ form.value }}" required autofocus>
 <button>{{ form.button }}</button>
 </form>
 {% endif %}{% for (to, text) in links %}<p><a href="{{ to }}">{{ text }}</a></p>
@@ -57,14 +57,18 @@ pub(super) struct Page {
     refresh: Option<u32>,
 }
 
-/// Asks for one thing, and goes on with it in the address.
+/// Asks for one thing, and sends it.
 #[derive(Debug, Clone)]
 pub(super) struct Form {
     pub(super) action: String,
     /// Its name, and what it is.
     pub(super) field: (String, String),
+    /// What is in it before.
+    pub(super) value: String,
     pub(super) hidden: Vec<(String, String)>,
     pub(super) button: String,
+    /// The origin that the answer leads to, where that is another.
+    pub(super) leads_to: Option<String>,
 }
 
 impl Page {
@@ -98,8 +102,10 @@ impl Page {
     pub(super) fn answer(&self, status: StatusCode) -> Response {
         let Ok(html) = self.render() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
         let style = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
-        // Zoom is where a form may lead on to.
-        let policy = format!("default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; frame-ancestors 'none'");
+        let leads_to = self.form.as_ref().and_then(|form| form.leads_to.as_deref()).unwrap_or_default();
+        let policy = format!(
+            "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; frame-ancestors 'none'; form-action 'self' {leads_to}"
+        );
         let mut answer = (status, html).into_response();
         let headers = answer.headers_mut();
         if let Ok(policy) = HeaderValue::try_from(policy) {

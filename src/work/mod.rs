@@ -40,15 +40,15 @@ pub use fold::{Folded, Record, fold};
 pub use judge::{Difference, Need, Picture, Verdict, edits, in_words, is_excepted, judge};
 pub use needs::needs;
 pub use onboard::{
-    Came, Onboarding, RefusedFor, Row, RowRefused, Standing, Stands, Step, Wanted, WithJobs, fault_of_key, id_of,
-    jobs_about, of_rules, stands, told, would,
+    Beside, Came, Held, Onboarding, RefusedFor, Row, RowRefused, Standing, Stands, Step, Wanted, WithJobs,
+    fault_of_key, id_of, jobs_about, of_rules, own_job, stands, tell, told, unknown_group, would,
 };
 pub use orphaned::{Host, OrphanedMeeting, OrphanedRecord, Successor};
 pub use planned::{
     Cost, PlannedAccount, PlannedChange, PlannedDifference, PlannedOthers, PlannedRule, PlannedSince, WOULD_SEND,
     span_in_words, would_change,
 };
-pub use saved::{AppliedAccount, AppliedRule, DecidedNow, PlanScope, PlannedMeetings, SavedPlan};
+pub use saved::{AppliedAccount, AppliedRule, DecidedNow, NotPlanned, PlanScope, PlannedMeetings, SavedPlan};
 pub use seen::{saw, seen};
 pub use send::{Feed, Message, Sending};
 pub use told::{Past, Person, Told};

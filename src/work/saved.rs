@@ -29,16 +29,37 @@ pub struct SavedPlan {
     /// Of each rule that was planned, what tells it from what it was, in hex.
     pub rules: BTreeMap<RuleName, String>,
     pub accounts: Vec<PlannedAccount>,
+    /// Accounts that could not be read, so that nothing is planned in them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<NotPlanned>,
     /// SHA-256 of all the rest, in hex. No seal: whoever holds the admin token may do more than apply a plan.
     pub hash: String,
+}
+
+/// An account that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NotPlanned {
+    pub account: String,
+    pub why: String,
 }
 
 impl SavedPlan {
     pub fn new(rules: BTreeMap<RuleName, String>, accounts: Vec<PlannedAccount>, at: Timestamp) -> Self {
         let (created_at, created_at_ms) = (at.to_string(), at.as_millis());
-        let plan = Self { version: VERSION, created_at, created_at_ms, rules, accounts, hash: String::new() };
-        let hash = plan.hashed();
-        Self { hash, ..plan }
+        let (failed, hash) = (Vec::new(), String::new());
+        Self { version: VERSION, created_at, created_at_ms, rules, accounts, failed, hash }.sealed()
+    }
+
+    /// With what could not be planned.
+    #[must_use]
+    pub fn without(self, failed: Vec<NotPlanned>) -> Self {
+        Self { failed, ..self }.sealed()
+    }
+
+    fn sealed(self) -> Self {
+        let hash = self.hashed();
+        Self { hash, ..self }
     }
 
     fn hashed(&self) -> String {

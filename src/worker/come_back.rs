@@ -60,7 +60,9 @@ impl ComeBack {
                 ("rule-gone", Some(rule)) if self.is_there_again(&roster, rule, &group).await? => {
                     format!("the configuration, which has rule {rule} again")
                 }
-                ("account-gone", _) => format!("the configuration, which has account {} again", account.id),
+                ("account-gone", _) if self.is_of(account, &group).await? => {
+                    format!("the configuration, which has account {} again", account.id)
+                }
                 ("credentials-refused", _) => match self.are_taken(account).await? {
                     Some(true) => "adjutant, since Zoom takes the app's credentials".to_owned(),
                     Some(false) => continue,
@@ -82,6 +84,11 @@ impl ComeBack {
         let Some(rule) = roster.rule(rule) else { return Ok(false) };
         let example = self.parts.store.job(group.example).await?;
         Ok(example.is_some_and(|job| is_about(rule, &job.subject)))
+    }
+
+    /// Whether the app acts that the jobs are of: those of another would park again at once.
+    async fn is_of(&self, account: &Account, group: &ParkedGroup) -> Result<bool, StoreError> {
+        Ok(self.parts.store.job(group.example).await?.is_some_and(|job| job.app == account.app))
     }
 
     /// Whether Zoom takes the app's credentials for the account; none where it does not say.

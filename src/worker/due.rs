@@ -154,12 +154,26 @@ impl Sweeper {
             // Its rule went, or changed, since somebody asked.
             self.with(&account.id, |known| known.asked = None);
         }
+        if let Some(first) = self.first(account, roster, state, now) {
+            return Some(first);
+        }
         let kinds = SweepKind::ALL.into_iter().filter(|kind| is_any_of(*kind, roster));
         let of = |kind| {
             let (at, why) = self.due_of(kind, account, roster, state, now);
             Due { at, kind, why, order: Order::default() }
         };
         kinds.map(of).min_by_key(|due| due.at)
+    }
+
+    /// An account that came while the service ran is only looked at first. What rules want of those who were there then
+    /// comes with the schedule, so that somebody can read what was found, and pause it.
+    fn first(&self, account: &Account, roster: &Roster, state: &SweepState, now: Timestamp) -> Option<Due> {
+        account.joined_at.filter(|_| state.last_dry.is_none() && state.last.is_none())?;
+        let order = Order { rule: None, is_dry: true };
+        let kind = kind_of(&order, roster)?;
+        let again = |failed: Timestamp| self.settings.schedule_of(&account.id, kind).next(failed, self.offset(account));
+        let at = state.failed.as_ref().map_or(now, |failed| again(failed.at));
+        Some(Due { at, kind, why: SweepCause::First, order })
     }
 
     fn due_of(
@@ -171,8 +185,12 @@ impl Sweeper {
         now: Timestamp,
     ) -> (Timestamp, SweepCause) {
         let (offset, tried) = (self.offset(account), self.with(&account.id, |known| known.tried.get(&kind).copied()));
-        let whole = state.whole.get(&kind);
-        let Some(began) = whole.map(|whole| whole.started_at).max(tried) else { return (now, SweepCause::Outage) };
+        let (schedule, whole) = (self.settings.schedule_of(&account.id, kind), state.whole.get(&kind));
+        let Some(began) = whole.map(|whole| whole.started_at).max(tried) else {
+            return account
+                .joined_at
+                .map_or((now, SweepCause::Outage), |at| (schedule.next(at, offset), SweepCause::First));
+        };
         // One that failed is tried again by the schedule, whatever the rules are.
         let is_new = |whole: &WholeSweep| {
             tried.is_none_or(|tried| whole.ended_at >= tried) && whole.with != compared_with(kind, account, roster)
@@ -180,7 +198,6 @@ impl Sweeper {
         if whole.is_some_and(is_new) {
             return (now, SweepCause::NewRules);
         }
-        let schedule = self.settings.schedule_of(&account.id, kind);
         let next = schedule.next(began, offset);
         let is_missed = schedule.next(next, offset) <= now;
         (next, if is_missed { SweepCause::Outage } else { SweepCause::Schedule })

@@ -6,11 +6,13 @@
 //!
 //! Deliberately does not know how a task is done ([`crate::work`]), nor what an event means ([`crate::rules`]).
 
+mod agenda;
 mod apply;
 mod backfill;
 mod come_back;
 mod decide;
 mod due;
+mod forget;
 mod held;
 mod hosts;
 mod lists;
@@ -49,6 +51,7 @@ pub use backfill::{Backfill, Backfilled};
 pub use come_back::ComeBack;
 pub use decide::decide;
 pub use due::{KindStanding, Standing, SweepSettings};
+pub use forget::{ForgetError, Forgets, Person, Progress, Run};
 pub use mend::mend;
 pub use onboard::{Onboarder, ROWS_MAX, Taken};
 pub use plan::plan;
@@ -60,7 +63,7 @@ pub use settings::{Settings, SettingsError};
 pub use stats::Stats;
 pub use sweeper::{Order, Sweeper};
 pub use take_back::{Grants, TAKE_BACK, TakeBack};
-pub use users::{LetGo, Loss, Users, UsersError};
+pub use users::{By, LetGo, Loss, Users, UsersError};
 
 use crate::accounts::Accounts;
 use crate::chance::Chance;

@@ -26,6 +26,8 @@ use crate::work::api_user_gone;
 
 /// So many batches follow each other by reading ahead; then the oldest are looked for again, which a person may have replayed.
 const AHEAD_MAX: u32 = 16;
+/// So often in a row what was to be planned may be decided on by others, as by who forgets an account.
+const CONFLICTS_MAX: u32 = 16;
 /// How long to wait before trying again where the store has no space.
 const FULL_WAIT: Duration = Duration::from_secs(1);
 
@@ -51,7 +53,7 @@ impl Planner {
     pub async fn run(&self, shutdown: &CancellationToken) -> Result<(), StoreError> {
         let (mut changed, mut roster) = (self.parts.store.changed(), self.parts.roster.clone());
         let (mut released, mut looked) = (HashSet::new(), None);
-        let (mut storm, mut ahead) = (Storm::default(), Ahead::default());
+        let (mut storm, mut ahead, mut conflicts) = (Storm::default(), Ahead::default(), 0_u32);
         loop {
             changed.borrow_and_update();
             storm.let_pass(&*self.parts.store, shutdown).await?;
@@ -73,12 +75,18 @@ impl Planner {
                 }
                 Err(error) => Err(error),
             };
+            conflicts = if matches!(worked, Err(StoreError::Conflict(_))) { conflicts.saturating_add(1) } else { 0 };
             let wait = match worked {
                 Ok(0) => None,
                 Ok(_) | Err(StoreError::Closed) if shutdown.is_cancelled() => return Ok(()),
                 Ok(count) if count >= usize::from(self.parts.settings.plan_batch_max) => continue,
                 Ok(_) => {
                     pace(&self.parts.settings, shutdown).await;
+                    continue;
+                }
+                // Somebody decided meanwhile about what was read: nothing of the batch is written, and the rest is read anew.
+                Err(StoreError::Conflict(why)) if conflicts < CONFLICTS_MAX => {
+                    tracing::info!("a batch is planned anew: {why}");
                     continue;
                 }
                 Err(StoreError::Full | StoreError::Behind(_) | StoreError::Backlog) => Some(FULL_WAIT),
@@ -188,7 +196,11 @@ impl Planner {
             let event = delivery.verified.as_ref().filter(says_so).and_then(|verified| wire::parse(verified).ok());
             if let Some(Event { what: What::AppDeauthorized { user }, account: Some(account), at, .. }) = event {
                 let at = at.unwrap_or(delivery.received_at);
-                accounts.deauthorized((&delivery.app, &account), user.as_ref(), at).await?;
+                match accounts.deauthorized((&delivery.app, &account), user.as_ref(), at).await {
+                    // It is being forgotten.
+                    Ok(()) | Err(StoreError::Conflict(_)) => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(())

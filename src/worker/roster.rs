@@ -8,7 +8,7 @@ use crate::ids::{AccountId, AppName, RuleName};
 use crate::rules::{Mode, Rule};
 
 /// What the configuration says, in the shape in which planner and runner ask for it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Roster {
     /// One app acts for each.
     accounts: HashMap<AccountId, Account>,

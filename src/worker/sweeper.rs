@@ -8,6 +8,7 @@
 //! Deliberately writes nothing at Zoom, and asks nothing about single users: that is the jobs'.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::mem;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::agenda::Agenda;
 use super::due::{Due, SweepSettings, compared_with};
 use super::lists::Lists;
 use super::runner::caught;
@@ -44,7 +46,8 @@ pub struct Sweeper {
     pub(super) parts: Parts,
     pub(super) settings: SweepSettings,
     accounts: Mutex<HashMap<AccountId, Known>>,
-    /// Somebody asked: the next look is now.
+    /// Somebody asked: the next look at these accounts is now.
+    wanted: Mutex<HashSet<AccountId>>,
     asked: Notify,
     pub(super) since: Timestamp,
 }
@@ -121,7 +124,7 @@ impl From<StoreError> for Fault {
 impl Sweeper {
     pub fn new(parts: Parts, settings: SweepSettings) -> Self {
         let since = parts.clock.now();
-        Self { parts, settings, accounts: Mutex::default(), asked: Notify::new(), since }
+        Self { parts, settings, accounts: Mutex::default(), wanted: Mutex::default(), asked: Notify::new(), since }
     }
 
     /// Sweeps by the schedule until `shutdown`. A page that is under way then is dropped: it is read again after the next
@@ -135,21 +138,22 @@ impl Sweeper {
 
     /// Takes a step for each account when that is due, of several at once: one that has to wait for Zoom holds up no other.
     async fn go_on(self: &Arc<Self>, under_way: &mut JoinSet<Stepped>) -> StoreError {
-        let (mut next, mut busy): (HashMap<AccountId, Timestamp>, HashSet<AccountId>) = Default::default();
-        let clock = &self.parts.clock;
+        let mut agenda = Agenda::default();
+        let (clock, mut rosters) = (&self.parts.clock, self.parts.roster.clone());
+        let mut roster = Arc::clone(&rosters.borrow_and_update());
+        agenda.meet(roster.accounts().map(|account| &account.id));
         loop {
-            let (roster, now) = (Arc::clone(&self.parts.roster.borrow()), clock.now());
-            let at = |account: &Account| next.get(&account.id).copied().unwrap_or(Timestamp::EPOCH);
-            let mut due: Vec<&Account> =
-                roster.accounts().filter(|account| !busy.contains(&account.id) && at(account) <= now).collect();
-            due.sort_by_key(|account| at(account));
-            for account in due.into_iter().take(AT_ONCE.saturating_sub(under_way.len())) {
-                busy.insert(account.id.clone());
-                let (sweeper, account, roster) = (Arc::clone(self), account.clone(), Arc::clone(&roster));
+            let now = clock.now();
+            while under_way.len() < AT_ONCE {
+                let Some(account) = agenda.take(now) else { break };
+                // One that is not served any more is not looked at again.
+                let Some(account) = roster.by_id(&account).cloned() else { continue };
+                let (sweeper, roster) = (Arc::clone(self), Arc::clone(&roster));
                 under_way.spawn(async move { (sweeper.step(&account, &roster).await, account.id) });
             }
-            let ahead = next.iter().filter(|(account, at)| !busy.contains(*account) && **at > now).map(|(_, at)| *at);
-            let wake = ahead.min().unwrap_or(Timestamp::MAX).min(now.plus(LOOK_EVERY));
+            // Where as many as may are under way, the first that ends makes room.
+            let ahead = agenda.next().filter(|_| under_way.len() < AT_ONCE).unwrap_or(Timestamp::MAX);
+            let wake = ahead.min(now.plus(LOOK_EVERY));
             tokio::select! {
                 Some(stepped) = under_way.join_next() => match stepped {
                     Ok((stepped, account)) => {
@@ -163,13 +167,22 @@ impl Sweeper {
                             }
                             Err(error) => return error,
                         };
-                        busy.remove(&account);
-                        next.insert(account, at.min(clock.now().plus(LOOK_EVERY)));
+                        agenda.put(account, at.min(clock.now().plus(LOOK_EVERY)));
                     }
                     // Pages are guarded: it is around them.
                     Err(error) => if let Ok(panic) = error.try_into_panic() { resume_unwind(panic) },
                 },
-                () = self.asked.notified() => next.clear(),
+                () = self.asked.notified() => {
+                    for account in mem::take(&mut *lock(&self.wanted)) {
+                        agenda.hurry(account);
+                    }
+                }
+                // An error means that there are no more.
+                Ok(()) = rosters.changed() => {
+                    roster = Arc::clone(&rosters.borrow_and_update());
+                    agenda.meet(roster.accounts().map(|account| &account.id));
+                    lock(&self.accounts).retain(|account, _| roster.by_id(account).is_some());
+                }
                 () = clock.sleep_until(wake) => {}
             }
         }
@@ -180,7 +193,7 @@ impl Sweeper {
         if self.parts.store.sweep_state(account).await?.run.is_some() {
             // It may be waiting for something that is over by now.
             self.with(account, |known| known.not_before = Timestamp::EPOCH);
-            self.asked.notify_one();
+            self.look_now(account);
             return Ok(false);
         }
         let is_first = self.with(account, |known| {
@@ -189,8 +202,13 @@ impl Sweeper {
             known.not_before = Timestamp::EPOCH;
             is_first
         });
-        self.asked.notify_one();
+        self.look_now(account);
         Ok(is_first)
+    }
+
+    fn look_now(&self, account: &AccountId) {
+        lock(&self.wanted).insert(account.clone());
+        self.asked.notify_one();
     }
 
     /// What is remembered of an account's API users does not count any more.
@@ -204,6 +222,11 @@ impl Sweeper {
     /// The accounts of now.
     pub fn accounts(&self) -> Vec<Account> {
         self.parts.roster.borrow().accounts().cloned().collect()
+    }
+
+    /// One of them.
+    pub fn account(&self, id: &AccountId) -> Option<Account> {
+        self.parts.roster.borrow().by_id(id).cloned()
     }
 
     /// Goes on until nothing is due now. For tools and tests.

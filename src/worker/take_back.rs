@@ -42,6 +42,8 @@ pub struct Grants {
     pub users: Vec<String>,
     /// Rules that would grant it again.
     pub rules: Vec<RuleName>,
+    /// Why nobody can say who did, where that is so.
+    pub failed: Option<String>,
 }
 
 #[derive(Debug)]
@@ -63,15 +65,28 @@ impl TakeBack {
         Self { parts, asked: Notify::new(), refused: Mutex::default() }
     }
 
-    /// Who granted this user, in each account or in the one that is named, or why that cannot be said. Changes nothing.
+    /// Who granted this user, in each account or in the one that is named, or why that cannot be said: of one of several
+    /// accounts, in its place. Changes nothing.
     pub async fn look(&self, who: &UserKey, only: Option<&AccountId>) -> Result<Vec<Grants>, String> {
         let roster = std::sync::Arc::clone(&self.parts.roster.borrow());
         let mut grants = Vec::new();
         for account in roster.accounts().filter(|account| only.is_none_or(|only| account.id == *only)) {
-            let zoom = self.zoom(account).ok_or_else(|| format!("there is no client for account {}", account.id))?;
-            let looked = look(account, roster.rules(), who, &*zoom).await;
-            self.called(account, &*zoom).await.map_err(|error| error.to_string())?;
-            grants.push(looked.map_err(|error| format!("account {}: {error}", account.id))?);
+            let looked = match self.zoom(account) {
+                Some(zoom) => {
+                    let looked = look(account, roster.rules(), who, &*zoom).await;
+                    self.called(account, &*zoom).await.map_err(|error| error.to_string())?;
+                    looked.map_err(|error| error.to_string())
+                }
+                None => Err("there is no client for it".to_owned()),
+            };
+            match looked {
+                Ok(found) => grants.push(found),
+                Err(why) if only.is_some() => return Err(format!("account {}: {why}", account.id)),
+                Err(why) => {
+                    let (account, api_user) = (account.id.clone(), who.to_string());
+                    grants.push(Grants { account, api_user, users: Vec::new(), rules: Vec::new(), failed: Some(why) });
+                }
+            }
         }
         grants.sort_by(|one, other| one.account.cmp(&other.account));
         if grants.is_empty() { Err("no app holds such an account".to_owned()) } else { Ok(grants) }
@@ -292,7 +307,7 @@ async fn look(account: &Account, rules: &[Rule], who: &UserKey, zoom: &dyn Zoom)
     };
     let rules = rules.iter().filter(grants).map(|rule| rule.name.clone()).collect();
     let api_user = Subject::User { id: id.clone(), email: email.clone() }.to_string();
-    Ok(Grants { account: account.id.clone(), api_user, users, rules })
+    Ok(Grants { account: account.id.clone(), api_user, users, rules, failed: None })
 }
 
 fn named(who: &UserKey) -> (Option<UserId>, Option<Email>) {

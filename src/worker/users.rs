@@ -1,13 +1,13 @@
 //! Users of an account, as a person looks at them and lets them go.
 //!
 //! Guarantees: what is changed was intended on disk before, with who told it, and is claimed only when it was read back; an
-//! API user is never let go; nobody is let go for good while a transfer could save what they leave, unless that is said.
+//! API user is never let go, nor whom the app acts as; owners and admins are by operators alone. Whoever gets what is left is there.
 
 use std::sync::Arc;
 
 use super::Parts;
 use super::onboard::called;
-use crate::account::{Account, UserKey};
+use crate::account::{Account, Role, UserKey};
 use crate::audit::{Detail, Kind};
 use crate::ids::AccountId;
 use crate::job::Subject;
@@ -21,8 +21,15 @@ pub enum UsersError {
     NoAccount(AccountId),
     #[error("account {0} has no user {1}")]
     NoUser(AccountId, UserKey),
-    #[error("{0} is an API user of the account: take it out of api_users and reload, then ask again")]
-    ApiUser(UserKey),
+    #[error("{0} is an API user of the account: {1}, then ask again")]
+    ApiUser(UserKey, String),
+    #[error(
+        "{0} is whom the app acts as in the account, and its access may end with them: let another admin install the app, or \
+         take {0} out of acts_as, then ask again"
+    )]
+    ActsAs(UserKey),
+    #[error("{0} is {1} of the account, whom only an operator's token lets go")]
+    OperatorsOnly(UserKey, &'static str),
     #[error("{0}")]
     Refused(String),
     #[error("Zoom: {0}")]
@@ -36,6 +43,14 @@ pub enum UsersError {
 pub enum LetGo {
     Deactivate,
     Remove(Removal),
+}
+
+/// Who tells it.
+#[derive(Debug, Clone)]
+pub struct By {
+    pub actor: String,
+    /// May let owners and admins go, too.
+    pub is_operator: bool,
 }
 
 /// What somebody loses, or lost.
@@ -76,11 +91,11 @@ impl Users {
         &self,
         account: &AccountId,
         (user, how): (&UserKey, LetGo),
-        actor: &str,
+        by: &By,
         is_check: bool,
     ) -> Result<Loss, UsersError> {
         let (account, zoom) = self.of(account)?;
-        let done = self.done(&account, &*zoom, (user, how), actor, is_check).await;
+        let done = self.done(&account, &*zoom, (user, how), by, is_check).await;
         called(&self.parts, &account, zoom.calls()).await?;
         done
     }
@@ -90,20 +105,16 @@ impl Users {
         account: &Account,
         zoom: &dyn Zoom,
         (key, how): (&UserKey, LetGo),
-        actor: &str,
+        by: &By,
         is_check: bool,
     ) -> Result<Loss, UsersError> {
         let user = read(zoom, account, key).await?;
-        let around = self.parts.facts.around(account, self.parts.clock.now());
-        let is_api_user = |one: &UserKey| one.is(user.id.as_ref(), user.email.as_ref());
-        if around.api_user(user.id.as_ref(), user.email.as_ref()).is_some() || account.api_users.iter().any(is_api_user)
-        {
-            return Err(UsersError::ApiUser(key.clone()));
-        }
+        self.may(account, (key, &user), by)?;
         if let LetGo::Remove(how) = &how {
             check(&user, how)?;
+            has_heir(zoom, account, how).await?;
         }
-        let what = loss(zoom, &user, &how).await?;
+        let what = loss(zoom, &user, &how, is_check).await?;
         if is_check {
             return Ok(Loss { user, what });
         }
@@ -118,7 +129,7 @@ impl Users {
             detail: Detail { subject: Some(subject.clone()), note: words, ..Detail::default() },
         };
         let (store, clock) = (&self.parts.store, &self.parts.clock);
-        let intended = note(Kind::Intent, "granted", format!("{words}, told by {actor}"));
+        let intended = note(Kind::Intent, "granted", format!("{words}, told by {}", by.actor));
         let intent = store.intend_as_told(intended, clock.now()).await?;
         let edit = match &how {
             LetGo::Deactivate => Edit::SetUserActive { of: of.clone(), to: false },
@@ -147,6 +158,28 @@ impl Users {
                 store.note(note(Kind::Outcome, "parked", format!("{words}: {error}")), clock.now()).await?;
                 Err(error.into())
             }
+        }
+    }
+
+    /// Nobody lets those go by whom the account is served; and only operators those who run it.
+    fn may(&self, account: &Account, (key, user): (&UserKey, &User), by: &By) -> Result<(), UsersError> {
+        let around = self.parts.facts.around(account, self.parts.clock.now());
+        let is_it = |one: &UserKey| one.is(user.id.as_ref(), user.email.as_ref());
+        if around.api_user(user.id.as_ref(), user.email.as_ref()).is_some() || account.api_users.iter().any(is_it) {
+            let how = if account.joined_at.is_some() {
+                format!("name another with `adjutant accounts change {} --api-user EMAIL`", account.id)
+            } else {
+                "take it out of api_users and reload".to_owned()
+            };
+            return Err(UsersError::ApiUser(key.clone(), how));
+        }
+        if account.acts_as.iter().any(is_it) {
+            return Err(UsersError::ActsAs(key.clone()));
+        }
+        match user.role {
+            Some(Role::Owner) if !by.is_operator => Err(UsersError::OperatorsOnly(key.clone(), "the owner")),
+            Some(Role::Admin) if !by.is_operator => Err(UsersError::OperatorsOnly(key.clone(), "an admin")),
+            _ => Ok(()),
         }
     }
 
@@ -191,8 +224,21 @@ fn check(user: &User, how: &Removal) -> Result<(), UsersError> {
     Ok(())
 }
 
-/// What is lost by it, in words.
-async fn loss(zoom: &dyn Zoom, user: &User, how: &LetGo) -> Result<Vec<String>, ZoomError> {
+/// Whoever gets what is left is there.
+async fn has_heir(zoom: &dyn Zoom, account: &Account, how: &Removal) -> Result<(), UsersError> {
+    let Some(heir) = &how.transfer_to else { return Ok(()) };
+    match zoom.user(&UserKey::Email(heir.clone())).await {
+        Ok(user) if user.status == Status::Active => Ok(()),
+        Ok(_) | Err(ZoomError::NotFound(_) | ZoomError::Pending(_)) => {
+            let why = format!("account {} has no active user {heir}, who could get what is left", account.id);
+            Err(UsersError::Refused(why))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What is lost by it, in words; of a check, with what saves it.
+async fn loss(zoom: &dyn Zoom, user: &User, how: &LetGo, is_check: bool) -> Result<Vec<String>, ZoomError> {
     let mut what = Vec::new();
     if user.is_licensed() {
         what.push("the licence, which is free again".to_owned());
@@ -212,7 +258,8 @@ async fn loss(zoom: &dyn Zoom, user: &User, how: &LetGo) -> Result<Vec<String>, 
             None => None,
         };
         let count = meetings.map_or_else(String::new, |count| format!(" ({count} upcoming)"));
-        what.push(format!("all meetings{count}, webinars and recordings: name who gets them with transfer_to"));
+        let advice = if is_check { ": name who gets them with transfer_to" } else { "" };
+        what.push(format!("all meetings{count}, webinars and recordings{advice}"));
     }
     let left = if how.is_for_good {
         "the user itself, for good"

@@ -22,8 +22,7 @@ use super::token::{Access, Token, Tokens};
 use super::told::ToldLimit;
 use super::transport::{Answer, Http, TlsError};
 use super::{answers, paths};
-use crate::account::QuotaUse;
-use crate::account::{Account, UserKey};
+use crate::account::{Account, Plan, QuotaUse, UserKey};
 use crate::audit::Call;
 use crate::chance::Chance;
 use crate::clock::{Clock, Stopwatch, Timestamp, lock};
@@ -60,7 +59,7 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub struct ZoomClients {
     shared: Arc<Shared>,
-    limits: Mutex<HashMap<AccountId, Arc<Limits>>>,
+    limits: Mutex<HashMap<AccountId, (Plan, Arc<Limits>)>>,
 }
 
 impl ZoomClients {
@@ -79,20 +78,40 @@ impl ZoomClients {
         Ok(Self { shared: Arc::new(shared), limits: Mutex::default() })
     }
 
-    /// A client for an account that an app holds. Two apps that hold the same account share its limits; the plan that was
-    /// named first counts.
+    /// A client for an account that an app holds. Two apps that hold the same account share its limits, as long as they name
+    /// the same plan.
     pub fn account(&self, account: &Account, access: impl Into<Access>) -> AccountClient {
+        let tokens = Tokens::new(Arc::clone(&self.shared), account.id.clone(), access.into());
+        self.with_tokens(account, tokens)
+    }
+
+    /// The same, by the tokens of another of its clients: whoever refreshes them stays one.
+    pub fn again(&self, account: &Account, before: &AccountClient) -> AccountClient {
+        self.with_tokens(account, Arc::clone(&before.inner.tokens))
+    }
+
+    fn with_tokens(&self, account: &Account, tokens: Arc<Tokens>) -> AccountClient {
         let now = self.shared.clock.now();
-        let limits = Arc::clone(lock(&self.limits).entry(account.id.clone()).or_insert_with(|| {
+        let limits = || {
             let settings = &self.shared.settings;
             let limits = Limits::new(account.plan, settings.rate_share_percent, now);
-            Arc::new(limits.with_sweeps(account.plan, settings.sweep_share_percent, now))
-        }));
-        let shared = Arc::clone(&self.shared);
-        let tokens = Tokens::new(Arc::clone(&shared), account.id.clone(), access.into());
-        AccountClient {
-            inner: Arc::new(Inner { id: account.id.clone(), shared, tokens, limits, health: Health::default() }),
-        }
+            (account.plan, Arc::new(limits.with_sweeps(account.plan, settings.sweep_share_percent, now)))
+        };
+        let limits = {
+            let mut all = lock(&self.limits);
+            let of_account = all.entry(account.id.clone()).or_insert_with(limits);
+            if of_account.0 != account.plan {
+                *of_account = limits();
+            }
+            Arc::clone(&of_account.1)
+        };
+        let (id, shared) = (account.id.clone(), Arc::clone(&self.shared));
+        AccountClient { inner: Arc::new(Inner { id, shared, tokens, limits, health: Health::default() }) }
+    }
+
+    /// Forgets what is known of all other accounts.
+    pub fn retain(&self, is_served: impl Fn(&AccountId) -> bool) {
+        lock(&self.limits).retain(|account, _| is_served(account));
     }
 
     pub(super) fn shared(&self) -> Arc<Shared> {
@@ -165,12 +184,6 @@ impl AccountClient {
     /// Refreshes what an installation was given, where that was longer ago than `idle`.
     pub async fn keep_alive(&self, idle: Duration) {
         self.inner.tokens.keep_alive(idle).await;
-    }
-
-    /// Looks at its installations anew: one came, or another acts.
-    pub async fn anew(&self) {
-        self.inner.tokens.anew().await;
-        self.inner.health.anew();
     }
 
     /// The scopes of the app's token, which is fetched if there is none. Compare with [`Endpoint::scopes`].

@@ -47,11 +47,6 @@ impl Health {
         }
     }
 
-    /// Nothing is known any more.
-    pub(super) fn anew(&self) {
-        *lock(&self.0) = Standing::default();
-    }
-
     pub(super) fn standing(&self) -> Standing {
         lock(&self.0).clone()
     }

@@ -30,7 +30,7 @@ mod tests;
 pub use client::{AccountClient, ClientError, Handle, ZoomClients};
 pub use endpoint::{Endpoint, Scopes};
 pub use health::{Standing, Unanswered};
-pub use installed::{Held, Installations};
+pub use installed::{Held, Installations, Renewed};
 pub use limits::{per_second, plans_with};
 pub use oauth::{Granted, OAuth, Refusal};
 pub use observe::Observed;

@@ -176,6 +176,11 @@ impl OAuth {
         Some(Url::parse_with_params(&base, pairs).ok()?.into())
     }
 
+    /// Scheme, host and port of where browsers are sent.
+    pub fn authorize_origin(&self) -> Option<String> {
+        Some(Url::parse(&self.0.settings.oauth_url).ok()?.origin().ascii_serialization())
+    }
+
     /// Tokens for a code, which is good once and for five minutes \[D].
     pub async fn exchange(
         &self,

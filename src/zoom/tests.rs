@@ -83,17 +83,7 @@ fn waiting_room() -> Leaves {
 }
 
 fn account(plan: Plan) -> Account {
-    let (id, app) = (AccountId::parse("acc+&1").unwrap(), AppName::parse("main").unwrap());
-    Account {
-        id,
-        app,
-        plan,
-        api_users: Vec::new(),
-        may_grant: Vec::new(),
-        acts_as: Vec::new(),
-        only_observes: false,
-        invites_per_day: 50,
-    }
+    Account::new(AccountId::parse("acc+&1").unwrap(), AppName::parse("main").unwrap(), plan)
 }
 
 fn credentials() -> Credentials {

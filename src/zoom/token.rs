@@ -13,11 +13,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Mutex;
 
 use super::client::Shared;
-use super::installed::{Held, Installations};
+use super::installed::{Held, Installations, Renewed};
 use super::oauth::{self, Granted, Refusal};
 use super::port::ZoomError;
 use crate::clock::Timestamp;
@@ -40,6 +40,19 @@ pub enum Access {
     Own(Credentials),
     /// A general app that admins of the account installed.
     Installed(Credentials, Arc<dyn Installations>),
+}
+
+impl Access {
+    /// Whether it is by the same credentials.
+    pub fn is(&self, other: &Self) -> bool {
+        let ((Self::Own(one), Self::Own(another)) | (Self::Installed(one, _), Self::Installed(another, _))) =
+            (self, other)
+        else {
+            return false;
+        };
+        let secret = |of: &Credentials| of.client_secret.expose_secret().to_owned();
+        one.client_id == another.client_id && secret(one) == secret(another)
+    }
 }
 
 impl From<Credentials> for Access {
@@ -169,11 +182,6 @@ impl Tokens {
         }
     }
 
-    /// Forgets what went wrong: an installation is new, or another.
-    pub(super) async fn anew(&self) {
-        *self.state.lock().await = State::default();
-    }
-
     async fn own(&self, credentials: &Credentials) -> Result<Granted, ZoomError> {
         let form = [("grant_type", "account_credentials"), ("account_id", self.account.as_str())];
         Ok(oauth::token(&self.shared, credentials, &form).await.map_err(Refusal::into_error)?.without_refresh())
@@ -235,10 +243,12 @@ impl Tokens {
         state: &mut State,
     ) -> Result<Granted, ZoomError> {
         match installations.renewed(&old, &new).await {
-            Ok(()) => {
+            Ok(Renewed::Kept) => {
                 crate::breakpoint::reached("refresh-saved");
                 Ok(new)
             }
+            // Whoever asks again is given those of the authorisation that there is now, if any.
+            Ok(Renewed::Unwanted) => Err(ZoomError::Transient("the app was removed or authorised again".to_owned())),
             Err(why) => {
                 state.unsaved = Some((old, new));
                 Err(ZoomError::Transient(format!("a refreshed token cannot be stored: {why}")))

@@ -339,16 +339,7 @@ async fn an_account_that_used_up_its_rate_or_is_paused_by_zoom_leaves_another_al
     };
     let clients = ZoomClients::new(settings, Arc::new(clock.clone()), Arc::new(SeededChance::new(6))).unwrap();
     let [one, other] = [0, 1].map(|n| {
-        let held = Account {
-            id: account(n),
-            app: app(n),
-            plan: Plan::Business,
-            api_users: Vec::new(),
-            may_grant: Vec::new(),
-            acts_as: Vec::new(),
-            only_observes: false,
-            invites_per_day: 50,
-        };
+        let held = Account::new(account(n), app(n), Plan::Business);
         let client_secret = format!("client-secret-{}", account(n)).into();
         clients.account(&held, Credentials { client_id: format!("client-{}", account(n)), client_secret })
     });

@@ -258,6 +258,26 @@ fn bad_configurations() -> Vec<Case> {
     ]
 }
 
+fn bad_addresses_and_general_apps() -> Vec<Case> {
+    let general = |api_user: &str| {
+        format!(
+            "[[app]]\nname = \"platform\"\nkind = \"general\"\nclient_id = \"abcDEF123\"\nclient_secret = \"client-secret-of-it\"\n\
+             webhook_secrets = [\"webhook-secret-of-it\"]\napi_user = \"{api_user}\"\n"
+        )
+    };
+    vec![
+        ("a public address in plain", format!("[server]\npublic_url = \"http://hooks.example.com\"\n{GOOD}"), vec!["2:14: [server] public_url is \"http://hooks.example.com\". expected https, since Zoom takes no other; http is for an address of this machine alone, as in \"https://zoom-hooks.example.com\"".into()]),
+        ("a public address with a path, where admins install an app", format!("[server]\npublic_url = \"https://hooks.example.com/zoom\"\n{}", general("ask")), vec!["2:14: [server] public_url is \"https://hooks.example.com/zoom\". expected it without a path where an [[app]] has kind = \"general\": install pages and /oauth/callback are at the root of the name, as in \"https://zoom-hooks.example.com\"".into()]),
+        ("a public address with a query, which is no reason to say that nobody can install the app", format!("[server]\npublic_url = \"https://hooks.example.com?x=1\"\n{}", general("zoom-api@{domain}")), vec!["2:14: [server] public_url is \"https://hooks.example.com?x=1\". expected it without what follows ? or #, as in \"https://zoom-hooks.example.com\"".into()]),
+        ("all mistakes of a general app at once", general("api@{domian}").replace("abcDEF123", "…"), vec![
+            "1:1: [[app]] platform: nobody can install it. add public_url to [server]: where admins' browsers reach the public listener, which serves /install/{app} and /oauth/callback".into(),
+            "4:13: [[app]] platform client_id is \"…\". expected the client id of the app in the Zoom Marketplace".into(),
+            "7:12: [[app]] platform api_user is \"api@{domian}\". expected \"installer\" (the admin who installs the app), \"ask\", or an email, in which {domain} stands for that of the admin's, as in \"zoom-api@{domain}\"".into(),
+        ]),
+        ("a kind that is none, of an app that need not have an account", general("ask").replace("\"general\"", "\"generic\""), vec!["3:8: [[app]] platform kind is \"generic\". expected \"server-to-server\" or \"general\"".into()]),
+    ]
+}
+
 fn bad_rules() -> Vec<Case> {
     let after = |more: &str| format!("{GOOD}{more}");
     vec![
@@ -331,7 +351,7 @@ fn bad_rules() -> Vec<Case> {
 
 #[test]
 fn bad_configurations_are_told_with_place_and_expectation() {
-    let cases = [bad_configurations(), bad_rules()].concat();
+    let cases = [bad_configurations(), bad_addresses_and_general_apps(), bad_rules()].concat();
     let mut wrong = Vec::new();
     for (case, text, expected) in &cases {
         match read(text, &[]) {

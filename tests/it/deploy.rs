@@ -71,6 +71,14 @@ fn the_proxies_let_through_the_public_paths_only_and_bodies_above_our_own_cap() 
         assert!(text.contains("127.0.0.1:8080") && !text.contains(":8081/") && !text.contains("proxy 127.0.0.1:8081"));
         assert!(text.contains("404"), "other paths are not refused");
     }
+    // What lets somebody in stands in queries, and is in no log; who comes back from Zoom is waited for.
+    for secret in ["invite", "done", "code", "state"] {
+        assert!(caddy.contains(&format!("\t\t\t\tdelete {secret}\n")), "{secret} is logged");
+    }
+    assert!(caddy.contains("response_header_timeout 120s") && nginx.contains("proxy_read_timeout 120s"));
+    let format = nginx.lines().find(|line| line.starts_with("log_format adjutant")).unwrap();
+    assert!(!format.contains("$request\"") && !format.contains("request_uri") && !format.contains("args"), "{format}");
+    assert!(nginx.contains("access_log /var/log/nginx/adjutant.log adjutant;"));
     assert!(caddy.contains("max_size 2MB"));
     assert!(nginx.contains("client_max_body_size  2m"));
 }

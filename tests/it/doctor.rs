@@ -99,8 +99,6 @@ fn all_is_well_where_the_service_runs_and_the_public_url_leads_to_it() {
     std::fs::set_permissions(&master, std::fs::Permissions::from_mode(0o600)).unwrap();
     let report = doctor(service.folder(), &[], None);
     assert!(report.one("public URL", "skipped").found.contains("--url"), "nobody asked for it");
-    let before = report.one("last url validation", "warn");
-    assert!(before.found.contains("never validated"), "{before:?}");
     for words in [&["--url"][..], &["--url", &format!("http://{}/webhooks/main/", service.public)]] {
         let report = doctor(service.folder(), words, None);
         assert_eq!(report.code, 0, "{:#?}", report.checks);
@@ -112,8 +110,28 @@ fn all_is_well_where_the_service_runs_and_the_public_url_leads_to_it() {
         let plan = report.one("plan", "ok").found;
         assert!(plan.contains("80 a second, as for business"), "{plan}");
         assert!(report.one("co-host option", "ok").found.contains(": on, "), "{:#?}", report.checks);
+        let validated = report.one("last url validation", "warn");
+        assert!(validated.found.contains("never validated"), "its own is not Zoom's: {validated:?}");
     }
     assert_eq!(service.admin("GET", "/v1/status").unwrap()["validated"], 2);
+}
+
+#[test]
+fn what_we_send_ourselves_is_not_taken_for_zooms() {
+    let mut service = plain();
+    assert!(service.start(&[]), "{}", service.log());
+    let tried = |words: &[&str]| assert_eq!(service.command(words).0, 0, "{words:?}");
+    tried(&["trigger", "endpoint.url_validation"]);
+    tried(&["trigger", "user.created", "--user", "jill@example.com"]);
+    let report = doctor(service.folder(), &[], None);
+    assert!(report.one("last url validation", "warn").found.contains("Zoom never validated"), "{:#?}", report.checks);
+    let own = report.one("last verified delivery", "warn");
+    assert!(own.found.contains("by `adjutant trigger`, and none of the newest is Zoom's"), "{own:?}");
+    let created =
+        r#"{"event":"user.created","event_ts":1,"payload":{"account_id":"test-account","object":{"id":"a"}}}"#;
+    assert_eq!(service.deliver(created).unwrap(), 200);
+    tried(&["trigger", "user.created", "--user", "jack@example.com"]);
+    doctor(service.folder(), &[], None).one("last verified delivery", "ok");
 }
 
 type Act = Box<dyn FnOnce(Asked) -> Option<String> + Send>;
@@ -246,7 +264,7 @@ fn what_only_the_running_service_could_say_is_not_checked_while_it_is_stopped() 
     let expected = format!("the service does not answer at {}: Connection refused (os error 111)", service.admin);
     assert_eq!((report.code, check.found), (1, expected));
     assert!(check.hint.starts_with("start it with `adjutant serve`"), "{}", check.hint);
-    for name in ["last verified delivery", "last url validation", "sweeps", "store"] {
+    for name in ["last verified delivery", "last url validation", "accounts", "sweeps", "store"] {
         assert_eq!(report.one(name, "skipped").found, "not checked: the service does not answer");
     }
     // The public URL is tried all the same.

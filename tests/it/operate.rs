@@ -35,6 +35,8 @@ fn a_store_is_copied_while_it_runs_and_the_copy_serves_after_a_restore() {
     let (code, out, err) = service.command(&["store", "backup", copy]);
     assert_eq!(code, 0, "{out}{err}");
     assert!(out.contains("20 deliveries"), "{out}");
+    let (code, _, err) = service.command(&["store", "backup", "/proc/nowhere"]);
+    assert!(code == 74 && err.contains("/proc/nowhere: failed to make the folder: "), "{code} {err}");
     let (code, _, err) = service.command(&["store", "backup", copy]);
     assert_ne!(code, 0, "a folder that is not empty was written over");
     assert!(err.contains("is not empty"), "{err}");
@@ -186,7 +188,7 @@ fn a_sweep_on_demand_says_what_it_found_and_a_dry_one_asks_for_nothing() {
     assert!(told(&service, &["sweep", "--rule", "nothing"], 2).contains("there is no rule nothing"));
     let meetings = told(&service, &["sweep", "--rule", "waiting-room"], 0);
     assert!(meetings.contains("4 users compared, 0 are to be read"), "{meetings}");
-    assert!(told(&service, &["sweep", "--account", "nobody"], 1).contains("there is no account nobody"));
+    assert!(told(&service, &["sweep", "--account", "nobody"], 1).contains("no account nobody is served"));
     let (_, doctor, _) = service.command(&["doctor"]);
     assert!(doctor.contains("sweeps") && doctor.contains("last whole one 20"), "{doctor}");
     let json: serde_json::Value = serde_json::from_str(&told(&service, &["sweep", "--json"], 0)).unwrap();

@@ -186,7 +186,8 @@ impl<'o> Stage<'o> {
 
     pub(super) async fn ask<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, String> {
         let token = self.service.token().ok_or("the service has no token yet")?;
-        let remote = Remote::Running { client: self.client.clone(), address: self.service.admin, token };
+        let (client, address) = (self.client.clone(), self.service.admin);
+        let remote = Remote::Running { client, address, token, to_do: "begin the demo again" };
         remote.get(path, query).await.map_err(|failure| failure.to_string())
     }
 

@@ -3,14 +3,18 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::super::out::count;
-use super::super::remote::Remote;
+use super::super::remote::{Remote, segment};
+use super::super::store::master_key_trouble;
 use super::super::takers::{Taker, takers};
 use super::super::{Exit, Failure};
-use super::Report;
+use super::accounts::{self, Known, TOLD_MAX};
+use super::{Check, Report};
 use crate::config::Config;
+use crate::event::signature::OWN_REQUEST_ID;
 use crate::store::local::MasterKey;
+use crate::web::admin::accounts::AccountView;
 use crate::web::admin::sweeps::SweepView;
-use crate::web::admin::view::{AppView, StatusView, StoreView};
+use crate::web::admin::view::{AppView, AttentionView, DeliveryView, StatusView, StoreView};
 
 /// Of a check that only the running service could answer.
 pub(super) const UNASKED: &str = "not checked: the service does not answer";
@@ -47,6 +51,19 @@ pub(super) fn permissions(report: &mut Report, config: &Config) {
     }
 }
 
+/// Also while the service is stopped: without it the next start fails.
+pub(super) fn master_key(report: &mut Report, config: &Config) {
+    const NAME: &str = "master key";
+    let MasterKey::File(file) = &config.store.master_key else {
+        return report.ok(NAME, "it is given in place of a file");
+    };
+    match master_key_trouble(&config.store) {
+        Some(why) => report.fail(NAME, why, "put the file back from where you keep it, apart from the store's backups"),
+        None if file.exists() => report.ok(NAME, format!("{} holds one", file.display())),
+        None => report.ok(NAME, format!("{} is made at the first start", file.display())),
+    }
+}
+
 /// Consumers and notifiers: nothing is sent.
 pub(super) fn telling(report: &mut Report, config: &Config) {
     const NAME: &str = "telling others";
@@ -74,20 +91,26 @@ pub(super) async fn running(report: &mut Report, config: &Config) -> Option<Remo
         let apps: Vec<AppView> = remote.get("/v1/apps", &[]).await?;
         let status: StatusView = remote.get("/v1/status", &[]).await?;
         let sweeps: Vec<SweepView> = remote.get("/v1/sweeps", &[]).await?;
-        Ok::<_, Failure>((remote, apps, status, sweeps))
+        let accounts: Vec<AccountView> = remote.get("/v1/accounts", &[]).await?;
+        let attention: AttentionView = remote.get("/v1/attention", &[]).await?;
+        let mut by_zoom = Vec::new();
+        for app in &apps {
+            by_zoom.push(is_by_zoom(&remote, app).await?);
+        }
+        Ok::<_, Failure>((remote, apps.into_iter().zip(by_zoom), status, sweeps, accounts, attention))
     };
     match asked.await {
-        Ok((remote, apps, status, sweeps)) => {
+        Ok((remote, apps, status, sweeps, accounts, attention)) => {
+            let apps: Vec<(AppView, bool)> = apps.collect();
             report.ok(NAME, format!("version {} answers, running since {}", status.version, status.started_at));
-            for app in &apps {
-                verified(report, app);
+            for (app, by_zoom) in &apps {
+                verified(report, app, *by_zoom);
             }
-            for app in &apps {
+            for (app, _) in &apps {
                 validated(report, app);
             }
-            for view in &sweeps {
-                swept(report, view);
-            }
+            accounts::all(report, config, &Known { accounts: &accounts, alarms: &attention.alarms, sweeps: &sweeps });
+            all_swept(report, &sweeps);
             store(report, &status.store);
             Some(remote)
         }
@@ -100,7 +123,7 @@ pub(super) async fn running(report: &mut Report, config: &Config) -> Option<Remo
                 _ => "start it with `adjutant serve`, and see its log: until then Zoom's deliveries are not taken",
             };
             report.fail(NAME, found, hint);
-            for name in ["last verified delivery", "last url validation", "sweeps", "store"] {
+            for name in ["last verified delivery", "last url validation", "accounts", "sweeps", "store"] {
                 report.skip(name, UNASKED);
             }
             None
@@ -108,23 +131,58 @@ pub(super) async fn running(report: &mut Report, config: &Config) -> Option<Remo
     }
 }
 
-fn verified(report: &mut Report, app: &AppView) {
-    const NAME: &str = "last verified delivery";
-    if let Some(at) = &app.verified_at {
-        return report.ok(NAME, format!("app {}: {at}", app.name));
+/// So many of the newest deliveries are looked at for one that we did not send ourselves.
+const LOOK: usize = 20;
+
+/// Whether Zoom sent one of the newest deliveries to the app, and not `adjutant trigger` all of them.
+async fn is_by_zoom(remote: &Remote, app: &AppView) -> Result<bool, Failure> {
+    let query = [("app", app.name.clone()), ("limit", LOOK.to_string())];
+    let newest: Vec<DeliveryView> = remote.get("/v1/deliveries", &query).await?;
+    for one in &newest {
+        let one: DeliveryView = remote.get(&format!("/v1/deliveries/{}", segment(&one.id)), &[]).await?;
+        if !one.request_id.is_some_and(|id| id.starts_with(OWN_REQUEST_ID)) {
+            return Ok(true);
+        }
     }
-    let hint = "is the event subscription validated, saved and active? try `adjutant trigger user.created`";
-    report.warn(NAME, format!("app {}: none yet", app.name), hint);
+    // Where none is kept any more, nothing speaks against it.
+    Ok(newest.is_empty())
+}
+
+fn verified(report: &mut Report, app: &AppView, is_by_zoom: bool) {
+    const NAME: &str = "last verified delivery";
+    let hint =
+        "is the event subscription validated, saved and active? `adjutant trigger user.created` tries what follows";
+    match &app.verified_at {
+        Some(at) if is_by_zoom => report.ok(NAME, format!("app {}: {at}", app.name)),
+        Some(at) => {
+            let found = format!("app {}: {at}, by `adjutant trigger`, and none of the newest is Zoom's", app.name);
+            report.warn(NAME, found, hint);
+        }
+        None => report.warn(NAME, format!("app {}: none yet", app.name), hint),
+    }
 }
 
 fn validated(report: &mut Report, app: &AppView) {
     const NAME: &str = "last url validation";
     if let Some(at) = &app.validated_at {
-        return report
-            .ok(NAME, format!("app {}: {at}; Zoom asks again every 72 h, and `doctor --url` asks as well", app.name));
+        return report.ok(NAME, format!("app {}: {at}; Zoom asks again every 72 h", app.name));
     }
     let hint = "press Validate beside the webhook URL in the Zoom Marketplace";
     report.warn(NAME, format!("app {}: Zoom never validated the URL", app.name), hint);
+}
+
+/// Where there are many accounts, those that are well are only counted.
+fn all_swept(report: &mut Report, sweeps: &[SweepView]) {
+    let mut each = Report::default();
+    for view in sweeps {
+        swept(&mut each, view);
+    }
+    let is_well = |check: &Check| check.hint.is_none() && sweeps.len() > TOLD_MAX;
+    let (well, told): (Vec<Check>, Vec<Check>) = each.checks.into_iter().partition(is_well);
+    report.checks.extend(told);
+    if !well.is_empty() {
+        report.ok("sweeps", format!("{} well", count(well.len(), "more account is", "more accounts are")));
+    }
 }
 
 fn swept(report: &mut Report, view: &SweepView) {
@@ -142,6 +200,8 @@ fn swept(report: &mut Report, view: &SweepView) {
     if view.is_stale {
         let hint = "what webhooks missed is not healed: see `adjutant sweep list`, then `adjutant sweep`";
         report.warn(NAME, format!("{found}, more than two intervals of the schedule ago"), hint);
+    } else if failed.is_some() {
+        report.warn(NAME, found, "mend what it says; the schedule sweeps again, or `adjutant sweep` does now");
     } else {
         report.ok(NAME, found);
     }

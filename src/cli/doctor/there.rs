@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::header::DATE;
 
 use super::super::remote::client_for;
+use super::super::signed::root;
 use super::super::{Exit, Failure, needs};
 use super::{Report, Verdict};
 use crate::account::{Account, Plan, UserKey};
@@ -73,32 +74,34 @@ fn tokens(report: &mut Report, seen: &[Seen<'_>]) {
 }
 
 fn scopes(report: &mut Report, config: &Config, seen: &[Seen<'_>]) {
-    let of_rules = needs::endpoints(&config.rules);
     for Seen { account, scopes, .. } in seen {
         let Ok(granted) = scopes else {
             report.skip("scopes", format!("account {}: there is no token", account.id));
             continue;
         };
         let has_log = config.apps.iter().any(|app| app.name == account.app && app.marketplace_id.is_some());
-        let needed: Vec<Endpoint> =
-            of_rules.iter().copied().chain(has_log.then_some(Endpoint::ListWebhookLogs)).collect();
-        let lacking: BTreeSet<String> = needed
-            .iter()
-            .map(|endpoint| endpoint.scopes())
-            .filter(|scopes| !scopes.is_granted_by(granted))
-            .map(|scopes| format!("{} (classic: {})", scopes.granular, scopes.classic))
-            .collect();
+        let of_rules = needs::endpoints(&config.rules).into_iter();
+        let needed: Vec<Endpoint> = of_rules.chain(has_log.then_some(Endpoint::ListWebhookLogs)).collect();
+        let lacking = needs::lacking(&needed, granted);
         if lacking.is_empty() {
-            report.ok(
-                "scopes",
-                format!("account {}: all {} calls that may be made are granted", account.id, needed.len()),
-            );
+            let found =
+                format!("account {}: all {} calls that the rules may make are granted", account.id, needed.len());
+            report.ok("scopes", found + &on_demand(granted));
         } else {
-            let list = lacking.into_iter().collect::<Vec<_>>().join(", ");
+            let list = lacking.join(", ");
             let hint = "tick them under Scopes in the Zoom Marketplace; the app's owner must have these rights, too";
             report.fail("scopes", format!("account {}: missing {list}", account.id), hint);
         }
     }
+}
+
+/// What only commands need that may never be given, where it is not granted.
+fn on_demand(granted: &BTreeSet<String>) -> String {
+    let lacking = needs::ON_DEMAND.iter().filter_map(|(command, endpoints)| {
+        let lacking = needs::lacking(endpoints, granted);
+        (!lacking.is_empty()).then(|| format!("; `{command}` would need {}", lacking.join(", ")))
+    });
+    lacking.collect()
 }
 
 async fn api_users(report: &mut Report, Seen { account, client, scopes }: &Seen<'_>) {
@@ -206,14 +209,20 @@ async fn clock(report: &mut Report, config: &Config) -> Result<(), Failure> {
     const NAME: &str = "clock";
     // Any answer will do, also a refusal: only its date counts.
     let url = &config.zoom.oauth_url;
-    let answer = client_for(url, PATIENCE)?.get(url).send().await;
+    let answer = match client_for(url, PATIENCE)?.get(url).send().await {
+        Ok(answer) => answer,
+        Err(error) => {
+            report.skip(NAME, format!("{url} cannot be reached: {}", root(&error)));
+            return Ok(());
+        }
+    };
     let ours = SystemClock.now();
-    let date = answer.ok().and_then(|answer| {
+    let date = Some(answer).and_then(|answer| {
         let at = jiff::fmt::rfc2822::parse(answer.headers().get(DATE)?.to_str().ok()?).ok()?;
         Some(Timestamp::from_secs(at.timestamp().as_second()))
     });
     let Some(theirs) = date else {
-        report.skip(NAME, format!("{url} did not say what time it is"));
+        report.skip(NAME, format!("{url} answers, and does not say what time it is"));
         return Ok(());
     };
     let skew = ours.as_secs().abs_diff(theirs.as_secs());

@@ -7,7 +7,7 @@ use crate::cli::remote::Remote;
 use crate::cli::show_config::tell_difference;
 use crate::cli::{Context, Exit, Failure};
 use crate::web::admin::TOO_LARGE;
-use crate::work::SavedPlan;
+use crate::work::{NotPlanned, SavedPlan};
 
 pub(super) async fn run(context: &Context, asked: Plan, out: &mut Out) -> Result<Exit, Failure> {
     let admin = context.admin()?;
@@ -33,12 +33,16 @@ pub(super) async fn run(context: &Context, asked: Plan, out: &mut Out) -> Result
             warn(&format!("{TOO_LARGE}. {} can only be read", file.display()));
         }
     }
+    let exit = if planned.failed.is_empty() { Exit::Good } else { Exit::Failed };
     if asked.json {
         out.json(&planned)?;
-        return Ok(Exit::Good);
+        return Ok(exit);
     }
     for account in &planned.accounts {
         out.line(account.to_string())?;
     }
-    Ok(Exit::Good)
+    for NotPlanned { account, why } in &planned.failed {
+        out.line(format!("account {account}: not planned: {why}"))?;
+    }
+    Ok(exit)
 }

@@ -205,6 +205,16 @@ pub(super) fn user(text: &str) -> Check {
     text.parse::<UserKey>().map(|_| ()).map_err(|error| error.to_string())
 }
 
+/// Whom a general app takes for the API user of an account; what it says is checked again with the configuration.
+pub(super) fn api_user(text: &str) -> Check {
+    let filled = text.replace("{domain}", "a.example");
+    if matches!(text, "installer" | "ask") || (filled.contains('@') && !filled.contains('{') && user(&filled).is_ok()) {
+        Ok(())
+    } else {
+        Err("expected installer, ask, or an email such as zoom-api@{domain}".to_owned())
+    }
+}
+
 fn good_secret(text: &str) -> Check {
     if text.len() >= SECRET_BYTES_MIN && text.bytes().all(|b| b.is_ascii_graphic()) {
         Ok(())
@@ -225,4 +235,15 @@ pub(super) fn https(text: &str) -> Check {
     } else {
         Err("expected https:// and a public host name: Zoom takes no other".to_owned())
     }
+}
+
+/// The same where admins' browsers are led to its root.
+pub(super) fn https_root(text: &str) -> Check {
+    https(text)?;
+    if text.trim_end_matches('/').trim_start_matches("https://").contains('/') {
+        return Err(
+            "expected it without a path: install pages and /oauth/callback are at the root of the name".to_owned()
+        );
+    }
+    Ok(())
 }

@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 use super::super::private::{self, folder_of};
 use super::super::{Exit, Failure};
 use super::{Answers, RuleKind};
+use crate::account::AppKind;
 
 const CLIENT_SECRET: &str = "client-secret";
 const WEBHOOK_SECRETS: &str = "webhook-secrets";
@@ -61,15 +62,22 @@ pub(super) fn config(answers: &Answers) -> String {
     put(format!("public_url = {}", quoted(&answers.public_url)));
     put("\n[[app]]".to_owned());
     put(format!("name = {}", quoted(answers.app.as_str())));
-    put(format!("kind = {}", quoted(&answers.kind)));
+    let is_general = answers.kind == AppKind::General;
+    put(format!("kind = {}", quoted(if is_general { "general" } else { "server-to-server" })));
     put(format!("client_id = {}", quoted(&answers.client_id)));
     put(format!("client_secret_file = {}", quoted(CLIENT_SECRET)));
     put(format!("webhook_secrets_file = {}         # one a line", quoted(WEBHOOK_SECRETS)));
-    put("\n[[app.account]]".to_owned());
-    put(format!("id = {}", quoted(&answers.account)));
+    if let Some(account) = &answers.account {
+        put("\n[[app.account]]".to_owned());
+        put(format!("id = {}", quoted(account)));
+    }
     put(format!("plan = {}", quoted(&answers.plan)));
     if let Some(user) = &answers.api_user {
-        put(format!("api_users = [{}]", quoted(user)));
+        put(if is_general {
+            format!("api_user = {}", quoted(user))
+        } else {
+            format!("api_users = [{}]", quoted(user))
+        });
     }
     for rule in &answers.rules {
         let (name, subject, ensure) = match rule {

@@ -1,6 +1,6 @@
 //! Users are let go: what would be lost is said first.
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::Of;
 use crate::cli::out::Out;
@@ -15,29 +15,33 @@ pub(in crate::cli) struct Deactivate {
 }
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("heir").args(["transfer_to", "transfer_to_nobody"])))]
 pub(in crate::cli) struct Remove {
     #[command(flatten)]
     whom: Whom,
     /// Delete the user for good, in place of a membership that ends
-    #[arg(long)]
+    #[arg(long, requires = "heir")]
     delete: bool,
     /// Who gets the meetings, webinars and recordings
     #[arg(long, value_name = "EMAIL")]
     transfer_to: Option<String>,
+    /// Nobody gets them: they are lost
+    #[arg(long)]
+    transfer_to_nobody: bool,
 }
 
 #[derive(Debug, Args)]
-struct Whom {
+pub(super) struct Whom {
     /// By email or id
-    user: String,
+    pub(super) user: String,
     #[command(flatten)]
-    of: Of,
+    pub(super) of: Of,
     /// Do not ask
     #[arg(long)]
-    yes: bool,
+    pub(super) yes: bool,
     /// Print JSON; with it --yes is needed
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 pub(super) async fn deactivate(remote: &Remote, asked: Deactivate, out: &mut Out) -> Result<Exit, Failure> {
@@ -52,7 +56,8 @@ pub(super) async fn remove(remote: &Remote, asked: Remove, out: &mut Out) -> Res
     let path = format!("/v1/accounts/{}/users/{}", segment(&account), segment(&asked.whom.user));
     let action = if asked.delete { "delete" } else { "disassociate" };
     let mut query = vec![("action", action.to_owned())];
-    query.extend(asked.transfer_to.clone().map(|to| ("transfer_to", to)));
+    let nobody = asked.transfer_to_nobody.then(|| "nobody".to_owned());
+    query.extend(asked.transfer_to.clone().or(nobody).map(|to| ("transfer_to", to)));
     let call = async |check: bool| remote.delete::<LossView>(&path, &checked(query.clone(), check)).await;
     let words = if asked.delete { ("delete for good", "is deleted") } else { ("remove", "is removed") };
     let_go(&asked.whom, words, call, out).await

@@ -1,16 +1,19 @@
 //! `adjutant users`: people become users, and are looked at and let go.
 
+mod forget;
 mod let_go;
 mod onboard;
+mod onboardings;
 mod rows;
 mod show;
 
 use clap::{Args, Subcommand};
 
+use super::accounts::NONE_SERVED;
 use super::out::Out;
 use super::remote::Remote;
 use super::{Context, Exit, Failure};
-use crate::web::admin::view::AppView;
+use crate::web::admin::accounts::AccountView;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Asked {
@@ -20,6 +23,8 @@ pub(super) enum Asked {
     /// are email, `first_name`, `last_name`, `display_name`, licence, groups parted by ;, action, label and notify. The same
     /// file, given again, asks for nothing twice. The exit code is 1 where a row failed.
     Onboard(Box<onboard::Onboard>),
+    /// List onboardings, the oldest first: how each stands, and its id
+    Onboardings(onboardings::Onboardings),
     /// List the users of an account, as Zoom has them now
     List(show::List),
     /// Show one user, as Zoom has them now
@@ -28,6 +33,9 @@ pub(super) enum Asked {
     Deactivate(let_go::Deactivate),
     /// Take a user out of the account, or delete them for good
     Remove(let_go::Remove),
+    /// Forget what the store keeps of a person: deliveries, jobs, onboardings that have ended, and what the audit log says of
+    /// them. The log still verifies. Zoom is asked for nothing but who it is
+    Forget(forget::Forget),
     /// Say who has what of the rules, who waits for what, and what was set aside
     Coverage(show::Coverage),
 }
@@ -35,7 +43,7 @@ pub(super) enum Asked {
 /// Which account.
 #[derive(Debug, Args)]
 struct Of {
-    /// Zoom's id of the account. Default: the only one of the configuration
+    /// Zoom's id of the account. Default: the only one that is served
     #[arg(long, value_name = "ID")]
     account: Option<String>,
 }
@@ -45,11 +53,12 @@ impl Of {
         if let Some(account) = &self.account {
             return Ok(account.clone());
         }
-        let apps: Vec<AppView> = remote.get("/v1/apps", &[]).await?;
-        let mut all = apps.into_iter().flat_map(|app| app.accounts);
+        // Also of those at run time; and whoever onboards may ask it.
+        let accounts: Vec<AccountView> = remote.get("/v1/accounts", &[]).await?;
+        let mut all = accounts.into_iter().map(|account| account.id);
         match (all.next(), all.next()) {
             (Some(only), None) => Ok(only),
-            (None, _) => Err(Failure::new(Exit::Failed, "no app holds an account")),
+            (None, _) => Err(Failure::new(Exit::Failed, NONE_SERVED)),
             _ => Err(Failure::new(Exit::Usage, "there is more than one account: say which one with --account")),
         }
     }
@@ -59,10 +68,12 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
     let remote = Remote::running(&context.admin()?)?.patient()?;
     match asked {
         Asked::Onboard(asked) => onboard::run(&remote, *asked, out).await,
+        Asked::Onboardings(asked) => onboardings::list(&remote, asked, out).await,
         Asked::List(asked) => show::list(&remote, asked, out).await,
         Asked::Show(asked) => show::show(&remote, asked, out).await,
         Asked::Coverage(asked) => show::coverage(&remote, asked, out).await,
         Asked::Deactivate(asked) => let_go::deactivate(&remote, asked, out).await,
         Asked::Remove(asked) => let_go::remove(&remote, asked, out).await,
+        Asked::Forget(asked) => forget::forget(&remote, asked, out).await,
     }
 }

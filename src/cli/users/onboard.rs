@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -25,9 +25,9 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 const WAIT_AT_ONCE_SECS: u64 = 20;
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("who").required(true).args(["email", "file"])))]
 pub(in crate::cli) struct Onboard {
     /// The person's email
-    #[arg(required_unless_present = "file", conflicts_with = "file")]
     email: Option<String>,
     /// A file of people, or - for standard input
     #[arg(long, value_name = "PATH")]
@@ -98,6 +98,8 @@ struct Came {
     id: Option<String>,
     why: Option<String>,
     advice: Option<String>,
+    /// It was asked for by an earlier request.
+    is_known: bool,
 }
 
 impl Came {
@@ -109,12 +111,13 @@ impl Came {
             id: None,
             why: Some(why),
             advice: None,
+            is_known: false,
         }
     }
 
-    fn of(line: Option<u64>, one: OnboardingView) -> Self {
+    fn of(line: Option<u64>, one: OnboardingView, is_known: bool) -> Self {
         let OnboardingView { id, email, state, why, advice, .. } = one;
-        Self { line, email: Some(email), state, id: Some(id), why, advice }
+        Self { line, email: Some(email), state, id: Some(id), why, advice, is_known }
     }
 
     fn is_failed(&self) -> bool {
@@ -146,24 +149,45 @@ pub(super) async fn run(remote: &Remote, asked: Onboard, out: &mut Out) -> Resul
     };
     if let Some(batch) = &batch {
         for line in &mut lines {
-            let email = email(line).unwrap_or_default();
             if let Ok(row) = &mut line.row {
-                row.entry("key").or_insert_with(|| rows::key(&account, &email, batch).into());
+                let key = rows::key(&account, row, batch);
+                row.entry("key").or_insert_with(|| key.into());
             }
         }
     }
-    let mut shown = Shown { bar: is_file.then(|| bar("asking", "rows")), is_silent: !is_file || asked.json };
     let mut came = Vec::new();
+    let ended = tokio::select! {
+        ended = ask_all(remote, (&account, batch.as_deref()), (&lines, &asked), &mut came, out) => ended,
+        _stopped = tokio::signal::ctrl_c() => Err(Failure::new(Exit::Failed, "stopped")),
+    };
+    tell(&came, is_file, asked.json, out)?;
+    if let Err(failure) = ended {
+        let (said, of) = (came.len(), count(lines.len(), "row", "rows"));
+        let again = if is_file { ". give the same file again to go on: nothing is asked for twice" } else { "" };
+        let text = format!("{failure}: {said} of {of} were answered{again}");
+        return Err(Failure::new(failure.exit, text));
+    }
+    Ok(if came.iter().any(Came::is_failed) { Exit::Failed } else { Exit::Good })
+}
+
+/// Asks for all, some at a time, and waits for what goes on by itself. What was answered is in `came`, also where this is not
+/// finished.
+async fn ask_all(
+    remote: &Remote,
+    to: (&str, Option<&str>),
+    (lines, asked): (&[Line], &Onboard),
+    came: &mut Vec<Came>,
+    out: &mut Out,
+) -> Result<(), Failure> {
+    let is_file = asked.file.is_some();
+    let words = if asked.dry_run { ("looking", "looked at") } else { ("asking", "asked for") };
+    let mut shown = Shown { bar: is_file.then(|| bar(words.0, "rows")), is_silent: !is_file || asked.json };
     for some in lines.chunks(ROWS_AT_ONCE) {
-        came.extend(ask(remote, (&account, batch.as_deref()), some, asked.dry_run).await?);
-        shown.tell("asked for", (came.len(), lines.len()), out)?;
+        came.extend(ask(remote, to, some, asked.dry_run).await?);
+        shown.tell(words.1, (came.len(), lines.len()), out)?;
     }
     drop(shown);
-    if !asked.dry_run {
-        follow(remote, &mut came, Duration::from_secs(asked.wait)).await?;
-    }
-    tell(&came, is_file, asked.json, out)?;
-    Ok(if came.iter().any(Came::is_failed) { Exit::Failed } else { Exit::Good })
+    if asked.dry_run { Ok(()) } else { follow(remote, came, Duration::from_secs(asked.wait)).await }
 }
 
 /// How far it is: a bar on a terminal, and lines else.
@@ -218,17 +242,18 @@ fn person(asked: &Onboard) -> Map<String, Value> {
 fn read(path: &Path) -> Result<Vec<Line>, Failure> {
     let shown = path.display();
     let failed = |error: std::io::Error| Failure::new(Exit::Io, format!("cannot read {shown}: {error}"));
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
-        std::io::stdin().lock().take(FILE_BYTES_MAX).read_to_string(&mut text)
+        std::io::stdin().lock().take(FILE_BYTES_MAX).read_to_end(&mut bytes)
     } else {
-        std::fs::File::open(path).map_err(failed)?.take(FILE_BYTES_MAX).read_to_string(&mut text)
+        std::fs::File::open(path).map_err(failed)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)
     };
     let read = read.map_err(failed)?;
     if u64::try_from(read).unwrap_or(u64::MAX) >= FILE_BYTES_MAX {
         return Err(Failure::new(Exit::Failed, format!("{shown} is longer than {FILE_BYTES_MAX} bytes: part it")));
     }
-    rows::read(&text).map_err(|why| Failure::new(Exit::Failed, format!("{shown}: {why}. nothing was asked for")))
+    let lines = rows::text(bytes).and_then(|text| rows::read(&text));
+    lines.map_err(|why| Failure::new(Exit::Failed, format!("{shown}: {why}. nothing was asked for")))
 }
 
 fn batch_of(path: &Path, named: Option<String>) -> Result<String, Failure> {
@@ -261,10 +286,11 @@ async fn ask(
             Err(why) => Came::refused(line, why.clone()),
             Ok(_) => match answered.next() {
                 Some(RowView { error: Some(error), .. }) => Came::refused(line, error.detail),
-                Some(RowView { onboarding: Some(one), .. }) => Came::of(Some(line.number), one),
+                Some(RowView { onboarding: Some(one), is_new, .. }) => Came::of(Some(line.number), one, !is_new),
                 Some(RowView { would, .. }) => {
                     let state = "would".to_owned();
-                    Came { line: Some(line.number), email: email(line), state, id: None, why: would, advice: None }
+                    let (line, email) = (Some(line.number), email(line));
+                    Came { line, email, state, id: None, why: would, advice: None, is_known: false }
                 }
                 None => Came::refused(line, "the service did not answer for it".to_owned()),
             },
@@ -284,7 +310,7 @@ async fn follow(remote: &Remote, came: &mut [Came], wait: Duration) -> Result<()
             let left = wait.saturating_sub(watch.elapsed()).as_secs().clamp(1, WAIT_AT_ONCE_SECS);
             let query = [("wait", format!("{left}s"))];
             let newer: OnboardingView = remote.get(&format!("/v1/onboardings/{}", segment(id)), &query).await?;
-            *one = Came::of(one.line, newer);
+            *one = Came::of(one.line, newer, one.is_known);
         }
     }
     Ok(())
@@ -305,13 +331,20 @@ fn tell(came: &[Came], is_file: bool, json: bool, out: &mut Out) -> Result<(), F
             *of = of.saturating_add(1);
         }
         let counts: Vec<String> = counts.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
-        out.line(format!("{}: {}", count(came.len(), "row", "rows"), counts.join(", ")))?;
+        let known = came.iter().filter(|one| one.is_known).count();
+        let known = if known > 0 { format!("; {known} asked for already") } else { String::new() };
+        out.line(format!("{}: {}{known}", count(came.len(), "row", "rows"), counts.join(", ")))?;
+    }
+    let open = came.iter().filter(|one| one.is_moving()).count();
+    if open > 0 {
+        let again = if is_file { "give the same file again to see" } else { "see `adjutant users onboardings`" };
+        out.line(format!("{} still at work: {again}", count(open, "is", "are")))?;
     }
     Ok(())
 }
 
 fn clone(one: &Came) -> Came {
-    let Came { line, email, state, id, why, advice } = one;
+    let Came { line, email, state, id, why, advice, is_known } = one;
     Came {
         line: *line,
         email: email.clone(),
@@ -319,5 +352,6 @@ fn clone(one: &Came) -> Came {
         id: id.clone(),
         why: why.clone(),
         advice: advice.clone(),
+        is_known: *is_known,
     }
 }

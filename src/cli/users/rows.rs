@@ -1,5 +1,7 @@
 //! Rows of a file of people: CSV with a header, or a line of JSON for each. Pure.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -27,7 +29,32 @@ pub(super) fn read(text: &str) -> Result<Vec<Line>, String> {
         }
         Some(_) => csv(text)?,
     };
-    if rows.is_empty() { Err("the file has a header and no rows".to_owned()) } else { Ok(rows) }
+    if rows.is_empty() { Err("the file has a header and no rows".to_owned()) } else { Ok(each_once(rows)) }
+}
+
+/// The text of a file.
+pub(super) fn text(bytes: Vec<u8>) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let line = good.split(|byte| *byte == b'\n').count();
+        format!("line {line} is not UTF-8: save the file as UTF-8 (in a spreadsheet, \"CSV UTF-8\")")
+    })
+}
+
+/// Whoever is named twice is asked for once, and so is a key.
+fn each_once(mut rows: Vec<Line>) -> Vec<Line> {
+    let mut seen: HashMap<(&'static str, String), u64> = HashMap::new();
+    for Line { number, row } in &mut rows {
+        let Ok(fields) = row else { continue };
+        let said = |name: &'static str| Some((name, fields.get(name)?.as_str()?.to_lowercase()));
+        let names: Vec<_> = [said("email"), said("key")].into_iter().flatten().collect();
+        match names.iter().find_map(|name| seen.get(name).map(|before| (name.clone(), *before))) {
+            Some((("email", email), before)) => *row = Err(format!("line {before} asks for {email} as well")),
+            Some((_, before)) => *row = Err(format!("line {before} has the same key")),
+            None => seen.extend(names.into_iter().map(|name| (name, *number))),
+        }
+    }
+    rows
 }
 
 fn json_lines(text: &str) -> Vec<Line> {
@@ -41,9 +68,18 @@ fn json_lines(text: &str) -> Vec<Line> {
 }
 
 fn csv(text: &str) -> Result<Vec<Line>, String> {
+    if let Some(line) = unclosed(text) {
+        return Err(format!("a quote that begins on line {line} is never closed"));
+    }
     let mut reader = ::csv::ReaderBuilder::new().flexible(true).trim(::csv::Trim::All).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| format!("the header cannot be read: {error}"))?.clone();
     let columns: Vec<String> = header.iter().map(str::to_ascii_lowercase).collect();
+    if let [one] = columns.as_slice()
+        && let Some(part) =
+            [(';', "semicolons"), ('\t', "tabs"), ('|', "bars")].into_iter().find(|(c, _)| one.contains(*c))
+    {
+        return Err(format!("its columns are separated by {}: separate them with commas", part.1));
+    }
     for (place, column) in columns.iter().enumerate() {
         if !COLUMNS.contains(&column.as_str()) {
             let near = nearest(column, COLUMNS);
@@ -74,6 +110,23 @@ fn csv(text: &str) -> Result<Vec<Line>, String> {
     Ok(lines)
 }
 
+/// Where a quoted cell begins that does not end: it would swallow all that comes after.
+fn unclosed(text: &str) -> Option<u64> {
+    let (mut line, mut began, mut is_start) = (1_u64, None, true);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (c, began) {
+            ('"', None) if is_start => began = Some(line),
+            ('"', Some(_)) if chars.peek() == Some(&'"') => drop(chars.next()),
+            ('"', Some(_)) => began = None,
+            _ => {}
+        }
+        is_start = began.is_none() && (matches!(c, ',' | '\n' | '\r') || (is_start && c != '"' && c.is_whitespace()));
+        line = line.saturating_add(u64::from(c == '\n'));
+    }
+    began
+}
+
 /// Where a record begins: the reader counts empty lines before it as its own.
 fn line_of(position: &::csv::Position, text: &str) -> u64 {
     let from = usize::try_from(position.byte()).unwrap_or(usize::MAX);
@@ -96,11 +149,13 @@ fn one(columns: &[String], record: &::csv::StringRecord) -> Result<Map<String, V
     Ok(cells.map(|(column, cell)| (column.clone(), value(column, cell))).collect())
 }
 
-/// The key of a row: of the account, the email, and the batch or file that it comes from. So the same file, given again, asks
-/// for nothing twice.
-pub(super) fn key(account: &str, email: &str, batch: &str) -> String {
+/// The key of a row: of the account, of what it says, and of the batch or file that it comes from. So the same file, given
+/// again, asks for nothing twice, and a row that was corrected is another.
+pub(super) fn key(account: &str, row: &Map<String, Value>, batch: &str) -> String {
+    let mut cells: Vec<String> = row.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    cells.sort_unstable();
     let mut hash = Sha256::new();
-    for part in [account, &email.to_lowercase(), batch] {
+    for part in [account, batch].into_iter().chain(cells.iter().map(String::as_str)) {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
@@ -170,12 +225,42 @@ mod tests {
     }
 
     #[test]
-    fn the_key_of_a_row_is_that_of_account_email_and_batch() {
-        let first = key("a", "Jill@x.example", "f.csv");
-        assert_eq!(first, key("a", "jill@x.example", "f.csv"));
-        for other in
-            [key("b", "jill@x.example", "f.csv"), key("a", "kim@x.example", "f.csv"), key("a", "jill@x.example", "g")]
-        {
+    fn a_file_that_is_not_as_it_looks_is_refused_with_the_line_where_that_begins() {
+        for (file, said) in [
+            (
+                &b"email,first_name\njill@x.example,\"Jill\nkim@x.example,Kim\n"[..],
+                "a quote that begins on line 2 is never closed",
+            ),
+            (b"email;first_name\njill@x.example;Jill\n", "separated by semicolons: separate them with commas"),
+            (b"email\tfirst_name\n", "separated by tabs"),
+            (
+                b"email,first_name\njill@x.example,Jill\nzoe@x.example,Zo\xeb\n",
+                "line 3 is not UTF-8: save the file as UTF-8",
+            ),
+        ] {
+            let error = text(file.to_vec()).and_then(|text| read(&text)).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
+        let inches = "email,label\njill@x.example,5\" screen\nkim@x.example, \"a \"\"b\"\"\"\n";
+        assert_eq!(read(inches).unwrap().len(), 2, "a quote within a cell opens nothing");
+    }
+
+    #[test]
+    fn whoever_is_named_twice_is_told_the_line_of_the_first() {
+        let twice = rows("email\njill@x.example\nkim@x.example\nJill@X.example\n");
+        assert_eq!(twice[2], (4, Err("line 2 asks for jill@x.example as well".to_owned())));
+        let keys = rows("{\"email\":\"a@x.example\",\"key\":\"1\"}\n{\"email\":\"b@x.example\",\"key\":\"1\"}");
+        assert_eq!(keys[1], (2, Err("line 1 has the same key".to_owned())));
+    }
+
+    #[test]
+    fn the_key_of_a_row_is_that_of_account_batch_and_all_that_it_says() {
+        let row = |json: Value| json.as_object().unwrap().clone();
+        let jill = || row(json!({ "email": "jill@x.example", "first_name": "Jill" }));
+        let first = key("a", &jill(), "f.csv");
+        assert_eq!(first, key("a", &jill(), "f.csv"));
+        let corrected = row(json!({ "email": "jill@x.example", "first_name": "Gill" }));
+        for other in [key("b", &jill(), "f.csv"), key("a", &corrected, "f.csv"), key("a", &jill(), "g")] {
             assert_ne!(first, other);
         }
     }

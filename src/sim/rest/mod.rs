@@ -248,9 +248,10 @@ impl World {
         let path = if request.is_oauth() { request.path.clone() } else { request.decoded_path() };
         self.state(|state| {
             let account = state.tokens.account_of(request).map(str::to_owned);
+            let client = state.tokens.client_of(request).map(str::to_owned);
             let owner = account.as_ref().and_then(|account| state.owner_of_subject(request, account));
             let (method, query) = (request.method.clone(), request.query.clone());
-            state.log.add(Call { at, account, owner, method, path, query, status, acted }, request.kind());
+            state.log.add(Call { at, account, client, owner, method, path, query, status, acted }, request.kind());
         });
     }
 

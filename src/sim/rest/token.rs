@@ -56,6 +56,10 @@ impl Tokens {
         self.of(request).map(|grant| grant.account.as_str())
     }
 
+    pub(crate) fn client_of(&self, request: &Request) -> Option<&str> {
+        self.of(request).map(|grant| grant.client.as_str())
+    }
+
     /// Those of the account's own app.
     pub(crate) fn revoke(&mut self, account: &str) {
         self.grants.retain(|_, grant| grant.account != account || grant.general.is_some());

@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -117,6 +117,11 @@ impl RealFiles {
     }
 }
 
+/// Makes a folder of a store, with those that it is in: its owner's alone, whatever the umask says.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
 fn sync_folder(folder: &Path) -> io::Result<()> {
     std::fs::File::open(folder)?.sync_all()
 }
@@ -124,7 +129,8 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 impl Files for RealFiles {
     fn make_dir(&self, dir: &str) -> io::Result<()> {
         let folder = self.at(dir);
-        match std::fs::create_dir(&folder) {
+        // Its owner's alone, whatever the umask says: what is sealed still tells how much there is of what.
+        match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
@@ -134,7 +140,8 @@ impl Files for RealFiles {
 
     fn create(&self, path: &str) -> io::Result<Arc<dyn File>> {
         let path = self.at(path);
-        let cached = std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
+        let mut options = std::fs::OpenOptions::new();
+        let cached = options.read(true).write(true).create(true).truncate(true).mode(0o600).open(&path)?;
         // Not every file system has it; then everything goes through the cache.
         let direct = rustix::fs::open(&path, OFlags::WRONLY | OFlags::DIRECT | OFlags::CLOEXEC, Mode::empty());
         Ok(Arc::new(RealFile { cached, direct: direct.ok().map(std::fs::File::from) }))

@@ -215,9 +215,15 @@ impl Core {
         }
         guarded.state.outbox.end_all(&Err(StoreError::Failed(why.to_owned())));
         drop(guarded);
+        self.end_wanted();
         self.wake.notify_all();
         self.failure.send_replace(Some(why.to_owned()));
         self.bump();
+    }
+
+    /// Whoever wants a snapshot of the writer hears that there will be none.
+    pub(super) fn end_wanted(&self) {
+        drop(lock(&self.wanted).take());
     }
 
     /// Free space on the disk, asked for once a second at most.
@@ -256,7 +262,11 @@ impl Core {
     }
 
     /// Makes the keys of these owners, where they are missing, before anything is sealed with them.
+    /// [`StoreError::Conflict`] for one that is being forgotten, or was.
     pub(super) async fn ensure_keys(self: &Arc<Self>, owners: Vec<Owner>) -> Result<(), StoreError> {
+        for owner in &owners {
+            self.keys.may_use(owner)?;
+        }
         if owners.iter().all(|owner| self.keys.of(owner).is_some()) {
             return Ok(());
         }
@@ -276,6 +286,7 @@ impl Core {
     }
 
     pub(super) async fn ensure_account_key(self: &Arc<Self>, account: &AccountId) -> Result<(), StoreError> {
+        self.keys.may_write(account)?;
         if self.keys.of(&Owner::Account(account.clone())).is_some() {
             return Ok(());
         }

@@ -1,5 +1,6 @@
 //! What is to be forgotten, and how it is known where it is named: pure.
 
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -39,7 +40,10 @@ impl Forgotten {
 
     /// Whether it is named in a text, and not only a part of a longer name.
     pub(super) fn is_in_text(&self, text: &str) -> bool {
-        self.names().into_iter().any(|name| is_named(text, name) || is_named(text, &name.replace('@', "%40")))
+        // As in a path.
+        let unescaped = text.contains('%').then(|| percent_decode_str(text).decode_utf8_lossy());
+        let in_unescaped = |name| unescaped.as_ref().is_some_and(|text| is_named(text, name));
+        self.names().into_iter().any(|name| is_named(text, name) || in_unescaped(name))
     }
 
     fn is_in_value(&self, value: &Value) -> bool {
@@ -60,8 +64,23 @@ impl Forgotten {
     pub(super) fn is_in_bytes(&self, bytes: &[u8]) -> bool {
         let occurs = self.names().into_iter().any(|name| occurs(bytes, name.as_bytes()));
         // Escaped, a name may look like anything.
-        (occurs || bytes.contains(&b'\\'))
+        (occurs || bytes.iter().any(|byte| matches!(byte, b'\\' | b'%')))
             && serde_json::from_slice(bytes).map_or(occurs, |value| self.is_in_value(&value))
+    }
+
+    /// JSON without the items of lists that name it; none where it is no JSON, or names it elsewhere as well.
+    pub(super) fn rest_of(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut value: Value = serde_json::from_slice(bytes).ok()?;
+        self.take_out_of(&mut value);
+        if self.is_in_value(&value) { None } else { serde_json::to_vec(&value).ok() }
+    }
+
+    fn take_out_of(&self, value: &mut Value) {
+        match value {
+            Value::Array(items) => items.retain(|item| !self.is_in_value(item)),
+            Value::Object(fields) => fields.values_mut().for_each(|value| self.take_out_of(value)),
+            _ => {}
+        }
     }
 }
 
@@ -108,6 +127,18 @@ mod tests {
         for text in ["", "joann@x.example", "jo.ann@x.example", "ann@x.example.org", "ann@x.example-a", "u-12", "xu-1"]
         {
             assert!(!person().is_in_text(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_person_is_known_in_a_path_however_the_name_is_escaped_there() {
+        let jill = Email::parse("jill+x@y.example").ok();
+        let jill = Forgotten::Person { account: AccountId::parse("acc").unwrap(), id: None, email: jill };
+        for text in ["/users/jill%2Bx%40y.example/assistants", "/users/jill%2bx@y.example", "jill+x@y.example"] {
+            assert!(jill.is_in_text(text) && jill.is_in_bytes(format!("{{\"path\":\"{text}\"}}").as_bytes()), "{text}");
+        }
+        for text in ["/users/jill%2Bxx%40y.example", "/users/%2Bx%40y.example", "100%"] {
+            assert!(!jill.is_in_text(text), "{text}");
         }
     }
 

@@ -200,6 +200,7 @@ impl Index {
                     filters.push((generation.number, bloom));
                 }
                 IndexOp::DropBefore(first) => self.prints.remove_before(first)?,
+                IndexOp::Mark => {}
             }
         }
         for (number, pack) in &packs {

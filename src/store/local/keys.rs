@@ -26,6 +26,7 @@ use crate::chance::{self, Chance};
 use crate::clock::lock;
 use crate::ids::{AccountId, AppName};
 use crate::store::journal::files::Files;
+use crate::store::port::StoreError;
 
 const FILE: &str = "keys";
 const MAGIC: &[u8; 8] = b"ADJKEYS\0";
@@ -67,7 +68,9 @@ pub enum KeyError {
     #[error("{}: expected 64 hexadecimal digits", .0.display())]
     MasterMalformed(PathBuf),
     #[error(
-        "the master key is not the one that this store is sealed with; where `adjutant store rekey` was interrupted, run it again"
+        "the master key is not the one that this store is sealed with. look which file [store] master_key_file, or \
+         ADJUTANT__STORE__MASTER_KEY_FILE, names: after `adjutant store rekey --to FILE` that is FILE, and what is older than a \
+         rekey opens with the key of then, mostly kept as FILE.old. where a rekey was interrupted, run it again"
     )]
     MasterWrong,
     #[error("the master key is in no file: say with --to which file the new one is in, or is to be written to")]
@@ -77,6 +80,8 @@ pub enum KeyError {
         .0.display()
     )]
     OldKept(PathBuf),
+    #[error("{} holds the master key that the store is sealed with already: name a file that is not there, or another key", .0.display())]
+    Same(PathBuf),
     #[error("the key file of the store, keys, is missing: put it back from a backup")]
     Missing,
     #[error("the key file of the store, keys, is damaged: put it back from a backup")]
@@ -161,6 +166,14 @@ impl Ring {
     }
 }
 
+/// How far an account, or an app that was its alone, is forgotten. Known as long as the process lasts, and so is what is under way for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gone {
+    Going,
+    /// Nothing is left of it.
+    Gone,
+}
+
 /// All keys of a store.
 #[derive(Debug)]
 pub(super) struct Keys {
@@ -170,6 +183,8 @@ pub(super) struct Keys {
     ring: RwLock<Ring>,
     /// Held while keys are added.
     adding: Mutex<()>,
+    /// No key is made for these: what is still under way for them must not bring them back.
+    gone: Mutex<HashMap<Owner, Gone>>,
     store: Arc<Key>,
     prints: Prints,
 }
@@ -206,7 +221,16 @@ impl Keys {
             to.copy_from_slice(&derived.of(0, &[&[half]]));
         }
         let prints = Prints::new(&print_key);
-        Ok(Self { files, chance, master, ring: RwLock::new(ring), adding: Mutex::new(()), store, prints })
+        Ok(Self {
+            files,
+            chance,
+            master,
+            ring: RwLock::new(ring),
+            adding: Mutex::new(()),
+            gone: Mutex::default(),
+            store,
+            prints,
+        })
     }
 
     pub(super) const fn prints(&self) -> &Prints {
@@ -229,7 +253,8 @@ impl Keys {
     /// Makes the keys that are missing, on disk when this returns. Writes and syncs a file: not for an async task.
     pub(super) fn ensure(&self, owners: &[Owner]) -> io::Result<()> {
         let _one_at_a_time = lock(&self.adding);
-        let missing: Vec<&Owner> = owners.iter().filter(|owner| self.of(owner).is_none()).collect();
+        let is_missing = |owner: &&Owner| self.of(owner).is_none() && self.gone(owner).is_none();
+        let missing: Vec<&Owner> = owners.iter().filter(is_missing).collect();
         if missing.is_empty() {
             return Ok(());
         }
@@ -249,6 +274,48 @@ impl Keys {
         place::replace(self.files.as_ref(), FILE, &encode(&self.master, &grown, self.chance.as_ref()))?;
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = grown;
         Ok(())
+    }
+
+    pub(super) fn gone(&self, owner: &Owner) -> Option<Gone> {
+        lock(&self.gone).get(owner).copied()
+    }
+
+    pub(super) fn set_gone(&self, owner: Owner, gone: Gone) {
+        lock(&self.gone).insert(owner, gone);
+    }
+
+    /// An account that was forgotten is there again. One that is being forgotten is not, before that is done.
+    pub(super) fn welcome(&self, account: &AccountId) {
+        let mut all = lock(&self.gone);
+        let owner = Owner::Account(account.clone());
+        if all.get(&owner) == Some(&Gone::Gone) {
+            all.remove(&owner);
+        }
+    }
+
+    /// A key may be made for this owner again.
+    pub(super) fn spare(&self, owner: &Owner) {
+        lock(&self.gone).remove(owner);
+    }
+
+    /// Whether anything may be written about the account: [`StoreError::Conflict`] where it is being forgotten, or was.
+    pub(super) fn may_write(&self, account: &AccountId) -> Result<(), StoreError> {
+        // Mostly none is.
+        if lock(&self.gone).is_empty() { Ok(()) } else { self.may_use(&Owner::Account(account.clone())) }
+    }
+
+    /// Whether anything may be sealed with the owner's key.
+    pub(super) fn may_use(&self, owner: &Owner) -> Result<(), StoreError> {
+        let Some(gone) = self.gone(owner) else { return Ok(()) };
+        let whose = match owner {
+            Owner::Store => "the store".to_owned(),
+            Owner::App(app) => format!("app {app}"),
+            Owner::Account(account) => format!("account {account}"),
+        };
+        Err(StoreError::Conflict(match gone {
+            Gone::Going => format!("{whose} is being forgotten: try again in some minutes"),
+            Gone::Gone => format!("{whose} was forgotten"),
+        }))
     }
 
     /// Whose keys there are, as in the key file.

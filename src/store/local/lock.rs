@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rustix::fs::FlockOperation;
@@ -22,7 +23,7 @@ impl Drop for FolderLock {
 
 /// None where another process holds it.
 pub(super) fn take(folder: &Path) -> io::Result<Option<FolderLock>> {
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("lock"))?;
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(folder.join("lock"))?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(FolderLock { file })),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),

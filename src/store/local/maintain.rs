@@ -1,6 +1,7 @@
 //! What is done to whole stores: verify, back up, restore, build the index anew.
 
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,10 +10,10 @@ use super::housekeeper::{SNAPSHOTS, with_source};
 use super::keys::MasterKey;
 use super::open::{self, JOURNAL, OpenError, OpenProgress, OpenReport, Problems};
 use super::verify::{self, Verified, VerifyProgress};
-use super::{LocalStore, Settings, format, lock, place, record};
+use super::{LocalStore, Settings, forget, format, lock, place, record};
 use crate::chance::{Chance, SystemChance};
 use crate::clock::Clock;
-use crate::store::journal::files::{Files, RealFiles};
+use crate::store::journal::files::{Files, RealFiles, make_folder};
 use crate::store::journal::{self, AppendError, Fault, Journal, Problem, ReadError, Record, RecordRef, snapshot};
 use crate::store::port::StoreError;
 use crate::store::wide;
@@ -58,7 +59,7 @@ fn io_error(doing: &'static str) -> impl Fn(io::Error) -> CopyError {
 
 /// Makes a folder, or takes an empty one.
 fn empty_folder(folder: &Path) -> Result<Arc<dyn Files>, CopyError> {
-    std::fs::create_dir_all(folder).map_err(io_error("make the folder"))?;
+    make_folder(folder).map_err(io_error("make the folder"))?;
     let mut inside = std::fs::read_dir(folder).map_err(io_error("look into the folder"))?;
     if inside.next().is_some() {
         return Err(CopyError::NotEmpty(folder.to_owned()));
@@ -76,8 +77,14 @@ impl Core {
         drop(self.open()?);
         let next = self.synced_next();
         let files = empty_folder(to)?;
+        // What is being forgotten is forgotten in the copy by whoever starts it: part of it may be copied as it was.
+        let begun = || place::read(self.files.as_ref(), forget::FILE).map_err(io_error("read what is forgotten"));
+        let begun_before = begun()?;
         // Keys are made before their first use, so these open all records up to now.
         let (records, missing) = self.copy_records(&files, next, progress)?;
+        if let Some(forgetting) = begun_before.map_or_else(begun, |begun| Ok(Some(begun)))? {
+            place::replace(files.as_ref(), forget::FILE, &forgetting).map_err(io_error("write what is forgotten"))?;
+        }
         let keys = self.keys.file_bytes().map_err(io_error("read the key file"))?;
         place::replace(files.as_ref(), "keys", &keys).map_err(io_error("write the key file"))?;
         for number in snapshot::numbers(self.files.as_ref(), SNAPSHOTS).map_err(OpenError::from)? {
@@ -230,8 +237,9 @@ impl LocalStore {
         Ok(verify::verify(&reader, &bytes, files.as_ref(), &keys, progress))
     }
 
-    /// Copies a store that no process uses, mostly a backup, into an empty folder. What is damaged is refused.
-    pub fn restore(from: &Path, to: &Path) -> Result<(), CopyError> {
+    /// Copies a store that no process uses, mostly a backup, into an empty folder. What is damaged is refused, and so is what
+    /// the master key does not open.
+    pub fn restore(from: &Path, to: &Path, master: &MasterKey) -> Result<(), CopyError> {
         let source = RealFiles::new(from);
         match format::read(&source).map_err(io_error("read the format version"))? {
             format::Found::Version(format::VERSION) => {}
@@ -241,6 +249,9 @@ impl LocalStore {
             format::Found::Nothing | format::Found::Garbled => return Err(CopyError::NoStore(from.to_owned())),
         }
         let _held = held(from)?;
+        let chance: Arc<dyn Chance> = Arc::new(SystemChance);
+        let found: Arc<dyn Files> = Arc::new(source.clone());
+        drop(open::found(&found, master, &chance, false)?);
         let report = journal::verify_folder(&source, JOURNAL).map_err(OpenError::from)?;
         let damage = report.problems.into_iter().filter(|problem| !matches!(problem.what, Fault::Torn { .. }));
         let damage: Vec<Problem> = damage.collect();
@@ -261,6 +272,9 @@ impl LocalStore {
             let bytes = place::read(&source, name).map_err(io_error("read the backup"))?;
             let bytes = bytes.ok_or_else(|| CopyError::NoStore(from.to_owned()))?;
             place::replace(files.as_ref(), name, &bytes).map_err(io_error("write a file"))?;
+        }
+        if let Some(bytes) = place::read(&source, forget::FILE).map_err(io_error("read the backup"))? {
+            place::replace(files.as_ref(), forget::FILE, &bytes).map_err(io_error("write a file"))?;
         }
         Ok(())
     }
@@ -296,7 +310,7 @@ impl LocalStore {
 
 fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
     let mut source = std::fs::File::open(from)?;
-    let mut copy = std::fs::OpenOptions::new().write(true).create_new(true).open(to)?;
+    let mut copy = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
     io::copy(&mut source, &mut copy)?;
     copy.sync_all()
 }

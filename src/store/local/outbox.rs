@@ -37,6 +37,8 @@ pub(super) enum IndexOp {
     Spill(Arc<Generation>),
     /// Generations before this one count no more.
     DropBefore(u64),
+    /// Nothing but that the index goes up to here: the record that it went up to before reads otherwise now.
+    Mark,
 }
 
 /// Somebody who waits for the sync.

@@ -23,6 +23,7 @@ use super::dedupe::{Before, Bloom, GENERATION, Generation, Looked, Seen};
 use super::index::Broken;
 use super::seal::Fingerprint;
 use crate::clock::Timestamp;
+use crate::store::journal::files::make_folder;
 use crate::store::wide;
 
 const MAGIC: &[u8; 8] = b"ADJPRNT1";
@@ -48,7 +49,7 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
 
 impl PrintFiles {
     pub(super) fn open(folder: PathBuf) -> Result<Self, Broken> {
-        fs::create_dir_all(&folder).map_err(broken)?;
+        make_folder(&folder).map_err(broken)?;
         Ok(Self { folder })
     }
 

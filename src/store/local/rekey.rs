@@ -51,7 +51,11 @@ impl LocalStore {
 }
 
 fn reseal(folder: &Path, old: [u8; 32], new: &Path) -> Result<(), OpenError> {
-    let new = MasterKey::File(new.to_owned()).load(true, &SystemChance)?;
+    let file = new;
+    let new = MasterKey::File(file.to_owned()).load(true, &SystemChance)?;
+    if new == old {
+        return Err(KeyError::Same(file.to_owned()).into());
+    }
     breakpoint::reached("rekey-key-written");
     keys::reseal(&RealFiles::new(folder), old, new, &SystemChance)?;
     breakpoint::reached("rekey-resealed");

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +52,7 @@ pub(super) struct Frozen {
     remembered: ByAccount<Option<Timestamp>>,
     folds: ByAccount<Fold>,
     told: ByAccount<Told>,
-    documents: Vec<Document>,
+    documents: Vec<Arc<Document>>,
 }
 
 /// The same as it is on disk, borrowed. Order of fields is the format.
@@ -82,7 +83,7 @@ struct Written<'a> {
     dedupe: &'a dedupe::Frozen,
     runs: Runs<'a>,
     told: &'a ByAccount<Told>,
-    documents: &'a [Document],
+    documents: Vec<&'a Document>,
 }
 
 /// What came later, behind all else: a snapshot without it is read as one that holds nothing of it.
@@ -253,7 +254,7 @@ impl Frozen {
             dedupe: &self.dedupe,
             runs: Runs { remembered: Cow::Borrowed(&self.remembered), folds: Cow::Borrowed(&self.folds) },
             told: &self.told,
-            documents: &self.documents,
+            documents: self.documents.iter().map(AsRef::as_ref).collect(),
         };
         let mut bytes = vec![VERSION];
         super::record::put(&written, &mut bytes);
@@ -264,7 +265,6 @@ impl Frozen {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;

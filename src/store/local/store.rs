@@ -20,7 +20,7 @@ use crate::chance::Chance;
 use crate::clock::{Clock, Timestamp, lock};
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, RuleName};
 use crate::job::{Change, DayOf, Job, NewJob, Outcome};
-use crate::store::journal::files::{Files, RealFiles};
+use crate::store::journal::files::{Files, RealFiles, make_folder};
 use crate::store::port::{
     Allowance, AppState, Applied, Claimable, Collected, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary,
     Document, JobFilter, Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector,
@@ -46,7 +46,7 @@ impl LocalStore {
         progress: OpenProgress<'_>,
     ) -> Result<(Self, OpenReport), OpenError> {
         let io = |source| OpenError::Io { doing: "make the folder of the store", source };
-        std::fs::create_dir_all(folder).map_err(io)?;
+        make_folder(folder).map_err(io)?;
         let io = |source| OpenError::Io { doing: "lock the store", source };
         let held = super::lock::take(folder).map_err(io)?.ok_or_else(|| OpenError::InUse(folder.to_owned()))?;
         let files: Arc<dyn Files> = Arc::new(RealFiles::new(folder));
@@ -74,13 +74,12 @@ impl LocalStore {
         progress: OpenProgress<'_>,
     ) -> Result<(Self, OpenReport), OpenError> {
         let (core, journal, place, report) = open::open(opening, progress)?;
+        let is_forgetting = core.goes_on_forgetting()?;
         // Much to replay once is much to replay again: as if it had just been written.
         let replayed_bytes = report.replayed.saturating_mul(1024);
-        let running = Running::start(core, journal, place, replayed_bytes, held);
+        let running = Running::start(core, journal, place, replayed_bytes, held, is_forgetting);
         let running = running.map_err(|source| OpenError::Io { doing: "start the threads of the store", source })?;
-        let store = Self { running: Arc::new(running) };
-        store.finish_forgetting()?;
-        Ok((store, report))
+        Ok((Self { running: Arc::new(running) }, report))
     }
 
     pub(super) fn core(&self) -> &Arc<Core> {
@@ -141,6 +140,7 @@ impl LocalStore {
                 if let Some(refusal) = core.known_refusal(wide(state.unplanned.len())) {
                     return Err(refusal);
                 }
+                core.keys.may_use(&owner)?;
                 state.deliver(&prepared, &answers)
             })?;
             match taken {
@@ -225,6 +225,7 @@ impl Store for LocalStore {
     async fn day_spent(&self, leased: &Leased, of: &DayOf, now: Timestamp) -> Result<(), StoreError> {
         self.core()
             .write(|state| {
+                state.keys.may_write(&leased.job.account)?;
                 state.day_spent(&leased.job, of, now);
                 Ok(())
             })
@@ -278,6 +279,8 @@ impl Store for LocalStore {
     }
 
     async fn release(&self, app: &AppName, account: &AccountId, now: Timestamp) -> Result<u64, StoreError> {
+        // Whoever lets it go on serves the account, also where it is the configuration's.
+        self.core().keys.welcome(account);
         self.write(|state| Ok(state.release(app, account, now))).await
     }
 
@@ -295,6 +298,7 @@ impl Store for LocalStore {
         }
         self.core()
             .write(|state| {
+                note.account.as_ref().map_or(Ok(()), |account| state.keys.may_write(account))?;
                 state.note(&note, at);
                 Ok(())
             })
@@ -302,10 +306,13 @@ impl Store for LocalStore {
     }
 
     async fn write_documents(&self, writes: Vec<Write>, notes: Vec<Note>, at: Timestamp) -> Result<(), StoreError> {
-        let kept = writes.iter().filter_map(|write| match write {
-            Write::Put(document) | Write::PutNew(document) => document.account.as_ref(),
-            Write::Remove { .. } => None,
-        });
+        let kept = writes.iter().filter_map(Write::account);
+        // Somebody brings back an account that was forgotten.
+        let comes =
+            |write: &&Write| matches!(write, Write::Put(one) | Write::PutNew(one) if one.shelf == Shelf::Account);
+        for account in writes.iter().filter(comes).filter_map(Write::account) {
+            self.core().keys.welcome(account);
+        }
         let accounts = kept.chain(notes.iter().filter_map(|note| note.account.as_ref()));
         let owners: BTreeSet<&AccountId> = accounts.collect();
         self.core().ensure_keys(owners.into_iter().cloned().map(Owner::Account).collect()).await?;
@@ -318,11 +325,14 @@ impl Store for LocalStore {
     }
 
     async fn documents(&self, on: Shelf) -> Result<Vec<Document>, StoreError> {
-        self.core().read(|state| state.list_documents(on))
+        let mut all = self.core().read(|state| state.list_documents(on))?;
+        all.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+        Ok(all.into_iter().map(Arc::unwrap_or_clone).collect())
     }
 
     async fn document(&self, on: Shelf, key: &str) -> Result<Option<Document>, StoreError> {
-        self.core().read(|state| state.document(on, key).cloned())
+        let found = self.core().read(|state| state.document(on, key).cloned())?;
+        Ok(found.map(Arc::unwrap_or_clone))
     }
 
     async fn notices(&self) -> Result<Vec<Notice>, StoreError> {
@@ -330,6 +340,9 @@ impl Store for LocalStore {
     }
 
     async fn mend(&self, notice: &Notice, at: Timestamp) -> Result<bool, StoreError> {
+        if self.core().keys.may_write(&notice.account).is_err() {
+            return Ok(false);
+        }
         self.core().ensure_account_key(&notice.account).await?;
         self.core().write(|state| Ok(state.mend(notice, at))).await
     }
@@ -375,14 +388,22 @@ impl Store for LocalStore {
 
     async fn apply_plan(&self, applied: Applied, at: Timestamp) -> Result<Vec<Option<JobId>>, StoreError> {
         self.core().ensure_account_key(&applied.account).await?;
-        self.write(|state| Ok(state.apply_plan(applied, at))).await
+        self.write(|state| {
+            state.keys.may_write(&applied.account)?;
+            Ok(state.apply_plan(applied, at))
+        })
+        .await
     }
 
     async fn ask(&self, asked: Vec<NewJob>, why: &str, at: Timestamp) -> Result<Vec<Option<JobId>>, StoreError> {
         for new in &asked {
             self.core().ensure_account_key(&new.account).await?;
         }
-        self.write(|state| Ok(state.ask(asked, why, at))).await
+        self.write(|state| {
+            asked.iter().try_for_each(|new| state.keys.may_write(&new.account))?;
+            Ok(state.ask(asked, why, at))
+        })
+        .await
     }
 
     async fn sweep_state(&self, account: &AccountId) -> Result<SweepState, StoreError> {

@@ -232,3 +232,31 @@ fn fingerprints_are_read_from_files_outside_the_lock_and_duplicates_are_found_al
         assert_eq!((of(one.min(other)), of(one.max(other))), (None, Some(one.min(other))));
     });
 }
+
+#[tokio::test]
+async fn what_a_store_and_its_copies_make_is_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let (data, copy, restored) = ("deep/data", "copies/copy", "again/restored");
+    let (data, copy, restored) = (folder.path().join(data), folder.path().join(copy), folder.path().join(restored));
+    let store = open(&data);
+    deliver(&store, "{}").await.unwrap();
+    store.keep_aside("ledger", vec![1]).await.unwrap();
+    store.backup(&copy, |_, _| {}).await.unwrap();
+    store.close().await.unwrap();
+    LocalStore::restore(&copy, &restored, &MasterKey::Bytes([7; 32])).unwrap();
+    let mut looked = 0;
+    for root in [&data, &copy, &restored] {
+        let mut paths = vec![root.parent().unwrap().to_owned()];
+        while let Some(path) = paths.pop() {
+            let found = std::fs::metadata(&path).unwrap();
+            assert_eq!(found.permissions().mode() & 0o077, 0, "{}", path.display());
+            looked += 1;
+            // Nobody else gets to what sled makes in its folder.
+            if found.is_dir() && !path.ends_with("index") {
+                paths.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            }
+        }
+    }
+    assert!(looked > 20, "{looked}");
+}

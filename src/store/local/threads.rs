@@ -70,6 +70,7 @@ impl Running {
         place: PathBuf,
         replayed_bytes: u64,
         folder: Option<FolderLock>,
+        is_forgetting: bool,
     ) -> std::io::Result<Self> {
         let core = Arc::new(core);
         let ((to_apply, incoming), (chores, to_do)) = (channel(), channel());
@@ -78,12 +79,16 @@ impl Running {
         let since_snapshot = replayed_bytes;
         let writer = Writer { core: Arc::clone(&core), journal, applier: to_apply, chores, spares, since_snapshot };
         let (applying, keeping) = (Arc::clone(&core), Arc::clone(&core));
-        let others = vec![
+        let mut others = vec![
             start(&core, "index", move || applier::run(&applying, &place, &incoming))?,
             start(&core, "snapshots", move || housekeeper::run(&keeping, &to_do))?,
             start(&core, "segments", move || housekeeper::make_spares(&to_make, &made_here))?,
         ];
         let writer = start(&core, "writer", move || writer.run())?;
+        if is_forgetting {
+            let forgetting = Arc::clone(&core);
+            others.push(start(&core, "forgetting", move || forgetting.finish_forgetting())?);
+        }
         let threads = Mutex::new(Some(Threads { writer, others }));
         Ok(Self { core, threads, folder: Mutex::new(folder), closing: Mutex::new(()) })
     }

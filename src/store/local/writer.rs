@@ -39,7 +39,14 @@ pub(super) struct Ended {
 
 impl Writer {
     /// Until the store is closed, abandoned or failed.
-    pub(super) fn run(mut self) -> Ended {
+    pub(super) fn run(self) -> Ended {
+        let core = Arc::clone(&self.core);
+        let ended = self.until_the_end();
+        core.end_wanted();
+        ended
+    }
+
+    fn until_the_end(mut self) -> Ended {
         loop {
             let Some((batch, frozen, wanted)) = self.next() else {
                 let whole = lock(&self.core.guarded).phase == Phase::Closing;

@@ -37,6 +37,7 @@ impl World {
             };
             filter.state.as_ref().is_none_or(|state| job.state.name() == state)
                 && filter.account.as_ref().is_none_or(|account| job.account == *account)
+                && filter.rule.as_ref().is_none_or(|rule| job.rule == *rule)
                 && filter.subject.as_ref().is_none_or(|subject| job.subject.is_part_of(subject))
                 && filter.cause.as_ref().is_none_or(|cause| parked_for == Some(cause))
                 && filter.before.is_none_or(|before| job.id < before)

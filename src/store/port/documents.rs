@@ -72,8 +72,16 @@ impl Write {
         }
     }
 
+    /// Whose document is put.
+    pub(in crate::store) const fn account(&self) -> Option<&AccountId> {
+        match self {
+            Self::Put(document) | Self::PutNew(document) => document.account.as_ref(),
+            Self::Remove { .. } => None,
+        }
+    }
+
     /// Of what is to be written.
-    pub(in crate::store) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         match self {
             Self::Put(document) | Self::PutNew(document) => document.bytes(),
             Self::Remove { key, .. } => key.len(),

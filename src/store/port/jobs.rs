@@ -187,6 +187,7 @@ pub struct JobFilter {
     /// As [`crate::job::JobState::name`] says it.
     pub state: Option<String>,
     pub account: Option<AccountId>,
+    pub rule: Option<RuleName>,
     /// Parked jobs with this cause.
     pub cause: Option<String>,
     /// Jobs about the same subject ([`Subject::is_part_of`]), whoever knows it by what, or about a run of that meeting.

@@ -1,5 +1,6 @@
 //! Accounts: who is served and by which app, what of it can be changed at run time, and invites to install a general app.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -37,6 +38,9 @@ pub struct AccountView {
     /// None where the configuration has it.
     pub plan: Option<String>,
     pub api_users: Vec<String>,
+    /// Who was one before, and keeps what was granted to them until that is taken back.
+    #[serde(default)]
+    pub former_api_users: Vec<String>,
     pub may_grant: Vec<String>,
     /// How many people are invited in a UTC day at most; none where the configuration has it.
     pub invites_per_day: Option<u32>,
@@ -65,6 +69,9 @@ pub struct InstallationView {
     pub installed_at: String,
     /// When its tokens were last refreshed.
     pub refreshed_at: String,
+    /// What the tokens may do, in Zoom's words.
+    #[serde(default)]
+    pub scopes: Vec<String>,
     /// Since when, and why, its tokens are good for nothing.
     pub lost_at: Option<String>,
     pub lost_why: Option<String>,
@@ -78,6 +85,7 @@ impl From<&Installation> for InstallationView {
             email: one.email.as_ref().map(ToString::to_string),
             installed_at: one.installed_at.to_string(),
             refreshed_at: one.granted.fetched_at.to_string(),
+            scopes: one.granted.scopes.iter().cloned().collect(),
             lost_at: one.lost.as_ref().map(|(at, _)| at.to_string()),
             lost_why: one.lost.as_ref().map(|(_, why)| why.clone()),
         }
@@ -131,7 +139,7 @@ pub struct InvitedView {
 }
 
 /// An account with a server-to-server app of its own.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountAsked {
     pub id: String,
@@ -150,6 +158,16 @@ pub struct AccountAsked {
     pub may_grant: Vec<String>,
 }
 
+impl std::fmt::Debug for AccountAsked {
+    /// Without the secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { id, app, client_id, label, plan, api_users, may_grant, .. } = self;
+        let mut told = f.debug_struct("AccountAsked");
+        told.field("id", id).field("app", app).field("client_id", client_id).field("label", label);
+        told.field("plan", plan).field("api_users", api_users).field("may_grant", may_grant).finish_non_exhaustive()
+    }
+}
+
 /// What of an account is to be otherwise; what is left out stays.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -162,6 +180,10 @@ pub struct AccountChange {
     pub invites_per_day: Option<u32>,
     /// Which of two apps acts.
     pub app: Option<String>,
+    /// Of the account's own app, where it was added at run time.
+    pub client_secret: Option<String>,
+    /// Of the account's own app, in the place of those that it has: one or more, any of them verifies.
+    pub webhook_secrets: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
@@ -220,12 +242,16 @@ fn all(state: &AdminState) -> Result<Vec<AccountView>, ApiProblem> {
 
 fn configured(state: &AdminState, kept: &Accounts, listed: &[Listed]) -> Vec<AccountView> {
     let apps = state.apps.borrow();
-    let is_other = |id: &AccountId| listed.iter().any(|one| one.account.id == *id && one.configured.is_none());
+    let listed: HashMap<&AccountId, &Listed> = listed.iter().map(|one| (&one.account.id, one)).collect();
+    let is_other = |id: &AccountId| listed.get(id).is_some_and(|one| one.configured.is_none());
     let mut views = Vec::new();
     for app in apps.iter() {
+        let mut users: HashMap<&AccountId, Vec<String>> = HashMap::new();
+        for (account, user) in &app.api_users {
+            users.entry(account).or_default().push(user.to_string());
+        }
         for id in app.accounts.iter().filter(|id| !is_other(id)) {
-            let api_users = app.api_users.iter().filter(|(account, _)| account == id).map(|(_, user)| user.to_string());
-            let installed = listed.iter().find(|one| one.account.id == *id);
+            let installed = listed.get(id);
             views.push(AccountView {
                 id: id.to_string(),
                 app: app.name.to_string(),
@@ -235,7 +261,8 @@ fn configured(state: &AdminState, kept: &Accounts, listed: &[Listed]) -> Vec<Acc
                 why: None,
                 since: None,
                 plan: None,
-                api_users: api_users.collect(),
+                api_users: users.remove(id).unwrap_or_default(),
+                former_api_users: Vec::new(),
                 may_grant: Vec::new(),
                 invites_per_day: None,
                 paused: paused(kept, id),
@@ -258,7 +285,9 @@ fn view(kept: &Accounts, listed: &Listed) -> AccountView {
     let account = &listed.account;
     let (why, since) = match &account.standing {
         Standing::Active => (None, None),
-        Standing::NeedsApiUser { why, since } | Standing::Lost { why, since, .. } => (Some(why.clone()), Some(since)),
+        Standing::NeedsApiUser { why, since, .. } | Standing::Lost { why, since, .. } => {
+            (Some(why.clone()), Some(since))
+        }
         Standing::Leaving { since, by, .. } => (Some(format!("removed by {by}")), Some(since)),
     };
     let install_url = kept.install_url(&account.app);
@@ -272,6 +301,7 @@ fn view(kept: &Accounts, listed: &Listed) -> AccountView {
         since: since.map(ToString::to_string),
         plan: Some(account.plan.name().to_owned()),
         api_users: account.api_users.iter().map(ToString::to_string).collect(),
+        former_api_users: account.former_api_users.iter().map(ToString::to_string).collect(),
         may_grant: account.may_grant.iter().map(ToString::to_string).collect(),
         invites_per_day: Some(account.invites_per_day.unwrap_or(account.plan.invites_per_day())),
         paused: paused(kept, &account.id),
@@ -292,14 +322,20 @@ fn one(state: &AdminState, id: &AccountId) -> Answer<AccountView> {
     found.map(Json).ok_or_else(|| ApiProblem::no_account(id.as_str()))
 }
 
+/// As the configuration takes it, with the other names of one.
 fn plan(text: &str) -> Result<Plan, ApiProblem> {
-    let unknown = || ApiProblem::bad_request(format!("plan is {text:?}, expected one of free, pro, business"));
-    Plan::ALL.into_iter().find(|plan| plan.name() == text).ok_or_else(unknown)
+    let read = Plan::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text));
+    let expected = "expected one of free, pro, business (or education, enterprise, partner)";
+    read.map_err(|_| ApiProblem::bad_request(format!("plan is {text:?}, {expected}")))
 }
 
-fn invites_per_day(count: u32) -> Result<u32, ApiProblem> {
-    let wrong = || ApiProblem::bad_request(format!("invites_per_day is {count}, expected 1 to 10000"));
-    (1..=10_000).contains(&count).then_some(count).ok_or_else(wrong)
+fn invites_per_day(count: u32, plan: Plan) -> Result<u32, ApiProblem> {
+    let most = plan.invites_per_day();
+    let wrong = || {
+        let name = plan.name();
+        ApiProblem::bad_request(format!("invites_per_day is {count}, expected 1 to {most}, as Zoom allows plan {name}"))
+    };
+    (1..=most).contains(&count).then_some(count).ok_or_else(wrong)
 }
 
 fn users(texts: &[String]) -> Result<Vec<UserKey>, ApiProblem> {
@@ -335,20 +371,23 @@ fn secret(name: &str, text: &str) -> Result<SecretString, ApiProblem> {
     fits.then(|| SecretString::from(text.to_owned())).ok_or_else(wrong)
 }
 
-pub(super) async fn add(State(state): Shared, caller: Caller, Sent(asked): Sent<AccountAsked>) -> Answer<AccountView> {
-    let id: AccountId = parsed(&asked.id)?;
-    if asked.webhook_secrets.is_empty() {
+fn webhook_secrets(texts: &[String]) -> Result<Vec<SecretString>, ApiProblem> {
+    if texts.is_empty() {
         return Err(ApiProblem::bad_request("webhook_secrets is empty: without one no delivery can be verified"));
     }
+    texts.iter().map(|text| secret("one of webhook_secrets", text)).collect()
+}
+
+pub(super) async fn add(State(state): Shared, caller: Caller, Sent(asked): Sent<AccountAsked>) -> Answer<AccountView> {
+    let id: AccountId = parsed(&asked.id)?;
     if !(1..=128).contains(&asked.client_id.len()) || !asked.client_id.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(ApiProblem::bad_request("client_id is not valid: expected it as the app's page shows it"));
     }
-    let webhook_secrets = asked.webhook_secrets.iter().map(|text| secret("one of webhook_secrets", text));
     let new = NewAccount {
         app: parsed(&asked.app)?,
         client_id: asked.client_id,
         client_secret: secret("client_secret", &asked.client_secret)?,
-        webhook_secrets: webhook_secrets.collect::<Result<_, _>>()?,
+        webhook_secrets: webhook_secrets(&asked.webhook_secrets)?,
         id: id.clone(),
         label: label(asked.label)?,
         plan: asked.plan.as_deref().map(plan).transpose()?.unwrap_or_default(),
@@ -367,13 +406,17 @@ pub(super) async fn change(
     Sent(asked): Sent<AccountChange>,
 ) -> Answer<AccountView> {
     let id: AccountId = parsed(&id)?;
+    let plan = asked.plan.as_deref().map(plan).transpose()?;
+    let of = plan.or_else(|| Some(state.accounts.as_ref()?.account(&id)?.plan)).unwrap_or_default();
     let changed = Changed {
         label: label(asked.label)?,
-        plan: asked.plan.as_deref().map(plan).transpose()?,
+        plan,
         api_users: asked.api_users.as_deref().map(users).transpose()?,
         may_grant: asked.may_grant.as_deref().map(emails).transpose()?,
-        invites_per_day: asked.invites_per_day.map(invites_per_day).transpose()?,
+        invites_per_day: asked.invites_per_day.map(|count| invites_per_day(count, of)).transpose()?,
         app: asked.app.as_deref().map(parsed).transpose()?,
+        client_secret: asked.client_secret.as_deref().map(|text| secret("client_secret", text)).transpose()?,
+        webhook_secrets: asked.webhook_secrets.as_deref().map(webhook_secrets).transpose()?,
     };
     kept(&state)?.change(&id, changed, &caller.actor).await?;
     one(&state, &id)
@@ -402,6 +445,7 @@ pub(super) async fn remove(
     let RemoveAsked { take_back } = asked(query)?;
     let id: AccountId = parsed(&id)?;
     kept(&state)?.remove(&id, take_back, &caller.actor).await?;
+    tracing::info!(account = %id, take_back, by = %caller.actor, "an account is let go");
     one(&state, &id)
 }
 

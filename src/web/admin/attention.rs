@@ -1,8 +1,8 @@
 //! What is stuck: the one place that gathers it, for the API, the command line and notifiers. Asks nothing of Zoom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::view::{AttentionView, ParkedView, WaitingView};
+use super::view::{AttentionView, ParkedView, PausedAccountView, WaitingView};
 use super::{AdminState, alarms, sweeps};
 use crate::ids::{AccountId, JobId};
 use crate::job::JobState;
@@ -32,7 +32,17 @@ pub async fn attention(state: &AdminState) -> Result<AttentionView, StoreError> 
         count,
         meaning: reason.to_string(),
     });
-    Ok(AttentionView { alarms: found, parked, parked_deliveries: status.parked_deliveries, waiting: waiting.collect() })
+    let (parked_deliveries, waiting) = (status.parked_deliveries, waiting.collect());
+    Ok(AttentionView { alarms: found, parked, parked_deliveries, waiting, paused: paused(state) })
+}
+
+fn paused(state: &AdminState) -> Vec<PausedAccountView> {
+    let Some(accounts) = &state.accounts else { return Vec::new() };
+    let paused = accounts.paused().into_iter().collect::<BTreeSet<_>>().into_iter();
+    let paused = paused.filter_map(|id| accounts.paused_by(&id));
+    paused
+        .map(|one| PausedAccountView { account: one.account.to_string(), at: one.at.to_string(), by: one.by })
+        .collect()
 }
 
 /// Jobs, or deliveries, in one look.
@@ -46,6 +56,7 @@ pub(super) async fn of_account(state: &AdminState, account: &AccountId) -> Resul
         parked: all.parked.into_iter().filter(|parked| parked.account == account.as_str()).collect(),
         parked_deliveries: parked_deliveries(state, account).await?,
         waiting: waiting(state, account).await?,
+        paused: all.paused.into_iter().filter(|paused| paused.account == account.as_str()).collect(),
     })
 }
 

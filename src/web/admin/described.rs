@@ -4,8 +4,9 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, Path, Request};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema};
@@ -30,6 +31,8 @@ pub(super) struct Operation {
     pub(super) answer: Option<(u16, &'static str, Schema)>,
     /// It may as well be 202: on disk, and done later.
     pub(super) or_accepted: bool,
+    /// It takes the header `Idempotency-Key`.
+    pub(super) takes_key: bool,
 }
 
 /// Where the document keeps its schemas.
@@ -46,12 +49,13 @@ impl Operation {
         };
         let answers = settings(false).for_serialize().into_generator();
         let asks = settings(true).for_deserialize().into_generator();
-        Self { answers, asks, query: None, body: None, answer: None, or_accepted: false }
+        Self { answers, asks, query: None, body: None, answer: None, or_accepted: false, takes_key: false }
     }
 
     /// What the handler says of itself.
     pub(super) fn read(&mut self, handler: fn(&mut Self)) {
-        (self.query, self.body, self.answer, self.or_accepted) = (None, None, None, false);
+        (self.query, self.body, self.answer) = (None, None, None);
+        (self.or_accepted, self.takes_key) = (false, false);
         handler(self);
     }
 
@@ -73,7 +77,6 @@ pub(super) trait Argument {
 
 impl Argument for Shared {}
 impl Argument for Caller {}
-impl Argument for HeaderMap {}
 /// The path itself names it.
 impl Argument for Path<String> {}
 impl Argument for Path<(String, String)> {}
@@ -177,6 +180,29 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
         let read = Json::<T>::from_request(request, state).await;
         read.map(|Json(sent)| Self(sent))
             .map_err(|rejection| ApiProblem::new(rejection.status(), rejection.body_text()))
+    }
+}
+
+/// The header `Idempotency-Key`: whoever sends one again means the same.
+#[derive(Debug)]
+pub(super) struct IdempotencyKey(pub(super) Option<String>);
+
+impl IdempotencyKey {
+    pub(super) const NAME: &str = "Idempotency-Key";
+}
+
+impl Argument for IdempotencyKey {
+    fn describe(operation: &mut Operation) {
+        operation.takes_key = true;
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = ApiProblem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiProblem> {
+        let key = parts.headers.get(Self::NAME).map(|key| key.to_str().map(str::to_owned)).transpose();
+        key.map(Self).map_err(|_| ApiProblem::bad_request(format!("{} is no text", Self::NAME)))
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) async fn jobs(State(state): Shared, caller: Caller, query: Asked<Jobs
         limit: rows(asked.limit)?,
         state: asked.state,
         cause: asked.cause,
-        subject: None,
+        ..JobFilter::default()
     };
     Ok(Json(state.store.jobs(filter).await?.iter().map(JobView::from).collect()))
 }

@@ -14,6 +14,7 @@ mod delivered;
 mod described;
 mod explain;
 pub mod explained;
+pub mod forgetting;
 mod guard;
 mod jobs;
 mod log;
@@ -90,7 +91,7 @@ pub struct AdminState {
 }
 
 /// An app as the configuration has it, without its secrets.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminApp {
     pub name: AppName,
     pub kind: AppKind,

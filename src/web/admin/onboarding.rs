@@ -6,21 +6,22 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::AdminState;
 use super::caller::Caller;
-use super::described::Raw;
+use super::described::{IdempotencyKey, Raw};
 use super::problem::ApiProblem;
 use super::routes::{Answer, Asked, Shared, asked, maybe, parsed, rows};
 use super::view::JobView;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, OnboardingId};
+use crate::rules::nearest;
 use crate::store::StoreError;
-use crate::work::{RefusedFor, Row, RowRefused, Stands, Wanted, WithJobs, of_rules, stands};
+use crate::work::{RefusedFor, Row, RowRefused, Stands, Wanted, WithJobs, of_rules};
 
 /// Rows of one request.
 pub const ROWS_MAX: usize = 1_000;
@@ -28,7 +29,6 @@ pub const ROWS_MAX: usize = 1_000;
 pub const BODY_BYTES_MAX: usize = 4 << 20;
 /// How long anybody is kept waiting.
 const WAIT_SECS_MAX: u64 = 60;
-const KEY: &str = "idempotency-key";
 const BATCH_CHARS_MAX: usize = 200;
 
 /// Who onboards.
@@ -44,7 +44,7 @@ pub trait Onboards: fmt::Debug + Send + Sync {
     ) -> Result<Vec<Result<WithJobs, RowRefused>>, StoreError>;
 
     /// What would become of each, or why that cannot be said.
-    async fn look(&self, account: &AccountId, rows: &[Row]) -> Result<Vec<Result<String, RowRefused>>, String>;
+    async fn look(&self, account: &AccountId, rows: Vec<Row>) -> Result<Vec<Result<String, RowRefused>>, String>;
 
     async fn read(&self, id: OnboardingId) -> Result<Option<WithJobs>, StoreError>;
 
@@ -52,7 +52,7 @@ pub trait Onboards: fmt::Debug + Send + Sync {
         &self,
         account: Option<&AccountId>,
         batch: Option<&str>,
-        limit: usize,
+        page: (Option<OnboardingId>, usize),
     ) -> Result<Vec<WithJobs>, StoreError>;
 }
 
@@ -87,7 +87,7 @@ pub struct OnboardingView {
 impl OnboardingView {
     fn of(with: &WithJobs, now: Timestamp) -> Self {
         let WithJobs { kept, jobs, .. } = with;
-        let Stands { standing, why, cause, advice } = stands(kept, jobs, now);
+        let Stands { standing, why, cause, advice } = with.stands(now);
         Self {
             id: kept.id.to_string(),
             account: kept.account.to_string(),
@@ -152,8 +152,29 @@ fn row(mut value: Value) -> Result<Row, RowRefused> {
         Some(Value::String(key)) => Some(key),
         Some(_) => return Err(RowRefused::invalid("key has to be a text")),
     };
-    let wanted: Wanted = serde_json::from_value(value).map_err(|error| RowRefused::invalid(error.to_string()))?;
+    let wanted = Wanted::deserialize(&value).map_err(|error| RowRefused::invalid(plain(&error.to_string(), &value)))?;
     Ok(Row { wanted, key })
+}
+
+/// What is wrong with a row, in words for whoever wrote it.
+fn plain(error: &str, row: &Value) -> String {
+    let parted = error.split('`').collect::<Vec<_>>();
+    let names = || parted.iter().skip(3).step_by(2).copied().collect::<Vec<_>>();
+    match parted.as_slice() {
+        ["missing field ", name, ..] => format!("{name} is missing"),
+        ["unknown field ", name, ..] => {
+            let near = nearest(name, names());
+            let help =
+                near.map_or_else(|| format!("expected {}", names().join(", ")), |near| format!("did you mean {near}?"));
+            format!("there is no {name}: {help}")
+        }
+        ["unknown variant ", word, ..] => {
+            let is_it = |(_, value): &(&String, &Value)| value.as_str() == Some(*word);
+            let of = row.as_object().and_then(|row| row.iter().find(is_it)).map_or("it", |(name, _)| name.as_str());
+            format!("{of} is {word:?}, expected {}", names().join(" or "))
+        }
+        _ => error.to_owned(),
+    }
 }
 
 /// Consumers are the whole service's: whoever is bound to one account neither sends to one, nor learns which there are.
@@ -173,11 +194,15 @@ fn rows_of(body: &[u8]) -> Result<(Vec<Result<Row, RowRefused>>, bool), ApiProbl
         Ok(_) => {
             return Err(ApiProblem::bad_request("expected an object, an array of objects, or a line of JSON for each"));
         }
-        Err(_) => {
+        Err(error) => {
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
             let read =
                 |line| serde_json::from_str(line).map_err(|error| RowRefused::invalid(format!("no JSON: {error}")));
-            lines.map(read).collect()
+            let values: Vec<Result<Value, RowRefused>> = lines.map(read).collect();
+            if !values.is_empty() && values.iter().all(Result::is_err) {
+                return Err(ApiProblem::bad_request(format!("the body is neither JSON nor lines of JSON: {error}")));
+            }
+            values
         }
     };
     match values.len() {
@@ -186,7 +211,7 @@ fn rows_of(body: &[u8]) -> Result<(Vec<Result<Row, RowRefused>>, bool), ApiProbl
     }
 }
 
-fn wait_of(text: Option<&str>) -> Result<Duration, ApiProblem> {
+pub(super) fn wait_of(text: Option<&str>) -> Result<Duration, ApiProblem> {
     let Some(text) = text else { return Ok(Duration::ZERO) };
     let secs = text.strip_suffix('s').unwrap_or(text).parse::<u64>().ok().filter(|secs| *secs <= WAIT_SECS_MAX);
     let wrong = || ApiProblem::bad_request(format!("wait is {text:?}, expected 0s to {WAIT_SECS_MAX}s"));
@@ -203,8 +228,44 @@ impl From<RowRefused> for ApiProblem {
             RefusedFor::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             RefusedFor::UnderWay => StatusCode::CONFLICT,
             RefusedFor::NoAccount => StatusCode::NOT_FOUND,
+            RefusedFor::Zoom => StatusCode::BAD_GATEWAY,
         };
         Self::new(status, refused.why)
+    }
+}
+
+/// Who is to be onboarded: one person, or rows of them; as `application/x-ndjson`, a line of JSON for each.
+#[derive(Debug, JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it says the form: a row that is wrong is refused by itself, so each is read by itself")]
+pub(super) enum OnboardSent {
+    One(RowSent),
+    Many(Vec<RowSent>),
+}
+
+/// One person. The same `key` is the same onboarding for seven days after that has ended.
+#[derive(Debug)]
+pub(super) struct RowSent;
+
+impl JsonSchema for RowSent {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "RowSent".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let mut schema = Wanted::json_schema(generator);
+        if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+            let about = "1 to 200 printable ASCII characters: the same key is the same onboarding";
+            properties.insert(
+                "key".to_owned(),
+                serde_json::json!({ "type": "string", "maxLength": 200, "description": about }),
+            );
+        }
+        schema
     }
 }
 
@@ -224,8 +285,8 @@ pub(super) async fn onboard(
     caller: Caller,
     Path(account): Path<String>,
     query: Asked<OnboardAsked>,
-    headers: HeaderMap,
-    body: Raw<Wanted>,
+    IdempotencyKey(key): IdempotencyKey,
+    body: Raw<OnboardSent>,
 ) -> Result<(StatusCode, Json<OnboardAnswer>), ApiProblem> {
     let body = body.bytes.map_err(|rejection| ApiProblem::new(rejection.status(), rejection.body_text()))?;
     let account: AccountId = parsed(&account)?;
@@ -243,14 +304,13 @@ pub(super) async fn onboard(
     if caller.account.is_some() {
         asked = asked.into_iter().map(|row| row.and_then(tells_nobody)).collect();
     }
-    if let Some(key) = headers.get(KEY) {
-        let key = key.to_str().map_err(|_| ApiProblem::bad_request("Idempotency-Key is no text"))?;
+    if let Some(key) = key {
         let one = asked.first_mut().filter(|_| is_one);
         let Some(one) = one else {
             return Err(ApiProblem::bad_request("Idempotency-Key is for one object: give each row a key of its own"));
         };
         if let Ok(row) = one {
-            row.key.get_or_insert_with(|| key.to_owned());
+            row.key.get_or_insert(key);
         }
     }
     let (mut view, mut found) = if dry_run {
@@ -312,7 +372,7 @@ async fn looked(
     asked: Vec<Result<Row, RowRefused>>,
 ) -> Result<Vec<RowView>, ApiProblem> {
     let rows: Vec<Row> = asked.iter().flatten().cloned().collect();
-    let looked = onboards(state)?.look(account, &rows).await;
+    let looked = onboards(state)?.look(account, rows).await;
     let looked = looked.map_err(|why| ApiProblem::new(StatusCode::CONFLICT, why))?;
     let view = |row, would| RowView { row, onboarding: None, is_new: false, would: Some(would), error: None };
     Ok(woven(asked, looked, view))
@@ -342,22 +402,39 @@ async fn taken(
     Ok((views, found))
 }
 
-/// Waits until none of them goes on by itself, or the time is over.
+/// Of reading: so many rows, then whoever else waits for the thread has a turn.
+const ROWS_AT_ONCE: usize = 16;
+/// Between two looks at each row.
+const LOOK_MS: u64 = 2;
+/// Between two looks, at most.
+const LOOK_MS_MAX: u64 = 200;
+
+/// Waits until none of them goes on by itself, or the time is over. Only those that still go on are looked at again.
 async fn settled(state: &AdminState, mut found: Vec<WithJobs>, wait: Duration) -> Result<Vec<WithJobs>, ApiProblem> {
     let (onboards, until) = (onboards(state)?, state.clock.now().plus(wait));
+    let mut moving: Vec<usize> = (0..found.len()).collect();
     loop {
-        let mut changed = state.store.changed();
+        let (mut changed, began) = (state.store.changed(), state.clock.now());
         changed.borrow_and_update();
-        let mut moves = false;
-        for one in &mut found {
+        let mut still = Vec::new();
+        for (count, place) in moving.into_iter().enumerate() {
+            if state.clock.now() >= until {
+                return Ok(found);
+            }
+            if count % ROWS_AT_ONCE == ROWS_AT_ONCE.saturating_sub(1) {
+                tokio::task::yield_now().await;
+            }
+            let Some(one) = found.get_mut(place) else { continue };
             if let Some(newer) = onboards.read(one.kept.id).await? {
                 *one = newer;
             }
-            moves |= stands(&one.kept, &one.jobs, state.clock.now()).standing.is_moving();
+            still.extend(Some(place).filter(|_| one.stands(began).standing.is_moving()));
         }
-        if !moves || state.clock.now() >= until {
+        if still.is_empty() {
             return Ok(found);
         }
+        let pause = u64::try_from(still.len()).unwrap_or(u64::MAX).saturating_mul(LOOK_MS).min(LOOK_MS_MAX);
+        moving = still;
         tokio::select! {
             more = changed.changed() => {
                 if more.is_err() {
@@ -366,6 +443,7 @@ async fn settled(state: &AdminState, mut found: Vec<WithJobs>, wait: Duration) -
             }
             () = state.clock.sleep_until(until) => {}
         }
+        state.clock.sleep_until(began.plus(Duration::from_millis(pause)).min(until)).await;
     }
 }
 
@@ -395,14 +473,17 @@ pub(super) async fn one(
 pub(super) struct ListAsked {
     account: Option<String>,
     batch: Option<String>,
+    /// Only those after this one: the last of the page before.
+    after: Option<String>,
     limit: Option<usize>,
 }
 
 /// The oldest first.
 pub(super) async fn list(State(state): Shared, caller: Caller, query: Asked<ListAsked>) -> Answer<Vec<OnboardingView>> {
-    let ListAsked { account, batch, limit } = asked(query)?;
+    let ListAsked { account, batch, after, limit } = asked(query)?;
+    let page = (maybe(after.as_ref())?, rows(limit)?);
     let account = caller.scope(maybe::<AccountId>(account.as_ref())?)?;
-    let found = onboards(&state)?.list(account.as_ref(), batch.as_deref(), rows(limit)?).await?;
+    let found = onboards(&state)?.list(account.as_ref(), batch.as_deref(), page).await?;
     let now = state.clock.now();
     Ok(Json(found.iter().map(|one| OnboardingView::of(one, now)).collect()))
 }
@@ -423,9 +504,22 @@ mod tests {
         for wrong in ["", "[]", "7", "null"] {
             assert!(codes(wrong).is_err(), "{wrong}");
         }
+        assert!(codes("{\"email\":\"a@x.example\",\n").unwrap_err().detail.contains("neither JSON nor lines"));
         let many = format!("[{}]", vec![r#"{"email":"a@x.example"}"#; ROWS_MAX + 1].join(","));
         assert!(codes(&many).unwrap_err().detail.contains("1001 rows"));
         assert!(rows_of(b"\xff").is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_row_is_said_in_plain_words() {
+        for (body, said) in [
+            (r#"{"email":"a@x.example","licence":"gold"}"#, "licence is \"gold\", expected licensed or basic"),
+            (r#"{"email":"a@x.example","licens":"basic"}"#, "there is no licens: did you mean licence?"),
+            (r#"{"first_name":"A"}"#, "email is missing"),
+        ] {
+            let (rows, _) = rows_of(body.as_bytes()).unwrap();
+            assert_eq!(rows[0].as_ref().unwrap_err().why, said);
+        }
     }
 
     #[test]

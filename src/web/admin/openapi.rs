@@ -6,7 +6,7 @@ use axum::Json;
 use serde_json::{Map, Value, json};
 
 use super::caller::Role;
-use super::described::Operation;
+use super::described::{IdempotencyKey, Operation};
 use super::problem::ApiProblem;
 use super::table::{About, Route, routes};
 
@@ -70,7 +70,14 @@ fn of_route(route: &Route, operation: &mut Operation) -> Value {
             answers.insert("202".to_owned(), answer("On disk, and done later"));
         }
     }
-    let parameters: Vec<Value> = in_path(route.path).chain(in_query(operation)).collect();
+    let mut parameters: Vec<Value> = in_path(route.path).chain(in_query(operation)).collect();
+    if operation.takes_key {
+        let about = "Of one object: the same key is the same thing, asked for once";
+        let schema = json!({ "type": "string", "maxLength": 200 });
+        let (name, place) = (IdempotencyKey::NAME, "header");
+        parameters
+            .push(json!({ "name": name, "in": place, "required": false, "description": about, "schema": schema }));
+    }
     let body = operation.body.take();
     let body = body.map(|body| json!({ "required": true, "content": { "application/json": { "schema": body } } }));
     let said = [

@@ -1,6 +1,6 @@
 //! What each route does. Reads come from the store alone; moves go through it, so that they are on record.
 
-use std::path::PathBuf;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use super::view::{
 use super::{AdminState, DifferenceView, Reload, delivered};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName};
+use crate::store::local::CopyError;
 use crate::store::{AppState, DeliveryFilter};
 
 /// Rows in one answer.
@@ -74,11 +75,14 @@ pub(super) fn span(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(number.parse::<u64>().ok()?.checked_mul(secs)?))
 }
 
+/// Ten years: what is to be good for longer is good until somebody ends it.
+const LATEST: Duration = Duration::from_secs(3_653 * 86_400);
+
 /// A moment to come, or after so long.
 pub(super) fn later(text: &str, now: Timestamp) -> Result<Timestamp, ApiProblem> {
-    let at = span(text).map(|after| now.plus(after)).or_else(|| Timestamp::parse(text)).filter(|at| *at > now);
-    at.ok_or_else(|| {
-        let form = "expected a time to come, as in 12h, 90d or 2030-01-01T00:00:00Z";
+    let at = span(text).map(|after| now.plus(after)).or_else(|| Timestamp::parse(text));
+    at.filter(|at| *at > now && *at <= now.plus(LATEST)).ok_or_else(|| {
+        let form = "expected a time to come, within ten years, as in 12h, 90d or 2030-01-01T00:00:00Z";
         ApiProblem::bad_request(format!("expires is {text:?}, {form}"))
     })
 }
@@ -184,6 +188,17 @@ pub(super) struct BackupQuery {
     to: PathBuf,
 }
 
+/// Says which folder, and at the bottom of it why. 507 where the machine would not.
+fn not_copied(to: &FilePath, error: &CopyError) -> ApiProblem {
+    match error {
+        CopyError::Io { source, .. } => {
+            ApiProblem::new(StatusCode::INSUFFICIENT_STORAGE, format!("{}: {error}: {source}", to.display()))
+        }
+        CopyError::Write(_) => ApiProblem::new(StatusCode::INSUFFICIENT_STORAGE, format!("{}: {error}", to.display())),
+        error => ApiProblem::new(StatusCode::CONFLICT, error.to_string()),
+    }
+}
+
 pub(super) async fn backup(State(state): Shared, query: Asked<BackupQuery>) -> Answer<BackupView> {
     let to = asked(query)?.to;
     let Some(store) = &state.local else {
@@ -192,8 +207,7 @@ pub(super) async fn backup(State(state): Shared, query: Asked<BackupQuery>) -> A
     if !to.is_absolute() {
         return Err(ApiProblem::bad_request(format!("{} is no absolute path", to.display())));
     }
-    let done =
-        store.backup(&to, |_, _| {}).await.map_err(|error| ApiProblem::new(StatusCode::CONFLICT, error.to_string()))?;
+    let done = store.backup(&to, |_, _| {}).await.map_err(|error| not_copied(&to, &error))?;
     Ok(Json(BackupView {
         folder: done.folder.display().to_string(),
         records: done.records,
@@ -258,4 +272,22 @@ pub(super) async fn nowhere() -> ApiProblem {
 
 pub(super) async fn wrong_method() -> ApiProblem {
     ApiProblem::new(StatusCode::METHOD_NOT_ALLOWED, "this route takes another method")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_to_come_is_within_ten_years() {
+        let now = Timestamp::from_secs(1_795_176_000);
+        for good in ["1s", "90d", "3653d", "2036-01-01T00:00:00Z"] {
+            assert!(later(good, now).is_ok_and(|at| at > now), "{good}");
+        }
+        for bad in
+            ["0d", "3654d", "99999999999d", "99999999999999999999d", "2001-01-01T00:00:00Z", "9999-01-01T00:00:00Z"]
+        {
+            assert!(later(bad, now).is_err(), "{bad}");
+        }
+    }
 }

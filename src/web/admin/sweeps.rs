@@ -1,6 +1,6 @@
 //! Sweeps: where each account's stand, and one on demand. What sweeps are, the parts that run know; here they are shown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -24,6 +24,11 @@ use crate::store::{StoreError, SweepRun};
 pub trait Sweeps: fmt::Debug + Send + Sync {
     /// All accounts, by id.
     async fn list(&self) -> Result<Vec<SweepView>, StoreError>;
+
+    /// Of one account; none where nobody sweeps it.
+    async fn of(&self, account: &AccountId) -> Result<Option<SweepView>, StoreError> {
+        Ok(self.list().await?.into_iter().find(|view| view.account == account.as_str()))
+    }
 
     /// Asks for a sweep of the account. False where one runs, or is asked for already.
     async fn ask(&self, account: &AccountId, rule: Option<RuleName>, is_dry: bool) -> Result<bool, StoreError>;
@@ -177,13 +182,26 @@ pub(super) async fn ask(State(state): Shared, caller: Caller, query: Asked<Sweep
     let all: Vec<AccountId> = state.apps.borrow().iter().flat_map(|app| app.accounts.clone()).collect();
     let meant: Vec<&AccountId> = all.iter().filter(|id| only.as_ref().is_none_or(|only| only == *id)).collect();
     if let Some(only) = only.filter(|_| meant.is_empty()) {
-        return Err(ApiProblem::not_found(format!("account {only} in the configuration")));
+        return Err(ApiProblem::new(StatusCode::NOT_FOUND, format!("no account {only} is served")));
     }
     let asked_at = state.clock.now().to_string();
-    let mut accounts = Vec::new();
+    let (mut accounts, mut all) = (Vec::new(), None);
     for account in meant {
-        let taken = state.sweeps.ask(account, rule.clone(), dry_run).await?;
-        let why = if taken { None } else { Some(how_far(&state, account).await?) };
+        let is_paused = state.accounts.as_ref().is_some_and(|kept| kept.paused_by(account).is_some());
+        let taken = !is_paused && state.sweeps.ask(account, rule.clone(), dry_run).await?;
+        let why = match (taken, is_paused) {
+            (true, _) => None,
+            (false, true) => {
+                Some(format!("account {account} is paused: `adjutant accounts resume {account}` lets it go on"))
+            }
+            (false, false) => {
+                let all = match &mut all {
+                    Some(all) => all,
+                    all => all.insert(by_account(&state).await?),
+                };
+                Some(how_far(all, account))
+            }
+        };
         accounts.push(SweepTakenView { account: account.to_string(), taken, why });
     }
     if let Some(SweepTakenView { why: Some(why), .. }) = accounts.first()
@@ -194,16 +212,19 @@ pub(super) async fn ask(State(state): Shared, caller: Caller, query: Asked<Sweep
     Ok(Json(SweepAskedView { asked_at, accounts }))
 }
 
-async fn how_far(state: &AdminState, account: &AccountId) -> Result<String, ApiProblem> {
-    let all = state.sweeps.list().await?;
-    let run = all.into_iter().find(|view| view.account == account.as_str()).and_then(|view| view.run);
-    Ok(match run {
+/// Where all stand.
+async fn by_account(state: &AdminState) -> Result<HashMap<String, SweepView>, StoreError> {
+    Ok(state.sweeps.list().await?.into_iter().map(|view| (view.account.clone(), view)).collect())
+}
+
+fn how_far(all: &HashMap<String, SweepView>, account: &AccountId) -> String {
+    match all.get(account.as_str()).and_then(|view| view.run.as_ref()) {
         Some(run) => {
             let of = run.users_total.map(|total| format!(" of {total}")).unwrap_or_default();
             format!("account {account} is being swept since {}: {}{of} users so far", run.started_at, run.users)
         }
         None => format!("a sweep of account {account} is asked for already, and about to begin"),
-    })
+    }
 }
 
 /// Accounts whose last sweep failed, or whose last whole one is too long ago.
@@ -250,8 +271,8 @@ fn stale(view: SweepView) -> Alarm {
 
 /// For each app, how long ago the last whole sweep of its account was that waits longest for one.
 pub(super) async fn ages(state: &Arc<AdminState>) -> Result<Vec<(String, u64)>, StoreError> {
-    let views = state.sweeps.list().await?;
-    let age = |account: &AccountId| views.iter().find(|view| view.account == account.as_str())?.whole_age_secs;
+    let views = by_account(state).await?;
+    let age = |account: &AccountId| views.get(account.as_str())?.whole_age_secs;
     let apps = state.apps.borrow();
     let of_app = apps.iter().filter_map(|app| {
         let oldest = app.accounts.iter().filter_map(age).max()?;

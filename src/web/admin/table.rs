@@ -15,7 +15,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use super::caller::Role;
 use super::described::{Described, Operation};
 use super::{
-    AdminState, PLAN_BYTES_MAX, accounts, explain, guard, jobs, log, metrics, onboarding, openapi, plans,
+    AdminState, PLAN_BYTES_MAX, accounts, explain, forgetting, guard, jobs, log, metrics, onboarding, openapi, plans,
     routes as other, sweeps, take_back, tokens, users,
 };
 
@@ -156,6 +156,7 @@ pub fn routes() -> Vec<Route> {
         get("/v1/accounts/{account}/users/{user}", (USER_READERS, InPath), "One user, as Zoom has them now", users::show),
         delete("/v1/accounts/{account}/users/{user}", (ONBOARDERS, InPath), "Take a user out of the account", users::remove),
         post("/v1/accounts/{account}/users/{user}/deactivate", (ONBOARDERS, InPath), "Deactivate a user", users::deactivate),
+        post("/v1/accounts/{account}/users/{user}/forget", (OPERATORS, InPath), "Forget what is kept of a person", forgetting::forget),
         get("/v1/accounts/{account}/coverage", (FOLLOWERS, InPath), "Who has what of the rules, and who waits for what", users::coverage),
         get("/v1/onboardings", (FOLLOWERS, Chosen), "Onboardings, the oldest first", onboarding::list),
         get("/v1/onboardings/{id}", (FOLLOWERS, Read), "One onboarding, which can be waited for", onboarding::one),

@@ -35,6 +35,9 @@ pub struct GrantsView {
     pub users: Vec<String>,
     /// Rules that would grant it again.
     pub rules: Vec<String>,
+    /// Why nobody can say who did, where that is so: nothing is taken back there.
+    #[serde(default)]
+    pub failed: Option<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

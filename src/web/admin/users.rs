@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::AdminState;
 use super::caller::Caller;
+use super::forgetting::ForgettingView;
 use super::problem::ApiProblem;
 use super::routes::{Answer, Asked, Shared, asked, maybe, parsed, rows};
 use crate::account::UserKey;
@@ -43,9 +45,20 @@ pub trait KnowsUsers: fmt::Debug + Send + Sync {
         account: &AccountId,
         user: &UserKey,
         how: LetGoAsked,
-        actor: &str,
+        by: &Caller,
         is_check: bool,
     ) -> Result<LossView, ApiProblem>;
+
+    /// Forgets what is kept of a person, who is known as `also` as well, and waits so long for the end. Where it is under way
+    /// it is not begun again. Without a time to wait it is only said who that is.
+    async fn forget(
+        &self,
+        account: &AccountId,
+        user: &UserKey,
+        also: Option<UserKey>,
+        wait: Option<Duration>,
+        actor: &str,
+    ) -> Result<ForgettingView, ApiProblem>;
 }
 
 /// Zoom lists one at a time.
@@ -101,7 +114,7 @@ pub struct LossView {
     pub is_done: bool,
 }
 
-fn knows(state: &AdminState) -> Result<&Arc<dyn KnowsUsers>, ApiProblem> {
+pub(super) fn knows(state: &AdminState) -> Result<&Arc<dyn KnowsUsers>, ApiProblem> {
     state.users.as_ref().ok_or_else(|| ApiProblem::bad_request("the service is stopped, and Zoom has to be asked"))
 }
 
@@ -145,6 +158,9 @@ pub(super) async fn deactivate(
     let_go(&state, &caller, (&account, &user), LetGoAsked::Deactivate, check).await
 }
 
+/// In the place of an email: what is left is lost.
+const NOBODY: &str = "nobody";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum RemoveAction {
@@ -158,6 +174,7 @@ enum RemoveAction {
 pub(super) struct RemoveAsked {
     #[serde(default)]
     action: RemoveAction,
+    /// The email of who gets the meetings, webinars and recordings, or `nobody`: to delete somebody it has to be said.
     transfer_to: Option<String>,
     #[serde(default)]
     check: bool,
@@ -170,8 +187,14 @@ pub(super) async fn remove(
     query: Asked<RemoveAsked>,
 ) -> Answer<LossView> {
     let RemoveAsked { action, transfer_to, check } = asked(query)?;
-    let transfer_to = maybe(transfer_to.as_ref())?;
-    let how = LetGoAsked::Remove { is_for_good: action == RemoveAction::Delete, transfer_to };
+    let is_for_good = action == RemoveAction::Delete;
+    if is_for_good && transfer_to.is_none() && !check {
+        return Err(ApiProblem::bad_request(
+            "transfer_to is missing: say who gets the meetings, webinars and recordings, or transfer_to=nobody",
+        ));
+    }
+    let transfer_to = maybe(transfer_to.as_ref().filter(|to| *to != NOBODY))?;
+    let how = LetGoAsked::Remove { is_for_good, transfer_to };
     let_go(&state, &caller, (&account, &user), how, check).await
 }
 
@@ -182,7 +205,7 @@ async fn let_go(
     how: LetGoAsked,
     check: bool,
 ) -> Answer<LossView> {
-    Ok(Json(knows(state)?.let_go(&parsed(account)?, &parsed(user)?, how, &caller.actor, check).await?))
+    Ok(Json(knows(state)?.let_go(&parsed(account)?, &parsed(user)?, how, caller, check).await?))
 }
 
 /// Who has what of the rules for users in one account.

@@ -99,6 +99,8 @@ pub struct DeliveryView {
     pub same_request_as: Option<String>,
     /// The event's name. None where the body is none that can be read, or was pruned.
     pub event: Option<String>,
+    /// As it came in `x-zm-request-id`. Only where one delivery is shown; that of `adjutant trigger` begins with `adjutant_`.
+    pub request_id: Option<String>,
     /// The body with secrets taken out. Only where one delivery is shown; none where it is not JSON or was pruned.
     pub body: Option<serde_json::Value>,
 }
@@ -124,6 +126,7 @@ impl DeliveryView {
             duplicate_of: None,
             same_request_as: None,
             event: None,
+            request_id: None,
             body: None,
         }
     }
@@ -140,6 +143,7 @@ impl DeliveryView {
             duplicate_of: delivery.duplicate_of.map(|id| id.to_string()),
             same_request_as: delivery.same_request_as.map(|id| id.to_string()),
             event,
+            request_id: delivery.verified.as_ref().and_then(Verified::request_id).map(str::to_owned),
             body: json,
             ..Self::new(id, app, at, status)
         }
@@ -203,7 +207,8 @@ impl From<Entry> for EntryView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EntriesView {
     pub entries: Vec<EntryView>,
-    /// Where to go on: give it as `after`. It stays the same where there is nothing new.
+    /// Where to go on: give it as `after`. It stays the same where there is nothing new; a page of one account may be empty
+    /// before that.
     pub next: String,
 }
 
@@ -340,7 +345,23 @@ pub struct AttentionView {
     pub parked: Vec<ParkedView>,
     pub parked_deliveries: u64,
     pub waiting: Vec<WaitingView>,
+    /// Accounts that a person stopped for a while: no alarm, but nothing is done there.
+    #[serde(default)]
+    pub paused: Vec<PausedAccountView>,
 }
+
+/// An account whose jobs and sweeps stand still.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PausedAccountView {
+    pub account: String,
+    pub at: String,
+    pub by: String,
+}
+
+/// What to do about deliveries that are set aside.
+pub const DELIVERIES_ADVICE: &str = "the list says why of each. `unclaimed`: have the app installed on the account, or name the \
+     account in the configuration, and they are planned by themselves; of an account that is none of yours nothing need be done. \
+     `unreadable`: a newer version may read it, then `adjutant deliveries replay`. `backlog` goes on by itself";
 
 impl AttentionView {
     /// All that a person should mend, each thing once.
@@ -350,8 +371,7 @@ impl AttentionView {
                 1 => "1 delivery is set aside".to_owned(),
                 many => format!("{many} deliveries are set aside"),
             };
-            let advice = "see why, and mend it: they go on by themselves then";
-            Alarm::new("deliveries-parked", what, advice, "adjutant deliveries list --parked")
+            Alarm::new("deliveries-parked", what, DELIVERIES_ADVICE, "adjutant deliveries list --parked")
         });
         self.alarms.iter().cloned().chain(self.parked.iter().map(ParkedView::alarm)).chain(deliveries).collect()
     }
@@ -387,7 +407,7 @@ pub struct AppView {
     pub accounts: Vec<String>,
     /// The newest delivery whose signature was good.
     pub verified_at: Option<String>,
-    /// The newest answered `endpoint.url_validation`.
+    /// The newest answered `endpoint.url_validation`, but for those of `adjutant trigger` and `adjutant doctor`.
     pub validated_at: Option<String>,
     pub secrets_changed_at: Option<String>,
 }

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kept::Onboarding;
+use super::kept::{Held, Onboarding, Stands, stands};
 use super::wanted::Wanted;
+use crate::clock::Timestamp;
 use crate::job::Job;
 
 /// One row of a request.
@@ -21,6 +22,14 @@ pub struct WithJobs {
     pub jobs: Vec<Job>,
     /// It was asked for now, and not before.
     pub is_new: bool,
+    /// What holds its account up.
+    pub held: Held,
+}
+
+impl WithJobs {
+    pub fn stands(&self, now: Timestamp) -> Stands {
+        stands(&self.kept, &self.jobs, self.held, now)
+    }
 }
 
 /// Why a row was not taken. Nothing was written for it.
@@ -33,6 +42,8 @@ pub enum RefusedFor {
     UnderWay,
     /// There is no such account, or nothing can be asked of it now.
     NoAccount,
+    /// Of a look before: Zoom did not say what it has.
+    Zoom,
 }
 
 /// A row that was not taken.

@@ -6,7 +6,7 @@ use super::wanted::Wanted;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, OnboardingId, UserId};
 use crate::job::{Asker, Effect, Job, JobState, Subject, WaitReason};
-use crate::store::{Document, Shelf};
+use crate::store::{Document, Shelf, Write};
 
 /// The form of what is kept. A new one reads the old ones.
 const FORM: u8 = 1;
@@ -133,6 +133,69 @@ impl Onboarding {
     }
 }
 
+/// What is kept beside onboardings, on their shelf.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "beside")]
+pub enum Beside {
+    /// Their jobs are being asked for. One that has none, and is in no such list, had one that is not kept any more.
+    Asking { ids: Vec<OnboardingId> },
+    /// What the consumer was last told of it.
+    Told { of: OnboardingId, what: String },
+}
+
+impl Beside {
+    pub fn read(document: &Document) -> Option<Self> {
+        serde_json::from_slice(&document.value).ok()
+    }
+
+    pub fn asks(self) -> Vec<OnboardingId> {
+        if let Self::Asking { ids } = self { ids } else { Vec::new() }
+    }
+
+    pub fn told(self) -> Option<(OnboardingId, String)> {
+        if let Self::Told { of, what } = self { Some((of, what)) } else { None }
+    }
+
+    pub fn told_key(of: OnboardingId) -> String {
+        format!("told {of}")
+    }
+
+    /// It belongs to the account of this onboarding: a list to that of its first.
+    pub fn document(&self, of: &Onboarding) -> Document {
+        let key = match self {
+            Self::Asking { .. } => format!("asking {}", of.id),
+            Self::Told { of, .. } => Self::told_key(*of),
+        };
+        self.keyed(key, Some(of.account.clone()))
+    }
+
+    fn keyed(&self, key: String, account: Option<AccountId>) -> Document {
+        Document { shelf: Shelf::Onboarding, key, account, value: serde_json::to_vec(self).unwrap_or_default() }
+    }
+
+    /// A list that is empty goes.
+    pub fn put_or_remove(&self, first: &Onboarding) -> Write {
+        self.in_place_of(&self.document(first))
+    }
+
+    /// The same, in place of what was read.
+    pub fn in_place_of(&self, before: &Document) -> Write {
+        match self {
+            Self::Asking { ids } if ids.is_empty() => Write::Remove { shelf: before.shelf, key: before.key.clone() },
+            _ => Write::Put(self.keyed(before.key.clone(), before.account.clone())),
+        }
+    }
+}
+
+/// What holds up the work of an account.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Held {
+    /// A person stopped it for a while.
+    pub is_paused: bool,
+    /// It has no API user that is fit: rules only observe.
+    pub only_observes: bool,
+}
+
 /// What a caller is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
@@ -208,7 +271,7 @@ pub fn of_rules<'a>(kept: &Onboarding, jobs: &'a [Job]) -> Vec<&'a Job> {
 }
 
 /// `jobs` are those about its user, its own among them.
-pub fn stands(kept: &Onboarding, jobs: &[Job], now: Timestamp) -> Stands {
+pub fn stands(kept: &Onboarding, jobs: &[Job], held: Held, now: Timestamp) -> Stands {
     if let Some(Ending { cancelled: Some(why), .. }) = &kept.ended {
         return Stands::saying(Standing::Cancelled, why.clone());
     }
@@ -219,6 +282,11 @@ pub fn stands(kept: &Onboarding, jobs: &[Job], now: Timestamp) -> Stands {
         Step::There | Step::Rules { .. } => Standing::Working,
     };
     match own {
+        Some(JobState::Due { .. }) if held.is_paused => Stands {
+            cause: Some("account-paused"),
+            advice: Some(format!("let it go on with `adjutant accounts resume {}`", kept.account)),
+            ..Stands::saying(Standing::Waiting, "the account is paused")
+        },
         Some(JobState::Due { at, why: Some(why) }) if *at > now && !matches!(kept.step, Step::Rules { .. }) => {
             Stands::saying(Standing::Waiting, format!("{why}; it goes on at {at}"))
         }
@@ -237,7 +305,7 @@ pub fn stands(kept: &Onboarding, jobs: &[Job], now: Timestamp) -> Stands {
         Some(JobState::Done { effect: Effect::NotApplicable { why }, .. }) => {
             Stands::saying(Standing::Done, why.clone())
         }
-        _ => after(kept, jobs),
+        _ => after(kept, jobs, held),
     }
 }
 
@@ -250,7 +318,7 @@ fn invited(kept: &Onboarding) -> Stands {
 }
 
 /// What is left for the rules to do, the worst first.
-fn after(kept: &Onboarding, jobs: &[Job]) -> Stands {
+fn after(kept: &Onboarding, jobs: &[Job], held: Held) -> Stands {
     let of_rules = of_rules(kept, jobs);
     for job in &of_rules {
         if let JobState::Parked { cause, .. } = &job.state {
@@ -270,6 +338,18 @@ fn after(kept: &Onboarding, jobs: &[Job]) -> Stands {
     }
     if let Some(job) = of_rules.iter().find(|job| !job.state.is_finished()) {
         return Stands::saying(Standing::Working, format!("rule {} is at work", job.rule));
+    }
+    let has_observed = |job: &&&Job| matches!(job.state, JobState::Done { effect: Effect::WouldChange { .. }, .. });
+    if let Some(job) = of_rules.iter().find(has_observed).filter(|_| held.only_observes) {
+        let why = format!(
+            "rule {}: the account has no API user that is active and licensed, so that rules only observe",
+            job.rule
+        );
+        return Stands {
+            cause: Some("needs-api-user"),
+            advice: Some(format!("`adjutant accounts show {}` says what is missing", kept.account)),
+            ..Stands::saying(Standing::Waiting, why)
+        };
     }
     Stands::saying(Standing::Done, kept.came.map_or("done", Came::in_words))
 }

@@ -14,22 +14,23 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use asked::{RefusedFor, Row, RowRefused, WithJobs};
-pub use kept::{Came, Onboarding, Standing, Stands, Step, of_rules, stands};
+pub use kept::{Beside, Came, Held, Onboarding, Standing, Stands, Step, of_rules, stands};
 pub use wanted::{Wanted, fault_of_key, id_of, would};
 
 use super::ensure::ensure;
-use super::send::Message;
+use super::send::{Feed, Message};
 use super::{Ctx, End, Ended, Guard, Hand, Sending, Task};
 use crate::account::{Account, UserKey};
 use crate::audit::Saw;
 use crate::clock::Timestamp;
 use crate::ids::{RuleName, UserId};
 use crate::job::{
-    Asker, Change, DayOf, DayUse, Effect, Intent, Job, JobState, NewJob, Outcome, ParkCause, Snooze, WaitReason,
+    Asker, Change, DayOf, DayUse, Effect, Intent, Job, JobState, NewJob, Outcome, ParkCause, Snooze, Subject,
+    WaitReason,
 };
 use crate::rules::{Rule, Step as RuleStep, SubjectKind, for_subject};
 use crate::store::{Allowance, JobFilter, Shelf, Store, StoreError, Write};
-use crate::zoom::{Edit, Page, Status, User, Zoom, ZoomError};
+use crate::zoom::{Edit, Group, Page, Status, User, Zoom, ZoomError};
 
 /// Pages of pending users in which somebody is looked for, of 300 each.
 const PENDING_PAGES_MAX: usize = 100;
@@ -176,6 +177,7 @@ impl One<'_> {
     /// Some where the user is pending then.
     async fn create(&mut self) -> Ended<Option<(Came, Option<UserId>)>> {
         let task = self.task;
+        self.knows_groups().await?;
         (self.kept.step, self.kept.gone_at) = (Step::Creating, None);
         self.keep().await?;
         let new = self.kept.wanted.new_user();
@@ -214,6 +216,17 @@ impl One<'_> {
                 Err(waits())
             }
         }
+    }
+
+    /// Before anybody is made: who names a group that is not there may have meant other things otherwise, too.
+    async fn knows_groups(&self) -> Ended<()> {
+        let (task, wanted) = (self.task, &self.kept.wanted.groups);
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let groups = task.ctx.facts.groups(&task.account.id, task.zoom, self.now()).await;
+        let groups = groups.map_err(|error| task.failed(error))?;
+        unknown_group(wanted, &groups).map_or(Ok(()), |cause| Err(End::park(cause)))
     }
 
     async fn intend(&self, what: String, day: Option<DayUse>) -> Ended<Intent> {
@@ -325,29 +338,50 @@ impl One<'_> {
     /// Tells the consumer how it stands at the end.
     async fn tell(&self) -> Ended<()> {
         let (task, kept) = (self.task, &*self.kept);
-        let Some(to) = &kept.wanted.notify else { return Ok(()) };
-        let jobs = jobs_about(&*task.ctx.store, kept).await?;
-        let ended = kept.clone().ended(self.now(), None);
-        let of_rules = of_rules(kept, &jobs);
+        if kept.wanted.notify.is_none() {
+            return Ok(());
+        }
         // Its own job runs to tell this.
-        let others: Vec<Job> = jobs.iter().filter(|job| !kept.is_of(job)).cloned().collect();
-        let record = told(&ended, &stands(&ended, &others, self.now()), &of_rules);
-        let message = Message {
-            id: format!("msg_{}", kept.id),
-            event: "adjutant.onboarding".to_owned(),
-            record: Some(record),
-            delivery: None,
-            ..super::send::blank(task.job, None)
-        };
-        match task.ctx.feed.send(Sending { to, template: None, message: &message }).await {
-            Outcome::Done(_) => Ok(()),
-            outcome => Err(End::Outcome(outcome)),
+        let jobs = jobs_about(&*task.ctx.store, kept).await?;
+        let others: Vec<Job> = jobs.into_iter().filter(|job| !kept.is_of(job)).collect();
+        let (now, held) = (self.now(), Held { is_paused: false, only_observes: task.account.only_observes });
+        let ended = kept.clone().ended(now, None);
+        let said = stands(&ended, &others, held, now);
+        match tell(&*task.ctx.feed, &ended, task.job, (&said, &others, None)).await {
+            None | Some(Outcome::Done(_)) => Ok(()),
+            Some(outcome) => Err(End::Outcome(outcome)),
         }
     }
 }
 
+/// Tells the consumer how an onboarding stands, by its own job; none where nobody is to be told. `news` tells it from what was
+/// told of the same one before.
+pub async fn tell(
+    feed: &dyn Feed,
+    kept: &Onboarding,
+    own: &Job,
+    (said, jobs, news): (&Stands, &[Job], Option<&str>),
+) -> Option<Outcome> {
+    let to = kept.wanted.notify.as_ref()?;
+    let message = Message {
+        id: news.map_or_else(|| format!("msg_{}", kept.id), |news| format!("msg_{}_{news}", kept.id)),
+        event: "adjutant.onboarding".to_owned(),
+        record: Some(told(kept, said, &of_rules(kept, jobs))),
+        delivery: None,
+        ..super::send::blank(own, None)
+    };
+    Some(feed.send(Sending { to, template: None, message: &message }).await)
+}
+
 fn waits() -> End {
     End::waits(WaitReason::UserPending)
+}
+
+/// The first of the names or ids that names no group, or more than one.
+pub fn unknown_group(wanted: &[String], groups: &[Group]) -> Option<ParkCause> {
+    let count = |name: &str| groups.iter().filter(|group| group.name == name || group.id.as_str() == name).count();
+    let wrong = wanted.iter().map(|name| (name, count(name))).find(|(_, count)| *count != 1);
+    wrong.map(|(name, count)| ParkCause::GroupUnknown { name: name.clone(), is_twice: count > 1 })
 }
 
 /// Jobs about the user of an onboarding, its own among them, newest first.
@@ -359,6 +393,19 @@ pub async fn jobs_about(store: &dyn Store, kept: &Onboarding) -> Result<Vec<Job>
         ..JobFilter::default()
     };
     store.jobs(filter).await
+}
+
+/// The job that does it.
+pub async fn own_job(store: &dyn Store, kept: &Onboarding) -> Result<Option<Job>, StoreError> {
+    let filter = JobFilter {
+        account: Some(kept.account.clone()),
+        rule: Some(RuleName::onboard()),
+        // Whoever was removed and made anew has another id.
+        subject: Some(Subject::User { id: None, email: Some(kept.wanted.email.clone()) }),
+        limit: JOBS_MAX,
+        ..JobFilter::default()
+    };
+    Ok(store.jobs(filter).await?.into_iter().find(|job| kept.is_of(job)))
 }
 
 /// What a consumer is told, and what the API says of it beside.

@@ -62,16 +62,7 @@ fn app() -> AppName {
 
 fn account(id: &str, api_users: &[&str]) -> Account {
     let api_users = api_users.iter().map(|key| key.parse().unwrap()).collect();
-    Account {
-        id: AccountId::parse(id).unwrap(),
-        app: app(),
-        plan: Plan::Business,
-        api_users,
-        may_grant: Vec::new(),
-        acts_as: Vec::new(),
-        only_observes: false,
-        invites_per_day: 50,
-    }
+    Account { api_users, ..Account::new(AccountId::parse(id).unwrap(), app(), Plan::Business) }
 }
 
 /// A delivery that was signed and verified, since nothing else makes one.

@@ -1,13 +1,18 @@
 //! What becomes of deliveries.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{ASSISTANTS, Bench, WAITING_ROOM, account};
-use crate::clock::Clock;
-use crate::store::{DeliveryFilter, DeliveryStatus, Store, Verdict};
+use crate::clock::{Clock, Sleep, Timestamp};
+use crate::ids::DeliveryId;
+use crate::store::{Decision, DeliveryFilter, DeliveryStatus, MemoryStore, Store, Verdict};
 use crate::worker::planner::guarded;
 use crate::worker::{Planner, Roster, Settings};
 use crate::zoom::Status;
@@ -187,7 +192,7 @@ async fn what_is_read_ahead_is_planned_once_and_what_is_let_go_on_meanwhile_as_w
         bench.user_event("user.created", &format!("u-{n}")).await;
     }
     let both = [account("acme", &["api@example.com"]), account("other", &["api@example.com"])];
-    bench.roster.send_replace(std::sync::Arc::new(Roster::new(both, vec![super::rule(ASSISTANTS)])));
+    bench.roster.send_replace(Arc::new(Roster::new(both, vec![super::rule(ASSISTANTS)])));
     let (shutdown, mut changed) = (CancellationToken::new(), bench.store.changed());
     let planner = Planner::new(bench.parts.clone());
     let running = tokio::spawn({
@@ -270,9 +275,70 @@ async fn a_duplicate_that_comes_a_day_later_is_found_and_one_after_the_window_ch
 #[tokio::test]
 async fn deliveries_are_planned_by_the_roster_that_was_released_whatever_comes_meanwhile() {
     let bench = bench();
-    let held = std::sync::Arc::clone(&bench.roster.borrow());
+    let held = Arc::clone(&bench.roster.borrow());
     bench.user_event("user.created", "jill").await;
-    bench.roster.send_replace(std::sync::Arc::default());
+    bench.roster.send_replace(Arc::default());
     Planner::new(bench.parts.clone()).plan_once(&held).await.unwrap();
     assert_eq!(bench.statuses().await, ["work"]);
+}
+
+/// Decides itself about a delivery when the time is asked for the n-th time from now on: as who forgets an account does, while
+/// the planner has the delivery in its hands.
+#[derive(Debug)]
+struct Meddler {
+    store: MemoryStore,
+    asked: AtomicUsize,
+    at: usize,
+    of: DeliveryId,
+}
+
+impl Clock for Meddler {
+    fn now(&self) -> Timestamp {
+        if self.asked.fetch_add(1, Ordering::Relaxed) == self.at {
+            let decision =
+                Decision { delivery: self.of, account: None, event: "given.up".to_owned(), verdict: Verdict::Nothing };
+            let mut decided = Box::pin(self.store.record_plan(vec![decision], super::START));
+            // Where the planner was quicker, there is nothing to meddle with. The store in memory never waits.
+            let _decided = decided.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        }
+        super::START
+    }
+
+    fn sleep_until(&self, _: Timestamp) -> Sleep {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn who_decides_about_a_delivery_that_the_planner_holds_or_read_ahead_does_not_end_the_service() {
+    let mut codes = BTreeSet::new();
+    for (plan_batch_max, at, which) in
+        [1, 3].into_iter().flat_map(|max| (0..30).flat_map(move |at| [(max, at, 0), (max, at, 1)]))
+    {
+        let settings = Settings { plan_batch_max, ..Settings::default() };
+        let mut bench = Bench::with(vec![account("acme", &["api@example.com"])], &[ASSISTANTS], settings);
+        let mut all = Vec::new();
+        for n in 0..3 {
+            let object = json!({ "id": format!("u-{n}"), "email": format!("u-{n}@example.com") });
+            all.push(bench.deliver(&bench.event("acme", "user.created", &object)).await);
+        }
+        let (store, asked) = (bench.store.clone(), AtomicUsize::new(0));
+        bench.parts.clock = Arc::new(Meddler { store, asked, at, of: all[which + 1] });
+        let (planner, shutdown) = (Planner::new(bench.parts.clone()), CancellationToken::new());
+        let mut running = std::pin::pin!(planner.run(&shutdown));
+        let mut first = polled(running.as_mut());
+        while first.is_pending() && bench.store.status().await.unwrap().unplanned > 0 {
+            tokio::task::yield_now().await;
+            first = polled(running.as_mut());
+        }
+        assert!(first.is_pending(), "batches of {plan_batch_max}, meddled at {at}: {first:?}");
+        let statuses = bench.statuses().await;
+        assert_eq!((statuses.len(), &*statuses[0]), (3, "work"), "batches of {plan_batch_max}, meddled at {at}");
+        codes.extend(statuses);
+    }
+    assert_eq!(codes.into_iter().collect::<Vec<_>>(), ["nothing", "work"]);
+}
+
+fn polled<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
 }

@@ -8,8 +8,10 @@ use tokio::sync::watch;
 use super::engine::{bench, settle, stuck};
 use super::fake::Trouble;
 use super::{ASSISTANTS, Bench, account, rule};
+use crate::account::Account;
 use crate::chance::Chance;
 use crate::clock::{Clock, Timestamp};
+use crate::ids::AppName;
 use crate::store::{Limits, MemoryStore, Move, Selector, Store};
 use crate::worker::since::happened;
 use crate::worker::{ComeBack, Roster, Runner, Settings};
@@ -69,6 +71,24 @@ async fn an_account_that_comes_back_takes_its_jobs_up_again() {
     assert!(back.look().await.unwrap());
     bench.drain().await;
     assert_eq!(bench.state().await, RIGHT);
+}
+
+#[tokio::test]
+async fn jobs_of_an_app_that_does_not_act_any_more_stay_where_they_are() {
+    let bench = bench();
+    let back = ComeBack::new(bench.parts.clone());
+    bench.user_event("user.created", "jill").await;
+    bench.plan().await;
+    let now = Arc::clone(&bench.roster.borrow());
+    let other = |account: &Account| Account { app: AppName::parse("other").unwrap(), ..account.clone() };
+    let others: Vec<Account> = now.accounts().map(other).collect();
+    bench.roster.send_replace(Roster::new(others, vec![rule(ASSISTANTS)]).into());
+    bench.drain().await;
+    assert_eq!(bench.state().await, "parked account-gone");
+    assert!(back.look().await.unwrap());
+    bench.drain().await;
+    assert_eq!(bench.state().await, "parked account-gone");
+    assert_eq!(bench.entries("parked").await.len(), 1, "it did not go on only to stop again");
 }
 
 #[tokio::test]

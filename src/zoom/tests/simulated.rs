@@ -33,16 +33,7 @@ impl Simulated {
             client_secret: format!("client-secret-{account}").into(),
         };
         let id = AccountId::parse(account).unwrap();
-        let held = Account {
-            id,
-            app: AppName::parse("main").unwrap(),
-            plan: Plan::Business,
-            api_users: Vec::new(),
-            may_grant: Vec::new(),
-            acts_as: Vec::new(),
-            only_observes: false,
-            invites_per_day: 50,
-        };
+        let held = Account::new(id, AppName::parse("main").unwrap(), Plan::Business);
         let zoom = clients(settings, &clock).account(&held, credentials);
         Self { clock, world, zoom, sim }
     }

@@ -72,7 +72,9 @@ fn path_of((method, path): (&str, &str), account: Option<&str>, has: &Has, world
         ("DELETE", "/v1/invites/{id}") => (path.replace("{id}", INVITE), ""),
         (
             "GET" | "DELETE" | "POST",
-            "/v1/accounts/{account}/users/{user}" | "/v1/accounts/{account}/users/{user}/deactivate",
+            "/v1/accounts/{account}/users/{user}"
+            | "/v1/accounts/{account}/users/{user}/deactivate"
+            | "/v1/accounts/{account}/users/{user}/forget",
         ) => (path.replace("{user}", &person(account.unwrap_or(OWN), 9).0), ""),
         ("GET" | "PATCH" | "DELETE", "/v1/accounts/{account}")
         | ("GET" | "POST", "/v1/accounts/{account}/users" | "/v1/accounts" | "/v1/invites")

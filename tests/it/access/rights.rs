@@ -95,7 +95,13 @@ fn an_app_that_does_not_act_any_more_is_gone_with_its_account_and_no_other_is() 
     let accounts = world.accounts_in(&world.store);
     let own: KeptAccount = accounts.account(&id(OWN)).unwrap();
     assert_eq!(own.app.as_str(), "main", "the general app acts");
-    world.runtime.block_on(accounts.forgotten(&own)).unwrap();
+    let forgotten = async {
+        accounts.remove(&own.id, false, "a test").await.unwrap();
+        let leaving = accounts.account(&own.id).unwrap();
+        let forgetting = accounts.forgetting(&leaving).await.unwrap();
+        accounts.forgotten(&forgetting).await
+    };
+    world.runtime.block_on(forgotten).unwrap();
     let names =
         |all: Vec<adjutant::accounts::KeptApp>| all.into_iter().map(|app| app.name.to_string()).collect::<Vec<_>>();
     assert_eq!(names(accounts.kept_apps()), ["others-app"]);

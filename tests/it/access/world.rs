@@ -23,17 +23,18 @@ use adjutant::store::{
     Verdict, Write,
 };
 use adjutant::web::accept::{AcceptSettings, Acceptor};
+use adjutant::web::admin::forgetting::ForgettingView;
 use adjutant::web::admin::onboarding::Onboards;
 use adjutant::web::admin::sweeps::SweepView;
 use adjutant::web::admin::take_back::{GrantsView, TakesBack};
 use adjutant::web::admin::users::{KnowsUsers, LetGoAsked, LossView, UserStatus, UserView, UsersView};
 use adjutant::web::admin::{
-    AdminApp, AdminState, ApiProblem, Counts, DifferenceView, Engine, Hosts, NotifierView, Reload, ReloadView, Role,
-    Stats, Sweeps, TokenHash, Tokens, router,
+    AdminApp, AdminState, ApiProblem, Caller, Counts, DifferenceView, Engine, Hosts, NotifierView, Reload, ReloadView,
+    Role, Stats, Sweeps, TokenHash, Tokens, router,
 };
 use adjutant::work::{
-    AppliedAccount, DecidedNow, Onboarding, PlanScope, PlannedAccount, PlannedChange, PlannedRule, Row, RowRefused,
-    SavedPlan, Wanted, WithJobs, id_of,
+    AppliedAccount, DecidedNow, Held, Onboarding, PlanScope, PlannedAccount, PlannedChange, PlannedRule, Row,
+    RowRefused, SavedPlan, Wanted, WithJobs, id_of,
 };
 use adjutant::zoom::{Credentials, OAuth, ZoomClients};
 use async_trait::async_trait;
@@ -211,6 +212,7 @@ impl TakesBack for Fakes {
             api_user: who.as_str().to_owned(),
             users: vec![person(account, 9).1],
             rules: Vec::new(),
+            failed: None,
         };
         let accounts = [OWN, OTHER].into_iter().filter(|own| only.is_none_or(|only| only.as_str() == *own));
         Ok(accounts.map(of).collect())
@@ -249,31 +251,32 @@ impl Onboards for Fakes {
         let each = rows.into_iter().map(|Row { wanted, .. }| {
             let (id, whose) = (id_of(account, wanted.email.as_str()), (app(), account.clone()));
             let kept = Onboarding::new(id, whose, wanted, batch.map(str::to_owned), (by.to_owned(), NOW));
-            Ok(WithJobs { kept, jobs: Vec::new(), is_new: true })
+            Ok(WithJobs { kept, jobs: Vec::new(), is_new: true, held: Held::default() })
         });
         Ok(each.collect())
     }
 
-    async fn look(&self, _: &AccountId, rows: &[Row]) -> Result<Vec<Result<String, RowRefused>>, String> {
+    async fn look(&self, _: &AccountId, rows: Vec<Row>) -> Result<Vec<Result<String, RowRefused>>, String> {
         Ok(rows.iter().map(|_| Ok("create".to_owned())).collect())
     }
 
     async fn read(&self, id: OnboardingId) -> Result<Option<WithJobs>, StoreError> {
-        Ok(Onboards::list(self, None, None, 9).await?.into_iter().find(|one| one.kept.id == id))
+        Ok(Onboards::list(self, None, None, (None, 9)).await?.into_iter().find(|one| one.kept.id == id))
     }
 
     async fn list(
         &self,
         account: Option<&AccountId>,
         batch: Option<&str>,
-        _: usize,
+        _: (Option<OnboardingId>, usize),
     ) -> Result<Vec<WithJobs>, StoreError> {
         let kept = [OTHER, OWN].map(onboarding).into_iter();
         let is_meant = |kept: &Onboarding| {
             account.is_none_or(|only| kept.account == *only)
                 && batch.is_none_or(|only| kept.batch.as_deref() == Some(only))
         };
-        Ok(kept.filter(is_meant).map(|kept| WithJobs { kept, jobs: Vec::new(), is_new: false }).collect())
+        let known = |kept| WithJobs { kept, jobs: Vec::new(), is_new: false, held: Held::default() };
+        Ok(kept.filter(is_meant).map(known).collect())
     }
 }
 
@@ -313,7 +316,7 @@ impl KnowsUsers for Fakes {
         account: &AccountId,
         user: &UserKey,
         _: LetGoAsked,
-        _: &str,
+        _: &Caller,
         is_check: bool,
     ) -> Result<LossView, ApiProblem> {
         let user = self.show(account, user).await?;
@@ -321,6 +324,32 @@ impl KnowsUsers for Fakes {
             self.changes();
         }
         Ok(LossView { user, lost: Vec::new(), is_done: !is_check })
+    }
+
+    async fn forget(
+        &self,
+        account: &AccountId,
+        user: &UserKey,
+        _: Option<UserKey>,
+        wait: Option<Duration>,
+        _: &str,
+    ) -> Result<ForgettingView, ApiProblem> {
+        let user = self.show(account, user).await?;
+        if wait.is_some() {
+            self.changes();
+        }
+        Ok(ForgettingView {
+            account: account.to_string(),
+            id: user.id,
+            email: user.email,
+            state: "done".to_owned(),
+            is_at_zoom: None,
+            jobs: 0,
+            onboardings: 0,
+            files_done: 1,
+            files: 1,
+            records: Some(1),
+        })
     }
 }
 
@@ -464,6 +493,7 @@ fn installed(account: &str) -> Vec<Write> {
         standing: Standing::Active,
         invites_per_day: None,
         rival: None,
+        former_api_users: Vec::new(),
     };
     let granted = json!({ "access": "access", "refresh": "refresh", "fetched_at": NOW, "life_secs": 3600,
                           "scopes": [], "api_url": null });

@@ -182,14 +182,9 @@ impl TestApp {
         let sim = Sim::start(world.clone()).await.unwrap();
         let rules: Vec<Rule> = rules.iter().map(|text| rule(text)).collect();
         let account = Account {
-            id: AccountId::parse(ACCOUNT).unwrap(),
-            app: AppName::parse("main").unwrap(),
-            plan: Plan::Business,
             api_users: vec![api_user.parse().unwrap()],
             may_grant: vec![Email::parse(DEPUTY).unwrap()],
-            acts_as: Vec::new(),
-            only_observes: false,
-            invites_per_day: 50,
+            ..Account::new(AccountId::parse(ACCOUNT).unwrap(), AppName::parse("main").unwrap(), Plan::Business)
         };
         let store = disk.store();
         let (client, zoom_stats) = client(&sim, &account, &clock, limit_wait_max_ms);
@@ -294,6 +289,16 @@ impl TestApp {
             (roster.accounts().map(|one| Account { invites_per_day, ..one.clone() }).collect(), roster.rules().to_vec())
         };
         self.roster.send_replace(Arc::new(Roster::new(accounts, rules)));
+    }
+
+    /// Whether a person stopped the account for a while, and whether it has no API user that is fit.
+    pub(crate) fn hold(&self, is_paused: bool, only_observes: bool) {
+        let (accounts, rules): (Vec<Account>, Vec<Rule>) = {
+            let roster = self.roster.borrow();
+            (roster.accounts().map(|one| Account { only_observes, ..one.clone() }).collect(), roster.rules().to_vec())
+        };
+        let paused = accounts.first().filter(|_| is_paused).map(|one| one.id.clone());
+        self.roster.send_replace(Arc::new(Roster::new(accounts, rules).with_paused(paused)));
     }
 
     /// Lets Zoom deliver what is due, and waits for the receipts.

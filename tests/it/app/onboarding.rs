@@ -8,8 +8,10 @@ use adjutant::ids::{AccountId, Email};
 use adjutant::job::{Job, JobState};
 use adjutant::rules::Licence;
 use adjutant::sim::{Fault, FaultKind, NewAccount, NewUser, Target, TooMany, User, UserStatus};
-use adjutant::store::{Move, Selector, Shelf};
-use adjutant::work::{Onboarding, RefusedFor, Row, RowRefused, Standing, Stands, Wanted, WithJobs, stands};
+use adjutant::store::{Move, Selector, Shelf, Write};
+use adjutant::work::{
+    Beside, Onboarding, RefusedFor, Row, RowRefused, Standing, Stands, Step, Wanted, WithJobs, id_of,
+};
 use adjutant::worker::Onboarder;
 use adjutant::zoom::CreateAction;
 
@@ -63,8 +65,7 @@ impl TestApp {
     }
 
     async fn stands(&self, kept: &Onboarding) -> Stands {
-        let WithJobs { kept, jobs, .. } = self.onboarder().read(kept.id).await.unwrap().unwrap();
-        stands(&kept, &jobs, self.clock.now())
+        self.onboarder().read(kept.id).await.unwrap().unwrap().stands(self.clock.now())
     }
 
     /// As in `invited: the person has not accepted the invitation`.
@@ -84,6 +85,10 @@ impl TestApp {
 
     fn expect_unknown(&self) {
         self.expect_refusal("GET", "/users/", 404);
+    }
+
+    async fn write(&self, writes: Vec<Write>) {
+        self.store.write_documents(writes, Vec::new(), self.clock.now()).await.unwrap();
     }
 
     async fn own_job(&self) -> Job {
@@ -259,15 +264,116 @@ async fn what_was_kept_and_has_no_job_gets_one() {
     // As the end of the process leaves it between the two writes.
     let at = app.clock.now();
     let whose = (app.account().app.clone(), account());
-    let kept =
-        Onboarding::new(adjutant::work::id_of(&account(), "k"), whose, at_once(JILL), None, ("x".to_owned(), at));
-    app.store.write_documents(vec![adjutant::store::Write::PutNew(kept.document())], Vec::new(), at).await.unwrap();
+    let kept = Onboarding::new(id_of(&account(), "k"), whose, at_once(JILL), None, ("x".to_owned(), at));
+    let asking = Beside::Asking { ids: vec![kept.id] }.document(&kept);
+    app.write(vec![Write::Put(asking), Write::PutNew(kept.document())]).await;
     assert_eq!(app.told(&kept).await, "asked");
     for _twice in 0..2 {
         app.onboarder().tidy().await.unwrap();
     }
     app.advance(MINUTES).await;
     assert_eq!((app.told(&kept).await.as_str(), app.jobs().await.len()), ("done: created", 1));
+}
+
+#[tokio::test]
+async fn who_had_a_job_that_is_not_kept_any_more_is_not_asked_for_again() {
+    let app = TestApp::start(&[]).await;
+    let cancelled = app.onboard(invited(JILL)).await;
+    let which = Selector::Job(app.own_job().await.id);
+    app.store.move_jobs(which, Move::Cancel, "a person", app.clock.now()).await.unwrap();
+    let account = account();
+    // As when very many others have ended since.
+    let mut gone = cancelled.clone();
+    (gone.id, gone.wanted) = (id_of(&account, "gone"), invited("kim@acme.example"));
+    let mut done = gone.clone();
+    (done.id, done.step) = (id_of(&account, "done"), Step::Rules { at: gone.asked_at });
+    app.write(vec![Write::PutNew(gone.document()), Write::PutNew(done.document())]).await;
+    app.onboarder().tidy().await.unwrap();
+    app.advance(MINUTES).await;
+    assert_eq!(app.told(&gone).await, "cancelled: its job has ended, and is not kept any more");
+    assert_eq!(app.told(&cancelled).await, "cancelled: by a person");
+    assert_eq!((app.told(&done).await.as_str(), app.creations(), app.jobs().await.len()), ("done: done", 0, 1));
+}
+
+#[tokio::test]
+async fn what_has_an_unfinished_job_is_neither_ended_nor_removed_whatever_is_kept_of_it() {
+    let app = TestApp::start(&[]).await;
+    app.expect_unknown();
+    let kept = app.onboard(invited(JILL)).await;
+    app.drain().await;
+    let at = app.clock.now();
+    let now = app.onboarder().read(kept.id).await.unwrap().unwrap().kept;
+    app.write(vec![Write::Put(now.ended(at, None).document())]).await;
+    app.advance(DAY * 8).await;
+    app.onboarder().tidy().await.unwrap();
+    app.drain().await;
+    assert_eq!(app.stands(&kept).await.standing, Standing::Invited);
+    app.expect_left(Left { waiting: 1, parked: 0 });
+}
+
+#[tokio::test]
+async fn two_rows_with_one_key_are_one_that_is_taken_and_one_that_is_refused() {
+    let app = TestApp::start(&[]).await;
+    app.expect_unknown();
+    let keyed = |email: &str| Row { key: Some("k".to_owned()), ..row(at_once(email)) };
+    let rows = vec![keyed(JILL), keyed("kim@acme.example"), row(at_once("lee@acme.example"))];
+    let taken = app.try_onboard(rows).await;
+    assert_eq!(taken[1].as_ref().unwrap_err().why, "row 1 has the same key");
+    assert!(taken[0].is_ok() && taken[2].is_ok());
+    app.advance(MINUTES).await;
+    assert_eq!(app.creations(), 2);
+}
+
+#[tokio::test]
+async fn who_names_a_group_that_is_not_there_is_told_so_before_anybody_is_made() {
+    let app = TestApp::start(&[]).await;
+    app.expect_unknown();
+    let kept = app.onboard(Wanted { groups: vec!["Staf".to_owned()], ..at_once(JILL) }).await;
+    app.drain().await;
+    assert_eq!(app.told(&kept).await, "parked: the account has no group \"Staf\"");
+    assert_eq!(app.creations(), 0);
+    app.world.add_group(ACCOUNT, "Staf").unwrap();
+    app.advance(DAY).await;
+    assert_eq!(app.retry_parked("group-unknown").await, 1);
+    app.advance(MINUTES).await;
+    assert_eq!(app.told(&kept).await, "done: created");
+}
+
+#[tokio::test]
+async fn in_a_paused_account_it_waits_and_where_rules_only_observe_it_says_so() {
+    let app = TestApp::start(&[ASSISTANT]).await;
+    app.expect_unknown();
+    let kept = app.onboard(at_once(JILL)).await;
+    app.hold(true, false);
+    assert_eq!(app.told(&kept).await, "waiting: the account is paused");
+    assert!(app.stands(&kept).await.advice.unwrap().contains("accounts resume"));
+    app.hold(false, true);
+    app.advance(MINUTES).await;
+    let stands = app.stands(&kept).await;
+    assert_eq!((stands.standing, stands.cause), (Standing::Waiting, Some("needs-api-user")));
+    assert!(app.assistants(JILL).is_empty());
+    app.hold(false, false);
+    assert_eq!(app.told(&kept).await, "done: created");
+}
+
+#[tokio::test]
+async fn onboardings_are_listed_a_page_at_a_time() {
+    let app = TestApp::start(&[]).await;
+    app.expect_unknown();
+    let mut asked = Vec::new();
+    for email in ["a@acme.example", "b@acme.example", "c@acme.example"] {
+        asked.push(app.onboard(at_once(email)).await.id);
+        app.advance(Duration::from_secs(1)).await;
+    }
+    let page = async |after, limit| {
+        let listed = app.onboarder().list(Some(&account()), None, (after, limit)).await;
+        listed.map(|listed| listed.iter().map(|one| one.kept.id).collect::<Vec<_>>())
+    };
+    assert_eq!(page(None, 2).await.unwrap(), asked[..2]);
+    assert_eq!(page(Some(asked[1]), 2).await.unwrap(), asked[2..]);
+    assert_eq!(page(Some(asked[2]), 2).await.unwrap(), []);
+    assert!(page(Some(id_of(&account(), "none")), 2).await.is_err());
+    app.advance(MINUTES).await;
 }
 
 #[tokio::test]
@@ -366,7 +472,7 @@ async fn a_look_before_says_what_would_become_of_each_and_asks_for_nothing() {
         row(wanted("lee@acme.example")),
         row(Wanted { last_name: Some(String::new()), ..wanted("x@acme.example") }),
     ];
-    let looked = app.onboarder().look(&account(), &rows).await.unwrap();
+    let looked = app.onboarder().look(&account(), rows.to_vec()).await.unwrap();
     let told: Vec<String> = looked.into_iter().map(|one| one.unwrap_or_else(|refused| refused.why)).collect();
     assert_eq!(
         told,
@@ -380,6 +486,50 @@ async fn a_look_before_says_what_would_become_of_each_and_asks_for_nothing() {
     assert_eq!(app.creations(), 0);
     app.drain().await;
     assert_eq!(app.jobs().await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_look_before_refuses_what_a_request_would_and_an_error_of_one_row_is_that_rows() {
+    let app = TestApp::start(&[]).await;
+    app.expect_unknown();
+    app.world.add_account(NewAccount::named("other")).unwrap();
+    app.world.add_user("other", NewUser::basic("far@acme.example")).unwrap();
+    let keyed = |email: &str, key: &str| Row { key: Some(key.to_owned()), ..row(at_once(email)) };
+    let known = app.try_onboard(vec![keyed("known@acme.example", "k-1")]).await.swap_remove(0).unwrap().kept.id;
+    app.onboard(at_once("busy@acme.example")).await;
+    let kind = FaultKind::Error { status: 400, body: r#"{"code":300,"message":"This one is refused"}"#.to_owned() };
+    app.world.fault(Fault { target: Target::api("GET", "/users/odd@acme.example"), times: 1, kind });
+    let rows = vec![
+        row(at_once(JILL)),
+        row(at_once(JILL)),
+        keyed("known@acme.example", "k-1"),
+        keyed("lee@acme.example", "k-1"),
+        row(at_once("busy@acme.example")),
+        row(Wanted { notify: Some("nobody".parse().unwrap()), ..at_once("mia@acme.example") }),
+        row(Wanted { groups: vec!["Staf".to_owned()], ..at_once("zoe@acme.example") }),
+        row(at_once("odd@acme.example")),
+        row(at_once("last@acme.example")),
+    ];
+    let looked = app.onboarder().look(&account(), rows).await.unwrap();
+    let told: Vec<String> = looked.into_iter().map(|one| one.unwrap_or_else(|refused| refused.why)).collect();
+    let said = [
+        "create (ssoCreate, Licensed)".to_owned(),
+        format!("row 1 asks for {JILL} as well"),
+        format!("nothing: asked for already, {known} (asked)"),
+        format!("the key was used for another request, {known}"),
+        "busy@acme.example is being onboarded: ".to_owned(),
+        "notify names nobody, and there is no such consumer".to_owned(),
+        "the account has no group \"Staf\"".to_owned(),
+        "what Zoom has for odd@acme.example is not known: ".to_owned(),
+        "create (ssoCreate, Licensed)".to_owned(),
+    ];
+    assert_eq!(told.len(), said.len());
+    for (told, said) in told.iter().zip(said) {
+        assert!(told.starts_with(&said), "{told}, and not {said}");
+    }
+    let calls = app.entries("400").await;
+    assert_eq!(calls.len(), 1, "what was asked is on record");
+    app.advance(MINUTES).await;
 }
 
 #[tokio::test]
@@ -488,4 +638,44 @@ async fn a_consumer_is_told_how_it_ended_and_what_of_it_waits() {
     assert_eq!(record(0)["rules"][0]["rule"], "assist");
     assert_eq!((&record(1)["state"], &record(1)["cause"]), (&"waiting".into(), &"user-unlicensed".into()));
     app.expect_left(Left { waiting: 1, parked: 0 });
+}
+
+#[tokio::test]
+async fn a_consumer_is_told_once_of_what_is_set_aside_and_of_what_is_cancelled() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("told.jsonl");
+    let app = TestApp::start(&[]).await;
+    let consumer = Consumer { name: "backend".parse().unwrap(), kind: Kind::File { path: path.clone() } };
+    app.consumers.replace(&[consumer]);
+    app.expect_unknown();
+    app.world.set_seats(ACCOUNT, Some(1)).unwrap();
+    app.expect_refusal("POST", "/users", 400);
+    let notify = |wanted: Wanted| Wanted { notify: Some("backend".parse().unwrap()), ..wanted };
+    app.onboard(notify(at_once(JILL))).await;
+    app.drain().await;
+    let told = || {
+        let told = std::fs::read_to_string(&path).unwrap_or_default();
+        let state = |line| {
+            let told: serde_json::Value = serde_json::from_str(line).unwrap();
+            let record = &told["data"]["record"];
+            format!("{} {}", record["state"].as_str().unwrap(), record["cause"].as_str().unwrap_or_default())
+        };
+        told.lines().map(state).collect::<Vec<_>>()
+    };
+    let onboarder = app.onboarder();
+    for _twice in 0..2 {
+        onboarder.tell().await.unwrap();
+    }
+    assert_eq!(told(), ["parked no-seats"]);
+    app.advance(MINUTES).await;
+    assert_eq!(app.retry_parked("no-seats").await, 1);
+    app.drain().await;
+    onboarder.tell().await.unwrap();
+    assert_eq!(told(), ["parked no-seats"; 2], "set aside again is news");
+    let which = Selector::Job(app.own_job().await.id);
+    app.store.move_jobs(which, Move::Cancel, "a person", app.clock.now()).await.unwrap();
+    for _twice in 0..2 {
+        onboarder.tell().await.unwrap();
+    }
+    assert_eq!(told(), ["parked no-seats", "parked no-seats", "cancelled "]);
 }

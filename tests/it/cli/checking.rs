@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{GOOD, folder_with, run, stderr, stdout};
 
 #[test]
-fn doctor_numbers_its_checks_and_fails_where_one_fails() {
+fn doctor_names_its_checks_and_fails_where_one_fails() {
     let folder = folder_with(&format!(
         "{GOOD}[zoom]\napi_url = \"http://127.0.0.1:1/v2\"\noauth_url = \"http://127.0.0.1:1/oauth\"\n"
     ));
@@ -20,6 +20,7 @@ fn doctor_numbers_its_checks_and_fails_where_one_fails() {
     let expected = [
         ("configuration", "ok"),
         ("file permissions", "fail"),
+        ("master key", "ok"),
         ("token", "fail"),
         ("scopes", "skipped"),
         ("API user", "skipped"),
@@ -29,22 +30,53 @@ fn doctor_numbers_its_checks_and_fails_where_one_fails() {
         ("service", "fail"),
         ("last verified delivery", "skipped"),
         ("last url validation", "skipped"),
+        ("accounts", "skipped"),
         ("sweeps", "skipped"),
         ("store", "skipped"),
         ("public URL", "skipped"),
     ];
-    assert_eq!(verdicts[..14], expected, "{report:#}");
-    assert_eq!(checks[14]["name"], "disk");
-    for (n, check) in checks.iter().enumerate() {
-        assert_eq!(check["number"].as_u64().unwrap(), n as u64 + 1);
+    assert_eq!(verdicts[..16], expected, "{report:#}");
+    assert_eq!(checks[16]["name"], "disk");
+    for check in checks {
         assert_eq!(check["verdict"] == "fail" || check["verdict"] == "warn", check["hint"].is_string(), "{check}");
     }
     let text = stdout(&run(folder.path(), &["doctor"]));
-    assert!(text.contains(" 3  FAIL     token") && text.contains("to do: "), "{text}");
+    assert!(text.contains("\nFAIL     token ") && text.contains("to do: "), "{text}");
     let broken = folder_with("nonsense");
     let output = run(broken.path(), &["doctor"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stdout(&output).contains("0 ok, 0 to look at, 1 failed, 15 skipped"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("0 ok, 0 to look at, 1 failed, 17 skipped"), "{}", stdout(&output));
+}
+
+#[test]
+fn a_master_key_that_is_none_or_gone_is_told_before_the_start_and_ends_it_as_a_mistake_of_the_configuration() {
+    let folder = folder_with(GOOD);
+    let key = folder.path().join("master.key");
+    let told = |words: &[&str]| {
+        let output = run(folder.path(), words);
+        (output.status.code(), stdout(&output) + &stderr(&output))
+    };
+    assert_eq!(told(&["check-config"]).0, Some(0), "it is made at the first start");
+    std::fs::write(&key, "no key\n").unwrap();
+    let store = folder.path().join("data");
+    std::fs::create_dir_all(&store).unwrap();
+    for (case, what) in
+        [("none", "master.key: expected 64 hexadecimal digits"), ("gone", "is missing: without it nothing")]
+    {
+        if case == "gone" {
+            std::fs::remove_file(&key).unwrap();
+            // Of a store that was there before.
+            for (file, text) in [("format", "adjutant store 1\n"), ("keys", "sealed")] {
+                std::fs::write(store.join(file), text).unwrap();
+            }
+        }
+        for words in [&["check-config"][..], &["serve"]] {
+            let (code, said) = told(words);
+            assert!(code == Some(78) && said.contains(what), "{case} {words:?}: {code:?} {said}");
+        }
+        let (_, said) = told(&["doctor"]);
+        assert!(said.contains("FAIL     master key") && said.contains(what), "{case}: {said}");
+    }
 }
 
 /// What `doctor` says of each check against a simulated Zoom, for these scopes and this API user, and whatever else is so.
@@ -132,6 +164,8 @@ fn doctor_finds_what_is_missing_at_zoom_and_understands_both_kinds_of_scopes() {
             assert_eq!(find(name).1, expected, "{case}: {checks:#?}");
         }
         assert!(failing.is_empty() || find(failing).2.contains(words), "{case}: {checks:#?}");
+        let would = "`users onboard` would need group:read:list_groups:admin (classic: group:read:admin)";
+        assert_eq!(find("scopes").2.contains(would), failing != "scopes", "{case}: {checks:#?}");
     }
 }
 

@@ -105,6 +105,38 @@ fn a_failure_says_what_where_and_what_to_do() {
                     `adjutant serve`, check [admin] listen, or look at a stopped one with --offline\n";
     assert_eq!(stderr(&output), expected);
     assert_eq!(stdout(&output), "");
+    // What a stopped service cannot be asked is not said to be possible.
+    for words in [&["accounts", "list"][..], &["users", "list"], &["tokens", "list"], &["sweep"], &["rules", "plan"]] {
+        let told = stderr(&run(good.path(), words));
+        let expected = "Connection refused (os error 111). start it with `adjutant serve`, or check [admin] listen\n";
+        assert!(told.ends_with(expected), "{words:?}: {told}");
+    }
+}
+
+#[test]
+fn what_the_documents_say_of_json_is_so() {
+    let good = folder_with(GOOD);
+    let checked: serde_json::Value =
+        serde_json::from_str(&stdout(&run(good.path(), &["check-config", "--json"]))).unwrap();
+    assert_eq!((&checked["apps"], &checked["accounts"], &checked["rules"]), (&1.into(), &1.into(), &0.into()));
+    for words in [
+        &["store", "backup"][..],
+        &["store", "restore"],
+        &["store", "rebuild"],
+        &["store", "rekey"],
+        &["store", "verify"],
+        &["notify", "test"],
+        &["notify", "list"],
+        &["consumers", "test"],
+        &["users", "onboard"],
+        &["accounts", "add"],
+        &["rules", "presets"],
+        &["config"],
+        &["reload"],
+    ] {
+        let words: Vec<&str> = words.iter().copied().chain(["--help"]).collect();
+        assert!(stdout(&run(good.path(), &words)).contains("--json"), "{words:?}");
+    }
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn setup_writes_files_that_check_config_accepts_and_says_what_to_click() {
     for part in [
         "user:write:assistant:admin",
         "user:write:admin",
-        "account:read:settings:admin (classic: account:read:admin)",
+        "account:read:settings:admin ",
         "meeting:update:meeting:admin",
         "user.invitation_accepted",
         "meeting.ended",
@@ -106,7 +106,11 @@ fn setup_asks_for_what_no_flag_says_and_asks_again_for_what_is_no_answer() {
     let next = "set mode = \"enforce\" in the rules, then `adjutant reload`.";
     assert!(stdout(&output).contains(next), "{}", stdout(&output));
     assert_eq!(config.matches("name = \"waiting-room\"").count(), 1, "{config}");
-    assert!(stdout(&output).contains("a Server-to-Server OAuth App: the only kind so far"), "{}", stdout(&output));
+    assert!(
+        stdout(&output).contains("a Server-to-Server OAuth App (many accounts: --kind general)"),
+        "{}",
+        stdout(&output)
+    );
     assert!(stdout(&output).contains("16 bytes or more") && stdout(&output).contains("expected https://"));
     assert_eq!(run(folder.path(), &["check-config"]).status.code(), Some(0));
 }
@@ -163,4 +167,50 @@ fn ctrl_c_at_a_hidden_question_gives_the_terminal_back() {
     let told = (output.status.code(), stderr(&output));
     assert_eq!(told, (Some(1), "error: stopped before the last answer; nothing was written\n".to_owned()));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn setup_writes_a_general_app_and_says_all_that_its_page_needs() {
+    let folder = setup_folder();
+    let mut words: Vec<&str> = ANSWERS.into_iter().chain(["--webhook-secret-from=given-webhook"]).collect();
+    let account = words.iter().position(|word| *word == "--account-id").unwrap();
+    let with_account: Vec<&str> = words.iter().copied().chain(["--kind", "general"]).collect();
+    let output = run(folder.path(), &with_account);
+    assert_eq!((output.status.code(), stderr(&output).contains("a general app has none")), (Some(2), true));
+    words.drain(account..account + 2);
+    words.extend(["--kind", "general", "--app", "platform"]);
+    for (api_user, code) in [("zoom-api@{domian}", 2), ("jill", 2), ("zoom-api@{domain}", 0)] {
+        let words: Vec<&str> =
+            words.iter().map(|word| if *word == "api-user@example.com" { api_user } else { word }).collect();
+        let output = run(folder.path(), &words);
+        assert_eq!(output.status.code(), Some(code), "{api_user}: {}{}", stdout(&output), stderr(&output));
+    }
+    let text = stdout(&run(folder.path(), &["setup", "--sheet", "platform"]));
+    for part in [
+        "  https://hooks.example.com/oauth/callback\n",
+        "Event notification endpoint URL):\n  https://hooks.example.com/webhooks/platform\n",
+        "Deauthorization notification endpoint URL, a field of its own:\n  https://hooks.example.com/webhooks/platform\n",
+        "Features → Access",
+        "managed by admins",
+        "rule api-user-assists-everyone",
+        "users onboard",
+        "user:write:user:admin",
+        "user.invitation_accepted",
+        "adjutant accounts invite",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let sheet: serde_json::Value =
+        serde_json::from_str(&stdout(&run(folder.path(), &["setup", "--sheet", "platform", "--json"]))).unwrap();
+    assert_eq!(sheet["redirect_url"], "https://hooks.example.com/oauth/callback");
+    let of = |scope: &str| {
+        let all = sheet["scopes"].as_array().unwrap().iter();
+        all.filter(|one| one["granular"] == scope).map(|one| one["needed_by"].to_string()).collect::<String>()
+    };
+    assert!(of("user:read:list_users:admin").contains("installing"), "{sheet:#}");
+    assert!(!text.contains("of-the-test"), "{text}");
+    let output = run(folder.path(), &["check-config"]);
+    assert!(stdout(&output).starts_with("config.toml is good: 1 app, 0 accounts, 2 rules"), "{}", stderr(&output));
+    let unknown = run(folder.path(), &["setup", "--sheet", "nobody"]);
+    assert_eq!((unknown.status.code(), stderr(&unknown).contains("the configuration has platform")), (Some(2), true));
 }

@@ -22,8 +22,15 @@ pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
-pub(crate) const SHELVES: [Shelf; 6] =
-    [Shelf::App, Shelf::Account, Shelf::Installation, Shelf::Invite, Shelf::AccessToken, Shelf::Onboarding];
+pub(crate) const SHELVES: [Shelf; 7] = [
+    Shelf::App,
+    Shelf::Account,
+    Shelf::Installation,
+    Shelf::Invite,
+    Shelf::AccessToken,
+    Shelf::Onboarding,
+    Shelf::Service,
+];
 /// 2026-11-21T08:00:00Z: the start of an hour.
 pub(crate) const START: Timestamp = Timestamp::from_secs(1_795_248_000);
 

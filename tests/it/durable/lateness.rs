@@ -10,11 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use adjutant::clock::Stopwatch;
-use rustix::process::Pid;
 
 use super::kit::rounds;
 use crate::process::service::{ACCOUNT, SECRET, Service};
-use crate::process::{say, since_epoch};
+use crate::process::{say, since_epoch, spread};
 use crate::timers::RULE;
 
 const SENDERS: usize = 8;
@@ -110,12 +109,6 @@ fn wait_until_nothing_runs(service: &Service) {
     }
 }
 
-fn resident_mb(pid: Pid) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
-}
-
 /// The consumer's end of the file.
 struct Archive {
     path: PathBuf,
@@ -157,13 +150,6 @@ impl Archive {
             std::thread::sleep(Duration::from_millis(2));
         }
     }
-}
-
-/// Median, 99th of a hundred and most, in milliseconds.
-fn spread(mut of: Vec<Duration>) -> String {
-    of.sort();
-    let at = |percent: usize| of[((of.len() - 1) * percent).div_ceil(100)].as_millis();
-    format!("median {} ms, p99 {} ms, most {} ms", at(50), at(99), at(100))
 }
 
 /// Timers that come due spread over some seconds. Of ten one is ended by an event that came before, and one by an event that
@@ -240,8 +226,7 @@ fn each_of_many_timers_fires_once_and_none_early_before_a_kill_and_after_and_wha
         seen: BTreeMap::new(),
         may_repeat: BTreeSet::new(),
     };
-    let pid = service.spawn(&[]);
-    assert!(service.wait_until_up(), "{}", service.log());
+    assert!(service.start(&[]), "{}", service.log());
 
     let resting: Vec<Told> =
         (0..timers).map(|run| Told { event: WAITS, run: 1_000_000 + run, at: since_epoch() }).collect();
@@ -249,7 +234,7 @@ fn each_of_many_timers_fires_once_and_none_early_before_a_kill_and_after_and_wha
     tell(&service, &resting);
     wait_until_planned(&service);
     let took = watch.elapsed();
-    say(&format!("{timers} timers began in {took:?}, {} MB resident", resident_mb(pid)));
+    say(&format!("{timers} timers began in {took:?}, {} MB resident", service.resident_mb()));
     assert_eq!(service.status().unwrap()["due"], timers);
 
     // So much later that all of a round is known before its first is due.
@@ -286,10 +271,9 @@ fn each_of_many_timers_fires_once_and_none_early_before_a_kill_and_after_and_wha
     archive.may_repeat = posted.keys().copied().chain(first.runs()).collect();
     archive.may_repeat.extend(second.due.iter().filter(|(_, due)| **due <= killed).map(|(run, _)| *run));
     let watch = Stopwatch::start();
-    let pid = service.spawn(&[]);
-    assert!(service.wait_until_up(), "{}", service.log());
+    assert!(service.start(&[]), "{}", service.log());
     let (took, running) = (watch.elapsed(), service.status().unwrap()["due"].clone());
-    say(&format!("a start with {running} timers took {took:?}, {} MB resident", resident_mb(pid)));
+    say(&format!("a start with {running} timers took {took:?}, {} MB resident", service.resident_mb()));
     archive.wait_for(&second.runs());
     second.check(&archive, "after it");
     wait_until_nothing_runs(&service);
@@ -297,6 +281,6 @@ fn each_of_many_timers_fires_once_and_none_early_before_a_kill_and_after_and_wha
     let may_fire = archive.seen.keys().filter(|run| first.may_fire.contains(run) || second.may_fire.contains(run));
     let all = first.due.len() + second.due.len() + posted.len() + may_fire.count();
     assert_eq!((archive.seen.len(), &service.status().unwrap()["due"]), (all, &serde_json::json!(timers)));
-    say(&format!("at the end {} MB resident", resident_mb(pid)));
+    say(&format!("at the end {} MB resident", service.resident_mb()));
     assert_eq!(service.terminate(), Some(0), "{}", service.log());
 }

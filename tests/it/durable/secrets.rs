@@ -120,6 +120,7 @@ async fn a_master_key_may_come_from_the_environment_or_a_credential() {
     let digits = std::fs::read_to_string(&new).unwrap();
     let verify = |environment: &[(&str, &str)]| adjutant(folder.path(), &["store", "verify"], environment);
     assert_eq!(verify(&[]).status.code(), Some(74), "{}", said(&verify(&[])));
+    assert!(said(&verify(&[])).contains("which file [store] master_key_file"), "{}", said(&verify(&[])));
     let from_environment = verify(&[("ADJUTANT__STORE__MASTER_KEY", digits.trim())]);
     assert_eq!(from_environment.status.code(), Some(0), "{}", said(&from_environment));
     std::fs::copy(&new, credentials.path().join("the-key")).unwrap();
@@ -134,6 +135,11 @@ async fn a_master_key_may_come_from_the_environment_or_a_credential() {
     assert!(said(&slip).contains("[store] master_key is no key") && !said(&slip).contains(&digits[1..20]));
     let shown = adjutant(folder.path(), &["config"], &[("ADJUTANT__STORE__MASTER_KEY", digits.trim())]);
     assert!(!said(&shown).contains(&digits[1..20]), "{}", said(&shown));
+    // With the key that it has already, nothing would change.
+    let named = [("ADJUTANT__STORE__MASTER_KEY_FILE", to)];
+    let same = adjutant(folder.path(), &["store", "rekey", "--to", to], &named);
+    assert_eq!(same.status.code(), Some(74), "{}", said(&same));
+    assert!(said(&same).contains("is sealed with already"), "{}", said(&same));
     let nowhere = adjutant(folder.path(), &["store", "rekey"], &[("ADJUTANT__STORE__MASTER_KEY", digits.trim())]);
     assert!(said(&nowhere).contains("say with --to"), "{}", said(&nowhere));
     opens_the_same(folder.path(), MasterKey::parse(&digits).unwrap(), &before).await;

@@ -52,6 +52,8 @@ disk_reserve_bytes = 0
 [zoom]
 api_url = "{api}"
 oauth_url = "{oauth}"
+[sweep]                     # by themselves once a year
+cron = "30 4 1 7 *"
 [[app]]
 name = "platform"
 kind = "general"
@@ -216,23 +218,44 @@ impl Browser {
         let base = format!("http://{}", platform.service.public);
         let path = url.strip_prefix(&base).unwrap_or(url);
         assert!(path.starts_with('/'), "the browser was sent elsewhere: {url}");
-        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let headers = [("cookie", cookies.join("; "))];
+        let answer = http::request(platform.service.public, "GET", path, &[("cookie", &self.kept())], b"").unwrap();
+        self.keep(&answer);
+        answer
+    }
+
+    /// Goes to the form at this link, and says who the API user is.
+    pub(crate) fn choose(&mut self, platform: &Platform, link: &str, api_user: &str) -> Answer {
+        let page = self.get(platform, link);
+        let token = token_in(&page.body);
+        self.send(platform, link, &format!("token={token}&api_user={}", api_user.replace('@', "%40")))
+    }
+
+    /// Sends a form to the path.
+    pub(crate) fn send(&mut self, platform: &Platform, path: &str, form: &str) -> Answer {
+        let path = path.split('?').next().unwrap();
+        let headers = [("cookie", self.kept()), ("content-type", "application/x-www-form-urlencoded".to_owned())];
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let answer = http::request(platform.service.public, "GET", path, &headers, b"").unwrap();
+        let answer = http::request(platform.service.public, "POST", path, &headers, form.as_bytes()).unwrap();
+        self.keep(&answer);
+        answer
+    }
+
+    fn kept(&self) -> String {
+        self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+    }
+
+    fn keep(&mut self, answer: &Answer) {
         if let Some(set) = answer.header("set-cookie") {
             let (name, rest) = set.split_once('=').unwrap();
             let value = rest.split(';').next().unwrap();
             self.cookies.insert(name.to_owned(), value.to_owned());
         }
-        answer
     }
 
     /// None where no answer came.
     pub(crate) fn try_get(&mut self, platform: &Platform, url: &str) -> Option<Answer> {
-        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let path = url.strip_prefix(&format!("http://{}", platform.service.public)).unwrap_or(url);
-        http::request(platform.service.public, "GET", path, &[("cookie", &cookies.join("; "))], b"").ok()
+        http::request(platform.service.public, "GET", path, &[("cookie", &self.kept())], b"").ok()
     }
 
     /// The same, with a cookie that somebody changed.
@@ -244,6 +267,11 @@ impl Browser {
     /// From a link to the page at the end.
     pub(crate) fn install(&mut self, platform: &Platform, school: &School, link: &str) -> String {
         let answer = self.get(platform, link);
+        self.go_on(platform, school, &answer)
+    }
+
+    /// From where it is sent to Zoom to the page at the end.
+    pub(crate) fn go_on(&mut self, platform: &Platform, school: &School, answer: &Answer) -> String {
         assert_eq!(answer.status, 303, "{}", answer.body);
         let back = platform.world.allow(answer.header("location").unwrap(), &school.admin).unwrap();
         let answer = self.get(platform, &back);
@@ -251,15 +279,20 @@ impl Browser {
         answer.header("location").unwrap().to_owned()
     }
 
-    /// Looks again and again, as the page asks for.
-    pub(crate) fn until(&mut self, platform: &Platform, url: &str, is_it: impl Fn(&str) -> bool) -> String {
+    /// Looks again for as long as the page asks for it: what it says before may be half of it.
+    pub(crate) fn to_the_end(&mut self, platform: &Platform, url: &str) -> String {
         loop {
             let page = self.get(platform, url).body;
-            if is_it(&page) {
+            if !page.contains("http-equiv=\"refresh\"") {
                 return page;
             }
-            assert!(page.contains("http-equiv=\"refresh\""), "{page}");
             std::thread::yield_now();
         }
     }
+}
+
+/// The token of the form on a page.
+pub(crate) fn token_in(page: &str) -> String {
+    let (_, rest) = page.split_once("name=\"token\" value=\"").unwrap_or_else(|| panic!("{page}"));
+    rest.split('"').next().unwrap().to_owned()
 }

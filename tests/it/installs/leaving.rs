@@ -90,3 +90,46 @@ fn a_removal_that_is_told_late_leaves_who_has_installed_the_app_since_served() {
     tells_of_a_removal(&mut platform, &school, SystemClock.now());
     assert_eq!(platform.account(&school)["standing"], "needs-authorising");
 }
+
+#[test]
+fn removing_an_account_takes_back_also_what_an_api_user_of_before_was_granted() {
+    let mut platform = platform("installer", "open");
+    let school = platform.school("school-x", 2);
+    platform.install(&school, "/install/platform");
+    platform.until_stands(&school, "active");
+    platform.sweep(&school);
+    platform.service.wait_until_idle();
+    assert_eq!(platform.granted(&school).len(), 2);
+    platform.world.add_user(&school.id, NewUser::licensed("api@school-x.example")).unwrap();
+    let changed = platform.told(&["accounts", "change", &school.id, "--api-user", "api@school-x.example"], 0);
+    assert!(changed.contains("keeps what was granted before") && changed.contains("take-back --api-user"), "{changed}");
+    platform.until_stands(&school, "active");
+    for _ in 0..2 {
+        platform.told(&["accounts", "remove", &school.id, "--take-back", "--yes"], 0);
+    }
+    while !platform.accounts().is_empty() {
+        assert!(platform.service.is_running(), "{}", platform.service.log());
+        std::thread::yield_now();
+    }
+    assert_eq!(platform.granted(&school), Vec::<String>::new());
+}
+
+#[test]
+fn what_cannot_be_taken_back_is_refused_and_not_left_in_silence() {
+    let mut platform = platform("installer", "open");
+    let school = platform.school("school-x", 0);
+    platform.install(&school, "/install/platform");
+    platform.until_stands(&school, "active");
+    platform.world.remove_app(CLIENT, &school.admin).unwrap();
+    platform.until_stands(&school, "needs-authorising");
+    let refused = platform.told(&["accounts", "remove", &school.id, "--take-back", "--yes"], 1);
+    assert!(refused.contains("cannot be taken back"), "{refused}");
+    platform.told(&["accounts", "remove", &school.id, "--yes"], 0);
+    while !platform.accounts().is_empty() {
+        assert!(platform.service.is_running(), "{}", platform.service.log());
+        std::thread::yield_now();
+    }
+    // It is forgotten, so its admin may come again.
+    platform.install(&school, "/install/platform");
+    platform.until_stands(&school, "active");
+}

@@ -1,6 +1,7 @@
 //! Accounts that are added, changed, paused and let go while the service runs.
 
-use adjutant::sim::{NewUser, Subscription};
+use adjutant::clock::{Clock as _, SystemClock};
+use adjutant::sim::{NewUser, Subscription, sign};
 
 use super::kit::{Platform, School, platform};
 use crate::process::http;
@@ -66,13 +67,39 @@ fn a_paused_account_keeps_its_deliveries_and_jobs_until_it_goes_on_also_over_a_r
     assert_eq!(platform.granted(&school), Vec::<String>::new());
     let listed = platform.told(&["accounts", "list"], 0);
     assert!(listed.contains("active, paused"), "{listed}");
+    let told = platform.told(&["attention"], 0);
+    assert!(told.contains("paused   account school-x since ") && !told.contains("ALARM"), "{told}");
     platform.told(&["accounts", "resume", &school.id], 0);
     platform.service.wait_until_idle();
     assert_eq!(platform.granted(&school), [teacher]);
 }
 
 #[test]
-fn what_the_configuration_holds_is_changed_there() {
+fn the_webhook_secrets_of_an_app_that_was_added_are_changed_without_a_restart() {
+    let (mut platform, school) = own();
+    let file = platform.service.folder().join("new-webhook");
+    std::fs::write(&file, "another-webhook-secret\n").unwrap();
+    let file = file.display().to_string();
+    platform.told(&["accounts", "change", &school.id, "--webhook-secrets-file", &file], 0);
+    let secs = SystemClock.now().as_secs().to_string();
+    let answered = |platform: &Platform, secret: &str| {
+        let signature = sign(secret, secs.parse().unwrap(), b"{}");
+        let headers = [("x-zm-signature", signature.as_str()), ("x-zm-request-timestamp", secs.as_str())];
+        http::request(platform.service.public, "POST", "/webhooks/own", &headers, b"{}").unwrap().status
+    };
+    while answered(&platform, "another-webhook-secret") != 200 {
+        assert!(platform.service.is_running(), "{}", platform.service.log());
+        std::thread::yield_now();
+    }
+    assert_ne!(answered(&platform, "webhook-secret-of-own"), 200);
+    let other = platform.school("school-y", 0);
+    platform.install(&other, "/install/platform");
+    let refused = platform.told(&["accounts", "change", &other.id, "--webhook-secrets-file", &file], 1);
+    assert!(refused.contains("its secrets are in the configuration"), "{refused}");
+}
+
+#[test]
+fn an_account_is_changed_and_its_app_ends_with_it() {
     let (platform, school) = own();
     let unknown = platform.service.command(&["accounts", "show", "nobody"]);
     assert_eq!((unknown.0, unknown.2.contains("there is no account nobody")), (1, true), "{unknown:?}");

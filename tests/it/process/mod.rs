@@ -26,6 +26,13 @@ pub(crate) fn since_epoch() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
 }
 
+/// Median, 99th of a hundred and most, in milliseconds.
+pub(crate) fn spread(mut of: Vec<Duration>) -> String {
+    of.sort();
+    let at = |percent: usize| of[((of.len() - 1) * percent).div_ceil(100)].as_millis();
+    format!("median {} ms, p99 {} ms, most {} ms", at(50), at(99), at(100))
+}
+
 /// Says something that a person wants to see also where the test passes.
 pub(crate) fn say(text: &str) {
     use std::io::Write as _;

@@ -114,6 +114,14 @@ max_changes_percent = 100
         rustix::process::Pid::from_child(self.child.insert(child))
     }
 
+    /// Memory that it has now.
+    pub(crate) fn resident_mb(&self) -> u64 {
+        let pid = self.child.as_ref().unwrap().id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    }
+
     /// Ends when it answers, or when it died on the way.
     pub(crate) fn wait_until_up(&mut self) -> bool {
         let given_up = since_epoch() + Duration::from_secs(120);

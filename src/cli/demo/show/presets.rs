@@ -83,7 +83,9 @@ impl Stage<'_> {
         let has_substitute =
             |meeting: &Meeting| meeting.settings.get("alternative_hosts") == Some(&Value::from(SUBSTITUTE));
         self.meeting_is("given a substitute", id, has_substitute).await?;
-        Ok(format!("host-did-not-come: people waited five minutes for {id}: told, and the substitute may start it"))
+        Ok(format!(
+            "host-did-not-come: people waited five minutes (simulated) for {id}: told, and the substitute may start it"
+        ))
     }
 
     async fn after_class(&self) -> Told {
@@ -154,7 +156,7 @@ impl Stage<'_> {
         self.happened("meeting.started", almost(13 * HOUR), longer, &json!({})).await?;
         self.come("ada@school.example", longer)?;
         self.meeting_is("ended", longer, |meeting| !meeting.started).await?;
-        Ok(format!("never-ending: told of {long} after 12 hours; {longer} was ended after 13"))
+        Ok(format!("never-ending: told of {long} after 12 hours (simulated); {longer} was ended after 13"))
     }
 
     async fn orphaned(&self) -> Told {

@@ -172,6 +172,7 @@ fn changes_of_documents_are_written_and_read_as_ever() {
         [Shelf::App, Shelf::Account, Shelf::Installation, Shelf::Invite, Shelf::AccessToken, Shelf::Onboarding];
     let mut all: Vec<Change> = shelves.map(|shelf| document(shelf, None, None)).into();
     all.push(document(Shelf::Account, Some(account()), Some(Blob(vec![0xAA; 3]))));
+    all.push(document(Shelf::Service, None, None));
     are_as_ever(&all, include_str!("../fixtures/changes-of-documents-v1.hex"));
 }
 

@@ -1,5 +1,7 @@
 //! Small values that are kept until they are removed.
 
+use std::sync::Arc;
+
 use super::State;
 use crate::clock::Timestamp;
 use crate::ids::AccountId;
@@ -15,16 +17,13 @@ impl State {
         self.keys.prints().of(DOCUMENT, &[key.as_bytes()])
     }
 
-    pub(in crate::store::local) fn document(&self, on: Shelf, key: &str) -> Option<&Document> {
+    pub(in crate::store::local) fn document(&self, on: Shelf, key: &str) -> Option<&Arc<Document>> {
         self.documents.get(&(on, self.document_print(key)))
     }
 
-    /// By key.
-    pub(in crate::store::local) fn list_documents(&self, on: Shelf) -> Vec<Document> {
-        let all = self.documents.range((on, [0; 16])..=(on, [0xFF; 16]));
-        let mut all: Vec<Document> = all.map(|(_, document)| document.clone()).collect();
-        all.sort_unstable_by(|one, other| one.key.cmp(&other.key));
-        all
+    /// In no order: there may be many, and others wait for the lock.
+    pub(in crate::store::local) fn list_documents(&self, on: Shelf) -> Vec<Arc<Document>> {
+        self.documents.range((on, [0; 16])..=(on, [0xFF; 16])).map(|(_, document)| Arc::clone(document)).collect()
     }
 
     pub(in crate::store::local) fn write_documents(
@@ -34,6 +33,10 @@ impl State {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         Write::check(&writes, |shelf, key| self.document(shelf, key).is_some())?;
+        let put = writes.iter().filter_map(Write::account);
+        for account in put.chain(notes.iter().filter_map(|note| note.account.as_ref())) {
+            self.keys.may_write(account)?;
+        }
         for write in writes {
             match write {
                 Write::Put(document) | Write::PutNew(document) => self.put_document(document),
@@ -69,12 +72,12 @@ impl State {
         self.documents.remove(&place);
         let plain = sealed.and_then(|Blob(sealed)| self.keys.open_blob(Purpose::Document, &sealed));
         if let Some((key, value)) = plain.and_then(|plain| postcard::from_bytes(&plain).ok()) {
-            self.documents.insert(place, Document { shelf: place.0, key, account, value });
+            self.documents.insert(place, Arc::new(Document { shelf: place.0, key, account, value }));
         }
     }
 
     pub(in crate::store::local) fn keep_document(&mut self, document: Document) {
         let print = self.document_print(&document.key);
-        self.documents.insert((document.shelf, print), document);
+        self.documents.insert((document.shelf, print), Arc::new(document));
     }
 }

@@ -6,12 +6,13 @@ use super::State;
 use super::plan::Fate;
 use crate::audit::{Detail, Kind};
 use crate::clock::Timestamp;
-use crate::ids::DeliveryId;
+use crate::ids::{AppName, DeliveryId};
 use crate::job::{Input, Job};
 use crate::store::local::forgotten::Forgotten;
+use crate::store::local::outbox::IndexOp;
 use crate::store::local::record::{self, AsideFor, Blob, Change, Decided, LineRef, Said};
 use crate::store::local::seal::Purpose;
-use crate::store::port::{Document, StoreError};
+use crate::store::port::{Document, Shelf, StoreError};
 
 impl State {
     /// Why it cannot be forgotten now.
@@ -21,7 +22,7 @@ impl State {
             let why = format!("{unfinished} jobs of the account are unfinished: cancel them first");
             return Err(StoreError::Conflict(why));
         }
-        let names = |document: &&Document| {
+        let names = |document: &&Arc<Document>| {
             document.account.as_ref() == Some(what.account())
                 && (what.is_in_text(&document.key) || what.is_in_bytes(&document.value))
         };
@@ -33,6 +34,14 @@ impl State {
             }
             None => Ok(()),
         }
+    }
+
+    /// Apps that were added at run time for the account alone, and go with it.
+    pub(in crate::store::local) fn apps_of(&self, what: &Forgotten) -> Vec<AppName> {
+        let is_its = |document: &&Arc<Document>| {
+            what.is_account() && document.shelf == Shelf::App && document.account.as_ref() == Some(what.account())
+        };
+        self.documents.values().filter(is_its).filter_map(|document| AppName::parse(&document.key).ok()).collect()
     }
 
     /// Deliveries that wait to be planned, or are set aside, each with its record.
@@ -73,6 +82,12 @@ impl State {
         self.change(Change::Forgotten { sealed: Some(Blob(sealed)) });
     }
 
+    /// The index goes up to here, with a record that is not rewritten.
+    pub(in crate::store::local) fn mark_index(&mut self) {
+        self.outbox.op(self.next_record, IndexOp::Mark);
+        self.change(Change::Forgotten { sealed: None });
+    }
+
     pub(super) fn apply_forgotten(&mut self, sealed: Option<Blob>) {
         let plain = sealed.and_then(|Blob(sealed)| self.keys.open_blob(Purpose::Detail, &sealed));
         let Some(what) = plain.and_then(|plain| postcard::from_bytes::<Forgotten>(&plain).ok()) else { return };
@@ -86,7 +101,11 @@ impl State {
             self.remembered.remove(account);
             self.folds.remove(account);
             self.told.remove(account);
+            let apps = self.apps_of(&what);
             self.documents.retain(|_, document| document.account.as_ref() != Some(account));
+            for app in &apps {
+                self.drop_app(app);
+            }
             return;
         }
         if let Some(standing) = self.notices.get_mut(account) {

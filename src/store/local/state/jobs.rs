@@ -1,6 +1,7 @@
 //! Jobs, and the ways to find one: by due time, by turn, by lane, by rule.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -42,6 +43,8 @@ pub(in crate::store::local) struct Jobs {
     pub(super) made: u64,
     /// Finished jobs in the order in which they finished.
     finished: VecDeque<JobId>,
+    /// The same by a hash of what their subject is known by.
+    ended: BTreeSet<(u64, JobId)>,
     pub(super) done: u64,
     pub(super) cancelled: u64,
     /// Of due jobs.
@@ -81,6 +84,15 @@ fn known_by(subject: &Subject) -> Vec<String> {
     }
 }
 
+/// The same in a few bytes, for the many that have ended: another subject may have the same.
+fn prints(job_of: &AccountId, subject: &Subject) -> impl Iterator<Item = u64> {
+    known_by(subject).into_iter().map(move |name| {
+        let mut hash = DefaultHasher::new();
+        (job_of.as_str(), name).hash(&mut hash);
+        hash.finish()
+    })
+}
+
 fn run_of(meeting: MeetingId) -> String {
     format!("r{meeting}")
 }
@@ -99,9 +111,11 @@ impl Jobs {
         self.all.range((Bound::Unbounded, end)).rev().map(|(_, job)| job)
     }
 
-    /// Those that are kept of the finished ones.
-    pub(super) fn finished(&self) -> impl Iterator<Item = &Arc<Job>> {
-        self.finished.iter().filter_map(|id| self.get(*id))
+    /// Those that are kept of the finished ones of the account about a subject.
+    pub(super) fn ended_about(&self, account: &AccountId, subject: &Subject) -> Vec<Arc<Job>> {
+        let all = |print| self.ended.range((print, JobId::from_number(0))..=(print, JobId::from_number(u64::MAX)));
+        let ids: BTreeSet<JobId> = prints(account, subject).flat_map(all).map(|(_, id)| *id).collect();
+        ids.into_iter().filter_map(|id| self.get(id)).cloned().collect()
     }
 
     pub(super) fn next_id(&mut self) -> JobId {
@@ -114,7 +128,8 @@ impl Jobs {
         self.made = self.made.max(id.number());
     }
 
-    /// Takes these out, as if they had never been.
+    /// Takes these out, as if they had never been: what still runs for one has nothing to settle. Nor has what runs for a
+    /// job that is kept no more, of which nobody knows whose it was.
     pub(super) fn erase(&mut self, is_meant: impl Fn(&Job) -> bool) {
         let meant: Vec<Arc<Job>> = self.all.values().filter(|job| is_meant(job)).cloned().collect();
         for job in &meant {
@@ -122,6 +137,7 @@ impl Jobs {
             self.forget(job);
         }
         self.finished.retain(|id| self.all.contains_key(id));
+        self.claims.retain(|_, claim| self.all.contains_key(&claim.job));
     }
 
     /// Puts a job in place of what it was. Finished ones beyond `finished_max` are forgotten, oldest first.
@@ -141,8 +157,8 @@ impl Jobs {
         }
         self.place(Arc::new(job));
         while self.finished.len() > finished_max {
-            if let Some(oldest) = self.finished.pop_front() {
-                self.all.remove(&oldest);
+            if let Some(oldest) = self.finished.pop_front().and_then(|oldest| self.all.remove(&oldest)) {
+                self.forget(&oldest);
             }
         }
     }
@@ -166,7 +182,10 @@ impl Jobs {
             JobState::Parked { .. } => {
                 self.parked.insert(id);
             }
-            JobState::Done { .. } | JobState::Cancelled { .. } => self.finished.push_back(id),
+            JobState::Done { .. } | JobState::Cancelled { .. } => {
+                self.finished.push_back(id);
+                self.ended.extend(prints(&job.account, &job.subject).map(|print| (print, id)));
+            }
         }
         if !job.state.is_finished() {
             *self.unfinished.entry(job.account.clone()).or_default() += 1;
@@ -212,7 +231,12 @@ impl Jobs {
                 }
             }
             JobState::Parked { .. } => drop(self.parked.remove(&id)),
-            JobState::Done { .. } | JobState::Cancelled { .. } => return,
+            JobState::Done { .. } | JobState::Cancelled { .. } => {
+                for print in prints(&job.account, &job.subject) {
+                    self.ended.remove(&(print, id));
+                }
+                return;
+            }
         }
         if let Some(count) = self.unfinished.get_mut(&job.account) {
             *count = count.saturating_sub(1);
@@ -487,5 +511,24 @@ mod tests {
         assert_eq!(jobs.next_to_take(9, earlier), None);
         jobs.ripen(NOW);
         assert_eq!(jobs.next_to_take(9, NOW), Some(freed));
+    }
+
+    #[test]
+    fn who_has_ended_is_found_by_whom_it_is_about_for_as_long_as_it_is_kept() {
+        let mut jobs = Jobs::default();
+        let done = JobState::Done { at: NOW, effect: Effect::AlreadyRight };
+        let about = |jobs: &Jobs, number| {
+            let Job { account, subject, .. } = job(number, Asker::Sweep);
+            jobs.ended_about(&account, &subject).iter().map(|job| job.id.number()).collect::<Vec<_>>()
+        };
+        for number in [1, 2, USERS + 1] {
+            jobs.put(job(number, Asker::Sweep), 2);
+            assert!(!about(&jobs, number).contains(&number), "not before it has ended");
+            jobs.put(Job { state: done.clone(), ..job(number, Asker::Sweep) }, 2);
+        }
+        assert_eq!((about(&jobs, 1), about(&jobs, 2)), (vec![USERS + 1], vec![2]), "the first is not kept any more");
+        jobs.erase(|job| job.id.number() == 2);
+        assert_eq!((about(&jobs, 1), about(&jobs, 2)), (vec![USERS + 1], vec![]));
+        assert_eq!(jobs.ended.len(), 1);
     }
 }

@@ -140,7 +140,7 @@ pub(super) struct State {
     pub(super) folds: BTreeMap<AccountId, Folds<Fingerprint>>,
     pub(super) told: BTreeMap<AccountId, Tellings<Fingerprint>>,
     /// By shelf, and by what the change on disk names them by.
-    pub(super) documents: BTreeMap<(Shelf, Fingerprint), Document>,
+    pub(super) documents: BTreeMap<(Shelf, Fingerprint), Arc<Document>>,
     pub(super) dedupe: Dedupe,
     pub(super) outbox: Outbox,
     draft: Draft,
@@ -192,13 +192,29 @@ impl State {
         }
     }
 
-    /// The number of an app; apps are few and never forgotten.
+    /// The number of an app, as long as it is not dropped.
     fn app_number(&mut self, name: &AppName) -> u32 {
         let at = self.apps.iter().position(|app| app.name == *name).unwrap_or_else(|| {
             self.apps.push(App { name: name.clone(), state: AppState::default(), unplanned: 0 });
             self.apps.len() - 1
         });
         u32::try_from(at).unwrap_or(u32::MAX)
+    }
+
+    /// Nothing is known of the app any more, and its place goes to those behind it. Where deliveries of it wait, only what is
+    /// known goes.
+    fn drop_app(&mut self, name: &AppName) {
+        let Some(at) = self.apps.iter().position(|app| app.name == *name) else { return };
+        let number = u32::try_from(at).unwrap_or(u32::MAX);
+        let waits = self.unplanned.values().map(|queued| queued.app).chain(self.aside.values().map(|aside| aside.app));
+        if waits.into_iter().any(|of| of == number) {
+            return self.set_app(name, AppState::default());
+        }
+        self.apps.remove(at);
+        let numbers = self.unplanned.values_mut().map(|queued| &mut queued.app);
+        for behind in numbers.chain(self.aside.values_mut().map(|aside| &mut aside.app)).filter(|of| **of > number) {
+            *behind -= 1;
+        }
     }
 
     fn app_at(&mut self, number: u32) -> Option<&mut App> {
@@ -321,9 +337,8 @@ impl State {
     }
 
     fn apply_job(&mut self, id: JobId, sealed: &[u8]) {
-        if sealed.is_empty() {
-            return self.jobs.was_made(id);
-        }
+        // Also where it does not open any more: no id is given twice.
+        self.jobs.was_made(id);
         let plain = self.keys.open_blob(Purpose::Job, sealed);
         if let Some(job) = plain.and_then(|plain| postcard::from_bytes::<Job>(&plain).ok()) {
             self.keep(job);

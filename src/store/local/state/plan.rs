@@ -91,6 +91,9 @@ impl State {
                 StoreError::NotFound(format!("delivery {id}"))
             });
         }
+        if let Some(account) = &decision.account {
+            self.keys.may_write(account)?;
+        }
         if matches!(decision.verdict, Verdict::Work { .. }) && decision.account.is_none() {
             return Err(StoreError::Conflict(format!("{id} asks for work without an account")));
         }

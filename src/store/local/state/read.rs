@@ -60,13 +60,14 @@ impl State {
             };
             filter.state.as_ref().is_none_or(|state| job.state.name() == state)
                 && filter.account.as_ref().is_none_or(|account| job.account == *account)
+                && filter.rule.as_ref().is_none_or(|rule| job.rule == *rule)
                 && filter.subject.as_ref().is_none_or(|subject| job.subject.is_part_of(subject))
                 && filter.cause.as_ref().is_none_or(|cause| parked_for == Some(cause))
         };
         if let (Some(account), Some(subject @ Subject::User { .. })) = (&filter.account, &filter.subject) {
             // Unfinished jobs may be a million, and who is onboarded is asked for often.
             let mut found = self.jobs.about(account, subject);
-            found.extend(self.jobs.finished().cloned());
+            found.extend(self.jobs.ended_about(account, subject));
             found.retain(|job| filter.before.is_none_or(|before| job.id < before) && matches(&job));
             found.sort_by_key(|job| std::cmp::Reverse(job.id));
             return found.into_iter().take(filter.limit).map(|job| Job::clone(&job)).collect();

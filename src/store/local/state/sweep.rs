@@ -50,6 +50,7 @@ impl State {
         at: Timestamp,
     ) -> Result<Swept, StoreError> {
         let SweepRecord { app, account, step, calls } = record;
+        self.keys.may_write(&account)?;
         let mut state = self.sweep_state(&account);
         match (&step, &state.run) {
             (SweepStep::Begin { .. }, Some(_)) => {

@@ -3,12 +3,13 @@
 use super::{ENTRIES_A_MARK, State};
 use crate::audit::Detail;
 use crate::audit::tree::leaf_hash;
+use crate::chance;
 use crate::ids::AccountId;
 use crate::job::Job;
 use crate::store::local::keys::Owner;
 use crate::store::local::outbox::IndexOp;
 use crate::store::local::record::{self, Blob, Change, LineRef, Said};
-use crate::store::local::seal::Purpose;
+use crate::store::local::seal::{Key, Purpose};
 
 /// A unit in the making.
 #[derive(Debug, Default)]
@@ -41,11 +42,16 @@ impl State {
         self.end_record_if_long();
     }
 
-    /// With the account's key where there is one; the caller has seen to it that there is.
+    /// With the account's key; the caller has seen to it that there is one. Where that is gone, what came too late does not
+    /// open: the store's key would keep what was to be forgotten.
     pub(super) fn seal_for(&self, account: Option<&AccountId>, purpose: Purpose, plain: &[u8]) -> Vec<u8> {
-        let own = account.and_then(|account| self.keys.of(&Owner::Account(account.clone())));
-        let key = own.as_deref().unwrap_or_else(|| self.keys.store());
-        key.seal(purpose, &[plain], self.keys.chance())
+        let chance = self.keys.chance();
+        let Some(account) = account else { return self.keys.store().seal(purpose, &[plain], chance) };
+        if let Some(own) = self.keys.of(&Owner::Account(account.clone())) {
+            return own.seal(purpose, &[plain], chance);
+        }
+        tracing::error!("something was to be kept of an account that has no key: it will not open");
+        Key::new(u32::MAX, chance::bytes(chance)).seal(purpose, &[plain], chance)
     }
 
     pub(super) fn sealed_detail(&mut self, account: Option<&AccountId>, detail: &Detail) -> Said {

@@ -1,0 +1,116 @@
+//! What an admin's browser is shown, and what it cannot be made to do.
+
+use adjutant::sim::{Fault, FaultKind, NewUser, Target};
+use serde_json::Value;
+
+use super::kit::{Browser, CLIENT, platform, token_in};
+
+#[test]
+fn a_link_does_not_say_who_the_api_user_is_and_only_a_form_that_this_browser_was_shown_does() {
+    let platform = platform("ask", "open");
+    let school = platform.school("school-x", 0);
+    platform.world.add_user(&school.id, NewUser::licensed("api@school-x.example")).unwrap();
+    let link = "/install/platform?api_user=teacher%40school-x.example";
+    let mut browser = Browser::default();
+    let asked = browser.get(&platform, link);
+    assert_eq!((asked.status, asked.header("location")), (200, None));
+    assert!(asked.body.contains("value=\"teacher@school-x.example\""), "{}", asked.body);
+    let policy = asked.header("content-security-policy").unwrap();
+    assert!(policy.contains("form-action 'self' http://127.0.0.1:"), "{policy}");
+    let mut stranger = Browser::default();
+    let token = token_in(&stranger.get(&platform, link).body);
+    for sent in [format!("token={token}&api_user=teacher%40school-x.example"), "api_user=a%40b.example".to_owned()] {
+        let answer = browser.send(&platform, link, &sent);
+        assert_eq!((answer.status, answer.header("location")), (200, None), "{sent}");
+    }
+    let chosen = browser.choose(&platform, link, "api@school-x.example");
+    let done = browser.go_on(&platform, &school, &chosen);
+    let page = browser.get(&platform, &done).body;
+    assert!(page.contains("<dt>API user</dt><dd>api@school-x.example</dd>"), "{page}");
+    // Asked again, another answer counts.
+    let chosen = browser.choose(&platform, link, "owner@school-x.example");
+    browser.go_on(&platform, &school, &chosen);
+    assert_eq!(platform.account(&school)["api_users"][0], "owner@school-x.example");
+}
+
+#[test]
+fn an_authorisation_that_came_back_is_taken_to_zoom_once() {
+    let platform = platform("installer", "open");
+    let mut browser = Browser::default();
+    let begun = browser.get(&platform, "/install/platform");
+    let state =
+        begun.header("location").unwrap().split("&state=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+    let exchanged = |platform: &super::kit::Platform| {
+        platform.world.calls().iter().filter(|call| call.path == "/oauth/token").count()
+    };
+    let mut answered = Vec::new();
+    for n in 0..3 {
+        let back = format!("/oauth/callback?code=guessed-{n}&state={state}");
+        answered.push(browser.try_get(&platform, &back).unwrap().status);
+    }
+    assert_eq!((answered, exchanged(&platform)), (vec![502, 409, 409], 1));
+}
+
+#[test]
+fn a_zoom_that_is_busy_for_a_moment_ends_no_installation() {
+    let mut platform = platform("installer", "open");
+    let school = platform.school("school-x", 0);
+    let kind = FaultKind::Error { status: 503, body: "{}".to_owned() };
+    platform.world.fault(Fault { target: Target::api("GET", "users"), times: 2, kind });
+    platform.install(&school, "/install/platform");
+    platform.until_stands(&school, "active");
+}
+
+#[test]
+fn the_page_at_the_end_is_for_the_browser_that_installed_the_app() {
+    let platform = platform("installer", "open");
+    let school = platform.school("school-x", 0);
+    let (mut browser, done) = platform.install(&school, "/install/platform");
+    assert!(browser.get(&platform, &done).body.contains("<dd>school-x</dd>"));
+    let (mut other, _) = platform.install(&platform.school("school-y", 0), "/install/platform");
+    for browser in [&mut Browser::default(), &mut other] {
+        let page = browser.get(&platform, &done).body;
+        assert!(page.contains("Begin again") && !page.contains("school-x"), "{page}");
+    }
+}
+
+#[test]
+fn who_declines_may_begin_again_with_the_same_invite() {
+    let platform = platform("installer", "invited");
+    let school = platform.school("school-x", 0);
+    let link = platform.invite("School X");
+    let mut browser = Browser::default();
+    let begun = browser.get(&platform, &link);
+    let back = platform.world.decline(begun.header("location").unwrap(), &school.admin).unwrap();
+    let page = browser.get(&platform, &back).body;
+    let path = link.split_once("/install").map(|(_, rest)| format!("/install{rest}")).unwrap();
+    assert!(page.contains(&format!("href=\"{path}\"")), "{page}");
+    browser.install(&platform, &school, &path);
+}
+
+#[test]
+fn an_access_that_lacks_a_scope_is_told_so() {
+    let platform = platform("installer", "open");
+    let school = platform.school("school-x", 0);
+    platform.world.change_app(CLIENT, |app| app.scopes.retain(|scope| !scope.starts_with("user"))).unwrap();
+    let mut browser = Browser::default();
+    let begun = browser.get(&platform, "/install/platform");
+    let back = platform.world.allow(begun.header("location").unwrap(), &school.admin).unwrap();
+    let page = browser.get(&platform, &back);
+    assert_eq!(page.status, 422, "{}", page.body);
+    assert!(page.body.contains("add the scope") && !page.body.contains("own user only"), "{}", page.body);
+    assert_eq!(platform.accounts(), Vec::<Value>::new());
+}
+
+#[test]
+fn a_page_that_waits_for_nothing_does_not_go_on_for_ever() {
+    let mut platform = platform("installer", "open");
+    let school = platform.school("school-x", 1);
+    let (mut browser, done) = platform.install(&school, "/install/platform");
+    let page = browser.to_the_end(&platform, &done);
+    assert!(page.contains("This first look changed nothing. From the next one, at 2"), "{page}");
+    platform.told(&["accounts", "pause", &school.id], 0);
+    platform.until_stands(&school, "active");
+    let page = browser.get(&platform, &done).body;
+    assert!(page.contains("has paused your account") && !page.contains("http-equiv=\"refresh\""), "{page}");
+}
