@@ -38,15 +38,9 @@ const NOW: Timestamp = Timestamp::from_secs(1_795_248_000);
 
 fn account() -> Account {
     Account {
-        id: AccountId::parse("acme").unwrap(),
-        app: AppName::parse("main").unwrap(),
-        plan: Plan::Business,
         api_users: vec!["api@acme.example".parse().unwrap()],
-        may_grant: Vec::new(),
-        acts_as: Vec::new(),
-        only_observes: false,
         invites_per_day: 50,
-        joined_at: None,
+        ..Account::new(AccountId::parse("acme").unwrap(), AppName::parse("main").unwrap(), Plan::Business)
     }
 }
 

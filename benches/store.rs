@@ -74,7 +74,7 @@ async fn plan(store: Arc<LocalStore>, until: u64) {
     let mut changed = store.changed();
     while planned < until {
         changed.borrow_and_update();
-        let some = store.unplanned(None, 512).await.unwrap();
+        let some = store.unplanned(&[], 512).await.unwrap();
         if some.is_empty() {
             changed.changed().await.unwrap();
             continue;

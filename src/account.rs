@@ -143,9 +143,12 @@ pub struct Account {
     pub acts_as: Vec<UserKey>,
     /// Its API user is missing or has no licence: whatever the rules say, they only observe.
     pub only_observes: bool,
+    /// Nobody has looked at its API users yet: its jobs wait until somebody has.
+    pub waits_for_look: bool,
     /// Invitations that onboarding sends in a UTC day; people in Zoom's admin pages use up the same limit of Zoom's.
     pub invites_per_day: u32,
-    /// When it came, where that was at run time: its first sweep only says what it finds, and the next is the schedule's.
+    /// When it came, or came back, where that was at run time: its first sweep since only says what it finds, and the next is
+    /// the schedule's.
     pub joined_at: Option<Timestamp>,
 }
 
@@ -160,6 +163,7 @@ impl Account {
             may_grant: Vec::new(),
             acts_as: Vec::new(),
             only_observes: false,
+            waits_for_look: false,
             invites_per_day: plan.invites_per_day(),
             joined_at: None,
         }

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 
 /// Every code that an alarm may have. Short and stable: people filter by them.
-pub const CODES: [&str; 32] = [
+pub const CODES: [&str; 33] = [
     "account-leaving",
     "api-user",
     "app-deauthorized",
+    "app-gone",
     "backfill-failed",
     "backlog",
     "backlog-full",

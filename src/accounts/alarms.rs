@@ -1,11 +1,13 @@
 //! What a person should know of accounts that are not the configuration's.
 
+use std::collections::BTreeSet;
+
 use super::Accounts;
 use super::kept::{KeptAccount, Standing};
 use super::serving::Listed;
 use crate::alarm::Alarm;
 use crate::clock::{Timestamp, lock};
-use crate::ids::AccountId;
+use crate::ids::{AccountId, AppName};
 
 /// What is done about an account that is let go, and fails again and again.
 #[derive(Debug, Clone)]
@@ -48,8 +50,33 @@ impl Accounts {
         let listed = self.list();
         let of_its_own = listed.iter().filter(|listed| listed.configured.is_none());
         let rivals = listed.iter().filter_map(rival);
-        let alarms = of_its_own.filter_map(|listed| self.alarm(&listed.account)).chain(rivals);
+        let configured: BTreeSet<AppName> = lock(&self.configured).values().cloned().collect();
+        let gone = listed.iter().flat_map(|listed| self.gone(listed, &configured));
+        let alarms = of_its_own.filter_map(|listed| self.alarm(&listed.account)).chain(rivals).chain(gone);
         alarms.chain(self.not_forgotten()).collect()
+    }
+
+    /// Apps of an account that are neither in the configuration nor were added: nothing is done by them.
+    fn gone(&self, listed: &Listed, configured: &BTreeSet<AppName>) -> Vec<Alarm> {
+        let account = &listed.account;
+        let acts = Some(&account.app).filter(|_| listed.configured.is_none() && account.standing.is_reached());
+        let installed = listed.installations.iter().filter(|one| one.lost.is_none()).map(|one| &one.app);
+        let apps: BTreeSet<&AppName> = installed.chain(acts).collect();
+        let is_gone = |app: &&AppName| {
+            self.general_app(app).is_none()
+                && self.read(|kept| !kept.apps.contains_key(*app))
+                && !configured.contains(*app)
+        };
+        let alarm = |app: &AppName| {
+            let what = format!(
+                "account {}: app {app} is not in the configuration: nothing is done by it, and its tokens end",
+                account.id
+            );
+            let advice = format!("put [[app]] {app} back and start again, or let the account go");
+            Alarm::new("app-gone", what, advice, format!("adjutant accounts show {}", account.id))
+                .of_account(&account.id)
+        };
+        apps.into_iter().filter(is_gone).map(alarm).collect()
     }
 
     fn alarm(&self, account: &KeptAccount) -> Option<Alarm> {
@@ -57,9 +84,12 @@ impl Accounts {
         let name = account.label.as_ref().map(|label| format!(" ({label})")).unwrap_or_default();
         let (code, what, advice, command, since) = match &account.standing {
             Standing::Active | Standing::Leaving { take_back: false, .. } => return None,
-            Standing::NeedsApiUser { why, since, .. } => (
+            Standing::NeedsApiUser { why, since, is_looked } => (
                 "needs-api-user",
-                format!("account {id}{name}: rules only observe, since {why}"),
+                format!(
+                    "account {id}{name}: {}, since {why}",
+                    if *is_looked { "rules only observe" } else { "its jobs wait" }
+                ),
                 "license the user at Zoom, or name another; it is looked at again by itself".to_owned(),
                 format!("adjutant accounts show {id}"),
                 since,
@@ -67,10 +97,12 @@ impl Accounts {
             Standing::Lost { why, since, .. } => {
                 let link = self.install_url(&account.app);
                 let link = link.map(|link| format!(": {link}")).unwrap_or_default();
+                let until = self.forgotten_at(account);
+                let until = until.map(|at| format!("; what is kept of it is forgotten at {at}")).unwrap_or_default();
                 (
                     "needs-authorising",
                     format!(
-                        "account {id}{name}: no admin's authorisation of app {} is good any more: {why}",
+                        "account {id}{name}: no admin's authorisation of app {} is good any more: {why}{until}",
                         account.app
                     ),
                     format!("have an admin of the account authorise the app again{link}"),

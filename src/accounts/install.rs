@@ -4,6 +4,7 @@
 //! else's account; the PKCE verifier follows from the state by a key that only we have. Nothing is kept of an admin who
 //! never comes back. An access that is not wanted, or not understood, is given back at once.
 
+use std::fmt;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -14,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::browsers::{Ticket, same};
 use super::kept::{Installation, Invite, KeptAccount, Standing};
-use super::{Accounts, GeneralApp, note};
+use super::{Accounts, GeneralApp, by_user, note};
 use crate::account::UserKey;
 use crate::breakpoint::reached;
 use crate::clock::{Timestamp, lock};
@@ -40,11 +41,18 @@ pub struct Begun {
 }
 
 /// What came back from Zoom with the browser.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 pub struct Called {
     pub code: Option<String>,
     pub state: Option<String>,
     pub error: Option<String>,
+}
+
+impl fmt::Debug for Called {
+    /// Without what gives access.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Called").field("error", &self.error).finish_non_exhaustive()
+    }
 }
 
 /// An installation that is on disk.
@@ -92,13 +100,20 @@ pub enum InstallProblem {
 }
 
 /// In the cookie.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub struct UnderWay {
     pub app: AppName,
     state: String,
     invite: Option<String>,
     api_user: Option<Email>,
     until: Timestamp,
+}
+
+impl fmt::Debug for UnderWay {
+    /// Without state and invite.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnderWay").field("app", &self.app).field("until", &self.until).finish_non_exhaustive()
+    }
 }
 
 impl Accounts {
@@ -157,7 +172,7 @@ impl Accounts {
         let granted = exchanged.map_err(crate::zoom::Refusal::into_error)?;
         reached("install-granted");
         let taken = self.taken(app, under, &granted).await;
-        if taken.is_err() {
+        if taken.is_err() && !self.is_kept(app, &granted) {
             self.give_back(app, &granted).await;
         }
         let account = taken?;
@@ -218,7 +233,7 @@ impl Accounts {
             let (oauth, granted) = (self.parts.oauth.clone(), granted.clone());
             async move { oauth.users(&granted).await }
         });
-        users.await.map_err(of_scopes)?;
+        let users = users.await.map_err(of_scopes);
         let now = self.now();
         let installation = Installation {
             app: app.name.clone(),
@@ -229,7 +244,13 @@ impl Accounts {
             granted: granted.clone(),
             lost: None,
         };
-        self.record(app, under, installation).await?;
+        match users {
+            Ok(_) => self.take(app, under, installation).await?,
+            Err(problem) => {
+                self.keep_access(installation).await;
+                return Err(problem);
+            }
+        }
         // What its webhooks said before we knew it.
         if let Err(error) = self.parts.store.release(&app.name, &account, now).await {
             tracing::warn!(%account, %error, "earlier deliveries could not be released");
@@ -237,12 +258,20 @@ impl Accounts {
         Ok(account)
     }
 
-    pub(super) async fn record(
+    pub(super) async fn take(
         &self,
         app: &GeneralApp,
         under: &UnderWay,
         one: Installation,
     ) -> Result<(), InstallProblem> {
+        let recorded = self.record(app, under, one.clone()).await;
+        if recorded.is_err() {
+            self.keep_access(one).await;
+        }
+        recorded
+    }
+
+    async fn record(&self, app: &GeneralApp, under: &UnderWay, one: Installation) -> Result<(), InstallProblem> {
         let turn = self.turn().await;
         let (now, id) = (one.installed_at, one.account.clone());
         let before = self.account(&id);
@@ -262,7 +291,7 @@ impl Accounts {
         let account = installed(app, before, &one, api_user, label, now);
         let mut writes = vec![one.put(), account.put()];
         writes.extend(invite.as_ref().map(Invite::put));
-        let what = format!("installed by user:{}", one.user);
+        let what = format!("installed by {}", by_user(&one.user));
         let code = if account.rival.as_ref() == Some(&app.name) { "rival" } else { "installed" };
         let notes = vec![note(&id, &app.name, code, what)];
         self.write(turn, writes, notes, move |kept| {
@@ -276,13 +305,32 @@ impl Accounts {
         Ok(())
     }
 
+    /// Authorising an app again ends the access of before: where that was good, this one takes its place, whatever else is
+    /// refused. All else stays as it was.
+    async fn keep_access(&self, new: Installation) {
+        let turn = self.turn().await;
+        let all = self.installations_of(&new.account);
+        let before = all.into_iter().find(|one| one.key() == new.key() && one.lost.is_none());
+        let Some(before) = before.filter(|_| !self.is_being_forgotten(&new.account)) else { return };
+        let one = Installation { granted: new.granted, ..before };
+        let kept = one.clone();
+        let written = self.write(turn, vec![one.put()], Vec::new(), |kept| kept.installed(one)).await;
+        if let Err(error) = written {
+            // It is on disk when it is refreshed; a crash before costs no more than giving it back.
+            tracing::warn!(account = %kept.account, %error, "an authorisation that was given again is kept in memory only");
+            lock(&self.kept).installed(kept);
+        }
+    }
+
+    fn is_kept(&self, app: &GeneralApp, granted: &Granted) -> bool {
+        let is_it = |one: &Installation| one.app == app.name && one.granted.are(granted);
+        self.read(|kept| kept.installations.values().flatten().any(is_it))
+    }
+
     /// Whether the app is, or was, this account's: another app's accounts are not known to it.
     fn has_had(&self, app: &AppName, account: &AccountId) -> bool {
-        let is_configured = lock(&self.configured).get(account) == Some(app);
         let is_kept = |kept: KeptAccount| kept.app == *app || kept.rival.as_ref() == Some(app);
-        is_configured
-            || self.account(account).is_some_and(is_kept)
-            || self.installations_of(account).iter().any(|one| one.app == *app)
+        self.account(account).is_some_and(is_kept) || self.installations_of(account).iter().any(|one| one.app == *app)
     }
 
     /// Scheme, host and port of where browsers are sent.
@@ -295,11 +343,13 @@ impl Accounts {
         Some(format!("{}/oauth/callback", self.parts.public_url.as_ref()?))
     }
 
-    /// Nobody needs an access that is not kept.
-    pub(super) async fn give_back(&self, app: &GeneralApp, granted: &Granted) {
-        if let Err(error) = self.parts.oauth.revoke(&app.credentials, granted).await {
+    /// Nobody needs an access that is not kept. Whether Zoom took it.
+    pub(super) async fn give_back(&self, app: &GeneralApp, granted: &Granted) -> bool {
+        let revoked = self.parts.oauth.revoke(&app.credentials, granted).await;
+        if let Err(error) = &revoked {
             tracing::info!(app = %app.name, error = error.kind(), "an access that is not kept could not be given back");
         }
+        revoked.is_ok()
     }
 }
 
@@ -319,12 +369,15 @@ fn installed(
             KeptAccount { rival: Some(app.name.clone()), ..kept }
         }
         Some(kept) => {
-            let standing = if kept.standing.is_served() { kept.standing.clone() } else { not_looked };
+            let is_served = kept.standing.is_served();
+            let came_back_at = (!is_served).then_some(now).or(kept.came_back_at);
+            let is_known = is_served && !kept.standing.waits_for_look();
+            let standing = if is_known { kept.standing.clone() } else { not_looked };
             let rival = kept.rival.clone().filter(|rival| *rival != app.name);
             // Whoever was asked has answered; else a person may have said otherwise since.
             let is_said = kept.api_users.is_empty() || app.api_user == super::ApiUserIs::Ask;
             let api_users = api_user.map(|user| vec![user]).filter(|_| is_said).unwrap_or(kept.api_users.clone());
-            KeptAccount { app: app.name.clone(), standing, rival, ..kept }.with_api_users(api_users, now)
+            KeptAccount { app: app.name.clone(), standing, rival, came_back_at, ..kept }.with_api_users(api_users, now)
         }
         None => KeptAccount {
             id: one.account.clone(),
@@ -335,7 +388,8 @@ fn installed(
             may_grant: Vec::new(),
             acts_as: Vec::new(),
             added_at: now,
-            added_by: format!("user:{}", one.user),
+            added_by: by_user(&one.user),
+            came_back_at: None,
             standing: not_looked,
             invites_per_day: None,
             rival: None,

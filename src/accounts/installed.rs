@@ -153,9 +153,11 @@ impl Installations for OfAccount {
     async fn renewed(&self, old: &Held, new: &Granted) -> Result<Renewed, String> {
         let accounts = &self.accounts;
         // Shared with the renewals of others: nothing else may change meanwhile, and each waits for its own sync alone.
-        let _nothing_else_changes = accounts.changing.read().await;
+        let nothing_else_changes = accounts.changing.read().await;
         let all = accounts.installations_of(&self.account);
         let Some(one) = all.iter().find(|one| self.is(one, old)).cloned() else {
+            // Nobody waits for Zoom.
+            drop(nothing_else_changes);
             let is_authorised_again = all.iter().any(|one| one.app == self.app && one.user == old.user);
             if let Some(app) = accounts.general_app(&self.app).filter(|_| !is_authorised_again) {
                 accounts.give_back(app, new).await;

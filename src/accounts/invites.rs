@@ -1,5 +1,7 @@
 //! Invites: links that let one account install an app, so that strangers do not.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
@@ -12,10 +14,17 @@ use crate::ids::AppName;
 use crate::store::StoreError;
 
 /// An invite that was just made: the link is shown once, and its secret is kept by nobody.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Invited {
     pub invite: Invite,
     pub link: String,
+}
+
+impl fmt::Debug for Invited {
+    /// Without the link.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invited").field("invite", &self.invite).finish_non_exhaustive()
+    }
 }
 
 /// What is kept of the secret in a link.

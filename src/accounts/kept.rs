@@ -27,6 +27,9 @@ pub struct KeptAccount {
     pub added_at: Timestamp,
     /// Who installed or added it.
     pub added_by: String,
+    /// When it came back last, where it was lost.
+    #[serde(default)]
+    pub came_back_at: Option<Timestamp>,
     pub standing: Standing,
     /// As in [`crate::account::Account`]; what the plan allows where nobody said otherwise.
     #[serde(default)]
@@ -85,6 +88,10 @@ impl Standing {
     /// Nobody has looked at its API users yet.
     pub(super) fn not_looked(why: &str, since: Timestamp) -> Self {
         Self::NeedsApiUser { why: why.to_owned(), since, is_looked: false }
+    }
+
+    pub const fn waits_for_look(&self) -> bool {
+        matches!(self, Self::NeedsApiUser { is_looked: false, .. })
     }
 
     /// Since when it stands so.
@@ -202,6 +209,25 @@ const FORMER_MAX: usize = 100;
 impl KeptAccount {
     pub(super) const fn is_lost(&self) -> bool {
         matches!(self.standing, Standing::Lost { .. })
+    }
+
+    /// What a person may change of it, as the audit log says it.
+    pub(super) fn told(&self) -> [(&'static str, String); 6] {
+        let list = |all: Vec<&str>| if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+        let invites = self.invites_per_day.map_or_else(|| "as the plan allows".to_owned(), |count| count.to_string());
+        [
+            ("app", self.app.to_string()),
+            ("label", self.label.clone().unwrap_or_else(|| "none".to_owned())),
+            ("plan", self.plan.name().to_owned()),
+            ("api_users", list(self.api_users.iter().map(UserKey::as_str).collect())),
+            ("may_grant", list(self.may_grant.iter().map(Email::as_str).collect())),
+            ("invites_per_day", invites),
+        ]
+    }
+
+    /// When it came, or came back: who installs an app again is shown what that would change as well.
+    pub fn joined_at(&self) -> Timestamp {
+        self.came_back_at.unwrap_or(self.added_at)
     }
 
     /// These are its API users from now on, and are to be looked at.

@@ -1,7 +1,8 @@
 //! How an account is let go: its app was removed, Zoom refuses every token, or a person removes it.
 //!
-//! In each case its jobs stop at once; where it is certain its tokens are given back and erased; and after a delay its data is
-//! forgotten. What was only inferred may be wrong, so it waits longer, and keeps the tokens until then. Each step can be
+//! In each case its jobs stand still at once, and are cancelled; where it is certain its tokens are given back and erased; and
+//! after a delay its data is forgotten. What was only inferred may be wrong, as while an admin authorises the app again, which
+//! ends the tokens of before: its jobs are cancelled later, and it keeps its tokens until it is forgotten. Each step can be
 //! repeated: what is left to do follows from what is kept, so that a crash at any point is followed by the rest. And each
 //! looks again whether the account stands as it did: an admin may install the app at any moment.
 
@@ -10,13 +11,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::kept::{Installation, KeptAccount, KeptApp, Standing};
-use super::{Accounts, AddProblem, Kept, note};
+use super::{Accounts, AddProblem, Kept, by_user, note};
 use crate::clock::{Timestamp, lock};
-use crate::ids::{AccountId, AppName, UserId};
+use crate::ids::{AccountId, AppName, Email, UserId};
 use crate::store::{StoreError, Write};
 
 /// What was under way when a person removed it has so long to end.
 const LEAVES_AFTER: Duration = Duration::from_secs(5);
+/// What was inferred stands so long before jobs are cancelled for it.
+const STOPS_AFTER: Duration = Duration::from_secs(60);
 
 /// What is to be done about an account that is not served any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,24 +99,25 @@ impl Accounts {
 
     /// Accounts that are not served any more, each with what is to be done about it now.
     pub fn to_do(&self, now: Timestamp) -> Vec<(KeptAccount, ToDo)> {
-        let settings = &self.parts.settings;
         let configured = lock(&self.configured).clone();
         let of = |kept: &Kept, account: &KeptAccount| {
             let (since, after, meanwhile) = match &account.standing {
                 Standing::Active | Standing::NeedsApiUser { .. } => return None,
                 Standing::Leaving { take_back: true, .. } => (now, Duration::MAX, ToDo::TakeBack),
                 Standing::Leaving { since, .. } => (*since, LEAVES_AFTER, ToDo::Erase),
-                Standing::Lost { since, is_certain: true, .. } => (*since, settings.forget_removed_after, ToDo::Erase),
-                Standing::Lost { since, is_certain: false, .. } => (*since, settings.forget_lost_after, ToDo::Stop),
+                Standing::Lost { since, is_certain, .. } => {
+                    (*since, self.kept_for(*is_certain), if *is_certain { ToDo::Erase } else { ToDo::Stop })
+                }
             };
+            let meanwhile = Some(meanwhile).filter(|to_do| *to_do != ToDo::Stop || now.since(since) >= STOPS_AFTER);
             match configured.get(&account.id) {
                 // What the configuration holds is served by that, whatever was installed.
                 Some(app) => return (*app != account.app).then_some(ToDo::Drop),
                 // Somebody may say yet that the other app acts.
-                None if account.is_lost() && kept.has_good_rival(account) => return Some(meanwhile),
+                None if account.is_lost() && kept.has_good_rival(account) => return meanwhile,
                 None => {}
             }
-            Some(if now.since(since) >= after { ToDo::Forget } else { meanwhile })
+            if now.since(since) >= after { Some(ToDo::Forget) } else { meanwhile }
         };
         self.read(|kept| {
             let all = kept.accounts.values();
@@ -121,13 +125,29 @@ impl Accounts {
         })
     }
 
+    /// How long an account is kept that was lost.
+    const fn kept_for(&self, is_certain: bool) -> Duration {
+        let settings = &self.parts.settings;
+        if is_certain { settings.forget_removed_after } else { settings.forget_lost_after }
+    }
+
+    /// When an account that was lost is forgotten, unless it comes back; none where another app may act for it yet.
+    pub(super) fn forgotten_at(&self, account: &KeptAccount) -> Option<Timestamp> {
+        let Standing::Lost { since, is_certain, .. } = account.standing else { return None };
+        let is_kept = self.read(|kept| kept.has_good_rival(account));
+        (!is_kept).then(|| since.plus(self.kept_for(is_certain)))
+    }
+
     /// Gives the tokens of an account that is not served back, and erases them. Another app's stay as long as it may act.
     pub async fn erase_tokens(&self, account: &KeptAccount, to_do: ToDo) -> Result<(), StoreError> {
         let given_back = self.doomed(account, to_do);
-        for one in &given_back {
-            if let Some(app) = self.general_app(&one.app).filter(|_| one.lost.is_none()) {
-                self.give_back(app, &one.granted).await;
-            }
+        let mut not_given_back = 0_usize;
+        for one in given_back.iter().filter(|one| one.lost.is_none()) {
+            let is_given_back = match self.general_app(&one.app) {
+                Some(app) => self.give_back(app, &one.granted).await,
+                None => false,
+            };
+            not_given_back = not_given_back.saturating_add(usize::from(!is_given_back));
         }
         let turn = self.turn().await;
         let mut doomed = self.doomed(account, to_do);
@@ -137,7 +157,12 @@ impl Accounts {
             return Ok(());
         }
         let keys: Vec<String> = doomed.iter().map(Installation::key).collect();
-        let notes = vec![note(&account.id, &account.app, "tokens-erased", format!("{} of them", keys.len()))];
+        let mut what = format!("{} of them", keys.len());
+        if not_given_back > 0 {
+            let why = "Zoom did not take them, or their app is not in the configuration any more";
+            what = format!("{what}; {not_given_back} were not given back: {why}");
+        }
+        let notes = vec![note(&account.id, &account.app, "tokens-erased", what)];
         let writes = doomed.iter().map(Installation::remove).collect();
         let id = account.id.clone();
         self.write(turn, writes, notes, move |kept| {
@@ -188,6 +213,44 @@ impl Accounts {
             kept.installations.remove(&account.id);
             kept.apps.retain(|_, app| app.account != account.id);
             kept.invites.retain(|_, invite| invite.used.as_ref().is_none_or(|(_, by)| *by != account.id));
+        })
+        .await
+    }
+
+    /// A person who acts for an account no more is named by nothing that is kept of it: not as an API user of before, nor as who
+    /// installed an app, nor by an installation that is lost.
+    pub async fn forget_person(
+        &self,
+        id: &AccountId,
+        (user, email): (Option<&UserId>, Option<&Email>),
+    ) -> Result<(), StoreError> {
+        let turn = self.turn().await;
+        let is_theirs = |one: &Installation| {
+            one.lost.is_some() && (user == Some(&one.user) || (one.email.is_some() && one.email.as_ref() == email))
+        };
+        let mut lost = self.installations_of(id);
+        lost.retain(is_theirs);
+        let mut writes: Vec<Write> = lost.iter().map(Installation::remove).collect();
+        let before = self.account(id);
+        let account = before.clone().map(|mut account| {
+            account.former_api_users.retain(|key| !key.is(user, email));
+            if user.is_some_and(|user| account.added_by == by_user(user)) {
+                "somebody who is forgotten".clone_into(&mut account.added_by);
+            }
+            account
+        });
+        let account = account.filter(|account| before.as_ref() != Some(account));
+        writes.extend(account.as_ref().map(KeptAccount::put));
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let id = id.clone();
+        self.write(turn, writes, Vec::new(), move |kept| {
+            let is_lost = |one: &Installation| lost.iter().any(|lost| lost.key() == one.key());
+            kept.installations.entry(id).or_default().retain(|one| !is_lost(one));
+            if let Some(account) = account {
+                kept.account(account);
+            }
         })
         .await
     }

@@ -34,7 +34,7 @@ use crate::account::{Account, Plan, UserKey};
 use crate::audit::{Detail, Kind};
 use crate::chance::{self, Chance};
 use crate::clock::{Clock, Timestamp, lock};
-use crate::ids::{AccountId, AppName, Email};
+use crate::ids::{AccountId, AppName, Email, UserId};
 use crate::store::{Document, Note, Shelf, Store, StoreError, Write};
 use crate::zoom::{Credentials, OAuth};
 use browsers::Spent;
@@ -249,8 +249,9 @@ impl Accounts {
                     may_grant: account.may_grant.clone(),
                     acts_as: kept.acts_as(account),
                     only_observes: account.standing != Standing::Active,
+                    waits_for_look: account.standing.waits_for_look(),
                     invites_per_day: account.invites_per_day.unwrap_or(account.plan.invites_per_day()),
-                    joined_at: Some(account.added_at),
+                    joined_at: Some(account.joined_at()),
                     ..Account::new(account.id.clone(), account.app.clone(), account.plan)
                 })
                 .collect()
@@ -309,6 +310,11 @@ impl Kept {
         let admins = installed.filter(|one| one.app == account.app).map(|one| UserKey::Id(one.user.clone()));
         account.acts_as.iter().cloned().chain(admins).collect()
     }
+}
+
+/// How an admin is named who did something.
+fn by_user(user: &UserId) -> String {
+    format!("user:{user}")
 }
 
 /// The entry about an app's invites.

@@ -8,7 +8,7 @@ use crate::account::{Plan, UserKey};
 use crate::clock::lock;
 use crate::ids::{AccountId, AppName, Email};
 use crate::store::{StoreError, Write};
-use crate::zoom::{Status, User, Zoom, ZoomError};
+use crate::zoom::{Status, User, Zoom, ZoomError, find_user};
 
 /// An account with a server-to-server app of its own, as somebody adds it.
 #[derive(Debug, Clone)]
@@ -90,6 +90,29 @@ impl Accounts {
         })
     }
 
+    /// Apps of the configuration take the place of those that were added at run time under the same name. `Some` is the first
+    /// that does not hold the account of the other: two apps cannot have one name.
+    pub async fn give_way(&self, configured: &[AppName]) -> Result<Option<(AppName, AccountId)>, StoreError> {
+        let turn = self.turn().await;
+        let mut twice = self.kept_apps();
+        twice.retain(|kept| configured.contains(&kept.name));
+        if let Some(other) = twice.iter().find(|kept| self.configured_by(&kept.account).as_ref() != Some(&kept.name)) {
+            return Ok(Some((other.name.clone(), other.account.clone())));
+        }
+        if twice.is_empty() {
+            return Ok(None);
+        }
+        let what = "the configuration has it now: the secrets that were given at run time are forgotten";
+        let notes = twice.iter().map(|kept| note(&kept.account, &kept.name, "app-configured", what)).collect();
+        let writes = twice.iter().map(|kept| KeptApp::remove(&kept.name)).collect();
+        for KeptApp { name, account, .. } in &twice {
+            tracing::info!(app = %name, %account, "{what}");
+        }
+        let is_gone = move |name: &AppName| twice.iter().any(|kept| kept.name == *name);
+        self.write(turn, writes, notes, move |kept| kept.apps.retain(|name, _| !is_gone(name))).await?;
+        Ok(None)
+    }
+
     /// Serves an account by a server-to-server app of its own.
     pub async fn add(&self, new: NewAccount, by: &str, apps: &[AppName]) -> Result<(), AddProblem> {
         let turn = self.turn().await;
@@ -120,6 +143,7 @@ impl Accounts {
             acts_as: Vec::new(),
             added_at: now,
             added_by: by.to_owned(),
+            came_back_at: None,
             standing: Standing::not_looked("nobody has looked at it yet", now),
             invites_per_day: None,
             rival: None,
@@ -143,7 +167,7 @@ impl Accounts {
         }
         let Changed { label, plan, api_users, may_grant, invites_per_day, app, client_secret, webhook_secrets } =
             changed;
-        let now = self.now();
+        let (now, told_before) = (self.now(), before.told());
         let mut account = before;
         account.label = label.or(account.label);
         account.plan = plan.unwrap_or(account.plan);
@@ -152,22 +176,30 @@ impl Accounts {
         if let Some(api_users) = api_users {
             account = account.with_api_users(api_users, now);
         }
+        if client_secret.is_some() && account.standing.waits_for_look() {
+            // Its jobs wait for a look, which may come to something now.
+            account.standing = Standing::not_looked("its secrets were changed, and nobody has looked at it yet", now);
+        }
         if let Some(app) = app {
             self.has_installed(id, &app)?;
             // Whoever was asked has answered.
             account.rival = None;
             if app != account.app {
+                account.came_back_at = (!account.standing.is_served()).then_some(now).or(account.came_back_at);
                 // Also where the other one was lost: it is served by this one from now on.
                 account.standing = Standing::not_looked("another app acts, and nobody has looked at it yet", now);
                 account.app = app;
             }
         }
         let mut writes = vec![account.put()];
-        let mut notes = vec![note(id, &account.app, "account-changed", format!("by {by}"))];
+        let mut what = otherwise(&told_before, &account.told());
+        let secrets = [("client_secret", client_secret.is_some()), ("webhook_secrets", webhook_secrets.is_some())];
+        what.extend(secrets.iter().filter(|(_, is_new)| *is_new).map(|(name, _)| format!("{name} changed")));
+        let what = if what.is_empty() { "nothing differs from before".to_owned() } else { what.join("; ") };
+        let notes = vec![note(id, &account.app, "account-changed", format!("by {by}: {what}"))];
         let own = if client_secret.is_some() || webhook_secrets.is_some() {
             let no_secrets = || AddProblem::NoSecrets(id.clone(), account.app.clone());
             let own = self.read(|kept| kept.apps.get(&account.app).cloned()).ok_or_else(no_secrets)?;
-            notes.push(note(id, &account.app, "secrets-changed", format!("by {by}")));
             let client_secret = client_secret.unwrap_or(own.client_secret);
             let webhook_secrets = webhook_secrets.unwrap_or(own.webhook_secrets);
             Some(KeptApp { client_secret, webhook_secrets, ..own })
@@ -234,7 +266,7 @@ impl Accounts {
     }
 
     /// Looks whether the account's API users can be anybody's assistant, and puts down what was found. An answer that says
-    /// nothing changes nothing. Returns what a person should know of them.
+    /// nothing changes nothing.
     pub async fn look_at_api_users(&self, id: &AccountId, zoom: &dyn Zoom) -> Result<(), ZoomError> {
         let Some(account) = self.account(id).filter(|account| account.standing.is_served()) else { return Ok(()) };
         let why = match account.api_users.as_slice() {
@@ -242,7 +274,7 @@ impl Accounts {
             users => {
                 let mut why = None;
                 for key in users {
-                    why = why.or(unfit(key, zoom.user(key).await)?);
+                    why = why.or(unfit(key, find_user(zoom, key).await)?);
                 }
                 why
             }
@@ -285,9 +317,18 @@ impl Accounts {
     }
 }
 
+/// Field by field, what is not as it was.
+fn otherwise(before: &[(&str, String)], after: &[(&str, String)]) -> Vec<String> {
+    let apart = before.iter().zip(after).filter(|(was, is)| was != is);
+    apart.map(|((name, was), (_, is))| format!("{name} from {was} to {is}")).collect()
+}
+
 /// Why this user cannot be anybody's assistant.
 fn unfit(key: &UserKey, found: Result<User, ZoomError>) -> Result<Option<String>, ZoomError> {
     match found {
+        Ok(User { status: Status::Pending, .. }) | Err(ZoomError::Pending(_)) => {
+            Ok(Some(format!("its API user {key} has not accepted the invitation")))
+        }
         Ok(user) if user.status != Status::Active => Ok(Some(format!("its API user {key} is not active"))),
         Ok(user) if !user.is_licensed() => {
             Ok(Some(format!("its API user {key} has no licence: give it one, which uses one paid seat")))

@@ -8,10 +8,11 @@ use super::install::UnderWay;
 use super::*;
 use crate::chance::SeededChance;
 use crate::clock::ManualClock;
-use crate::ids::UserId;
 use crate::store::local::{self, MasterKey};
 use crate::store::{LocalStore, MemoryStore};
 use crate::zoom::{Granted, ZoomClients};
+
+mod coming_back;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -46,6 +47,10 @@ const NOW: Timestamp = Timestamp::from_secs(1_795_176_000);
 
 async fn world_on(store: Arc<dyn Store>, configured: Option<&str>) -> World {
     let apps = vec![app("one"), app("two"), GeneralApp { is_invited: true, ..app("invited") }];
+    world_of(store, configured, apps).await
+}
+
+async fn world_of(store: Arc<dyn Store>, configured: Option<&str>, apps: Vec<GeneralApp>) -> World {
     let clock = Arc::new(ManualClock::at(NOW));
     let chance: Arc<dyn Chance> = Arc::new(SeededChance::new(1));
     // Nobody listens there.
@@ -73,10 +78,9 @@ fn granted(access: &str, at: Timestamp) -> Granted {
 }
 
 impl World {
-    /// An admin brings these tokens back from Zoom.
-    async fn install(&self, app: &str, user: &str, access: &str) -> Result<(), InstallProblem> {
+    fn installation(&self, app: &str, user: &str, access: &str) -> Installation {
         let now = self.clock.now();
-        let one = Installation {
+        Installation {
             app: named(app),
             account: school(),
             user: UserId::parse(user).unwrap(),
@@ -84,9 +88,13 @@ impl World {
             installed_at: now,
             granted: granted(access, now),
             lost: None,
-        };
-        let under = UnderWay::of(named(app), now);
-        self.accounts.record(self.accounts.general_app(&named(app)).unwrap(), &under, one).await
+        }
+    }
+
+    /// An admin brings these tokens back from Zoom.
+    async fn install(&self, app: &str, user: &str, access: &str) -> Result<(), InstallProblem> {
+        let (one, under) = (self.installation(app, user, access), UnderWay::of(named(app), self.clock.now()));
+        self.accounts.take(self.accounts.general_app(&named(app)).unwrap(), &under, one).await
     }
 
     async fn lose(&self, app: &str, is_certain: bool) {
@@ -149,13 +157,17 @@ async fn an_account_that_a_person_removes_is_not_brought_back_by_its_admin() {
 
 #[tokio::test]
 async fn what_is_done_about_an_account_follows_from_how_it_was_lost_and_how_long_ago() {
+    let soon = Duration::from_secs(60);
     for (is_certain, first, after) in [(true, ToDo::Erase, DAY * 7), (false, ToDo::Stop, DAY * 30)] {
         let world = world(None).await;
         world.install("one", "admin", "old").await.unwrap();
         assert_eq!(world.to_do(), None);
         world.lose("one", is_certain).await;
+        assert_eq!(world.to_do(), Some(first).filter(|_| is_certain), "an admin may be authorising it again");
+        assert_eq!(world.accounts.paused(), [school()], "its jobs stand still");
+        world.clock.advance(soon);
         assert_eq!(world.to_do(), Some(first));
-        world.clock.advance(after.saturating_sub(Duration::from_millis(1)));
+        world.clock.advance((after - soon).saturating_sub(Duration::from_millis(1)));
         assert_eq!(world.to_do(), Some(first));
         world.clock.advance(Duration::from_millis(1));
         assert_eq!(world.to_do(), Some(ToDo::Forget), "{is_certain}");
@@ -168,6 +180,7 @@ async fn what_was_only_inferred_may_become_certain_and_not_the_other_way_round()
     world.install("one", "admin", "old").await.unwrap();
     for (is_certain, expected) in [(false, ToDo::Stop), (true, ToDo::Erase), (false, ToDo::Erase)] {
         world.lose("one", is_certain).await;
+        world.clock.advance(Duration::from_secs(60));
         assert_eq!(world.to_do(), Some(expected));
     }
 }
@@ -261,8 +274,6 @@ async fn an_app_that_needs_an_invite_does_not_know_the_accounts_of_another() {
         let refused = world.install("invited", "admin", "second").await;
         assert!(matches!(refused, Err(InstallProblem::InviteNeeded)), "{refused:?}");
     }
-    let world = world(Some("invited")).await;
-    world.install("invited", "admin", "first").await.unwrap();
 }
 
 #[tokio::test]
@@ -290,6 +301,50 @@ async fn api_users_of_before_are_remembered_until_they_are_so_again() {
         let changed = Changed { api_users: Some(vec![now.clone()]), ..Changed::default() };
         world.accounts.change(&school(), changed, "a test").await.unwrap();
         assert_eq!(world.account().former_api_users, before);
+    }
+}
+
+#[tokio::test]
+async fn what_a_person_changes_of_an_account_is_told_field_by_field_and_never_a_secret() {
+    let world = world(None).await;
+    let new = NewAccount {
+        app: named("own"),
+        client_id: "client".to_owned(),
+        client_secret: "a-secret-of-before".to_owned().into(),
+        webhook_secrets: vec!["a-webhook-secret".to_owned().into()],
+        id: school(),
+        label: Some("School X".to_owned()),
+        plan: Plan::Pro,
+        api_users: vec!["api@x.example".parse().unwrap()],
+        may_grant: Vec::new(),
+    };
+    world.accounts.add(new, "jill", &[]).await.unwrap();
+    let secret = || SecretString::from("a-secret-of-now");
+    let nothing = Changed::default;
+    for (changed, told) in [
+        (nothing(), "by jill: nothing differs from before"),
+        (
+            Changed { label: Some("School Y".to_owned()), plan: Some(Plan::Business), ..nothing() },
+            "by jill: label from School X to School Y; plan from pro to business",
+        ),
+        (
+            Changed {
+                api_users: Some(vec!["b@x.example".parse().unwrap()]),
+                may_grant: Some(vec![Email::parse("c@x.example").unwrap()]),
+                invites_per_day: Some(9),
+                ..nothing()
+            },
+            "by jill: api_users from api@x.example to b@x.example; may_grant from none to c@x.example; \
+             invites_per_day from as the plan allows to 9",
+        ),
+        (
+            Changed { client_secret: Some(secret()), webhook_secrets: Some(vec![secret()]), ..nothing() },
+            "by jill: client_secret changed; webhook_secrets changed",
+        ),
+    ] {
+        world.accounts.change(&school(), changed, "jill").await.unwrap();
+        let last = world.accounts.parts.store.entries(0, 99).await.unwrap().pop().unwrap();
+        assert_eq!((last.code.as_str(), last.detail.unwrap().note.as_str()), ("account-changed", told));
     }
 }
 

@@ -12,6 +12,8 @@ use crate::alarm::Alarm;
 use crate::clock::{Clock, Timestamp};
 use crate::feed::notify::Notifiers;
 use crate::ids::AppName;
+use crate::store::LocalStore;
+use crate::store::local::NotForgotten;
 use crate::web::RefusalKind;
 use crate::web::admin::{Counts, Stats};
 use crate::web::webhook::Receiver;
@@ -25,6 +27,7 @@ pub(super) struct Counted {
     pub(super) reloader: Arc<Reloader>,
     pub(super) notifiers: Arc<Notifiers>,
     pub(super) accounts: Arc<Accounts>,
+    pub(super) local: LocalStore,
     /// What ended the process before this one, where that was the store.
     pub(super) failed_before: Option<FailedBefore>,
     pub(super) clock: Arc<dyn Clock>,
@@ -50,6 +53,7 @@ impl Stats for Counted {
                 .chain(self.reload_alarm())
                 .chain(self.zooms.alarms(self.clock.now()))
                 .chain(self.accounts.alarms())
+                .chain(self.not_forgotten())
                 .chain(self.reloader.unplanned_alarms())
                 .chain(self.notifiers.all().iter().flat_map(|notifier| notifier.alarms()))
                 .chain(self.failed_before.as_ref().and_then(|failed| failed.alarm(self.clock.now())))
@@ -60,6 +64,14 @@ impl Stats for Counted {
 }
 
 impl Counted {
+    /// Whom, the store does not say: that is what is to be forgotten.
+    fn not_forgotten(&self) -> Option<Alarm> {
+        let NotForgotten { since, why } = self.local.not_forgotten()?;
+        let what = format!("what was begun to be forgotten before the start is still there: {why}");
+        let advice = "mend the cause; it is tried again by itself";
+        Some(Alarm::new("not-forgotten", what, advice, "adjutant store verify").since(since))
+    }
+
     fn reload_alarm(&self) -> Option<Alarm> {
         self.reloader.refused().map(|problem| {
             let what = format!("a changed configuration was not taken in, and the rules before it run on: {problem}");

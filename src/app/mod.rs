@@ -33,6 +33,7 @@ use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::feed::notify::Notifiers;
+use crate::ids::{AccountId, AppName};
 use crate::store::{LocalStore, Store, StoreError};
 use crate::web::accept::{AcceptSettings, Acceptor};
 use crate::web::admin::{self, AdminState, Hosts, Reload as _, TokenHash, Tokens};
@@ -61,6 +62,11 @@ pub enum ServeError {
     Listen { section: &'static str, address: SocketAddr, source: std::io::Error },
     #[error("cannot read or make the admin token {path}: {source}")]
     Token { path: String, source: std::io::Error },
+    #[error(
+        "[[app]] {app}: an app of that name was added at run time, for account {account}. Let the one of the configuration \
+         hold that account, or give it another name"
+    )]
+    AppTwice { app: AppName, account: AccountId },
     #[error("cannot set up the client for Zoom: {0}")]
     Zoom(String),
     #[error(transparent)]
@@ -241,6 +247,7 @@ impl Running {
             reloader: reloads,
             notifiers: Arc::clone(&notifiers),
             accounts: Arc::clone(&accounts),
+            local: local.clone(),
             failed_before: FailedBefore::read(local).await,
             clock,
         };

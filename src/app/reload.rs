@@ -340,13 +340,17 @@ impl Reload for Reloader {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::path::Path;
+    use std::pin::Pin;
+    use std::task::Poll;
 
     use super::*;
     use crate::app::Machine;
     use crate::chance::SeededChance;
     use crate::clock::{ManualClock, Timestamp};
     use crate::config::Env;
+    use crate::ids::{AccountId, AppName};
     use crate::store::MemoryStore;
 
     fn limited(max: u32) -> Config {
@@ -371,5 +375,42 @@ mod tests {
             reloader.planned(&seen).await.unwrap();
             assert_eq!(reloader.unplanned_alarms().len(), unplanned, "planned with {max} an hour");
         }
+    }
+
+    /// Polls it once.
+    async fn begin<F: Future<Output = Result<(), StoreError>>>(asking: &mut Pin<Box<F>>) {
+        poll_fn(|context| {
+            assert!(asking.as_mut().poll(context).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn renewals_that_are_asked_for_at_once_are_one_and_one_after_a_change_is_another() {
+        let clock = Arc::new(ManualClock::at(Timestamp::EPOCH));
+        let machine = Machine { clock, chance: Arc::new(SeededChance::new(1)) };
+        let (store, running) = (Arc::new(MemoryStore::default()), limited(2));
+        let serving = Arc::new(Serving::open(&running, store.clone(), &machine).await.unwrap());
+        let reloader = Reloader::open(&running, Arc::clone(&serving), store, machine.clock).await.unwrap();
+        // Whatever takes in who is served puts another in its place.
+        let empty = || drop(reloader.roster.send_replace(Arc::new(Roster::new([], Vec::new()))));
+        let is_taken_in = || reloader.roster.borrow().accounts().count() == 1;
+        let running = reloader.running.lock().await;
+        let (mut first, mut second) = (Box::pin(reloader.renew()), Box::pin(reloader.renew()));
+        begin(&mut first).await;
+        begin(&mut second).await;
+        drop(running);
+        empty();
+        first.await.unwrap();
+        assert!(is_taken_in());
+        empty();
+        second.await.unwrap();
+        reloader.renew().await.unwrap();
+        assert!(!is_taken_in(), "nothing changed since the first");
+        let (acme, main) = (AccountId::parse("acme").unwrap(), AppName::parse("main").unwrap());
+        serving.accounts().pause(&acme, &main, "a test").await.unwrap();
+        reloader.renew().await.unwrap();
+        assert!(is_taken_in() && reloader.roster.borrow().paused().contains(&acme));
     }
 }

@@ -41,6 +41,10 @@ impl Serving {
         };
         let configured: Vec<Account> = config.accounts().cloned().collect();
         let accounts = Accounts::open(parts, &configured).await?;
+        let names: Vec<AppName> = config.apps.iter().map(|app| app.name.clone()).collect();
+        if let Some((app, account)) = accounts.give_way(&names).await? {
+            return Err(ServeError::AppTwice { app, account });
+        }
         let clock = Arc::clone(&machine.clock);
         let apps = receiver_apps(config, &accounts);
         let receiver = Receiver::open(apps, Arc::clone(&store), clock, config.server.receiver.clone()).await?;
@@ -104,15 +108,13 @@ impl Serving {
             name: app.name,
             kind: AppKind::ServerToServer,
             accounts: Vec::new(),
-            api_users: Vec::new(),
         });
         apps.extend(kept);
         let places: HashMap<AppName, usize> =
             apps.iter().enumerate().map(|(place, app)| (app.name.clone(), place)).collect();
         for account in self.accounts.served() {
             if let Some(app) = places.get(&account.app).and_then(|place| apps.get_mut(*place)) {
-                app.api_users.extend(account.api_users.into_iter().map(|user| (account.id.clone(), user)));
-                app.accounts.push(account.id);
+                app.accounts.push(account);
             }
         }
         apps
@@ -121,7 +123,8 @@ impl Serving {
 
 /// Whose webhooks are taken.
 fn receiver_apps(config: &Config, accounts: &Accounts) -> Vec<ReceiverApp> {
-    let kept = accounts.kept_apps().into_iter().map(|KeptApp { name, webhook_secrets, .. }| {
+    let is_other = |kept: &KeptApp| config.app(&kept.name).is_none();
+    let kept = accounts.kept_apps().into_iter().filter(is_other).map(|KeptApp { name, webhook_secrets, .. }| {
         // What is no secret was refused when it was added.
         let secrets = webhook_secrets.iter().filter_map(|secret| Secret::new(secret).ok()).collect();
         ReceiverApp { name, secrets }

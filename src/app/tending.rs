@@ -1,5 +1,5 @@
-//! Sees to the accounts that are not the configuration's: takes in who came and went, greets who is new, looks after API
-//! users and tokens, and lets go of who left. All of it can be repeated, and a start begins with it.
+//! Sees to the accounts that are not the configuration's: takes in who came and went, looks after API users and tokens,
+//! and lets go of who left. All of it can be repeated, and a start begins with it.
 //!
 //! Guarantees: who came, went or was paused is taken in at once, whatever else goes on; what is done about one account waits
 //! for no other's, and what fails is tried again, ever less often.
@@ -251,11 +251,12 @@ impl Tending {
     }
 
     async fn look_at_api_users(&self, account: &KeptAccount) -> Result<Came, StoreError> {
+        if account.standing.waits_for_look() {
+            self.end_of_others(&account.id).await?;
+        }
         let Some(client) = self.serving.zooms().client(&account.id) else { return Ok(Came::Waits) };
         let zoom = client.handle();
-        if let Err(error) = self.accounts.look_at_api_users(&account.id, &zoom).await {
-            tracing::info!(account = %account.id, error = error.kind(), "the API user could not be looked at");
-        }
+        let looked = self.accounts.look_at_api_users(&account.id, &zoom).await;
         let is_active = |account: KeptAccount| account.standing == Standing::Active;
         let is_fit = self.accounts.account(&account.id).is_some_and(is_active);
         if is_fit && let Some(to_retry) = lock(&self.to_retry).as_mut() {
@@ -264,7 +265,20 @@ impl Tending {
         let (app, id) = (account.app.clone(), account.id.clone());
         let record = SweepRecord { app, account: id, step: SweepStep::Called, calls: zoom.calls() };
         self.local.record_sweep(record, self.clock.now()).await?;
-        Ok(if is_fit { Came::Done } else { Came::NotFit })
+        Ok(match looked {
+            _ if is_fit => Came::Done,
+            Ok(()) => Came::NotFit,
+            Err(error) => Came::Failed(format!("its API user could not be looked at ({})", error.kind())),
+        })
+    }
+
+    /// What another app had to do still, before a person said that this one acts: this one's deliveries and sweeps ask for it.
+    async fn end_of_others(&self, id: &AccountId) -> Result<(), StoreError> {
+        self.reloader.renew().await?;
+        let Some(acting) = self.accounts.account(id).map(|account| account.app) else { return Ok(()) };
+        let why = format!("app {acting} acts for account {id} now");
+        while self.local.cancel_jobs(id, Some(&acting), &why, self.clock.now()).await? > 0 {}
+        Ok(())
     }
 
     /// What it observed until now, it does from now on.
@@ -281,14 +295,18 @@ impl Tending {
         Ok(Came::Done)
     }
 
-    /// Tokens that nobody used for long are refreshed before Zoom ends them.
+    /// Tokens that nobody used for long are refreshed before Zoom ends them. One that Zoom is slow about holds up no other.
     async fn keep_tokens(&self) {
-        for client in self.serving.zooms().clients() {
-            client.keep_alive(self.refresh_idle).await;
+        let (zooms, idle) = (self.serving.zooms(), self.refresh_idle);
+        let not_acting = zooms.apart(self.accounts.not_acting());
+        let mut keeping = JoinSet::new();
+        for client in zooms.clients().into_iter().chain(not_acting) {
+            if keeping.len() >= AT_ONCE {
+                keeping.join_next().await;
+            }
+            keeping.spawn(async move { client.keep_alive(idle).await });
         }
-        for (account, access) in self.accounts.not_acting() {
-            self.serving.zooms().apart(&account, access).keep_alive(self.refresh_idle).await;
-        }
+        while keeping.join_next().await.is_some() {}
     }
 
     async fn let_go(&self, account: &KeptAccount, to_do: ToDo) -> Result<Came, StoreError> {

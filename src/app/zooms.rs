@@ -21,6 +21,8 @@ const UNREACHED: Duration = Duration::from_secs(300);
 pub(super) struct Zooms {
     clients: ZoomClients,
     accounts: Mutex<BTreeMap<AccountId, Served>>,
+    /// Of apps that do not act: what Zoom gave and the store did not take yet is with them.
+    apart: Mutex<BTreeMap<(AccountId, AppName), Served>>,
 }
 
 /// A client, and what it was made for.
@@ -38,7 +40,7 @@ impl Zooms {
         let Machine { clock, chance } = machine;
         let clients = ZoomClients::new(config.zoom.clone(), Arc::clone(clock), Arc::clone(chance))
             .map_err(|error| ServeError::Zoom(error.to_string()))?;
-        Ok(Self { clients, accounts: Mutex::default() })
+        Ok(Self { clients, accounts: Mutex::default(), apart: Mutex::default() })
     }
 
     pub(super) fn oauth(&self) -> OAuth {
@@ -85,9 +87,19 @@ impl Zooms {
         lock(&self.accounts).get(account).map(|served| served.client.clone())
     }
 
-    /// A client of an app that does not act, to look after its tokens.
-    pub(super) fn apart(&self, account: &Account, access: Access) -> AccountClient {
-        self.clients.account(account, access)
+    /// Clients of apps that do not act, to look after their tokens: these and no others. One that is there stays.
+    pub(super) fn apart(&self, all: Vec<(Account, Access)>) -> Vec<AccountClient> {
+        let mut apart = lock(&self.apart);
+        let mut before = std::mem::take(&mut *apart);
+        for (account, access) in all {
+            let whose = (account.id.clone(), account.app.clone());
+            let served = before.remove(&whose).filter(|served| served.access.is(&access)).unwrap_or_else(|| {
+                let client = self.clients.account(&account, access.clone());
+                Served { app: account.app, plan: account.plan, access, client }
+            });
+            apart.insert(whose, served);
+        }
+        apart.values().map(|served| served.client.clone()).collect()
     }
 
     pub(super) fn clients(&self) -> Vec<AccountClient> {
@@ -144,5 +156,105 @@ impl ZoomFor for Zooms {
 
     fn sweeping(&self, account: &AccountId) -> Option<Arc<dyn Zoom>> {
         Some(Arc::new(self.client(account)?.sweeping_handle()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    mod keeping;
+
+    use std::path::Path;
+
+    use super::*;
+    use crate::account::UserKey;
+    use crate::chance::SeededChance;
+    use crate::clock::ManualClock;
+    use crate::config::{self, Env};
+    use crate::sim::{Fault, FaultKind, NewAccount, Sim, Target, World};
+    use crate::store::MemoryStore;
+    use crate::zoom::{Credentials, ZoomError};
+
+    const SECRET: &str = "client-secret-acme";
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_600);
+
+    struct Bench {
+        zooms: Zooms,
+        world: World,
+        sim: Sim,
+        id: AccountId,
+    }
+
+    impl Bench {
+        async fn new() -> Self {
+            let machine = Machine { clock: Arc::new(ManualClock::at(NOW)), chance: Arc::new(SeededChance::new(1)) };
+            let world = World::new(Arc::clone(&machine.clock), Arc::new(SeededChance::new(2)));
+            world.add_account(NewAccount::named("acme")).unwrap();
+            let sim = Sim::start(world.clone()).await.unwrap();
+            let text = format!(
+                "[zoom]\napi_url = \"{}\"\noauth_url = \"{}\"\n[[app]]\nname = \"main\"\n\
+                 kind = \"server-to-server\"\nclient_id = \"a\"\nclient_secret = \"{SECRET}\"\n\
+                 webhook_secrets = [\"a-long-secret-too\"]\n[[app.account]]\nid = \"acme\"\n",
+                sim.api_url(),
+                sim.oauth_url(),
+            );
+            let config = config::parse(Path::new("config.toml"), &text, &Env::default()).unwrap();
+            let zooms = Zooms::new(&config, &machine).unwrap();
+            Self { zooms, world, sim, id: AccountId::parse("acme").unwrap() }
+        }
+
+        async fn serve(&self, app: &str, plan: Plan, secret: &str) {
+            let account = Account::new(self.id.clone(), AppName::parse(app).unwrap(), plan);
+            let own = |_: &Account| {
+                let client_id = "client-acme".to_owned();
+                Some(Access::Own(Credentials { client_id, client_secret: secret.to_owned().into() }))
+            };
+            self.zooms.serve(&[account], own, &MemoryStore::default(), NOW).await.unwrap();
+        }
+
+        /// Reads somebody; gives how often a token was fetched until now.
+        async fn read(&self) -> Result<usize, ZoomError> {
+            let zoom = self.zooms.client(&self.id).unwrap().handle();
+            zoom.user(&"owner@acme.example".parse::<UserKey>().unwrap()).await?;
+            Ok(self.tokens())
+        }
+
+        fn tokens(&self) -> usize {
+            self.world.calls().iter().filter(|call| call.path == "/oauth/token").count()
+        }
+
+        /// One call fails: the client remembers it until another is answered.
+        async fn fail(&self) {
+            let kind = FaultKind::Error { status: 503, body: "{}".to_owned() };
+            self.world.fault(Fault { target: Target::any_api(), times: 1, kind });
+            self.read().await.unwrap_err();
+            assert!(self.remembers());
+        }
+
+        fn remembers(&self) -> bool {
+            self.zooms.client(&self.id).unwrap().standing().unanswered.is_some()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_goes_on_where_nothing_changed_and_is_another_where_plan_secret_or_app_did() {
+        let bench = Bench::new().await;
+        bench.serve("main", Plan::Business, SECRET).await;
+        assert_eq!(bench.read().await.unwrap(), 1);
+        bench.fail().await;
+        bench.serve("main", Plan::Business, SECRET).await;
+        assert!(bench.remembers(), "it is the same");
+        // By other limits, and by the tokens that it has: only one may refresh them.
+        bench.serve("main", Plan::Pro, SECRET).await;
+        assert!(!bench.remembers());
+        assert_eq!(bench.read().await.unwrap(), 1);
+        bench.serve("main", Plan::Pro, "a-secret-that-is-wrong").await;
+        assert!(matches!(bench.read().await, Err(ZoomError::Credentials(_))));
+        bench.serve("main", Plan::Pro, SECRET).await;
+        assert_eq!(bench.read().await.unwrap(), 3);
+        bench.serve("other", Plan::Pro, SECRET).await;
+        assert_eq!(bench.read().await.unwrap(), 4);
+        bench.zooms.serve(&[], |_: &Account| None, &MemoryStore::default(), NOW).await.unwrap();
+        assert!(bench.zooms.client(&bench.id).is_none());
+        drop(bench.sim);
     }
 }

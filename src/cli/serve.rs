@@ -93,7 +93,7 @@ fn told(report: &OpenReport) {
 impl From<ServeError> for Failure {
     fn from(error: ServeError) -> Self {
         let exit = match &error {
-            ServeError::Zoom(_) => Exit::Config,
+            ServeError::Zoom(_) | ServeError::AppTwice { .. } => Exit::Config,
             ServeError::Store(StoreError::Damaged(_)) => Exit::Failed,
             ServeError::Listen { .. } | ServeError::Token { .. } | ServeError::Thread(_) | ServeError::Store(_) => {
                 Exit::Io

@@ -94,10 +94,7 @@ impl App {
 
     /// The app as the admin listener shows it.
     pub fn for_admin(&self) -> AdminApp {
-        let accounts = self.accounts.iter().map(|account| account.id.clone()).collect();
-        let users = self.accounts.iter().flat_map(|account| account.api_users.iter().map(|user| (&account.id, user)));
-        let api_users = users.map(|(account, user)| (account.clone(), user.clone())).collect();
-        AdminApp { name: self.name.clone(), kind: self.kind, accounts, api_users }
+        AdminApp { name: self.name.clone(), kind: self.kind, accounts: self.accounts.clone() }
     }
 
     /// The app as accounts install it, where they can.

@@ -199,6 +199,11 @@ impl Job {
         self.asked_by == Asker::Sweep
     }
 
+    /// Whether it is done where this app acts for the account: onboardings are no app's.
+    pub fn is_done_by(&self, acting: &AppName) -> bool {
+        self.app == *acting || self.rule.is_onboard()
+    }
+
     /// Whether it lets events go first, and uses the share of the account's rate that sweeps have.
     pub fn is_patient(&self) -> bool {
         matches!(self.asked_by, Asker::Sweep | Asker::Plan)

@@ -15,6 +15,7 @@ mod work;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -127,8 +128,8 @@ impl Store for MemoryStore {
         Ok(self.write(|world| world.store_delivery(delivery, true))?.map(Receipt::new))
     }
 
-    async fn unplanned(&self, after: Option<DeliveryId>, limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
-        self.read(|world| world.unplanned(after, limit))
+    async fn unplanned(&self, but: &[DeliveryId], limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
+        self.read(|world| world.unplanned(but, limit))
     }
 
     async fn record_plan(&self, decisions: Vec<Decision>, at: Timestamp) -> Result<(), StoreError> {
@@ -191,11 +192,11 @@ impl Store for MemoryStore {
     async fn cancel_jobs(
         &self,
         account: &AccountId,
-        rule: Option<&RuleName>,
+        acting: Option<&AppName>,
         why: &str,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        self.write(|world| Ok(world.cancel_jobs(account, rule, why, now)))
+        self.write(|world| Ok(world.cancel_jobs(account, acting, why, now)))
     }
 
     async fn replay(&self, delivery: DeliveryId, actor: &str, now: Timestamp) -> Result<(), StoreError> {
@@ -324,8 +325,13 @@ impl Store for MemoryStore {
         self.read(|world| world.log.entries(from, limit))
     }
 
-    async fn entries_of(&self, account: &AccountId, from: u64, limit: usize) -> Result<(Vec<Entry>, u64), StoreError> {
-        self.read(|world| world.log.entries_of(account, from, limit))
+    async fn entries_of(
+        &self,
+        account: &AccountId,
+        among: Range<u64>,
+        limit: usize,
+    ) -> Result<(Vec<Entry>, u64), StoreError> {
+        self.read(|world| world.log.entries_of(account, among, limit))
     }
 
     async fn tree_head(&self) -> Result<TreeHead, StoreError> {

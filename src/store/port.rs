@@ -8,6 +8,7 @@ mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 pub use crate::account::QuotaUse;
@@ -102,8 +103,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`Kind::Delivery`] `backfilled`; and [`AppState::verified_at`] stays, since nothing shows that deliveries arrive.
     async fn backfill(&self, delivery: NewDelivery) -> Result<Option<Receipt>, StoreError>;
 
-    /// The oldest deliveries that were not planned yet, by id; those after one of them, to read ahead.
-    async fn unplanned(&self, after: Option<DeliveryId>, limit: usize) -> Result<Vec<StoredDelivery>, StoreError>;
+    /// Deliveries that were not planned yet, but for these, to read ahead: the oldest of each app in turn, the app first whose
+    /// oldest is the oldest. What is chosen so is given by id.
+    async fn unplanned(&self, but: &[DeliveryId], limit: usize) -> Result<Vec<StoredDelivery>, StoreError>;
 
     /// Records decisions and what follows from them: jobs made, merged, woken, cancelled. `at` is now.
     ///
@@ -245,12 +247,13 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Of very many that are meant, only the oldest are moved (`moved_max` of the limits): ask again for the rest.
     async fn move_jobs(&self, which: Selector, to: Move, actor: &str, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Cancels what is unfinished of an account, or of the rule named, running jobs too; returns how many. Entry for each,
-    /// by id: [`Kind::Moved`] `cancelled`. At most as many at once as can be moved: ask again until there are none.
+    /// Cancels what is unfinished of an account, running jobs too; where an app is named, only what is another's, and no
+    /// onboarding, which is done by whatever app acts. Returns how many. Entry for each, by id: [`Kind::Moved`] `cancelled`.
+    /// At most as many at once as can be moved: ask again until there are none.
     async fn cancel_jobs(
         &self,
         account: &AccountId,
-        rule: Option<&RuleName>,
+        acting: Option<&AppName>,
         why: &str,
         now: Timestamp,
     ) -> Result<u64, StoreError>;
@@ -262,7 +265,7 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Releases deliveries of the last 7 days (`received_at`, inclusive) that were set aside because `app` did not hold
     /// `account` (the one in [`Verdict::Unclaimed`]): they are unplanned again. Returns how many. Entry for each, by id:
-    /// [`Kind::Moved`] `released`, with the account.
+    /// [`Kind::Moved`] `released`, with the account. [`StoreError::Conflict`] while the account is being forgotten.
     async fn release(&self, app: &AppName, account: &AccountId, now: Timestamp) -> Result<u64, StoreError>;
 
     /// Releases deliveries that were held back because their account had too many unfinished jobs: for each account the
@@ -378,10 +381,15 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Entries from index `from` on, in order. Fewer than `limit` only at the end.
     async fn entries(&self, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError>;
 
-    /// Entries of the account from index `from` on, in order, and the index to go on from. Fewer than `limit` at the end, and
-    /// where there are no more among the next [`ENTRIES_LOOKED_MAX`]. A delivery as it came is of no account: nobody had read
-    /// it.
-    async fn entries_of(&self, account: &AccountId, from: u64, limit: usize) -> Result<(Vec<Entry>, u64), StoreError>;
+    /// Entries of the account with an index `among` these, in order, and the index to go on from. Fewer than `limit` at the
+    /// end, and where there are no more among the first [`ENTRIES_LOOKED_MAX`]. A delivery as it came is of no account: nobody
+    /// had read it.
+    async fn entries_of(
+        &self,
+        account: &AccountId,
+        among: Range<u64>,
+        limit: usize,
+    ) -> Result<(Vec<Entry>, u64), StoreError>;
 
     async fn tree_head(&self) -> Result<TreeHead, StoreError>;
 

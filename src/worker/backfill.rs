@@ -114,15 +114,19 @@ impl Backfill {
             }
             let Some(zoom) = self.parts.zooms.sweeping(&app.account) else { continue };
             let next = match self.look(app, &*zoom, now).await {
-                Ok(()) => self.settings.schedule_of(&app.account, SweepKind::Users).after(now).plus(self.jitter()),
+                Ok(()) => Ok(self.settings.schedule_of(&app.account, SweepKind::Users).after(now).plus(self.jitter())),
                 Err(Fault::Store(StoreError::Full | StoreError::Behind(_) | StoreError::Backlog)) => {
-                    self.record(app, SweepStep::Called, zoom.calls()).await?;
-                    now.plus(RETRY)
+                    self.record(app, SweepStep::Called, zoom.calls()).await.map(|()| now.plus(RETRY))
                 }
-                Err(Fault::Store(error)) => return Err(error),
+                Err(Fault::Store(error)) => Err(error),
                 Err(Fault::Zoom(error) | Fault::Endless(error) | Fault::List(_, error)) => {
-                    self.failed(app, &error, zoom.calls()).await?
+                    self.failed(app, &error, zoom.calls()).await
                 }
+            };
+            let next = match next {
+                // The account is being forgotten.
+                Err(StoreError::Conflict(_)) => now.plus(RETRY),
+                next => next?,
             };
             lock(&self.not_before).insert(app.app.clone(), next);
         }

@@ -38,7 +38,7 @@ impl ComeBack {
         loop {
             roster.borrow_and_update();
             let is_whole = match self.look().await {
-                Err(StoreError::Full | StoreError::Behind(_) | StoreError::Backlog) => false,
+                Err(StoreError::Full | StoreError::Behind(_) | StoreError::Backlog | StoreError::Conflict(_)) => false,
                 Err(StoreError::Closed) if shutdown.is_cancelled() => return Ok(()),
                 looked => looked?,
             };
@@ -97,7 +97,11 @@ impl ComeBack {
         let asked = zoom.users(Status::Active, Page { size: 1, token: None }).await;
         let (app, id) = (account.app.clone(), account.id.clone());
         let record = SweepRecord { app, account: id, step: SweepStep::Called, calls: zoom.calls() };
-        self.parts.store.record_sweep(record, self.parts.clock.now()).await?;
+        match self.parts.store.record_sweep(record, self.parts.clock.now()).await {
+            // The account was let go while Zoom was asked.
+            Err(StoreError::Conflict(_)) => return Ok(None),
+            recorded => drop(recorded?),
+        }
         Ok(match asked {
             Err(ZoomError::Credentials(_)) => Some(false),
             Err(ZoomError::Limited { .. } | ZoomError::Transient(_) | ZoomError::Unreadable(_)) => None,

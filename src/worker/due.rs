@@ -17,7 +17,7 @@ use crate::account::{Account, UserKey};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, Email, RuleName};
 use crate::rules::{Mode, Rule, SubjectKind};
-use crate::store::{StoreError, SweepCause, SweepKind, SweepState, WholeSweep};
+use crate::store::{StoreError, SweepCause, SweepKind, SweepRun, SweepState, WholeSweep};
 
 /// `[sweep]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,11 +168,16 @@ impl Sweeper {
     /// An account that came while the service ran is only looked at first. What rules want of those who were there then
     /// comes with the schedule, so that somebody can read what was found, and pause it.
     fn first(&self, account: &Account, roster: &Roster, state: &SweepState, now: Timestamp) -> Option<Due> {
-        account.joined_at.filter(|_| state.last_dry.is_none() && state.last.is_none())?;
+        let joined = account.joined_at?;
+        let is_since = |run: &Option<SweepRun>| run.as_ref().is_some_and(|run| run.started_at >= joined);
+        if is_since(&state.last_dry) || is_since(&state.last) {
+            return None;
+        }
         let order = Order { rule: None, is_dry: true };
         let kind = kind_of(&order, roster)?;
         let again = |failed: Timestamp| self.settings.schedule_of(&account.id, kind).next(failed, self.offset(account));
-        let at = state.failed.as_ref().map_or(now, |failed| again(failed.at));
+        let failed = state.failed.as_ref().filter(|failed| failed.at >= joined);
+        let at = failed.map_or(now, |failed| again(failed.at));
         Some(Due { at, kind, why: SweepCause::First, order })
     }
 
@@ -185,7 +190,11 @@ impl Sweeper {
         now: Timestamp,
     ) -> (Timestamp, SweepCause) {
         let (offset, tried) = (self.offset(account), self.with(&account.id, |known| known.tried.get(&kind).copied()));
-        let (schedule, whole) = (self.settings.schedule_of(&account.id, kind), state.whole.get(&kind));
+        // Of an account that came back, what was before does not count.
+        let is_since = |at: Timestamp| account.joined_at.is_none_or(|joined| at >= joined);
+        let tried = tried.filter(|tried| is_since(*tried));
+        let whole = state.whole.get(&kind).filter(|whole| is_since(whole.started_at));
+        let schedule = self.settings.schedule_of(&account.id, kind);
         let Some(began) = whole.map(|whole| whole.started_at).max(tried) else {
             return account
                 .joined_at
@@ -217,9 +226,10 @@ fn kind_for(rule: &Rule) -> Option<SweepKind> {
     SweepKind::ALL.into_iter().rev().find(|kind| is_of(*kind, rule))
 }
 
-/// A hash of what the account is compared with: a rule that observes only as much as one that enforces.
+/// A hash of what the account is compared with, and by which app: what another one had to do still, nobody does after it. A
+/// rule that observes is compared with only as much as one that enforces.
 pub(super) fn compared_with(kind: SweepKind, account: &Account, roster: &Roster) -> [u8; 16] {
-    let mut hash = Sha256::new();
+    let mut hash = Sha256::new_with_prefix(account.app.as_str());
     for rule in roster.rules_of(account).iter().filter(|rule| is_of(kind, rule)) {
         hash.update(rule.fingerprint());
         hash.update([u8::from(rule.mode == Mode::Enforce)]);

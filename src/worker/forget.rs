@@ -138,6 +138,12 @@ impl Forgets {
         }
         self.ask_zoom(account, held, key, &mut person).await?;
         let all = self.onboardings(account).await?;
+        let accounts = self.parts.accounts.as_ref();
+        for one in accounts.map(|accounts| accounts.installations_of(account)).unwrap_or_default() {
+            if person.has(Some(&one.user), one.email.as_ref()) {
+                person.learn(Some(&one.user), one.email.as_ref());
+            }
+        }
         for one in &all {
             if person.has(one.user.as_ref(), Some(&one.wanted.email)) {
                 person.learn(one.user.as_ref(), Some(&one.wanted.email));
@@ -203,6 +209,14 @@ impl Forgets {
         let (store, clock) = (&self.parts.store, &self.parts.clock);
         let removed = person.onboardings.iter().flat_map(|one| [one.id.to_string(), Beside::told_key(one.id)]);
         let removed = removed.map(|key| Write::Remove { shelf: Shelf::Onboarding, key });
+        store.write_documents(removed.collect(), Vec::new(), clock.now()).await?;
+        if let Some(accounts) = &self.parts.accounts {
+            accounts.forget_person(account, (person.id.as_ref(), person.email.as_ref())).await?;
+        }
+        let what = Forgotten::Person { account: account.clone(), id: person.id.clone(), email: person.email.clone() };
+        let tell = Arc::clone(tell);
+        let told = move |done, of| tell.send_modify(|progress| (progress.done, progress.of) = (done, of));
+        let erased = self.local.forget(&what, clock.now(), told).await?;
         // Nobody's name: the entry stays.
         let note = Note {
             kind: Kind::Service,
@@ -211,11 +225,8 @@ impl Forgets {
             code: "person-forgotten".to_owned(),
             detail: Detail::note(format!("told by {actor}")),
         };
-        store.write_documents(removed.collect(), vec![note], clock.now()).await?;
-        let what = Forgotten::Person { account: account.clone(), id: person.id.clone(), email: person.email.clone() };
-        let tell = Arc::clone(tell);
-        let told = move |done, of| tell.send_modify(|progress| (progress.done, progress.of) = (done, of));
-        Ok(self.local.forget(&what, clock.now(), told).await?.records)
+        store.note(note, clock.now()).await?;
+        Ok(erased.records)
     }
 
     /// Also one that is not served any more, as long as something is kept of it.
@@ -267,7 +278,8 @@ impl Forgets {
         let (who, refused) = (person.in_words(), |why: String| Err(ForgetError::Refused(why)));
         let accounts = self.parts.accounts.as_ref();
         let installed = accounts.map(|accounts| accounts.installations_of(account)).unwrap_or_default();
-        let mut installed = installed.iter();
+        // One that is lost goes with them.
+        let mut installed = installed.iter().filter(|one| one.lost.is_none());
         if let Some(one) = installed.find(|one| person.has(Some(&one.user), one.email.as_ref())) {
             let app = &one.app;
             return refused(format!(

@@ -53,7 +53,7 @@ pub use decide::decide;
 pub use due::{KindStanding, Standing, SweepSettings};
 pub use forget::{ForgetError, Forgets, Person, Progress, Run};
 pub use mend::mend;
-pub use onboard::{Onboarder, ROWS_MAX, Taken};
+pub use onboard::{Onboarder, Taken};
 pub use plan::plan;
 pub use planner::Planner;
 pub use roster::Roster;

@@ -21,8 +21,6 @@ use crate::job::{Asker, NewJob, Subject};
 use crate::store::{Document, JobFilter, Shelf, StoreError, Write};
 use crate::work::{Beside, Held, Onboarding, RefusedFor, Row, RowRefused, WithJobs, fault_of_key, id_of, jobs_about};
 
-/// Rows of one request.
-pub const ROWS_MAX: usize = 1_000;
 /// Of documents in one write.
 const PORTION_BYTES: usize = 4 * Document::BYTES_MAX;
 /// Onboardings of one person that are looked at.
@@ -63,7 +61,11 @@ impl Onboarder {
             let now = self.parts.clock.now();
             let taken = self.checked(account, rows, (batch, by, now)).await?;
             let new: Vec<&Onboarding> = taken.iter().flatten().filter(|one| one.is_new).map(|one| &one.kept).collect();
-            self.keep(&new, by, now).await?;
+            let kept = self.keep(&new, by, now).await;
+            // Also where it came half way: whoever looked before has not seen them.
+            let notifies = new.iter().any(|one| one.wanted.notify.is_some());
+            self.notifies.fetch_or(notifies, Ordering::Relaxed);
+            kept?;
             taken
         };
         for one in taken.iter_mut().flatten() {
@@ -161,7 +163,6 @@ impl Onboarder {
         if let Some(other) = self.under_way(&account.id, &wanted.email).await? {
             return Ok(Err(RowRefused::under_way(format!("{} is being onboarded: {other}", wanted.email))));
         }
-        self.notifies.fetch_or(wanted.notify.is_some(), Ordering::Relaxed);
         let whose = (account.app.clone(), account.id.clone());
         let kept = Onboarding::new(id, whose, wanted, batch.map(str::to_owned), (by.to_owned(), now));
         Ok(Ok(WithJobs { kept, jobs: Vec::new(), is_new: true, held: self.held(&account.id) }))

@@ -26,9 +26,9 @@ use crate::work::api_user_gone;
 
 /// So many batches follow each other by reading ahead; then the oldest are looked for again, which a person may have replayed.
 const AHEAD_MAX: u32 = 16;
-/// So often in a row what was to be planned may be decided on by others, as by who forgets an account.
+/// So often in a row what was to be planned may be decided on by others, as by who forgets an account; then it waits.
 const CONFLICTS_MAX: u32 = 16;
-/// How long to wait before trying again where the store has no space.
+/// How long to wait before trying again where the store has no space, or an account is being forgotten.
 const FULL_WAIT: Duration = Duration::from_secs(1);
 
 /// What was read while the batch before it was planned.
@@ -37,6 +37,14 @@ struct Ahead {
     deliveries: Vec<StoredDelivery>,
     /// Batches since the oldest were looked for.
     batches: u32,
+}
+
+/// What came of letting accounts go on.
+#[derive(Debug, Default)]
+struct Released {
+    any: bool,
+    /// Those that are just being forgotten: what comes for them is set aside until that is over.
+    left: HashSet<AccountId>,
 }
 
 #[derive(Debug)]
@@ -57,19 +65,22 @@ impl Planner {
         loop {
             changed.borrow_and_update();
             storm.let_pass(&*self.parts.store, shutdown).await?;
-            let now_held = roster.borrow_and_update().clone();
+            let mut now_held = roster.borrow_and_update().clone();
             let is_new = !looked.as_ref().is_some_and(|looked| Arc::ptr_eq(looked, &now_held));
             let release = async {
                 if !is_new {
-                    return Ok(false);
+                    return Ok(Released::default());
                 }
                 self.release_new(&now_held, &mut released).await
             };
             let worked = match release.await {
-                Ok(released) => {
-                    looked = Some(Arc::clone(&now_held));
-                    if released {
+                Ok(Released { any, left }) => {
+                    looked = left.is_empty().then(|| Arc::clone(&now_held));
+                    if any {
                         ahead = Ahead::default();
+                    }
+                    if !left.is_empty() {
+                        now_held = Arc::new(now_held.without(&left));
                     }
                     self.plan_batch(&now_held, &mut ahead).await
                 }
@@ -77,7 +88,7 @@ impl Planner {
             };
             conflicts = if matches!(worked, Err(StoreError::Conflict(_))) { conflicts.saturating_add(1) } else { 0 };
             let wait = match worked {
-                Ok(0) => None,
+                Ok(0) => looked.is_none().then_some(FULL_WAIT),
                 Ok(_) | Err(StoreError::Closed) if shutdown.is_cancelled() => return Ok(()),
                 Ok(count) if count >= usize::from(self.parts.settings.plan_batch_max) => continue,
                 Ok(_) => {
@@ -88,6 +99,13 @@ impl Planner {
                 Err(StoreError::Conflict(why)) if conflicts < CONFLICTS_MAX => {
                     tracing::info!("a batch is planned anew: {why}");
                     continue;
+                }
+                // An account that is served, and yet was forgotten, is let go on again.
+                Err(StoreError::Conflict(why)) => {
+                    tracing::warn!("a batch cannot be planned yet: {why}");
+                    released.clear();
+                    looked = None;
+                    Some(FULL_WAIT)
                 }
                 Err(StoreError::Full | StoreError::Behind(_) | StoreError::Backlog) => Some(FULL_WAIT),
                 Err(error) => return Err(error),
@@ -112,31 +130,37 @@ impl Planner {
         }
     }
 
-    /// Lets go on what waited for accounts that are new in the roster. Whether there was any.
+    /// Lets go on what waited for accounts that are new in the roster.
     async fn release_new(
         &self,
         roster: &Roster,
         released: &mut HashSet<(AppName, AccountId)>,
-    ) -> Result<bool, StoreError> {
-        let mut any = false;
+    ) -> Result<Released, StoreError> {
+        let mut came = Released::default();
         let held: HashSet<_> = roster.accounts().map(|account| (account.app.clone(), account.id.clone())).collect();
         // What is taken out and put back is released again.
         released.retain(|one| held.contains(one));
         for one in held {
             if !released.contains(&one) {
                 let (app, account) = &one;
-                let count = self.parts.store.release(app, account, self.parts.clock.now()).await?;
+                let count = match self.parts.store.release(app, account, self.parts.clock.now()).await {
+                    Err(StoreError::Conflict(_)) => {
+                        came.left.insert(account.clone());
+                        continue;
+                    }
+                    released => released?,
+                };
                 if count > 0 {
-                    any = true;
+                    came.any = true;
                     tracing::info!(%app, %account, count, "deliveries that waited for the account are planned");
                 }
                 released.insert(one);
             }
         }
-        Ok(any)
+        Ok(came)
     }
 
-    /// Decides about the oldest deliveries that nobody decided about; returns how many. By the roster whose accounts were
+    /// Decides about the oldest deliveries that nobody decided about, in turn over apps; returns how many. By the roster whose accounts were
     /// let go on: by another, a delivery could be set aside for an account that nobody sees come back.
     pub async fn plan_once(&self, roster: &Roster) -> Result<usize, StoreError> {
         self.plan_batch(roster, &mut Ahead::default()).await
@@ -148,13 +172,14 @@ impl Planner {
         let Ahead { mut deliveries, mut batches } = std::mem::take(ahead);
         // What is let go on is older than what was read ahead.
         if store.release_held(batch_max, self.parts.clock.now()).await? > 0 || deliveries.is_empty() {
-            (deliveries, batches) = (store.unplanned(None, batch_max).await?, 0);
+            (deliveries, batches) = (store.unplanned(&[], batch_max).await?, 0);
         }
-        let (count, last) = (deliveries.len(), deliveries.last().map(|delivery| delivery.id));
+        let (count, read) = (deliveries.len(), deliveries.iter().map(|delivery| delivery.id).collect::<Vec<_>>());
         let next = async {
-            match last.filter(|_| count >= batch_max && batches < AHEAD_MAX) {
-                Some(last) => store.unplanned(Some(last), batch_max).await,
-                None => Ok(Vec::new()),
+            if count >= batch_max && batches < AHEAD_MAX {
+                store.unplanned(&read, batch_max).await
+            } else {
+                Ok(Vec::new())
             }
         };
         let (next, decided) = tokio::join!(next, self.decide(roster, deliveries));

@@ -1,6 +1,6 @@
 //! Who is served: the accounts of each app, and the rules.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::account::Account;
@@ -17,7 +17,7 @@ pub struct Roster {
     /// The same, where they only observe.
     observing: Vec<Rule>,
     unplanned: Vec<RuleName>,
-    paused: Arc<BTreeSet<AccountId>>,
+    paused: BTreeSet<AccountId>,
 }
 
 impl Roster {
@@ -29,18 +29,36 @@ impl Roster {
             of_app.entry(account.app.clone()).or_default().push(account.id.clone());
         }
         let observing = rules.iter().map(|rule| Rule { mode: Mode::Observe, ..rule.clone() }).collect();
-        Self { accounts, of_app, rules, observing, unplanned: Vec::new(), paused: Arc::default() }
+        Self { accounts, of_app, rules, observing, unplanned: Vec::new(), paused: BTreeSet::new() }
     }
 
     /// The same, where a person stopped the jobs and sweeps of some accounts for a while.
     #[must_use]
     pub fn with_paused(mut self, paused: impl IntoIterator<Item = AccountId>) -> Self {
-        self.paused = Arc::new(paused.into_iter().collect());
+        self.paused = paused.into_iter().collect();
         self
     }
 
-    pub const fn paused(&self) -> &Arc<BTreeSet<AccountId>> {
+    /// The same without some of the accounts.
+    #[must_use]
+    pub fn without(&self, gone: &HashSet<AccountId>) -> Self {
+        let left = self.accounts().filter(|account| !gone.contains(&account.id)).cloned();
+        Self {
+            observing: self.observing.clone(),
+            unplanned: self.unplanned.clone(),
+            paused: self.paused.clone(),
+            ..Self::new(left, self.rules.clone())
+        }
+    }
+
+    pub const fn paused(&self) -> &BTreeSet<AccountId> {
         &self.paused
+    }
+
+    /// Whose jobs nobody takes: they are paused, or nobody has looked at their API users yet.
+    pub fn standing_still(&self) -> Arc<BTreeSet<AccountId>> {
+        let not_looked = self.accounts().filter(|account| account.waits_for_look).map(|account| &account.id);
+        Arc::new(self.paused.iter().chain(not_looked).cloned().collect())
     }
 
     /// The same, where rules only observe that nobody has planned as they are.

@@ -58,8 +58,8 @@ impl Runner {
         roster.mark_changed();
         while !shutdown.is_cancelled() {
             if roster.has_changed().unwrap_or_default() {
-                let paused = Arc::clone(roster.borrow_and_update().paused());
-                self.parts.store.pause(paused).await?;
+                let standing_still = roster.borrow_and_update().standing_still();
+                self.parts.store.pause(standing_still).await?;
             }
             changed.borrow_and_update();
             let now = self.parts.clock.now();
@@ -176,7 +176,9 @@ impl Runner {
     /// One claimed job, from its start to its settling. An error means that the store can take nothing more.
     pub(super) async fn one(&self, leased: Leased, shutdown: &CancellationToken) -> Result<(), StoreError> {
         let (parts, id) = (&self.parts, leased.job.id);
-        if shutdown.is_cancelled() {
+        // Who came just now is not paused yet.
+        let is_early = |account: &Account| account.waits_for_look;
+        if shutdown.is_cancelled() || parts.roster.borrow().by_id(&leased.job.account).is_some_and(is_early) {
             parts.stats.count("given-back");
             return lost_is_fine(id, parts.store.give_back(leased, parts.clock.now()).await);
         }
@@ -238,18 +240,23 @@ impl Runner {
         self.not_missed(&settled).await
     }
 
-    /// What came back while its job was being parked would not be seen to come back.
+    /// What came back while its job was being parked would not be seen to come back; nor would a job be seen that was still
+    /// planned for an app when a person said that another one acts.
     async fn not_missed(&self, job: &Job) -> Result<(), StoreError> {
         if !matches!(&job.state, JobState::Parked { cause: ParkCause::RuleGone { .. } | ParkCause::AccountGone, .. }) {
             return Ok(());
         }
         let roster = Arc::clone(&self.parts.roster.borrow());
         let is_for = |of: Of<'_>| of.rule().is_none_or(|rule| is_about(rule, &job.subject));
-        if self.equip(&roster, job).is_ok_and(|(of, ..)| is_for(of)) {
-            let (which, by) = (Selector::Job(job.id), "the configuration, which was just read again");
-            self.parts.store.move_jobs(which, Move::Retry, by, self.parts.clock.now()).await?;
-        }
-        Ok(())
+        let is_anothers = |account: &&Account| account.joined_at.is_some() && !job.is_done_by(&account.app);
+        let (to, by) = if self.equip(&roster, job).is_ok_and(|(of, ..)| is_for(of)) {
+            (Move::Retry, "the configuration, which was just read again".to_owned())
+        } else if let Some(account) = roster.by_id(&job.account).filter(is_anothers) {
+            (Move::Cancel, format!("app {}, which acts for the account now", account.app))
+        } else {
+            return Ok(());
+        };
+        self.parts.store.move_jobs(Selector::Job(job.id), to, &by, self.parts.clock.now()).await.map(drop)
     }
 
     /// What an attempt needs, or why there can be none.
@@ -259,7 +266,7 @@ impl Runner {
             return Err(ParkCause::AttemptsUsedUp { error });
         }
         let of = if job.rule.is_onboard() { Of::Onboarding } else { Of::Rule(rule_of(roster, job)?) };
-        let account = roster.account(&job.app, &job.account);
+        let account = roster.by_id(&job.account).filter(|account| job.is_done_by(&account.app));
         let zooms = &self.parts.zooms;
         let zoom = account
             .and_then(|account| if job.is_patient() { zooms.sweeping(&account.id) } else { zooms.zoom(&account.id) });

@@ -6,7 +6,7 @@
 //!
 //! Deliberately does not keep rules from granting again: whoever asks is told which would ([`Grants::rules`]).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -50,14 +50,27 @@ pub struct Grants {
 pub struct TakeBack {
     parts: Parts,
     asked: Notify,
-    /// Users whose grant Zoom refused to take back: they are left for later.
-    refused: Mutex<HashSet<String>>,
+    /// Users whose grant Zoom refused to take back, of each that was asked for: they are left for later.
+    refused: Mutex<HashMap<Which, HashSet<String>>>,
 }
 
-/// How far one step came.
+/// What was asked for: the account, and the API user as the notice names it.
+type Which = (AccountId, Option<String>);
+
+/// How far one portion came.
 enum Came {
     ToTheEnd,
     Until(Timestamp),
+    GoesOn,
+}
+
+/// What one step knows of what was asked for.
+#[derive(Default)]
+struct Known {
+    /// From whom it was taken back.
+    done: HashSet<String>,
+    /// When it goes on, where nothing more can be done now.
+    until: Option<Timestamp>,
 }
 
 impl TakeBack {
@@ -123,46 +136,58 @@ impl TakeBack {
         Ok(())
     }
 
-    /// Takes back what can be taken back now; when to go on, where something is left.
+    /// Takes back what can be taken back now; when to go on, where something is left. A portion of each that was asked for in
+    /// turn: a large account holds up no other.
     pub async fn step(&self, shutdown: &CancellationToken) -> Result<Option<Timestamp>, StoreError> {
-        let roster = std::sync::Arc::clone(&self.parts.roster.borrow());
-        let mut next: Option<Timestamp> = None;
-        for notice in self.parts.store.notices().await?.into_iter().filter(|notice| notice.code == TAKE_BACK) {
-            let account = roster.accounts().find(|account| account.id == notice.account);
-            let Some(account) = account else { continue };
-            let Some(came) = self.all(account, &notice, shutdown).await? else { continue };
-            match came {
-                Came::ToTheEnd => drop(self.parts.store.mend(&notice, self.parts.clock.now()).await?),
-                Came::Until(at) => next = Some(next.map_or(at, |next| next.min(at))),
+        let mut known: HashMap<Which, Known> = HashMap::new();
+        let mut goes_on = true;
+        while goes_on && !shutdown.is_cancelled() {
+            goes_on = false;
+            let roster = std::sync::Arc::clone(&self.parts.roster.borrow());
+            for notice in self.parts.store.notices().await?.into_iter().filter(|notice| notice.code == TAKE_BACK) {
+                let account = roster.by_id(&notice.account);
+                let known = known.entry(which(&notice)).or_default();
+                let Some(account) = account.filter(|_| known.until.is_none()) else { continue };
+                match self.portion(account, &notice, &mut known.done, shutdown).await {
+                    Ok(Came::GoesOn) => goes_on = true,
+                    Ok(Came::Until(at)) => known.until = Some(at),
+                    Ok(Came::ToTheEnd) => {
+                        lock(&self.refused).remove(&which(&notice));
+                        self.parts.store.mend(&notice, self.parts.clock.now()).await?;
+                        *known = Known::default();
+                    }
+                    // It is being removed for good: then the notice goes as well.
+                    Err(StoreError::Conflict(why)) => {
+                        tracing::info!(account = %account.id, "what was granted is not taken back now: {why}");
+                        known.until = Some(self.parts.clock.now().plus(SOON));
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         }
-        Ok(next)
+        Ok(known.into_values().filter_map(|known| known.until).min())
     }
 
-    /// None where nobody can call Zoom for the account.
-    async fn all(
+    async fn portion(
         &self,
         account: &Account,
         notice: &Notice,
+        done: &mut HashSet<String>,
         shutdown: &CancellationToken,
-    ) -> Result<Option<Came>, StoreError> {
+    ) -> Result<Came, StoreError> {
         let Some(who) = notice.subject.as_deref().and_then(Subject::read).and_then(|user| user_key(&user)) else {
-            return Ok(Some(Came::ToTheEnd));
+            return Ok(Came::ToTheEnd);
         };
-        let mut done = HashSet::new();
-        while !shutdown.is_cancelled() {
-            // One for each round: a handle remembers its calls.
-            let Some(zoom) = self.zoom(account) else { return Ok(None) };
-            let came = self.some(account, notice, &who, &*zoom, &mut done, shutdown).await;
-            self.called(account, &*zoom).await?;
-            if let Some(came) = came? {
-                return Ok(Some(came));
-            }
-        }
-        Ok(Some(Came::Until(self.parts.clock.now())))
+        // One for each portion: a handle remembers its calls.
+        let Some(zoom) = self.zoom(account) else {
+            return Ok(Came::Until(self.parts.clock.now().plus(LATER)));
+        };
+        let came = self.some(account, notice, &who, &*zoom, done, shutdown).await;
+        self.called(account, &*zoom).await?;
+        came
     }
 
-    /// A few of those who are left; none where it goes on at once. `done` are those from whom it was taken back.
+    /// A few of those who are left.
     async fn some(
         &self,
         account: &Account,
@@ -171,20 +196,21 @@ impl TakeBack {
         zoom: &dyn Zoom,
         done: &mut HashSet<String>,
         shutdown: &CancellationToken,
-    ) -> Result<Option<Came>, StoreError> {
+    ) -> Result<Came, StoreError> {
         let listed = match zoom.schedulers(who).await {
             Ok(listed) => listed,
-            Err(ZoomError::NotFound(_)) => return Ok(Some(Came::ToTheEnd)),
-            Err(error) => return Ok(Some(self.later(&error))),
+            Err(ZoomError::NotFound(_)) => return Ok(Came::ToTheEnd),
+            Err(error) => return Ok(self.later(&error)),
         };
         if listed.is_empty() {
-            return Ok(Some(Came::ToTheEnd));
+            return Ok(Came::ToTheEnd);
         }
+        let refused = lock(&self.refused).get(&which(notice)).cloned().unwrap_or_default();
         let users = listed.into_iter().map(|one| Subject::User { id: one.id, email: one.email });
-        let left: Vec<Subject> = users.filter(|user| !lock(&self.refused).contains(&user.key())).collect();
+        let left: Vec<Subject> = users.filter(|user| !refused.contains(&user.key())).collect();
         if left.is_empty() {
-            lock(&self.refused).clear();
-            return Ok(Some(Came::Until(self.parts.clock.now().plus(LATER))));
+            lock(&self.refused).remove(&which(notice));
+            return Ok(Came::Until(self.parts.clock.now().plus(LATER)));
         }
         for user in left.into_iter().take(AT_ONCE) {
             if shutdown.is_cancelled() {
@@ -198,11 +224,11 @@ impl TakeBack {
             };
             match taken {
                 Ok(()) => {}
-                Err(error) if stops_all(&error) => return Ok(Some(self.later(&error))),
-                Err(error) => self.refuse(account, &user, who, &error).await?,
+                Err(error) if stops_all(&error) => return Ok(self.later(&error)),
+                Err(error) => self.refuse(account, notice, &user, (who, &error)).await?,
             }
         }
-        Ok(None)
+        Ok(Came::GoesOn)
     }
 
     /// Takes it back from one user, and reads that back.
@@ -241,12 +267,12 @@ impl TakeBack {
     async fn refuse(
         &self,
         account: &Account,
+        notice: &Notice,
         user: &Subject,
-        who: &UserKey,
-        error: &ZoomError,
+        (who, error): (&UserKey, &ZoomError),
     ) -> Result<(), StoreError> {
         tracing::warn!(account = %account.id, error = error.kind(), "a grant could not be taken back; it is tried again in an hour");
-        lock(&self.refused).insert(user.key());
+        lock(&self.refused).entry(which(notice)).or_default().insert(user.key());
         let why = format!("{who} is still an assistant, tried again in an hour: {error}");
         let told = note(account, Kind::Outcome, "retries", &user.to_string(), why);
         self.parts.store.note(told, self.parts.clock.now()).await
@@ -271,6 +297,10 @@ impl TakeBack {
         let record = SweepRecord { app, account: id, step: SweepStep::Called, calls: zoom.calls() };
         self.parts.store.record_sweep(record, self.parts.clock.now()).await.map(drop)
     }
+}
+
+fn which(notice: &Notice) -> Which {
+    (notice.account.clone(), notice.subject.clone())
 }
 
 /// Whether it would be the same for everybody else.

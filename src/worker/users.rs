@@ -12,7 +12,7 @@ use crate::audit::{Detail, Kind};
 use crate::ids::AccountId;
 use crate::job::Subject;
 use crate::store::{Note, StoreError};
-use crate::zoom::{Edit, Page, Removal, Status, User, UserPage, Zoom, ZoomError};
+use crate::zoom::{Edit, Page, Removal, Status, User, UserPage, Zoom, ZoomError, find_user};
 
 /// Why somebody was not let go, or nothing can be said.
 #[derive(Debug, thiserror::Error)]
@@ -191,25 +191,9 @@ impl Users {
 }
 
 async fn read(zoom: &dyn Zoom, account: &Account, key: &UserKey) -> Result<User, UsersError> {
-    match zoom.user(key).await {
-        Ok(user) => Ok(user),
-        Err(ZoomError::NotFound(_)) => {
-            // Zoom may not show somebody who is pending by the email \[F].
-            let mut page = Page { size: 300, token: None };
-            for _ in 0..100 {
-                let listed = zoom.users(Status::Pending, page).await?;
-                let found = listed.users.into_iter().find(|user| key.is(user.id.as_ref(), user.email.as_ref()));
-                if let Some(user) = found {
-                    return Ok(user);
-                }
-                match listed.next {
-                    Some(token) => page = Page { size: 300, token: Some(token) },
-                    None => break,
-                }
-            }
-            Err(UsersError::NoUser(account.id.clone(), key.clone()))
-        }
-        Err(error) => Err(error.into()),
+    match find_user(zoom, key).await {
+        Err(ZoomError::NotFound(_)) => Err(UsersError::NoUser(account.id.clone(), key.clone())),
+        found => Ok(found?),
     }
 }
 

@@ -9,6 +9,7 @@ mod answers;
 mod client;
 mod endpoint;
 mod errors;
+mod find;
 mod health;
 mod installed;
 mod limits;
@@ -29,6 +30,7 @@ mod tests;
 
 pub use client::{AccountClient, ClientError, Handle, ZoomClients};
 pub use endpoint::{Endpoint, Scopes};
+pub use find::{find_pending, find_user};
 pub use health::{Standing, Unanswered};
 pub use installed::{Held, Installations, Renewed};
 pub use limits::{per_second, plans_with};

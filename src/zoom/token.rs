@@ -267,6 +267,9 @@ impl Tokens {
     async fn refresh_idle(&self, idle: Duration) {
         let Access::Installed(credentials, installations) = &self.access else { return };
         let mut state = self.state.lock().await;
+        if let Some((old, new)) = state.unsaved.take() {
+            let _kept_where_it_cannot_be_saved = self.saved(&**installations, old, new, &mut state).await;
+        }
         for held in installations.good() {
             if state.unsaved.is_some() || self.shared.clock.now().since(held.granted.fetched_at) < idle {
                 continue;

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use adjutant::account::AppKind;
+use adjutant::account::{Account, AppKind, Plan};
 use adjutant::alarm::Alarm;
 use adjutant::audit::tree::Frontier;
 use adjutant::chance::SystemChance;
@@ -73,8 +73,7 @@ fn served_with(limits: Limits) -> Served {
         apps: tokio::sync::watch::Sender::new(vec![AdminApp {
             name: app(),
             kind: AppKind::ServerToServer,
-            accounts: vec![account()],
-            api_users: Vec::new(),
+            accounts: vec![Account::new(account(), app(), Plan::Pro)],
         }])
         .subscribe(),
         reload: None,

@@ -1,6 +1,8 @@
 //! Accounts beside each other, each with an app of its own: what one of them sends, has waiting or uses up is not another's
 //! affair. The real receiver, planner and store.
 
+mod forgetting;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,20 +11,21 @@ use adjutant::account::{Account, Plan, UserKey};
 use adjutant::accounts::{self, Accounts, NewAccount, Standing};
 use adjutant::chance::{Chance as _, SeededChance};
 use adjutant::clock::{Clock, ManualClock, Timestamp};
-use adjutant::event::signature::Secret;
+use adjutant::event::signature::{Secret, Verified};
 use adjutant::feed::Consumers;
 use adjutant::ids::{AccountId, AppName, RuleName, UserId};
 use adjutant::job::{Asker, Effect, Job, NewJob, Outcome, Subject};
 use adjutant::rules::Rule;
 use adjutant::sim::{self, Fault, FaultKind, NewUser, Sim, Target, TooMany, World, sign};
 use adjutant::store::local::{MasterKey, Settings as StoreSettings};
-use adjutant::store::{Claimable, DeliveryFilter, JobFilter, Leased, LocalStore, Store, StoreError};
+use adjutant::store::{Claimable, DeliveryFilter, JobFilter, Leased, LocalStore, NewDelivery, Store, StoreError};
 use adjutant::web::webhook::{Receiver, ReceiverApp, ReceiverSettings};
 use adjutant::worker::{Parts, Planner, Roster, Settings, ZoomFor};
 use adjutant::zoom::{self, AccountClient, Credentials, Zoom as _, ZoomClients, ZoomError};
 use axum::Router;
 use axum::body::Body;
 use http::Request;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
@@ -56,6 +59,8 @@ struct Bench {
     _folder: tempfile::TempDir,
     store: LocalStore,
     accounts: Arc<Accounts>,
+    roster: watch::Sender<Arc<Roster>>,
+    parts: Parts,
     planner: Planner,
     doors: Router,
 }
@@ -90,13 +95,13 @@ impl Bench {
         let shared: Arc<dyn Store> = Arc::new(store.clone());
         let receiver =
             Receiver::open(apps.collect(), shared, clock.clone(), ReceiverSettings::default()).await.unwrap();
-        let roster = Arc::new(Roster::new(accounts.served(), vec![rule()]));
+        let roster = watch::Sender::new(Arc::new(Roster::new(accounts.served(), vec![rule()])));
         let no_zoom: HashMap<AccountId, AccountClient> = HashMap::new();
         let zooms: Arc<dyn ZoomFor> = Arc::new(no_zoom);
         let parts = Parts {
             store: Arc::new(store.clone()),
             zooms,
-            roster: tokio::sync::watch::Sender::new(roster).subscribe(),
+            roster: roster.subscribe(),
             clock: clock.clone(),
             chance,
             facts: Arc::default(),
@@ -105,7 +110,8 @@ impl Bench {
             stats: Arc::default(),
             settings: Settings { pace_ms: 0, ..Settings::default() },
         };
-        Self { _folder: folder, store, accounts, planner: Planner::new(parts), doors: receiver.router() }
+        let planner = Planner::new(parts.clone());
+        Self { _folder: folder, store, accounts, roster, parts, planner, doors: receiver.router() }
     }
 
     /// All of these, many at once: who sends, and what; each is signed as it should be.
@@ -227,6 +233,36 @@ async fn storm(store: &LocalStore) {
     for from in (0..STORM).step_by(5_000) {
         store.ask((from..from + 5_000).map(job).collect(), "a storm", NOW).await.unwrap();
     }
+}
+
+/// App 0 has so many deliveries waiting to be planned.
+async fn flood(store: &LocalStore) {
+    let delivery = |n: usize| {
+        let body = event("user.created", &account(0), &format!("flood-{n}"));
+        let verified = Verified::reread(body.into(), NOW.as_secs(), None);
+        NewDelivery { app: app(0), received_at: NOW, verified }
+    };
+    for from in (0..STORM).step_by(5_000) {
+        let some = (from..from + 5_000).map(|n| {
+            let (store, delivery) = (store.clone(), delivery(n));
+            async move { store.deliver(delivery).await.unwrap() }
+        });
+        some.collect::<JoinSet<_>>().join_all().await;
+    }
+}
+
+#[tokio::test]
+async fn an_app_with_100_000_deliveries_to_plan_does_not_delay_the_new_user_of_another() {
+    let bench = Bench::of(2).await;
+    flood(&bench.store).await;
+    assert_eq!(bench.store.status().await.unwrap().unplanned, u64::try_from(STORM).unwrap());
+    bench.deliver(vec![(1, event("user.created", &account(1), "jill"))]).await;
+    let roster = Roster::new(bench.accounts.served(), vec![rule()]);
+    let planned = bench.planner.plan_once(&roster).await.unwrap();
+    let foreign = bench.jobs().await.into_iter().filter(|(of, _)| *of != app(1).to_string()).count();
+    assert_eq!(bench.jobs().await.len() - foreign, 1, "{foreign} jobs of the other, none of its own");
+    assert_eq!(planned, foreign + 1);
+    assert!(planned <= usize::from(Settings::default().plan_batch_max), "{planned} were planned for it to be");
 }
 
 async fn take(store: &LocalStore, jobs_max: usize, per_account_max: usize) -> Vec<Leased> {

@@ -11,7 +11,7 @@ use secrecy::ExposeSecret as _;
 const SHIPPED: &str = include_str!("../../config.toml");
 
 /// A configuration with one app, up to what a test adds.
-const GOOD: &str = r#"
+pub(crate) const GOOD: &str = r#"
 [[app]]
 name = "main"
 kind = "server-to-server"

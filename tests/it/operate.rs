@@ -212,3 +212,40 @@ fn the_entry_of_an_outcome_is_shown_with_what_the_condition_saw() {
     let saw = "saw       user.dept == \"Maths\": false (user.dept was ";
     assert!(entries.iter().any(|entry| entry.lines().any(|line| line.starts_with(saw))), "{entries:#?}");
 }
+
+#[test]
+fn a_page_of_the_audit_log_has_a_hundred_entries_and_never_more_than_a_thousand() {
+    let mut service = service();
+    assert!(service.start(&[]));
+    for n in 0..130 {
+        assert_eq!(service.deliver(&event(n)).unwrap(), 200);
+    }
+    service.wait_until_idle();
+    for path in ["/v1/audit", "/v1/audit/verify"] {
+        for limit in [0, 1_001] {
+            let (status, problem) = service.ask("GET", &format!("{path}?limit={limit}")).unwrap();
+            let detail = problem["detail"].as_str().unwrap();
+            assert_eq!((status, detail), (400, format!("limit is {limit}, expected 1 to 1000").as_str()), "{path}");
+        }
+    }
+    // However many are asked for, and of whomever; what did not fit comes with the next page.
+    for asked in ["", "last=18446744073709551615", "account=test-account", "account=test-account&last=1000000"] {
+        let page = service.admin("GET", &format!("/v1/audit?{asked}")).unwrap();
+        let indexes = |page: &serde_json::Value| -> Vec<u64> {
+            page["entries"].as_array().unwrap().iter().map(|entry| entry["index"].as_u64().unwrap()).collect()
+        };
+        let (mut all, mut next) = (indexes(&page), page["next"].as_str().unwrap().to_owned());
+        assert_eq!(all.len(), 100, "{asked}");
+        let of = if asked.contains("account") { "&account=test-account" } else { "" };
+        loop {
+            let page = service.admin("GET", &format!("/v1/audit?limit=1000&after={next}{of}")).unwrap();
+            let more = indexes(&page);
+            if more.is_empty() {
+                break;
+            }
+            all.extend(more);
+            page["next"].as_str().unwrap().clone_into(&mut next);
+        }
+        assert!(all.len() >= 130 && all.is_sorted_by(|one, other| one < other), "{asked}: {all:?}");
+    }
+}

@@ -88,7 +88,7 @@ enum Action {
 }
 
 /// What became of a row, as it is printed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct Came {
     /// In the file; none for one person.
     line: Option<u64>,
@@ -321,7 +321,7 @@ fn tell(came: &[Came], is_file: bool, json: bool, out: &mut Out) -> Result<(), F
         return out.json(&came);
     }
     for one in came {
-        let one = if is_file { one.in_words() } else { Came { line: None, ..clone(one) }.in_words() };
+        let one = if is_file { one.in_words() } else { Came { line: None, ..one.clone() }.in_words() };
         out.line(one)?;
     }
     if is_file {
@@ -341,17 +341,4 @@ fn tell(came: &[Came], is_file: bool, json: bool, out: &mut Out) -> Result<(), F
         out.line(format!("{} still at work: {again}", count(open, "is", "are")))?;
     }
     Ok(())
-}
-
-fn clone(one: &Came) -> Came {
-    let Came { line, email, state, id, why, advice, is_known } = one;
-    Came {
-        line: *line,
-        email: email.clone(),
-        state: state.clone(),
-        id: id.clone(),
-        why: why.clone(),
-        advice: advice.clone(),
-        is_known: *is_known,
-    }
 }

@@ -74,6 +74,7 @@ pub(super) struct Core {
     pub(super) pruner: Pruner,
     /// Held while something is forgotten.
     pub(super) forgetting: Mutex<()>,
+    pub(super) not_forgotten: Mutex<Option<super::forget::NotForgotten>>,
     /// Who wants the writer to close its segment, and a snapshot as of there: is told the number of the snapshot, and of the
     /// first record behind the segment.
     pub(super) wanted: Mutex<Option<super::housekeeper::Tell>>,
@@ -131,6 +132,7 @@ impl Core {
             index,
             reader,
             pruner,
+            not_forgotten: Mutex::default(),
             forgetting: Mutex::new(()),
             wanted: Mutex::new(None),
             rewriting: Mutex::new(()),

@@ -15,10 +15,11 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::sync::mpsc;
+use std::sync::{PoisonError, mpsc};
+use std::time::Duration;
 
 use super::LocalStore;
-use super::core::Core;
+use super::core::{Core, Phase};
 use super::forgotten::Forgotten;
 use super::housekeeper::{SNAPSHOTS, with_source};
 use super::keys::{Gone, Owner};
@@ -41,6 +42,9 @@ use crate::store::wide;
 
 /// On disk while something is being forgotten.
 pub(super) const FILE: &str = "forgetting";
+/// What was begun before a start, and fails, is tried again so soon, and ever less often.
+const AGAIN_FIRST: Duration = Duration::from_secs(1);
+const AGAIN_LAST: Duration = Duration::from_secs(600);
 /// A stop is heard after so many records, at the latest.
 const LOOK_EVERY: u64 = 1024;
 
@@ -69,7 +73,20 @@ pub struct Erased {
     pub segments: u64,
 }
 
+/// What was begun to be forgotten before the start, and is still there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotForgotten {
+    /// The start.
+    pub since: Timestamp,
+    pub why: String,
+}
+
 impl LocalStore {
+    /// Where what was begun before the start fails: it is tried again by itself.
+    pub fn not_forgotten(&self) -> Option<NotForgotten> {
+        lock(&self.core().not_forgotten).clone()
+    }
+
     /// Forgets an account or a person, while the store goes on. [`StoreError::Conflict`] where an account has unfinished
     /// jobs ([`cancel_jobs`](crate::store::Store::cancel_jobs) first), or a document of the account names the person. What
     /// waits to be planned and names it is given up; unfinished jobs of a person are cancelled. Entries keep their place and
@@ -97,23 +114,37 @@ impl Core {
         Ok(begun.is_some())
     }
 
-    /// Finishes what was begun before the last stop. Blocks.
+    /// Finishes what was begun before the last stop; what fails is tried again, ever less often, until the store ends: then the
+    /// next start goes on. Blocks.
     pub(super) fn finish_forgetting(&self) {
+        let (mut wait, since) = (AGAIN_FIRST, self.clock.now());
+        while let Err(error) = self.try_to_finish() {
+            *lock(&self.not_forgotten) = Some(NotForgotten { since, why: error.to_string() });
+            if !self.is_open_after(wait) {
+                return;
+            }
+            tracing::warn!(%error, "what was begun to be forgotten is still there; it is tried again");
+            wait = wait.saturating_mul(2).min(AGAIN_LAST);
+        }
+        *lock(&self.not_forgotten) = None;
+    }
+
+    fn try_to_finish(&self) -> Result<(), StoreError> {
         let _one_at_a_time = lock(&self.forgetting);
-        let finished = match self.begun_forgetting() {
+        match self.begun_forgetting() {
             Ok(Some(begun)) => self.go_on_forgetting(&begun, &mut |_, _| {}).map(drop),
             // Somebody else was quicker, and it may be there again by now.
             Ok(None) => Ok(()),
             Err(error) => Err(StoreError::Damaged(error.to_string())),
-        };
-        match finished {
-            // The next start goes on.
-            Ok(()) | Err(StoreError::Closed) => {}
-            Err(error) => {
-                let why = "what was begun to be forgotten is still there; it is tried again at the next start";
-                tracing::warn!(%error, "{why}");
-            }
         }
+    }
+
+    /// Waits; whether the store is open then.
+    fn is_open_after(&self, wait: Duration) -> bool {
+        let guarded = lock(&self.guarded);
+        let waited = self.wake.wait_timeout_while(guarded, wait, |guarded| guarded.phase == Phase::Open);
+        let (guarded, _timed_out) = waited.unwrap_or_else(PoisonError::into_inner);
+        guarded.phase == Phase::Open
     }
 
     fn begun_forgetting(&self) -> io::Result<Option<Begun>> {

@@ -57,7 +57,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use forget::Erased;
+pub use forget::{Erased, NotForgotten};
 pub use forgotten::Forgotten;
 pub use keys::{KeyError, MasterKey};
 pub use maintain::{BackedUp, CopyError};

@@ -1,5 +1,7 @@
 //! Reading back: deliveries and entries from the journal, with the index to find them.
 
+use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::core::Core;
@@ -79,11 +81,11 @@ impl Core {
         })
     }
 
-    pub(super) fn unplanned(&self, after: Option<DeliveryId>, limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
-        let from = after.map_or(0, DeliveryId::number).saturating_add(1);
+    pub(super) fn unplanned(&self, but: &HashSet<u64>, limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
         let wanted: Vec<(u64, bool)> = self.read(|state| {
-            let oldest = state.unplanned.range(from..).take(limit);
-            oldest.map(|(id, queued)| (queued.record, state.replayed.contains(id))).collect()
+            let chosen = state.next_to_plan(but, limit).into_iter();
+            let queued = chosen.filter_map(|id| state.unplanned.get(&id).map(|queued| (id, queued.record)));
+            queued.map(|(id, record)| (record, state.replayed.contains(&id))).collect()
         })?;
         let mut found = Vec::with_capacity(wanted.len());
         let mut scan = None;
@@ -274,29 +276,28 @@ impl Core {
     }
 
     pub(super) fn entries(&self, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        self.entries_where(from, limit, usize::MAX, |_| true).map(|(found, _)| found)
+        self.entries_where(from..u64::MAX, limit, |_| true).map(|(found, _)| found)
     }
 
     pub(super) fn entries_of(
         &self,
         account: &AccountId,
-        from: u64,
+        among: Range<u64>,
         limit: usize,
     ) -> Result<(Vec<Entry>, u64), StoreError> {
-        self.entries_where(from, limit, ENTRIES_LOOKED_MAX, |of| of == Some(account))
+        let end = among.start.saturating_add(wide(ENTRIES_LOOKED_MAX)).min(among.end);
+        self.entries_where(among.start..end, limit, |of| of == Some(account))
     }
 
     /// Entries whose account is meant, and where to go on.
     fn entries_where(
         &self,
-        from: u64,
+        Range { start: from, end }: Range<u64>,
         limit: usize,
-        looked_max: usize,
         is_meant: impl Fn(Option<&AccountId>) -> bool,
     ) -> Result<(Vec<Entry>, u64), StoreError> {
         let (mut found, mut next) = (Vec::new(), from);
-        let end = from.saturating_add(wide(looked_max));
-        if limit == 0 {
+        if limit == 0 || from >= end {
             return Ok((found, next));
         }
         let start = self.index.ask(|index| index.before_entry(from)).flatten();

@@ -1,6 +1,7 @@
 //! The store itself: the port's methods, each one step over the [`state`](super::state).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -171,12 +172,13 @@ impl Store for LocalStore {
         self.take(delivery, true).await
     }
 
-    async fn unplanned(&self, after: Option<DeliveryId>, limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
+    async fn unplanned(&self, but: &[DeliveryId], limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
         // Mostly there is nothing to read.
         if self.core().read(|state| state.unplanned.is_empty())? {
             return Ok(Vec::new());
         }
-        self.core().reading(move |core| core.unplanned(after, limit)).await
+        let but = but.iter().map(|id| id.number()).collect();
+        self.core().reading(move |core| core.unplanned(&but, limit)).await
     }
 
     async fn record_plan(&self, decisions: Vec<Decision>, at: Timestamp) -> Result<(), StoreError> {
@@ -262,11 +264,11 @@ impl Store for LocalStore {
     async fn cancel_jobs(
         &self,
         account: &AccountId,
-        rule: Option<&RuleName>,
+        acting: Option<&AppName>,
         why: &str,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        self.write(|state| Ok(state.cancel_jobs(account, rule, why, now))).await
+        self.write(|state| Ok(state.cancel_jobs(account, acting, why, now))).await
     }
 
     async fn replay(&self, delivery: DeliveryId, actor: &str, now: Timestamp) -> Result<(), StoreError> {
@@ -281,7 +283,11 @@ impl Store for LocalStore {
     async fn release(&self, app: &AppName, account: &AccountId, now: Timestamp) -> Result<u64, StoreError> {
         // Whoever lets it go on serves the account, also where it is the configuration's.
         self.core().keys.welcome(account);
-        self.write(|state| Ok(state.release(app, account, now))).await
+        self.write(|state| {
+            state.keys.may_write(account)?;
+            Ok(state.release(app, account, now))
+        })
+        .await
     }
 
     async fn release_held(&self, limit: usize, now: Timestamp) -> Result<u64, StoreError> {
@@ -455,9 +461,14 @@ impl Store for LocalStore {
         self.core().reading(move |core| core.entries(from, limit)).await
     }
 
-    async fn entries_of(&self, account: &AccountId, from: u64, limit: usize) -> Result<(Vec<Entry>, u64), StoreError> {
+    async fn entries_of(
+        &self,
+        account: &AccountId,
+        among: Range<u64>,
+        limit: usize,
+    ) -> Result<(Vec<Entry>, u64), StoreError> {
         let account = account.clone();
-        self.core().reading(move |core| core.entries_of(&account, from, limit)).await
+        self.core().reading(move |core| core.entries_of(&account, among, limit)).await
     }
 
     async fn tree_head(&self) -> Result<TreeHead, StoreError> {

@@ -102,7 +102,7 @@ async fn a_change_is_told_also_where_nobody_waits_for_its_end() {
         let _on_its_way = replaying.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     }
     tokio::time::timeout(Duration::from_secs(30), changed.changed()).await.unwrap().unwrap();
-    assert_eq!(store.unplanned(None, 9).await.unwrap().len(), 1);
+    assert_eq!(store.unplanned(&[], 9).await.unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -207,7 +207,7 @@ fn begun<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
 #[test]
 fn what_is_unplanned_is_read_where_it_may_block() {
     with_blocking_held(async |store, release| {
-        let mut unplanned = pin!(store.unplanned(None, 9));
+        let mut unplanned = pin!(store.unplanned(&[], 9));
         assert!(begun(unplanned.as_mut()).is_none(), "it was read on the thread that asked");
         release.send(()).unwrap();
         assert_eq!(unplanned.await.unwrap().len(), 1);
@@ -227,7 +227,7 @@ fn fingerprints_are_read_from_files_outside_the_lock_and_duplicates_are_found_al
         release.send(()).unwrap();
         let (one, other) = tokio::join!(one, other);
         let (one, other) = (one.unwrap(), other.unwrap());
-        let all = store.unplanned(None, 9).await.unwrap();
+        let all = store.unplanned(&[], 9).await.unwrap();
         let of = |id: DeliveryId| all.iter().find(|kept| kept.id == id).unwrap().duplicate_of;
         assert_eq!((of(one.min(other)), of(one.max(other))), (None, Some(one.min(other))));
     });

@@ -1,5 +1,7 @@
 //! The audit log: entries in order, and the tree over them.
 
+use std::ops::Range;
+
 use serde::Serialize;
 
 use crate::audit::tree::{Frontier, leaf_hash};
@@ -84,10 +86,10 @@ impl Log {
         self.entries.iter().filter(|entry| entry.index >= from).take(limit).cloned().collect()
     }
 
-    pub(super) fn entries_of(&self, account: &AccountId, from: u64, limit: usize) -> (Vec<Entry>, u64) {
+    pub(super) fn entries_of(&self, account: &AccountId, among: Range<u64>, limit: usize) -> (Vec<Entry>, u64) {
         let mut found = Vec::new();
-        let mut next = from;
-        for entry in self.entries.iter().filter(|entry| entry.index >= from).take(ENTRIES_LOOKED_MAX) {
+        let mut next = among.start;
+        for entry in self.entries.iter().filter(|entry| among.contains(&entry.index)).take(ENTRIES_LOOKED_MAX) {
             if found.len() >= limit {
                 break;
             }

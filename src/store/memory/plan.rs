@@ -46,9 +46,19 @@ impl Planning {
 }
 
 impl World {
-    pub(super) fn unplanned(&self, after: Option<DeliveryId>, limit: usize) -> Vec<StoredDelivery> {
-        let unplanned = self.deliveries.iter().filter(|(id, kept)| after < Some(**id) && kept.fate == Fate::Unplanned);
-        unplanned.take(limit).map(|(id, kept)| kept.stored(*id)).collect()
+    pub(super) fn unplanned(&self, but: &[DeliveryId], limit: usize) -> Vec<StoredDelivery> {
+        let waits = self.deliveries.iter().filter(|(id, kept)| !but.contains(id) && kept.fate == Fate::Unplanned);
+        let mut before: BTreeMap<&AppName, (DeliveryId, usize)> = BTreeMap::new();
+        let mut in_turn: Vec<_> = waits
+            .map(|(id, kept)| {
+                let (oldest, turn) = before.entry(&kept.app).or_insert((*id, 0));
+                *turn += 1;
+                (*turn, *oldest, *id)
+            })
+            .collect();
+        in_turn.sort_unstable();
+        let chosen: BTreeSet<DeliveryId> = in_turn.into_iter().take(limit).map(|(_, _, id)| id).collect();
+        chosen.into_iter().filter_map(|id| Some(self.deliveries.get(&id)?.stored(id))).collect()
     }
 
     pub(super) fn record_plan(&mut self, decisions: Vec<Decision>, at: Timestamp) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use super::log::Line;
 use super::world::{Claim, Made, World};
 use crate::audit::{Call, Detail, Kind};
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, JobId, RuleName};
+use crate::ids::{AccountId, AppName, JobId, RuleName};
 use crate::job::{Backoff, Change, Effect, Input, Intent, Job, JobState, Lease, Outcome, ParkCause, Settled, Snooze};
 use crate::store::port::{Allowance, Claimable, Leased, Move, Selector, StoreError};
 
@@ -335,11 +335,11 @@ impl World {
     pub(super) fn cancel_jobs(
         &mut self,
         account: &AccountId,
-        rule: Option<&RuleName>,
+        acting: Option<&AppName>,
         why: &str,
         now: Timestamp,
     ) -> u64 {
-        let is_meant = |job: &&Job| job.account == *account && rule.is_none_or(|rule| job.rule == *rule);
+        let is_meant = |job: &&Job| job.account == *account && acting.is_none_or(|acting| !job.is_done_by(acting));
         let meant: Vec<Job> = self.unfinished().filter(is_meant).take(self.limits.moved_max).cloned().collect();
         let mut count = 0;
         for job in meant {

@@ -37,6 +37,7 @@ pub struct AccountView {
     pub since: Option<String>,
     /// None where the configuration has it.
     pub plan: Option<String>,
+    /// By email, where that is known.
     pub api_users: Vec<String>,
     /// Who was one before, and keeps what was granted to them until that is taken back.
     #[serde(default)]
@@ -131,11 +132,18 @@ impl InviteView {
 }
 
 /// A new invite: the link is told once, and good once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InvitedView {
     #[serde(flatten)]
     pub invite: InviteView,
     pub link: String,
+}
+
+impl std::fmt::Debug for InvitedView {
+    /// Without the link, which is a secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InvitedView").field("invite", &self.invite).finish_non_exhaustive()
+    }
 }
 
 /// An account with a server-to-server app of its own.
@@ -169,7 +177,7 @@ impl std::fmt::Debug for AccountAsked {
 }
 
 /// What of an account is to be otherwise; what is left out stays.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountChange {
     pub label: Option<String>,
@@ -184,6 +192,16 @@ pub struct AccountChange {
     pub client_secret: Option<String>,
     /// Of the account's own app, in the place of those that it has: one or more, any of them verifies.
     pub webhook_secrets: Option<Vec<String>>,
+}
+
+impl std::fmt::Debug for AccountChange {
+    /// Without the secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { label, plan, api_users, may_grant, invites_per_day, app, .. } = self;
+        let mut told = f.debug_struct("AccountChange");
+        told.field("label", label).field("plan", plan).field("api_users", api_users).field("may_grant", may_grant);
+        told.field("invites_per_day", invites_per_day).field("app", app).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
@@ -246,14 +264,11 @@ fn configured(state: &AdminState, kept: &Accounts, listed: &[Listed]) -> Vec<Acc
     let is_other = |id: &AccountId| listed.get(id).is_some_and(|one| one.configured.is_none());
     let mut views = Vec::new();
     for app in apps.iter() {
-        let mut users: HashMap<&AccountId, Vec<String>> = HashMap::new();
-        for (account, user) in &app.api_users {
-            users.entry(account).or_default().push(user.to_string());
-        }
-        for id in app.accounts.iter().filter(|id| !is_other(id)) {
-            let installed = listed.get(id);
+        for account in app.accounts.iter().filter(|account| !is_other(&account.id)) {
+            let installed = listed.get(&account.id);
+            let installations = installed.map(|one| one.installations.as_slice()).unwrap_or_default();
             views.push(AccountView {
-                id: id.to_string(),
+                id: account.id.to_string(),
                 app: app.name.to_string(),
                 label: installed.and_then(|one| one.account.label.clone()),
                 origin: "configuration".to_owned(),
@@ -261,20 +276,29 @@ fn configured(state: &AdminState, kept: &Accounts, listed: &[Listed]) -> Vec<Acc
                 why: None,
                 since: None,
                 plan: None,
-                api_users: users.remove(id).unwrap_or_default(),
+                api_users: names(&account.api_users, installations),
                 former_api_users: Vec::new(),
-                may_grant: Vec::new(),
+                may_grant: account.may_grant.iter().map(ToString::to_string).collect(),
                 invites_per_day: None,
-                paused: paused(kept, id),
+                paused: paused(kept, &account.id),
                 added_at: None,
                 added_by: None,
-                installations: installed.iter().flat_map(|one| &one.installations).map(Into::into).collect(),
+                installations: installations.iter().map(Into::into).collect(),
                 rival: installed.map(|one| one.account.app.to_string()),
                 install_url: None,
             });
         }
     }
     views
+}
+
+/// Users by email, where that is known of who installed the app; else as they were named.
+fn names(users: &[UserKey], installations: &[Installation]) -> Vec<String> {
+    let email = |user: &UserKey| {
+        let one = installations.iter().find(|one| user.is(Some(&one.user), None))?;
+        one.email.as_ref().map(ToString::to_string)
+    };
+    users.iter().map(|user| email(user).unwrap_or_else(|| user.to_string())).collect()
 }
 
 fn paused(kept: &Accounts, id: &AccountId) -> Option<PausedView> {
@@ -300,8 +324,8 @@ fn view(kept: &Accounts, listed: &Listed) -> AccountView {
         why,
         since: since.map(ToString::to_string),
         plan: Some(account.plan.name().to_owned()),
-        api_users: account.api_users.iter().map(ToString::to_string).collect(),
-        former_api_users: account.former_api_users.iter().map(ToString::to_string).collect(),
+        api_users: names(&account.api_users, &listed.installations),
+        former_api_users: names(&account.former_api_users, &listed.installations),
         may_grant: account.may_grant.iter().map(ToString::to_string).collect(),
         invites_per_day: Some(account.invites_per_day.unwrap_or(account.plan.invites_per_day())),
         paused: paused(kept, &account.id),

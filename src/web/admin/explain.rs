@@ -16,7 +16,6 @@ use super::explained::{ChangeView, ExplainView, ExplainedView};
 use super::problem::ApiProblem;
 use super::routes::{Answer, Asked, Shared, asked};
 use super::view::effect_in_words;
-use crate::account::UserKey;
 use crate::audit::{Entry, Kind};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, DeliveryId, Email, JobId, MeetingId, RuleName, UserId};
@@ -443,9 +442,6 @@ async fn on_event(
 fn is_api_user(state: &View<'_>, subject: &Subject) -> bool {
     let Subject::User { id, email } = subject else { return false };
     let apps = state.apps.borrow();
-    let mut known = apps.iter().flat_map(|app| &app.api_users).filter(|(account, _)| state.caller.sees(account));
-    known.any(|(_, key)| match key {
-        UserKey::Id(key) => id.as_ref() == Some(key),
-        UserKey::Email(key) => email.as_ref() == Some(key),
-    })
+    let mut known = apps.iter().flat_map(|app| &app.accounts).filter(|account| state.caller.sees(&account.id));
+    known.any(|account| account.api_users.iter().any(|key| key.is(id.as_ref(), email.as_ref())))
 }

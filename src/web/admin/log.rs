@@ -47,7 +47,7 @@ pub(super) async fn entries(State(state): Shared, caller: Caller, query: Asked<A
         }
         // One look: the log may be long, and hold little of the account. Whoever asks goes on from `next`.
         Some(account) => {
-            let (entries, next) = state.store.entries_of(&account, from, limit).await?;
+            let (entries, next) = state.store.entries_of(&account, from..u64::MAX, limit).await?;
             from = next;
             entries
         }
@@ -70,8 +70,7 @@ async fn newest(state: &AdminState, account: &AccountId, last: usize, limit: usi
             break;
         }
         let start = end.saturating_sub(LOOK);
-        let (mut page, _) = state.store.entries_of(account, start, usize::try_from(LOOK).unwrap_or(usize::MAX)).await?;
-        page.retain(|entry| entry.index < end);
+        let (mut page, _) = state.store.entries_of(account, start..end, usize::MAX).await?;
         page.append(&mut found);
         found = page;
         end = start;

@@ -25,6 +25,7 @@ mod plans;
 mod problem;
 mod redact;
 mod routes;
+mod rows;
 pub mod sweeps;
 pub mod table;
 pub mod take_back;
@@ -55,7 +56,7 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use tokio::sync::watch;
 
-use crate::account::{AppKind, UserKey};
+use crate::account::{Account, AppKind};
 use crate::accounts::Accounts;
 use crate::alarm::Alarm;
 use crate::clock::{Clock, Timestamp};
@@ -95,21 +96,26 @@ pub struct AdminState {
 pub struct AdminApp {
     pub name: AppName,
     pub kind: AppKind,
-    pub accounts: Vec<AccountId>,
-    pub api_users: Vec<(AccountId, UserKey)>,
+    pub accounts: Vec<Account>,
+}
+
+impl AdminApp {
+    fn ids(&self) -> impl Iterator<Item = &AccountId> {
+        self.accounts.iter().map(|account| &account.id)
+    }
 }
 
 impl AdminState {
     /// The one app that holds the account.
     fn app_of(&self, account: &AccountId) -> Option<AppName> {
         let apps = self.apps.borrow();
-        apps.iter().find(|app| app.accounts.contains(account)).map(|app| app.name.clone())
+        apps.iter().find(|app| app.ids().any(|id| id == account)).map(|app| app.name.clone())
     }
 
     /// The accounts that the caller may know of.
     fn accounts_of(&self, caller: &Caller) -> Vec<AccountId> {
         let apps = self.apps.borrow();
-        apps.iter().flat_map(|app| &app.accounts).filter(|account| caller.sees(account)).cloned().collect()
+        apps.iter().flat_map(AdminApp::ids).filter(|account| caller.sees(account)).cloned().collect()
     }
 }
 

@@ -246,7 +246,7 @@ pub(super) async fn apps(State(state): Shared, caller: Caller, query: Asked<OfAc
     let apps = state.apps.borrow().clone();
     for app in &apps {
         let is_meant = |account: &&AccountId| only.as_ref().is_none_or(|only| only == *account);
-        let accounts: Vec<_> = app.accounts.iter().filter(is_meant).collect();
+        let accounts: Vec<_> = app.ids().filter(is_meant).collect();
         let is_shared = caller.account.is_some() && accounts.len() < app.accounts.len();
         if accounts.is_empty() && only.is_some() {
             continue;

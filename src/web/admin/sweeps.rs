@@ -10,10 +10,10 @@ use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::AdminState;
 use super::caller::Caller;
 use super::problem::ApiProblem;
 use super::routes::{Answer, Asked, OfAccount, Shared, asked, maybe};
+use super::{AdminApp, AdminState};
 use crate::alarm::Alarm;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, RuleName};
@@ -179,7 +179,7 @@ pub(super) async fn ask(State(state): Shared, caller: Caller, query: Asked<Sweep
     if let Some(why) = state.sweeps.is_not_swept(rule.as_ref()) {
         return Err(ApiProblem::bad_request(why));
     }
-    let all: Vec<AccountId> = state.apps.borrow().iter().flat_map(|app| app.accounts.clone()).collect();
+    let all: Vec<AccountId> = state.apps.borrow().iter().flat_map(AdminApp::ids).cloned().collect();
     let meant: Vec<&AccountId> = all.iter().filter(|id| only.as_ref().is_none_or(|only| only == *id)).collect();
     if let Some(only) = only.filter(|_| meant.is_empty()) {
         return Err(ApiProblem::new(StatusCode::NOT_FOUND, format!("no account {only} is served")));
@@ -275,7 +275,7 @@ pub(super) async fn ages(state: &Arc<AdminState>) -> Result<Vec<(String, u64)>, 
     let age = |account: &AccountId| views.get(account.as_str())?.whole_age_secs;
     let apps = state.apps.borrow();
     let of_app = apps.iter().filter_map(|app| {
-        let oldest = app.accounts.iter().filter_map(age).max()?;
+        let oldest = app.ids().filter_map(age).max()?;
         Some((app.name.to_string(), oldest))
     });
     Ok(of_app.collect())

@@ -16,7 +16,7 @@ use super::caller::Role;
 use super::described::{Described, Operation};
 use super::{
     AdminState, PLAN_BYTES_MAX, accounts, explain, forgetting, guard, jobs, log, metrics, onboarding, openapi, plans,
-    routes as other, sweeps, take_back, tokens, users,
+    routes as other, rows, sweeps, take_back, tokens, users,
 };
 
 /// What of accounts a route tells or moves, and so what becomes of whoever is bound to one.
@@ -67,6 +67,11 @@ impl std::fmt::Debug for Route {
 
 type Rights = (Who, About);
 
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const PATCH: Method = Method::PATCH;
+const DELETE: Method = Method::DELETE;
+
 fn route<H, A, D>(method: Method, path: &'static str, (who, about): Rights, summary: &'static str, handler: H) -> Route
 where
     H: Handler<A, Arc<AdminState>> + Described<D>,
@@ -76,102 +81,70 @@ where
     Route { method, path, who, about, summary, handler: on(filter, handler), described: H::describe }
 }
 
-fn get<H, A, D>(path: &'static str, rights: Rights, summary: &'static str, handler: H) -> Route
-where
-    H: Handler<A, Arc<AdminState>> + Described<D>,
-    A: 'static,
-{
-    route(Method::GET, path, rights, summary, handler)
-}
-
-fn post<H, A, D>(path: &'static str, rights: Rights, summary: &'static str, handler: H) -> Route
-where
-    H: Handler<A, Arc<AdminState>> + Described<D>,
-    A: 'static,
-{
-    route(Method::POST, path, rights, summary, handler)
-}
-
-fn patch<H, A, D>(path: &'static str, rights: Rights, summary: &'static str, handler: H) -> Route
-where
-    H: Handler<A, Arc<AdminState>> + Described<D>,
-    A: 'static,
-{
-    route(Method::PATCH, path, rights, summary, handler)
-}
-
-fn delete<H, A, D>(path: &'static str, rights: Rights, summary: &'static str, handler: H) -> Route
-where
-    H: Handler<A, Arc<AdminState>> + Described<D>,
-    A: 'static,
-{
-    route(Method::DELETE, path, rights, summary, handler)
-}
-
 impl Route {
     fn of_bytes_max(self, bytes: usize) -> Self {
         Self { handler: self.handler.layer(DefaultBodyLimit::max(bytes)), ..self }
     }
 }
 
-/// All of them.
+/// All of them: method, path, who may ask, what it tells or moves, what it is, and who answers.
 #[rustfmt::skip]
 pub fn routes() -> Vec<Route> {
     use About::{Chosen, InPath, Nothing, Read, Service};
     vec![
-        get("/openapi.json", (ALL, Nothing), "This document", openapi::show),
-        get("/metrics", (READERS, Service), "Figures, in the text format of OpenMetrics", metrics::metrics),
-        get("/v1/status", (READERS, Service), "How the service and its store are", other::status),
-        get("/v1/jobs", (FOLLOWERS, Chosen), "Jobs, the newest first", jobs::jobs),
-        post("/v1/jobs/retry", (OPERATORS, Chosen), "Try again all that is parked for a cause", jobs::retry_cause),
-        post("/v1/jobs/cancel", (OPERATORS, Chosen), "End for good all that is parked for a cause", jobs::cancel_cause),
-        get("/v1/jobs/{id}", (FOLLOWERS, Read), "One job", jobs::job),
-        post("/v1/jobs/{id}/retry", (OPERATORS, Read), "Try a job again now", jobs::retry),
-        post("/v1/jobs/{id}/park", (OPERATORS, Read), "Set a job aside", jobs::park),
-        post("/v1/jobs/{id}/cancel", (OPERATORS, Read), "End a job for good", jobs::cancel),
-        get("/v1/deliveries", (READERS, Chosen), "Webhook requests that were stored, the newest first", other::deliveries),
-        get("/v1/deliveries/{id}", (READERS, Read), "One delivery, with its body but for secrets", other::delivery),
-        get("/v1/deliveries/{id}/decide", (READERS, Read), "What the rules of now would do about a delivery", plans::decide),
-        post("/v1/deliveries/{id}/replay", (OPERATORS, Read), "Plan a delivery again", other::replay),
-        get("/v1/audit", (READERS, Chosen), "The audit log, a page at a time", log::entries),
-        get("/v1/audit/head", (READERS, Service), "How long the audit log is, and the root of its tree", log::head),
-        get("/v1/audit/verify", (READERS, Service), "A page of the audit log, read from disk and hashed anew", log::verify),
-        get("/v1/sweeps", (READERS, Chosen), "Where the sweeps of each account stand", sweeps::list),
-        post("/v1/sweeps", (OPERATORS, Chosen), "Ask for sweeps", sweeps::ask),
-        get("/v1/plan", (READERS, Chosen), "What the rules would change", plans::plan),
-        post("/v1/plan/apply", (OPERATORS, Read), "Ask for what a plan would change", plans::apply).of_bytes_max(PLAN_BYTES_MAX),
-        get("/v1/take-back", (READERS, Chosen), "Who granted an API user", take_back::look),
-        post("/v1/take-back", (OPERATORS, Chosen), "Take back all grants of an API user", take_back::begin),
-        get("/v1/explain", (READERS, Read), "Why somebody did, or did not, get what the rules want", explain::explain),
-        get("/v1/attention", (READERS, Chosen), "What is stuck, and what to do", other::attention),
-        get("/v1/accounts", (FOLLOWERS, Chosen), "Accounts that are served, and by which app", accounts::list),
-        post("/v1/accounts", (OPERATORS, Service), "Serve an account by a server-to-server app of its own", accounts::add),
-        get("/v1/accounts/{account}", (FOLLOWERS, InPath), "One account", accounts::show),
-        patch("/v1/accounts/{account}", (OPERATORS, InPath), "Change what of an account is not Zoom's", accounts::change),
-        delete("/v1/accounts/{account}", (OPERATORS, InPath), "Let an account go, and forget it", accounts::remove),
-        post("/v1/accounts/{account}/pause", (OPERATORS, InPath), "Stop an account's jobs and sweeps for a while", accounts::pause),
-        post("/v1/accounts/{account}/resume", (OPERATORS, InPath), "Let an account's jobs and sweeps go on", accounts::resume),
-        get("/v1/accounts/{account}/users", (USER_READERS, InPath), "Users, as Zoom has them now, a page at a time", users::list),
-        post("/v1/accounts/{account}/users", (ONBOARDERS, InPath), "Onboard one person (202), or many", onboarding::onboard).of_bytes_max(onboarding::BODY_BYTES_MAX),
-        get("/v1/accounts/{account}/users/{user}", (USER_READERS, InPath), "One user, as Zoom has them now", users::show),
-        delete("/v1/accounts/{account}/users/{user}", (ONBOARDERS, InPath), "Take a user out of the account", users::remove),
-        post("/v1/accounts/{account}/users/{user}/deactivate", (ONBOARDERS, InPath), "Deactivate a user", users::deactivate),
-        post("/v1/accounts/{account}/users/{user}/forget", (OPERATORS, InPath), "Forget what is kept of a person", forgetting::forget),
-        get("/v1/accounts/{account}/coverage", (FOLLOWERS, InPath), "Who has what of the rules, and who waits for what", users::coverage),
-        get("/v1/onboardings", (FOLLOWERS, Chosen), "Onboardings, the oldest first", onboarding::list),
-        get("/v1/onboardings/{id}", (FOLLOWERS, Read), "One onboarding, which can be waited for", onboarding::one),
-        get("/v1/invites", (READERS, Service), "Invites to install a general app, the newest first", accounts::invites),
-        post("/v1/invites", (OPERATORS, Service), "Make an invite; its link is told once", accounts::invite),
-        delete("/v1/invites/{id}", (OPERATORS, Service), "End an invite that was not used", accounts::revoke_invite),
-        get("/v1/apps", (READERS, Chosen), "The apps of the configuration, with their accounts", other::apps),
-        get("/v1/notify", (READERS, Service), "Who is told what is stuck", other::notify),
-        post("/v1/rules/{rule}/resume", (OPERATORS, Chosen), "Let a rule go on that is stopped", jobs::resume),
-        get("/v1/reload", (READERS, Service), "What a reload would take in", other::difference),
-        post("/v1/reload", (OPERATORS, Service), "Read the configuration again", other::reload),
-        get("/v1/tokens", (READERS, Service), "Access tokens: whose they are, and never the tokens", tokens::list),
-        post("/v1/tokens", (OPERATORS, Service), "Make an access token, which is shown once", tokens::create),
-        delete("/v1/tokens/{id}", (OPERATORS, Service), "Revoke an access token", tokens::revoke),
-        post("/v1/store/backup", (OPERATORS, Service), "Copy the store into a folder of the service's machine", other::backup),
+        route(GET, "/openapi.json", (ALL, Nothing), "This document", openapi::show),
+        route(GET, "/metrics", (READERS, Service), "Figures, in the text format of OpenMetrics", metrics::metrics),
+        route(GET, "/v1/status", (READERS, Service), "How the service and its store are", other::status),
+        route(GET, "/v1/jobs", (FOLLOWERS, Chosen), "Jobs, the newest first", jobs::jobs),
+        route(POST, "/v1/jobs/retry", (OPERATORS, Chosen), "Try again all that is parked for a cause", jobs::retry_cause),
+        route(POST, "/v1/jobs/cancel", (OPERATORS, Chosen), "End for good all that is parked for a cause", jobs::cancel_cause),
+        route(GET, "/v1/jobs/{id}", (FOLLOWERS, Read), "One job", jobs::job),
+        route(POST, "/v1/jobs/{id}/retry", (OPERATORS, Read), "Try a job again now", jobs::retry),
+        route(POST, "/v1/jobs/{id}/park", (OPERATORS, Read), "Set a job aside", jobs::park),
+        route(POST, "/v1/jobs/{id}/cancel", (OPERATORS, Read), "End a job for good", jobs::cancel),
+        route(GET, "/v1/deliveries", (READERS, Chosen), "Webhook requests that were stored, the newest first", other::deliveries),
+        route(GET, "/v1/deliveries/{id}", (READERS, Read), "One delivery, with its body but for secrets", other::delivery),
+        route(GET, "/v1/deliveries/{id}/decide", (READERS, Read), "What the rules of now would do about a delivery", plans::decide),
+        route(POST, "/v1/deliveries/{id}/replay", (OPERATORS, Read), "Plan a delivery again", other::replay),
+        route(GET, "/v1/audit", (READERS, Chosen), "The audit log, a page at a time", log::entries),
+        route(GET, "/v1/audit/head", (READERS, Service), "How long the audit log is, and the root of its tree", log::head),
+        route(GET, "/v1/audit/verify", (READERS, Service), "A page of the audit log, read from disk and hashed anew", log::verify),
+        route(GET, "/v1/sweeps", (READERS, Chosen), "Where the sweeps of each account stand", sweeps::list),
+        route(POST, "/v1/sweeps", (OPERATORS, Chosen), "Ask for sweeps", sweeps::ask),
+        route(GET, "/v1/plan", (READERS, Chosen), "What the rules would change", plans::plan),
+        route(POST, "/v1/plan/apply", (OPERATORS, Read), "Ask for what a plan would change", plans::apply).of_bytes_max(PLAN_BYTES_MAX),
+        route(GET, "/v1/take-back", (READERS, Chosen), "Who granted an API user", take_back::look),
+        route(POST, "/v1/take-back", (OPERATORS, Chosen), "Take back all grants of an API user", take_back::begin),
+        route(GET, "/v1/explain", (READERS, Read), "Why somebody did, or did not, get what the rules want", explain::explain),
+        route(GET, "/v1/attention", (READERS, Chosen), "What is stuck, and what to do", other::attention),
+        route(GET, "/v1/accounts", (FOLLOWERS, Chosen), "Accounts that are served, and by which app", accounts::list),
+        route(POST, "/v1/accounts", (OPERATORS, Service), "Serve an account by a server-to-server app of its own", accounts::add),
+        route(GET, "/v1/accounts/{account}", (FOLLOWERS, InPath), "One account", accounts::show),
+        route(PATCH, "/v1/accounts/{account}", (OPERATORS, InPath), "Change what of an account is not Zoom's", accounts::change),
+        route(DELETE, "/v1/accounts/{account}", (OPERATORS, InPath), "Let an account go, and forget it", accounts::remove),
+        route(POST, "/v1/accounts/{account}/pause", (OPERATORS, InPath), "Stop an account's jobs and sweeps for a while", accounts::pause),
+        route(POST, "/v1/accounts/{account}/resume", (OPERATORS, InPath), "Let an account's jobs and sweeps go on", accounts::resume),
+        route(GET, "/v1/accounts/{account}/users", (USER_READERS, InPath), "Users, as Zoom has them now, a page at a time", users::list),
+        route(POST, "/v1/accounts/{account}/users", (ONBOARDERS, InPath), "Onboard one person (202), or many", onboarding::onboard).of_bytes_max(rows::BODY_BYTES_MAX),
+        route(GET, "/v1/accounts/{account}/users/{user}", (USER_READERS, InPath), "One user, as Zoom has them now", users::show),
+        route(DELETE, "/v1/accounts/{account}/users/{user}", (ONBOARDERS, InPath), "Take a user out of the account", users::remove),
+        route(POST, "/v1/accounts/{account}/users/{user}/deactivate", (ONBOARDERS, InPath), "Deactivate a user", users::deactivate),
+        route(POST, "/v1/accounts/{account}/users/{user}/forget", (OPERATORS, InPath), "Forget what is kept of a person", forgetting::forget),
+        route(GET, "/v1/accounts/{account}/coverage", (FOLLOWERS, InPath), "Who has what of the rules, and who waits for what", users::coverage),
+        route(GET, "/v1/onboardings", (FOLLOWERS, Chosen), "Onboardings, the oldest first", onboarding::list),
+        route(GET, "/v1/onboardings/{id}", (FOLLOWERS, Read), "One onboarding, which can be waited for", onboarding::one),
+        route(GET, "/v1/invites", (READERS, Service), "Invites to install a general app, the newest first", accounts::invites),
+        route(POST, "/v1/invites", (OPERATORS, Service), "Make an invite; its link is told once", accounts::invite),
+        route(DELETE, "/v1/invites/{id}", (OPERATORS, Service), "End an invite that was not used", accounts::revoke_invite),
+        route(GET, "/v1/apps", (READERS, Chosen), "The apps of the configuration, with their accounts", other::apps),
+        route(GET, "/v1/notify", (READERS, Service), "Who is told what is stuck", other::notify),
+        route(POST, "/v1/rules/{rule}/resume", (OPERATORS, Chosen), "Let a rule go on that is stopped", jobs::resume),
+        route(GET, "/v1/reload", (READERS, Service), "What a reload would take in", other::difference),
+        route(POST, "/v1/reload", (OPERATORS, Service), "Read the configuration again", other::reload),
+        route(GET, "/v1/tokens", (READERS, Service), "Access tokens: whose they are, and never the tokens", tokens::list),
+        route(POST, "/v1/tokens", (OPERATORS, Service), "Make an access token, which is shown once", tokens::create),
+        route(DELETE, "/v1/tokens/{id}", (OPERATORS, Service), "Revoke an access token", tokens::revoke),
+        route(POST, "/v1/store/backup", (OPERATORS, Service), "Copy the store into a folder of the service's machine", other::backup),
     ]
 }
 

@@ -8,6 +8,7 @@ use axum::response::Response;
 use super::{Asked, Install};
 use crate::account::UserKey;
 use crate::accounts::{GeneralApp, InstallProblem, KeptAccount, Standing, Ticket};
+use crate::clock::Timestamp;
 use crate::store::StoreError;
 use crate::web::admin::sweeps::SweepView;
 use crate::web::page::{Form, Page};
@@ -115,8 +116,8 @@ fn words(problem: &InstallProblem) -> (StatusCode, &'static str, String) {
         InstallProblem::Leaving | InstallProblem::Store(StoreError::Conflict(_)) => (
             StatusCode::CONFLICT,
             "The account is being removed",
-            "What is kept of your account is being removed, and it cannot be installed before that is over. The access was \
-             given back: try again in some minutes.",
+            "What is kept of your account is being removed, and it cannot be installed before that is over: try again in \
+             some minutes.",
         ),
         InstallProblem::Zoom(_) => (
             StatusCode::BAD_GATEWAY,
@@ -127,7 +128,7 @@ fn words(problem: &InstallProblem) -> (StatusCode, &'static str, String) {
         InstallProblem::Store(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
             DID_NOT,
-            "The service cannot store anything at the moment. The access was given back: begin again later.",
+            "The service cannot store anything at the moment: begin again later.",
         ),
         InstallProblem::Declined(why) => {
             return (StatusCode::OK, "The app was not installed", format!("Zoom says: {why}. Nothing was changed."));
@@ -136,7 +137,7 @@ fn words(problem: &InstallProblem) -> (StatusCode, &'static str, String) {
         InstallProblem::ScopesMissing(scopes) => {
             let what = format!(
                 "The access lacks what the app needs first, to read the account's users: Zoom says {scopes}. Whoever made the \
-                 app has to add the scope in the Zoom Marketplace; then install it again. The access was given back."
+                 app has to add the scope in the Zoom Marketplace; then install it again."
             );
             return (StatusCode::UNPROCESSABLE_ENTITY, "The app may not do what it needs", what);
         }
@@ -160,25 +161,34 @@ pub(super) async fn done(install: &Install, ticket: &Ticket) -> Response {
     let sweeps = install.sweeps.of(&ticket.account).await;
     let configured = install.accounts.configured_by(&ticket.account);
     let acts = configured.as_ref().or(account.as_ref().map(|account| &account.app));
-    let (Some(acts), Ok(sweeps)) = (acts, sweeps) else {
-        return Page::new("This account is not served any more").answer(StatusCode::OK);
-    };
-    if *acts != ticket.app {
+    if let Some(acts) = acts.filter(|acts| **acts != ticket.app) {
         let what = format!(
             "Another app, {acts}, acts for this account already, and two must not do so at once: nothing is changed until \
              whoever runs this service says which of the two acts. They have been told."
         );
         return Page::new("Installed, but not acting").with(what).answer(StatusCode::OK);
     }
-    let page = Page::new("The app is installed").fact("Account", ticket.account.to_string());
-    let (page, is_looked) = match account.filter(|_| configured.is_none()) {
-        Some(account) => standing(install, page, &account),
-        None => (page.with("Whoever runs this service has set up what is done in your account."), true),
+    let (Some(account), Ok(sweeps)) = (account, sweeps) else {
+        return Page::new("This account is not served any more").answer(StatusCode::OK);
     };
+    let page = Page::new("The app is installed").fact("Account", ticket.account.to_string());
+    let (page, is_looked) = standing(install, page, &account);
     let paused = install.accounts.paused_by(&ticket.account).is_some();
+    let sweeps = sweeps.map(|sweeps| since(sweeps, account.joined_at()));
     let (page, is_compared) = compared(page, sweeps.as_ref(), paused);
     let page = if is_looked && is_compared { page } else { page.refresh(REFRESH_SECS) };
     page.answer(StatusCode::OK)
+}
+
+/// Without what was before the account came, or came back.
+fn since(sweeps: SweepView, joined: Timestamp) -> SweepView {
+    let is_since = |at: &str| Timestamp::parse(at).is_some_and(|at| at >= joined);
+    SweepView {
+        last: sweeps.last.filter(|run| is_since(&run.started_at)),
+        last_dry: sweeps.last_dry.filter(|run| is_since(&run.started_at)),
+        failed: sweeps.failed.filter(|failed| is_since(&failed.at)),
+        ..sweeps
+    }
 }
 
 /// How the account stands; whether that is known.

@@ -30,11 +30,8 @@ use crate::job::{
 };
 use crate::rules::{Rule, Step as RuleStep, SubjectKind, for_subject};
 use crate::store::{Allowance, JobFilter, Shelf, Store, StoreError, Write};
-use crate::zoom::{Edit, Group, Page, Status, User, Zoom, ZoomError};
+use crate::zoom::{Edit, Group, Status, User, Zoom, ZoomError, find_pending};
 
-/// Pages of pending users in which somebody is looked for, of 300 each.
-const PENDING_PAGES_MAX: usize = 100;
-const PAGE_ROWS: u32 = 300;
 /// Jobs about one user that are looked at.
 const JOBS_MAX: usize = 200;
 /// How long the work of rules is waited for, before it is told as it stands.
@@ -158,20 +155,11 @@ impl One<'_> {
             Err(ZoomError::NotFound(_)) => {}
             Err(error) => return Err(task.failed(error)),
         }
-        let mut token = None;
-        for _ in 0..PENDING_PAGES_MAX {
-            let page = Page { size: PAGE_ROWS, token };
-            let page = task.zoom.users(Status::Pending, page).await.map_err(|error| task.failed(error))?;
-            if let Some(user) = page.users.into_iter().find(|user| user.email.as_ref() == Some(email)) {
-                return Ok(Found::Pending { id: user.id, is_from_elsewhere: false });
-            }
-            token = page.next;
-            if token.is_none() {
-                return Ok(Found::Nowhere);
-            }
-        }
-        // Who is not on a list that was cut short may be there.
-        Err(End::retry(format!("the account has more pending users than {PENDING_PAGES_MAX} pages of the list hold")))
+        let found = find_pending(task.zoom, &UserKey::Email(email.clone())).await;
+        Ok(match found.map_err(|error| task.failed(error))? {
+            Some(user) => Found::Pending { id: user.id, is_from_elsewhere: false },
+            None => Found::Nowhere,
+        })
     }
 
     /// Some where the user is pending then.
@@ -294,7 +282,7 @@ impl One<'_> {
         let subject = self.kept.subject();
         let new = |step: RuleStep| match step {
             RuleStep::Ensure { rule, subject, on } => Some(NewJob {
-                app: task.job.app.clone(),
+                app: task.account.app.clone(),
                 account: task.job.account.clone(),
                 rule,
                 subject,

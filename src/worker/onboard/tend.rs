@@ -89,6 +89,12 @@ impl Onboarder {
         if !self.notifies.swap(false, Ordering::Relaxed) {
             return Ok(());
         }
+        let told = self.tell_all().await;
+        self.notifies.fetch_or(told.is_err(), Ordering::Relaxed);
+        told
+    }
+
+    async fn tell_all(&self) -> Result<(), StoreError> {
         let store = &self.parts.store;
         let documents = store.documents(Shelf::Onboarding).await?;
         let told: HashMap<OnboardingId, String> =

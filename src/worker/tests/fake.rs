@@ -244,6 +244,15 @@ impl Handle {
         self.call("add_assistant", &format!("{of} {who}"), Some(()), act).await
     }
 
+    async fn remove(&self, of: &UserKey, who: &UserKey) -> Result<(), ZoomError> {
+        let act = |state: &mut State| {
+            let (id, who) = (state.id_of(of)?, state.id_of(who)?);
+            state.assistants.entry(id).or_default().retain(|one| one.id.as_ref() != Some(&who));
+            Ok(())
+        };
+        self.call("remove_assistant", &format!("{of} {who}"), Some(()), act).await
+    }
+
     async fn set(&self, id: MeetingId, to: Leaves) -> Result<(), ZoomError> {
         let said = to.to_string();
         let act = move |state: &mut State| {
@@ -290,7 +299,16 @@ impl Zoom for Handle {
     }
 
     async fn schedulers(&self, of: &UserKey) -> Result<Vec<Scheduler>, ZoomError> {
-        self.call("schedulers", of.as_str(), None, |_| Ok(Vec::new())).await
+        let act = |state: &mut State| {
+            let who = state.id_of(of)?;
+            let granted = |one: &&User| {
+                let there = one.id.as_ref().and_then(|id| state.assistants.get(id));
+                there.is_some_and(|all| all.iter().any(|assistant| assistant.id.as_ref() == Some(&who)))
+            };
+            let users = state.users.iter().filter(granted);
+            Ok(users.map(|user| Scheduler { id: user.id.clone(), email: user.email.clone() }).collect())
+        };
+        self.call("schedulers", of.as_str(), None, act).await
     }
 
     async fn meeting(&self, id: MeetingId) -> Result<Meeting, ZoomError> {
@@ -332,6 +350,7 @@ impl Zoom for Handle {
     async fn change(&self, _: &Intent, edit: Edit) -> Result<(), ZoomError> {
         match edit {
             Edit::AddAssistant { of, who } => self.add(&of, &who).await,
+            Edit::RemoveAssistant { of, who } => self.remove(&of, &who).await,
             Edit::SetMeeting { id, to } => self.set(id, to).await,
             _ => Err(elsewhere()),
         }

@@ -2,10 +2,12 @@
 
 mod engine;
 mod fake;
+mod forgotten;
 mod planning;
 mod returning;
 mod sweeping;
 mod tasks;
+mod tidying;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

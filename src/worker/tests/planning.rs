@@ -117,7 +117,7 @@ async fn what_cannot_be_read_is_set_aside_and_holds_nothing_up() {
 async fn a_defect_in_planning_sets_one_delivery_aside() {
     let bench = bench();
     bench.user_event("user.created", "jill").await;
-    let delivery = bench.store.unplanned(None, 1).await.unwrap().remove(0);
+    let delivery = bench.store.unplanned(&[], 1).await.unwrap().remove(0);
     let (decision, note) = guarded(&delivery, || panic!("a defect"));
     assert!(matches!(&decision.verdict, Verdict::Unreadable { why } if why.contains("panicked")));
     assert!(note.is_empty());

@@ -366,6 +366,8 @@ async fn a_user_is_created_deactivated_and_removed_and_a_second_one_of_the_email
         pending.iter().map(|user| (user.id.clone(), user.email.clone())).collect::<Vec<_>>(),
         [(None, Some(Email::parse("kim@x.example").unwrap()))]
     );
+    assert_eq!(find_user(&handle, &key("kim")).await.unwrap().status, Status::Pending);
+    assert!(matches!(find_user(&handle, &key("nobody")).await, Err(ZoomError::NotFound(_))));
 
     bench.change(Edit::SetUserActive { of: key("lee"), to: false }).await.unwrap();
     assert_eq!(handle.user(&key("lee")).await.unwrap().status, Status::Inactive);

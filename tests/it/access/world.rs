@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use adjutant::account::{AppKind, Plan, UserKey};
+use adjutant::account::{Account, AppKind, Plan, UserKey};
 use adjutant::accounts::{self, Accounts, ApiUserIs, GeneralApp, Invite, KeptAccount, Standing};
 use adjutant::alarm::Alarm;
 use adjutant::audit::{Detail, Kind};
@@ -490,6 +490,7 @@ fn installed(account: &str) -> Vec<Write> {
         acts_as: Vec::new(),
         added_at: NOW,
         added_by: format!("user:{admin}"),
+        came_back_at: None,
         standing: Standing::Active,
         invites_per_day: None,
         rival: None,
@@ -530,13 +531,11 @@ fn state(
     (address, accounts): (SocketAddr, Arc<Accounts>),
     (seen, fakes): (&Arc<AtomicUsize>, &Fakes),
 ) -> Arc<AdminState> {
-    let user = |account: &str| (id(account), UserKey::Id(UserId::parse(&person(account, 8).0).unwrap()));
-    let apps = vec![AdminApp {
-        name: app(),
-        kind: AppKind::General,
-        accounts: vec![id(OTHER), id(OWN)],
-        api_users: vec![user(OTHER), user(OWN)],
-    }];
+    let served = |account: &str| Account {
+        api_users: vec![UserKey::Id(UserId::parse(&person(account, 8).0).unwrap())],
+        ..Account::new(id(account), app(), Plan::Pro)
+    };
+    let apps = vec![AdminApp { name: app(), kind: AppKind::General, accounts: vec![served(OTHER), served(OWN)] }];
     Arc::new(AdminState {
         store: Arc::new(store.clone()),
         local: None,

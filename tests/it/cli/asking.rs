@@ -78,7 +78,7 @@ fn trigger_posts_what_the_receiver_verifies_and_stores() {
     let stored =
         runtime.block_on(store.deliveries(DeliveryFilter { limit: 100, ..DeliveryFilter::default() })).unwrap();
     assert_eq!(stored.len(), 9 + live.len());
-    let planned = runtime.block_on(store.unplanned(None, 100)).unwrap();
+    let planned = runtime.block_on(store.unplanned(&[], 100)).unwrap();
     for delivery in planned {
         let event = adjutant::event::wire::parse(delivery.verified.as_ref().unwrap());
         let event = event.unwrap();

@@ -426,7 +426,7 @@ impl Names {
             let (delivery, status) = store.delivery(summary.id).await.unwrap().expect("a listed delivery is there");
             lines.push(format!("{} bytes: {}", summary.bytes, self.delivery_line(&delivery, &status)));
         }
-        let unplanned = store.unplanned(None, usize::MAX).await.unwrap();
+        let unplanned = store.unplanned(&[], usize::MAX).await.unwrap();
         lines.push(format!("unplanned: {:?}", unplanned.iter().map(|d| self.delivery(d.id)).collect::<Vec<_>>()));
         let all = JobFilter { limit: usize::MAX, ..JobFilter::default() };
         for job in store.jobs(all).await.unwrap() {

@@ -88,7 +88,7 @@ enum Op {
     },
     Cancel {
         account: &'static str,
-        rule: Option<&'static str>,
+        acting: Option<&'static str>,
     },
     Replay {
         delivery: usize,
@@ -352,7 +352,7 @@ impl Generator {
                 account: self.pick(&[None, Some("acc")]),
                 to: self.pick(&[Move::Retry, Move::Park]),
             },
-            92 => Op::Cancel { account: self.account(), rule: self.pick(&[Some("assist"), Some("tidy"), None]) },
+            92 => Op::Cancel { account: self.account(), acting: self.pick(&[Some("main"), Some("other"), None]) },
             93..95 => Op::Replay { delivery: self.below(deliveries + 1) },
             95 => Op::Release { app: self.app(), account: self.account() },
             96 => Op::ReleaseHeld { limit: 1 + self.below(3) },
@@ -414,7 +414,7 @@ impl<H: Harness> Side<H> {
     }
 
     async fn unplanned(&self) -> Vec<usize> {
-        let unplanned = self.store.unplanned(None, usize::MAX).await.unwrap();
+        let unplanned = self.store.unplanned(&[], usize::MAX).await.unwrap();
         unplanned.iter().filter_map(|delivery| self.names.number_of(delivery.id)).collect()
     }
 
@@ -472,8 +472,8 @@ impl<H: Harness> Side<H> {
                 let which = Selector::ParkedFor { cause: (*cause).to_owned(), rule: None, account: of.map(account) };
                 told(store.move_jobs(which, *to, "jill", now).await)
             }
-            Op::Cancel { account: of, rule: named } => {
-                told(store.cancel_jobs(&account(of), named.map(rule).as_ref(), "gone", now).await)
+            Op::Cancel { account: of, acting } => {
+                told(store.cancel_jobs(&account(of), acting.map(app).as_ref(), "gone", now).await)
             }
             Op::Replay { delivery } => told(store.replay(self.delivery(*delivery), "jill", now).await),
             Op::Release { app: to, account: of } => told(store.release(&app(to), &account(of), now).await),

@@ -1,6 +1,7 @@
 //! The null control of [`super::model`]: stores with one fault each, which the comparison must find.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use adjutant::audit::{Call, Entry};
@@ -81,8 +82,8 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
         self.0.backfill(delivery).await
     }
 
-    async fn unplanned(&self, after: Option<DeliveryId>, limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
-        self.0.unplanned(after, limit).await
+    async fn unplanned(&self, but: &[DeliveryId], limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
+        self.0.unplanned(but, limit).await
     }
 
     async fn record_plan(&self, mut decisions: Vec<Decision>, at: Timestamp) -> Result<(), StoreError> {
@@ -164,11 +165,11 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
     async fn cancel_jobs(
         &self,
         account: &AccountId,
-        rule: Option<&RuleName>,
+        acting: Option<&AppName>,
         why: &str,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        self.0.cancel_jobs(account, rule, why, now).await
+        self.0.cancel_jobs(account, acting, why, now).await
     }
 
     async fn replay(&self, delivery: DeliveryId, actor: &str, now: Timestamp) -> Result<(), StoreError> {
@@ -287,8 +288,13 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
         self.0.entries(from, limit).await
     }
 
-    async fn entries_of(&self, account: &AccountId, from: u64, limit: usize) -> Result<(Vec<Entry>, u64), StoreError> {
-        self.0.entries_of(account, from, limit).await
+    async fn entries_of(
+        &self,
+        account: &AccountId,
+        among: Range<u64>,
+        limit: usize,
+    ) -> Result<(Vec<Entry>, u64), StoreError> {
+        self.0.entries_of(account, among, limit).await
     }
 
     async fn tree_head(&self) -> Result<TreeHead, StoreError> {

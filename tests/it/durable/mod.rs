@@ -12,6 +12,7 @@ mod pruning;
 mod secrets;
 mod spill;
 mod timers;
+mod told;
 
 use std::sync::Arc;
 

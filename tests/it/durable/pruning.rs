@@ -23,7 +23,7 @@ async fn after_pruning_a_rebuilt_index_equals_the_one_before_and_the_log_verifie
     let again = store.prune(START.plus(Duration::from_secs(1)), |_, _| {}).await.unwrap();
     assert_eq!(again.bodies, 0);
     assert!(matches!(store.replay(first, "jill", START).await, Err(StoreError::Conflict(_))));
-    let unplanned = store.unplanned(None, usize::MAX).await.unwrap();
+    let unplanned = store.unplanned(&[], usize::MAX).await.unwrap();
     assert!(!unplanned.is_empty() && unplanned.iter().all(|delivery| delivery.verified.is_some()));
     let verified = store.verify(|_, _| {}).await.unwrap();
     assert_eq!((verified.findings, verified.head), (Vec::new(), head));
@@ -47,7 +47,7 @@ async fn what_is_not_planned_yet_and_what_is_newer_keeps_its_body() {
     store.close().await.unwrap();
     let (store, _) = folder.try_open(settings(Limits::default())).unwrap();
     let waiting: Vec<DeliveryId> =
-        store.unplanned(None, usize::MAX).await.unwrap().into_iter().map(|delivery| delivery.id).collect();
+        store.unplanned(&[], usize::MAX).await.unwrap().into_iter().map(|delivery| delivery.id).collect();
     store.prune(START.plus(Duration::from_secs(1)), |_, _| {}).await.unwrap();
     for id in waiting {
         let (stored, _) = store.delivery(id).await.unwrap().unwrap();

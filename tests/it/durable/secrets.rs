@@ -9,18 +9,7 @@ use adjutant::store::local::{MasterKey, OpenError};
 use adjutant::store::{LocalStore, Store};
 
 use super::kit::{answers, assert_same, clock, fill, settings};
-
-const CONFIG: &str = r#"
-[[app]]
-name = "main"
-kind = "server-to-server"
-client_id = "abcDEF123"
-client_secret = "client-secret-of-the-test"
-webhook_secrets = ["webhook-secret-of-the-test"]
-[[app.account]]
-id = "AAAAAABBBB"
-api_users = ["api-user@example.com"]
-"#;
+use crate::config::GOOD;
 
 fn adjutant(folder: &Path, words: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_adjutant"));
@@ -47,7 +36,7 @@ fn file(path: &Path) -> MasterKey {
 /// A closed store in `data`, with its key in `master.key`; and all that it answers.
 async fn store() -> (tempfile::TempDir, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("config.toml"), CONFIG).unwrap();
+    std::fs::write(folder.path().join("config.toml"), GOOD).unwrap();
     let store = open(folder.path(), file(&folder.path().join("master.key"))).unwrap();
     fill(&store, "some", 10).await;
     let before = answers(&store).await;

@@ -2,22 +2,34 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use adjutant::chance::SeededChance;
-use adjutant::clock::SystemClock;
+use adjutant::clock::{Clock, ManualClock, SystemClock, Timestamp};
 use adjutant::sim::{NewAccount, NewApp, NewUser, Plan, Sim, Subscription, World};
 use serde_json::Value;
 
 use crate::process::http::{self, Answer};
+use crate::process::led::Led;
 use crate::process::service::{SECRET, Service};
+use crate::process::since_epoch;
 
 pub(crate) const CLIENT: &str = "client-platform";
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
+
+/// Some November: the sweeps of all are seven months away.
+const START: Timestamp = Timestamp::from_secs(1_795_176_000);
+/// Looks after which time passes where it stands still: something waits for it.
+const LOOKS: u32 = 40;
+const TICK: Duration = Duration::from_millis(50);
 
 pub(crate) struct Platform {
     _runtime: tokio::runtime::Runtime,
     _sim: Sim,
     pub(crate) world: World,
     pub(crate) service: Service,
+    /// Leads the time of Zoom and of the service; none where both have the machine's.
+    led: Option<Led>,
 }
 
 /// One account, with its admin.
@@ -33,8 +45,30 @@ pub(crate) fn platform(api_user: &str, install: &str) -> Platform {
 }
 
 pub(crate) fn unstarted(api_user: &str, install: &str) -> Platform {
+    by_clock(Arc::new(SystemClock), api_user, install)
+}
+
+/// Time stands still until it is moved.
+pub(crate) fn unstarted_in_still_time(api_user: &str, install: &str) -> Platform {
+    let clock = ManualClock::at(START);
+    let platform = by_clock(Arc::new(clock.clone()), api_user, install);
+    let led = Led::new(clock, platform.service.folder());
+    Platform { led: Some(led), ..platform }
+}
+
+pub(crate) fn in_still_time(api_user: &str, install: &str) -> Platform {
+    unstarted_in_still_time(api_user, install).started(&[])
+}
+
+/// Of a configuration: calls to Zoom may take longer than any test does.
+pub(crate) fn patient(config: &str) -> String {
+    let long = "[worker]\ncall_secs_max = 610\nlease_secs = 1300\n[zoom]\ncall_timeout_secs = 300\n";
+    config.replace("[zoom]\n", long)
+}
+
+fn by_clock(clock: Arc<dyn Clock>, api_user: &str, install: &str) -> Platform {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let world = World::new(Arc::new(SystemClock), Arc::new(SeededChance::new(1)));
+    let world = World::new(clock, Arc::new(SeededChance::new(1)));
     let sim = runtime.block_on(Sim::start(world.clone())).unwrap();
     let (api, oauth) = (sim.api_url(), sim.oauth_url());
     let service = Service::with(|public, admin| {
@@ -76,13 +110,59 @@ max_changes_percent = 100
     let public = service.public;
     world.add_app(NewApp::named("platform", &format!("http://{public}/oauth/callback"))).unwrap();
     world.subscribe_app(CLIENT, Subscription::to_all(format!("http://{public}/webhooks/platform"), SECRET)).unwrap();
-    Platform { _runtime: runtime, _sim: sim, world, service }
+    Platform { _runtime: runtime, _sim: sim, world, service, led: None }
 }
 
 impl Platform {
     pub(crate) fn started(mut self, environment: &[(&str, &str)]) -> Self {
-        assert!(self.service.start(environment), "{}", self.service.log());
+        let led = self.led.as_ref().map(Led::environment);
+        let led = led.as_ref().map(|(key, value)| (key.as_str(), value.as_str()));
+        let environment: Vec<_> = environment.iter().copied().chain(led).collect();
+        assert!(self.service.start(&environment), "{}", self.service.log());
         self
+    }
+
+    /// With another configuration, before it is started.
+    pub(crate) fn configured(self, change: impl FnOnce(&str) -> String) -> Self {
+        let path = self.service.folder().join("config.toml");
+        let before = std::fs::read_to_string(&path).unwrap();
+        let after = change(&before);
+        assert_ne!(before, after);
+        std::fs::write(&path, after).unwrap();
+        self
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.led.as_ref().map_or_else(|| SystemClock.now(), Led::now)
+    }
+
+    /// Time passes, where it stands still.
+    pub(crate) fn pass(&self, by: Duration) {
+        self.led.as_ref().unwrap().pass(by);
+    }
+
+    /// Looks until it is so. Where time stands still it passes slowly after some looks.
+    pub(crate) fn until(&mut self, mut is_so: impl FnMut(&Self) -> bool) {
+        let given_up = since_epoch() + Duration::from_secs(240);
+        for look in 0_u32.. {
+            if is_so(self) {
+                return;
+            }
+            assert!(self.service.is_running(), "it died: {}", self.service.log());
+            assert!(since_epoch() < given_up, "it never comes to it: {}", self.service.log());
+            match &self.led {
+                Some(led) if look > LOOKS => led.pass(TICK),
+                _ => std::thread::yield_now(),
+            }
+        }
+    }
+
+    /// Until nothing is left to plan, and nothing is due or running.
+    pub(crate) fn until_idle(&mut self) {
+        self.until(|platform| {
+            let status = platform.service.status().unwrap();
+            ["unplanned", "due", "running"].iter().all(|key| status[*key] == 0)
+        });
     }
 
     /// `SIGKILL`, or nothing where it died already.
@@ -175,10 +255,7 @@ impl Platform {
 
     /// Waits until the account stands so.
     pub(crate) fn until_stands(&mut self, school: &School, standing: &str) {
-        while self.account(school)["standing"] != standing {
-            assert!(self.service.is_running(), "it died: {}", self.service.log());
-            std::thread::yield_now();
-        }
+        self.until(|platform| platform.account(school)["standing"] == standing);
     }
 
     /// The ids of those for whom the school's admin can schedule.
@@ -194,10 +271,8 @@ impl Platform {
     pub(crate) fn created(&mut self, school: &School, email: &str) -> String {
         let before = self.accepted();
         let id = self.world.create_user(&school.id, NewUser::licensed(email)).unwrap();
-        while self.accepted() == before {
-            std::thread::yield_now();
-        }
-        self.service.wait_until_idle();
+        self.until(|platform| platform.accepted() != before);
+        self.until_idle();
         id
     }
 
@@ -280,7 +355,7 @@ impl Browser {
     }
 
     /// Looks again for as long as the page asks for it: what it says before may be half of it.
-    pub(crate) fn to_the_end(&mut self, platform: &Platform, url: &str) -> String {
+    pub(crate) fn until_the_end(&mut self, platform: &Platform, url: &str) -> String {
         loop {
             let page = self.get(platform, url).body;
             if !page.contains("http-equiv=\"refresh\"") {

@@ -43,8 +43,8 @@ fn an_account_whose_admin_removes_the_app_is_let_go_and_its_jobs_stop() {
     assert_eq!(platform.granted(&school).len(), 1);
 }
 
-#[test]
-fn removing_an_account_takes_back_what_its_api_user_was_granted_first() {
+/// A school of which two teachers have granted the admin.
+fn granted_to_two() -> (Platform, School) {
     let mut platform = platform("installer", "open");
     let school = platform.school("school-x", 2);
     platform.install(&school, "/install/platform");
@@ -52,13 +52,23 @@ fn removing_an_account_takes_back_what_its_api_user_was_granted_first() {
     platform.sweep(&school);
     platform.service.wait_until_idle();
     assert_eq!(platform.granted(&school).len(), 2);
-    let unasked = platform.service.command(&["accounts", "remove", &school.id]);
-    assert_eq!(unasked.0, 2, "{unasked:?}");
-    platform.told(&["accounts", "remove", &school.id, "--take-back", "--yes"], 0);
+    (platform, school)
+}
+
+fn until_forgotten(platform: &mut Platform) {
     while !platform.accounts().is_empty() {
         assert!(platform.service.is_running(), "{}", platform.service.log());
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn removing_an_account_takes_back_what_its_api_user_was_granted_first() {
+    let (mut platform, school) = granted_to_two();
+    let unasked = platform.service.command(&["accounts", "remove", &school.id]);
+    assert_eq!(unasked.0, 2, "{unasked:?}");
+    platform.told(&["accounts", "remove", &school.id, "--take-back", "--yes"], 0);
+    until_forgotten(&mut platform);
     assert_eq!(platform.granted(&school), Vec::<String>::new());
     assert_eq!(platform.world.installs(CLIENT), [], "its tokens were given back");
     assert_eq!(platform.world.crossings(), []);
@@ -93,13 +103,7 @@ fn a_removal_that_is_told_late_leaves_who_has_installed_the_app_since_served() {
 
 #[test]
 fn removing_an_account_takes_back_also_what_an_api_user_of_before_was_granted() {
-    let mut platform = platform("installer", "open");
-    let school = platform.school("school-x", 2);
-    platform.install(&school, "/install/platform");
-    platform.until_stands(&school, "active");
-    platform.sweep(&school);
-    platform.service.wait_until_idle();
-    assert_eq!(platform.granted(&school).len(), 2);
+    let (mut platform, school) = granted_to_two();
     platform.world.add_user(&school.id, NewUser::licensed("api@school-x.example")).unwrap();
     let changed = platform.told(&["accounts", "change", &school.id, "--api-user", "api@school-x.example"], 0);
     assert!(changed.contains("keeps what was granted before") && changed.contains("take-back --api-user"), "{changed}");
@@ -107,10 +111,7 @@ fn removing_an_account_takes_back_also_what_an_api_user_of_before_was_granted() 
     for _ in 0..2 {
         platform.told(&["accounts", "remove", &school.id, "--take-back", "--yes"], 0);
     }
-    while !platform.accounts().is_empty() {
-        assert!(platform.service.is_running(), "{}", platform.service.log());
-        std::thread::yield_now();
-    }
+    until_forgotten(&mut platform);
     assert_eq!(platform.granted(&school), Vec::<String>::new());
 }
 
@@ -125,10 +126,7 @@ fn what_cannot_be_taken_back_is_refused_and_not_left_in_silence() {
     let refused = platform.told(&["accounts", "remove", &school.id, "--take-back", "--yes"], 1);
     assert!(refused.contains("cannot be taken back"), "{refused}");
     platform.told(&["accounts", "remove", &school.id, "--yes"], 0);
-    while !platform.accounts().is_empty() {
-        assert!(platform.service.is_running(), "{}", platform.service.log());
-        std::thread::yield_now();
-    }
+    until_forgotten(&mut platform);
     // It is forgotten, so its admin may come again.
     platform.install(&school, "/install/platform");
     platform.until_stands(&school, "active");

@@ -87,7 +87,7 @@ fn an_event_that_we_send_to_a_general_app_names_its_account_and_what_is_set_asid
 
 #[test]
 fn the_log_says_who_came_who_was_refused_who_went_and_where_the_apps_are_reached_and_names_nobody() {
-    let platform = platform("installer", "invited");
+    let mut platform = platform("installer", "invited");
     let (school, stranger) = (platform.school("school-x", 0), platform.school("school-y", 0));
     let link = platform.invite("School X");
     platform.install(&school, &link);
@@ -96,6 +96,8 @@ fn the_log_says_who_came_who_was_refused_who_went_and_where_the_apps_are_reached
     let back = platform.world.allow(begun.header("location").unwrap(), &stranger.admin).unwrap();
     assert_eq!(browser.get(&platform, &back).status, 403);
     platform.told(&["accounts", "remove", &school.id, "--yes"], 0);
+    // It is written beside all else, in order.
+    platform.until(|platform| platform.service.log().contains("an account is let go"));
     let log = platform.service.log();
     for words in [
         "Zoom and admins reach the app here",
@@ -154,4 +156,23 @@ fn whoever_adds_an_account_is_told_what_its_app_needs_and_one_of_the_configurati
     assert!(code == 2 && err.contains("add --yes, and nobody is asked"), "{code} {err}");
     let told = platform.told(&["accounts", "remove", &school.id, "--yes"], 0);
     assert!(told.contains("takes some seconds"), "{told}");
+}
+
+#[test]
+fn who_may_be_granted_is_told_of_every_account_and_an_api_user_is_named_by_the_email_that_is_known() {
+    let platform = super::kit::unstarted("installer", "open");
+    let path = platform.service.folder().join("config.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    let configured = "[[app]]\nname = \"main\"\nkind = \"server-to-server\"\nclient_id = \"client-school-z\"\n\
+                      client_secret = \"client-secret-school-z\"\nwebhook_secrets = [\"webhook-secret-of-main\"]\n\
+                      [[app.account]]\nid = \"school-z\"\napi_users = [\"owner@school-z.example\"]\n\
+                      may_grant = [\"deputy@school-z.example\"]\n";
+    std::fs::write(path, format!("{config}{configured}")).unwrap();
+    let (school, of_configuration) = (platform.school("school-x", 0), platform.school("school-z", 0));
+    let platform = platform.started(&[]);
+    platform.install(&school, "/install/platform");
+    assert_eq!(platform.account(&school)["api_users"], serde_json::json!(["owner@school-x.example"]));
+    assert_eq!(platform.account(&of_configuration)["may_grant"], serde_json::json!(["deputy@school-z.example"]));
+    let listed = platform.told(&["accounts", "list"], 0);
+    assert!(listed.contains("owner@school-x.example") && listed.contains("owner@school-z.example"), "{listed}");
 }

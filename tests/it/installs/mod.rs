@@ -1,6 +1,9 @@
 //! Accounts whose admins install a general app, before the real binary and a simulated Zoom: with a browser that follows
 //! what it is told, and nothing else.
 
+mod again;
+mod busy;
+mod forgetting;
 mod kit;
 mod leaving;
 mod looking;
@@ -8,6 +11,7 @@ mod many;
 mod pages;
 mod run_time;
 mod tokens;
+mod weeks;
 
 use serde_json::Value;
 
@@ -19,7 +23,7 @@ fn an_admin_installs_the_app_with_an_invite_and_is_shown_what_was_found_and_what
     let school = platform.school("school-x", 3);
     let link = platform.invite("School X");
     let (mut browser, page) = platform.install(&school, &link);
-    let page = browser.to_the_end(&platform, &page);
+    let page = browser.until_the_end(&platform, &page);
     for fact in [
         "The app is installed",
         "<dd>school-x</dd>",
@@ -139,7 +143,7 @@ fn where_the_admin_is_asked_for_the_api_user_rules_observe_until_it_is_licensed(
     assert!(asked.body.contains("uses one paid seat") && asked.body.contains("name=\"api_user\""), "{}", asked.body);
     let chosen = browser.choose(&platform, "/install/platform", "api@school-x.example");
     let done = browser.go_on(&platform, &school, &chosen);
-    let page = browser.to_the_end(&platform, &done);
+    let page = browser.until_the_end(&platform, &done);
     assert!(page.contains("has no licence"), "{page}");
     assert!(page.contains("nothing is changed in your account"), "{page}");
     platform.until_stands(&school, "needs-api-user");

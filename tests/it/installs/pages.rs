@@ -1,9 +1,11 @@
 //! What an admin's browser is shown, and what it cannot be made to do.
 
+use std::time::Duration;
+
 use adjutant::sim::{Fault, FaultKind, NewUser, Target};
 use serde_json::Value;
 
-use super::kit::{Browser, CLIENT, platform, token_in};
+use super::kit::{Browser, CLIENT, platform, token_in, unstarted, unstarted_in_still_time};
 
 #[test]
 fn a_link_does_not_say_who_the_api_user_is_and_only_a_form_that_this_browser_was_shown_does() {
@@ -107,10 +109,76 @@ fn a_page_that_waits_for_nothing_does_not_go_on_for_ever() {
     let mut platform = platform("installer", "open");
     let school = platform.school("school-x", 1);
     let (mut browser, done) = platform.install(&school, "/install/platform");
-    let page = browser.to_the_end(&platform, &done);
+    let page = browser.until_the_end(&platform, &done);
     assert!(page.contains("This first look changed nothing. From the next one, at 2"), "{page}");
     platform.told(&["accounts", "pause", &school.id], 0);
     platform.until_stands(&school, "active");
     let page = browser.get(&platform, &done).body;
     assert!(page.contains("has paused your account") && !page.contains("http-equiv=\"refresh\""), "{page}");
+}
+
+const GOES_ON: &str = "http-equiv=\"refresh\"";
+
+#[test]
+fn in_an_account_of_the_configuration_the_page_says_that_another_app_acts() {
+    let own = r#"
+[[app]]
+name = "own"
+kind = "server-to-server"
+client_id = "client-school-x"
+client_secret = "client-secret-school-x"
+webhook_secrets = ["webhook-secret-of-own"]
+[[app.account]]
+id = "school-x"
+plan = "business"
+api_users = ["owner@school-x.example"]
+[[rule]]"#;
+    let platform = unstarted("installer", "open").configured(|config| config.replace("[[rule]]", own));
+    let school = platform.school("school-x", 0);
+    let platform = platform.started(&[]);
+    let (mut browser, done) = platform.install(&school, "/install/platform");
+    let page = browser.get(&platform, &done).body;
+    assert!(page.contains("Installed, but not acting") && page.contains("Another app, own, acts"), "{page}");
+    assert!(!page.contains(GOES_ON) && !page.contains("school-x"), "{page}");
+    let account = platform.account(&school);
+    assert_eq!((&account["app"], &account["origin"]), (&"own".into(), &"configuration".into()));
+    assert!(platform.told(&["attention"], 0).contains("two-apps"));
+}
+
+#[test]
+fn a_first_look_that_failed_is_told_with_why_and_the_next_one_that_did_not_as_well() {
+    let often = |config: &str| config.replace("30 4 1 7 *", "*/10 * * * *");
+    let mut platform = unstarted_in_still_time("installer", "open").configured(often).started(&[]);
+    let school = platform.school("school-x", 1);
+    // Who installs is read, and that there are users; nothing after that.
+    let fault = |times, kind| platform.world.fault(Fault { target: Target::api("GET", "/users"), times, kind });
+    fault(2, FaultKind::SlowAnswer(Duration::ZERO));
+    let body = r#"{"code":1001,"message":"User does not exist."}"#.to_owned();
+    fault(1_000_000, FaultKind::Error { status: 404, body });
+    let (mut browser, done) = platform.install(&school, "/install/platform");
+    let mut page = String::new();
+    platform.until(|platform| {
+        page = browser.get(platform, &done).body;
+        !page.contains(GOES_ON)
+    });
+    assert!(page.contains("Your users could not be compared with the rules: "), "{page}");
+    assert!(page.contains("User does not exist") && page.contains("It is tried again."), "{page}");
+    platform.world.clear_faults();
+    // By the schedule, and what that is put off by at most.
+    platform.pass(Duration::from_secs(20 * 60));
+    platform.until(|platform| {
+        page = browser.get(platform, &done).body;
+        page.contains("<dt>What the rules would change</dt>")
+    });
+    assert!(page.contains("<dt>Active users</dt><dd>2</dd>") && !page.contains("could not be compared"), "{page}");
+}
+
+#[test]
+fn where_no_rule_looks_at_all_users_the_page_says_what_is_done_and_waits_for_nothing() {
+    let without = |config: &str| config.split_once("[[rule]]").unwrap().0.to_owned();
+    let platform = unstarted("installer", "open").configured(without).started(&[]);
+    let school = platform.school("school-x", 0);
+    let (mut browser, done) = platform.install(&school, "/install/platform");
+    let page = browser.until_the_end(&platform, &done);
+    assert!(page.contains("No rule looks at all your users: what the rules say is done when something"), "{page}");
 }

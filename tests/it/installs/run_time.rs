@@ -1,7 +1,10 @@
 //! Accounts that are added, changed, paused and let go while the service runs.
 
+use std::time::Duration;
+
 use adjutant::clock::{Clock as _, SystemClock};
-use adjutant::sim::{NewUser, Subscription, sign};
+use adjutant::sim::{Fault, FaultKind, NewUser, Subscription, Target, sign};
+use serde_json::Value;
 
 use super::kit::{Platform, School, platform};
 use crate::process::http;
@@ -116,4 +119,69 @@ fn an_account_is_changed_and_its_app_ends_with_it() {
         }
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn the_client_secret_of_an_app_that_was_added_is_changed_without_a_restart() {
+    let (mut platform, school) = own();
+    platform.world.set_client_secret(&school.id, "another-client-secret").unwrap();
+    platform.world.revoke_tokens(&school.id);
+    let (ended, ..) = platform.service.command(&["sweep", "--account", &school.id]);
+    assert_ne!(ended, 0, "Zoom refuses the one that it has");
+    assert!(platform.told(&["attention"], 0).contains("refuses the app's credentials"));
+    let file = platform.service.folder().join("new-client");
+    std::fs::write(&file, "another-client-secret\n").unwrap();
+    platform.told(&["accounts", "change", &school.id, "--client-secret-file", &file.display().to_string()], 0);
+    platform.sweep(&school);
+    assert!(!platform.told(&["attention"], 0).contains("refuses the app's credentials"));
+}
+
+#[test]
+fn what_an_event_asks_for_before_anybody_has_looked_at_a_new_account_is_done_when_somebody_has() {
+    let mut platform = platform("installer", "open");
+    let school = platform.school("school-x", 0);
+    let url = format!("http://{}/webhooks/own", platform.service.public);
+    platform.world.subscribe(&school.id, Subscription::to_all(url, "webhook-secret-of-own")).unwrap();
+    // The look takes so long.
+    let (target, kind) = (Target::api("GET", "users/owner@"), FaultKind::Delay(Duration::from_secs(2)));
+    platform.world.fault(Fault { target, times: u32::MAX, kind });
+    platform.add_own(&school, "own");
+    let teacher = platform.created(&school, "t@school-x.example");
+    platform.world.clear_faults();
+    platform.until_stands(&school, "active");
+    assert_eq!(platform.granted(&school), [teacher]);
+}
+
+#[test]
+fn the_jobs_of_an_app_that_does_not_act_any_more_end_with_a_cause_and_the_other_one_does_their_work() {
+    let (mut platform, school) = own();
+    platform.sweep(&school);
+    platform.install(&school, "/install/platform");
+    platform.told(&["accounts", "pause", &school.id], 0);
+    let silent = platform.world.add_user(&school.id, NewUser::licensed("silent@school-x.example")).unwrap();
+    let teacher = platform.world.create_user(&school.id, NewUser::licensed("t@school-x.example")).unwrap();
+    let jobs = |platform: &Platform| -> Vec<Value> {
+        let all = platform.service.admin("GET", "/v1/jobs").unwrap().as_array().unwrap().clone();
+        all.into_iter().filter(|job| job["app"] == "own" && job["state"] != "done").collect()
+    };
+    while jobs(&platform).is_empty() {
+        std::thread::yield_now();
+    }
+    let parked = jobs(&platform)[0]["id"].as_str().unwrap().to_owned();
+    platform.told(&["jobs", "park", &parked], 0);
+    platform.told(&["accounts", "change", &school.id, "--app", "platform"], 0);
+    platform.until_stands(&school, "active");
+    assert!(jobs(&platform).iter().all(|job| job["state"] == "cancelled"), "{:?}", jobs(&platform));
+    let told = platform.told(&["jobs", "show", &parked], 0);
+    assert!(told.contains("app platform acts for account school-x now"), "{told}");
+    let log = platform.told(&["audit", "tail", "--account", &school.id, "--lines", "100"], 0);
+    assert!(log.contains("app platform acts for account school-x now"), "{log}");
+    platform.told(&["accounts", "resume", &school.id], 0);
+    while platform.granted(&school).len() < 2 {
+        assert!(platform.service.is_running(), "{}", platform.service.log());
+        std::thread::yield_now();
+    }
+    let mut both = vec![silent, teacher];
+    both.sort();
+    assert_eq!(platform.granted(&school), both);
 }

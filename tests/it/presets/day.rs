@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use adjutant::chance::SeededChance;
-use adjutant::clock::{Clock as _, ManualClock, Timestamp};
+use adjutant::clock::{ManualClock, Timestamp};
 use adjutant::sim::{Attempt, Mischief, NewAccount, NewUser, Plan, Playing, School, Sim, Subscription, Truth, World};
 use serde_json::{Value, json};
 
+use crate::process::led::Led;
 use crate::process::service::{ACCOUNT, SECRET, Service};
 
 pub(super) const API_USERS: [&str; 4] =
@@ -76,8 +77,7 @@ impl Drop for Zoom {
 
 struct Running {
     world: World,
-    clock: ManualClock,
-    file: PathBuf,
+    clock: Led,
     service: Service,
     environment: Vec<(String, String)>,
     zoom: Zoom,
@@ -156,18 +156,16 @@ impl Running {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let sim = runtime.block_on(Sim::start(world.clone())).unwrap();
         let rules = configure(&service, &sim);
-        let file = service.folder().join("clock");
-        let mut environment = vec![("ADJUTANT_CLOCK".to_owned(), file.display().to_string())];
+        let clock = Led::new(clock, service.folder());
+        let mut environment = vec![clock.environment()];
         environment.extend(rules.iter().map(|rule| {
             (format!("ADJUTANT__RULE__{}__MODE", rule.to_uppercase().replace('-', "_")), "enforce".to_owned())
         }));
-        tell(&file, clock.now());
         assert!(start(&mut service, &environment), "{}", service.log());
         let zoom = Zoom { sim: Some(sim), runtime };
         let mut running = Self {
             world,
             clock,
-            file,
             service,
             environment,
             zoom,
@@ -200,12 +198,6 @@ impl Running {
         self.playing.next_at()
     }
 
-    fn set(&self, at: Timestamp) {
-        let now = at.max(self.clock.now());
-        tell(&self.file, now);
-        self.clock.set(now);
-    }
-
     /// What people and Zoom do at this moment, and what the service makes of it.
     fn to(&mut self, at: Timestamp) {
         self.act(at);
@@ -214,7 +206,7 @@ impl Running {
     }
 
     fn act(&mut self, at: Timestamp) {
-        self.set(at);
+        self.clock.reach(at);
         self.playing.act();
         let record = self.world.record(ACCOUNT);
         let waits = record.waits.iter().skip(self.known.0).map(|wait| wait.from.plus(HOST_WAITED_FOR));
@@ -246,7 +238,7 @@ impl Running {
             self.act(next);
             self.zoom.runtime.block_on(self.zoom.sim.as_ref().unwrap().settle());
         }
-        self.set(back);
+        self.clock.reach(back);
         assert!(start(&mut self.service, &self.environment), "{}", self.service.log());
         self.to(back);
         (at, back)
@@ -261,7 +253,7 @@ impl Running {
             }
             assert!(self.service.is_running(), "it died: {}", self.service.log());
             if look > LOOKS {
-                self.set(self.clock.now().plus(TICK));
+                self.clock.pass(TICK);
             }
         }
     }
@@ -319,13 +311,6 @@ fn start(service: &mut Service, environment: &[(String, String)]) -> bool {
     let environment: Vec<(&str, &str)> =
         environment.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     service.start(&environment)
-}
-
-/// Says what time it is to whoever reads the file: all of it at once.
-fn tell(file: &Path, now: Timestamp) {
-    let aside = file.with_extension("next");
-    std::fs::write(&aside, now.as_millis().to_string()).unwrap();
-    std::fs::rename(&aside, file).unwrap();
 }
 
 /// All jobs, page by page.

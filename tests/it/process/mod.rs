@@ -1,6 +1,7 @@
 //! What several tests need: the real binary as a process, and small HTTP.
 
 pub(crate) mod http;
+pub(crate) mod led;
 pub(crate) mod proxy;
 pub(crate) mod served;
 pub(crate) mod service;

@@ -1,6 +1,7 @@
 //! A store that takes deliveries, remembers them, fails when it is told to, and does nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use adjutant::audit::{Call, Entry};
@@ -125,7 +126,7 @@ impl Store for Recorder {
         Ok(self.state)
     }
 
-    async fn unplanned(&self, _after: Option<DeliveryId>, _limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
+    async fn unplanned(&self, _but: &[DeliveryId], _limit: usize) -> Result<Vec<StoredDelivery>, StoreError> {
         Err(StoreError::Closed)
     }
 
@@ -179,7 +180,7 @@ impl Store for Recorder {
     async fn cancel_jobs(
         &self,
         _account: &AccountId,
-        _rule: Option<&RuleName>,
+        _acting: Option<&AppName>,
         _why: &str,
         _now: Timestamp,
     ) -> Result<u64, StoreError> {
@@ -259,7 +260,7 @@ impl Store for Recorder {
         Err(StoreError::Closed)
     }
 
-    async fn entries_of(&self, _: &AccountId, _: u64, _: usize) -> Result<(Vec<Entry>, u64), StoreError> {
+    async fn entries_of(&self, _: &AccountId, _: Range<u64>, _: usize) -> Result<(Vec<Entry>, u64), StoreError> {
         Err(StoreError::Closed)
     }
 

@@ -21,6 +21,7 @@ use crate::store::port::{
 };
 use crate::store::sweep::{SweepCause, SweepKind, SweepRecord, SweepStep};
 
+mod again;
 mod late;
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -237,7 +238,7 @@ async fn of_a_forgotten_account_nothing_is_left_that_a_key_opens_and_all_else_st
     assert!(store.kept_aside("other").await.is_some() && store.kept_aside("note").await.is_none());
     let ledger: serde_json::Value = serde_json::from_slice(&store.kept_aside("ledger").await.unwrap()).unwrap();
     assert_eq!(ledger, serde_json::json!({"told": [{"of": OTHER}], "at": 1}), "what was told of others stays");
-    assert_eq!(store.unplanned(None, 9).await.unwrap().len(), 1, "what names it and waits is given up");
+    assert_eq!(store.unplanned(&[], 9).await.unwrap().len(), 1, "what names it and waits is given up");
     let store = is_whole(store, folder.path(), &before).await;
     assert!(said(&store, ONE).await.is_empty() && said(&store, ANN.1).await.is_empty());
     let told = store.entries(0, usize::MAX).await.unwrap();

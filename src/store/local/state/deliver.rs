@@ -85,7 +85,7 @@ impl State {
         answers: &Answers,
     ) -> Result<Result<Option<DeliveryId>, Question>, StoreError> {
         let app = self.app_number(&new.app);
-        let backlog = self.app_at(app).map_or(0, |app| app.unplanned);
+        let backlog = self.app_at(app).map_or(0, |app| wide(app.unplanned.len()));
         if backlog >= self.limits.backlog_max {
             return Err(StoreError::Backlog);
         }

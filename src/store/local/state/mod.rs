@@ -22,7 +22,7 @@ mod sweep;
 mod unit;
 mod work;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -83,7 +83,7 @@ pub(super) struct Aside {
 pub(super) struct App {
     pub(super) name: AppName,
     pub(super) state: AppState,
-    unplanned: u64,
+    unplanned: BTreeSet<u64>,
 }
 
 /// An app in a snapshot; what it counts follows from the rest.
@@ -195,7 +195,7 @@ impl State {
     /// The number of an app, as long as it is not dropped.
     fn app_number(&mut self, name: &AppName) -> u32 {
         let at = self.apps.iter().position(|app| app.name == *name).unwrap_or_else(|| {
-            self.apps.push(App { name: name.clone(), state: AppState::default(), unplanned: 0 });
+            self.apps.push(App { name: name.clone(), state: AppState::default(), unplanned: BTreeSet::new() });
             self.apps.len() - 1
         });
         u32::try_from(at).unwrap_or(u32::MAX)
@@ -227,11 +227,10 @@ impl State {
 
     /// Apps of which no more deliveries are taken.
     pub(super) fn full_backlogs(&self) -> Vec<FullBacklog> {
-        let full = (0_u32..).zip(&self.apps).filter(|(_, app)| app.unplanned >= self.limits.backlog_max);
-        let full = full.filter_map(|(number, App { name, unplanned, .. })| {
-            // Looked for only where one is full.
-            let first = self.unplanned.values().find(|queued| queued.app == number)?;
-            Some(FullBacklog { app: name.clone(), unplanned: *unplanned, since: first.received_at })
+        let full = self.apps.iter().filter(|app| wide(app.unplanned.len()) >= self.limits.backlog_max);
+        let full = full.filter_map(|App { name, unplanned, .. }| {
+            let first = self.unplanned.get(unplanned.first()?)?;
+            Some(FullBacklog { app: name.clone(), unplanned: wide(unplanned.len()), since: first.received_at })
         });
         let mut full: Vec<FullBacklog> = full.collect();
         full.sort_unstable_by(|one, other| one.app.cmp(&other.app));
@@ -243,7 +242,7 @@ impl State {
     }
 
     pub(super) fn thaw_apps(&mut self, apps: Vec<FrozenApp>, unplanned: BTreeMap<u64, Queued>) {
-        let app = |(name, state)| App { name, state, unplanned: 0 };
+        let app = |(name, state)| App { name, state, unplanned: BTreeSet::new() };
         self.apps = apps.into_iter().map(app).collect();
         for (delivery, queued) in unplanned {
             self.queue(delivery, queued);
@@ -255,16 +254,31 @@ impl State {
         if self.unplanned.insert(delivery, queued).is_none()
             && let Some(app) = self.app_at(queued.app)
         {
-            app.unplanned += 1;
+            app.unplanned.insert(delivery);
         }
     }
 
     fn unqueue(&mut self, delivery: u64) -> Option<Queued> {
         let queued = self.unplanned.remove(&delivery)?;
         if let Some(app) = self.app_at(queued.app) {
-            app.unplanned = app.unplanned.saturating_sub(1);
+            app.unplanned.remove(&delivery);
         }
         Some(queued)
+    }
+
+    /// The oldest that wait of each app in turn, but for these; by number.
+    pub(super) fn next_to_plan(&self, but: &HashSet<u64>, limit: usize) -> BTreeSet<u64> {
+        let waiting = self.apps.iter().filter(|app| !app.unplanned.is_empty());
+        let unread = waiting.map(|app| app.unplanned.iter().copied().filter(|id| !but.contains(id)));
+        let mut queues: Vec<_> = unread.map(Iterator::peekable).collect();
+        queues.sort_by_cached_key(|queue| queue.clone().next());
+        let mut chosen = BTreeSet::new();
+        while chosen.len() < limit && !queues.is_empty() {
+            let room = limit.saturating_sub(chosen.len());
+            chosen.extend(queues.iter_mut().filter_map(Iterator::next).take(room));
+            queues.retain_mut(|queue| queue.peek().is_some());
+        }
+        chosen
     }
 
     /// What a change does to the state, when it is made and when it is replayed.

@@ -90,12 +90,12 @@ impl State {
     pub(in crate::store::local) fn cancel_jobs(
         &mut self,
         account: &AccountId,
-        rule: Option<&RuleName>,
+        acting: Option<&AppName>,
         why: &str,
         now: Timestamp,
     ) -> u64 {
         let is_meant = |job: &&Arc<Job>| {
-            !job.state.is_finished() && job.account == *account && rule.is_none_or(|rule| job.rule == *rule)
+            !job.state.is_finished() && job.account == *account && acting.is_none_or(|acting| !job.is_done_by(acting))
         };
         let meant: Vec<Arc<Job>> = self.jobs.iter().filter(is_meant).take(self.limits.moved_max).cloned().collect();
         for job in &meant {

@@ -311,7 +311,7 @@ pub(crate) async fn concurrent_deliveries_all_get_ids_of_their_own<H: Harness>()
     }
     let ids: BTreeSet<_> = senders.join_all().await.into_iter().flatten().collect();
     assert_eq!(ids.len(), 80);
-    assert_eq!(kit.store.unplanned(None, 99).await.unwrap().len(), 80);
+    assert_eq!(kit.store.unplanned(&[], 99).await.unwrap().len(), 80);
     assert_eq!(kit.log_size().await, 80);
 }
 

@@ -2,6 +2,7 @@
 
 use adjutant::audit::Kind;
 use adjutant::event::signature::Verified;
+use adjutant::ids::DeliveryId;
 use adjutant::store::{DeliveryFilter, DeliveryStatus, FullBacklog, Limits, NewDelivery, StoreError, Verdict};
 
 use crate::contract::Harness;
@@ -27,12 +28,33 @@ pub(crate) async fn deliveries_are_planned_oldest_first<H: Harness>() {
         made.push(kit.deliver().await);
     }
     assert!(made.is_sorted(), "a later delivery has a larger id");
-    let oldest = kit.store.unplanned(None, 3).await.unwrap();
+    let oldest = kit.store.unplanned(&[], 3).await.unwrap();
     assert_eq!(oldest.iter().map(|d| d.id).collect::<Vec<_>>(), made[..3]);
-    assert!(kit.store.unplanned(None, 0).await.unwrap().is_empty());
-    let after = kit.store.unplanned(Some(made[1]), 2).await.unwrap();
-    assert_eq!(after.iter().map(|d| d.id).collect::<Vec<_>>(), made[2..4], "to read ahead");
-    assert!(kit.store.unplanned(Some(made[4]), 9).await.unwrap().is_empty());
+    assert!(kit.store.unplanned(&[], 0).await.unwrap().is_empty());
+    let ahead = kit.store.unplanned(&made[..2], 2).await.unwrap();
+    assert_eq!(ahead.iter().map(|d| d.id).collect::<Vec<_>>(), made[2..4], "to read ahead");
+    assert!(kit.store.unplanned(&made, 9).await.unwrap().is_empty());
+}
+
+pub(crate) async fn deliveries_are_planned_in_turn_over_apps<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let mut made = Vec::new();
+    for to in ["main", "main", "main", "main", "main", "main", "other", "third", "other"] {
+        made.push(kit.deliver_to(to).await);
+    }
+    for (but, limit, wanted) in [
+        (&[][..], 1, &[0][..]),
+        (&[], 3, &[0, 6, 7]),
+        (&[], 5, &[0, 1, 6, 7, 8]),
+        (&[], 99, &[0, 1, 2, 3, 4, 5, 6, 7, 8]),
+        (&[0, 6, 7], 3, &[1, 2, 8]),
+        (&[0, 1, 2, 3, 4, 5], 2, &[6, 7]),
+    ] {
+        let but: Vec<DeliveryId> = but.iter().map(|at: &usize| made[*at]).collect();
+        let found = kit.store.unplanned(&but, limit).await.unwrap();
+        let found: Vec<usize> = found.iter().map(|one| made.iter().position(|id| *id == one.id).unwrap()).collect();
+        assert_eq!(found, wanted, "{limit} but {but:?}");
+    }
 }
 
 pub(crate) async fn the_same_body_is_a_duplicate_of_the_first<H: Harness>() {
@@ -43,7 +65,7 @@ pub(crate) async fn the_same_body_is_a_duplicate_of_the_first<H: Harness>() {
     assert_eq!(kit.delivery(first).await.duplicate_of, None);
     assert_eq!(kit.delivery(second).await.duplicate_of, Some(first));
     assert_eq!(kit.delivery(third).await.duplicate_of, Some(first));
-    assert_eq!(kit.store.unplanned(None, 9).await.unwrap()[2].duplicate_of, Some(first), "the planner is told");
+    assert_eq!(kit.store.unplanned(&[], 9).await.unwrap()[2].duplicate_of, Some(first), "the planner is told");
 }
 
 pub(crate) async fn one_byte_makes_another_body<H: Harness>() {
@@ -208,14 +230,14 @@ pub(crate) async fn what_is_found_in_the_log_of_zoom_says_so_and_is_stored_once<
     assert!(kit.delivery(found.delivery()).await.is_backfilled && !kit.delivery(came).await.is_backfilled);
     assert_eq!(kit.told_since(0).await, ["delivery stored", "delivery backfilled"]);
     assert_eq!(kit.store.app_state(&app("main")).await.unwrap().verified_at, verified_at);
-    assert_eq!(kit.store.unplanned(None, 9).await.unwrap().len(), 2, "it goes the way of all others");
+    assert_eq!(kit.store.unplanned(&[], 9).await.unwrap().len(), 2, "it goes the way of all others");
 }
 
 pub(crate) async fn what_was_never_stored_is_not_there<H: Harness>() {
     let mut kit = Kit::<H>::new().await;
     let job = kit.ask(user("u1")).await;
     let far = (u64::MAX - 1, u64::MAX);
-    let (delivery, no_job) = (adjutant::ids::DeliveryId::from_number(far.0), adjutant::ids::JobId::from_number(far.1));
+    let (delivery, no_job) = (DeliveryId::from_number(far.0), adjutant::ids::JobId::from_number(far.1));
     assert!(kit.store.delivery(delivery).await.unwrap().is_none());
     assert!(kit.store.job(no_job).await.unwrap().is_none());
     assert!(kit.store.job(job).await.unwrap().is_some());

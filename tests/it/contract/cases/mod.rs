@@ -19,6 +19,7 @@ macro_rules! every_case {
             deliveries:
                 a_delivery_reads_back_as_it_came
                 deliveries_are_planned_oldest_first
+                deliveries_are_planned_in_turn_over_apps
                 the_same_body_is_a_duplicate_of_the_first
                 what_is_found_in_the_log_of_zoom_says_so_and_is_stored_once
                 one_byte_makes_another_body
@@ -159,7 +160,8 @@ macro_rules! every_case {
                 a_person_sets_jobs_aside
                 a_person_ends_jobs_for_good_one_by_one_or_by_cause_and_rule
                 a_move_that_the_state_does_not_allow_moves_none
-                all_unfinished_work_of_an_account_or_rule_is_cancelled
+                all_unfinished_work_of_an_account_is_cancelled
+                what_another_app_than_the_acting_one_asked_for_is_cancelled_but_for_onboardings
                 jobs_are_listed_newest_first_in_pages_and_by_every_filter
                 parked_work_of_one_cause_is_one_item_with_a_count
                 the_status_counts_what_is_there

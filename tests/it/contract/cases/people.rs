@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use adjutant::audit::Kind;
-use adjutant::ids::JobId;
-use adjutant::job::{Effect, JobState, Outcome, ParkCause, Snooze, WaitReason};
+use adjutant::ids::{JobId, RuleName};
+use adjutant::job::{Asker, Effect, JobState, NewJob, Outcome, ParkCause, Snooze, WaitReason};
 use adjutant::store::{DeliveryStatus, GivenUp, JobFilter, Limits, Move, ParkedGroup, Selector, StoreError, Verdict};
 
 use crate::contract::Harness;
-use crate::contract::kit::{HOUR, Kit, SECOND, account, assert_conflict, changed, ensure, put_off, rule, user, work};
+use crate::contract::kit::{
+    HOUR, Kit, SECOND, account, app, assert_conflict, changed, ensure, put_off, rule, user, work,
+};
 
 impl<H: Harness> Kit<H> {
     async fn move_to(&self, which: Selector, to: Move) -> Result<u64, StoreError> {
@@ -127,24 +129,46 @@ pub(crate) async fn a_move_that_the_state_does_not_allow_moves_none<H: Harness>(
     assert_eq!(kit.log_size().await, size);
 }
 
-pub(crate) async fn all_unfinished_work_of_an_account_or_rule_is_cancelled<H: Harness>() {
+pub(crate) async fn all_unfinished_work_of_an_account_is_cancelled<H: Harness>() {
     let mut kit = Kit::<H>::new().await;
     let done = kit.ask(user("u0")).await;
     kit.run(changed()).await;
     let parked = kit.parked_job("acc", "u1", ParkCause::NotFound).await;
-    let (_, tidy) = kit.event(work(vec![ensure("tidy", user("u2"))])).await;
+    let asked = kit.ask(user("u2")).await;
     let running = kit.started().await;
     let elsewhere = kit.ask_for("bcc", user("u1")).await;
     let acc = account("acc");
-    assert_eq!(kit.store.cancel_jobs(&acc, Some(&rule("tidy")), "rule gone", kit.now).await.unwrap(), 1);
-    assert_eq!(kit.job(tidy[0]).await.state, JobState::Cancelled { at: kit.now, why: "rule gone".to_owned() });
-    assert_eq!(kit.state(parked).await, "parked");
-    assert_eq!(kit.store.cancel_jobs(&acc, None, "gone", kit.now).await.unwrap(), 1);
+    assert_eq!(kit.store.cancel_jobs(&acc, None, "gone", kit.now).await.unwrap(), 2);
     assert_eq!(kit.store.cancel_jobs(&acc, None, "gone", kit.now).await.unwrap(), 0);
+    assert_eq!(kit.job(asked).await.state, JobState::Cancelled { at: kit.now, why: "gone".to_owned() });
     assert_eq!((kit.state(parked).await, kit.state(done).await), ("cancelled", "done"));
     assert_eq!(kit.state(elsewhere).await, "due");
     assert_eq!(kit.count(Kind::Moved, "cancelled").await, 2);
     assert_conflict(kit.store.renew(&mut { running }, kit.now.plus(HOUR)).await);
+}
+
+pub(crate) async fn what_another_app_than_the_acting_one_asked_for_is_cancelled_but_for_onboardings<H: Harness>() {
+    let mut kit = Kit::<H>::new().await;
+    let parked = kit.parked_job("acc", "u1", ParkCause::NotFound).await;
+    let due = kit.ask(user("u2")).await;
+    let delivery = kit.deliver_to("other").await;
+    kit.plan(delivery, work(vec![ensure("assist", user("u2"))])).await;
+    let (acc, acting, of) = (account("acc"), app("other"), |name: RuleName| NewJob {
+        app: app("main"),
+        account: account("acc"),
+        rule: name,
+        subject: user("u3"),
+        by: Asker::Delivery(delivery),
+        event_at: None,
+        on: None,
+    });
+    let asked = kit.store.ask(vec![of(RuleName::onboard())], "by jill", kit.now).await.unwrap();
+    assert_eq!(kit.store.cancel_jobs(&acc, Some(&acting), "other acts", kit.now).await.unwrap(), 2);
+    assert_eq!(kit.store.cancel_jobs(&acc, Some(&acting), "other acts", kit.now).await.unwrap(), 0);
+    assert_eq!((kit.state(parked).await, kit.state(due).await), ("cancelled", "cancelled"));
+    assert_eq!(kit.state(asked[0].unwrap()).await, "due", "an onboarding is no app's");
+    let DeliveryStatus::Planned { jobs, .. } = kit.delivery_status(delivery).await else { panic!("not planned") };
+    assert_eq!(kit.state(jobs[0]).await, "due");
 }
 
 pub(crate) async fn jobs_are_listed_newest_first_in_pages_and_by_every_filter<H: Harness>() {

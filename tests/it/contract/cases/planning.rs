@@ -24,7 +24,7 @@ pub(crate) async fn a_decision_takes_a_delivery_off_the_list_of_the_unplanned<H:
     let mut kit = Kit::<H>::new().await;
     let id = kit.deliver().await;
     kit.plan(id, Verdict::Nothing).await;
-    assert!(kit.store.unplanned(None, 9).await.unwrap().is_empty());
+    assert!(kit.store.unplanned(&[], 9).await.unwrap().is_empty());
     let (code, jobs) = ("nothing".to_owned(), Vec::new());
     assert_eq!(kit.delivery_status(id).await, DeliveryStatus::Planned { code, jobs });
 }
@@ -316,7 +316,7 @@ pub(crate) async fn a_batch_with_one_bad_decision_writes_nothing<H: Harness>() {
     assert!(matches!(result, Err(StoreError::NotFound(_))), "{result:?}");
     assert_eq!(kit.log_size().await, size);
     assert_eq!(kit.store.status().await.unwrap().due, 0);
-    assert_eq!(kit.store.unplanned(None, 9).await.unwrap().len(), 2);
+    assert_eq!(kit.store.unplanned(&[], 9).await.unwrap().len(), 2);
     kit.store.record_plan(vec![asks(good), asks(other)], kit.now).await.expect("the good ones can still be planned");
 }
 
@@ -425,7 +425,7 @@ pub(crate) async fn an_account_that_is_added_releases_what_waited_for_it<H: Harn
     let size = kit.log_size().await;
     assert_eq!(kit.store.release(&app("main"), &account("acc"), kit.now).await.unwrap(), 1);
     assert_eq!(kit.told_since(size).await, ["moved released"]);
-    let unplanned = kit.store.unplanned(None, 9).await.unwrap();
+    let unplanned = kit.store.unplanned(&[], 9).await.unwrap();
     assert_eq!(unplanned.iter().map(|d| (d.id, d.replayed)).collect::<Vec<_>>(), [(mine, false)]);
     assert_eq!(kit.store.release(&app("main"), &account("acc"), kit.now).await.unwrap(), 0);
 }
@@ -456,7 +456,7 @@ pub(crate) async fn a_replayed_delivery_is_planned_whatever_was_decided_before<H
     let size = kit.log_size().await;
     kit.store.replay(twin, "jill", kit.now).await.unwrap();
     assert_eq!(kit.told_since(size).await, ["moved replayed"]);
-    let unplanned = kit.store.unplanned(None, 9).await.unwrap();
+    let unplanned = kit.store.unplanned(&[], 9).await.unwrap();
     assert_eq!(unplanned.len(), 1);
     assert_eq!((unplanned[0].id, unplanned[0].replayed, unplanned[0].duplicate_of), (twin, true, None));
     kit.plan(twin, asks()).await;
@@ -472,7 +472,7 @@ pub(crate) async fn a_replay_of_an_unplanned_delivery_marks_it_and_of_an_unknown
     let id = kit.deliver().await;
     kit.store.replay(id, "jill", kit.now).await.unwrap();
     kit.restart().await;
-    assert!(kit.store.unplanned(None, 9).await.unwrap()[0].replayed);
+    assert!(kit.store.unplanned(&[], 9).await.unwrap()[0].replayed);
     let refused = kit.store.replay(DeliveryId::from_number(u64::MAX), "jill", kit.now).await;
     assert!(matches!(refused, Err(StoreError::NotFound(_))), "{refused:?}");
 }
@@ -496,7 +496,7 @@ pub(crate) async fn plans_of_the_past_outlive_a_restart<H: Harness>() {
     let unplanned = kit.deliver().await;
     kit.pass(HOUR);
     kit.restart().await;
-    assert_eq!(kit.store.unplanned(None, 9).await.unwrap()[0].id, unplanned);
+    assert_eq!(kit.store.unplanned(&[], 9).await.unwrap()[0].id, unplanned);
     assert_eq!(kit.ask(user("u1")).await, first, "the job that waits is found by its subject");
     let (_, second) = kit.event(work(vec![ensure("assist", user("u2"))])).await;
     assert!(second[0] > first, "ids go on growing");

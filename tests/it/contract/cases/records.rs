@@ -93,7 +93,7 @@ pub(crate) async fn entries_of_an_account_are_read_in_pages_and_no_others<H: Har
     assert_eq!(own.len(), 4, "one decision for each event");
     let (mut from, mut found) = (0, Vec::new());
     loop {
-        let (mut page, next) = kit.store.entries_of(&account("acc"), from, 3).await.unwrap();
+        let (mut page, next) = kit.store.entries_of(&account("acc"), from..u64::MAX, 3).await.unwrap();
         assert!(page.len() <= 3 && next >= from);
         found.append(&mut page);
         if next == from {
@@ -101,10 +101,14 @@ pub(crate) async fn entries_of_an_account_are_read_in_pages_and_no_others<H: Har
         }
         from = next;
     }
-    assert_eq!((found, from), (own, kit.log_size().await));
-    assert_eq!(kit.store.entries_of(&account("nobody"), 0, 9).await.unwrap(), (Vec::new(), from));
-    assert_eq!(kit.store.entries_of(&account("acc"), u64::MAX, 9).await.unwrap(), (Vec::new(), u64::MAX));
-    assert_eq!(kit.store.entries_of(&account("acc"), 2, 0).await.unwrap(), (Vec::new(), 2));
+    assert_eq!((found, from), (own.clone(), kit.log_size().await));
+    assert_eq!(kit.store.entries_of(&account("nobody"), 0..u64::MAX, 9).await.unwrap(), (Vec::new(), from));
+    assert_eq!(kit.store.entries_of(&account("acc"), u64::MAX..u64::MAX, 9).await.unwrap(), (Vec::new(), u64::MAX));
+    assert_eq!(kit.store.entries_of(&account("acc"), 2..u64::MAX, 0).await.unwrap(), (Vec::new(), 2));
+    let end = own[1].index + 1;
+    let (first, next) = kit.store.entries_of(&account("acc"), 0..end, 9).await.unwrap();
+    assert_eq!((first, next), (own[..2].to_vec(), end), "none from the end on is looked at");
+    assert_eq!(kit.store.entries_of(&account("acc"), 2..2, 9).await.unwrap(), (Vec::new(), 2));
 }
 
 pub(crate) async fn an_entry_never_changes<H: Harness>() {
@@ -265,7 +269,7 @@ pub(crate) async fn a_closed_store_says_so_whatever_it_is_asked<H: Harness>() {
     let note = Note { kind: Kind::Service, app: None, account: None, code: "x".to_owned(), detail: Detail::default() };
     let answers: Vec<(&str, Option<StoreError>)> = vec![
         ("deliver", kit.try_deliver("main", "x", None).await.err()),
-        ("unplanned", store.unplanned(None, 1).await.err()),
+        ("unplanned", store.unplanned(&[], 1).await.err()),
         ("record_plan", store.record_plan(vec![Kit::<H>::decision(id, "acc", Verdict::Nothing)], now).await.err()),
         ("claim", store.claim(claimable, now).await.err()),
         ("renew", store.renew(&mut first, now.plus(HOUR)).await.err()),
@@ -295,7 +299,7 @@ pub(crate) async fn a_closed_store_says_so_whatever_it_is_asked<H: Harness>() {
         ("delivery", store.delivery(id).await.err()),
         ("deliveries", store.deliveries(DeliveryFilter { limit: 1, ..DeliveryFilter::default() }).await.err()),
         ("entries", store.entries(0, 1).await.err()),
-        ("entries_of", store.entries_of(&acc, 0, 1).await.err()),
+        ("entries_of", store.entries_of(&acc, 0..1, 1).await.err()),
         ("tree_head", store.tree_head().await.err()),
         ("status", store.status().await.err()),
         ("next_due", store.next_due().await.err()),

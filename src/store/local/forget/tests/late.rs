@@ -1,6 +1,7 @@
 //! What is under way for an account while it is forgotten, and after.
 
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex};
 
 use super::*;
@@ -115,7 +116,8 @@ async fn an_account_that_is_being_forgotten_can_come_again_only_when_that_is_don
     let (go_on, forgetting) = halfway(&store).await;
     let again = || store.write_documents(vec![Write::Put(installed())], vec![], NOW);
     is_refused(again().await, "is being forgotten: try again in some minutes");
-    store.release(&AppName::parse("main").unwrap(), &account(ONE), NOW).await.unwrap();
+    let released = store.release(&AppName::parse("main").unwrap(), &account(ONE), NOW).await;
+    is_refused(released, "is being forgotten");
     is_refused(again().await, "is being forgotten: try again in some minutes");
     drop(go_on);
     forgetting.await.unwrap().unwrap();
@@ -235,11 +237,13 @@ async fn of_what_names_a_forgotten_person_among_others_the_rest_is_in_the_journa
 
 /// Real files, of which one is not removed before it may be, and it is known what is made.
 #[derive(Debug)]
-struct Watched {
-    files: RealFiles,
+pub(super) struct Watched {
+    pub(super) files: RealFiles,
     /// Whether `forgetting` may go.
-    may: Arc<(Mutex<bool>, Condvar)>,
-    made: Arc<Mutex<Vec<String>>>,
+    pub(super) may: Arc<(Mutex<bool>, Condvar)>,
+    /// How often it cannot be removed then.
+    pub(super) fails: AtomicU32,
+    pub(super) made: Arc<Mutex<Vec<String>>>,
 }
 
 impl Files for Watched {
@@ -263,6 +267,10 @@ impl Files for Watched {
         if path.ends_with("forgetting") {
             let (may, moved) = &*self.may;
             drop(moved.wait_while(may.lock().unwrap(), |may| !*may).unwrap());
+            let less = self.fails.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+            if less.is_ok() {
+                return Err(io::Error::other("the disk is ill"));
+            }
         }
         self.files.remove(path)
     }
@@ -286,7 +294,8 @@ async fn a_start_serves_while_it_finishes_a_forgetting_and_a_segment_without_a_t
 
     let data = folder.path().join("data");
     let (may, made) = (Arc::<(Mutex<bool>, Condvar)>::default(), Arc::<Mutex<Vec<String>>>::default());
-    let files = Watched { files: RealFiles::new(&data), may: Arc::clone(&may), made: Arc::clone(&made) };
+    let (files, fails) = (RealFiles::new(&data), AtomicU32::new(0));
+    let files = Watched { files, may: Arc::clone(&may), fails, made: Arc::clone(&made) };
     let (clock, chance) = (Arc::new(ManualClock::at(NOW)), Arc::new(SystemChance));
     let settings = Settings { disk_reserve_bytes: 0, ..Settings::default() };
     let key = MasterKey::Bytes([7; 32]);
@@ -345,7 +354,7 @@ async fn an_app_that_was_added_for_a_forgotten_account_goes_with_it_and_another_
     let waiting = |all: Vec<crate::store::StoredDelivery>| -> Vec<(DeliveryId, String)> {
         all.into_iter().map(|one| (one.id, one.app.to_string())).collect()
     };
-    assert_eq!(waiting(store.unplanned(None, 9).await.unwrap()), [(last, "last".to_owned())]);
+    assert_eq!(waiting(store.unplanned(&[], 9).await.unwrap()), [(last, "last".to_owned())]);
     for gone in [first, school, unsaid] {
         assert_eq!(store.delivery(gone).await.unwrap().unwrap().0.verified, None, "{gone}");
     }
@@ -359,7 +368,7 @@ async fn an_app_that_was_added_for_a_forgotten_account_goes_with_it_and_another_
     deliver_to("school", 3).await;
     store.abandon();
     let store = open(folder.path());
-    let after: Vec<String> = waiting(store.unplanned(None, 9).await.unwrap()).into_iter().map(|one| one.1).collect();
+    let after: Vec<String> = waiting(store.unplanned(&[], 9).await.unwrap()).into_iter().map(|one| one.1).collect();
     assert_eq!(after, ["last", "school"]);
     assert_eq!(validated(&store, "school").await, None);
 }
