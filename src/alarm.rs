@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 
 /// Every code that an alarm may have. Short and stable: people filter by them.
-pub const CODES: [&str; 33] = [
+pub const CODES: [&str; 34] = [
     "account-leaving",
     "api-user",
     "app-deauthorized",
@@ -22,6 +22,7 @@ pub const CODES: [&str; 33] = [
     "given-up",
     "group-unknown",
     "index",
+    "lent-too-long",
     "list-refused",
     "messages-wait",
     "needs-api-user",

@@ -17,7 +17,7 @@ pub struct InvalidId {
 }
 
 impl RuleName {
-    /// The name under which people are made users. No rule of the configuration may have it.
+    /// The name under which people are made users.
     pub const ONBOARD: &str = "onboard";
 
     /// The same, as a name.
@@ -27,6 +27,28 @@ impl RuleName {
 
     pub fn is_onboard(&self) -> bool {
         self.as_str() == Self::ONBOARD
+    }
+
+    /// The name under which meetings are scheduled.
+    pub const SCHEDULE: &str = "schedule";
+    /// The name under which meetings are given another host.
+    pub const MOVE: &str = "move";
+
+    pub fn schedule() -> Self {
+        Self(Self::SCHEDULE.into())
+    }
+
+    pub fn moving() -> Self {
+        Self(Self::MOVE.into())
+    }
+
+    pub fn is_errand(&self) -> bool {
+        [Self::SCHEDULE, Self::MOVE].contains(&self.as_str())
+    }
+
+    /// Whether no rule of the configuration may have it.
+    pub fn is_taken(&self) -> bool {
+        self.is_onboard() || self.is_errand()
     }
 }
 
@@ -192,40 +214,53 @@ numbered_id!(
     JobId, "job_", "job id"
 );
 
-/// One onboarding: a person who is to become a user. Says nothing of when or whom.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct OnboardingId([u8; 16]);
+macro_rules! hashed_id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal, $kind:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name([u8; 16]);
 
-impl OnboardingId {
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-}
-
-impl fmt::Display for OnboardingId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "onb_{}", hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for OnboardingId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for OnboardingId {
-    type Err = InvalidId;
-    fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let mut bytes = [0; 16];
-        let read = text.strip_prefix("onb_").map(|digits| hex::decode_to_slice(digits, &mut bytes));
-        match read {
-            Some(Ok(())) => Ok(Self(bytes)),
-            _ => Err(InvalidId::new("onboarding id", text, "onb_ and 32 hexadecimal digits")),
+        impl $name {
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
         }
-    }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), hex::encode(self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let mut bytes = [0; 16];
+                let read = text.strip_prefix($prefix).map(|digits| hex::decode_to_slice(digits, &mut bytes));
+                match read {
+                    Some(Ok(())) => Ok(Self(bytes)),
+                    _ => Err(InvalidId::new($kind, text, concat!($prefix, " and 32 hexadecimal digits"))),
+                }
+            }
+        }
+    };
 }
+
+hashed_id!(
+    /// One onboarding: a person who is to become a user. Says nothing of when or whom.
+    OnboardingId, "onb_", "onboarding id"
+);
+hashed_id!(
+    /// One errand: something that somebody asks to be done to one meeting. Says nothing of when or which.
+    ErrandId, "erd_", "errand id"
+);
 
 /// A meeting number. Zoom sends it as a number in some events and as text in others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use crate::audit::{Detail, Kind};
 use crate::clock::Clock;
 use crate::store::{LocalStore, Note, Store as _};
 use crate::web::webhook::Receiver;
-use crate::worker::{self, Onboarder, Parts};
+use crate::worker::{self, Errands, Onboarder, Parts};
 
 const EVERY: Duration = Duration::from_secs(60);
 
@@ -18,6 +18,7 @@ pub(super) struct House {
     pub(super) receiver: Arc<Receiver>,
     pub(super) parts: Parts,
     pub(super) onboarder: Arc<Onboarder>,
+    pub(super) errands: Arc<Errands>,
     pub(super) store: LocalStore,
     /// How long bodies are kept.
     pub(super) body_days: u32,
@@ -39,6 +40,9 @@ impl House {
             }
             if !stopping {
                 self.tidy(&mut tidied_at).await;
+                if let Err(error) = self.errands.end_lending().await {
+                    tracing::warn!(%error, "what was lent could not be looked at");
+                }
                 if let Err(error) = self.onboarder.tell().await {
                     tracing::warn!(%error, "what became of onboardings could not be told");
                 }
@@ -54,6 +58,10 @@ impl House {
     async fn tidy(&self, last: &mut Option<i64>) {
         let hour = self.clock.now().utc_hour();
         if *last == Some(hour) {
+            return;
+        }
+        if let Err(error) = self.errands.tidy().await {
+            tracing::warn!(%error, "errands could not be looked after");
             return;
         }
         match self.onboarder.tidy().await {

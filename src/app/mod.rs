@@ -6,11 +6,13 @@
 //! second signal ends the process where it stands, which is safe at any moment, since nothing is acknowledged that is not
 //! on disk. **Failure**: when the disk fails, everything stops at once and nothing more is acknowledged.
 
+mod assistants;
 mod background;
 mod counts;
 mod engine;
 mod failed;
 mod house;
+mod meetings;
 mod notify;
 mod reload;
 mod serving;
@@ -42,7 +44,7 @@ use crate::web::lanes::Lanes;
 use crate::web::peer::Proxies;
 use crate::web::webhook::{PublicSite, Receiver};
 use crate::work::Facts;
-use crate::worker::{Backfill, Onboarder, Parts, Sweeper, TakeBack, ZoomFor};
+use crate::worker::{Backfill, Errands, Onboarder, Parts, Sweeper, TakeBack, ZoomFor};
 use background::Besides;
 use counts::Counted;
 use failed::FailedBefore;
@@ -213,6 +215,7 @@ struct Running {
     sweeper: Arc<Sweeper>,
     take_back: Arc<TakeBack>,
     onboarder: Arc<Onboarder>,
+    errands: Arc<Errands>,
     admin: Arc<AdminState>,
     notifiers: Arc<Notifiers>,
     machine: Machine,
@@ -239,6 +242,8 @@ impl Running {
         let sweeper = Arc::new(Sweeper::new(parts.clone(), config.sweep.clone()));
         let (jobs, reloads) = (Arc::clone(&parts.stats), Arc::clone(&reloader));
         let (take_back, people) = (Arc::new(TakeBack::new(parts.clone())), users::People::new(&parts, local));
+        let errands = Arc::new(Errands::new(parts.clone()));
+        let running = Arc::new(meetings::Running::new(&errands, &parts));
         let clock = Arc::clone(&machine.clock);
         let counted = Counted {
             receiver: Arc::clone(&receiver),
@@ -266,6 +271,8 @@ impl Running {
             take_back: Some(Arc::new(take_back::Taking(Arc::clone(&take_back)))),
             accounts: Some(Arc::clone(&accounts)),
             onboards: Some(Arc::new(users::Onboarding(Arc::clone(&people.onboarder)))),
+            errands: Some(Arc::<meetings::Running>::clone(&running)),
+            meetings: Some(running),
             users: Some(Arc::new(people.known)),
             started_at: machine.clock.now(),
         });
@@ -277,6 +284,7 @@ impl Running {
             sweeper,
             take_back,
             onboarder: people.onboarder,
+            errands,
             admin,
             notifiers,
             machine,
@@ -354,6 +362,7 @@ impl Running {
             receiver: Arc::clone(&self.receiver),
             parts: self.parts.clone(),
             onboarder: Arc::clone(&self.onboarder),
+            errands: Arc::clone(&self.errands),
             store: self.local.clone(),
             body_days: self.body_days,
             clock: Arc::clone(&self.machine.clock),

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 
 use crate::account::UserKey;
 use crate::clock::Clock;
-use crate::ids::{AccountId, OnboardingId};
+use crate::ids::{AccountId, Email, OnboardingId, UserId};
 use crate::store::{LocalStore, StoreError};
 use crate::web::admin::forgetting::ForgettingView;
 use crate::web::admin::onboarding::Onboards;
@@ -15,7 +15,8 @@ use crate::web::admin::users::{KnowsUsers, LetGoAsked, LossView, UserStatus, Use
 use crate::web::admin::{ApiProblem, Caller, Role};
 use crate::work::{Row, RowRefused, WithJobs};
 use crate::worker::{
-    By, ForgetError, Forgets, LetGo, Loss, Onboarder, Parts, Person, Progress, Roster, Run, Users, UsersError,
+    Assistants, By, ForgetError, Forgets, LetGo, Loss, Onboarder, Parts, Person, Progress, Roster, Run, Users,
+    UsersError,
 };
 use crate::zoom::{Page, Removal, Status, User};
 use tokio::sync::watch;
@@ -30,7 +31,8 @@ impl People {
     pub(super) fn new(parts: &Parts, local: &LocalStore) -> Self {
         let forgets = Arc::new(Forgets::new(parts.clone(), local.clone()));
         let (roster, clock) = (parts.roster.clone(), Arc::clone(&parts.clock));
-        let known = Known { users: Arc::new(Users::new(parts.clone())), forgets, roster, clock };
+        let (users, assistants) = (Arc::new(Users::new(parts.clone())), Arc::new(Assistants::new(parts.clone())));
+        let known = Known { users, assistants, forgets, clock, roster };
         Self { onboarder: Arc::new(Onboarder::new(parts.clone())), known }
     }
 }
@@ -77,16 +79,19 @@ impl Onboards for Onboarding {
 #[derive(Debug)]
 pub(super) struct Known {
     users: Arc<Users>,
+    pub(super) assistants: Arc<Assistants>,
     forgets: Arc<Forgets>,
     clock: Arc<dyn Clock>,
     roster: watch::Receiver<Arc<Roster>>,
 }
 
 impl Known {
-    fn view(&self, account: &AccountId, user: &User) -> UserView {
+    pub(super) fn is_api_user(&self, account: &AccountId, (id, email): (Option<&UserId>, Option<&Email>)) -> bool {
         let roster = Arc::clone(&self.roster.borrow());
-        let held = roster.accounts().find(|one| one.id == *account);
-        let is_it = |key: &UserKey| key.is(user.id.as_ref(), user.email.as_ref());
+        roster.by_id(account).is_some_and(|held| held.api_users.iter().any(|key| key.is(id, email)))
+    }
+
+    fn view(&self, account: &AccountId, user: &User) -> UserView {
         let status = match user.status {
             Status::Active => "active",
             Status::Inactive => "inactive",
@@ -107,7 +112,7 @@ impl Known {
             licence: user.kind.map(licence),
             role: user.role.map(|role| role.name().to_owned()),
             groups: groups.filter_map(|id| id.as_str().map(str::to_owned)).collect(),
-            is_api_user: held.is_some_and(|held| held.api_users.iter().any(is_it)),
+            is_api_user: self.is_api_user(account, (user.id.as_ref(), user.email.as_ref())),
         }
     }
 }
@@ -155,7 +160,7 @@ impl KnowsUsers for Known {
         };
         // Whoever asked may be gone by then: what was intended gets its outcome all the same.
         let (users, of, whom) = (Arc::clone(&self.users), account.clone(), user.clone());
-        let by = By { actor: by.actor.clone(), is_operator: by.role == Role::Operator };
+        let by = By::from(by);
         let done = tokio::spawn(async move { users.let_go(&of, (&whom, how), &by, is_check).await }).await;
         let done = done.unwrap_or_else(|error| Err(UsersError::Refused(error.to_string())));
         let Loss { user, what } = done.map_err(|error| problem(&error))?;
@@ -177,6 +182,12 @@ impl KnowsUsers for Known {
             return self.far((account, user), self.forgets.begin(account, user, person, actor), wait).await;
         };
         self.far((account, user), run, wait.unwrap_or_default()).await
+    }
+}
+
+impl From<&Caller> for By {
+    fn from(caller: &Caller) -> Self {
+        Self { actor: caller.actor.clone(), is_operator: caller.role == Role::Operator }
     }
 }
 
@@ -228,11 +239,11 @@ fn forget_problem(error: &ForgetError) -> ApiProblem {
     }
 }
 
-fn problem(error: &UsersError) -> ApiProblem {
+pub(super) fn problem(error: &UsersError) -> ApiProblem {
     let status = match error {
-        UsersError::NoAccount(_) | UsersError::NoUser(..) => StatusCode::NOT_FOUND,
+        UsersError::NoAccount(_) | UsersError::NoUser(..) | UsersError::NotThere(_) => StatusCode::NOT_FOUND,
         UsersError::ApiUser(..) | UsersError::ActsAs(_) | UsersError::Refused(_) => StatusCode::CONFLICT,
-        UsersError::OperatorsOnly(..) => StatusCode::FORBIDDEN,
+        UsersError::OperatorsOnly(..) | UsersError::OperatorsDo(_) => StatusCode::FORBIDDEN,
         UsersError::Zoom(_) => StatusCode::BAD_GATEWAY,
         UsersError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
     };

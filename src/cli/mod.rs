@@ -15,15 +15,18 @@ mod deliveries;
 mod demo;
 mod doctor;
 mod exit;
+mod file;
 mod jobs;
 mod listing;
 pub mod logging;
+mod meetings;
 mod needs;
 mod notify;
 mod out;
 mod private;
 mod reload;
 mod remote;
+mod rows;
 mod rules;
 mod serve;
 mod setup;
@@ -84,12 +87,21 @@ enum Command {
     /// Accounts: who is served, invites, adding, pausing, letting go
     #[command(subcommand)]
     Accounts(accounts::Asked),
-    /// Assistants: take back all grants of an API user
+    /// Assistants: who may schedule for a user. List, add, remove, verify; take back all grants of an API user
     #[command(subcommand)]
     Assistants(assistants::Asked),
+    /// Schedulers: for whom a user may schedule, in Zoom's word. List, remove
+    ///
+    /// None can be added: only whoever is scheduled for can have an assistant, so that a scheduler of KIM comes from
+    /// `adjutant assistants add --user SCHEDULER KIM`.
+    #[command(subcommand)]
+    Schedulers(assistants::AskedOfSchedulers),
     /// Users: make people users, look at them, let them go
     #[command(subcommand)]
     Users(users::Asked),
+    /// Meetings: make them for others, give them another host, look at them
+    #[command(subcommand)]
+    Meetings(meetings::Asked),
     /// Work: what is due, waiting, parked, done
     #[command(subcommand)]
     Jobs(jobs::Asked),
@@ -200,7 +212,9 @@ fn run(context: &Context, command: Command, out: &mut Out) -> Result<Exit, Failu
         Command::Sweep(asked) => wait(sweep::run(context, asked, out)),
         Command::Accounts(asked) => wait(accounts::run(context, asked, out)),
         Command::Assistants(asked) => wait(assistants::run(context, asked, out)),
+        Command::Schedulers(asked) => wait(assistants::run_of_schedulers(context, asked, out)),
         Command::Users(asked) => wait(users::run(context, asked, out)),
+        Command::Meetings(asked) => wait(meetings::run(context, asked, out)),
         Command::Jobs(asked) => wait(jobs::run(context, asked, out)),
         Command::Deliveries(asked) => wait(deliveries::run(context, asked, out)),
         Command::Rules(asked) => wait(rules::run(context, asked, out)),

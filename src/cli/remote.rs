@@ -109,6 +109,8 @@ impl Remote {
             take_back: None,
             accounts: None,
             onboards: None,
+            errands: None,
+            meetings: None,
             users: None,
         });
         let caller = Caller::operator("command line, offline");

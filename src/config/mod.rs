@@ -206,9 +206,9 @@ fn read(path: &Path, text: &str, env: &Env, with_secrets: bool) -> Result<Config
     }
 }
 
-const SECTIONS: [&str; 13] = [
-    "server", "admin", "store", "zoom", "worker", "sweep", "accounts", "log", "app", "consumer", "rule", "rules",
-    "notify",
+const SECTIONS: [&str; 14] = [
+    "server", "admin", "store", "zoom", "worker", "moves", "sweep", "accounts", "log", "app", "consumer", "rule",
+    "rules", "notify",
 ];
 
 fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (Config, Vec<Invalid>) {
@@ -223,7 +223,8 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (
     let (mut zoom, host_writes) = parts::zoom(Section::top(reading, "zoom"));
     let mut sweep = parts::sweep(Section::top(reading, "sweep"), &mut zoom);
     let call_longest = zoom.call_longest();
-    let worker = parts::worker(Section::top(reading, "worker"), server.drain, call_longest, host_writes);
+    let mut worker = parts::worker(Section::top(reading, "worker"), server.drain, call_longest, host_writes);
+    worker.moves = parts::moves(Section::top(reading, "moves"));
     let accounts = parts::accounts(Section::top(reading, "accounts"));
     let log = parts::log(Section::top(reading, "log"));
     let apps = apps::apps(reading);

@@ -13,7 +13,7 @@ use crate::store::{Limits, journal, local};
 use crate::web::accept::AcceptSettings;
 use crate::web::peer::Network;
 use crate::web::webhook::ReceiverSettings;
-use crate::work::{FactsSettings, HostWrites};
+use crate::work::{ChangesCount, FactsSettings, HostWrites, Moves};
 use crate::worker::{Schedule, Settings, SweepSettings};
 use crate::zoom;
 
@@ -298,13 +298,17 @@ pub(super) fn zoom(mut section: Section<'_, '_>) -> (zoom::Settings, HostWrites)
     if let Err(error) = settings.check() {
         section.reading.problem(section.place.clone(), format!("[zoom] {error}"), "correct it");
     }
-    let HostWrites { per_day, reserve } = HostWrites::default();
+    let HostWrites { per_day, reserve, .. } = HostWrites::default();
     let host_writes = HostWrites {
+        changes: section.one_of_or_default(
+            "meeting_changes_count_for",
+            &[("both", ChangesCount::Both), ("host", ChangesCount::Host), ("path", ChangesCount::Path)],
+        ),
         per_day: section.number("host_writes_per_day", per_day, 1..=10_000, "creates and updates of meetings"),
         reserve: section.number("host_writes_reserve", reserve, 0..=9_999, "creates and updates of meetings"),
     };
     if host_writes.for_rules() == 0 {
-        let HostWrites { per_day, reserve } = host_writes;
+        let HostWrites { per_day, reserve, .. } = host_writes;
         let what = format!("[zoom] host_writes_reserve is {reserve}, which leaves rules nothing of {per_day} a day");
         section.reading.problem(section.place.clone(), what, "keep less than host_writes_per_day");
     }
@@ -429,12 +433,22 @@ pub(super) fn worker(
             ),
         },
         host_writes,
+        moves: Moves::default(),
     };
     if let Err(error) = settings.check(call_longest) {
         section.reading.problem(section.place.clone(), format!("[worker] {error}"), "change it, or what it must fit");
     }
     section.finish();
     settings
+}
+
+/// `[moves]`.
+pub(super) fn moves(mut section: Section<'_, '_>) -> Moves {
+    let Moves { lend, lend_max } = Moves::default();
+    let moves =
+        Moves { lend: section.flag_or("lend", lend), lend_max: section.secs("lend_max_secs", lend_max, 10..=86_400) };
+    section.finish();
+    moves
 }
 
 pub(super) fn log(mut section: Section<'_, '_>) -> Log {

@@ -4,11 +4,13 @@
 //! illegal move with a typed error. Each state says who moves it on.
 
 mod backoff;
+mod day;
 mod outcome;
 mod state;
 
 pub use backoff::{Backoff, BackoffError};
-pub use outcome::{Change, DayOf, DayUse, Effect, Intent, Mark, Outcome, ParkCause, Snooze, WaitReason};
+pub use day::{Counts, DayOf, DayUse};
+pub use outcome::{Change, Effect, Intent, Mark, Outcome, ParkCause, Snooze, WaitReason};
 pub use state::{IllegalMove, Input, JobState, Lease, Settled};
 
 use std::fmt;
@@ -17,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::ids::{
-    AccountId, AppName, DeliveryId, Email, JobId, MeetingId, MeetingUuid, OnboardingId, RuleName, UserId,
+    AccountId, AppName, DeliveryId, Email, ErrandId, JobId, MeetingId, MeetingUuid, OnboardingId, RuleName, UserId,
 };
 
 /// What a job is about.
@@ -40,6 +42,10 @@ pub enum Subject {
     Event {
         delivery: DeliveryId,
     },
+    /// What somebody asked for, of which nothing is at Zoom yet.
+    Errand {
+        id: ErrandId,
+    },
 }
 
 impl Subject {
@@ -53,6 +59,7 @@ impl Subject {
             Self::Meeting { id } => format!("meeting:{id}"),
             Self::Instance { uuid, .. } => format!("instance:{uuid}"),
             Self::Event { delivery } => format!("event:{delivery}"),
+            Self::Errand { id } => format!("errand:{id}"),
         }
     }
 
@@ -70,6 +77,7 @@ impl Subject {
                 uuid: MeetingUuid::parse(name).ok()?,
             }),
             "event" => Some(Self::Event { delivery: name.parse().ok()? }),
+            "errand" => Some(Self::Errand { id: name.parse().ok()? }),
             _ => None,
         }
     }
@@ -89,6 +97,7 @@ impl Subject {
             (Self::Meeting { id: a }, Self::Meeting { id: b }) => a == b,
             (Self::Instance { uuid: a, .. }, Self::Instance { uuid: b, .. }) => a == b,
             (Self::Event { delivery: a }, Self::Event { delivery: b }) => a == b,
+            (Self::Errand { id: a }, Self::Errand { id: b }) => a == b,
             _ => false,
         }
     }
@@ -132,6 +141,8 @@ pub enum Asker {
     Plan,
     /// Somebody wants a person to become a user, with all that the rules say of one.
     Onboarding(OnboardingId),
+    /// Somebody wants a meeting to be made, or moved.
+    Errand(ErrandId),
 }
 
 impl fmt::Display for Asker {
@@ -141,6 +152,7 @@ impl fmt::Display for Asker {
             Self::Sweep => f.write_str("sweep"),
             Self::Plan => f.write_str("plan"),
             Self::Onboarding(id) => fmt::Display::fmt(id, f),
+            Self::Errand(id) => fmt::Display::fmt(id, f),
         }
     }
 }
@@ -199,9 +211,9 @@ impl Job {
         self.asked_by == Asker::Sweep
     }
 
-    /// Whether it is done where this app acts for the account: onboardings are no app's.
+    /// Whether it is done where this app acts for the account: onboardings and errands are no app's.
     pub fn is_done_by(&self, acting: &AppName) -> bool {
-        self.app == *acting || self.rule.is_onboard()
+        self.app == *acting || self.rule.is_onboard() || self.rule.is_errand()
     }
 
     /// Whether it lets events go first, and uses the share of the account's rate that sweeps have.
@@ -330,6 +342,7 @@ mod tests {
                 uuid: MeetingUuid::parse("/4444AAAiAAAAAiAiAiiAii==").unwrap(),
             },
             Subject::Event { delivery: DeliveryId::from_number(7) },
+            Subject::Errand { id: ErrandId::from_bytes([7; 16]) },
         ] {
             assert_eq!(Subject::read(&subject.to_string()), Some(subject));
         }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::DayUse;
 use crate::clock::Timestamp;
-use crate::ids::UserId;
 
 /// What an attempt came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ pub enum Effect {
     Sent { what: String },
     /// The rule observes: this is what it would have sent.
     WouldSend { what: String },
+    /// What was asked for cannot be, and whoever asked is told why.
+    Refused { code: String, why: String },
 }
 
 impl Effect {
@@ -200,6 +202,10 @@ pub enum ParkCause {
         code: i64,
         message: String,
     },
+    /// A meeting may have been made whose number never came, and which it is nobody can tell.
+    Ambiguous {
+        what: String,
+    },
 }
 
 impl ParkCause {
@@ -234,6 +240,7 @@ impl ParkCause {
             Self::NotSendable { .. } => "not-sendable",
             Self::SendRefused { .. } => "send-refused",
             Self::NotCreatable { .. } => "not-creatable",
+            Self::Ambiguous { .. } => "ambiguous",
         }
     }
 
@@ -296,6 +303,9 @@ impl ParkCause {
                 "the account cannot have a user of this kind: ask anew with another licence or action"
             }
             Self::NoSeats { .. } => "free or buy a licence, then retry",
+            Self::Ambiguous { .. } => {
+                "look at the host's meetings in Zoom: delete what is too much there, then retry; or cancel it, if the meeting is there"
+            }
             Self::TakesAway { .. } => {
                 "if it is meant, let it through: adjutant rules resume --takes-away. to retry only looks again"
             }
@@ -332,6 +342,9 @@ impl fmt::Display for ParkCause {
             Self::NotSendable { why } => write!(f, "there is nothing that could be sent: {why}"),
             Self::SendRefused { by, why } => write!(f, "{by} takes no message: {why}"),
             Self::NotCreatable { code, message } => write!(f, "Zoom makes no such user: code {code}, {message}"),
+            Self::Ambiguous { what } => {
+                write!(f, "Zoom's answer was lost, and which meeting came of it cannot be told: {what}")
+            }
             Self::NoSeats { code, message } => write!(f, "no licence is left to give: code {code}, {message}"),
             Self::TakesAway { what } => write!(f, "somebody would lose something by it: {what}"),
             Self::RulesDisagree { about, other } => write!(f, "rule {other} has just set {about} to something else"),
@@ -358,39 +371,12 @@ pub struct Change {
     pub is_planned: bool,
     /// What it changes to what, so that it is known again when others have changed it back.
     pub marks: Vec<Mark>,
-    /// What of Zoom's limits for a day it uses up, where it does.
-    pub day: Option<DayUse>,
+    /// What of Zoom's limits for a day it uses up: it needs room in all of them.
+    pub days: Vec<DayUse>,
 }
 
 /// Stands for one thing of a subject and what it is changed to. May be the hash of a secret: stores keep a keyed one.
 pub type Mark = [u8; 16];
-
-/// What a change uses up of a limit of Zoom's: so many of something in a UTC day.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DayUse {
-    pub of: DayOf,
-    /// How much of the day may be used up before this change has to wait: those who may use a reserve have more.
-    pub max_per_day: u32,
-}
-
-/// Of what Zoom allows an account so many in a UTC day.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum DayOf {
-    /// Meetings of this host that are created or changed.
-    Host(UserId),
-    /// Users who are invited into the account.
-    Invitations,
-}
-
-impl DayOf {
-    /// Of the notice that a day is used up.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Host(_) => "host-limit",
-            Self::Invitations => "invite-limit",
-        }
-    }
-}
 
 /// Proof that the intent to change something at Zoom is on disk and within the rule's limits. Every call that changes Zoom
 /// asks for one, and only a store makes one.

@@ -293,7 +293,9 @@ pub fn plan(event: &Event, rules: &[Rule]) -> Vec<Step> {
             match change {
                 MeetingChange::Deleted => vec![cancel(subject, event, rules)],
                 MeetingChange::Ended if rules.iter().all(Rule::is_released_by_the_end) => vec![Step::Wake { subject }],
-                MeetingChange::Started | MeetingChange::Ended => Vec::new(),
+                // Whoever waits to move it waits for this, whatever rules say of their own.
+                MeetingChange::Ended => vec![Step::Release { rule: RuleName::moving(), meeting: meeting.id }],
+                MeetingChange::Started => Vec::new(),
                 MeetingChange::Created | MeetingChange::Updated => for_subject(SubjectKind::Meeting, &subject, rules),
             }
         }
@@ -303,7 +305,9 @@ pub fn plan(event: &Event, rules: &[Rule]) -> Vec<Step> {
 
 /// What an event ends after which the subject is gone: not what its own rules begin, as to recover a meeting.
 fn cancel(subject: Subject, event: &Event, rules: &[Rule]) -> Step {
-    let spared = rules.iter().filter(|rule| rule.named_by(event).is_some()).map(|rule| rule.name.clone());
+    // Whoever moves a meeting finds out by itself that it is gone, and may have deleted it.
+    let named = rules.iter().filter(|rule| rule.named_by(event).is_some()).map(|rule| rule.name.clone());
+    let spared = named.chain([RuleName::moving()]);
     Step::Cancel { subject, why: event.name.clone(), spared: spared.collect() }
 }
 

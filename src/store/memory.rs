@@ -6,6 +6,7 @@
 
 mod asked;
 mod contest;
+mod day;
 mod log;
 mod plan;
 mod read;
@@ -23,15 +24,15 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::port::{
-    Allowance, AppState, Applied, Claimable, Collected, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary,
-    Document, JobFilter, Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector,
-    Shelf, Status, Store, StoreError, StoredDelivery, TreeHead, Write,
+    Allowance, AppState, Applied, Claimable, Collected, DayUsed, Decision, DeliveryFilter, DeliveryStatus,
+    DeliverySummary, Document, JobFilter, Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse,
+    Receipt, Selector, Shelf, Spender, Status, Store, StoreError, StoredDelivery, TreeHead, Write,
 };
 use super::sweep::{SweepRecord, SweepState, Swept};
 use crate::audit::{Call, Entry};
 use crate::clock::{Timestamp, lock};
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, RuleName};
-use crate::job::{Backoff, Change, DayOf, Job, NewJob, Outcome};
+use crate::job::{Backoff, Change, DayOf, DayUse, Job, NewJob, Outcome};
 use world::World;
 
 /// The limits that shape what a store does, the same for every implementation.
@@ -159,11 +160,19 @@ impl Store for MemoryStore {
         self.write_quietly(|world| world.intend(leased, &change, now))
     }
 
-    async fn day_spent(&self, leased: &Leased, of: &DayOf, now: Timestamp) -> Result<(), StoreError> {
+    async fn day_spent(&self, who: Spender<'_>, of: &DayOf, now: Timestamp) -> Result<(), StoreError> {
         self.write_quietly(|world| {
-            world.day_spent(&leased.job, of, now);
+            world.day_spent(who, of, now);
             Ok(())
         })
+    }
+
+    async fn day_used(&self, account: &AccountId, of: &DayOf, now: Timestamp) -> Result<DayUsed, StoreError> {
+        self.read(|world| world.day_used(account, of, now))
+    }
+
+    async fn intend_as_told(&self, note: Note, days: Vec<DayUse>, now: Timestamp) -> Result<Allowance, StoreError> {
+        self.write_quietly(|world| world.intend_as_told(note, &days, now))
     }
 
     async fn is_stopped(&self, account: &AccountId, rule: &RuleName) -> Result<bool, StoreError> {

@@ -15,10 +15,10 @@ mod sweep;
 pub use local::{Forgotten, LocalStore};
 pub use memory::{Limits, MemoryStore};
 pub use port::{
-    Allowance, AppState, Applied, AppliedChange, CONTESTED_AFTER, CONTESTED_WITHIN, Claimable, Collected, Decision,
-    DeliveryFilter, DeliveryStatus, DeliverySummary, Document, FullBacklog, GivenUp, IndexTrouble, JobFilter, Leased,
-    Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Shelf, Status, Store,
-    StoreError, StoredDelivery, TreeHead, Verdict, Write,
+    Allowance, AppState, Applied, AppliedChange, CONTESTED_AFTER, CONTESTED_WITHIN, Claimable, Collected, DayUsed,
+    Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, Document, FullBacklog, GivenUp, IndexTrouble, JobFilter,
+    Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Shelf, Spender, Status,
+    Store, StoreError, StoredDelivery, TreeHead, Verdict, Write,
 };
 pub use sweep::{SweepCause, SweepFailure, SweepKind, SweepRecord, SweepRun, SweepState, SweepStep, Swept, WholeSweep};
 

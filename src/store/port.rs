@@ -15,10 +15,10 @@ pub use crate::account::QuotaUse;
 use crate::audit::{Call, Entry};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, RuleName};
-use crate::job::{Change, DayOf, Intent, Job, NewJob, Outcome};
+use crate::job::{Change, DayOf, DayUse, Job, NewJob, Outcome};
 use crate::store::sweep::{SweepRecord, SweepState, Swept};
 #[expect(unused_imports, reason = "what the methods promise names them")]
-use crate::{audit::Kind, rules::Step};
+use crate::{audit::Kind, job::Counts, rules::Step};
 
 pub use deliveries::{
     Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, NewDelivery, Receipt, StoredDelivery, Verdict,
@@ -26,8 +26,8 @@ pub use deliveries::{
 pub use documents::{Document, Shelf, Write};
 pub(in crate::store) use jobs::day_notice;
 pub use jobs::{
-    Allowance, Applied, AppliedChange, CONTESTED_AFTER, CONTESTED_WITHIN, Claimable, Collected, JobFilter, Leased,
-    Move, ParkedGroup, PutOff, Selector,
+    Allowance, Applied, AppliedChange, CONTESTED_AFTER, CONTESTED_WITHIN, Claimable, Collected, DayUsed, JobFilter,
+    Leased, Move, ParkedGroup, PutOff, Selector, Spender,
 };
 pub use notices::{Note, Notice};
 pub use status::{AppState, FullBacklog, GivenUp, IndexTrouble, Status, TreeHead};
@@ -186,23 +186,27 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// - Before the hour is looked at: a mark of the change was made [`CONTESTED_AFTER`] times by the rule for the subject
     ///   within [`CONTESTED_WITHIN`], as settled outcomes `changed` say: [`Allowance::Contested`]. What is planned is not held
     ///   up by it, and not counted. Retrying a job that is parked with `contested` begins the count of its rule and subject anew.
-    /// - After all others: [`DayUse::max_per_day`](crate::job::DayUse) or more other jobs of the account were granted changes
-    ///   that use up the same in the UTC day of `now`: [`Allowance::NextDay`] at its end. The first time in that day for that,
-    ///   also after a restart, an entry [`Kind::Attention`] with [`DayOf::code`] about the job is written. What is planned
-    ///   counts as well: the limit is Zoom's.
-    /// - Else entry [`Kind::Intent`] `granted`, with the change in the note.
+    /// - After all others: of one of [`Change::days`], [`DayUse::max_per_day`] or more is used ([`Store::day_used`]), or Zoom
+    ///   says that it is spent: [`Allowance::NextDay`] for the first of them, and none of them is counted. The first time in
+    ///   that UTC day for that, also after a restart, an entry [`Kind::Attention`] with [`DayOf::code`] about the job is
+    ///   written. What is planned counts as well: the limit is Zoom's. A job that counts once ([`Counts::Job`]) and was
+    ///   counted in that UTC day uses up no more of it. Who names the same day twice uses it up once.
+    /// - Else all of them are counted, by account; entry [`Kind::Intent`] `granted`, with the change in the note.
     async fn intend(&self, leased: &Leased, change: Change, now: Timestamp) -> Result<Allowance, StoreError>;
 
-    /// Zoom says that the UTC day of `now` is used up for this, whatever was counted: nothing is granted any more that uses it. The notice of
-    /// [`Store::intend`] is written where it was not yet.
-    async fn day_spent(&self, leased: &Leased, of: &DayOf, now: Timestamp) -> Result<(), StoreError>;
+    /// Zoom says that the UTC day of `now` is used up for this, whatever was counted: nothing is granted any more that uses it.
+    /// The notice of [`Store::intend`] is written where it was not yet; for a person, about the app and the account alone.
+    async fn day_spent(&self, who: Spender<'_>, of: &DayOf, now: Timestamp) -> Result<(), StoreError>;
+
+    /// What was granted in the UTC day of `now`, and whether Zoom called it spent; for a meeting, in that day or the one
+    /// before.
+    async fn day_used(&self, account: &AccountId, of: &DayOf, now: Timestamp) -> Result<DayUsed, StoreError>;
 
     /// Asks to change something that a person has told to, beside all rules and their limits: the note is on disk before.
-    /// The note is of [`Kind::Intent`], and says who told it.
-    async fn intend_as_told(&self, note: Note, now: Timestamp) -> Result<Intent, StoreError> {
-        self.note(note, now).await?;
-        Ok(Intent::recorded_by_store())
-    }
+    /// The note is of [`Kind::Intent`], and says who told it. `days` are those of the note's account, and are looked at and
+    /// counted as in [`Store::intend`], with a notice as in [`Store::day_spent`]: [`Allowance::NextDay`], and then the note is
+    /// not written, or [`Allowance::Granted`]. [`StoreError::Conflict`] where there are days, and the note has no account.
+    async fn intend_as_told(&self, note: Note, days: Vec<DayUse>, now: Timestamp) -> Result<Allowance, StoreError>;
 
     /// Whether the rule came to its share of the account and no person has resumed it since, however long ago that was.
     async fn is_stopped(&self, account: &AccountId, rule: &RuleName) -> Result<bool, StoreError>;

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::privilege::Lack;
 use crate::account::{Account, UserKey};
 use crate::clock::Timestamp;
 use crate::ids::{Email, UserId};
-use crate::zoom::{Group, Status, User};
+use crate::zoom::{Group, User};
 
 /// What rules of all kinds are judged with, beside the subject itself.
 #[derive(Debug, Clone)]
@@ -66,14 +67,8 @@ pub struct ApiUser {
 
 impl ApiUser {
     pub(super) fn found(key: &UserKey, user: User) -> Self {
-        let unusable = match user.status {
-            Status::Inactive => Some("it is deactivated"),
-            Status::Pending => Some("its invitation was not accepted"),
-            Status::Unknown => Some("Zoom does not say that it is active"),
-            Status::Active if !user.is_licensed() => Some("it has no licence"),
-            Status::Active => None,
-        };
-        Self { key: key.clone(), id: user.id, email: user.email, unusable: unusable.map(str::to_owned) }
+        let unusable = Lack::of(&user).map(|lack| format!("it {}", lack.in_words()));
+        Self { key: key.clone(), id: user.id, email: user.email, unusable }
     }
 
     pub(super) fn missing(key: &UserKey) -> Self {

@@ -138,8 +138,15 @@ fn subject_of(edit: &Edit) -> Option<String> {
         | Edit::RemoveUser { .. }
         | Edit::SetPendingGroup { .. }
         | Edit::SetMeetingStatus { .. }
-        | Edit::AddAssistant { .. }
+        | Edit::AddAssistants { .. }
         | Edit::RemoveAssistant { .. }
+        | Edit::RemoveAssistants { .. }
+        | Edit::RemoveScheduler { .. }
+        | Edit::RemoveSchedulers { .. }
+        | Edit::CreateMeeting { .. }
+        | Edit::UpdateMeeting { .. }
+        | Edit::MoveMeeting { .. }
+        | Edit::DeleteMeeting { .. }
         | Edit::RemoveFromGroup { .. } => None,
     }
 }

@@ -388,7 +388,9 @@ impl<'a> Look<'a> {
         }
         for one in differences {
             match &one.edit {
-                Edit::AddAssistant { .. } | Edit::RemoveAssistant { .. } => self.picture.assistants = None,
+                Edit::AddAssistants { .. } | Edit::RemoveAssistant { .. } | Edit::RemoveAssistants { .. } => {
+                    self.picture.assistants = None;
+                }
                 Edit::CreateUser(_)
                 | Edit::SetUserActive { .. }
                 | Edit::RemoveUser { .. }
@@ -398,7 +400,13 @@ impl<'a> Look<'a> {
                     (self.picture.user, self.picture.groups) = (None, None);
                 }
                 Edit::SetUserSettings { .. } => self.picture.settings = None,
-                Edit::SetMeeting { .. } | Edit::SetMeetingStatus { .. } => {
+                // Of others nobody asks here.
+                Edit::RemoveScheduler { .. } | Edit::RemoveSchedulers { .. } | Edit::CreateMeeting { .. } => {}
+                Edit::SetMeeting { .. }
+                | Edit::UpdateMeeting { .. }
+                | Edit::MoveMeeting { .. }
+                | Edit::DeleteMeeting { .. }
+                | Edit::SetMeetingStatus { .. } => {
                     (self.picture.meeting, self.picture.gone) = (None, None);
                 }
             }
@@ -418,9 +426,9 @@ impl<'a> Look<'a> {
     async fn apply(&mut self, guard: &dyn Guard, intent: &Intent, (edit, began): (Edit, Timestamp)) -> Ended<()> {
         match self.task.zoom.change(intent, edit.clone()).await {
             // What was granted meanwhile is read back like what we granted.
-            Ok(()) | Err(ZoomError::AlreadyGranted) => Ok(()),
+            Ok(_) | Err(ZoomError::AlreadyGranted) => Ok(()),
             Err(error) => match (error, edit) {
-                (error @ (ZoomError::Unlicensed(_) | ZoomError::NotFound(_)), Edit::AddAssistant { who, .. }) => {
+                (error @ (ZoomError::Unlicensed(_) | ZoomError::NotFound(_)), Edit::AddAssistants { who, .. }) => {
                     Err(self.blame(who, error).await?)
                 }
                 // It is over, and so gone.
@@ -443,9 +451,11 @@ impl<'a> Look<'a> {
     }
 
     /// Zoom does not say which of the two users it means, so both are read.
-    async fn blame(&mut self, who: UserKey, error: ZoomError) -> Ended<End> {
+    async fn blame(&mut self, who: Vec<UserKey>, error: ZoomError) -> Ended<End> {
         self.read_again().await?;
-        self.task.ctx.facts.forget_api_user(&self.task.account.id, &who);
+        for who in &who {
+            self.task.ctx.facts.forget_api_user(&self.task.account.id, who);
+        }
         self.around = self.around.clone().with_nobody();
         match self.verdict().await? {
             Verdict::Differs(_) | Verdict::Right => {

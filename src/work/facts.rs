@@ -59,6 +59,7 @@ pub struct Facts {
 struct Known {
     /// Held while Zoom is asked, so that of many jobs that miss the same fact one asks.
     asking: Arc<tokio::sync::Mutex<()>>,
+    lending: Arc<tokio::sync::Mutex<()>>,
     /// Held while a plan is made: each reads the whole account.
     planning: Arc<tokio::sync::Mutex<()>>,
     /// Grows whenever something is forgotten, so that an answer that was asked for before is not kept.
@@ -291,6 +292,11 @@ impl Facts {
         };
         self.with(account, |known| known.learn(&user, now, generation));
         Ok(user)
+    }
+
+    /// Whose privileges are lent and taken back in the account is one after the other.
+    pub fn lending(&self, account: &AccountId) -> Arc<tokio::sync::Mutex<()>> {
+        self.with(account, |known| Arc::clone(&known.lending))
     }
 
     /// The job found that the app lacks scopes which its rule needs.

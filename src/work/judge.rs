@@ -68,7 +68,7 @@ impl Picture {
         match subject {
             Subject::User { email, .. } => Self { told: email.clone(), ..Self::default() },
             Subject::Instance { uuid, .. } => Self { run: Some(uuid.clone()), ..Self::default() },
-            Subject::Meeting { .. } | Subject::Event { .. } => Self::default(),
+            Subject::Meeting { .. } | Subject::Event { .. } | Subject::Errand { .. } => Self::default(),
         }
     }
 }
@@ -214,8 +214,13 @@ pub fn in_words(differences: &[Difference]) -> String {
     let (mut words, mut said) = (Vec::new(), Vec::new());
     for edit in edits(differences) {
         let (about, word) = match &edit {
-            Edit::AddAssistant { .. } => ("assistants", "add assistant"),
-            Edit::RemoveAssistant { .. } => ("assistants", "remove assistant"),
+            Edit::AddAssistants { .. } => ("assistants", "add assistant"),
+            Edit::RemoveAssistant { .. } | Edit::RemoveAssistants { .. } => ("assistants", "remove assistant"),
+            Edit::RemoveScheduler { .. } | Edit::RemoveSchedulers { .. } => ("schedulers", "remove scheduler"),
+            Edit::CreateMeeting { .. }
+            | Edit::UpdateMeeting { .. }
+            | Edit::MoveMeeting { .. }
+            | Edit::DeleteMeeting { .. } => ("meeting", "change"),
             Edit::AddToGroup { .. } | Edit::SetPendingGroup { .. } => ("groups", "add to group"),
             Edit::CreateUser(_) => ("user", "create"),
             Edit::RemoveUser { .. } => ("user", "remove"),

@@ -9,13 +9,10 @@ use super::judge::{
 };
 use super::user::excepts_role;
 use crate::account::UserKey;
-use crate::ids::{MeetingId, MeetingUuid, UserId};
+use crate::ids::{MeetingId, MeetingUuid};
 use crate::job::{ParkCause, WaitReason};
 use crate::rules::{Leaves, MeetingState, Mode, Report, Rule};
 use crate::zoom::{Edit, Meeting, MeetingStatus};
-
-/// Zoom's type of a meeting that begins when it is made.
-const INSTANT: i64 = 1;
 
 pub(super) fn judge(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Judged<Verdict> {
     if rule.recovers() {
@@ -163,11 +160,10 @@ impl Movable {
 pub(super) fn movable(around: &Around<'_>, meeting: &Meeting) -> Judged<Movable> {
     let is_running = meeting.status == MeetingStatus::Started;
     let not = |why: String| Movable { by: None, is_running, why };
-    if meeting.whole.get("type").and_then(Value::as_i64) == Some(INSTANT) {
+    if meeting.is_instant() {
         return Ok(not("an instant meeting".to_owned()));
     }
-    let scheduler = meeting.whole.get("assistant_id").and_then(Value::as_str).and_then(|id| UserId::parse(id).ok());
-    let (made, maker) = match &scheduler {
+    let (made, maker) = match &meeting.assistant_id {
         Some(scheduler) => ("scheduled it", Some(scheduler)),
         None => ("hosts it", meeting.host_id.as_ref()),
     };
@@ -182,6 +178,6 @@ pub(super) fn movable(around: &Around<'_>, meeting: &Meeting) -> Judged<Movable>
             None => Movable { by: Some(key.clone()), is_running, why },
         });
     }
-    let maker = if scheduler.is_some() { "somebody scheduled it" } else { "its host made it" };
+    let maker = if meeting.assistant_id.is_some() { "somebody scheduled it" } else { "its host made it" };
     Ok(not(format!("{maker}, and that is no API user")))
 }

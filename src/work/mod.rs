@@ -10,7 +10,9 @@ mod around;
 mod asked;
 mod contest;
 mod echo;
+mod end;
 mod ensure;
+mod errand;
 mod facts;
 mod fold;
 mod groups;
@@ -20,6 +22,7 @@ mod needs;
 mod onboard;
 mod orphaned;
 mod planned;
+mod privilege;
 mod saved;
 mod seen;
 mod send;
@@ -35,6 +38,12 @@ use serde_json::Value;
 
 pub use around::{ApiUser, Around};
 pub use echo::Echo;
+use end::{End, Ended, failed};
+pub use errand::{
+    Checked, Errand, ErrandEnded, ErrandNow, ErrandRefused, ErrandResult, ErrandStands, ErrandState, Errandry, Looked,
+    Making, MoveAsked, MoveVerdict, Moving, Refusal, ScheduleAsked, Scheduling, Through, errand_id, errand_job,
+    fullest, look_at_move, with_offers,
+};
 pub use facts::{Facts, FactsSettings};
 pub use fold::{Folded, Record, fold};
 pub use judge::{Difference, Need, Picture, Verdict, edits, in_words, is_excepted, judge};
@@ -48,6 +57,7 @@ pub use planned::{
     Cost, PlannedAccount, PlannedChange, PlannedDifference, PlannedOthers, PlannedRule, PlannedSince, WOULD_SEND,
     span_in_words, would_change,
 };
+pub use privilege::{Fact, Lack, Missing, Privilege, Sides, Who};
 pub use saved::{AppliedAccount, AppliedRule, DecidedNow, NotPlanned, PlanScope, PlannedMeetings, SavedPlan};
 pub use seen::{saw, seen};
 pub use send::{Feed, Message, Sending};
@@ -56,8 +66,8 @@ pub use told::{Past, Person, Told};
 use crate::account::{Account, UserKey};
 use crate::audit::{Detail, Kind, Saw};
 use crate::clock::{Clock, Timestamp};
-use crate::ids::UserId;
-use crate::job::{Change, DayOf, DayUse, Effect, Intent, Job, Outcome, ParkCause, Snooze};
+use crate::ids::{MeetingId, UserId};
+use crate::job::{Change, Counts, DayOf, DayUse, Effect, Intent, Job, Outcome, ParkCause, Snooze};
 use crate::rules::{Mode, Rule, SubjectKind};
 use crate::store::{Allowance, Note, Store, StoreError};
 use crate::zoom::{Zoom, ZoomError};
@@ -68,11 +78,6 @@ const UNKNOWN_ATTEMPTS: u32 = 4;
 const INEFFECTIVE_ATTEMPTS: u32 = 3;
 /// Below so many active users, a share of the account says nothing.
 pub const SHARE_FROM_USERS: u64 = 50;
-/// The shortest time that a rate limit puts a job off for: one that is over already must not spin.
-const SNOOZE_MIN: Duration = Duration::from_millis(250);
-/// A rate limit that lasts so long is a budget of the day: all others are over within minutes. In the last hour of the day
-/// the two cannot be told apart, which is harmless: after midnight they can.
-const OF_THE_DAY: Duration = Duration::from_secs(3600);
 
 /// What all tasks share.
 #[derive(Debug, Clone)]
@@ -81,6 +86,7 @@ pub struct Ctx {
     pub clock: Arc<dyn Clock>,
     pub facts: Arc<Facts>,
     pub host_writes: HostWrites,
+    pub moves: Moves,
     pub feed: Arc<dyn Feed>,
 }
 
@@ -92,11 +98,41 @@ pub struct HostWrites {
     pub per_day: u32,
     /// What of it rules leave to people.
     pub reserve: u32,
+    /// For whom a change of a meeting counts, which Zoom does not document.
+    pub changes: ChangesCount,
+}
+
+/// For whom Zoom counts a change of a meeting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangesCount {
+    /// For both, to be on the safe side.
+    #[default]
+    Both,
+    Host,
+    /// The user in whose path it was made.
+    Path,
+}
+
+/// What may be done to give a meeting another host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Moves {
+    /// Whether a privilege that is missing may be lent for a move.
+    pub lend: bool,
+    /// For longer, whatever fails, it is not lent.
+    pub lend_max: Duration,
+}
+
+impl Default for Moves {
+    fn default() -> Self {
+        Self { lend: false, lend_max: Duration::from_secs(300) }
+    }
 }
 
 impl Default for HostWrites {
     fn default() -> Self {
-        Self { per_day: 100, reserve: 20 }
+        Self { per_day: 100, reserve: 20, changes: ChangesCount::Both }
     }
 }
 
@@ -104,6 +140,18 @@ impl HostWrites {
     /// What rules may use.
     pub const fn for_rules(self) -> u32 {
         self.per_day.saturating_sub(self.reserve)
+    }
+
+    /// What one change of a meeting uses up that somebody asks for.
+    pub fn of_change(self, host: Option<&UserId>, path: Option<&UserId>, meeting: MeetingId) -> Vec<DayUse> {
+        let (host, path) = match self.changes {
+            ChangesCount::Both => (host, path.filter(|path| Some(*path) != host)),
+            ChangesCount::Host => (host, None),
+            ChangesCount::Path => (None, path.or(host)),
+        };
+        let users = [host, path].into_iter().flatten().cloned().map(DayOf::Host);
+        let all = users.chain([DayOf::Meeting(meeting)]);
+        all.map(|of| DayUse { of, max_per_day: self.per_day, counts: Counts::Each }).collect()
     }
 }
 
@@ -129,6 +177,17 @@ pub async fn onboard(
     ctx: &Ctx,
 ) -> Result<Outcome, StoreError> {
     onboard::run(job, rules, account, zoom, guard, ctx).await
+}
+
+/// Runs one attempt at an errand. An error is that of the store, as of [`run`].
+pub async fn errand(
+    job: &Job,
+    account: &Account,
+    zoom: &dyn Zoom,
+    guard: &dyn Guard,
+    ctx: &Ctx,
+) -> Result<Outcome, StoreError> {
+    errand::run(job, account, zoom, guard, ctx).await
 }
 
 /// Runs one attempt at `job`, whose rule is `rule`, one of `rules`. An error means that the store did not take an intent, so
@@ -218,93 +277,9 @@ struct Task<'a> {
     ctx: &'a Ctx,
 }
 
-/// Why an attempt stops before it reached its effect.
-#[derive(Debug)]
-enum End {
-    Outcome(Outcome),
-    /// The rule is at its limit for this hour.
-    NextHour {
-        at: Timestamp,
-        notice: String,
-    },
-    Store(StoreError),
-}
-
-impl End {
-    const fn park(cause: ParkCause) -> Self {
-        Self::Outcome(Outcome::Park(cause))
-    }
-
-    fn retry(error: impl Into<String>) -> Self {
-        Self::Outcome(Outcome::Retry { error: error.into() })
-    }
-
-    /// What becomes of the job.
-    fn outcome(self) -> Result<Outcome, StoreError> {
-        match self {
-            Self::Outcome(outcome) => Ok(outcome),
-            Self::NextHour { at, notice } => Ok(Outcome::Snooze(Snooze::NextBudget { at, why: notice })),
-            Self::Store(error) => Err(error),
-        }
-    }
-
-    const fn waits(reason: crate::job::WaitReason) -> Self {
-        Self::Outcome(Outcome::Snooze(Snooze::ForEvent(reason)))
-    }
-
-    fn not_applicable(why: impl Into<String>) -> Self {
-        Self::Outcome(Outcome::Done(Effect::NotApplicable { why: why.into() }))
-    }
-}
-
-impl From<StoreError> for End {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-type Ended<T> = Result<T, End>;
-
 impl Task<'_> {
-    /// The decision about an error where the task knows nothing better.
     fn failed(&self, error: ZoomError) -> End {
-        use crate::job::WaitReason::{MeetingInProgress, UserPending, UserUnlicensed};
-        match error {
-            ZoomError::Limited { until, why } => {
-                let now = self.ctx.clock.now();
-                let at = until.max(now.plus(SNOOZE_MIN));
-                let is_of_the_day = until.since(now) >= OF_THE_DAY;
-                let snooze = if is_of_the_day { Snooze::NextBudget { at, why } } else { Snooze::Until { at, why } };
-                End::Outcome(Outcome::Snooze(snooze))
-            }
-            ZoomError::HostDay { until, why } | ZoomError::InviteDay { until, why } => {
-                let at = until.max(self.ctx.clock.now().plus(SNOOZE_MIN));
-                End::Outcome(Outcome::Snooze(Snooze::NextBudget { at, why }))
-            }
-            ZoomError::Transient(_) | ZoomError::Unreadable(_) | ZoomError::AlreadyGranted | ZoomError::Exists(_) => {
-                End::retry(error.to_string())
-            }
-            ZoomError::NotFound(_) => self.unknown(&error),
-            ZoomError::ScopesMissing(scopes) => End::park(ParkCause::ScopesMissing { scopes }),
-            ZoomError::Credentials(detail) => End::park(ParkCause::CredentialsRefused { detail }),
-            ZoomError::Oneself => End::not_applicable("the user is the API user itself"),
-            ZoomError::Unlicensed(_) => End::waits(UserUnlicensed),
-            ZoomError::Full(_) => End::park(ParkCause::AssistantsFull),
-            ZoomError::InProgress => End::waits(MeetingInProgress),
-            ZoomError::Pending(_) => End::waits(UserPending),
-            ZoomError::NoSeats { code, message } => End::park(ParkCause::NoSeats { code, message }),
-            ZoomError::NotCreatable { code, message } => End::park(ParkCause::NotCreatable { code, message }),
-            ZoomError::Refused { status, code, message } => End::park(ParkCause::Refused { status, code, message }),
-        }
-    }
-
-    /// Zoom may not show yet what an event has just told of; later, nobody but a person can know what is wrong.
-    fn unknown(&self, error: &ZoomError) -> End {
-        if self.job.attempts <= UNKNOWN_ATTEMPTS {
-            End::retry(error.to_string())
-        } else {
-            End::park(ParkCause::NotFound)
-        }
+        failed(self.job, self.ctx.clock.now(), error)
     }
 
     /// Zoom confirmed it, and reading it back does not show it.
@@ -330,12 +305,13 @@ impl Task<'_> {
         let max_per_hour = self.rule.max_changes_per_hour;
         let (what, marks) = (in_words(differences), differences.iter().map(contest::mark).collect());
         let max = self.ctx.host_writes.for_rules();
-        let day = host.map(|host| DayUse { of: DayOf::Host(host), max_per_day: max });
-        let change = Change { what, max_per_hour, max_per_day, is_planned, marks, day };
+        let day = host.map(|host| DayUse { of: DayOf::Host(host), counts: Counts::Job, max_per_day: max });
+        let days = day.into_iter().collect();
+        let change = Change { what, max_per_hour, max_per_day, is_planned, marks, days };
         match guard.intend(change).await? {
             Allowance::Granted(intent) => Ok(intent),
             Allowance::NextHour { at, notice } => Err(End::NextHour { at, notice }),
-            Allowance::NextDay { at, notice } => {
+            Allowance::NextDay { at, notice, .. } => {
                 Err(End::Outcome(Outcome::Snooze(Snooze::NextBudget { at, why: notice })))
             }
             Allowance::OverShare => Err(End::park(over_share(self.rule))),

@@ -23,7 +23,7 @@ pub fn needs(rule: &Rule) -> Vec<Endpoint> {
         // The size of the account, for max_changes_percent, and the sweep: for meetings, their hosts.
         Endpoint::ListUsers => is_user || (is_meeting && rule.on.is_none()),
         Endpoint::ListMeetings => (is_meeting && rule.on.is_none()) || reports,
-        Endpoint::ListAssistants | Endpoint::ListSchedulers | Endpoint::AddAssistant => !ensure.assistants.is_empty(),
+        Endpoint::ListAssistants | Endpoint::ListSchedulers | Endpoint::AddAssistants => !ensure.assistants.is_empty(),
         Endpoint::UpdateUser => ensure.licence.is_some(),
         Endpoint::GetUserSettings => {
             settings || looks_at(&["user"], "settings") || looks_at(&["user"], "settings_unchecked")
@@ -38,6 +38,11 @@ pub fn needs(rule: &Rule) -> Vec<Endpoint> {
         | Endpoint::RemoveUser
         | Endpoint::UpdateUserStatus
         | Endpoint::RemoveAssistant
+        | Endpoint::RemoveAssistants
+        | Endpoint::RemoveScheduler
+        | Endpoint::RemoveSchedulers
+        | Endpoint::CreateMeeting
+        | Endpoint::DeleteMeeting
         | Endpoint::GetAccountSettings
         | Endpoint::RemoveGroupMember
         | Endpoint::ListWebhookLogs => false,

@@ -16,7 +16,7 @@ use crate::account::UserKey;
 use crate::ids::{Email, MeetingId, UserId};
 use crate::job::{ParkCause, Subject};
 use crate::rules::{self, Leaves, Orphaned};
-use crate::zoom::{Meeting, Page, Status, User, ZoomError};
+use crate::zoom::{Meeting, Page, Status, User, Which, ZoomError};
 
 /// Each costs a call.
 const MEETINGS_MAX: usize = 300;
@@ -155,7 +155,7 @@ fn known<T>(task: &Task<'_>, read: Result<T, ZoomError>) -> Ended<Option<T>> {
 async fn upcoming(task: &Task<'_>, host: &UserKey) -> Result<(Vec<MeetingId>, bool), ZoomError> {
     let (mut ids, mut token) = (Vec::new(), None);
     for _ in 0..PAGES_MAX {
-        let page = task.zoom.meetings(host, Page { size: PAGE_SIZE, token }).await?;
+        let page = task.zoom.meetings(host, Which::Upcoming, Page { size: PAGE_SIZE, token }).await?;
         for row in page.rows {
             // A recurring one has a row for each time.
             if !ids.contains(&row.id) {

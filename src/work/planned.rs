@@ -242,7 +242,7 @@ impl PlannedChange {
             let kind = difference.about.split('.').next().unwrap_or_default();
             // What the user states is known by then, and only read back.
             let (reads, read, write) = match kind {
-                "assistants" => (2, Endpoint::ListAssistants, Endpoint::AddAssistant),
+                "assistants" => (2, Endpoint::ListAssistants, Endpoint::AddAssistants),
                 "groups" => (1, Endpoint::GetUser, Endpoint::AddGroupMembers),
                 "type" => (1, Endpoint::GetUser, Endpoint::UpdateUser),
                 _ => (2, Endpoint::GetUserSettings, Endpoint::UpdateUserSettings),

@@ -122,12 +122,12 @@ fn a_condition_sees_settings_under_both_names() {
 #[test]
 fn each_rule_says_which_calls_it_can_lead_to() {
     use Endpoint::{
-        AddAssistant, AddGroupMembers, GetMeeting, GetUser, GetUserSettings, ListAssistants, ListGroupMembers,
+        AddAssistants, AddGroupMembers, GetMeeting, GetUser, GetUserSettings, ListAssistants, ListGroupMembers,
         ListGroups, ListMeetings, ListSchedulers, ListUsers, UpdateMeeting, UpdateUser, UpdateUserSettings,
     };
     let user = [GetUser, ListUsers];
     for (subject, when, ensure, more) in [
-        ("user", "", "assistants = [\"api-user\"]", [ListAssistants, ListSchedulers, AddAssistant].as_slice()),
+        ("user", "", "assistants = [\"api-user\"]", [ListAssistants, ListSchedulers, AddAssistants].as_slice()),
         ("user", "", "type = \"licensed\"", &[UpdateUser]),
         ("user", "", "groups = [\"Staff\"]", &[ListGroups, ListGroupMembers, AddGroupMembers]),
         ("user", "", "settings = { in_meeting = { chat = true } }", &[GetUserSettings, UpdateUserSettings]),

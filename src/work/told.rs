@@ -28,7 +28,7 @@ pub(super) const fn told_by(job: &Job) -> Option<DeliveryId> {
     let by = match &job.subject {
         Subject::Event { delivery } => return Some(*delivery),
         Subject::Instance { .. } => (job.made_by, job.asked_by),
-        Subject::User { .. } | Subject::Meeting { .. } => (job.asked_by, job.made_by),
+        Subject::User { .. } | Subject::Meeting { .. } | Subject::Errand { .. } => (job.asked_by, job.made_by),
     };
     match by {
         (Asker::Delivery(delivery), _) | (_, Asker::Delivery(delivery)) => Some(delivery),

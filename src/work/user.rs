@@ -11,10 +11,8 @@ use crate::account::{Role, UserKey};
 use crate::ids::GroupId;
 use crate::job::{ParkCause, WaitReason};
 use crate::rules::{Condition, Grantee, Licence, Names, Rule};
-use crate::zoom::{Assistant, Edit, Group, Object, Status, User};
+use crate::zoom::{ASSISTANTS_MAX, Assistant, Edit, Group, Object, Status, User};
 
-/// Zoom's limit of assistants for one user.
-const ASSISTANTS_MAX: usize = 30;
 /// Fields of a row of the list of users that say the same there as in the user \[D]. A row need not have each.
 const ROW_FIELDS: [&str; 12] = [
     "dept",
@@ -277,7 +275,7 @@ fn assistants(rule: &Rule, around: &Around<'_>, picture: &Picture, user: &User, 
         about: "assistants".to_owned(),
         is: names.clone().into(),
         wanted: api.key.as_str().into(),
-        edit: Edit::AddAssistant { of: of.clone(), who: api.key.clone() },
+        edit: Edit::AddAssistants { of: of.clone(), who: vec![api.key.clone()] },
         takes_away: false,
     };
     Ok(fitting.iter().map(difference).collect())

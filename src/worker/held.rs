@@ -12,11 +12,11 @@ use crate::clock::{Clock, Timestamp};
 use crate::ids::{GroupId, MarketplaceId, MeetingId};
 use crate::job::{Change, DayOf, Intent};
 use crate::rules::Mode;
-use crate::store::{Allowance, Leased, Store, StoreError};
+use crate::store::{Allowance, Leased, Spender, Store, StoreError};
 use crate::work::Guard;
 use crate::zoom::{
-    Assistant, Edit, FailedDelivery, Group, Listed, Meeting, MeetingRow, Member, Object, Observed, Page, Scheduler,
-    Status, User, UserPage, Zoom, ZoomError,
+    Assistant, Edit, FailedDelivery, Group, Listed, Made, Meeting, MeetingRow, Member, Object, Observed, Page,
+    Scheduler, Status, User, UserPage, Which, Zoom, ZoomError,
 };
 
 /// The job that runs, shared between its task (which asks for intents) and the renewal of its lease.
@@ -70,10 +70,9 @@ impl Held {
 #[async_trait::async_trait]
 impl Guard for Held {
     async fn intend(&self, change: Change) -> Result<Allowance, StoreError> {
-        let is_of_host = matches!(&change.day, Some(day) if matches!(day.of, DayOf::Host(_)));
         let leased = self.leased.lock().await;
         let allowance = self.store.intend(&leased, change, self.clock.now()).await?;
-        if is_of_host && matches!(allowance, Allowance::NextDay { .. }) {
+        if matches!(allowance, Allowance::NextDay { of: DayOf::Host(_), .. }) {
             self.is_host_limited.store(true, Ordering::Relaxed);
         }
         Ok(allowance)
@@ -84,7 +83,7 @@ impl Guard for Held {
         if matches!(of, DayOf::Host(_)) {
             self.is_host_limited.store(true, Ordering::Relaxed);
         }
-        self.store.day_spent(&leased, of, at).await
+        self.store.day_spent(Spender::Job(&leased.job), of, at).await
     }
 
     async fn saw(&self, saw: Vec<Saw>) {
@@ -155,8 +154,8 @@ impl Zoom for Fenced<'_> {
         self.zoom().await?.meeting(id).await
     }
 
-    async fn meetings(&self, of: &UserKey, page: Page) -> Result<Listed<MeetingRow>, ZoomError> {
-        self.zoom().await?.meetings(of, page).await
+    async fn meetings(&self, of: &UserKey, which: Which, page: Page) -> Result<Listed<MeetingRow>, ZoomError> {
+        self.zoom().await?.meetings(of, which, page).await
     }
 
     async fn failed_deliveries(
@@ -168,7 +167,7 @@ impl Zoom for Fenced<'_> {
         self.zoom().await?.failed_deliveries(app, between, page).await
     }
 
-    async fn change(&self, intent: &Intent, edit: Edit) -> Result<(), ZoomError> {
+    async fn change(&self, intent: &Intent, edit: Edit) -> Result<Made, ZoomError> {
         self.zoom().await?.change(intent, edit).await
     }
 

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::ids::MeetingId;
 use crate::job::Subject;
 use crate::rules::{Rule, Step};
-use crate::zoom::{MeetingRow, User, Zoom, ZoomError};
+use crate::zoom::{MeetingRow, User, Which, Zoom, ZoomError};
 
 /// Later ones are looked at on a later night.
 const AHEAD: Duration = Duration::from_secs(14 * 86_400);
@@ -53,7 +53,7 @@ impl Sweeper {
 async fn upcoming(host: &UserKey, zoom: &dyn Zoom, now: Timestamp) -> Result<Vec<MeetingId>, ZoomError> {
     let (mut meetings, mut pages) = (Vec::new(), Pages::of(PAGE_MEETINGS));
     while let Some(page) = pages.wanted() {
-        let page = match zoom.meetings(host, page).await {
+        let page = match zoom.meetings(host, Which::Upcoming, page).await {
             // Gone meanwhile, or not somebody who can host: nothing that would end the sweep of all others.
             Err(error @ (ZoomError::NotFound(_) | ZoomError::Refused { .. })) => {
                 tracing::warn!(error = error.kind(), "the meetings of a host cannot be listed");

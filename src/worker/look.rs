@@ -174,7 +174,7 @@ pub(super) fn user_key(subject: &Subject) -> Option<UserKey> {
 const fn meeting(subject: &Subject) -> Option<MeetingId> {
     match subject {
         Subject::Meeting { id } | Subject::Instance { meeting: id, .. } => Some(*id),
-        Subject::User { .. } | Subject::Event { .. } => None,
+        Subject::User { .. } | Subject::Event { .. } | Subject::Errand { .. } => None,
     }
 }
 

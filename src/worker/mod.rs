@@ -8,15 +8,19 @@
 
 mod agenda;
 mod apply;
+mod assistants;
 mod backfill;
+mod by_hand;
 mod come_back;
 mod decide;
 mod due;
+mod errands;
 mod forget;
 mod held;
 mod hosts;
 mod lists;
 mod look;
+mod meetings;
 mod mend;
 mod onboard;
 mod pages;
@@ -47,11 +51,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use apply::apply;
+pub use assistants::{Added, AddedOne, Assistants, Came, Grant, List, Removed, Verified, Withdraw};
 pub use backfill::{Backfill, Backfilled};
 pub use come_back::ComeBack;
 pub use decide::decide;
 pub use due::{KindStanding, Standing, SweepSettings};
+pub use errands::Errands;
 pub use forget::{ForgetError, Forgets, Person, Progress, Run};
+pub use meetings::{Budget, MeetingChange, Meetings, MeetingsError, Movable};
 pub use mend::mend;
 pub use onboard::{Onboarder, Taken};
 pub use plan::plan;

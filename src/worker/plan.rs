@@ -14,7 +14,7 @@ use crate::account::{Account, UserKey};
 use crate::job::Subject;
 use crate::rules::{Rule, SubjectKind};
 use crate::work::{Around, Picture, PlanScope, PlannedAccount, PlannedMeetings, PlannedRule};
-use crate::zoom::{Assistant, Status, User, ZoomError};
+use crate::zoom::{Assistant, Status, User, Which, ZoomError};
 
 /// Users or meetings in a page, the most that Zoom is sure to give.
 const PAGE_ROWS: u32 = 300;
@@ -134,7 +134,7 @@ impl Look<'_> {
         for host in hosts {
             let mut pages = Pages::of(PAGE_ROWS);
             while let Some(page) = pages.wanted() {
-                let page = match self.zoom.meetings(host, page).await {
+                let page = match self.zoom.meetings(host, Which::Upcoming, page).await {
                     Err(ZoomError::Limited { until, .. }) => {
                         self.wait(until).await;
                         continue;

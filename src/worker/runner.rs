@@ -265,7 +265,11 @@ impl Runner {
             let error = "the process ended, or the lease, while it ran".to_owned();
             return Err(ParkCause::AttemptsUsedUp { error });
         }
-        let of = if job.rule.is_onboard() { Of::Onboarding } else { Of::Rule(rule_of(roster, job)?) };
+        let of = match &job.rule {
+            rule if rule.is_onboard() => Of::Onboarding,
+            rule if rule.is_errand() => Of::Errand,
+            _ => Of::Rule(rule_of(roster, job)?),
+        };
         let account = roster.by_id(&job.account).filter(|account| job.is_done_by(&account.app));
         let zooms = &self.parts.zooms;
         let zoom = account
@@ -288,6 +292,7 @@ impl Runner {
             clock: Arc::clone(&parts.clock),
             facts: Arc::clone(&parts.facts),
             host_writes: parts.settings.host_writes,
+            moves: parts.settings.moves,
             feed: Arc::clone(&parts.feed),
         };
         let fenced = Fenced { zoom, held, call_max: parts.settings.call_max() };
@@ -296,6 +301,7 @@ impl Runner {
             match of {
                 Of::Rule(rule) => work::run(job, (rule, rules), account, &*zoom, held, &ctx).await,
                 Of::Onboarding => work::onboard(job, rules, account, &*zoom, held, &ctx).await,
+                Of::Errand => work::errand(job, account, &*zoom, held, &ctx).await,
             }
         };
         caught(tried).await.unwrap_or_else(|message| {
@@ -319,13 +325,14 @@ impl Runner {
 enum Of<'r> {
     Rule(&'r Rule),
     Onboarding,
+    Errand,
 }
 
 impl<'r> Of<'r> {
     const fn rule(self) -> Option<&'r Rule> {
         match self {
             Self::Rule(rule) => Some(rule),
-            Self::Onboarding => None,
+            Self::Onboarding | Self::Errand => None,
         }
     }
 }
@@ -337,6 +344,7 @@ fn rule_of<'r>(roster: &'r Roster, job: &Job) -> Result<&'r Rule, ParkCause> {
     let rule = rules.iter().find(|rule| rule.name == job.rule).ok_or(ParkCause::RuleGone { is_another: false })?;
     let fits = match &job.subject {
         Subject::Event { .. } => rule.send.is_some(),
+        Subject::Errand { .. } => false,
         Subject::Instance { .. } => true,
         Subject::User { .. } | Subject::Meeting { .. } => rule.send.is_none(),
     };

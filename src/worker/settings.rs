@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::work::{FactsSettings, HostWrites};
+use crate::work::{FactsSettings, HostWrites, Moves};
 
 /// `[worker]` of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -33,6 +33,8 @@ pub struct Settings {
     pub cache: FactsSettings,
     /// What rules may change of the meetings of one host in a day. Set in `[zoom]`.
     pub host_writes: HostWrites,
+    /// Of meetings that are given another host. Set in `[moves]`.
+    pub moves: Moves,
 }
 
 impl Default for Settings {
@@ -48,6 +50,7 @@ impl Default for Settings {
             pace_ms: 4,
             cache: FactsSettings::default(),
             host_writes: HostWrites::default(),
+            moves: Moves::default(),
         }
     }
 }

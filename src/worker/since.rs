@@ -162,6 +162,7 @@ impl Look<'_> {
                 Subject::User { .. } => &mut users,
                 Subject::Meeting { .. } => &mut meetings,
                 // What happened needs no reading, but where a rule looks at what it is about, or ends it.
+                Subject::Errand { .. } => continue,
                 Subject::Event { .. } | Subject::Instance { .. } => {
                     for (rule, planned) in rules.iter().zip(&mut planned) {
                         let Some(by) = asked_by(rule) else { continue };

@@ -103,6 +103,7 @@ pub(super) const fn code(outcome: &Outcome) -> &'static str {
         Outcome::Done(Effect::Reported { .. }) => "reported",
         Outcome::Done(Effect::Sent { .. }) => "sent",
         Outcome::Done(Effect::WouldSend { .. }) => "would-send",
+        Outcome::Done(Effect::Refused { .. }) => "refused",
         Outcome::Snooze(Snooze::Until { .. } | Snooze::NextBudget { .. }) => "snoozed",
         Outcome::Snooze(Snooze::ForEvent(_)) => "waiting",
         Outcome::Retry { .. } => "retried",

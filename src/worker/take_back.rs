@@ -244,10 +244,10 @@ impl TakeBack {
         let (store, clock, subject) = (&self.parts.store, &self.parts.clock, user.to_string());
         let what = format!("remove assistant {who}; {}", notice.what);
         let intended = note(account, Kind::Intent, "granted", &subject, what);
-        let intent = store.intend_as_told(intended, clock.now()).await?;
+        let intent = store.intend_as_told(intended, Vec::new(), clock.now()).await?.unlimited()?;
         let changed = zoom.change(&intent, Edit::RemoveAssistant { of: of.clone(), who: who.clone() }).await;
         let read = match changed {
-            Ok(()) => zoom.assistants(&of).await,
+            Ok(_) => zoom.assistants(&of).await,
             // Whoever is gone has granted nothing.
             Err(ZoomError::NotFound(_)) => Ok(Vec::new()),
             Err(error) => Err(error),
@@ -304,7 +304,7 @@ fn which(notice: &Notice) -> Which {
 }
 
 /// Whether it would be the same for everybody else.
-const fn stops_all(error: &ZoomError) -> bool {
+pub(super) const fn stops_all(error: &ZoomError) -> bool {
     matches!(
         error,
         ZoomError::Limited { .. }
@@ -328,16 +328,19 @@ async fn look(account: &Account, rules: &[Rule], who: &UserKey, zoom: &dyn Zoom)
         Err(ZoomError::NotFound(_)) => Vec::new(),
         Err(error) => return Err(error),
     };
-    let grants = |rule: &&Rule| {
-        let would = |grantee: &Grantee| match grantee {
-            Grantee::ApiUser => account.api_users.iter().any(|key| key.is(id.as_ref(), email.as_ref())),
-            Grantee::Named(named) => email.as_ref() == Some(named),
-        };
-        rule.mode == Mode::Enforce && rule.ensure.assistants.iter().any(would)
-    };
-    let rules = rules.iter().filter(grants).map(|rule| rule.name.clone()).collect();
+    let named = (id.as_ref(), email.as_ref());
+    let rules = rules.iter().filter(|rule| grants(rule, account, named)).map(|rule| rule.name.clone()).collect();
     let api_user = Subject::User { id: id.clone(), email: email.clone() }.to_string();
     Ok(Grants { account: account.id.clone(), api_user, users, rules, failed: None })
+}
+
+/// Whether the rule makes this user an assistant of whom it is about.
+pub(super) fn grants(rule: &Rule, account: &Account, (id, email): (Option<&UserId>, Option<&Email>)) -> bool {
+    let would = |grantee: &Grantee| match grantee {
+        Grantee::ApiUser => account.api_users.iter().any(|key| key.is(id, email)),
+        Grantee::Named(named) => email == Some(named),
+    };
+    rule.mode == Mode::Enforce && rule.ensure.assistants.iter().any(would)
 }
 
 fn named(who: &UserKey) -> (Option<UserId>, Option<Email>) {

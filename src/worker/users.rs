@@ -6,13 +6,13 @@
 use std::sync::Arc;
 
 use super::Parts;
+use super::by_hand::ByHand;
 use super::onboard::called;
 use crate::account::{Account, Role, UserKey};
-use crate::audit::{Detail, Kind};
 use crate::ids::AccountId;
 use crate::job::Subject;
-use crate::store::{Note, StoreError};
-use crate::zoom::{Edit, Page, Removal, Status, User, UserPage, Zoom, ZoomError, find_user};
+use crate::store::StoreError;
+use crate::zoom::{Edit, Page, Removal, Status, User, UserPage, Which, Zoom, ZoomError, find_user};
 
 /// Why somebody was not let go, or nothing can be said.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,10 @@ pub enum UsersError {
     ActsAs(UserKey),
     #[error("{0} is {1} of the account, whom only an operator's token lets go")]
     OperatorsOnly(UserKey, &'static str),
+    #[error("only an operator's token {0}")]
+    OperatorsDo(&'static str),
+    #[error("{0}")]
+    NotThere(String),
     #[error("{0}")]
     Refused(String),
     #[error("Zoom: {0}")]
@@ -73,14 +77,14 @@ impl Users {
 
     /// One page of those with this status.
     pub async fn list(&self, account: &AccountId, status: Status, page: Page) -> Result<UserPage, UsersError> {
-        let (account, zoom) = self.of(account)?;
+        let (account, zoom) = held(&self.parts, account)?;
         let listed = zoom.users(status, page).await;
         called(&self.parts, &account, zoom.calls()).await?;
         Ok(listed?)
     }
 
     pub async fn show(&self, account: &AccountId, user: &UserKey) -> Result<User, UsersError> {
-        let (account, zoom) = self.of(account)?;
+        let (account, zoom) = held(&self.parts, account)?;
         let read = read(&*zoom, &account, user).await;
         called(&self.parts, &account, zoom.calls()).await?;
         read
@@ -94,7 +98,7 @@ impl Users {
         by: &By,
         is_check: bool,
     ) -> Result<Loss, UsersError> {
-        let (account, zoom) = self.of(account)?;
+        let (account, zoom) = held(&self.parts, account)?;
         let done = self.done(&account, &*zoom, (user, how), by, is_check).await;
         called(&self.parts, &account, zoom.calls()).await?;
         done
@@ -121,16 +125,8 @@ impl Users {
         let subject = Subject::User { id: user.id.clone(), email: user.email.clone() }.to_string();
         let of = UserKey::of(user.id.as_ref(), user.email.as_ref()).unwrap_or_else(|| key.clone());
         let words = in_words(&how);
-        let note = |kind, code: &str, words: String| Note {
-            kind,
-            app: Some(account.app.clone()),
-            account: Some(account.id.clone()),
-            code: code.to_owned(),
-            detail: Detail { subject: Some(subject.clone()), note: words, ..Detail::default() },
-        };
-        let (store, clock) = (&self.parts.store, &self.parts.clock);
-        let intended = note(Kind::Intent, "granted", format!("{words}, told by {}", by.actor));
-        let intent = store.intend_as_told(intended, clock.now()).await?;
+        let by_hand = ByHand { parts: &self.parts, account, subject };
+        let intent = by_hand.intend(&words, &by.actor).await?;
         let edit = match &how {
             LetGo::Deactivate => Edit::SetUserActive { of: of.clone(), to: false },
             LetGo::Remove(how) => Edit::RemoveUser { of: of.clone(), how: how.clone() },
@@ -138,7 +134,7 @@ impl Users {
         let changed = match zoom.change(&intent, edit).await {
             // Whoever is gone is removed.
             Err(ZoomError::NotFound(_)) if matches!(how, LetGo::Remove(_)) => Ok(()),
-            changed => changed,
+            changed => changed.map(drop),
         };
         let read_back = match changed {
             Ok(()) => is_done(zoom, &of, &how).await,
@@ -146,16 +142,16 @@ impl Users {
         };
         match read_back {
             Ok(true) => {
-                store.note(note(Kind::Outcome, "changed", words), clock.now()).await?;
+                by_hand.changed(&words).await?;
                 Ok(Loss { user, what })
             }
             Ok(false) => {
                 let why = format!("Zoom confirmed to {words}, and reading it back does not show it");
-                store.note(note(Kind::Outcome, "parked", why.clone()), clock.now()).await?;
+                by_hand.parked(why.clone()).await?;
                 Err(UsersError::Refused(why))
             }
             Err(error) => {
-                store.note(note(Kind::Outcome, "parked", format!("{words}: {error}")), clock.now()).await?;
+                by_hand.parked(format!("{words}: {error}")).await?;
                 Err(error.into())
             }
         }
@@ -182,18 +178,27 @@ impl Users {
             _ => Ok(()),
         }
     }
-
-    fn of(&self, account: &AccountId) -> Result<(Account, Arc<dyn Zoom>), UsersError> {
-        let roster = Arc::clone(&self.parts.roster.borrow());
-        let found = roster.accounts().find(|one| one.id == *account).zip(self.parts.zooms.zoom(account));
-        found.map(|(one, zoom)| (one.clone(), zoom)).ok_or_else(|| UsersError::NoAccount(account.clone()))
-    }
 }
 
-async fn read(zoom: &dyn Zoom, account: &Account, key: &UserKey) -> Result<User, UsersError> {
+/// The account, and who asks Zoom about it.
+pub(super) fn held(parts: &Parts, account: &AccountId) -> Result<(Account, Arc<dyn Zoom>), UsersError> {
+    let roster = Arc::clone(&parts.roster.borrow());
+    let found = roster.by_id(account).zip(parts.zooms.zoom(account));
+    found.map(|(one, zoom)| (one.clone(), zoom)).ok_or_else(|| UsersError::NoAccount(account.clone()))
+}
+
+pub(super) async fn read(zoom: &dyn Zoom, account: &Account, key: &UserKey) -> Result<User, UsersError> {
     match find_user(zoom, key).await {
         Err(ZoomError::NotFound(_)) => Err(UsersError::NoUser(account.id.clone(), key.clone())),
         found => Ok(found?),
+    }
+}
+
+/// The same, with none for somebody who is not there.
+pub(super) async fn known(zoom: &dyn Zoom, account: &Account, key: &UserKey) -> Result<Option<User>, UsersError> {
+    match read(zoom, account, key).await {
+        Err(UsersError::NoUser(..)) => Ok(None),
+        read => read.map(Some),
     }
 }
 
@@ -238,7 +243,7 @@ async fn loss(zoom: &dyn Zoom, user: &User, how: &LetGo, is_check: bool) -> Resu
     if how.transfer_to.is_none() {
         let of = UserKey::of(user.id.as_ref(), user.email.as_ref());
         let meetings = match &of {
-            Some(of) => zoom.meetings(of, Page { size: 1, token: None }).await?.total,
+            Some(of) => zoom.meetings(of, Which::Upcoming, Page { size: 1, token: None }).await?.total,
             None => None,
         };
         let count = meetings.map_or_else(String::new, |count| format!(" ({count} upcoming)"));

@@ -136,12 +136,23 @@ pub(super) fn members(body: &[u8]) -> Result<Listed<Member>, ZoomError> {
     list("a list of members", "members", body, read)
 }
 
+fn time(text: &str) -> Option<Timestamp> {
+    text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp::from_millis(at.as_millisecond()))
+}
+
+/// The number of a meeting that was just made: all else of the answer is read back, since its host may be the wrong one \[C moodle].
+pub(super) fn made(body: &[u8]) -> Result<MeetingId, ZoomError> {
+    let made = Row(object("a new meeting", body)?);
+    let id = made.text("id").and_then(|id| MeetingId::parse(&id).ok());
+    id.ok_or_else(|| strange("a new meeting", " at id"))
+}
+
 pub(super) fn meetings(body: &[u8]) -> Result<Listed<MeetingRow>, ZoomError> {
     list("a list of meetings", "meetings", body, |row| {
         let id = MeetingId::parse(&row.text("id")?).ok()?;
-        let start = row.text("start_time").and_then(|text| text.parse::<jiff::Timestamp>().ok());
-        let start = start.map(|at| Timestamp::from_millis(at.as_millisecond()));
-        Some(MeetingRow { id, host_id: row.user_id("host_id"), kind: row.number("type"), start })
+        let at = |key: &str| row.text(key).and_then(|text| time(&text));
+        let (host_id, kind, topic) = (row.user_id("host_id"), row.number("type"), row.text("topic"));
+        Some(MeetingRow { id, host_id, topic, created_at: at("created_at"), kind, start: at("start_time") })
     })
 }
 
@@ -187,6 +198,8 @@ impl TryFrom<Object> for Meeting {
             id,
             host_id: answer.user_id("host_id"),
             host_email: answer.email("host_email"),
+            assistant_id: answer.user_id("assistant_id"),
+            kind: answer.number("type"),
             status: match answer.text("status").unwrap_or_default().to_ascii_lowercase().as_str() {
                 "waiting" => MeetingStatus::Waiting,
                 "started" => MeetingStatus::Started,

@@ -7,13 +7,14 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use tokio_util::task::TaskTracker;
 
+use super::edit::{CreateAction, Edit, Made};
 use super::endpoint::Endpoint;
 use super::errors::{Failure, classify};
 use super::health::{Health, Standing};
 use super::limits::{Limits, Turn};
 use super::port::{
-    Assistant, CreateAction, Edit, FailedDelivery, Group, Listed, Meeting, MeetingRow, Member, Object, Page, Scheduler,
-    Status, User, UserPage, Zoom, ZoomError,
+    Assistant, FailedDelivery, Group, Listed, Meeting, MeetingRow, Member, Object, Page, Scheduler, Status, User,
+    UserPage, Which, Zoom, ZoomError,
 };
 use super::request::Request;
 use super::settings::{Settings, SettingsError};
@@ -375,8 +376,12 @@ impl Zoom for Handle {
         answers::meeting(id, &self.get(Request::new(Endpoint::GetMeeting, &[&id.to_string()])).await?)
     }
 
-    async fn meetings(&self, of: &UserKey, page: Page) -> Result<Listed<MeetingRow>, ZoomError> {
-        let request = Request::new(Endpoint::ListMeetings, &[of.as_str()]).with_page(&[("type", "upcoming")], &page);
+    async fn meetings(&self, of: &UserKey, which: Which, page: Page) -> Result<Listed<MeetingRow>, ZoomError> {
+        let kind = match which {
+            Which::Upcoming => "upcoming",
+            Which::Scheduled => "scheduled",
+        };
+        let request = Request::new(Endpoint::ListMeetings, &[of.as_str()]).with_page(&[("type", kind)], &page);
         answers::meetings(&self.get(request).await?)
     }
 
@@ -393,8 +398,9 @@ impl Zoom for Handle {
         answers::failed_deliveries(&self.get(request).await?)
     }
 
-    /// The status says that it was done; whether it was, reading back shows. So the body does not matter.
-    async fn change(&self, _intent: &Intent, edit: Edit) -> Result<(), ZoomError> {
+    /// The status says that it was done; whether it was, reading back shows. So of the body only the number of what was made
+    /// matters.
+    async fn change(&self, _intent: &Intent, edit: Edit) -> Result<Made, ZoomError> {
         let request = Request::of(&edit).ok_or_else(|| ZoomError::unsent("no one call can make this change"))?;
         let request = match &edit {
             Edit::CreateUser(new) if new.action == CreateAction::AutoCreate => {
@@ -402,9 +408,12 @@ impl Zoom for Handle {
             }
             _ => request,
         };
-        self.call(request).await?;
+        let answer = self.call(request).await?;
         crate::breakpoint::reached("zoom-changed");
-        Ok(())
+        match edit {
+            Edit::CreateMeeting { .. } => Ok(Made { meeting: Some(answers::made(&answer.body?)?) }),
+            _ => Ok(Made::default()),
+        }
     }
 
     fn calls(&self) -> Vec<Call> {

@@ -19,8 +19,11 @@ pub enum Endpoint {
     ListUsers,
     ListAssistants,
     ListSchedulers,
-    AddAssistant,
+    AddAssistants,
     RemoveAssistant,
+    RemoveAssistants,
+    RemoveScheduler,
+    RemoveSchedulers,
     UpdateUser,
     GetUserSettings,
     UpdateUserSettings,
@@ -30,8 +33,10 @@ pub enum Endpoint {
     AddGroupMembers,
     RemoveGroupMember,
     ListMeetings,
+    CreateMeeting,
     GetMeeting,
     UpdateMeeting,
+    DeleteMeeting,
     UpdateMeetingStatus,
     ListWebhookLogs,
 }
@@ -60,7 +65,7 @@ impl Scopes {
 }
 
 impl Endpoint {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 27] = [
         Self::GetUser,
         Self::CreateUser,
         Self::RemoveUser,
@@ -68,8 +73,11 @@ impl Endpoint {
         Self::ListUsers,
         Self::ListAssistants,
         Self::ListSchedulers,
-        Self::AddAssistant,
+        Self::AddAssistants,
         Self::RemoveAssistant,
+        Self::RemoveAssistants,
+        Self::RemoveScheduler,
+        Self::RemoveSchedulers,
         Self::UpdateUser,
         Self::GetUserSettings,
         Self::UpdateUserSettings,
@@ -79,18 +87,26 @@ impl Endpoint {
         Self::AddGroupMembers,
         Self::RemoveGroupMember,
         Self::ListMeetings,
+        Self::CreateMeeting,
         Self::GetMeeting,
         Self::UpdateMeeting,
+        Self::DeleteMeeting,
         Self::UpdateMeetingStatus,
         Self::ListWebhookLogs,
     ];
 
     pub fn method(self) -> Method {
         match self {
-            Self::CreateUser | Self::AddAssistant | Self::AddGroupMembers => Method::POST,
+            Self::CreateUser | Self::AddAssistants | Self::AddGroupMembers | Self::CreateMeeting => Method::POST,
             Self::UpdateUser | Self::UpdateUserSettings | Self::UpdateMeeting => Method::PATCH,
             Self::UpdateUserStatus | Self::UpdateMeetingStatus => Method::PUT,
-            Self::RemoveUser | Self::RemoveAssistant | Self::RemoveGroupMember => Method::DELETE,
+            Self::RemoveUser
+            | Self::RemoveAssistant
+            | Self::RemoveAssistants
+            | Self::RemoveScheduler
+            | Self::RemoveSchedulers
+            | Self::RemoveGroupMember
+            | Self::DeleteMeeting => Method::DELETE,
             _ => Method::GET,
         }
     }
@@ -101,17 +117,18 @@ impl Endpoint {
             Self::GetUser | Self::UpdateUser | Self::RemoveUser => "/users/{id}",
             Self::ListUsers | Self::CreateUser => "/users",
             Self::UpdateUserStatus => "/users/{id}/status",
-            Self::ListAssistants | Self::AddAssistant => "/users/{id}/assistants",
+            Self::ListAssistants | Self::AddAssistants | Self::RemoveAssistants => "/users/{id}/assistants",
             Self::RemoveAssistant => "/users/{id}/assistants/{id}",
-            Self::ListSchedulers => "/users/{id}/schedulers",
+            Self::ListSchedulers | Self::RemoveSchedulers => "/users/{id}/schedulers",
+            Self::RemoveScheduler => "/users/{id}/schedulers/{id}",
             Self::GetUserSettings | Self::UpdateUserSettings => "/users/{id}/settings",
             // `me` is the account of the token here, whatever kind of app it is [M]; it never is a user.
             Self::GetAccountSettings => "/accounts/me/settings",
             Self::ListGroups => "/groups",
             Self::ListGroupMembers | Self::AddGroupMembers => "/groups/{id}/members",
             Self::RemoveGroupMember => "/groups/{id}/members/{id}",
-            Self::ListMeetings => "/users/{id}/meetings",
-            Self::GetMeeting | Self::UpdateMeeting => "/meetings/{id}",
+            Self::ListMeetings | Self::CreateMeeting => "/users/{id}/meetings",
+            Self::GetMeeting | Self::UpdateMeeting | Self::DeleteMeeting => "/meetings/{id}",
             Self::UpdateMeetingStatus => "/meetings/{id}/status",
             Self::ListWebhookLogs => "/marketplace/apps/{id}/webhook_logs",
         }
@@ -126,14 +143,18 @@ impl Endpoint {
             | Self::UpdateUserStatus
             | Self::UpdateUser
             | Self::RemoveAssistant
+            | Self::RemoveAssistants
+            | Self::RemoveScheduler
+            | Self::RemoveSchedulers
             | Self::RemoveGroupMember
             | Self::GetMeeting
             | Self::UpdateMeeting
+            | Self::DeleteMeeting
             | Self::UpdateMeetingStatus => Category::Light,
             Self::ListUsers
             | Self::ListAssistants
             | Self::ListSchedulers
-            | Self::AddAssistant
+            | Self::AddAssistants
             | Self::GetUserSettings
             | Self::UpdateUserSettings
             | Self::GetAccountSettings
@@ -141,6 +162,7 @@ impl Endpoint {
             | Self::ListGroupMembers
             | Self::AddGroupMembers
             | Self::ListMeetings
+            | Self::CreateMeeting
             | Self::ListWebhookLogs => Category::Medium,
         }
     }
@@ -154,8 +176,9 @@ impl Endpoint {
             Self::ListUsers => ("user:read:list_users:admin", "user:read:admin"),
             Self::ListAssistants => ("user:read:list_assistants:admin", "user:read:admin"),
             Self::ListSchedulers => ("user:read:list_schedulers:admin", "user:read:admin"),
-            Self::AddAssistant => ("user:write:assistant:admin", "user:write:admin"),
-            Self::RemoveAssistant => ("user:delete:assistant:admin", "user:write:admin"),
+            Self::AddAssistants => ("user:write:assistant:admin", "user:write:admin"),
+            Self::RemoveAssistant | Self::RemoveAssistants => ("user:delete:assistant:admin", "user:write:admin"),
+            Self::RemoveScheduler | Self::RemoveSchedulers => ("user:delete:scheduler:admin", "user:write:admin"),
             Self::UpdateUser => ("user:update:user:admin", "user:write:admin"),
             Self::GetUserSettings => ("user:read:settings:admin", "user:read:admin"),
             Self::UpdateUserSettings => ("user:update:settings:admin", "user:write:admin"),
@@ -166,8 +189,10 @@ impl Endpoint {
             Self::AddGroupMembers => ("group:write:member:admin", "group:write:admin"),
             Self::RemoveGroupMember => ("group:delete:member:admin", "group:write:admin"),
             Self::ListMeetings => ("meeting:read:list_meetings:admin", "meeting:read:admin"),
+            Self::CreateMeeting => ("meeting:write:meeting:admin", "meeting:write:admin"),
             Self::GetMeeting => ("meeting:read:meeting:admin", "meeting:read:admin"),
             Self::UpdateMeeting => ("meeting:update:meeting:admin", "meeting:write:admin"),
+            Self::DeleteMeeting => ("meeting:delete:meeting:admin", "meeting:write:admin"),
             Self::UpdateMeetingStatus => ("meeting:update:status:admin", "meeting:write:admin"),
             // The only name that is documented for it; a granular one is not known.
             Self::ListWebhookLogs => ("marketplace_app:read:admin", "marketplace_app:read:admin"),
@@ -182,19 +207,31 @@ impl Endpoint {
             Self::CreateUser
                 | Self::RemoveUser
                 | Self::UpdateUserStatus
-                | Self::AddAssistant
+                | Self::AddAssistants
                 | Self::RemoveAssistant
+                | Self::RemoveAssistants
+                | Self::RemoveScheduler
+                | Self::RemoveSchedulers
                 | Self::UpdateUser
                 | Self::UpdateUserSettings
                 | Self::AddGroupMembers
                 | Self::RemoveGroupMember
+                | Self::CreateMeeting
                 | Self::UpdateMeeting
+                | Self::DeleteMeeting
                 | Self::UpdateMeetingStatus
         )
     }
 
     pub(super) const fn is_about_meeting(self) -> bool {
-        matches!(self, Self::GetMeeting | Self::UpdateMeeting | Self::UpdateMeetingStatus)
+        matches!(
+            self,
+            Self::CreateMeeting
+                | Self::GetMeeting
+                | Self::UpdateMeeting
+                | Self::DeleteMeeting
+                | Self::UpdateMeetingStatus
+        )
     }
 
     /// The path of one call, with each id escaped so that it is one segment whatever it holds.
@@ -231,7 +268,7 @@ mod tests {
         for short in ["", "user:read", "user:read:user", "user:read:list_users:admin", "meeting:read:admin"] {
             assert!(!read.is_granted_by(&granted(short)), "{short}");
         }
-        assert!(!Endpoint::AddAssistant.scopes().is_granted_by(&granted("user:read:admin")));
+        assert!(!Endpoint::AddAssistants.scopes().is_granted_by(&granted("user:read:admin")));
         assert!(!Endpoint::UpdateMeeting.scopes().is_granted_by(&granted("meeting:read:admin")));
     }
 

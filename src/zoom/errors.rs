@@ -164,7 +164,7 @@ pub(super) fn classify(
 /// What words decide, whatever the code.
 fn by_words(endpoint: Endpoint, said: &Said, words: &Words) -> Option<ZoomError> {
     let message = || said.message.clone();
-    if endpoint == Endpoint::AddAssistant {
+    if endpoint == Endpoint::AddAssistants {
         if words.any(&["already"]) && words.any(&["scheduling privilege", "assistant", "granted"]) {
             return Some(ZoomError::AlreadyGranted);
         }
@@ -182,8 +182,14 @@ fn by_words(endpoint: Endpoint, said: &Said, words: &Words) -> Option<ZoomError>
     }
     if endpoint.is_about_meeting() {
         // What a host lacks is for a person: no event about a meeting tells when it is there.
-        let started = words.any(&["in progress", "have started", "has started", "already started"]);
-        return started.then_some(ZoomError::InProgress);
+        if words.any(&["in progress", "have started", "has started", "already started"]) {
+            return Some(ZoomError::InProgress);
+        }
+        if words.any(&["cannot schedule a meeting for", "can't schedule a meeting for", "not meeting host"]) {
+            return Some(ZoomError::CannotScheduleFor(message()));
+        }
+        let kinds = ["instant meeting", "webinar info", "pre-schedule", "continuous chat", "blocked domain"];
+        return (said.code == 3000 && words.any(&kinds)).then(|| ZoomError::NotMovable(message()));
     }
     if words.any(&["licensed user", "on-prem user", "must be licensed", "not licensed", "not a licensed"]) {
         return Some(ZoomError::Unlicensed(message()));
@@ -217,6 +223,9 @@ fn by_code(endpoint: Endpoint, status: u16, said: Said) -> ZoomError {
         (_, 1001 | 1010 | 1120 | 3001 | 4130) => ZoomError::NotFound(said.message),
         (_, 1000) if !locked && !endpoint.is_about_meeting() => ZoomError::Pending(said.message),
         (_, 3002) => ZoomError::InProgress,
+        // Not the host any more: the privilege is gone, or one of the two has no licence [KB].
+        (_, 3003) => ZoomError::CannotScheduleFor(said.shown()),
+        (_, 3161) => ZoomError::MayNotHost(said.shown()),
         // "This API endpoint is not recognized": nothing is missing but the path.
         (404, 2300) => ZoomError::Refused { status, code: said.code, message: said.message },
         (404, _) if said.is_zooms => ZoomError::NotFound(said.message),
@@ -271,6 +280,9 @@ mod tests {
         Full,
         NoSeats,
         InProgress,
+        CannotScheduleFor,
+        NotMovable,
+        MayNotHost,
         Pending,
         Exists,
         NotCreatable,
@@ -292,6 +304,9 @@ mod tests {
                 E::Full(_) => Class::Full,
                 E::NoSeats { .. } => Class::NoSeats,
                 E::InProgress => Class::InProgress,
+                E::CannotScheduleFor(_) => Class::CannotScheduleFor,
+                E::NotMovable(_) => Class::NotMovable,
+                E::MayNotHost(_) => Class::MayNotHost,
                 E::Pending(_) => Class::Pending,
                 E::Exists(_) => Class::Exists,
                 E::NotCreatable { .. } => Class::NotCreatable,
@@ -310,7 +325,7 @@ mod tests {
 
     type Row = (&'static str, Endpoint, u16, i64, &'static str, Class);
     const USER: Endpoint = Endpoint::GetUser;
-    const ADD: Endpoint = Endpoint::AddAssistant;
+    const ADD: Endpoint = Endpoint::AddAssistants;
     const MEET: Endpoint = Endpoint::UpdateMeeting;
     const SET: Endpoint = Endpoint::UpdateUser;
     const MAKE: Endpoint = Endpoint::CreateUser;
@@ -383,19 +398,26 @@ mod tests {
         ("validation", MEET, 400, 300, "Validation Failed.", Class::Refused),
         ("body refused", MEET, 400, 300, "Request Body should be a valid JSON object.", Class::Refused),
         ("schedule_for invalid", MEET, 400, 300, "The value of schedule_for is invalid.", Class::Refused),
-        ("cannot schedule for", MEET, 400, 3000, "You cannot schedule a meeting for abc", Class::Refused),
-        ("instant meeting", MEET, 400, 3000, "Instant meetings do not support schedule_for.", Class::Refused),
-        ("webinar", MEET, 400, 3000, "Cannot access webinar info.", Class::Refused),
+        ("cannot schedule for", MEET, 400, 3000, "You cannot schedule a meeting for abc", Class::CannotScheduleFor),
+        ("instant meeting", MEET, 400, 3000, "Instant meetings do not support schedule_for.", Class::NotMovable),
+        ("webinar", MEET, 400, 3000, "Cannot access webinar info.", Class::NotMovable),
         (
             "continuous chat",
             MEET,
             400,
             3000,
             "outside of your account for a meeting with continuous chat",
-            Class::Refused,
+            Class::NotMovable,
         ),
-        ("hosting not allowed", MEET, 400, 3161, "Your user account is not allowed meeting hosting.", Class::Refused),
-        ("not meeting host", MEET, 400, 3003, "Not meeting host.", Class::Refused),
+        (
+            "hosting not allowed",
+            MEET,
+            400,
+            3161,
+            "Your user account is not allowed meeting hosting.",
+            Class::MayNotHost,
+        ),
+        ("not meeting host", MEET, 400, 3003, "Not meeting host.", Class::CannotScheduleFor),
         ("in progress", MEET, 400, 3002, "Meeting is in progress.", Class::InProgress),
         ("in progress, code alone", MEET, 400, 3002, "", Class::InProgress),
         (

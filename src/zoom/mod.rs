@@ -7,6 +7,7 @@
 
 mod answers;
 mod client;
+mod edit;
 mod endpoint;
 mod errors;
 mod find;
@@ -29,6 +30,7 @@ mod transport;
 mod tests;
 
 pub use client::{AccountClient, ClientError, Handle, ZoomClients};
+pub use edit::{ASSISTANTS_MAX, CreateAction, Edit, GROUP_MEMBERS_AT_ONCE, Made, NewUser, Removal};
 pub use endpoint::{Endpoint, Scopes};
 pub use find::{find_pending, find_user};
 pub use health::{Standing, Unanswered};
@@ -38,8 +40,8 @@ pub use oauth::{Granted, OAuth, Refusal};
 pub use observe::Observed;
 pub use paths::{meeting_uuid, segment};
 pub use port::{
-    Assistant, Category, CreateAction, Edit, FailedDelivery, GROUP_MEMBERS_AT_ONCE, Group, Listed, Meeting, MeetingRow,
-    MeetingStatus, Member, NewUser, Object, Page, Removal, Role, Scheduler, Status, User, UserPage, Zoom, ZoomError,
+    Assistant, Category, FailedDelivery, Group, Listed, Meeting, MeetingRow, MeetingStatus, Member, Object, Page, Role,
+    Scheduler, Status, User, UserPage, Which, Zoom, ZoomError,
 };
 pub use settings::{Settings, SettingsError};
 pub use stats::{StatsNow, ZoomStats};

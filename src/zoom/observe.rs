@@ -1,8 +1,9 @@
 //! Zoom for looking only.
 
+use super::edit::{Edit, Made};
 use super::port::{
-    Assistant, Edit, FailedDelivery, Group, Listed, Meeting, MeetingRow, Member, Object, Page, Scheduler, Status, User,
-    UserPage, Zoom, ZoomError,
+    Assistant, FailedDelivery, Group, Listed, Meeting, MeetingRow, Member, Object, Page, Scheduler, Status, User,
+    UserPage, Which, Zoom, ZoomError,
 };
 use crate::account::UserKey;
 use crate::audit::Call;
@@ -58,8 +59,8 @@ impl<Z: Zoom> Zoom for Observed<Z> {
         self.0.meeting(id).await
     }
 
-    async fn meetings(&self, of: &UserKey, page: Page) -> Result<Listed<MeetingRow>, ZoomError> {
-        self.0.meetings(of, page).await
+    async fn meetings(&self, of: &UserKey, which: Which, page: Page) -> Result<Listed<MeetingRow>, ZoomError> {
+        self.0.meetings(of, which, page).await
     }
 
     async fn failed_deliveries(
@@ -71,7 +72,7 @@ impl<Z: Zoom> Zoom for Observed<Z> {
         self.0.failed_deliveries(app, between, page).await
     }
 
-    async fn change(&self, _intent: &Intent, _edit: Edit) -> Result<(), ZoomError> {
+    async fn change(&self, _intent: &Intent, _edit: Edit) -> Result<Made, ZoomError> {
         Err(ZoomError::read_only())
     }
 

@@ -2,15 +2,16 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use super::edit::{Edit, Made};
 pub use crate::account::Role;
 use crate::account::UserKey;
 use crate::audit::Call;
 use crate::clock::Timestamp;
 use crate::ids::{Email, GroupId, MarketplaceId, MeetingId, UserId};
 use crate::job::Intent;
-use crate::rules::{Leaves, MeetingState};
+use crate::rules::Leaves;
 
 /// A JSON object as Zoom states it.
 pub type Object = serde_json::Map<String, serde_json::Value>;
@@ -91,6 +92,10 @@ pub struct Meeting {
     pub id: MeetingId,
     pub host_id: Option<UserId>,
     pub host_email: Option<Email>,
+    /// Who scheduled it on behalf of the host; none where nobody did \[D].
+    pub assistant_id: Option<UserId>,
+    /// 1 instant, 2 scheduled, 3 recurring without a time, 8 recurring.
+    pub kind: Option<i64>,
     pub status: MeetingStatus,
     /// Its settings (`waiting_room`, `alternative_hosts` and so on), to compare [`Leaves`] with.
     pub settings: Object,
@@ -98,11 +103,23 @@ pub struct Meeting {
     pub whole: Object,
 }
 
+impl Meeting {
+    /// Zoom's number for a meeting that begins when it is made.
+    pub const INSTANT: i64 = 1;
+
+    pub fn is_instant(&self) -> bool {
+        self.kind == Some(Self::INSTANT)
+    }
+}
+
 /// One row of a user's meetings: the settings need a call of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeetingRow {
     pub id: MeetingId,
     pub host_id: Option<UserId>,
+    /// Names what people meet for: it belongs in no log.
+    pub topic: Option<String>,
+    pub created_at: Option<Timestamp>,
     /// 2 scheduled, 3 recurring without a time, 8 recurring; instant ones are not listed \[D].
     pub kind: Option<i64>,
     /// The first one's of a series; none where Zoom does not say, or there is no time.
@@ -140,6 +157,17 @@ pub struct FailedDelivery {
     pub whole: Object,
 }
 
+/// Which of a host's meetings are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Which {
+    /// Those of the next six months \[D].
+    #[default]
+    Upcoming,
+    /// All that are not over, however far ahead, and those of before that can be started still \[D].
+    Scheduled,
+}
+
 /// Which page of a listing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
@@ -161,127 +189,6 @@ pub struct Listed<T> {
     pub next: Option<String>,
     pub total: Option<u64>,
 }
-
-/// How a user comes to be \[D].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
-pub enum CreateAction {
-    /// An invitation by mail: the user is pending until it is accepted.
-    #[default]
-    #[serde(rename = "create")]
-    Create,
-    /// Without one, in an enterprise with a managed domain.
-    #[serde(rename = "autoCreate")]
-    AutoCreate,
-    /// For integrators with a contract: such a user cannot log in.
-    #[serde(rename = "custCreate")]
-    CustCreate,
-    /// For single sign-on, before the first one.
-    #[serde(rename = "ssoCreate")]
-    SsoCreate,
-}
-
-impl CreateAction {
-    pub const ALL: [Self; 4] = [Self::Create, Self::AutoCreate, Self::CustCreate, Self::SsoCreate];
-
-    /// As Zoom writes it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::AutoCreate => "autoCreate",
-            Self::CustCreate => "custCreate",
-            Self::SsoCreate => "ssoCreate",
-        }
-    }
-
-    /// Whether it counts against the invitations that an account has for a day \[D].
-    pub const fn invites(self) -> bool {
-        matches!(self, Self::Create)
-    }
-}
-
-/// A user to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewUser {
-    pub action: CreateAction,
-    /// 128 bytes at most \[D].
-    pub email: Email,
-    /// 64 bytes at most, as the last name; 128 of the display name \[D].
-    pub first_name: Option<String>,
-    pub last_name: Option<String>,
-    pub display_name: Option<String>,
-    /// The licence: 1 Basic, 2 Licensed.
-    pub kind: i64,
-}
-
-/// How a user leaves the account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Removal {
-    /// Gone from Zoom with everything; else only out of the account. A pending user can only be disassociated \[D].
-    pub is_for_good: bool,
-    /// Who gets the meetings, webinars and recordings; without one they are lost.
-    pub transfer_to: Option<Email>,
-}
-
-/// One change at Zoom. All of them but the creation of a user are idempotent: what is as wanted already stays so. Whoever
-/// creates one, and lost the answer, looks for the user before it creates one again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Edit {
-    CreateUser(NewUser),
-    /// Deactivated, a user has no licence and cannot log in; activated, no licence still \[D].
-    SetUserActive {
-        of: UserKey,
-        to: bool,
-    },
-    RemoveUser {
-        of: UserKey,
-        how: Removal,
-    },
-    /// For a pending user, who can be in no other way put into one \[D].
-    SetPendingGroup {
-        of: UserKey,
-        group: GroupId,
-    },
-    AddAssistant {
-        of: UserKey,
-        who: UserKey,
-    },
-    RemoveAssistant {
-        of: UserKey,
-        who: UserKey,
-    },
-    /// The licence: 1 Basic, 2 Licensed.
-    SetUserKind {
-        of: UserKey,
-        kind: i64,
-    },
-    /// Feature flags are leaves of the branch `feature`.
-    SetUserSettings {
-        of: UserKey,
-        to: Leaves,
-    },
-    /// [`GROUP_MEMBERS_AT_ONCE`] at most.
-    AddToGroup {
-        group: GroupId,
-        who: Vec<UserKey>,
-    },
-    RemoveFromGroup {
-        group: GroupId,
-        who: UserId,
-    },
-    SetMeeting {
-        id: MeetingId,
-        to: Leaves,
-    },
-    /// Ends the run that is in progress, or recovers a meeting that was deleted. No draw on the host's 100 changes a day is
-    /// documented, and ending is said to be exempt \[F]: it is not counted here, and a 429 that names that limit counts.
-    SetMeetingStatus {
-        id: MeetingId,
-        to: MeetingState,
-    },
-}
-
-/// How many members one call can add \[D: the specification's `maxItems`].
-pub const GROUP_MEMBERS_AT_ONCE: usize = 30;
 
 /// Why Zoom did not do what it was asked: the error table of the facts page, as a decision.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -330,6 +237,16 @@ pub enum ZoomError {
     /// The meeting is running.
     #[error("the meeting is in progress")]
     InProgress,
+    /// "You cannot schedule a meeting for …": the user whose privilege counts may not, or one of the two has no licence.
+    /// Zoom does not say which \[F 88501].
+    #[error("nobody may schedule this meeting for that user: {0}")]
+    CannotScheduleFor(String),
+    /// The meeting is of a kind that cannot be moved: instant, a webinar, or as the account forbids.
+    #[error("the meeting cannot be moved: {0}")]
+    NotMovable(String),
+    /// The user may host no meeting.
+    #[error("the user may not host: {0}")]
+    MayNotHost(String),
     /// The user is pending, so that nothing can be set.
     #[error("the user is pending: {0}")]
     Pending(String),
@@ -360,6 +277,9 @@ impl ZoomError {
             Self::Full(_) => "full",
             Self::NoSeats { .. } => "no-seats",
             Self::InProgress => "in-progress",
+            Self::CannotScheduleFor(_) => "cannot-schedule-for",
+            Self::NotMovable(_) => "not-movable",
+            Self::MayNotHost(_) => "may-not-host",
             Self::Pending(_) => "pending",
             Self::Refused { .. } => "refused",
             Self::Unreadable(_) => "unreadable",
@@ -397,8 +317,8 @@ pub trait Zoom: fmt::Debug + Send + Sync {
     async fn groups(&self, page: Page) -> Result<Listed<Group>, ZoomError>;
     async fn group_members(&self, group: &GroupId, page: Page) -> Result<Listed<Member>, ZoomError>;
     async fn meeting(&self, id: MeetingId) -> Result<Meeting, ZoomError>;
-    /// A host's upcoming meetings: those of the next six months, and none that are instant \[D].
-    async fn meetings(&self, of: &UserKey, page: Page) -> Result<Listed<MeetingRow>, ZoomError>;
+    /// A host's meetings, and none that are instant \[D].
+    async fn meetings(&self, of: &UserKey, which: Which, page: Page) -> Result<Listed<MeetingRow>, ZoomError>;
     /// Deliveries that failed between two moments of the last seven days.
     async fn failed_deliveries(
         &self,
@@ -408,15 +328,15 @@ pub trait Zoom: fmt::Debug + Send + Sync {
     ) -> Result<Listed<FailedDelivery>, ZoomError>;
     /// Makes one change. Success says that Zoom took it; whether it has an effect, only reading back shows: what is set for
     /// a pending user is answered with success and not done \[C `SailPoint`].
-    async fn change(&self, intent: &Intent, edit: Edit) -> Result<(), ZoomError>;
+    async fn change(&self, intent: &Intent, edit: Edit) -> Result<Made, ZoomError>;
     /// The calls made through this handle so far, oldest first, for the audit log.
     fn calls(&self) -> Vec<Call>;
 
-    async fn add_assistant(&self, intent: &Intent, of: &UserKey, who: &UserKey) -> Result<(), ZoomError> {
-        self.change(intent, Edit::AddAssistant { of: of.clone(), who: who.clone() }).await
+    async fn add_assistant(&self, intent: &Intent, of: &UserKey, who: &UserKey) -> Result<Made, ZoomError> {
+        self.change(intent, Edit::AddAssistants { of: of.clone(), who: vec![who.clone()] }).await
     }
 
-    async fn set_meeting(&self, intent: &Intent, id: MeetingId, to: Leaves) -> Result<(), ZoomError> {
+    async fn set_meeting(&self, intent: &Intent, id: MeetingId, to: Leaves) -> Result<Made, ZoomError> {
         self.change(intent, Edit::SetMeeting { id, to }).await
     }
 }

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
+use super::edit::{ASSISTANTS_MAX, Edit, GROUP_MEMBERS_AT_ONCE, NewUser};
 use super::endpoint::Endpoint;
 use super::paths;
-use super::port::{Edit, GROUP_MEMBERS_AT_ONCE, NewUser, Page};
+use super::port::Page;
 use crate::account::UserKey;
 use crate::rules::MeetingState;
 
@@ -65,10 +66,15 @@ impl Request {
             Edit::SetPendingGroup { of, group } => {
                 Self::new(endpoint, &[of.as_str()]).with_body(json!({ "group_id": group.as_str() }))
             }
-            Edit::AddAssistant { of, who } => {
-                Self::new(endpoint, &[of.as_str()]).with_body(json!({ "assistants": [named(who)] }))
+            Edit::AddAssistants { who, .. } if !(1..=ASSISTANTS_MAX).contains(&who.len()) => return None,
+            Edit::AddAssistants { of, who } => {
+                let who: Vec<Value> = who.iter().map(named).collect();
+                Self::new(endpoint, &[of.as_str()]).with_body(json!({ "assistants": who }))
             }
-            Edit::RemoveAssistant { of, who } => Self::new(endpoint, &[of.as_str(), who.as_str()]),
+            Edit::RemoveAssistant { of, who } | Edit::RemoveScheduler { of, who } => {
+                Self::new(endpoint, &[of.as_str(), who.as_str()])
+            }
+            Edit::RemoveAssistants { of } | Edit::RemoveSchedulers { of } => Self::new(endpoint, &[of.as_str()]),
             Edit::SetUserKind { of, kind } => Self::new(endpoint, &[of.as_str()]).with_body(json!({ "type": kind })),
             Edit::SetUserSettings { to, .. } | Edit::SetMeeting { to, .. } if to.is_empty() => return None,
             Edit::SetUserSettings { of, to } => Self::new(endpoint, &[of.as_str()]).with_body(to.tree().into()),
@@ -81,6 +87,17 @@ impl Request {
             Edit::SetMeeting { id, to } => {
                 Self::new(endpoint, &[&id.to_string()]).with_body(json!({ "settings": to.tree() }))
             }
+            Edit::CreateMeeting { path, fields } => {
+                Self::new(endpoint, &[path.as_str()]).with_body(fields.clone().into())
+            }
+            Edit::UpdateMeeting { fields, .. } if fields.is_empty() => return None,
+            Edit::UpdateMeeting { id, fields } => {
+                Self::new(endpoint, &[&id.to_string()]).with_body(fields.clone().into())
+            }
+            Edit::MoveMeeting { id, to } => {
+                Self::new(endpoint, &[&id.to_string()]).with_body(json!({ "schedule_for": to.as_str() }))
+            }
+            Edit::DeleteMeeting { id } => Self::new(endpoint, &[&id.to_string()]),
             Edit::SetMeetingStatus { id, to } => {
                 let action = match to {
                     MeetingState::Ended => "end",
@@ -119,13 +136,18 @@ impl Edit {
             Self::CreateUser(_) => Endpoint::CreateUser,
             Self::SetUserActive { .. } => Endpoint::UpdateUserStatus,
             Self::RemoveUser { .. } => Endpoint::RemoveUser,
-            Self::AddAssistant { .. } => Endpoint::AddAssistant,
+            Self::AddAssistants { .. } => Endpoint::AddAssistants,
             Self::RemoveAssistant { .. } => Endpoint::RemoveAssistant,
+            Self::RemoveAssistants { .. } => Endpoint::RemoveAssistants,
+            Self::RemoveScheduler { .. } => Endpoint::RemoveScheduler,
+            Self::RemoveSchedulers { .. } => Endpoint::RemoveSchedulers,
             Self::SetUserKind { .. } | Self::SetPendingGroup { .. } => Endpoint::UpdateUser,
             Self::SetUserSettings { .. } => Endpoint::UpdateUserSettings,
             Self::AddToGroup { .. } => Endpoint::AddGroupMembers,
             Self::RemoveFromGroup { .. } => Endpoint::RemoveGroupMember,
-            Self::SetMeeting { .. } => Endpoint::UpdateMeeting,
+            Self::SetMeeting { .. } | Self::UpdateMeeting { .. } | Self::MoveMeeting { .. } => Endpoint::UpdateMeeting,
+            Self::CreateMeeting { .. } => Endpoint::CreateMeeting,
+            Self::DeleteMeeting { .. } => Endpoint::DeleteMeeting,
             Self::SetMeetingStatus { .. } => Endpoint::UpdateMeetingStatus,
         }
     }

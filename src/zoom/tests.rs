@@ -460,7 +460,7 @@ async fn a_body_that_is_too_large_is_not_read() {
     }
     handle.user(&"fits".parse().unwrap()).await.unwrap();
     let changed = handle.add_assistant(&intent(), &jill(), &"u2".parse().unwrap()).await;
-    assert_eq!(changed, Ok(()), "what a change answers is not needed");
+    assert_eq!(changed, Ok(Made::default()), "what a change answers is not needed");
 }
 
 #[tokio::test]

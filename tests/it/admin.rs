@@ -83,6 +83,8 @@ fn served_with(limits: Limits) -> Served {
         take_back: None,
         accounts: None,
         onboards: None,
+        errands: None,
+        meetings: None,
         users: None,
         started_at: NOW,
     };

@@ -141,7 +141,7 @@ fn api_user(report: &mut Report, key: &UserKey, found: Result<User, ZoomError>) 
 async fn co_host(report: &mut Report, config: &Config, Seen { account, client, scopes }: &Seen<'_>) {
     const NAME: &str = "co-host option";
     let id = &account.id;
-    if !needs::endpoints(&config.rules).contains(&Endpoint::AddAssistant) {
+    if !needs::endpoints(&config.rules).contains(&Endpoint::AddAssistants) {
         return report.skip(NAME, format!("account {id}: no rule is about assistants"));
     }
     let Ok(granted) = scopes else {

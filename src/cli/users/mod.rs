@@ -2,9 +2,8 @@
 
 mod forget;
 mod let_go;
-mod onboard;
+pub(super) mod onboard;
 mod onboardings;
-mod rows;
 mod show;
 
 use clap::{Args, Subcommand};
@@ -42,14 +41,14 @@ pub(super) enum Asked {
 
 /// Which account.
 #[derive(Debug, Args)]
-struct Of {
+pub(in crate::cli) struct Of {
     /// Zoom's id of the account. Default: the only one that is served
     #[arg(long, value_name = "ID")]
     account: Option<String>,
 }
 
 impl Of {
-    async fn account(&self, remote: &Remote) -> Result<String, Failure> {
+    pub(in crate::cli) async fn account(&self, remote: &Remote) -> Result<String, Failure> {
         if let Some(account) = &self.account {
             return Ok(account.clone());
         }

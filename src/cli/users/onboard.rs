@@ -1,26 +1,39 @@
 //! `adjutant users onboard`: one person, or a file of them.
 
-use std::collections::BTreeMap;
-use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 use super::Of;
-use super::rows::{self, Line};
+use crate::cli::file::{self, Shown};
 use crate::cli::out::{Out, count};
 use crate::cli::remote::{Remote, segment};
-use crate::cli::store::bar;
+use crate::cli::rows::{Columns, Line, Row};
 use crate::cli::{Exit, Failure};
 use crate::clock::Stopwatch;
 use crate::web::admin::onboarding::{OnboardingView, RowView, RowsView};
 
 /// Rows in one request, so that the bar moves.
 const ROWS_AT_ONCE: usize = 100;
-const FILE_BYTES_MAX: u64 = 64 << 20;
+/// What a row may say, beside its key; `groups` are parted by `;`.
+pub(in crate::cli) const COLUMNS: Columns = Columns {
+    all: &["email", "first_name", "last_name", "display_name", "licence", "groups", "action", "label", "notify"],
+    needed: &["email"],
+    known_by,
+};
+
+/// Whoever is named twice is asked for once, and so is a key.
+fn known_by(row: &Row) -> Vec<(String, String)> {
+    let cell = |name: &str| row.get(name).and_then(Value::as_str).map(str::to_lowercase);
+    let email = cell("email").map(|email| (format!("email {email}"), format!("asks for {email} as well")));
+    let key = cell("key").map(|key| (format!("key {key}"), "has the same key".to_owned()));
+    email.into_iter().chain(key).collect()
+}
+
 /// The service keeps nobody waiting longer.
 const WAIT_AT_ONCE_SECS: u64 = 20;
 
@@ -144,13 +157,13 @@ fn email(line: &Line) -> Option<String> {
 pub(super) async fn run(remote: &Remote, asked: Onboard, out: &mut Out) -> Result<Exit, Failure> {
     let (account, is_file) = (asked.of.account(remote).await?, asked.file.is_some());
     let (mut lines, batch) = match &asked.file {
-        Some(path) => (read(path)?, Some(batch_of(path, asked.batch.clone())?)),
+        Some(path) => (file::read(path, &COLUMNS)?, Some(batch_of(path, asked.batch.clone())?)),
         None => (vec![Line { number: 1, row: Ok(person(&asked)) }], asked.batch.clone()),
     };
     if let Some(batch) = &batch {
         for line in &mut lines {
             if let Ok(row) = &mut line.row {
-                let key = rows::key(&account, row, batch);
+                let key = key(&account, row, batch);
                 row.entry("key").or_insert_with(|| key.into());
             }
         }
@@ -181,34 +194,13 @@ async fn ask_all(
 ) -> Result<(), Failure> {
     let is_file = asked.file.is_some();
     let words = if asked.dry_run { ("looking", "looked at") } else { ("asking", "asked for") };
-    let mut shown = Shown { bar: is_file.then(|| bar(words.0, "rows")), is_silent: !is_file || asked.json };
+    let mut shown = Shown::new(words, !is_file || asked.json);
     for some in lines.chunks(ROWS_AT_ONCE) {
         came.extend(ask(remote, to, some, asked.dry_run).await?);
-        shown.tell(words.1, (came.len(), lines.len()), out)?;
+        shown.tell((came.len(), lines.len()), out)?;
     }
     drop(shown);
     if asked.dry_run { Ok(()) } else { follow(remote, came, Duration::from_secs(asked.wait)).await }
-}
-
-/// How far it is: a bar on a terminal, and lines else.
-struct Shown {
-    bar: Option<crate::cli::store::Bar>,
-    is_silent: bool,
-}
-
-impl Shown {
-    fn tell(&mut self, what: &str, (done, of): (usize, usize), out: &mut Out) -> Result<(), Failure> {
-        if self.is_silent {
-            return Ok(());
-        }
-        if std::io::stderr().is_terminal() {
-            let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-            self.bar.iter().for_each(|bar| bar.tell(number(done), number(of)));
-            return Ok(());
-        }
-        out.line(format!("{what} {done} of {}", count(of, "row", "rows")))?;
-        out.flush()
-    }
 }
 
 /// The one who is named.
@@ -239,21 +231,17 @@ fn person(asked: &Onboard) -> Map<String, Value> {
     fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
-fn read(path: &Path) -> Result<Vec<Line>, Failure> {
-    let shown = path.display();
-    let failed = |error: std::io::Error| Failure::new(Exit::Io, format!("cannot read {shown}: {error}"));
-    let mut bytes = Vec::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().lock().take(FILE_BYTES_MAX).read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(path).map_err(failed)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes)
-    };
-    let read = read.map_err(failed)?;
-    if u64::try_from(read).unwrap_or(u64::MAX) >= FILE_BYTES_MAX {
-        return Err(Failure::new(Exit::Failed, format!("{shown} is longer than {FILE_BYTES_MAX} bytes: part it")));
+/// The key of a row: of the account, of what it says, and of the batch or file that it comes from. So the same file, given
+/// again, asks for nothing twice, and a row that was corrected is another.
+fn key(account: &str, row: &Row, batch: &str) -> String {
+    let mut cells: Vec<String> = row.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    cells.sort_unstable();
+    let mut hash = Sha256::new();
+    for part in [account, batch].into_iter().chain(cells.iter().map(String::as_str)) {
+        hash.update(part.as_bytes());
+        hash.update([0]);
     }
-    let lines = rows::text(bytes).and_then(|text| rows::read(&text));
-    lines.map_err(|why| Failure::new(Exit::Failed, format!("{shown}: {why}. nothing was asked for")))
+    format!("row-{}", hex::encode(hash.finalize().get(..16).unwrap_or_default()))
 }
 
 fn batch_of(path: &Path, named: Option<String>) -> Result<String, Failure> {
@@ -325,15 +313,9 @@ fn tell(came: &[Came], is_file: bool, json: bool, out: &mut Out) -> Result<(), F
         out.line(one)?;
     }
     if is_file {
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for one in came {
-            let of = counts.entry(&one.state).or_default();
-            *of = of.saturating_add(1);
-        }
-        let counts: Vec<String> = counts.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
         let known = came.iter().filter(|one| one.is_known).count();
         let known = if known > 0 { format!("; {known} asked for already") } else { String::new() };
-        out.line(format!("{}: {}{known}", count(came.len(), "row", "rows"), counts.join(", ")))?;
+        out.line(file::counts(came.iter().map(|one| one.state.as_str())) + &known)?;
     }
     let open = came.iter().filter(|one| one.is_moving()).count();
     if open > 0 {
@@ -341,4 +323,23 @@ fn tell(came: &[Came], is_file: bool, json: bool, out: &mut Out) -> Result<(), F
         out.line(format!("{} still at work: {again}", count(open, "is", "are")))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_key_of_a_row_is_that_of_account_batch_and_all_that_it_says() {
+        let row = |json: Value| json.as_object().unwrap().clone();
+        let jill = || row(json!({ "email": "jill@x.example", "first_name": "Jill" }));
+        let first = key("a", &jill(), "f.csv");
+        assert_eq!(first, key("a", &jill(), "f.csv"));
+        let corrected = row(json!({ "email": "jill@x.example", "first_name": "Gill" }));
+        for other in [key("b", &jill(), "f.csv"), key("a", &corrected, "f.csv"), key("a", &jill(), "g")] {
+            assert_ne!(first, other);
+        }
+    }
 }

@@ -330,15 +330,16 @@ pub(super) enum Change {
     MadeAnew {
         of: Fingerprint,
     },
-    /// The job's change counts for the host's UTC day.
-    HostUsed {
-        host: Fingerprint,
+    /// A change counts for the UTC day of a host, of a meeting or of the invitations.
+    DayUsed {
+        of: Fingerprint,
         day: i64,
-        job: u64,
+        /// The number of the job, or, where each intent counts, that of its entry with the highest bit set.
+        by: u64,
     },
-    /// It was told that the host's UTC day is used up, by our count or because Zoom says so.
-    HostTold {
-        host: Fingerprint,
+    /// It was told that the UTC day is used up, by our count or because Zoom says so.
+    DayTold {
+        of: Fingerprint,
         day: i64,
         is_spent: bool,
     },

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::dedupe::{self, Dedupe};
 use super::keys::Keys;
 use super::seal::{Fingerprint, Purpose};
-use super::state::{Aside, Budget, Contest, FrozenApp, FrozenJobs, HostUse, Jobs, Made, Queued, State};
+use super::state::{Aside, Budget, Contest, DayUses, FrozenApp, FrozenJobs, Jobs, Made, Queued, State};
 use crate::audit::tree::Frontier;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, RuleName};
@@ -47,7 +47,7 @@ pub(super) struct Frozen {
     planned: BTreeMap<RuleName, [u8; 16]>,
     given_up: Option<GivenUp>,
     made: BTreeMap<Fingerprint, Vec<Made>>,
-    hosts: BTreeMap<(i64, Fingerprint), HostUse>,
+    days: BTreeMap<(i64, Fingerprint), DayUses>,
     dedupe: dedupe::Frozen,
     remembered: ByAccount<Option<Timestamp>>,
     folds: ByAccount<Fold>,
@@ -79,7 +79,7 @@ struct Written<'a> {
     planned: &'a BTreeMap<RuleName, [u8; 16]>,
     given_up: Option<GivenUp>,
     made: &'a BTreeMap<Fingerprint, Vec<Made>>,
-    hosts: &'a BTreeMap<(i64, Fingerprint), HostUse>,
+    days: &'a BTreeMap<(i64, Fingerprint), DayUses>,
     dedupe: &'a dedupe::Frozen,
     runs: Runs<'a>,
     told: &'a ByAccount<Told>,
@@ -120,7 +120,7 @@ struct Read {
     planned: BTreeMap<RuleName, [u8; 16]>,
     given_up: Option<GivenUp>,
     made: BTreeMap<Fingerprint, Vec<Made>>,
-    hosts: BTreeMap<(i64, Fingerprint), HostUse>,
+    days: BTreeMap<(i64, Fingerprint), DayUses>,
     dedupe: dedupe::Frozen,
 }
 
@@ -150,7 +150,7 @@ impl State {
             planned: self.planned.clone(),
             given_up: self.given_up,
             made: self.contest.freeze(),
-            hosts: self.hosts.clone(),
+            days: self.days.clone(),
             dedupe: self.dedupe.freeze(),
             remembered: self.remembered.iter().map(|(account, of)| (account.clone(), of.iter().collect())).collect(),
             folds: self.folds.iter().map(|(account, of)| (account.clone(), of.iter().collect())).collect(),
@@ -177,7 +177,7 @@ impl State {
         self.quotas = read.quotas;
         self.sweeps = read.sweeps;
         (self.notices, self.planned, self.given_up) = (read.notices, read.planned, read.given_up);
-        (self.contest, self.hosts) = (Contest::thaw(read.made), read.hosts);
+        (self.contest, self.days) = (Contest::thaw(read.made), read.days);
         self.dedupe = Dedupe::thaw(read.dedupe);
         for (account, prints) in runs.remembered.into_owned() {
             let of = self.remembered.entry(account).or_default();
@@ -250,7 +250,7 @@ impl Frozen {
             planned: &self.planned,
             given_up: self.given_up,
             made: &self.made,
-            hosts: &self.hosts,
+            days: &self.days,
             dedupe: &self.dedupe,
             runs: Runs { remembered: Cow::Borrowed(&self.remembered), folds: Cow::Borrowed(&self.folds) },
             told: &self.told,
@@ -268,14 +268,15 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::audit::{Detail, Kind};
     use crate::chance::{Chance as _, SeededChance, SystemChance};
     use crate::clock::ManualClock;
     use crate::event::signature::Verified;
     use crate::ids::{AppName, MeetingId, MeetingUuid};
-    use crate::job::Subject;
+    use crate::job::{Counts, DayOf, DayUse, Subject};
     use crate::rules::Step;
     use crate::store::local::{LocalStore, MasterKey, OpenReport, Settings};
-    use crate::store::port::{Decision, NewDelivery, Shelf, Store as _, Verdict, Write};
+    use crate::store::port::{Decision, NewDelivery, Note, Shelf, Store as _, Verdict, Write};
 
     const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
@@ -312,10 +313,15 @@ mod tests {
         let put = Write::Put(Document { shelf, key: key.clone(), account, value });
         let write = if below(3) == 0 { Write::Remove { shelf, key } } else { put };
         store.write_documents(vec![write], Vec::new(), NOW).await.unwrap();
+        let (code, detail, account) = ("granted".to_owned(), Detail::note("told"), AccountId::parse("acc").ok());
+        let note = Note { kind: Kind::Intent, app: None, account, code, detail };
+        let of = DayOf::Meeting(MeetingId::from_number(below(150)));
+        let days = vec![DayUse { of, counts: Counts::Each, max_per_day: 3 }];
+        let _granted = store.intend_as_told(note, days, NOW).await.unwrap();
     }
 
-    /// What is known of runs, in words: jobs, what is remembered, records; and documents.
-    fn known(store: &LocalStore) -> [Vec<String>; 4] {
+    /// What is known of runs, in words: jobs, what is remembered, records; and documents, and what is used up of a day.
+    fn known(store: &LocalStore) -> [Vec<String>; 5] {
         let frozen = store.core().begin(false, |state| Ok(state.freeze())).unwrap().0;
         let jobs = frozen.jobs.unfinished.iter().chain(&frozen.jobs.finished).map(|job| format!("{job:?}"));
         let prints = |account: &AccountId, print: &Fingerprint, what: String| format!("{account} {print:?} {what}");
@@ -327,11 +333,12 @@ mod tests {
             .iter()
             .flat_map(|(account, of)| of.iter().map(move |(print, fold)| prints(account, print, format!("{fold:?}"))));
         let documents = frozen.documents.iter().map(|document| format!("{document:?}"));
-        [jobs.collect(), remembered.collect(), folds.collect(), documents.collect()]
+        let days = frozen.days.iter().map(|day| format!("{day:?}"));
+        [jobs.collect(), remembered.collect(), folds.collect(), documents.collect(), days.collect()]
     }
 
     #[tokio::test]
-    async fn a_start_from_a_snapshot_and_what_came_behind_it_knows_the_same_timers_runs_records_and_documents() {
+    async fn a_start_from_a_snapshot_and_what_came_behind_it_knows_the_same_timers_runs_records_documents_and_days() {
         for seed in 0..3 {
             let (folder, chance) = (tempfile::tempdir().unwrap(), SeededChance::new(seed));
             let (mut store, _) = open(folder.path());

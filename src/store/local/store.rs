@@ -20,12 +20,12 @@ use crate::breakpoint;
 use crate::chance::Chance;
 use crate::clock::{Clock, Timestamp, lock};
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, RuleName};
-use crate::job::{Change, DayOf, Job, NewJob, Outcome};
+use crate::job::{Change, DayOf, DayUse, Job, NewJob, Outcome};
 use crate::store::journal::files::{Files, RealFiles, make_folder};
 use crate::store::port::{
-    Allowance, AppState, Applied, Claimable, Collected, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary,
-    Document, JobFilter, Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector,
-    Shelf, Status, Store, StoreError, StoredDelivery, TreeHead, Write,
+    Allowance, AppState, Applied, Claimable, Collected, DayUsed, Decision, DeliveryFilter, DeliveryStatus,
+    DeliverySummary, Document, JobFilter, Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse,
+    Receipt, Selector, Shelf, Spender, Status, Store, StoreError, StoredDelivery, TreeHead, Write,
 };
 use crate::store::sweep::{SweepRecord, SweepState, Swept};
 use crate::store::wide;
@@ -119,6 +119,21 @@ impl LocalStore {
 }
 
 impl LocalStore {
+    /// One unit with a note of an account, as long as that may be written about.
+    async fn write_note<T>(
+        &self,
+        note: &Note,
+        what: impl FnOnce(&mut super::state::State) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let Some(account) = &note.account else { return self.core().write(what).await };
+        self.core().ensure_account_key(account).await?;
+        let written = self.core().write(|state| {
+            state.keys.may_write(account)?;
+            what(state)
+        });
+        written.await
+    }
+
     /// None where it is known, and one of Zoom's log.
     async fn take(&self, delivery: NewDelivery, is_backfilled: bool) -> Result<Option<Receipt>, StoreError> {
         let core = self.core();
@@ -224,14 +239,23 @@ impl Store for LocalStore {
         Ok(allowance)
     }
 
-    async fn day_spent(&self, leased: &Leased, of: &DayOf, now: Timestamp) -> Result<(), StoreError> {
+    async fn day_spent(&self, who: Spender<'_>, of: &DayOf, now: Timestamp) -> Result<(), StoreError> {
+        self.core().ensure_account_key(who.account()).await?;
         self.core()
             .write(|state| {
-                state.keys.may_write(&leased.job.account)?;
-                state.day_spent(&leased.job, of, now);
+                state.keys.may_write(who.account())?;
+                state.day_spent(who, of, now);
                 Ok(())
             })
             .await
+    }
+
+    async fn day_used(&self, account: &AccountId, of: &DayOf, now: Timestamp) -> Result<DayUsed, StoreError> {
+        self.core().read(|state| state.day_used(account, of, now))
+    }
+
+    async fn intend_as_told(&self, note: Note, days: Vec<DayUse>, now: Timestamp) -> Result<Allowance, StoreError> {
+        self.write_note(&note, |state| state.intend_as_told(&note, &days, now)).await
     }
 
     async fn is_stopped(&self, account: &AccountId, rule: &RuleName) -> Result<bool, StoreError> {
@@ -299,16 +323,11 @@ impl Store for LocalStore {
     }
 
     async fn note(&self, note: Note, at: Timestamp) -> Result<(), StoreError> {
-        if let Some(account) = &note.account {
-            self.core().ensure_account_key(account).await?;
-        }
-        self.core()
-            .write(|state| {
-                note.account.as_ref().map_or(Ok(()), |account| state.keys.may_write(account))?;
-                state.note(&note, at);
-                Ok(())
-            })
-            .await
+        self.write_note(&note, |state| {
+            state.note(&note, at);
+            Ok(())
+        })
+        .await
     }
 
     async fn write_documents(&self, writes: Vec<Write>, notes: Vec<Note>, at: Timestamp) -> Result<(), StoreError> {

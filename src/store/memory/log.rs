@@ -9,7 +9,7 @@ use crate::audit::{Detail, Entry, Kind};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::job::Job;
-use crate::store::port::{ENTRIES_LOOKED_MAX, TreeHead};
+use crate::store::port::{ENTRIES_LOOKED_MAX, Spender, TreeHead};
 
 /// An entry before it has its place. Its postcard bytes, after the index, are the leaf's data.
 #[derive(Debug, Serialize)]
@@ -46,6 +46,14 @@ impl Line {
         self
     }
 
+    /// Of the job, or of the person's app and account.
+    pub(super) fn of_spender(self, who: Spender<'_>) -> Self {
+        match who {
+            Spender::Job(job) => self.of_job(job),
+            Spender::Person { app, account } => self.of_app(app.cloned(), Some(account.clone())),
+        }
+    }
+
     /// App, account, rule, id and subject of the job.
     pub(super) fn of_job(mut self, job: &Job) -> Self {
         self.job = Some(job.id);
@@ -80,6 +88,11 @@ impl Log {
         let index = self.tree.push(leaf);
         let Line { at, kind, app, account, delivery, job, rule, code, detail } = line;
         self.entries.push(Entry { index, at, kind, app, account, delivery, job, rule, code, detail, leaf });
+    }
+
+    /// The index of the next entry.
+    pub(super) fn next(&self) -> u64 {
+        self.tree.size()
     }
 
     pub(super) fn entries(&self, from: u64, limit: usize) -> Vec<Entry> {

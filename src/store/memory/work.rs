@@ -10,7 +10,7 @@ use crate::audit::{Call, Detail, Kind};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, JobId, RuleName};
 use crate::job::{Backoff, Change, Effect, Input, Intent, Job, JobState, Lease, Outcome, ParkCause, Settled, Snooze};
-use crate::store::port::{Allowance, Claimable, Leased, Move, Selector, StoreError};
+use crate::store::port::{Allowance, Claimable, Leased, Move, Selector, Spender, StoreError};
 
 impl World {
     pub(super) fn claim(&mut self, wanted: Claimable, now: Timestamp) -> Vec<Leased> {
@@ -140,7 +140,7 @@ impl World {
         }
         let Some(mut job) = self.jobs.get(&leased.job.id).cloned() else { return Ok(Allowance::OverShare) };
         if change.is_planned {
-            if let Some(next_day) = self.use_day(&job, change.day.as_ref(), now) {
+            if let Some(next_day) = self.use_days(Spender::Job(&job), &change.days, now) {
                 return Ok(next_day);
             }
             let line = Line::new(now, Kind::Intent, "granted").of_job(&job);
@@ -175,7 +175,7 @@ impl World {
             }
             return Ok(Allowance::NextHour { at, notice });
         }
-        if let Some(next_day) = self.use_day(&job, change.day.as_ref(), now) {
+        if let Some(next_day) = self.use_days(Spender::Job(&job), &change.days, now) {
             return Ok(next_day);
         }
         if !in_hour {
@@ -377,6 +377,7 @@ fn told(outcome: &Outcome) -> (&'static str, String) {
         Outcome::Done(Effect::Reported { what }) => ("reported", what.clone()),
         Outcome::Done(Effect::Sent { what }) => ("sent", what.clone()),
         Outcome::Done(Effect::WouldSend { what }) => ("would-send", what.clone()),
+        Outcome::Done(Effect::Refused { code, why }) => ("refused", format!("{code}: {why}")),
         Outcome::Snooze(Snooze::Until { at, why } | Snooze::NextBudget { at, why }) => {
             ("snoozed", format!("until {at}: {why}"))
         }

@@ -38,8 +38,8 @@ pub(super) struct World {
     pub(super) quotas: BTreeMap<(AccountId, i64), QuotaUse>,
     /// Changes that were made and read back.
     pub(super) made: Vec<Made>,
-    /// By host and UTC day.
-    pub(super) days: BTreeMap<(AccountId, DayOf, i64), HostUse>,
+    /// By what they are of, and UTC day.
+    pub(super) days: BTreeMap<(AccountId, DayOf, i64), DayUses>,
     pub(super) apps: BTreeMap<AppName, AppState>,
     pub(super) sweeps: BTreeMap<AccountId, SweepState>,
     /// By account, code and subject.
@@ -112,14 +112,21 @@ pub(super) struct Made {
     pub(super) by: Asker,
 }
 
-/// What of a host's day is used.
+/// What of one UTC day is used.
 #[derive(Debug, Default)]
-pub(super) struct HostUse {
-    /// Each counts once, however often it is tried.
-    pub(super) jobs: BTreeSet<JobId>,
+pub(super) struct DayUses {
+    pub(super) by: BTreeSet<UsedBy>,
     /// Zoom says that nothing is left.
     pub(super) is_spent: bool,
     pub(super) is_told: bool,
+}
+
+/// What counts once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum UsedBy {
+    Job(JobId),
+    /// The intent with this entry.
+    Intent(u64),
 }
 
 /// Intents of one account and rule, by UTC hour.

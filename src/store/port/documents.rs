@@ -19,6 +19,8 @@ pub enum Shelf {
     Onboarding,
     /// What the service itself keeps: keys that sign.
     Service,
+    /// What somebody asked to be done to a meeting.
+    Errand,
 }
 
 /// A small value that is kept until it is removed. Whoever keeps it knows its form.

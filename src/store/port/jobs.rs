@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::StoreError;
 use crate::alarm::Severity;
 use crate::audit::Saw;
 use crate::clock::Timestamp;
@@ -56,8 +57,54 @@ pub enum Allowance {
     /// The rule has made each of these changes of the subject [`CONTESTED_AFTER`] times within [`CONTESTED_WITHIN`], and
     /// somebody changed it back each time. `askers` asked for them, oldest first. Nothing was written.
     Contested { marks: Vec<Mark>, askers: Vec<Asker> },
-    /// What the change uses up is used up for this day. Nothing was written, except one notice for it and the day.
-    NextDay { at: Timestamp, notice: String },
+    /// Of this, which the change uses up, nothing is left before `at`, a midnight UTC. Nothing was counted or written, except one
+    /// notice for it and the day.
+    NextDay { of: DayOf, at: Timestamp, notice: String },
+}
+
+impl Allowance {
+    /// The intent to a change that is under no limit: nothing else can come of that.
+    pub fn unlimited(self) -> Result<Intent, StoreError> {
+        match self {
+            Self::Granted(intent) => Ok(intent),
+            _ => Err(StoreError::Conflict("a change that is under no limit was not granted".to_owned())),
+        }
+    }
+}
+
+/// Who uses up what of a day, for the entries that tell of it.
+#[derive(Debug, Clone, Copy)]
+pub enum Spender<'a> {
+    Job(&'a Job),
+    /// A person, beside all jobs.
+    Person {
+        app: Option<&'a AppName>,
+        account: &'a AccountId,
+    },
+}
+
+impl<'a> Spender<'a> {
+    pub(in crate::store) const fn account(self) -> &'a AccountId {
+        match self {
+            Self::Job(job) => &job.account,
+            Self::Person { account, .. } => account,
+        }
+    }
+}
+
+/// What of a day is used; for a meeting, of the UTC day before as well.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DayUsed {
+    /// As it was counted here.
+    pub used: u32,
+    /// Zoom says that nothing is left.
+    pub is_spent: bool,
+}
+
+impl DayUsed {
+    pub(in crate::store) fn and(self, other: Self) -> Self {
+        Self { used: self.used.saturating_add(other.used), is_spent: self.is_spent || other.is_spent }
+    }
 }
 
 /// A change that was made so often is not made again before a person says so.
@@ -69,10 +116,11 @@ pub const CONTESTED_WITHIN: Duration = Duration::from_secs(24 * 3600);
 pub(in crate::store) fn day_notice(of: &DayOf, used: Option<u32>, at: Timestamp) -> String {
     let why = used.map_or_else(|| "as Zoom says".to_owned(), |used| format!("by {used} of ours"));
     let what = match of {
-        DayOf::Host(host) => format!("host {host}: what may be created and changed of meetings"),
-        DayOf::Invitations => "invitations: what may be invited into the account".to_owned(),
+        DayOf::Host(host) => format!("host {host}: what may be created and changed of meetings in this UTC day"),
+        DayOf::Invitations => "invitations: what may be invited into the account in this UTC day".to_owned(),
+        DayOf::Meeting(meeting) => format!("meeting {meeting}: what may be changed of it in 24 hours"),
     };
-    format!("{what} in this UTC day is used up, {why}; it goes on at {at}")
+    format!("{what} is used up, {why}; it goes on at {at}")
 }
 
 /// What a person applies of a plan in one account.

@@ -16,6 +16,9 @@ pub async fn attention(state: &AdminState) -> Result<AttentionView, StoreError> 
     found.extend(sweeps::alarms(state).await?);
     found.extend(alarms::of_notices(&state.store.notices().await?));
     found.extend(state.store.put_off(state.clock.now()).await?.iter().map(alarms::put_off));
+    if let Some(errands) = &state.errands {
+        found.extend(errands.alarms().await?);
+    }
     let mut parked = Vec::new();
     for group in state.store.parked().await? {
         let example = state.store.job(group.example).await?;

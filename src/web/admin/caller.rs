@@ -17,7 +17,7 @@ use crate::ids::AccountId;
 pub enum Role {
     /// Everything.
     Operator,
-    /// Reads users, onboards them, deactivates and removes them, and follows the work.
+    /// Reads users, onboards them, deactivates and removes them, says who may schedule for whom, and follows the work.
     Onboarder,
     /// Reads everything, and changes nothing.
     Auditor,

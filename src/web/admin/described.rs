@@ -80,6 +80,7 @@ impl Argument for Caller {}
 /// The path itself names it.
 impl Argument for Path<String> {}
 impl Argument for Path<(String, String)> {}
+impl Argument for Path<(String, String, String)> {}
 
 impl<T: JsonSchema> Argument for Asked<T> {
     fn describe(operation: &mut Operation) {

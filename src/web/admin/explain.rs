@@ -91,7 +91,7 @@ pub(super) async fn explain(State(state): Shared, caller: Caller, query: Asked<E
     let kind = match subject {
         Subject::User { .. } => SubjectKind::User,
         Subject::Meeting { .. } | Subject::Instance { .. } => SubjectKind::Meeting,
-        Subject::Event { .. } => SubjectKind::Event,
+        Subject::Event { .. } | Subject::Errand { .. } => SubjectKind::Event,
     };
     let delivery = delivered.as_ref().map(|delivered| delivered.view(&all, &past.ended_by(delivered.id)));
     let has_runs = kind == SubjectKind::Meeting;
@@ -262,7 +262,7 @@ impl Past {
 const fn delivery(asker: Asker) -> Option<DeliveryId> {
     match asker {
         Asker::Delivery(id) => Some(id),
-        Asker::Sweep | Asker::Plan | Asker::Onboarding(_) => None,
+        Asker::Sweep | Asker::Plan | Asker::Onboarding(_) | Asker::Errand(_) => None,
     }
 }
 

@@ -7,17 +7,20 @@
 
 pub mod accounts;
 mod alarms;
+pub mod assistants;
 mod attention;
 mod caller;
 mod cursor;
 mod delivered;
 mod described;
+pub mod errands;
 mod explain;
 pub mod explained;
 pub mod forgetting;
 mod guard;
 mod jobs;
 mod log;
+pub mod meetings;
 mod metrics;
 pub mod onboarding;
 mod openapi;
@@ -86,6 +89,8 @@ pub struct AdminState {
     pub accounts: Option<Arc<Accounts>>,
     /// None where nothing runs.
     pub onboards: Option<Arc<dyn onboarding::Onboards>>,
+    pub errands: Option<Arc<dyn errands::RunsErrands>>,
+    pub meetings: Option<Arc<dyn meetings::KnowsMeetings>>,
     /// None where nothing runs.
     pub users: Option<Arc<dyn users::KnowsUsers>>,
     pub started_at: Timestamp,

@@ -344,7 +344,7 @@ async fn settled(state: &AdminState, mut found: Vec<WithJobs>, wait: Duration) -
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WaitAsked {
-    wait: Option<String>,
+    pub(super) wait: Option<String>,
 }
 
 pub(super) async fn one(

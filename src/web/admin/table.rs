@@ -15,8 +15,8 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use super::caller::Role;
 use super::described::{Described, Operation};
 use super::{
-    AdminState, PLAN_BYTES_MAX, accounts, explain, forgetting, guard, jobs, log, metrics, onboarding, openapi, plans,
-    routes as other, rows, sweeps, take_back, tokens, users,
+    AdminState, PLAN_BYTES_MAX, accounts, assistants, errands, explain, forgetting, guard, jobs, log, meetings,
+    metrics, onboarding, openapi, plans, routes as other, rows, sweeps, take_back, tokens, users,
 };
 
 /// What of accounts a route tells or moves, and so what becomes of whoever is bound to one.
@@ -42,6 +42,9 @@ const ALL: Who = &Role::ALL;
 const OPERATORS: Who = &[Role::Operator];
 const READERS: Who = &[Role::Operator, Role::Auditor];
 const ONBOARDERS: Who = &[Role::Operator, Role::Onboarder];
+/// Whoever makes meetings and moves them: their links are not for all who read.
+const SCHEDULERS: Who = &[Role::Operator, Role::Scheduler];
+const SCHEDULE_READERS: Who = &[Role::Operator, Role::Auditor, Role::Scheduler];
 const USER_READERS: Who = &Role::ALL;
 /// Whoever follows the work that onboarding leads to.
 const FOLLOWERS: Who = &[Role::Operator, Role::Auditor, Role::Onboarder];
@@ -91,7 +94,7 @@ impl Route {
 #[rustfmt::skip]
 pub fn routes() -> Vec<Route> {
     use About::{Chosen, InPath, Nothing, Read, Service};
-    vec![
+    let all = vec![
         route(GET, "/openapi.json", (ALL, Nothing), "This document", openapi::show),
         route(GET, "/metrics", (READERS, Service), "Figures, in the text format of OpenMetrics", metrics::metrics),
         route(GET, "/v1/status", (READERS, Service), "How the service and its store are", other::status),
@@ -130,6 +133,14 @@ pub fn routes() -> Vec<Route> {
         route(DELETE, "/v1/accounts/{account}/users/{user}", (ONBOARDERS, InPath), "Take a user out of the account", users::remove),
         route(POST, "/v1/accounts/{account}/users/{user}/deactivate", (ONBOARDERS, InPath), "Deactivate a user", users::deactivate),
         route(POST, "/v1/accounts/{account}/users/{user}/forget", (OPERATORS, InPath), "Forget what is kept of a person", forgetting::forget),
+        route(GET, "/v1/accounts/{account}/users/{user}/assistants", (USER_READERS, InPath), "Who may schedule for a user", assistants::list),
+        route(POST, "/v1/accounts/{account}/users/{user}/assistants", (ONBOARDERS, InPath), "Make others assistants of a user, or say what would come of it", assistants::add),
+        route(DELETE, "/v1/accounts/{account}/users/{user}/assistants", (ONBOARDERS, InPath), "Take all assistants from a user, or say who would lose what", assistants::remove_all),
+        route(DELETE, "/v1/accounts/{account}/users/{user}/assistants/{assistant}", (ONBOARDERS, InPath), "Take one assistant from a user", assistants::remove_one),
+        route(GET, "/v1/accounts/{account}/users/{user}/assistants/verify", (USER_READERS, InPath), "Whether the API users, or somebody, can schedule for a user, and what is missing", assistants::verify),
+        route(GET, "/v1/accounts/{account}/users/{user}/schedulers", (USER_READERS, InPath), "For whom a user may schedule: Zoom's word for them is schedulers, and none can be added from this side", assistants::schedulers),
+        route(DELETE, "/v1/accounts/{account}/users/{user}/schedulers", (ONBOARDERS, InPath), "Take the right to schedule for anybody from a user; of an API user, operators alone", assistants::remove_schedulers),
+        route(DELETE, "/v1/accounts/{account}/users/{user}/schedulers/{scheduler}", (ONBOARDERS, InPath), "Take the right to schedule for one other from a user", assistants::remove_scheduler),
         route(GET, "/v1/accounts/{account}/coverage", (FOLLOWERS, InPath), "Who has what of the rules, and who waits for what", users::coverage),
         route(GET, "/v1/onboardings", (FOLLOWERS, Chosen), "Onboardings, the oldest first", onboarding::list),
         route(GET, "/v1/onboardings/{id}", (FOLLOWERS, Read), "One onboarding, which can be waited for", onboarding::one),
@@ -145,6 +156,24 @@ pub fn routes() -> Vec<Route> {
         route(POST, "/v1/tokens", (OPERATORS, Service), "Make an access token, which is shown once", tokens::create),
         route(DELETE, "/v1/tokens/{id}", (OPERATORS, Service), "Revoke an access token", tokens::revoke),
         route(POST, "/v1/store/backup", (OPERATORS, Service), "Copy the store into a folder of the service's machine", other::backup),
+    ];
+    all.into_iter().chain(of_meetings()).collect()
+}
+
+#[rustfmt::skip]
+fn of_meetings() -> Vec<Route> {
+    use About::{Chosen, InPath, Read};
+    vec![
+        route(POST, "/v1/accounts/{account}/meetings", (SCHEDULERS, InPath), "Ask for a meeting for anybody whom the account can schedule for (202)", errands::schedule),
+        route(GET, "/v1/accounts/{account}/users/{user}/meetings", (SCHEDULERS, InPath), "A host's meetings, as Zoom has them now, a page at a time", meetings::list),
+        route(GET, "/v1/accounts/{account}/meetings/{meeting}", (SCHEDULERS, InPath), "One meeting, as Zoom has it now, with its links", meetings::show),
+        route(PATCH, "/v1/accounts/{account}/meetings/{meeting}", (SCHEDULERS, InPath), "Change Zoom's fields of a meeting", meetings::update),
+        route(DELETE, "/v1/accounts/{account}/meetings/{meeting}", (SCHEDULERS, InPath), "Delete a meeting", meetings::delete),
+        route(POST, "/v1/accounts/{account}/meetings/{meeting}/end", (SCHEDULERS, InPath), "End the meeting that is running, for everybody in it", meetings::end),
+        route(GET, "/v1/accounts/{account}/budgets", (USER_READERS, InPath), "What of Zoom's daily limit of creates and changes is used", meetings::budgets),
+        route(POST, "/v1/accounts/{account}/meetings/{meeting}/move", (SCHEDULERS, InPath), "Ask for another host of a meeting (202), or whether that can be", errands::give),
+        route(GET, "/v1/errands", (SCHEDULE_READERS, Chosen), "Meetings that were asked for, or to be moved, the oldest first", errands::list),
+        route(GET, "/v1/errands/{id}", (SCHEDULE_READERS, Read), "One of them, which can be waited for", errands::one),
     ]
 }
 

@@ -1,6 +1,5 @@
 //! Users of an account, as Zoom has them now; and who has what of the rules.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::AdminState;
+use super::assistants::KnowsAssistants;
 use super::caller::Caller;
 use super::forgetting::ForgettingView;
 use super::problem::ApiProblem;
@@ -28,7 +28,7 @@ const PARKED_MAX: usize = 10_000;
 
 /// Who knows the users of accounts.
 #[async_trait::async_trait]
-pub trait KnowsUsers: fmt::Debug + Send + Sync {
+pub trait KnowsUsers: KnowsAssistants {
     /// One page of those with this status.
     async fn list(
         &self,

@@ -78,6 +78,7 @@ pub(super) fn effect_in_words(effect: &Effect) -> String {
         Effect::Reported { what } => what.clone(),
         Effect::Sent { what } => format!("sent: {what}"),
         Effect::WouldSend { what } => format!("would send: {what}"),
+        Effect::Refused { why, .. } => format!("refused: {why}"),
     }
 }
 

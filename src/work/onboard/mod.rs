@@ -15,6 +15,7 @@ use serde_json::Value;
 
 pub use asked::{RefusedFor, Row, RowRefused, WithJobs};
 pub use kept::{Beside, Came, Held, Onboarding, Standing, Stands, Step, of_rules, stands};
+pub(in crate::work) use wanted::hashed;
 pub use wanted::{Wanted, fault_of_key, id_of, would};
 
 use super::ensure::ensure;
@@ -25,7 +26,7 @@ use crate::audit::Saw;
 use crate::clock::Timestamp;
 use crate::ids::{RuleName, UserId};
 use crate::job::{
-    Asker, Change, DayOf, DayUse, Effect, Intent, Job, JobState, NewJob, Outcome, ParkCause, Snooze, Subject,
+    Asker, Change, Counts, DayOf, DayUse, Effect, Intent, Job, JobState, NewJob, Outcome, ParkCause, Snooze, Subject,
     WaitReason,
 };
 use crate::rules::{Rule, Step as RuleStep, SubjectKind, for_subject};
@@ -170,12 +171,13 @@ impl One<'_> {
         self.keep().await?;
         let new = self.kept.wanted.new_user();
         let max_per_day = task.account.invites_per_day;
-        let day = new.action.invites().then_some(DayUse { of: DayOf::Invitations, max_per_day });
+        let day = DayUse { of: DayOf::Invitations, counts: Counts::Job, max_per_day };
+        let days = new.action.invites().then_some(day).into_iter().collect();
         let what = format!("create user {} ({})", new.email, new.action.name());
-        let intent = self.intend(what, day).await?;
+        let intent = self.intend(what, days).await?;
         let began = self.now();
         let came = match task.zoom.change(&intent, Edit::CreateUser(new)).await {
-            Ok(()) => Came::Created,
+            Ok(_) => Came::Created,
             Err(ZoomError::Exists(_)) => Came::Adopted,
             Err(ZoomError::InviteDay { why, .. }) => {
                 // Its answer may have come after midnight.
@@ -217,12 +219,12 @@ impl One<'_> {
         unknown_group(wanted, &groups).map_or(Ok(()), |cause| Err(End::park(cause)))
     }
 
-    async fn intend(&self, what: String, day: Option<DayUse>) -> Ended<Intent> {
+    async fn intend(&self, what: String, days: Vec<DayUse>) -> Ended<Intent> {
         let change =
-            Change { what, max_per_hour: u32::MAX, max_per_day: None, is_planned: false, marks: Vec::new(), day };
+            Change { what, max_per_hour: u32::MAX, max_per_day: None, is_planned: false, marks: Vec::new(), days };
         match self.guard.intend(change).await? {
             Allowance::Granted(intent) => Ok(intent),
-            Allowance::NextHour { at, notice } | Allowance::NextDay { at, notice } => {
+            Allowance::NextHour { at, notice } | Allowance::NextDay { at, notice, .. } => {
                 Err(End::Outcome(Outcome::Snooze(Snooze::NextBudget { at, why: notice })))
             }
             Allowance::OverShare | Allowance::Contested { .. } => {
@@ -268,10 +270,10 @@ impl One<'_> {
         };
         let email = Some(&self.kept.wanted.email);
         let Some(of) = UserKey::of(self.kept.user.as_ref(), email) else { return Ok(()) };
-        let intent = self.intend(format!("add to group {name}, while pending"), None).await?;
+        let intent = self.intend(format!("add to group {name}, while pending"), Vec::new()).await?;
         match task.zoom.change(&intent, Edit::SetPendingGroup { of, group: group.id.clone() }).await {
             // It is given again, and read back, when the user is active.
-            Ok(()) | Err(ZoomError::Pending(_) | ZoomError::NotFound(_) | ZoomError::Refused { .. }) => Ok(()),
+            Ok(_) | Err(ZoomError::Pending(_) | ZoomError::NotFound(_) | ZoomError::Refused { .. }) => Ok(()),
             Err(error) => Err(task.failed(error)),
         }
     }

@@ -144,14 +144,19 @@ pub fn fault_of_key(key: &str) -> Option<String> {
 
 /// The id under which an onboarding is found again by its idempotency key: the same key is the same onboarding.
 pub fn id_of(account: &AccountId, key: &str) -> OnboardingId {
+    OnboardingId::from_bytes(hashed(b"adjutant onboarding\0", account, key))
+}
+
+/// Which of so many kinds of requests an idempotency key of an account stands for.
+pub(in crate::work) fn hashed(kind: &[u8], account: &AccountId, key: &str) -> [u8; 16] {
     let mut hash = Sha256::new();
-    hash.update(b"adjutant onboarding\0");
+    hash.update(kind);
     hash.update(account.as_str().as_bytes());
     hash.update([0]);
     hash.update(key.as_bytes());
     let mut id = [0; 16];
     id.copy_from_slice(hash.finalize().get(..16).unwrap_or(&[0; 16]));
-    OnboardingId::from_bytes(id)
+    id
 }
 
 /// What would become of somebody, for a look before.

@@ -246,7 +246,7 @@ async fn where_a_rule_observes_even_an_intent_changes_nothing() {
             max_per_day: None,
             is_planned: false,
             marks: Vec::new(),
-            day: None,
+            days: Vec::new(),
         };
         let Allowance::Granted(intent) = held.intend(change).await.unwrap() else { panic!("not granted") };
         let fenced = Fenced { zoom: &*zoom, held: &held, call_max: Duration::from_secs(60) };

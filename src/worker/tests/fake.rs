@@ -14,8 +14,8 @@ use crate::job::Intent;
 use crate::rules::Leaves;
 use crate::worker::ZoomFor;
 use crate::zoom::{
-    Assistant, Edit, FailedDelivery, Group, Listed, Meeting, MeetingRow, MeetingStatus, Member, Object, Page,
-    Scheduler, Status, User, UserPage, Zoom, ZoomError,
+    Assistant, Edit, FailedDelivery, Group, Listed, Made, Meeting, MeetingRow, MeetingStatus, Member, Object, Page,
+    Scheduler, Status, User, UserPage, Which, Zoom, ZoomError,
 };
 
 #[derive(Debug, Clone)]
@@ -86,6 +86,8 @@ impl FakeZoom {
             id,
             host_id: Some(uid(host)),
             host_email: None,
+            assistant_id: None,
+            kind: None,
             status,
             settings: settings.as_object().unwrap().clone(),
             whole: Object::new(),
@@ -334,7 +336,7 @@ impl Zoom for Handle {
         Err(elsewhere())
     }
 
-    async fn meetings(&self, _: &UserKey, _: Page) -> Result<Listed<MeetingRow>, ZoomError> {
+    async fn meetings(&self, _: &UserKey, _: Which, _: Page) -> Result<Listed<MeetingRow>, ZoomError> {
         Err(elsewhere())
     }
 
@@ -347,11 +349,13 @@ impl Zoom for Handle {
         Err(elsewhere())
     }
 
-    async fn change(&self, _: &Intent, edit: Edit) -> Result<(), ZoomError> {
+    async fn change(&self, _: &Intent, edit: Edit) -> Result<Made, ZoomError> {
         match edit {
-            Edit::AddAssistant { of, who } => self.add(&of, &who).await,
-            Edit::RemoveAssistant { of, who } => self.remove(&of, &who).await,
-            Edit::SetMeeting { id, to } => self.set(id, to).await,
+            Edit::AddAssistants { of, who } => {
+                self.add(&of, who.first().ok_or_else(elsewhere)?).await.map(|()| Made::default())
+            }
+            Edit::RemoveAssistant { of, who } => self.remove(&of, &who).await.map(|()| Made::default()),
+            Edit::SetMeeting { id, to } => self.set(id, to).await.map(|()| Made::default()),
             _ => Err(elsewhere()),
         }
     }

@@ -213,6 +213,7 @@ fn in_a_line(state: &JobState) -> String {
         JobState::Done { effect: Reported { what }, .. } => format!("done reported: {what}"),
         JobState::Done { effect: Effect::Sent { what }, .. } => format!("done sent: {what}"),
         JobState::Done { effect: Effect::WouldSend { what }, .. } => format!("done would-send: {what}"),
+        JobState::Done { effect: Effect::Refused { code, .. }, .. } => format!("done refused: {code}"),
         JobState::Cancelled { why, .. } => format!("cancelled {why}"),
     }
 }

@@ -49,7 +49,7 @@ impl Simulated {
         Self::with(clock, world, ACCOUNT).await
     }
 
-    async fn change(&self, edit: Edit) -> Result<(), ZoomError> {
+    async fn change(&self, edit: Edit) -> Result<Made, ZoomError> {
         self.zoom.handle().change(&intent(), edit).await
     }
 
@@ -219,7 +219,7 @@ async fn upcoming_meetings_are_listed_and_their_settings_held() {
     make(json!({ "type": 2, "start_time": "2026-11-01T08:00:00Z" }));
     make(json!({ "type": 2, "start_time": "2027-11-01T08:00:00Z" }));
     let handle = bench.zoom.handle();
-    let rows = handle.meetings(&key("dana"), Page::default()).await.unwrap().rows;
+    let rows = handle.meetings(&key("dana"), Which::Upcoming, Page::default()).await.unwrap().rows;
     let listed: BTreeSet<MeetingId> = rows.iter().map(|row| row.id).collect();
     assert_eq!(listed, BTreeSet::from([soon, weekly].map(MeetingId::from_number)));
 
@@ -290,7 +290,10 @@ async fn looking_only_refuses_every_edit_before_any_call() {
         assert!(error.is_read_only(), "{error}");
     }
     assert!(zoom.user_settings(&key("dana")).await.is_ok() && zoom.account_settings().await.is_ok());
-    assert!(zoom.groups(Page::default()).await.is_ok() && zoom.meetings(&key("dana"), Page::default()).await.is_ok());
+    assert!(
+        zoom.groups(Page::default()).await.is_ok()
+            && zoom.meetings(&key("dana"), Which::Upcoming, Page::default()).await.is_ok()
+    );
     assert_eq!(zoom.calls().len(), 4);
 }
 

@@ -8,6 +8,7 @@ use super::world::{Has, INVITE, OTHER, OWN, World, id, person, planned};
 use super::{Answer, Asked};
 
 const NEVER_ONBOARDED: &str = "onb_00000000000000000000000000000000";
+const NEVER_ASKED: &str = "erd_00000000000000000000000000000000";
 
 /// Whose thing is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,7 @@ pub(crate) fn asked(route: &Route, whose: Whose, world: &World) -> Option<Asked>
         due: "job_999999".to_owned(),
         held: "job_999999".to_owned(),
         onboarding: NEVER_ONBOARDED.to_owned(),
+        errand: NEVER_ASKED.to_owned(),
     };
     let (account, has) = match whose {
         Whose::All => (None, &world.own),
@@ -68,19 +70,31 @@ fn path_of((method, path): (&str, &str), account: Option<&str>, has: &Has, world
         ("GET", "/v1/explain") => (format!("{path}?subject={}", has.parked), ""),
         ("POST", "/v1/store/backup") => (path.to_owned(), "to=/nowhere/at/all"),
         ("DELETE", "/v1/tokens/{id}") => (path.replace("{id}", &world.spare), ""),
+        (_, of_meeting) if of_meeting.contains("{meeting}") => (path.replace("{meeting}", "7"), ""),
+        ("GET", "/v1/errands/{id}") => (path.replace("{id}", &has.errand), ""),
         ("GET", "/v1/onboardings/{id}") => (path.replace("{id}", &has.onboarding), ""),
         ("DELETE", "/v1/invites/{id}") => (path.replace("{id}", INVITE), ""),
         (
             "GET" | "DELETE" | "POST",
             "/v1/accounts/{account}/users/{user}"
             | "/v1/accounts/{account}/users/{user}/deactivate"
-            | "/v1/accounts/{account}/users/{user}/forget",
-        ) => (path.replace("{user}", &person(account.unwrap_or(OWN), 9).0), ""),
+            | "/v1/accounts/{account}/users/{user}/forget"
+            | "/v1/accounts/{account}/users/{user}/assistants"
+            | "/v1/accounts/{account}/users/{user}/assistants/{assistant}"
+            | "/v1/accounts/{account}/users/{user}/assistants/verify"
+            | "/v1/accounts/{account}/users/{user}/meetings"
+            | "/v1/accounts/{account}/users/{user}/schedulers"
+            | "/v1/accounts/{account}/users/{user}/schedulers/{scheduler}",
+        ) => {
+            let [user, other] = [9, 8].map(|n| person(account.unwrap_or(OWN), n).0);
+            (path.replace("{user}", &user).replace("{assistant}", &other).replace("{scheduler}", &other), "")
+        }
         ("GET" | "PATCH" | "DELETE", "/v1/accounts/{account}")
         | ("GET" | "POST", "/v1/accounts/{account}/users" | "/v1/accounts" | "/v1/invites")
         | (
             "POST",
             "/v1/accounts/{account}/pause"
+            | "/v1/accounts/{account}/meetings"
             | "/v1/accounts/{account}/resume"
             | "/v1/sweeps"
             | "/v1/reload"
@@ -105,7 +119,9 @@ fn path_of((method, path): (&str, &str), account: Option<&str>, has: &Has, world
             | "/v1/reload"
             | "/v1/tokens"
             | "/v1/accounts/{account}/coverage"
-            | "/v1/onboardings",
+            | "/v1/onboardings"
+            | "/v1/errands"
+            | "/v1/accounts/{account}/budgets",
         ) => (path.to_owned(), ""),
         other => panic!("{other:?} is in the table, and this test does not know how it is asked"),
     }
@@ -122,7 +138,15 @@ fn sent(route: &Route, account: Option<&str>, asked: Asked) -> Asked {
         ("POST", "/v1/tokens") => asked.with(json!({ "name": "another", "role": "auditor" })),
         ("POST", "/v1/accounts") => asked.with(another_account("another-school-account", "another")),
         ("PATCH", "/v1/accounts/{account}") => asked.with(json!({ "label": "Another label", "plan": "pro" })),
+        ("POST", "/v1/accounts/{account}/meetings") => {
+            asked.with(json!({ "for": "jill@own.example", "path": "own", "meeting": { "topic": "Algebra" } }))
+        }
+        ("POST", "/v1/accounts/{account}/meetings/{meeting}/move") => asked.with(json!({ "to": "jill@own.example" })),
+        ("PATCH", "/v1/accounts/{account}/meetings/{meeting}") => asked.with(json!({ "topic": "Algebra" })),
         ("POST", "/v1/accounts/{account}/users") => asked.with(json!({ "email": "jill@own.example" })),
+        ("POST", "/v1/accounts/{account}/users/{user}/assistants") => {
+            asked.with(json!({ "assistants": [person(account.unwrap_or(OWN), 8).1] }))
+        }
         ("POST", "/v1/invites") => asked.with(json!({ "label": "School X" })),
         _ => asked,
     }
@@ -225,7 +249,7 @@ fn every_route_allows_and_refuses_every_role_and_account_as_its_line_in_the_tabl
 /// An answer without what whoever asked had said.
 fn bare(answer: &Answer, world: &World) -> (u16, String) {
     let mut body = answer.body.clone();
-    let said = [OTHER, "never-there-account", "job_999999", "dlv_999999", NEVER_ONBOARDED].into_iter();
+    let said = [OTHER, "never-there-account", "job_999999", "dlv_999999", NEVER_ONBOARDED, NEVER_ASKED].into_iter();
     for said in said.chain(world.other.ids()) {
         body = body.replace(said, "…");
     }

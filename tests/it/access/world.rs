@@ -1,6 +1,8 @@
 //! Two schools in one app, with a bit of everything in each, behind the real listener; what of the other school nobody else
 //! may see bears names that are found wherever they turn up.
 
+mod assistants;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,7 +17,9 @@ use adjutant::audit::{Detail, Kind};
 use adjutant::chance::{Chance, SeededChance};
 use adjutant::clock::{ManualClock, Timestamp};
 use adjutant::event::signature::Verified;
-use adjutant::ids::{AccountId, AppName, DeliveryId, Email, JobId, OnboardingId, RuleName, UserId};
+use adjutant::ids::{
+    AccountId, AppName, DeliveryId, Email, ErrandId, JobId, MeetingId, OnboardingId, RuleName, UserId,
+};
 use adjutant::job::{Outcome, ParkCause, Snooze, Subject, WaitReason};
 use adjutant::rules::{Rule, Step};
 use adjutant::store::{
@@ -23,7 +27,9 @@ use adjutant::store::{
     Verdict, Write,
 };
 use adjutant::web::accept::{AcceptSettings, Acceptor};
+use adjutant::web::admin::errands::{CheckView, RunsErrands};
 use adjutant::web::admin::forgetting::ForgettingView;
+use adjutant::web::admin::meetings::{BudgetView, KnowsMeetings, MeetingChangeAsked, MeetingsView};
 use adjutant::web::admin::onboarding::Onboards;
 use adjutant::web::admin::sweeps::SweepView;
 use adjutant::web::admin::take_back::{GrantsView, TakesBack};
@@ -33,8 +39,9 @@ use adjutant::web::admin::{
     Role, Stats, Sweeps, TokenHash, Tokens, router,
 };
 use adjutant::work::{
-    AppliedAccount, DecidedNow, Held, Onboarding, PlanScope, PlannedAccount, PlannedChange, PlannedRule, Row,
-    RowRefused, SavedPlan, Wanted, WithJobs, id_of,
+    AppliedAccount, DecidedNow, Errand, ErrandNow, ErrandRefused, Errandry, Held, Making, MoveAsked, Onboarding,
+    PlanScope, PlannedAccount, PlannedChange, PlannedRule, Row, RowRefused, SavedPlan, ScheduleAsked, Scheduling,
+    Through, Wanted, WithJobs, errand_id, id_of,
 };
 use adjutant::zoom::{Credentials, OAuth, ZoomClients};
 use async_trait::async_trait;
@@ -69,12 +76,13 @@ pub(crate) struct Has {
     /// Parked since its rule is over its share.
     pub(crate) held: String,
     pub(crate) onboarding: String,
+    pub(crate) errand: String,
 }
 
 impl Has {
     /// All of its ids.
-    pub(crate) fn ids(&self) -> [&str; 6] {
-        [&self.delivery, &self.parked, &self.waiting, &self.due, &self.held, &self.onboarding]
+    pub(crate) fn ids(&self) -> [&str; 7] {
+        [&self.delivery, &self.parked, &self.waiting, &self.due, &self.held, &self.onboarding, &self.errand]
     }
 }
 
@@ -280,6 +288,87 @@ impl Onboards for Fakes {
     }
 }
 
+fn errand(account: &str) -> ErrandNow {
+    let account = AccountId::parse(account).unwrap();
+    let host: UserKey = person(account.as_str(), 9).1.parse().unwrap();
+    let asked = ScheduleAsked { host, through: Through::Own, fields: adjutant::zoom::Object::new(), no_wait: false };
+    let what = Errandry::Schedule(Scheduling { asked, making: Making::default() });
+    let id = errand_id(&account, "k");
+    let kept = Errand::new(id, (app(), account), what, ("operator".to_owned(), NOW));
+    ErrandNow { kept, job: None, is_new: false, is_paused: false }
+}
+
+#[async_trait::async_trait]
+impl RunsErrands for Fakes {
+    async fn ask(
+        &self,
+        account: &AccountId,
+        _: Errandry,
+        _: Option<String>,
+        _: &str,
+    ) -> Result<ErrandNow, ErrandRefused> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(errand(account.as_str()))
+    }
+
+    async fn read(&self, id: ErrandId) -> Result<Option<ErrandNow>, StoreError> {
+        Ok([OTHER, OWN].map(errand).into_iter().find(|one| one.kept.id == id))
+    }
+
+    async fn list(
+        &self,
+        account: Option<&AccountId>,
+        _: (Option<ErrandId>, usize),
+    ) -> Result<Vec<ErrandNow>, StoreError> {
+        let all = [OTHER, OWN].map(errand).into_iter();
+        Ok(all.filter(|one| account.is_none_or(|only| one.kept.account == *only)).collect())
+    }
+
+    async fn alarms(&self) -> Result<Vec<Alarm>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn check(&self, _: &AccountId, asked: MoveAsked) -> Result<CheckView, ApiProblem> {
+        let (meeting, to, why) = (asked.meeting.number(), asked.to.to_string(), "because".to_owned());
+        Ok(CheckView { meeting, to, can_move: true, why, code: None, advice: None, left_today: Some(9) })
+    }
+
+    async fn meeting(&self, _: &AccountId, _: MeetingId) -> Result<Option<adjutant::zoom::Object>, StoreError> {
+        Ok(None)
+    }
+}
+
+#[async_trait::async_trait]
+impl KnowsMeetings for Fakes {
+    async fn list(
+        &self,
+        _: &AccountId,
+        _: (&UserKey, adjutant::zoom::Which),
+        _: (usize, Option<String>),
+    ) -> Result<MeetingsView, ApiProblem> {
+        Ok(MeetingsView { meetings: Vec::new(), total: None, next: None })
+    }
+
+    async fn show(&self, _: &AccountId, _: MeetingId) -> Result<adjutant::zoom::Object, ApiProblem> {
+        Ok(adjutant::zoom::Object::new())
+    }
+
+    async fn change(
+        &self,
+        _: &AccountId,
+        _: MeetingId,
+        _: MeetingChangeAsked,
+        _: &str,
+    ) -> Result<Option<adjutant::zoom::Object>, ApiProblem> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(None)
+    }
+
+    async fn budgets(&self, _: &AccountId, _: &[UserKey]) -> Result<Vec<BudgetView>, ApiProblem> {
+        Ok(Vec::new())
+    }
+}
+
 /// What Zoom says of a person.
 fn user_of(account: &str) -> UserView {
     let (id, email) = person(account, 9);
@@ -319,7 +408,7 @@ impl KnowsUsers for Fakes {
         _: &Caller,
         is_check: bool,
     ) -> Result<LossView, ApiProblem> {
-        let user = self.show(account, user).await?;
+        let user = KnowsUsers::show(self, account, user).await?;
         if !is_check {
             self.changes();
         }
@@ -334,7 +423,7 @@ impl KnowsUsers for Fakes {
         wait: Option<Duration>,
         _: &str,
     ) -> Result<ForgettingView, ApiProblem> {
-        let user = self.show(account, user).await?;
+        let user = KnowsUsers::show(self, account, user).await?;
         if wait.is_some() {
             self.changes();
         }
@@ -450,6 +539,7 @@ async fn fill(store: &MemoryStore) -> (Has, Has) {
     let [mut other, mut own] = has;
     for (account, has) in [(OTHER, &mut other), (OWN, &mut own)] {
         has.onboarding = onboarding(account).id.to_string();
+        has.errand = errand(account).kept.id.to_string();
         store.write_documents(installed(account), Vec::new(), NOW).await.unwrap();
     }
     let spare = invite(INVITE, None);
@@ -550,6 +640,8 @@ fn state(
         take_back: Some(Arc::new(fakes.clone())),
         accounts: Some(accounts),
         onboards: Some(Arc::new(fakes.clone())),
+        errands: Some(Arc::new(fakes.clone())),
+        meetings: Some(Arc::new(fakes.clone())),
         users: Some(Arc::new(fakes.clone())),
         started_at: NOW,
     })

@@ -45,6 +45,8 @@ async fn asked(app: &TestApp, rules: &[&str], subject: &str) -> (StatusCode, Str
         take_back: None,
         accounts: None,
         onboards: None,
+        errands: None,
+        meetings: None,
         users: None,
         started_at: app.clock.now(),
     };

@@ -413,6 +413,7 @@ impl TestApp {
                 Effect::Reported { what } => what,
                 Effect::Sent { what } => format!("sent {what}"),
                 Effect::WouldSend { what } => format!("would send {what}"),
+                Effect::Refused { code, .. } => format!("refused {code}"),
             },
             JobState::Cancelled { why, .. } => format!("cancelled {why}"),
             state => state.name().to_owned(),

@@ -9,7 +9,7 @@ use adjutant::clock::Timestamp;
 use adjutant::event::Meaning;
 use adjutant::event::signature::Verified;
 use adjutant::ids::{AccountId, AppName, DeliveryId, Email, JobId, MeetingId, MeetingUuid, RuleName, UserId};
-use adjutant::job::{Asker, Change, Effect, Job, JobState, Outcome, Snooze, Subject};
+use adjutant::job::{Asker, Change, DayOf, Effect, Job, JobState, Outcome, Snooze, Subject};
 use adjutant::rules::Step;
 use adjutant::store::{
     Allowance, Claimable, Collected, Decision, DeliveryFilter, DeliveryStatus, JobFilter, Leased, Limits, NewDelivery,
@@ -108,7 +108,7 @@ pub(crate) fn change(max_per_hour: u32, max_per_day: Option<u32>) -> Change {
         max_per_day,
         is_planned: false,
         marks: Vec::new(),
-        day: None,
+        days: Vec::new(),
     }
 }
 
@@ -328,6 +328,7 @@ impl Names {
             Asker::Sweep => "sweep".to_owned(),
             Asker::Plan => "plan".to_owned(),
             Asker::Onboarding(id) => id.to_string(),
+            Asker::Errand(id) => id.to_string(),
         }
     }
 
@@ -456,6 +457,10 @@ impl Names {
         }
         for id in ["acc", "bcc", "ccc"] {
             lines.push(format!("{id}: {:?}", store.quota_use(&account(id), now).await.unwrap()));
+            let host = DayOf::Host(UserId::parse("h1").unwrap());
+            for of in [host, DayOf::Meeting(MeetingId::from_number(1)), DayOf::Invitations] {
+                lines.push(format!("{id}: {of:?} {:?}", store.day_used(&account(id), &of, now).await.unwrap()));
+            }
             lines.push(format!("{:?} {:?}", store.notices().await.unwrap(), store.planned().await.unwrap()));
             lines.push(format!("{id}: {:?}", store.sweep_state(&account(id)).await.unwrap()));
         }

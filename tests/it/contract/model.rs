@@ -14,12 +14,12 @@ use adjutant::event::Meaning;
 use adjutant::event::signature::Verified;
 use adjutant::ids::{DeliveryId, JobId, MeetingId, MeetingUuid, UserId};
 use adjutant::job::{
-    Backoff, Change, DayOf, DayUse, Effect, Mark, Outcome, ParkCause, Planned, Snooze, Subject, WaitReason,
+    Backoff, Change, Counts, DayOf, DayUse, Effect, Mark, Outcome, ParkCause, Planned, Snooze, Subject, WaitReason,
 };
 use adjutant::rules::Step;
 use adjutant::store::{
     Allowance, Applied, AppliedChange, Claimable, Decision, Document, Leased, Limits, Move, NewDelivery, Note,
-    Selector, Shelf, Store, StoreError, SweepCause, SweepKind, SweepRecord, SweepStep, Verdict, Write,
+    Selector, Shelf, Spender, Store, StoreError, SweepCause, SweepKind, SweepRecord, SweepStep, Verdict, Write,
 };
 
 use super::kit::{
@@ -63,10 +63,17 @@ enum Op {
         per_hour: u32,
         per_day: Option<u32>,
         marks: Vec<Mark>,
-        host: Option<&'static str>,
+        days: Vec<DayUse>,
     },
-    HostSpent {
-        lease: usize,
+    /// A person tells to change something.
+    Told {
+        of: &'static str,
+        days: Vec<DayUse>,
+    },
+    DaySpent {
+        /// Of a job, or of a person.
+        lease: Option<usize>,
+        of: DayOf,
     },
     Settle {
         lease: usize,
@@ -290,6 +297,19 @@ impl Generator {
         }
     }
 
+    fn day_of(&self) -> DayOf {
+        let host = |id| DayOf::Host(UserId::parse(id).unwrap());
+        self.pick(&[host("h1"), host("h2"), DayOf::Meeting(MeetingId::from_number(1)), DayOf::Invitations])
+    }
+
+    fn days(&self) -> Vec<DayUse> {
+        let day = |_| {
+            let (of, counts) = (self.day_of(), self.pick(&[Counts::Job, Counts::Each]));
+            DayUse { of, counts, max_per_day: self.pick(&[1, 2]) }
+        };
+        (0..self.pick(&[0, 0, 0, 1, 2])).map(day).collect()
+    }
+
     fn deliver(&self) -> Op {
         let request = u64::try_from(self.below(8)).unwrap();
         let is_backfilled = self.maybe(10, true).unwrap_or(false);
@@ -332,12 +352,14 @@ impl Generator {
                 // Rarely: it stops the rule until somebody retries what parked.
                 per_day: self.maybe(30, 1),
                 marks: self.maybe(80, [1; 16]).into_iter().chain(self.maybe(50, [2; 16])).collect(),
-                host: self.maybe(30, self.pick(&["h1", "h2"])),
+                days: self.days(),
             },
             79..87 if leases > 0 => {
                 Op::Settle { lease, outcome: self.outcome(now), calls: self.below(4), unit: self.0.unit() }
             }
-            87 if leases > 0 => self.maybe(10, Op::HostSpent { lease }).unwrap_or(Op::GiveBack { lease }),
+            87 if leases > 0 => self
+                .maybe(90, Op::GiveBack { lease })
+                .unwrap_or_else(|| Op::DaySpent { lease: self.maybe(50, lease), of: self.day_of() }),
             88 if leases > 0 => Op::Renew { lease, by: self.pick(&[Duration::ZERO, LEASE, HOUR]) },
             89 => Op::MoveJob { job: self.below(jobs), to: self.pick(&[Move::Retry, Move::Park, Move::Cancel]) },
             90..92 => Op::MoveParked {
@@ -366,7 +388,11 @@ impl Generator {
                 account: self.account(),
                 subjects: (0..=self.below(3)).map(|_| self.subject()).collect(),
             }),
-            98 => Op::Secrets { app: self.app(), secrets: u8::try_from(self.below(3)).unwrap() },
+            98 => {
+                let secrets = u8::try_from(self.below(3)).unwrap();
+                self.maybe(40, Op::Secrets { app: self.app(), secrets })
+                    .unwrap_or_else(|| Op::Told { of: self.account(), days: self.days() })
+            }
             _ => Op::Pass(SECOND),
         }
     }
@@ -399,6 +425,16 @@ fn told<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> String {
     match answer {
         Ok(answer) => format!("{answer:?}"),
         Err(error) => kind_of(&error).to_owned(),
+    }
+}
+
+fn allowed(allowance: Allowance) -> String {
+    match allowance {
+        Allowance::Granted(_) => "granted".to_owned(),
+        Allowance::NextHour { at, .. } => format!("next hour {at}"),
+        Allowance::OverShare => "over share".to_owned(),
+        Allowance::Contested { marks, askers } => format!("contested {marks:?} {}", askers.len()),
+        Allowance::NextDay { of, at, notice } => format!("next day {at} {of:?} {notice}"),
     }
 }
 
@@ -498,6 +534,11 @@ impl<H: Harness> Side<H> {
                 let note = Note { kind, app: None, account: Some(account("ccc")), code, detail };
                 told(store.write_documents(writes.clone(), vec![note], now).await)
             }
+            Op::Told { of, days } => {
+                let (kind, code, detail) = (Kind::Intent, "told".to_owned(), Detail::note("by jill"));
+                let note = Note { kind, app: Some(app("main")), account: Some(account(of)), code, detail };
+                told(store.intend_as_told(note, days.clone(), now).await.map(allowed))
+            }
             Op::Validated { app: to } => told(store.validated(&app(to), now).await),
             Op::Secrets { app: to, secrets } => told(store.secrets_seen(&app(to), [*secrets; 16], now).await),
             _ => self.apply_to_lease(op, now).await,
@@ -541,20 +582,15 @@ impl<H: Harness> Side<H> {
                 let started = store.start(leased, now).await;
                 told(started.map(|()| leased.job.attempts))
             }
-            Op::HostSpent { lease } => {
-                told(store.day_spent(&self.leases[*lease], &DayOf::Host(UserId::parse("h1").unwrap()), now).await)
+            Op::DaySpent { lease, of } => {
+                let (app, account) = (app("main"), account("acc"));
+                let person = Spender::Person { app: Some(&app), account: &account };
+                let who = lease.map_or(person, |lease| Spender::Job(&self.leases[lease].job));
+                told(store.day_spent(who, of, now).await)
             }
-            Op::Intend { lease, per_hour, per_day, marks, host } => {
-                let day = host.map(|host| DayUse { of: DayOf::Host(UserId::parse(host).unwrap()), max_per_day: 1 });
-                let change = Change { marks: marks.clone(), day, ..change(*per_hour, *per_day) };
-                let allowance = store.intend(&self.leases[*lease], change, now).await;
-                told(allowance.map(|allowance| match allowance {
-                    Allowance::Granted(_) => "granted".to_owned(),
-                    Allowance::NextHour { at, .. } => format!("next hour {at}"),
-                    Allowance::OverShare => "over share".to_owned(),
-                    Allowance::Contested { marks, askers } => format!("contested {marks:?} {}", askers.len()),
-                    Allowance::NextDay { at, notice } => format!("next day {at} {notice}"),
-                }))
+            Op::Intend { lease, per_hour, per_day, marks, days } => {
+                let change = Change { marks: marks.clone(), days: days.clone(), ..change(*per_hour, *per_day) };
+                told(store.intend(&self.leases[*lease], change, now).await.map(allowed))
             }
             Op::Settle { lease, outcome, calls, unit } => {
                 let leased = self.leases.remove(*lease);
@@ -629,66 +665,73 @@ async fn the_operations_reach_every_answer_and_every_entry() {
     for seed in 0..48 {
         came_up.extend(run::<MemoryHarness>(seed, 400).await.unwrap());
     }
-    for wanted in [
-        "deliver backlog",
-        "plan ()",
-        "plan conflict",
-        "renew conflict",
-        "start conflict",
-        "intend granted",
-        "intend next hour",
-        "intend over share",
-        "intend next day",
-        "intend conflict",
-        "settle conflict",
-        "giveback ()",
-        "giveback conflict",
-        "movejob 1",
-        "movejob conflict",
-        "moveparked 1",
-        "moveparked conflict",
-        "cancel 1",
-        "replay ()",
-        "replay not found",
-        "release 1",
-        "releaseheld 1",
-        "delivery stored",
-        "decision nothing",
-        "decision echo",
-        "decision work",
-        "decision repeated",
-        "decision duplicate",
-        "decision unreadable",
-        "decision unclaimed",
-        "decision backlog",
-        "attempt started",
-        "intent granted",
-        "attention rule-limit",
-        "attention host-limit",
-        "call 200",
-        "outcome changed",
-        "outcome already-right",
-        "outcome not-applicable",
-        "outcome snoozed",
-        "outcome waits",
-        "outcome retries",
-        "outcome parked",
-        "moved retried",
-        "moved parked",
-        "moved cancelled",
-        "moved replayed",
-        "moved released",
-        "service reloaded",
-        "service documents",
-        "documents ()",
-        "documents conflict",
-        "sweep conflict",
-        "sweep started",
-        "sweep ended",
-        "sweep failed",
-        "decision swept",
-        "decision woken",
-    ] {
-        assert!(came_up.contains(wanted), "{wanted} did not, but {came_up:#?}");
+    for wanted in EVERYTHING {
+        assert!(came_up.contains(*wanted), "{wanted} did not, but {came_up:#?}");
     }
 }
+
+const EVERYTHING: &[&str] = &[
+    "deliver backlog",
+    "plan ()",
+    "plan conflict",
+    "renew conflict",
+    "start conflict",
+    "intend granted",
+    "intend next hour",
+    "intend over share",
+    "intend next day",
+    "intend conflict",
+    "told granted",
+    "told next day",
+    "dayspent ()",
+    "settle conflict",
+    "giveback ()",
+    "giveback conflict",
+    "movejob 1",
+    "movejob conflict",
+    "moveparked 1",
+    "moveparked conflict",
+    "cancel 1",
+    "replay ()",
+    "replay not found",
+    "release 1",
+    "releaseheld 1",
+    "delivery stored",
+    "decision nothing",
+    "decision echo",
+    "decision work",
+    "decision repeated",
+    "decision duplicate",
+    "decision unreadable",
+    "decision unclaimed",
+    "decision backlog",
+    "attempt started",
+    "intent granted",
+    "attention rule-limit",
+    "attention host-limit",
+    "attention meeting-limit",
+    "attention invite-limit",
+    "call 200",
+    "outcome changed",
+    "outcome already-right",
+    "outcome not-applicable",
+    "outcome snoozed",
+    "outcome waits",
+    "outcome retries",
+    "outcome parked",
+    "moved retried",
+    "moved parked",
+    "moved cancelled",
+    "moved replayed",
+    "moved released",
+    "service reloaded",
+    "service documents",
+    "documents ()",
+    "documents conflict",
+    "sweep conflict",
+    "sweep started",
+    "sweep ended",
+    "sweep failed",
+    "decision swept",
+    "decision woken",
+];

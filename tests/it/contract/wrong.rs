@@ -7,13 +7,13 @@ use std::sync::Arc;
 use adjutant::audit::{Call, Entry};
 use adjutant::clock::Timestamp;
 use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, RuleName};
-use adjutant::job::{Change, DayOf, Job, NewJob, Outcome, Snooze};
+use adjutant::job::{Change, Counts, DayOf, DayUse, Job, NewJob, Outcome, Snooze};
 use adjutant::rules::Step;
 use adjutant::store::{
-    Allowance, AppState, Applied, Claimable, Collected, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary,
-    Document, JobFilter, Leased, Limits, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse,
-    Receipt, Selector, Shelf, Status, Store, StoreError, StoredDelivery, SweepRecord, SweepState, Swept, TreeHead,
-    Verdict, Write,
+    Allowance, AppState, Applied, Claimable, Collected, DayUsed, Decision, DeliveryFilter, DeliveryStatus,
+    DeliverySummary, Document, JobFilter, Leased, Limits, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup,
+    PutOff, QuotaUse, Receipt, Selector, Shelf, Spender, Status, Store, StoreError, StoredDelivery, SweepRecord,
+    SweepState, Swept, TreeHead, Verdict, Write,
 };
 use async_trait::async_trait;
 
@@ -31,7 +31,9 @@ const GRANTS_ONE_MORE_AN_HOUR: u8 = 8;
 const LOSES_THE_LAST_OF_A_PLAN: u8 = 9;
 const IGNORES_WHEN_EVENTS_HAPPENED: u8 = 10;
 const LOSES_A_REMOVAL: u8 = 11;
-const CORRECT: u8 = 12;
+const USES_UP_ONE_DAY_OF_TWO: u8 = 12;
+const COUNTS_EACH_JOB_ONCE: u8 = 13;
+const CORRECT: u8 = 14;
 
 #[derive(Debug)]
 struct WrongHarness<const FAULT: u8> {
@@ -120,11 +122,25 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
 
     async fn intend(&self, leased: &Leased, mut change: Change, now: Timestamp) -> Result<Allowance, StoreError> {
         change.max_per_hour += u32::from(FAULT == GRANTS_ONE_MORE_AN_HOUR);
+        for day in change.days.iter_mut().filter(|_| FAULT == COUNTS_EACH_JOB_ONCE) {
+            day.counts = Counts::Job;
+        }
         self.0.intend(leased, change, now).await
     }
 
-    async fn day_spent(&self, leased: &Leased, of: &DayOf, now: Timestamp) -> Result<(), StoreError> {
-        self.0.day_spent(leased, of, now).await
+    async fn day_spent(&self, who: Spender<'_>, of: &DayOf, now: Timestamp) -> Result<(), StoreError> {
+        self.0.day_spent(who, of, now).await
+    }
+
+    async fn day_used(&self, account: &AccountId, of: &DayOf, now: Timestamp) -> Result<DayUsed, StoreError> {
+        self.0.day_used(account, of, now).await
+    }
+
+    async fn intend_as_told(&self, note: Note, mut days: Vec<DayUse>, now: Timestamp) -> Result<Allowance, StoreError> {
+        if FAULT == USES_UP_ONE_DAY_OF_TWO {
+            days.truncate(1);
+        }
+        self.0.intend_as_told(note, days, now).await
     }
 
     async fn is_stopped(&self, account: &AccountId, rule: &RuleName) -> Result<bool, StoreError> {
@@ -343,6 +359,8 @@ async fn the_comparison_finds_every_fault() {
         ("ignores when events happened", is_found::<IGNORES_WHEN_EVENTS_HAPPENED>().await),
         ("loses the last of a plan", is_found::<LOSES_THE_LAST_OF_A_PLAN>().await),
         ("loses a removal", is_found::<LOSES_A_REMOVAL>().await),
+        ("uses up one day of two", is_found::<USES_UP_ONE_DAY_OF_TWO>().await),
+        ("counts each job once", is_found::<COUNTS_EACH_JOB_ONCE>().await),
     ];
     let missed: Vec<&str> = found.iter().filter(|(_, found)| !found).map(|(fault, _)| *fault).collect();
     assert!(missed.is_empty(), "the comparison did not notice a store that {missed:?}");

@@ -122,6 +122,7 @@ fn filled(service: &Service, path: &str, account: &str) -> String {
     };
     let id = path.split_once("/{id}").map(|(list, _)| any_of(service, list)).unwrap_or_default();
     let path = path.replace("{id}", &id).replace("{account}", account).replace("{user}", "u0");
+    let path = path.replace("{meeting}", "7").replace("{assistant}", "u1").replace("{scheduler}", "u1");
     let path = path.replace("{rule}", "api-user-assists-everyone");
     assert!(!path.contains('{'), "it is not known what stands in {path}");
     path + query
@@ -202,6 +203,8 @@ fn make(service: &Service, token: &str) -> (String, String) {
     send("PATCH", &format!("/v1/accounts/{ADDED}"), json!({ "client_secret": CHANGED, "label": "School Y" }));
     let onboarded = json!({ "email": "jill@school.example" });
     send("POST", &format!("/v1/accounts/{INSTALLED}/users"), onboarded);
+    let meeting = json!({ "for": "jill@school.example", "path": "own", "meeting": { "topic": "Algebra" } });
+    send("POST", &format!("/v1/accounts/{INSTALLED}/meetings"), meeting);
     let text = |of: &Value, key: &str| of[key].as_str().unwrap_or_else(|| panic!("{of}")).to_owned();
     (text(&token, "token"), text(&invited, "link"))
 }

@@ -195,7 +195,9 @@ max_changes_percent = 100
     pub(crate) fn send(&self, method: &str, path: &str, body: &[u8]) -> io::Result<(u16, serde_json::Value)> {
         let token = std::fs::read_to_string(self.folder.path().join("admin.token"))?;
         let authorization = format!("Bearer {}", token.trim());
-        let answer = http::request(self.admin, method, path, &[("authorization", authorization.as_str())], body)?;
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        let headers = if body.is_empty() { &headers[..1] } else { &headers };
+        let answer = http::request(self.admin, method, path, headers, body)?;
         Ok((answer.status, serde_json::from_str(&answer.body)?))
     }
 

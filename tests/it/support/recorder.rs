@@ -8,11 +8,12 @@ use adjutant::audit::{Call, Entry};
 use adjutant::clock::Timestamp;
 use adjutant::event::signature::Verified;
 use adjutant::ids::{AccountId, AppName, DeliveryId, JobId, MeetingId, RuleName};
-use adjutant::job::{Change, DayOf, Job, NewJob, Outcome};
+use adjutant::job::{Change, DayOf, DayUse, Job, NewJob, Outcome};
 use adjutant::store::{
-    Allowance, AppState, Applied, Claimable, Collected, Decision, DeliveryFilter, DeliveryStatus, DeliverySummary,
-    Document, JobFilter, Leased, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt,
-    Selector, Shelf, Status, Store, StoreError, StoredDelivery, SweepRecord, SweepState, Swept, TreeHead, Write,
+    Allowance, AppState, Applied, Claimable, Collected, DayUsed, Decision, DeliveryFilter, DeliveryStatus,
+    DeliverySummary, Document, JobFilter, Leased, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff,
+    QuotaUse, Receipt, Selector, Shelf, Spender, Status, Store, StoreError, StoredDelivery, SweepRecord, SweepState,
+    Swept, TreeHead, Write,
 };
 use tokio::sync::watch;
 
@@ -154,7 +155,15 @@ impl Store for Recorder {
         Err(StoreError::Closed)
     }
 
-    async fn day_spent(&self, _leased: &Leased, _of: &DayOf, _now: Timestamp) -> Result<(), StoreError> {
+    async fn day_spent(&self, _who: Spender<'_>, _of: &DayOf, _now: Timestamp) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn day_used(&self, _account: &AccountId, _of: &DayOf, _now: Timestamp) -> Result<DayUsed, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn intend_as_told(&self, _: Note, _: Vec<DayUse>, _: Timestamp) -> Result<Allowance, StoreError> {
         Err(StoreError::Closed)
     }
 

@@ -56,8 +56,8 @@ fn all_changes() -> Vec<Change> {
         Change::Planned { delivery: 308, decided: Decided::Echo, jobs: vec![] },
         Change::Made { of: [9; 16], at: NOW, by: Asker::Delivery(DeliveryId::from_number(300)), marks: vec![[5; 16]] },
         Change::MadeAnew { of: [9; 16] },
-        Change::HostUsed { host: [6; 16], day: 20_778, job: 1 },
-        Change::HostTold { host: [6; 16], day: 20_778, is_spent: true },
+        Change::DayUsed { of: [6; 16], day: 20_778, by: 1 },
+        Change::DayTold { of: [6; 16], day: 20_778, is_spent: true },
     ]
 }
 

@@ -1,24 +1,21 @@
-//! Changes that were made and read back, and what of a host's day is used: what others reverse, and what Zoom limits.
+//! Changes that were made and read back: what others reverse.
 //!
-//! Known by fingerprints, since subjects and hosts are people, and what is wanted may be a secret.
+//! Known by fingerprints, since subjects are people, and what is wanted may be a secret.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use super::State;
-use crate::audit::{Detail, Kind};
 use crate::clock::Timestamp;
-use crate::job::{Asker, DayOf, DayUse, Job, Mark};
+use crate::job::{Asker, Job, Mark};
 use crate::store::local::record::Change;
 use crate::store::local::seal::Fingerprint;
-use crate::store::port::{Allowance, CONTESTED_AFTER, CONTESTED_WITHIN, day_notice};
+use crate::store::port::{Allowance, CONTESTED_AFTER, CONTESTED_WITHIN};
 
 /// What fingerprints are of, beside those of deliveries.
 const MADE_OF: u8 = 4;
 const MARK: u8 = 5;
-const HOST: u8 = 6;
-const INVITATIONS: u8 = 9;
 /// Beyond so many changes that are remembered the oldest go: they may be made once more.
 const MADE_MAX: usize = 200_000;
 
@@ -75,26 +72,6 @@ impl Contest {
     }
 }
 
-/// What of a host's day is used.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::store::local) struct HostUse {
-    /// Each counts once, however often it is tried.
-    jobs: BTreeSet<u64>,
-    /// Zoom says that nothing is left.
-    is_spent: bool,
-    is_told: bool,
-}
-
-impl HostUse {
-    pub(super) fn used_by(&mut self, job: u64) {
-        self.jobs.insert(job);
-    }
-
-    pub(super) fn told(&mut self, is_spent: bool) {
-        (self.is_told, self.is_spent) = (true, self.is_spent || is_spent);
-    }
-}
-
 impl State {
     fn made_of(&self, job: &Job) -> Fingerprint {
         let key = job.subject.key();
@@ -143,56 +120,5 @@ impl State {
     pub(super) fn made_anew(&mut self, job: &Job) {
         let of = self.made_of(job);
         self.change(Change::MadeAnew { of });
-    }
-
-    /// Some where the day is used up; else it is counted.
-    pub(super) fn use_day(&mut self, job: &Job, day: Option<&DayUse>, now: Timestamp) -> Option<Allowance> {
-        let DayUse { of, max_per_day } = day?;
-        let (print, day, id) = (self.day_of(job, of), now.utc_day(), job.id.number());
-        let known = self.hosts.get(&(day, print));
-        let (is_spent, is_told) = known.map_or((false, false), |known| (known.is_spent, known.is_told));
-        let used = known.map_or(0, |known| u32::try_from(known.jobs.len()).unwrap_or(u32::MAX));
-        let is_counted = known.is_some_and(|known| known.jobs.contains(&id));
-        if !is_spent && (is_counted || used < *max_per_day) {
-            if !is_counted {
-                self.change(Change::HostUsed { host: print, day, job: id });
-            }
-            return None;
-        }
-        let at = now.next_utc_midnight();
-        let notice = day_notice(of, (!is_spent).then_some(used), at);
-        if !is_told {
-            self.enter_job(now, of.code(), job, Kind::Attention, None, Detail::note(notice.clone()));
-            self.change(Change::HostTold { host: print, day, is_spent });
-        }
-        Some(Allowance::NextDay { at, notice })
-    }
-
-    pub(in crate::store::local) fn day_spent(&mut self, job: &Job, of: &DayOf, now: Timestamp) {
-        let (print, day) = (self.day_of(job, of), now.utc_day());
-        let known = self.hosts.get(&(day, print));
-        let is_told = known.is_some_and(|known| known.is_told);
-        if known.is_some_and(|known| known.is_spent && is_told) {
-            return;
-        }
-        if !is_told {
-            let notice = day_notice(of, None, now.next_utc_midnight());
-            self.enter_job(now, of.code(), job, Kind::Attention, None, Detail::note(notice));
-        }
-        self.change(Change::HostTold { host: print, day, is_spent: true });
-    }
-
-    /// What became of a host's day; of days before the last one nothing is kept.
-    pub(super) fn keep_host(&mut self, host: Fingerprint, day: i64, keep: impl FnOnce(&mut HostUse)) {
-        keep(self.hosts.entry((day, host)).or_default());
-        self.hosts = self.hosts.split_off(&(day.saturating_sub(1), Fingerprint::default()));
-    }
-
-    fn day_of(&self, job: &Job, of: &DayOf) -> Fingerprint {
-        let account = job.account.as_str().as_bytes();
-        match of {
-            DayOf::Host(host) => self.keys.prints().of(HOST, &[account, host.as_str().as_bytes()]),
-            DayOf::Invitations => self.keys.prints().of(INVITATIONS, &[account]),
-        }
     }
 }

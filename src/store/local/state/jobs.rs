@@ -81,6 +81,7 @@ fn known_by(subject: &Subject) -> Vec<String> {
         // By the meeting its runs are found, which are not the same.
         Subject::Instance { meeting, uuid } => vec![format!("i{uuid}"), run_of(*meeting)],
         Subject::Event { delivery } => vec![format!("d{delivery}")],
+        Subject::Errand { id } => vec![format!("x{id}")],
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod asked;
 mod contest;
+mod day;
 mod deliver;
 mod documents;
 mod forget;
@@ -43,7 +44,8 @@ use crate::store::runs::{Folds, Remembered, Tellings};
 use crate::store::sweep::SweepState;
 use crate::store::{narrow, wide};
 
-pub(super) use contest::{Contest, HostUse, Made};
+pub(super) use contest::{Contest, Made};
+pub(super) use day::DayUses;
 pub(super) use deliver::Prepared;
 pub(super) use forget::is_of;
 pub(super) use jobs::{FrozenJobs, Jobs};
@@ -129,8 +131,8 @@ pub(super) struct State {
     pub(super) budgets: BTreeMap<(AccountId, RuleName), Budget>,
     pub(super) quotas: BTreeMap<(AccountId, i64), QuotaUse>,
     pub(super) contest: Contest,
-    /// By UTC day and host: of the newest day and the one before.
-    pub(super) hosts: BTreeMap<(i64, Fingerprint), HostUse>,
+    /// By UTC day and what it is of: of the newest day and the one before.
+    pub(super) days: BTreeMap<(i64, Fingerprint), DayUses>,
     pub(super) sweeps: BTreeMap<AccountId, SweepState>,
     pub(super) notices: BTreeMap<AccountId, Vec<Notice>>,
     pub(super) planned: BTreeMap<RuleName, [u8; 16]>,
@@ -174,7 +176,7 @@ impl State {
             budgets: BTreeMap::new(),
             quotas: BTreeMap::new(),
             contest: Contest::default(),
-            hosts: BTreeMap::new(),
+            days: BTreeMap::new(),
             sweeps: BTreeMap::new(),
             notices: BTreeMap::new(),
             planned: BTreeMap::new(),
@@ -328,8 +330,8 @@ impl State {
             Change::RulePlanned { rule, hash } => drop(self.planned.insert(rule, hash)),
             Change::Made { of, at, by, marks } => self.contest.add(of, Made { at, by, marks }),
             Change::MadeAnew { of } => self.contest.forget(&of),
-            Change::HostUsed { host, day, job } => self.keep_host(host, day, |known| known.used_by(job)),
-            Change::HostTold { host, day, is_spent } => self.keep_host(host, day, |known| known.told(is_spent)),
+            Change::DayUsed { of, day, by } => self.keep_day(of, day, |known| known.used_by(by)),
+            Change::DayTold { of, day, is_spent } => self.keep_day(of, day, |known| known.told(is_spent)),
             Change::GaveUp { at } => self.given_up = Some(GivenUp::one_more(self.given_up, at)),
             Change::Remembered { account, print, event_at } => {
                 self.remembered.entry(account).or_default().put(print, event_at);

@@ -11,7 +11,7 @@ use crate::job::{
     Backoff, Change as Wanted, Effect, Input, Intent, Job, JobState, Lease, Outcome, ParkCause, Settled, Snooze,
 };
 use crate::store::local::record::{Change, LineRef, Said};
-use crate::store::port::{Allowance, Claimable, Leased, QuotaUse, StoreError};
+use crate::store::port::{Allowance, Claimable, Leased, QuotaUse, Spender, StoreError};
 
 impl State {
     pub(in crate::store::local) fn claim(&mut self, wanted: Claimable, now: Timestamp) -> Vec<Leased> {
@@ -115,7 +115,7 @@ impl State {
             return Err(StoreError::Conflict(format!("no attempt at {} was started", job.id)));
         }
         if change.is_planned {
-            if let Some(next_day) = self.use_day(&job, change.day.as_ref(), now) {
+            if let Some(next_day) = self.use_days(Spender::Job(&job), &change.days, now) {
                 return Ok(next_day);
             }
             self.enter_job(
@@ -160,7 +160,7 @@ impl State {
             }
             return Ok(Allowance::NextHour { at, notice });
         }
-        if let Some(next_day) = self.use_day(&job, change.day.as_ref(), now) {
+        if let Some(next_day) = self.use_days(Spender::Job(&job), &change.days, now) {
             return Ok(next_day);
         }
         if let Some(claim) = self.jobs.claims.get_mut(&leased.lease.token) {
@@ -260,6 +260,7 @@ fn told(outcome: &Outcome) -> (&'static str, String) {
         Outcome::Done(Effect::Reported { what }) => ("reported", what.clone()),
         Outcome::Done(Effect::Sent { what }) => ("sent", what.clone()),
         Outcome::Done(Effect::WouldSend { what }) => ("would-send", what.clone()),
+        Outcome::Done(Effect::Refused { code, why }) => ("refused", format!("{code}: {why}")),
         Outcome::Snooze(Snooze::Until { at, why } | Snooze::NextBudget { at, why }) => {
             ("snoozed", format!("until {at}: {why}"))
         }

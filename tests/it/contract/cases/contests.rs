@@ -1,8 +1,6 @@
-//! What others change back again and again, and what one host's meetings use up of a day.
+//! What others change back again and again.
 
-use adjutant::audit::Kind;
-use adjutant::ids::UserId;
-use adjutant::job::{Asker, Change, DayOf, DayUse, Effect, JobState, Mark, Outcome, ParkCause};
+use adjutant::job::{Asker, Change, Effect, Mark, Outcome, ParkCause};
 use adjutant::store::{Allowance, CONTESTED_AFTER, CONTESTED_WITHIN, Leased, Move, Selector};
 
 use crate::contract::Harness;
@@ -15,12 +13,8 @@ fn to(marks: &[Mark]) -> Change {
     Change { marks: marks.to_vec(), ..change(1_000, None) }
 }
 
-fn of_host(host: &str, max_per_day: u32) -> Change {
-    Change { day: Some(DayUse { of: DayOf::Host(UserId::parse(host).unwrap()), max_per_day }), ..change(1_000, None) }
-}
-
 /// An event asks for the rule and subject, and the attempt that it leads to has started.
-async fn asked<H: Harness>(kit: &mut Kit<H>, of: &str, named: &str, subject: &str) -> Leased {
+pub(super) async fn asked<H: Harness>(kit: &mut Kit<H>, of: &str, named: &str, subject: &str) -> Leased {
     kit.event_for(of, work(vec![ensure(named, user(subject))])).await;
     kit.started().await
 }
@@ -111,105 +105,4 @@ pub(crate) async fn a_person_who_retries_what_is_contested_begins_the_count_anew
     mend(&mut kit, CONTESTED_AFTER - 1, &to(&[CHAT])).await;
     let leased = asked(&mut kit, "acc", "assist", "u1").await;
     assert!(matches!(kit.intend(&leased, to(&[CHAT])).await, Allowance::Contested { .. }));
-}
-
-pub(crate) async fn beyond_what_is_left_of_a_hosts_day_changes_wait_for_the_next_with_one_notice<H: Harness>() {
-    let mut kit = Kit::<H>::new().await;
-    // What a person applied a plan for counts as well: the limit is Zoom's.
-    for (number, is_planned) in [false, true, false].into_iter().enumerate() {
-        let leased = asked(&mut kit, "acc", "assist", &format!("u{number}")).await;
-        // Tried again, it is the same change.
-        kit.granted(&leased, 3, &Change { is_planned, ..of_host("h1", 3) }).await;
-        kit.settle(leased, changed()).await;
-    }
-    kit.restart().await;
-    let leased = asked(&mut kit, "acc", "assist", "u4").await;
-    let size = kit.log_size().await;
-    for is_planned in [false, true, false, true] {
-        let allowance = kit.intend(&leased, Change { is_planned, ..of_host("h1", 3) }).await;
-        let Allowance::NextDay { at, notice } = allowance else { panic!("{allowance:?}") };
-        assert_eq!(at, kit.now.next_utc_midnight());
-        assert!(notice.contains("h1"), "{notice}");
-    }
-    assert_eq!(kit.told_since(size).await, ["attention host-limit"]);
-    kit.granted(&leased, 1, &of_host("h2", 1)).await;
-    kit.granted(&leased, 1, &of_host("h1", 4)).await;
-    kit.granted(&leased, 1, &of_host("h1", 3)).await;
-    kit.settle(leased, changed()).await;
-    let leased = asked(&mut kit, "bcc", "assist", "u1").await;
-    kit.granted(&leased, 1, &of_host("h1", 1)).await;
-}
-
-pub(crate) async fn a_hosts_day_begins_anew_at_midnight_utc_with_a_notice_of_its_own<H: Harness>() {
-    let mut kit = Kit::<H>::new().await;
-    for day in 1..=3 {
-        let leased = asked(&mut kit, "acc", "assist", "u1").await;
-        kit.granted(&leased, 1, &of_host("h1", 1)).await;
-        kit.settle(leased, changed()).await;
-        let leased = asked(&mut kit, "acc", "assist", "u2").await;
-        assert!(matches!(kit.intend(&leased, of_host("h1", 1)).await, Allowance::NextDay { .. }));
-        assert_eq!(kit.count(Kind::Attention, "host-limit").await, day);
-        kit.settle(leased, changed()).await;
-        kit.now = kit.now.next_utc_midnight();
-    }
-}
-
-pub(crate) async fn a_hosts_day_that_zoom_calls_used_up_is_so_whatever_was_counted<H: Harness>() {
-    let mut kit = Kit::<H>::new().await;
-    let leased = asked(&mut kit, "acc", "assist", "u1").await;
-    kit.granted(&leased, 1, &of_host("h1", 80)).await;
-    let size = kit.log_size().await;
-    for _ in 0..2 {
-        kit.store.day_spent(&leased, &DayOf::Host(UserId::parse("h1").unwrap()), kit.now).await.unwrap();
-    }
-    assert_eq!(kit.told_since(size).await, ["attention host-limit"]);
-    kit.restart().await;
-    let leased = kit.started().await;
-    assert!(matches!(kit.intend(&leased, of_host("h1", 10_000)).await, Allowance::NextDay { .. }));
-    kit.granted(&leased, 1, &of_host("h2", 80)).await;
-    kit.settle(leased, changed()).await;
-    kit.now = kit.now.next_utc_midnight();
-    let leased = asked(&mut kit, "acc", "assist", "u1").await;
-    kit.granted(&leased, 1, &of_host("h1", 1)).await;
-}
-
-pub(crate) async fn what_waits_for_a_hosts_day_counts_against_no_limit_of_its_rule<H: Harness>() {
-    let mut kit = Kit::<H>::new().await;
-    let leased = asked(&mut kit, "acc", "assist", "u1").await;
-    let once = |host| Change { max_per_hour: 1, max_per_day: Some(1), ..of_host(host, 0) };
-    assert!(matches!(kit.intend(&leased, once("h1")).await, Allowance::NextDay { .. }));
-    kit.settle(leased, parked()).await;
-    let leased = asked(&mut kit, "acc", "assist", "u2").await;
-    kit.granted(&leased, 1, &Change { day: None, ..once("h1") }).await;
-    let state = kit.job(leased.job.id).await.state;
-    assert!(matches!(state, JobState::Running { .. }), "{state:?}");
-}
-
-pub(crate) async fn the_invitations_of_a_day_are_counted_for_each_account_and_zoom_may_call_them_used_up<H: Harness>() {
-    let mut kit = Kit::<H>::new().await;
-    let invite =
-        |max_per_day| Change { day: Some(DayUse { of: DayOf::Invitations, max_per_day }), ..change(1_000, None) };
-    let leased = asked(&mut kit, "acc", "assist", "u1").await;
-    kit.granted(&leased, 2, &invite(1)).await;
-    kit.settle(leased, changed()).await;
-    let leased = asked(&mut kit, "acc", "assist", "u2").await;
-    let size = kit.log_size().await;
-    let Allowance::NextDay { at, .. } = kit.intend(&leased, invite(1)).await else { panic!("one a day") };
-    assert_eq!(
-        (at, kit.told_since(size).await),
-        (kit.now.next_utc_midnight(), vec!["attention invite-limit".to_owned()])
-    );
-    kit.granted(&leased, 1, &invite(2)).await;
-    kit.granted(&leased, 1, &of_host("h1", 1)).await;
-    kit.store.day_spent(&leased, &DayOf::Invitations, kit.now).await.unwrap();
-    kit.restart().await;
-    let leased = kit.started().await;
-    assert!(matches!(kit.intend(&leased, invite(10_000)).await, Allowance::NextDay { .. }));
-    kit.settle(leased, changed()).await;
-    let leased = asked(&mut kit, "bcc", "assist", "u1").await;
-    kit.granted(&leased, 1, &invite(1)).await;
-    kit.settle(leased, changed()).await;
-    kit.now = kit.now.next_utc_midnight();
-    let leased = asked(&mut kit, "acc", "assist", "u3").await;
-    kit.granted(&leased, 1, &invite(1)).await;
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod claiming;
 pub(crate) mod contests;
+pub(crate) mod days;
 pub(crate) mod deliveries;
 pub(crate) mod documents;
 pub(crate) mod limits;
@@ -147,11 +148,20 @@ macro_rules! every_case {
                 what_was_intended_and_did_not_come_about_or_was_planned_does_not_count
                 what_was_made_a_day_ago_is_forgotten
                 a_person_who_retries_what_is_contested_begins_the_count_anew
+            ;
+            days:
                 beyond_what_is_left_of_a_hosts_day_changes_wait_for_the_next_with_one_notice
                 a_hosts_day_begins_anew_at_midnight_utc_with_a_notice_of_its_own
                 a_hosts_day_that_zoom_calls_used_up_is_so_whatever_was_counted
                 what_waits_for_a_hosts_day_counts_against_no_limit_of_its_rule
                 the_invitations_of_a_day_are_counted_for_each_account_and_zoom_may_call_them_used_up
+                a_change_that_uses_up_two_days_needs_room_in_both_and_else_counts_in_neither
+                what_another_limit_refuses_uses_up_no_day
+                where_each_intent_counts_a_job_that_is_tried_again_uses_up_more
+                of_a_meeting_what_was_used_the_day_before_counts_as_well
+                what_of_a_day_is_used_is_told_by_account_and_day
+                what_a_person_tells_to_change_counts_in_the_same_days
+                what_zoom_says_of_a_day_holds_for_jobs_and_for_people
             ;
             people:
                 a_person_retries_a_parked_job_with_all_its_attempts

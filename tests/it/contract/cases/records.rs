@@ -148,14 +148,14 @@ pub(crate) async fn what_a_person_tells_to_change_is_on_record_before_it_can_be_
     let detail = Detail::note("take the assistant api@example.com back, says jill");
     let (app, account) = (Some(app("main")), Some(account("acc")));
     let note = Note { kind: Kind::Intent, app, account, code: "take-back".to_owned(), detail: detail.clone() };
-    let _may_be_changed = kit.store.intend_as_told(note, kit.now).await.unwrap();
+    let _may_be_changed = kit.store.intend_as_told(note, Vec::new(), kit.now).await.unwrap().unlimited().unwrap();
     kit.restart().await;
     let entries = kit.entries().await;
     let found: Vec<_> = entries.iter().map(|entry| (entry.kind, entry.code.as_str(), entry.detail.as_ref())).collect();
     assert_eq!(found, [(Kind::Intent, "take-back", Some(&detail))]);
     kit.store.close().await.unwrap();
     let late = Note { kind: Kind::Intent, app: None, account: None, code: "late".to_owned(), detail };
-    assert!(matches!(kit.store.intend_as_told(late, kit.now).await, Err(StoreError::Closed)));
+    assert!(matches!(kit.store.intend_as_told(late, Vec::new(), kit.now).await, Err(StoreError::Closed)));
 }
 
 fn gone(of: &str, subject: &str) -> Note {

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex};
 
 use super::*;
-use crate::job::{Asker, Change as Wanted, NewJob};
+use crate::job::{Asker, Change as Wanted, DayOf, NewJob};
 use crate::store::journal::files::{File, Files, RealFiles};
 use crate::store::local::OpenReport;
-use crate::store::port::Leased;
+use crate::store::port::{Leased, Spender};
 
 #[expect(clippy::needless_pass_by_value, reason = "shorter where it is called")]
 fn is_refused<T: std::fmt::Debug>(done: Result<T, StoreError>, why: &str) {
@@ -57,7 +57,7 @@ async fn what_was_under_way_for_an_account_that_is_forgotten_comes_to_nothing_an
     let size = store.tree_head().await.unwrap().size;
 
     let (what, max_per_hour, marks) = (ANN.1.to_owned(), 9, vec![]);
-    let change = Wanted { what, max_per_hour, max_per_day: None, is_planned: false, marks, day: None };
+    let change = Wanted { what, max_per_hour, max_per_day: None, is_planned: false, marks, days: Vec::new() };
     is_refused(store.intend(&leased, change, NOW).await, "not held any more");
     let effect = Effect::Changed { what: format!("granted to {}", ANN.1) };
     is_refused(store.settle(leased, Outcome::Done(effect), vec![], NOW, 0.5).await, "not held any more");
@@ -69,6 +69,10 @@ async fn what_was_under_way_for_an_account_that_is_forgotten_comes_to_nothing_an
     is_refused(store.write_documents(vec![put(Shelf::Onboarding)], vec![], NOW).await, "was forgotten");
     is_refused(store.write_documents(vec![], vec![noted()], NOW).await, "was forgotten");
     is_refused(store.note(noted(), NOW).await, "was forgotten");
+    is_refused(store.intend_as_told(noted(), vec![], NOW).await, "was forgotten");
+    let (app, of) = (None, account(ONE));
+    let spent = store.day_spent(Spender::Person { app, account: &of }, &DayOf::Invitations, NOW).await;
+    is_refused(spent, "was forgotten");
     let (rule, by) = (RuleName::parse("assist").unwrap(), Asker::Sweep);
     let (app, subject) = (AppName::parse("main").unwrap(), Subject::Meeting { id: MeetingId::from_number(1) });
     let asked = NewJob { app: app.clone(), account: account(ONE), rule, subject, by, event_at: None, on: None };

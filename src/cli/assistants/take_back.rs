@@ -1,25 +1,19 @@
-//! `adjutant assistants`: who may schedule for whom.
+//! All grants of one API user are taken back.
 
 use std::io::{BufRead as _, IsTerminal as _};
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
-use super::out::{Out, count};
-use super::remote::Remote;
-use super::{Context, Exit, Failure};
+use crate::cli::out::{Out, count};
+use crate::cli::remote::Remote;
+use crate::cli::{Exit, Failure};
 use crate::web::admin::take_back::GrantsView;
 
 const PATH: &str = "/v1/take-back";
 
-#[derive(Debug, Subcommand)]
-pub(super) enum Asked {
-    /// Take back all grants of one API user, from everybody who gave one
-    TakeBack(TakeBack),
-}
-
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-pub(super) struct TakeBack {
+pub(in crate::cli) struct TakeBack {
     /// The API user, by email or id; also one that the configuration does not name any more
     #[arg(long, value_name = "USER")]
     api_user: String,
@@ -40,9 +34,7 @@ pub(super) struct TakeBack {
     json: bool,
 }
 
-pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
-    let Asked::TakeBack(asked) = asked;
-    let remote = Remote::running(&context.admin()?)?.patient()?;
+pub(super) async fn run(remote: &Remote, asked: TakeBack, out: &mut Out) -> Result<Exit, Failure> {
     let mut query = vec![("api_user", asked.api_user.clone())];
     query.extend(asked.account.clone().map(|account| ("account", account)));
     let grants: Vec<GrantsView> = remote.get(PATH, &query).await?;

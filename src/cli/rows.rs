@@ -1,35 +1,41 @@
-//! Rows of a file of people: CSV with a header, or a line of JSON for each. Pure.
+//! Rows of a file: CSV with a header, or a line of JSON for each. Pure.
 
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
 use crate::rules::nearest;
 
-/// What a row may say, beside its key; `groups` are parted by `;`.
-const COLUMNS: [&str; 9] =
-    ["email", "first_name", "last_name", "display_name", "licence", "groups", "action", "label", "notify"];
+pub(super) type Row = Map<String, Value>;
+
+/// What rows say.
+pub(super) struct Columns {
+    pub(super) all: &'static [&'static str],
+    /// A header without one of these is none.
+    pub(super) needed: &'static [&'static str],
+    /// What tells a row from others, each with what is said of another that has the same: `asks for jill@x.example as well`.
+    pub(super) known_by: fn(&Row) -> Vec<(String, String)>,
+}
 
 /// One row: its line in the file, and what is asked for, or what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) number: u64,
-    pub(super) row: Result<Map<String, Value>, String>,
+    pub(super) row: Result<Row, String>,
 }
 
 /// The rows of a file: JSON where it begins as such. An error is about the file as a whole.
-pub(super) fn read(text: &str) -> Result<Vec<Line>, String> {
+pub(super) fn read(text: &str, columns: &Columns) -> Result<Vec<Line>, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let rows = match text.trim_start().chars().next() {
         None => return Err("the file is empty".to_owned()),
         Some('{') => json_lines(text),
         Some('[') => {
-            return Err("it is a JSON array: give a line of JSON for each person, or CSV with a header".to_owned());
+            return Err("it is a JSON array: give a line of JSON for each, or CSV with a header".to_owned());
         }
-        Some(_) => csv(text)?,
+        Some(_) => csv(text, columns)?,
     };
-    if rows.is_empty() { Err("the file has a header and no rows".to_owned()) } else { Ok(each_once(rows)) }
+    if rows.is_empty() { Err("the file has a header and no rows".to_owned()) } else { Ok(each_once(rows, columns)) }
 }
 
 /// The text of a file.
@@ -41,17 +47,15 @@ pub(super) fn text(bytes: Vec<u8>) -> Result<String, String> {
     })
 }
 
-/// Whoever is named twice is asked for once, and so is a key.
-fn each_once(mut rows: Vec<Line>) -> Vec<Line> {
-    let mut seen: HashMap<(&'static str, String), u64> = HashMap::new();
+/// What is named twice is asked for once.
+fn each_once(mut rows: Vec<Line>, columns: &Columns) -> Vec<Line> {
+    let mut seen: HashMap<String, u64> = HashMap::new();
     for Line { number, row } in &mut rows {
         let Ok(fields) = row else { continue };
-        let said = |name: &'static str| Some((name, fields.get(name)?.as_str()?.to_lowercase()));
-        let names: Vec<_> = [said("email"), said("key")].into_iter().flatten().collect();
-        match names.iter().find_map(|name| seen.get(name).map(|before| (name.clone(), *before))) {
-            Some((("email", email), before)) => *row = Err(format!("line {before} asks for {email} as well")),
-            Some((_, before)) => *row = Err(format!("line {before} has the same key")),
-            None => seen.extend(names.into_iter().map(|name| (name, *number))),
+        let names = (columns.known_by)(fields);
+        match names.iter().find_map(|(name, said)| Some((seen.get(name)?, said))) {
+            Some((before, said)) => *row = Err(format!("line {before} {said}")),
+            None => seen.extend(names.into_iter().map(|(name, _)| (name, *number))),
         }
     }
     rows
@@ -67,7 +71,7 @@ fn json_lines(text: &str) -> Vec<Line> {
     lines.map(|(line, number)| Line { number, row: row(line) }).collect()
 }
 
-fn csv(text: &str) -> Result<Vec<Line>, String> {
+fn csv(text: &str, known: &Columns) -> Result<Vec<Line>, String> {
     if let Some(line) = unclosed(text) {
         return Err(format!("a quote that begins on line {line} is never closed"));
     }
@@ -81,18 +85,18 @@ fn csv(text: &str) -> Result<Vec<Line>, String> {
         return Err(format!("its columns are separated by {}: separate them with commas", part.1));
     }
     for (place, column) in columns.iter().enumerate() {
-        if !COLUMNS.contains(&column.as_str()) {
-            let near = nearest(column, COLUMNS);
-            let help =
-                near.map_or_else(|| format!("expected {}", COLUMNS.join(", ")), |near| format!("did you mean {near}?"));
+        if !known.all.contains(&column.as_str()) {
+            let near = nearest(column, known.all.iter().copied());
+            let help = near
+                .map_or_else(|| format!("expected {}", known.all.join(", ")), |near| format!("did you mean {near}?"));
             return Err(format!("the header has no column named {column:?}: {help}"));
         }
         if columns.iter().take(place).any(|before| before == column) {
             return Err(format!("the header names {column} twice"));
         }
     }
-    if !columns.iter().any(|column| column == "email") {
-        return Err("the header has no column email: the first line names the columns".to_owned());
+    if let Some(missing) = known.needed.iter().find(|needed| !columns.iter().any(|column| column == *needed)) {
+        return Err(format!("the header has no column {missing}: the first line names the columns"));
     }
     let mut lines = Vec::new();
     for record in reader.records() {
@@ -136,7 +140,7 @@ fn line_of(position: &::csv::Position, text: &str) -> u64 {
 }
 
 /// An empty cell says nothing.
-fn one(columns: &[String], record: &::csv::StringRecord) -> Result<Map<String, Value>, String> {
+fn one(columns: &[String], record: &::csv::StringRecord) -> Result<Row, String> {
     if record.len() != columns.len() {
         return Err(format!("{} cells, and the header has {}", record.len(), columns.len()));
     }
@@ -149,27 +153,15 @@ fn one(columns: &[String], record: &::csv::StringRecord) -> Result<Map<String, V
     Ok(cells.map(|(column, cell)| (column.clone(), value(column, cell))).collect())
 }
 
-/// The key of a row: of the account, of what it says, and of the batch or file that it comes from. So the same file, given
-/// again, asks for nothing twice, and a row that was corrected is another.
-pub(super) fn key(account: &str, row: &Map<String, Value>, batch: &str) -> String {
-    let mut cells: Vec<String> = row.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    cells.sort_unstable();
-    let mut hash = Sha256::new();
-    for part in [account, batch].into_iter().chain(cells.iter().map(String::as_str)) {
-        hash.update(part.as_bytes());
-        hash.update([0]);
-    }
-    format!("row-{}", hex::encode(hash.finalize().get(..16).unwrap_or_default()))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::cli::users::onboard::COLUMNS;
 
     fn rows(text: &str) -> Vec<(u64, Result<Value, String>)> {
-        read(text).unwrap().into_iter().map(|line| (line.number, line.row.map(Value::Object))).collect()
+        read(text, &COLUMNS).unwrap().into_iter().map(|line| (line.number, line.row.map(Value::Object))).collect()
     }
 
     #[test]
@@ -210,7 +202,7 @@ mod tests {
             ("", "empty"),
             ("[{}]", "JSON array"),
         ] {
-            let error = read(text).unwrap_err();
+            let error = read(text, &COLUMNS).unwrap_err();
             assert!(error.contains(said), "{text:?}: {error}");
         }
     }
@@ -238,11 +230,11 @@ mod tests {
                 "line 3 is not UTF-8: save the file as UTF-8",
             ),
         ] {
-            let error = text(file.to_vec()).and_then(|text| read(&text)).unwrap_err();
+            let error = text(file.to_vec()).and_then(|text| read(&text, &COLUMNS)).unwrap_err();
             assert!(error.contains(said), "{error}");
         }
         let inches = "email,label\njill@x.example,5\" screen\nkim@x.example, \"a \"\"b\"\"\"\n";
-        assert_eq!(read(inches).unwrap().len(), 2, "a quote within a cell opens nothing");
+        assert_eq!(read(inches, &COLUMNS).unwrap().len(), 2, "a quote within a cell opens nothing");
     }
 
     #[test]
@@ -251,17 +243,5 @@ mod tests {
         assert_eq!(twice[2], (4, Err("line 2 asks for jill@x.example as well".to_owned())));
         let keys = rows("{\"email\":\"a@x.example\",\"key\":\"1\"}\n{\"email\":\"b@x.example\",\"key\":\"1\"}");
         assert_eq!(keys[1], (2, Err("line 1 has the same key".to_owned())));
-    }
-
-    #[test]
-    fn the_key_of_a_row_is_that_of_account_batch_and_all_that_it_says() {
-        let row = |json: Value| json.as_object().unwrap().clone();
-        let jill = || row(json!({ "email": "jill@x.example", "first_name": "Jill" }));
-        let first = key("a", &jill(), "f.csv");
-        assert_eq!(first, key("a", &jill(), "f.csv"));
-        let corrected = row(json!({ "email": "jill@x.example", "first_name": "Gill" }));
-        for other in [key("b", &jill(), "f.csv"), key("a", &corrected, "f.csv"), key("a", &jill(), "g")] {
-            assert_ne!(first, other);
-        }
     }
 }
