@@ -122,7 +122,7 @@ pub(in crate::cli) struct Move {
     /// Only say whether it can be, and change nothing
     #[arg(long)]
     pub(super) check: bool,
-    /// Where only the privilege is missing, lend it: granted for this, and taken back. [moves] lend has to allow it
+    /// Where only the privilege is missing, lend it: granted for this, and taken back. moves.lend has to allow it
     #[arg(long)]
     pub(super) lend: bool,
     /// Where it cannot be moved, make the new host an alternative host
