@@ -4,6 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::{http, since_epoch};
@@ -20,6 +21,19 @@ pub(crate) struct Service {
     child: Option<Child>,
 }
 
+/// Below the ports that the system gives to whoever connects: between this look and the service's own, nobody gets it by
+/// chance.
+fn free() -> TcpListener {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let next = std::process::id().wrapping_mul(97).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(10_000 + next % 22_000).unwrap();
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return listener;
+        }
+    }
+}
+
 impl Drop for Service {
     fn drop(&mut self) {
         self.kill();
@@ -30,7 +44,6 @@ impl Service {
     /// A new folder, with a configuration that is made of the two addresses that it listens at. Nothing is started.
     pub(crate) fn with(config: impl FnOnce(SocketAddr, SocketAddr) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap();
         let (public, admin) = (free(), free());
         let (public, admin) = (public.local_addr().unwrap(), admin.local_addr().unwrap());
         std::fs::write(folder.path().join("config.toml"), config(public, admin)).unwrap();
