@@ -10,7 +10,7 @@ use crate::account::UserKey;
 use crate::accounts::{GeneralApp, InstallProblem, KeptAccount, Standing, Ticket};
 use crate::clock::Timestamp;
 use crate::store::StoreError;
-use crate::web::admin::sweeps::SweepView;
+use crate::web::admin::sweeps::{SweepRunView, SweepView};
 use crate::web::page::{Form, Page};
 
 /// Between two looks of a page that goes on by itself.
@@ -227,6 +227,10 @@ fn compared(page: Page, sweeps: Option<&SweepView>, is_paused: bool) -> (Page, b
     }
     // Just taken in.
     let Some(sweeps) = sweeps else { return (page.with(GOES_ON), false) };
+    if let Some(last) = in_force(sweeps) {
+        let page = page.fact("Active users", last.users.to_string()).fact("Compared at", last.started_at.clone());
+        return (page.with("The app was installed before: what the rules say is done for all of them."), true);
+    }
     if let Some((users, would)) = found(sweeps) {
         let page = page.fact("Active users", users.to_string()).fact("What the rules would change", would);
         return (page.with(from_then_on(sweeps)), sweeps.run.is_none());
@@ -259,6 +263,13 @@ fn api_user_of(install: &Install, account: &KeptAccount, api_user: &UserKey) -> 
     let installed = install.accounts.installations_of(&account.id);
     let named = installed.iter().find(|one| api_user.is(Some(&one.user), None)).and_then(|one| one.email.as_ref());
     named.map_or_else(|| api_user.to_string(), |email| format!("{email}, who installed the app"))
+}
+
+/// The newest look at all users, where the rules did by it what they say, and did not only look.
+fn in_force(sweeps: &SweepView) -> Option<&SweepRunView> {
+    let last = sweeps.last.as_ref().filter(|run| run.ended_at.is_some() && !run.is_dry)?;
+    let dry = sweeps.last_dry.as_ref().and_then(|run| run.ended_at.as_ref());
+    (last.ended_at.as_ref() > dry).then_some(last)
 }
 
 fn found(sweeps: &SweepView) -> Option<(u64, String)> {

@@ -26,6 +26,19 @@ fn whoever_installs_the_app_again_after_a_loss_is_shown_what_it_would_change_now
 }
 
 #[test]
+fn whoever_authorises_again_where_rules_are_in_force_is_not_told_of_a_first_look() {
+    let mut platform = platform("installer", "open");
+    let school = platform.school("school-x", 1);
+    let (mut browser, done) = platform.install(&school, "/install/platform");
+    browser.until_the_end(&platform, &done);
+    platform.sweep(&school);
+    let done = browser.install(&platform, &school, "/install/platform");
+    let page = browser.until_the_end(&platform, &done);
+    assert!(page.contains("what the rules say is done for all of them"), "{page}");
+    assert!(!page.contains("first look") && page.contains("<dd>2</dd>"), "{page}");
+}
+
+#[test]
 fn an_api_user_of_before_is_forgotten_and_the_log_says_so_only_when_it_is_done() {
     let mut platform = platform("installer", "open");
     let school = platform.school("school-x", 0);
