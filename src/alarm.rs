@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 
 /// Every code that an alarm may have. Short and stable: people filter by them.
-pub const CODES: [&str; 34] = [
+pub const CODES: [&str; 36] = [
     "account-leaving",
     "api-user",
     "app-deauthorized",
@@ -20,10 +20,12 @@ pub const CODES: [&str; 34] = [
     "deliveries-parked",
     "disk-filling",
     "given-up",
+    "gone-host",
     "group-unknown",
     "index",
     "lent-too-long",
     "list-refused",
+    "lost-host",
     "messages-wait",
     "needs-api-user",
     "needs-authorising",

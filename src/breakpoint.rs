@@ -16,6 +16,7 @@ pub const ALL: &[&str] = &[
     "lend-kept",
     "lent",
     "move-tried",
+    "move-denied",
     "move-decided",
     "taken-back",
     "old-meeting-to-delete",

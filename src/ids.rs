@@ -42,13 +42,24 @@ impl RuleName {
         Self(Self::MOVE.into())
     }
 
+    /// The name under which hosts are looked at who can host no more.
+    pub const LOST_HOST: &str = "lost-host";
+
+    pub fn lost_host() -> Self {
+        Self(Self::LOST_HOST.into())
+    }
+
+    pub fn is_lost_host(&self) -> bool {
+        self.as_str() == Self::LOST_HOST
+    }
+
     pub fn is_errand(&self) -> bool {
         [Self::SCHEDULE, Self::MOVE].contains(&self.as_str())
     }
 
     /// Whether no rule of the configuration may have it.
     pub fn is_taken(&self) -> bool {
-        self.is_onboard() || self.is_errand()
+        self.is_onboard() || self.is_errand() || self.is_lost_host()
     }
 }
 

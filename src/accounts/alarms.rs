@@ -110,7 +110,7 @@ impl Accounts {
                     since,
                 )
             }
-            Standing::Leaving { since, by, take_back: true } => (
+            Standing::Leaving { since, by, take_back: true, .. } => (
                 "account-leaving",
                 format!("account {id}{name}: {by} removes it, and what was granted there is not taken back yet"),
                 "it goes on by itself; without the option it is removed as it is".to_owned(),

@@ -100,12 +100,13 @@ impl Accounts {
 /// The account without any installation, unless it is so already.
 fn given_up_as(kept: KeptAccount, why: &str, is_certain: bool, now: Timestamp) -> Option<KeptAccount> {
     match &kept.standing {
-        Standing::Leaving { take_back: false, .. } => return None,
+        Standing::Leaving { take_back: false, lends: false, .. } => return None,
         // Nobody can take anything back any more, so the removal goes on without.
         Standing::Leaving { by, since, .. } => {
             let (account, since, by) = (&kept.id, *since, by.clone());
             tracing::warn!(%account, "it is removed, and what was granted there could not be taken back: {why}");
-            return Some(KeptAccount { standing: Standing::Leaving { since, by, take_back: false }, ..kept });
+            let standing = Standing::Leaving { since, by, take_back: false, lends: false };
+            return Some(KeptAccount { standing, ..kept });
         }
         // What was inferred may become certain; the other way round nothing is learned.
         Standing::Lost { is_certain: known, .. } if *known || !is_certain => return None,

@@ -67,6 +67,9 @@ pub enum Standing {
         by: String,
         /// What was granted is taken back first.
         take_back: bool,
+        /// So is what was lent, before anything else.
+        #[serde(default)]
+        lends: bool,
     },
 }
 
@@ -82,7 +85,7 @@ impl Standing {
 
     /// Whether anything is asked of Zoom for it.
     pub const fn is_reached(&self) -> bool {
-        self.is_served() || matches!(self, Self::Leaving { take_back: true, .. })
+        self.is_served() || matches!(self, Self::Leaving { take_back: true, .. } | Self::Leaving { lends: true, .. })
     }
 
     /// Nobody has looked at its API users yet.

@@ -26,6 +26,8 @@ const STOPS_AFTER: Duration = Duration::from_secs(60);
 pub enum ToDo {
     /// Cancel its jobs, and nothing else: it may come back.
     Stop,
+    /// Cancel its jobs, then take back what was lent, then [`Accounts::lending_ended`].
+    EndLending,
     /// Cancel its jobs, then [`Accounts::erase_tokens`].
     Erase,
     /// Take back what was granted, then [`Accounts::taken_back`].
@@ -70,6 +72,12 @@ impl Accounts {
         if self.is_being_forgotten(id) {
             return Err(AddProblem::Leaving(id.clone()));
         }
+        // Where no token is good any more, nothing can be taken back.
+        let lends = match &before.standing {
+            Standing::Lost { .. } => false,
+            Standing::Leaving { lends, .. } => *lends,
+            _ => true,
+        };
         let since = match &before.standing {
             Standing::Leaving { take_back: true, .. } if take_back => return Ok(()),
             Standing::Leaving { take_back: false, .. } if take_back => {
@@ -81,7 +89,7 @@ impl Accounts {
             Standing::Leaving { since, .. } => *since,
             _ => self.now(),
         };
-        let standing = Standing::Leaving { since, by: by.to_owned(), take_back };
+        let standing = Standing::Leaving { since, by: by.to_owned(), take_back, lends };
         let account = KeptAccount { standing, ..before };
         let notes = vec![note(id, &account.app, "account-removed", format!("by {by}"))];
         self.write(turn, vec![account.put()], notes, |kept| kept.account(account)).await?;
@@ -90,10 +98,19 @@ impl Accounts {
 
     /// What was granted in the account is taken back: what is left of removing it can go on.
     pub async fn taken_back(&self, id: &AccountId) -> Result<(), StoreError> {
+        self.goes_on(id, |take_back, _| *take_back = false).await
+    }
+
+    /// What was lent in the account is taken back, as far as Zoom lets it be: what is left of removing it can go on.
+    pub async fn lending_ended(&self, id: &AccountId) -> Result<(), StoreError> {
+        self.goes_on(id, |_, lends| *lends = false).await
+    }
+
+    async fn goes_on(&self, id: &AccountId, step: fn(&mut bool, &mut bool)) -> Result<(), StoreError> {
         let turn = self.turn().await;
-        let Some(account) = self.account(id) else { return Ok(()) };
-        let Standing::Leaving { since, by, .. } = account.standing.clone() else { return Ok(()) };
-        let account = KeptAccount { standing: Standing::Leaving { since, by, take_back: false }, ..account };
+        let Some(mut account) = self.account(id) else { return Ok(()) };
+        let Standing::Leaving { take_back, lends, .. } = &mut account.standing else { return Ok(()) };
+        step(take_back, lends);
         self.write(turn, vec![account.put()], Vec::new(), |kept| kept.account(account)).await
     }
 
@@ -103,6 +120,7 @@ impl Accounts {
         let of = |kept: &Kept, account: &KeptAccount| {
             let (since, after, meanwhile) = match &account.standing {
                 Standing::Active | Standing::NeedsApiUser { .. } => return None,
+                Standing::Leaving { lends: true, .. } => (now, Duration::MAX, ToDo::EndLending),
                 Standing::Leaving { take_back: true, .. } => (now, Duration::MAX, ToDo::TakeBack),
                 Standing::Leaving { since, .. } => (*since, LEAVES_AFTER, ToDo::Erase),
                 Standing::Lost { since, is_certain, .. } => {

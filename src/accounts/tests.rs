@@ -152,6 +152,8 @@ async fn an_account_that_a_person_removes_is_not_brought_back_by_its_admin() {
     world.accounts.remove(&school(), true, "a test").await.unwrap();
     let refused = world.install("one", "admin", "new").await;
     assert!(matches!(refused, Err(InstallProblem::Leaving)), "{refused:?}");
+    assert_eq!(world.to_do(), Some(ToDo::EndLending));
+    world.accounts.lending_ended(&school()).await.unwrap();
     assert_eq!(world.to_do(), Some(ToDo::TakeBack));
 }
 
@@ -210,6 +212,7 @@ async fn asking_again_to_take_back_first_changes_nothing_and_where_it_cannot_be_
     world.install("one", "admin", "old").await.unwrap();
     for _ in 0..2 {
         world.accounts.remove(&school(), true, "a test").await.unwrap();
+        world.accounts.lending_ended(&school()).await.unwrap();
         assert_eq!(world.to_do(), Some(ToDo::TakeBack));
     }
     world.accounts.remove(&school(), false, "a test").await.unwrap();

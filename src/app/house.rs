@@ -10,7 +10,7 @@ use crate::audit::{Detail, Kind};
 use crate::clock::Clock;
 use crate::store::{LocalStore, Note, Store as _};
 use crate::web::webhook::Receiver;
-use crate::worker::{self, Errands, Onboarder, Parts};
+use crate::worker::{self, Errands, LostHosts, Onboarder, Parts};
 
 const EVERY: Duration = Duration::from_secs(60);
 
@@ -28,6 +28,7 @@ pub(super) struct House {
 impl House {
     pub(super) async fn keep(self, stop: &CancellationToken) {
         let (mut stopping, mut pruned_on, mut tidied_at) = (false, None, None);
+        let lost_hosts = LostHosts::new(self.parts.clone());
         self.tidy(&mut tidied_at).await;
         while !stopping {
             stopping = tokio::select! {
@@ -40,8 +41,11 @@ impl House {
             }
             if !stopping {
                 self.tidy(&mut tidied_at).await;
-                if let Err(error) = self.errands.end_lending().await {
-                    tracing::warn!(%error, "what was lent could not be looked at");
+                if let Err(error) = self.errands.go_on().await {
+                    tracing::warn!(%error, "what was lent, or called off, could not be looked at");
+                }
+                if let Err(error) = lost_hosts.look_again().await {
+                    tracing::warn!(%error, "hosts who can host no more could not be looked at again");
                 }
                 if let Err(error) = self.onboarder.tell().await {
                     tracing::warn!(%error, "what became of onboardings could not be told");

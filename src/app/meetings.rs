@@ -12,8 +12,9 @@ use crate::store::StoreError;
 use crate::web::admin::ApiProblem;
 use crate::web::admin::errands::{CheckView, RunsErrands};
 use crate::web::admin::meetings::{BudgetView, KnowsMeetings, MeetingChangeAsked, MeetingRowView, MeetingsView};
-use crate::work::{ErrandNow, ErrandRefused, Errandry, MoveAsked, Refusal};
-use crate::worker::{Budget, Errands, MeetingChange, Meetings, MeetingsError, Movable, Parts};
+use crate::web::admin::movable::{MovableView, MovablesAsked, MovablesView, UnlistedView};
+use crate::work::{ErrandFilter, ErrandNow, ErrandRefused, Errandry, MoveAsked, Refusal};
+use crate::worker::{Budget, Errands, InPoolRow, MeetingChange, Meetings, MeetingsError, Movable, Parts, Place};
 use crate::zoom::{Listed, MeetingRow, Object, Page, Which};
 
 #[derive(Debug)]
@@ -49,12 +50,8 @@ impl RunsErrands for Running {
         self.errands.read(id).await
     }
 
-    async fn list(
-        &self,
-        account: Option<&AccountId>,
-        page: (Option<ErrandId>, usize),
-    ) -> Result<Vec<ErrandNow>, StoreError> {
-        self.errands.list(account, page).await
+    async fn list(&self, filter: &ErrandFilter, page: (Option<ErrandId>, usize)) -> Result<Vec<ErrandNow>, StoreError> {
+        self.errands.list(filter, page).await
     }
 
     async fn alarms(&self) -> Result<Vec<Alarm>, StoreError> {
@@ -63,11 +60,16 @@ impl RunsErrands for Running {
 
     async fn check(&self, account: &AccountId, asked: MoveAsked) -> Result<CheckView, ApiProblem> {
         let (meeting, to) = (asked.meeting.number(), asked.to.to_string());
-        let (code, why, advice, left_today) = match self.meetings.check(account, asked).await? {
-            Movable::Yes { why, left_today } => (None, why, None, Some(left_today)),
-            Movable::No(Refusal { code, why, advice }) => (Some(code), why, advice, None),
-        };
-        Ok(CheckView { meeting, to, can_move: code.is_none(), why, code, advice, left_today })
+        Ok(match self.meetings.check(account, asked).await? {
+            Movable::Yes { how, why, left_today } => {
+                let left_today = Some(left_today);
+                CheckView { meeting, to, can_move: true, how, why, code: None, advice: None, left_today }
+            }
+            Movable::No(Refusal { code, why, advice }) => {
+                let code = Some(code);
+                CheckView { meeting, to, can_move: false, how: None, why, code, advice, left_today: None }
+            }
+        })
     }
 
     async fn meeting(&self, account: &AccountId, id: MeetingId) -> Result<Option<Object>, StoreError> {
@@ -96,6 +98,27 @@ impl KnowsMeetings for Running {
 
     async fn show(&self, account: &AccountId, id: MeetingId) -> Result<Object, ApiProblem> {
         Ok(self.meetings.show(account, id).await?)
+    }
+
+    async fn movable(&self, account: &AccountId, asked: MovablesAsked) -> Result<MovablesView, ApiProblem> {
+        let from = match &asked.after {
+            None => Place::default(),
+            Some(after) => {
+                after.parse().map_err(|error| ApiProblem::bad_request(format!("after {after:?}: {error}")))?
+            }
+        };
+        let page = self.meetings.in_pool(account, &asked.users, (from, asked.limit)).await?;
+        let looked_at = u64::try_from(page.rows.len()).unwrap_or(u64::MAX);
+        let rows = page.rows.into_iter().filter(|row| asked.all || row.said.is_err());
+        let unlisted = page.unlisted.into_iter().map(|(user, why)| UnlistedView { user, why });
+        Ok(MovablesView {
+            meetings: rows.map(in_pool).collect(),
+            looked_at,
+            users: page.users,
+            users_total: page.users_total,
+            unlisted: unlisted.collect(),
+            next: page.next.map(|next| next.to_string()),
+        })
     }
 
     async fn change(
@@ -131,14 +154,25 @@ impl KnowsMeetings for Running {
     }
 }
 
+fn in_pool(InPoolRow { row, host, said }: InPoolRow) -> MovableView {
+    let (code, why, advice) = match said {
+        Ok(why) => (None, why, None),
+        Err(Refusal { code, why, advice }) => (Some(code), why, advice),
+    };
+    let start = row.start.map(|at| at.to_string());
+    MovableView { meeting: row.id.number(), topic: row.topic, start, host, can_move: code.is_none(), code, why, advice }
+}
+
 impl From<MeetingsError> for ApiProblem {
     fn from(error: MeetingsError) -> Self {
         let said = error.to_string();
         match error {
-            MeetingsError::NoAccount(account) => Self::no_account(account.as_str()),
-            MeetingsError::NoMeeting(..) | MeetingsError::NoUser(..) => Self::new(StatusCode::NOT_FOUND, said),
-            MeetingsError::Refused(_) => Self::new(StatusCode::CONFLICT, said),
-            MeetingsError::BudgetUsedUp(_) => Self::new(StatusCode::TOO_MANY_REQUESTS, said),
+            MeetingsError::NoAccount(_) => Self::refused("account-unknown", said),
+            MeetingsError::NoMeeting(..) => Self::refused("meeting-unknown", said),
+            MeetingsError::NoUser(..) => Self::refused("host-unknown", said),
+            MeetingsError::Refused(Refusal { code, why, advice }) => {
+                Self { advice: advice.map(Into::into), ..Self::refused(&code, why) }
+            }
             MeetingsError::Zoom(_) => Self::new(StatusCode::BAD_GATEWAY, said),
             MeetingsError::Store(error) => error.into(),
         }

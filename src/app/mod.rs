@@ -332,6 +332,7 @@ impl Running {
             sweeper: Arc::clone(&self.sweeper),
             take_back: Arc::clone(&self.take_back),
             onboarder: Arc::clone(&self.onboarder),
+            errands: Arc::clone(&self.errands),
             local: self.local.clone(),
             clock: Arc::clone(&self.machine.clock),
             refresh_idle: self.refresh_idle,

@@ -10,7 +10,7 @@ use crate::accounts::{self, Accounts, KeptApp};
 use crate::clock::Clock;
 use crate::config::{App, Config};
 use crate::event::signature::Secret;
-use crate::ids::AppName;
+use crate::ids::{AccountId, AppName};
 use crate::rules::Rule;
 use crate::store::{Store, StoreError};
 use crate::web::admin::AdminApp;
@@ -25,6 +25,7 @@ pub(super) struct Serving {
     receiver: Arc<Receiver>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    organisations: Arc<[Vec<AccountId>]>,
 }
 
 impl Serving {
@@ -49,7 +50,8 @@ impl Serving {
         let apps = receiver_apps(config, &accounts);
         let receiver = Receiver::open(apps, Arc::clone(&store), clock, config.server.receiver.clone()).await?;
         let clock = Arc::clone(&machine.clock);
-        Ok(Self { accounts, zooms: Arc::new(zooms), receiver, store, clock })
+        let organisations = config.organisations.clone().into();
+        Ok(Self { accounts, zooms: Arc::new(zooms), receiver, store, clock, organisations })
     }
 
     pub(super) fn accounts(&self) -> Arc<Accounts> {
@@ -98,6 +100,7 @@ impl Serving {
         store: &dyn Store,
     ) -> Result<Roster, StoreError> {
         let roster = Roster::new(accounts, rules).with_paused(self.accounts.paused());
+        let roster = roster.with_organisations(Arc::clone(&self.organisations));
         Ok(if require_plan { roster.observing_unplanned(&store.planned().await?) } else { roster })
     }
 

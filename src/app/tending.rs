@@ -19,7 +19,7 @@ use crate::clock::{Clock, Timestamp, lock};
 use crate::ids::AccountId;
 use crate::job::ParkCause;
 use crate::store::{Forgotten, LocalStore, Move, Selector, Store as _, StoreError, SweepRecord, SweepStep};
-use crate::worker::{Onboarder, Sweeper, TAKE_BACK, TakeBack};
+use crate::worker::{Errands, Onboarder, Sweeper, TAKE_BACK, TakeBack};
 use crate::zoom::Zoom as _;
 
 /// Between two looks, where nothing changed.
@@ -43,6 +43,7 @@ pub(super) struct Tending {
     pub(super) sweeper: Arc<Sweeper>,
     pub(super) take_back: Arc<TakeBack>,
     pub(super) onboarder: Arc<Onboarder>,
+    pub(super) errands: Arc<Errands>,
     pub(super) local: LocalStore,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) refresh_idle: Duration,
@@ -243,6 +244,7 @@ impl Tending {
 
     async fn work(&self, account: &KeptAccount, work: Work) -> Result<Came, StoreError> {
         match work {
+            Work::LetGo(ToDo::EndLending) => self.end_lending(account).await,
             Work::LetGo(ToDo::TakeBack) => self.take_back(account).await,
             Work::LetGo(to_do) => self.let_go(account, to_do).await,
             Work::ApiUsers => self.look_at_api_users(account).await,
@@ -331,15 +333,8 @@ impl Tending {
         if self.accounts.account(id).is_none_or(|now| now.standing.is_served()) {
             return Ok(Came::Done);
         }
-        let why = format!("account {id} is not served any more");
-        let mut has_ended = false;
-        while self.local.cancel_jobs(id, None, &why, self.clock.now()).await? > 0 {
-            has_ended = true;
-        }
-        if has_ended {
-            // Before it is forgotten who was to be told.
-            self.onboarder.tell().await?;
-        }
+        self.cancel_jobs(id).await?;
+        self.errands.tell_left(id, &account.app).await?;
         if to_do != ToDo::Stop {
             self.accounts.erase_tokens(account, to_do).await?;
         }
@@ -350,6 +345,36 @@ impl Tending {
             self.accounts.forgotten(forgetting).await?;
             tracing::info!(account = %id, "the account is forgotten");
         }
+        Ok(Came::Done)
+    }
+
+    async fn cancel_jobs(&self, id: &AccountId) -> Result<(), StoreError> {
+        let why = format!("account {id} is not served any more");
+        let mut has_ended = false;
+        while self.local.cancel_jobs(id, None, &why, self.clock.now()).await? > 0 {
+            has_ended = true;
+        }
+        if has_ended {
+            // Before it is forgotten who was to be told.
+            self.onboarder.tell().await?;
+        }
+        Ok(())
+    }
+
+    /// Takes back what moves have lent there, before the access to it is given up: when those that run have come to their end,
+    /// and all others are cancelled.
+    async fn end_lending(&self, account: &KeptAccount) -> Result<Came, StoreError> {
+        let id = &account.id;
+        // Nobody claims its jobs any more.
+        self.reloader.renew().await?;
+        if self.errands.is_moving(id).await? {
+            return Ok(Came::Waits);
+        }
+        self.cancel_jobs(id).await?;
+        if let Err(error) = self.errands.give_back(id, "the removal of the account").await? {
+            return Ok(Came::Failed(format!("what was lent cannot be taken back yet ({})", error.kind())));
+        }
+        self.accounts.lending_ended(id).await?;
         Ok(Came::Done)
     }
 

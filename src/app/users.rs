@@ -240,12 +240,15 @@ fn forget_problem(error: &ForgetError) -> ApiProblem {
 }
 
 pub(super) fn problem(error: &UsersError) -> ApiProblem {
-    let status = match error {
-        UsersError::NoAccount(_) | UsersError::NoUser(..) | UsersError::NotThere(_) => StatusCode::NOT_FOUND,
-        UsersError::ApiUser(..) | UsersError::ActsAs(_) | UsersError::Refused(_) => StatusCode::CONFLICT,
-        UsersError::OperatorsOnly(..) | UsersError::OperatorsDo(_) => StatusCode::FORBIDDEN,
-        UsersError::Zoom(_) => StatusCode::BAD_GATEWAY,
-        UsersError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+    let (status, code) = match error {
+        UsersError::NoAccount(_) => (StatusCode::NOT_FOUND, Some("account-unknown")),
+        UsersError::NoUser(..) => (StatusCode::NOT_FOUND, Some("unknown")),
+        UsersError::NotThere(_) => (StatusCode::NOT_FOUND, None),
+        UsersError::Lacks { code, .. } => (StatusCode::CONFLICT, Some(*code)),
+        UsersError::ApiUser(..) | UsersError::ActsAs(_) | UsersError::Refused(_) => (StatusCode::CONFLICT, None),
+        UsersError::OperatorsOnly(..) | UsersError::OperatorsDo(_) => (StatusCode::FORBIDDEN, None),
+        UsersError::Zoom(error) => (StatusCode::BAD_GATEWAY, Some(error.kind())),
+        UsersError::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, None),
     };
-    ApiProblem::new(status, error.to_string())
+    ApiProblem { code: code.map(Into::into), ..ApiProblem::new(status, error.to_string()) }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args, Subcommand};
 
-use super::out::{Out, count};
+use super::out::{Out, count, has_to_ask};
 use super::remote::{Remote, segment};
 use super::setup::sheet::{About, Sheet};
 use super::{Context, Exit, Failure, JsonOnly};
@@ -333,17 +333,14 @@ async fn remove(remote: &Remote, asked: Remove, out: &mut Out) -> Result<Exit, F
         let what = format!("account {} is in the configuration, by app {}", before.id, before.app);
         return Err(Failure::new(Exit::Failed, format!("{what}: take it out there and reload; nothing was changed")));
     }
-    if !asked.yes {
+    if has_to_ask(asked.yes, asked.json)? {
         let name = before.label.as_ref().map(|label| format!(" ({label})")).unwrap_or_default();
         let kept = if asked.take_back { "" } else { " What its API users were granted stays with them at Zoom." };
         let question = format!(
             "let account {}{name} go? its jobs are cancelled, its tokens erased, and all of it is forgotten for good.{kept}",
             before.id
         );
-        let no_terminal = "add --yes, and nobody is asked; nothing was changed";
-        if asked.json || !out.is_agreed(&question, no_terminal)? {
-            return Err(Failure::new(Exit::Failed, "nothing was changed"));
-        }
+        out.agree(&question)?;
     }
     let query = [("take_back", asked.take_back.to_string())];
     let view: AccountView = remote.delete(&path(&asked.account), &query).await?;
@@ -357,6 +354,14 @@ async fn remove(remote: &Remote, asked: Remove, out: &mut Out) -> Result<Exit, F
             view.standing,
             if asked.take_back { "three calls to Zoom for each user who is taken back" } else { "some seconds" }
         ))?;
+        for lent in &view.lent {
+            let and = if lent.stays {
+                "stays so at Zoom until an admin of the account takes it back"
+            } else {
+                "that is taken back first"
+            };
+            out.line(format!("{} can schedule for {}, lent at {}: {and}", lent.assistant, lent.user, lent.since))?;
+        }
     }
     Ok(Exit::Good)
 }

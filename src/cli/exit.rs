@@ -8,11 +8,11 @@ use std::process::ExitCode;
 pub enum Exit {
     /// 0
     Good,
-    /// 1: a check failed, or what was asked for is not there.
+    /// 1: a check failed, or what was asked for was refused or is not there.
     Failed,
     /// 2: the command line cannot be understood.
     Usage,
-    /// 69: the service cannot be reached.
+    /// 69: the service cannot be reached, or cannot do it now.
     Unreachable,
     /// 74: a file or the network failed.
     Io,
@@ -26,9 +26,9 @@ pub enum Exit {
 
 pub(super) const HELP: &str = "Exit codes:
    0  done
-   1  a check failed, or what was asked for is not there
+   1  a check failed, or what was asked for was refused or is not there
    2  the command line cannot be understood
-  69  the service cannot be reached
+  69  the service cannot be reached, or cannot do it now
   74  a file or the network failed
   75  another process holds the store
   77  not permitted
@@ -61,16 +61,27 @@ pub struct Failure {
     pub exit: Exit,
     /// Empty where there is nobody left to tell.
     text: String,
+    /// The service's word for it.
+    code: Option<Box<str>>,
 }
 
 impl Failure {
     pub fn new(exit: Exit, text: impl Into<String>) -> Self {
-        Self { exit, text: text.into() }
+        Self { exit, text: text.into(), code: None }
+    }
+
+    #[must_use]
+    pub(super) fn with_code(self, code: Option<Box<str>>) -> Self {
+        Self { code, ..self }
+    }
+
+    pub(super) fn code(&self) -> Option<&str> {
+        self.code.as_deref()
     }
 
     /// The reader of our output went away: no failure of ours.
     pub(super) const fn nobody_reads() -> Self {
-        Self { exit: Exit::Good, text: String::new() }
+        Self { exit: Exit::Good, text: String::new(), code: None }
     }
 
     /// Says it on standard error.

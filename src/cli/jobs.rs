@@ -150,7 +150,7 @@ async fn cancel(context: &Context, asked: Cancel, out: &mut Out) -> Result<Exit,
     }
 }
 
-/// None where the person does not want it after all, or there is nothing.
+/// None where there is nothing.
 async fn cancelled(remote: &Remote, asked: &Cancel, out: &mut Out) -> Result<Option<MovedView>, Failure> {
     if let Some(job) = &asked.job {
         return Ok(Some(remote.post(&format!("/v1/jobs/{}/cancel", segment(job)), &[]).await?));
@@ -165,9 +165,10 @@ async fn cancelled(remote: &Remote, asked: &Cancel, out: &mut Out) -> Result<Opt
         out.line(format!("{} parked for {cause}", count(meant.left, "job is", "jobs are")))?;
         let question =
             "end them for good? events and sweeps may ask for the same work again, these jobs do not come back.";
-        if meant.left == 0 || !out.is_agreed(question, "give --yes to cancel them")? {
+        if meant.left == 0 {
             return Ok(None);
         }
+        out.agree(question)?;
     }
     remote.post("/v1/jobs/cancel", &query).await.map(Some)
 }

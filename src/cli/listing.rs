@@ -36,6 +36,31 @@ pub(super) trait Listed: DeserializeOwned + Serialize {
     fn row(&self) -> Vec<String>;
 }
 
+/// In one answer.
+const ROWS: usize = 1_000;
+
+/// All of a list whose pages go on after the last of the page before, the oldest first.
+pub(super) async fn all<T: DeserializeOwned>(
+    remote: &Remote,
+    path: &str,
+    filters: &[(&'static str, Option<String>)],
+    id: impl Fn(&T) -> &str,
+) -> Result<Vec<T>, Failure> {
+    let filters = filters.iter().filter_map(|(key, value)| Some((*key, value.clone()?)));
+    let filters: Vec<_> = filters.chain([("limit", ROWS.to_string())]).collect();
+    let mut found: Vec<T> = Vec::new();
+    loop {
+        let after = found.last().map(|last| ("after", id(last).to_owned()));
+        let query: Vec<_> = filters.iter().cloned().chain(after).collect();
+        let page: Vec<T> = remote.get(path, &query).await?;
+        let is_last = page.len() < ROWS;
+        found.extend(page);
+        if is_last {
+            return Ok(found);
+        }
+    }
+}
+
 /// Lists those that meet all filters that are given.
 pub(super) async fn list<T: Listed>(
     context: &Context,

@@ -11,6 +11,14 @@ use crate::plain::{clean, steers};
 
 pub(super) struct Out(Box<dyn Write>);
 
+/// Whether what is about to be done has to be shown first, and agreed to.
+pub(super) fn has_to_ask(yes: bool, json: bool) -> Result<bool, Failure> {
+    if json && !yes {
+        return Err(Failure::new(Exit::Usage, "nobody is asked with --json: add --yes"));
+    }
+    Ok(!yes)
+}
+
 impl Out {
     pub(super) fn stdout() -> Self {
         Self(Box::new(std::io::BufWriter::new(std::io::stdout())))
@@ -26,16 +34,20 @@ impl Out {
         self.flush()
     }
 
-    /// Whether the person at the terminal says yes; `otherwise` tells what to do where nobody is there.
-    pub(super) fn is_agreed(&mut self, question: &str, otherwise: &str) -> Result<bool, Failure> {
+    /// Goes on only where the person at the terminal says yes.
+    pub(super) fn agree(&mut self, question: &str) -> Result<(), Failure> {
         if !std::io::stdin().is_terminal() {
-            return Err(Failure::new(Exit::Usage, format!("there is no terminal to ask on: {otherwise}")));
+            let why = "there is no terminal to ask on: add --yes, and nobody is asked; nothing was changed";
+            return Err(Failure::new(Exit::Usage, why));
         }
         self.ask(&format!("{question} [y/N] "))?;
         let mut line = String::new();
         let read = std::io::stdin().lock().read_line(&mut line);
         read.map_err(|error| Failure::new(Exit::Io, format!("cannot read the answer: {error}")))?;
-        Ok(matches!(line.trim(), "y" | "yes"))
+        match line.trim() {
+            "y" | "yes" => Ok(()),
+            _ => Err(Failure::new(Exit::Failed, "nothing was changed")),
+        }
     }
 
     /// One value as JSON, over several lines.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use clap::Args;
 use http::{Method, Request, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -19,6 +19,7 @@ use super::{Context, Exit, Failure};
 use crate::chance::SystemChance;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Admin, Outline};
+use crate::web::admin::errands::ErrandView;
 use crate::web::admin::{AdminState, ApiProblem, Caller, Hosts, NoStats, NoSweeps, TokenHash, Tokens, api, token};
 
 /// Where to look.
@@ -175,6 +176,18 @@ impl Remote {
         }
     }
 
+    /// What is asked of a meeting; one that was refused while it was waited for is in the problem that tells so.
+    pub(super) async fn errand(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        body: &impl Serialize,
+    ) -> Result<ErrandView, Failure> {
+        let (status, body) = self.answer(Method::POST, path, query, Some(json(body)?)).await?;
+        let refused = serde_json::from_slice::<ApiProblem>(&body).ok().and_then(|problem| problem.errand);
+        refused.map_or_else(|| read(status, &body), |errand| Ok(*errand))
+    }
+
     async fn call<T: DeserializeOwned>(
         &self,
         how: Method,
@@ -182,8 +195,19 @@ impl Remote {
         query: &[(&str, String)],
         sent: Option<Vec<u8>>,
     ) -> Result<T, Failure> {
+        let (status, body) = self.answer(how, path, query, sent).await?;
+        read(status, &body)
+    }
+
+    async fn answer(
+        &self,
+        how: Method,
+        path: &str,
+        query: &[(&str, String)],
+        sent: Option<Vec<u8>>,
+    ) -> Result<(StatusCode, Bytes), Failure> {
         let target = target(path, query);
-        let (status, body) = match self {
+        match self {
             Self::Running { client, address, token, to_do } => {
                 let request =
                     client.request(how, format!("http://{address}{target}")).bearer_auth(token.expose_secret());
@@ -191,7 +215,7 @@ impl Remote {
                 let silent = |error| unanswered("the service does not answer", address, &error, to_do);
                 let answer = request.send().await.map_err(silent)?;
                 let status = answer.status();
-                (status, answer.bytes().await.map_err(silent)?)
+                Ok((status, answer.bytes().await.map_err(silent)?))
             }
             Self::Stopped { router, .. } => {
                 let request = Request::builder()
@@ -203,20 +227,19 @@ impl Remote {
                 let answer = router.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
                 let status = answer.status();
                 let body = axum::body::to_bytes(answer.into_body(), ANSWER_BYTES_MAX).await;
-                (status, body.map_err(|error| Failure::new(Exit::Io, error.to_string()))?)
+                Ok((status, body.map_err(|error| Failure::new(Exit::Io, error.to_string()))?))
             }
-        };
-        if status.is_success() {
-            serde_json::from_slice(&body).map_err(|error| {
-                Failure::new(
-                    Exit::Io,
-                    format!("the service's answer cannot be understood: {error}. is it another version?"),
-                )
-            })
-        } else {
-            Err(refused(status, &body))
         }
     }
+}
+
+fn read<T: DeserializeOwned>(status: StatusCode, body: &[u8]) -> Result<T, Failure> {
+    if !status.is_success() {
+        return Err(refused(status, body));
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        Failure::new(Exit::Io, format!("the service's answer cannot be understood: {error}. is it another version?"))
+    })
 }
 
 /// A value as it is sent.
@@ -275,8 +298,15 @@ pub(super) fn unanswered(what: &str, at: &impl std::fmt::Display, error: &reqwes
 }
 
 fn refused(status: StatusCode, body: &[u8]) -> Failure {
-    let detail =
-        serde_json::from_slice::<ApiProblem>(body).map_or_else(|_| status.to_string(), |problem| problem.detail);
+    let Ok(problem) = serde_json::from_slice::<ApiProblem>(body) else {
+        return failure(status, None, status.to_string());
+    };
+    let advice = problem.advice.map_or_else(String::new, |advice| format!("; what can be done: {advice}"));
+    failure(status, problem.code.as_deref(), format!("{}{advice}", problem.detail)).with_code(problem.code)
+}
+
+/// What is wrong with the request is a mistake of usage; what the account, its meetings or a day are not fit for is none.
+fn failure(status: StatusCode, code: Option<&str>, detail: String) -> Failure {
     match status.as_u16() {
         401 => {
             let text = "the service does not know the token of [admin] token_file: is it another service, or was the file \
@@ -284,8 +314,9 @@ fn refused(status: StatusCode, body: &[u8]) -> Failure {
             Failure::new(Exit::Denied, text)
         }
         403 | 421 => Failure::new(Exit::Denied, format!("the service refuses this: {detail}")),
+        422 if code.is_some_and(|code| !["invalid", "key-used"].contains(&code)) => Failure::new(Exit::Failed, detail),
         400 | 415 | 422 => Failure::new(Exit::Usage, detail),
-        404 | 409 | 413 => Failure::new(Exit::Failed, detail),
+        404 | 409 | 413 | 429 => Failure::new(Exit::Failed, detail),
         507 => Failure::new(Exit::Io, detail),
         _ => Failure::new(Exit::Unreachable, format!("the service cannot do this now: {detail}")),
     }

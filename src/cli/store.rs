@@ -286,6 +286,11 @@ impl Bar {
         self.0.set_length(of);
         self.0.set_position(done);
     }
+
+    /// Lines may be written meanwhile.
+    pub(super) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.0.suspend(write)
+    }
 }
 
 impl Drop for Bar {

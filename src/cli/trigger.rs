@@ -208,6 +208,7 @@ fn live(asked: &Asked, account: &str, at: Timestamp) -> Option<String> {
         timezone: "UTC".to_owned(),
         password: String::new(),
         settings: Map::new(),
+        pre_schedule: false,
         recurrence: None,
         created_at: at,
         creation_source: "web_portal",

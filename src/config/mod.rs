@@ -39,7 +39,7 @@ use toml::de::DeTable;
 use crate::account::Account;
 use crate::feed::Consumer;
 use crate::feed::notify::Notify;
-use crate::ids::AppName;
+use crate::ids::{AccountId, AppName};
 use crate::rules::Rule;
 use section::{Section, unknown};
 use source::Reading;
@@ -54,6 +54,8 @@ pub struct Config {
     pub store: StoreSection,
     pub zoom: crate::zoom::Settings,
     pub worker: crate::worker::Settings,
+    /// Accounts of one organisation each.
+    pub organisations: Vec<Vec<AccountId>>,
     pub sweep: crate::worker::SweepSettings,
     /// Of accounts that are not in the file.
     pub accounts: crate::accounts::Settings,
@@ -224,7 +226,8 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (
     let mut sweep = parts::sweep(Section::top(reading, "sweep"), &mut zoom);
     let call_longest = zoom.call_longest();
     let mut worker = parts::worker(Section::top(reading, "worker"), server.drain, call_longest, host_writes);
-    worker.moves = parts::moves(Section::top(reading, "moves"));
+    let (moves, organisations) = parts::moves(Section::top(reading, "moves"));
+    worker.moves = moves;
     let accounts = parts::accounts(Section::top(reading, "accounts"));
     let log = parts::log(Section::top(reading, "log"));
     let apps = apps::apps(reading);
@@ -243,6 +246,7 @@ fn resolve(path: &Path, reading: &Reading<'_>, root: &Spanned<DeTable<'_>>) -> (
         store,
         zoom,
         worker,
+        organisations,
         sweep,
         accounts,
         log,

@@ -8,6 +8,7 @@ use super::form;
 use super::problem::Place;
 use super::section::Section;
 use super::source::Found;
+use crate::ids::AccountId;
 use crate::store::local::MasterKey;
 use crate::store::{Limits, journal, local};
 use crate::web::accept::AcceptSettings;
@@ -443,12 +444,20 @@ pub(super) fn worker(
 }
 
 /// `[moves]`.
-pub(super) fn moves(mut section: Section<'_, '_>) -> Moves {
-    let Moves { lend, lend_max } = Moves::default();
-    let moves =
-        Moves { lend: section.flag_or("lend", lend), lend_max: section.secs("lend_max_secs", lend_max, 10..=86_400) };
+pub(super) fn moves(mut section: Section<'_, '_>) -> (Moves, Vec<Vec<AccountId>>) {
+    let Moves { lend, lend_max, watch_hosts } = Moves::default();
+    let moves = Moves {
+        lend: section.flag_or("lend", lend),
+        lend_max: section.secs("lend_max_secs", lend_max, 10..=86_400),
+        watch_hosts: section.flag_or("watch_hosts", watch_hosts),
+    };
+    let expected = "ids of accounts with a space between, as in \"abc123 def456\"";
+    let organisations = section.list("organisations", expected, |text| {
+        let all: Option<Vec<AccountId>> = text.split_whitespace().map(|id| AccountId::parse(id).ok()).collect();
+        all.filter(|all| all.len() > 1)
+    });
     section.finish();
-    moves
+    (moves, organisations)
 }
 
 pub(super) fn log(mut section: Section<'_, '_>) -> Log {

@@ -170,7 +170,11 @@ fn here(reading: &Reading<'_>, takers: &Takers, seen: &mut BTreeSet<String>) -> 
 fn rule(mut section: Section<'_, '_>, takers: &Takers) -> Option<Rule> {
     let name = section.in_file("name").and_then(|name| name.get_ref().as_str()).and_then(|n| RuleName::parse(n).ok());
     if let (Some(taken), Some(written)) = (name.as_ref().filter(|name| name.is_taken()), section.in_file("name")) {
-        let under = if taken.is_onboard() { "people are made users" } else { "meetings are scheduled and moved" };
+        let under = match taken {
+            _ if taken.is_onboard() => "people are made users",
+            _ if taken.is_lost_host() => "hosts are looked at who can host no more",
+            _ => "meetings are scheduled and moved",
+        };
         let what = format!("[[rule]] is named {:?}, under which {under}", taken.as_str());
         section.reading.problem(Place::File(written.span()), what, "expected another name");
     }

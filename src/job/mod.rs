@@ -211,9 +211,9 @@ impl Job {
         self.asked_by == Asker::Sweep
     }
 
-    /// Whether it is done where this app acts for the account: onboardings and errands are no app's.
+    /// Whether it is done where this app acts for the account: what no rule of the configuration asks for is no app's.
     pub fn is_done_by(&self, acting: &AppName) -> bool {
-        self.app == *acting || self.rule.is_onboard() || self.rule.is_errand()
+        self.app == *acting || self.rule.is_taken()
     }
 
     /// Whether it lets events go first, and uses the share of the account's rate that sweeps have.

@@ -34,8 +34,8 @@ use crate::account::Role;
 use crate::alarm::Severity;
 use crate::event::fold::LAST;
 use crate::event::{Event, MeetingChange, UserChange, UserRef, What};
-use crate::ids::{ConsumerName, Email, MeetingId, MeetingUuid, RuleName};
-use crate::job::Subject;
+use crate::ids::{AccountId, AppName, ConsumerName, Email, MeetingId, MeetingUuid, RuleName};
+use crate::job::{Asker, NewJob, Subject};
 
 /// One `[[rule]]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -264,6 +264,32 @@ pub enum Step {
     Remember { meeting: MeetingId, is_first: bool },
 }
 
+/// The code of the notice about a host who can host no more, and the name of the work that looks.
+pub const LOST_HOST: &str = RuleName::LOST_HOST;
+
+/// What an event asks for where it may say that a host can host no more, or can again, whatever the rules are. `kind` is the
+/// user's, as the event states it.
+pub fn of_host(event: &Event, kind: impl FnOnce() -> Option<i64>) -> Option<Step> {
+    let What::User { change, user } = &event.what else { return None };
+    let subject = Subject::User { id: user.id.clone(), email: user.email.clone() };
+    let look = |subject| Step::Ensure { rule: RuleName::lost_host(), subject, on: None };
+    match change {
+        gone if gone.is_gone() => Some(look(subject)),
+        UserChange::Updated => match kind()? {
+            2 | 3 => Some(Step::Wake { subject }),
+            _ => Some(look(subject)),
+        },
+        UserChange::Activated => Some(Step::Wake { subject }),
+        _ => None,
+    }
+}
+
+/// Another look at a host, which nothing told of.
+pub fn look_at_host(app: &AppName, account: &AccountId, subject: Subject) -> NewJob {
+    let (app, account, rule) = (app.clone(), account.clone(), RuleName::lost_host());
+    NewJob { app, account, rule, subject, by: Asker::Sweep, event_at: None, on: None }
+}
+
 /// The work that an event asks for under these rules.
 pub fn plan(event: &Event, rules: &[Rule]) -> Vec<Step> {
     match &event.what {
@@ -307,7 +333,8 @@ pub fn plan(event: &Event, rules: &[Rule]) -> Vec<Step> {
 fn cancel(subject: Subject, event: &Event, rules: &[Rule]) -> Step {
     // Whoever moves a meeting finds out by itself that it is gone, and may have deleted it.
     let named = rules.iter().filter(|rule| rule.named_by(event).is_some()).map(|rule| rule.name.clone());
-    let spared = named.chain([RuleName::moving()]);
+    // So is whether somebody who is gone had meetings.
+    let spared = named.chain([RuleName::moving(), RuleName::lost_host()]);
     Step::Cancel { subject, why: event.name.clone(), spared: spared.collect() }
 }
 

@@ -108,8 +108,16 @@ pub struct Quirks {
     pub move_needs: Principal,
     /// Whose 100 a day a PATCH is billed to: unknown after a move \[api.md §4].
     pub update_bills: Principal,
+    /// A meeting that was moved names the path user as `assistant_id`, or nobody: unknown \[I].
+    pub moved_names_path_user: bool,
     /// The answer of a create with `schedule_for` names the path user as `host_id` \[C moodle].
     pub create_answers_path_user: bool,
+    /// A move that lacks the privilege or a licence is refused with 3003 \[KB], and not with 3000 \[F 88501].
+    pub lost_privilege_is_3003: bool,
+    /// Whoever is granted twice is told so in the words of 2018 \[E18], and not in those of 2022 \[E22].
+    pub duplicates_in_old_words: bool,
+    /// Nobody of this domain can be scheduled for; that there are such refusals is \[D MT].
+    pub blocked_domain: Option<String>,
     /// Whether a move alone emits `meeting.updated`: unknown \[api.md §8.11].
     pub move_emits_update: bool,
     /// Creates and updates of meetings are Heavy \[Z], against the spec's Medium and Light \[D].
@@ -152,7 +160,11 @@ impl Default for Quirks {
         Self {
             move_needs: Principal::PathUser,
             update_bills: Principal::PathUser,
+            moved_names_path_user: true,
             create_answers_path_user: true,
+            lost_privilege_is_3003: false,
+            duplicates_in_old_words: false,
+            blocked_domain: None,
             move_emits_update: true,
             meeting_writes_are_heavy: false,
             scopes_status: 400,
@@ -172,6 +184,14 @@ impl Default for Quirks {
             limits: true,
         }
     }
+}
+
+/// What several accounts are together \[KB 201362803].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Organisation {
+    pub name: String,
+    /// Users may assign scheduling privilege to others of the organisation, and not of their account alone.
+    pub shares_privilege: bool,
 }
 
 /// One account of the world.
@@ -206,6 +226,7 @@ pub(crate) struct Account {
     pub(crate) invites: DayQuota,
     pub(crate) limiter: Limiter,
     pub(crate) quirks: Quirks,
+    pub(crate) organisation: Option<Organisation>,
 }
 
 impl Account {
@@ -232,11 +253,17 @@ impl Account {
             invites: DayQuota::default(),
             limiter: Limiter::default(),
             quirks: Quirks::default(),
+            organisation: None,
         }
     }
 }
 
 impl Account {
+    /// Whether users of both may assign each other the privilege: the setting is on in both \[I].
+    pub(crate) fn shares_with(&self, other: &Self) -> bool {
+        self.organisation.as_ref().is_some_and(|own| own.shares_privilege) && self.organisation == other.organisation
+    }
+
     /// Email and id of who acts.
     pub(crate) fn operator(&self) -> (&str, &str) {
         let acting = self.acting.as_deref().and_then(|id| self.users.find(id));

@@ -101,6 +101,9 @@ pub enum Refusal {
     /// \[E22]
     #[error("User {0} has already granted scheduling privilege.")]
     AlreadyGranted(String),
+    /// The same \[E18].
+    #[error("User {0} already has the scheduling privilege for you.")]
+    AlreadyHas(String),
     /// \[E22] The field and its message are \[I].
     #[error("Validation Failed.")]
     Validation { field: &'static str, message: String },
@@ -125,6 +128,21 @@ pub enum Refusal {
     /// The code is \[D MT], the words are \[M].
     #[error("Instant meetings do not support the schedule_for parameter.")]
     InstantMeeting,
+    /// The code is \[D MT], the words are \[I].
+    #[error("Pre-scheduled meetings do not support the schedule_for parameter.")]
+    PreScheduled,
+    /// The code and the end of the words are \[D MT].
+    #[error("You cannot schedule a meeting for a user outside of your account for a meeting with continuous chat.")]
+    ChatOutside,
+    /// The code is \[D MT], the words are \[I].
+    #[error("You cannot schedule a meeting with {0}, who is of a blocked domain.")]
+    BlockedDomain(String),
+    /// \[D MT], of a webinar that is asked for as a meeting.
+    #[error("Cannot access webinar info.")]
+    Webinar,
+    /// The privilege was lost, or not both are licensed \[D of 2018 and 2024, KB].
+    #[error("Not meeting host")]
+    NotMeetingHost,
     /// \[D MT]
     #[error("Your user account is not allowed meeting hosting and scheduling capabilities.")]
     MayNotHost,
@@ -194,6 +212,7 @@ impl Refusal {
             | Self::CannotFind(_)
             | Self::OtherAccount(_)
             | Self::AlreadyGranted(_)
+            | Self::AlreadyHas(_)
             | Self::NoCustomUsers
             | Self::PaidOnly => 200,
             Self::NoSeats(code) => *code,
@@ -207,7 +226,13 @@ impl Refusal {
             Self::NoSuchUser(_) => 1001,
             Self::EmailTaken(_) => 1005,
             Self::NoSuchMeeting(_) => 3001,
-            Self::CannotScheduleFor(_) | Self::InstantMeeting => 3000,
+            Self::CannotScheduleFor(_)
+            | Self::InstantMeeting
+            | Self::PreScheduled
+            | Self::ChatOutside
+            | Self::BlockedDomain(_)
+            | Self::Webinar => 3000,
+            Self::NotMeetingHost => 3003,
             Self::InProgress => 3002,
             Self::MayNotHost => 3161,
             Self::UserDaily | Self::Invites => 429,

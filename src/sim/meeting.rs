@@ -11,7 +11,7 @@ use super::account::{Principal, fresh_number, fresh_uuid};
 use super::answer::{Refusal, rfc3339};
 use super::event;
 use super::limit::DayQuota;
-use super::user::{Changes, User};
+use super::user::Changes;
 use super::world::Act;
 
 /// Creates and updates a user may be billed for in a UTC day \[D MT].
@@ -19,6 +19,9 @@ pub const MEETING_WRITES_PER_DAY: u32 = 100;
 
 /// Zoom's number for an instant meeting.
 pub(crate) const INSTANT: i64 = 1;
+
+/// Zoom's number for a webinar; 6 and 9 are recurring ones \[D MT].
+pub(crate) const WEBINAR: i64 = 5;
 
 /// One meeting.
 #[derive(Debug, Clone)]
@@ -45,6 +48,8 @@ pub struct Meeting {
     pub password: String,
     pub settings: Map<String, Value>,
     pub recurrence: Option<Value>,
+    /// In Zoom's calendar integrations, before it has a time \[D MT].
+    pub pre_schedule: bool,
     pub created_at: Timestamp,
     /// `open_api` or `web_portal` \[D MT].
     pub creation_source: &'static str,
@@ -192,6 +197,24 @@ impl Act<'_> {
         wanted: &Map<String, Value>,
         by_api: bool,
     ) -> Result<u64, Refusal> {
+        let meeting = self.drafted(path_key, wanted, by_api)?;
+        let (id, path_user) = (meeting.id, meeting.path_user.clone());
+        let body = event::meeting_scheduled("meeting.created", self.account, &meeting, self.now);
+        self.account.meetings.insert(meeting);
+        self.bill(by_api, &path_user);
+        self.emit("meeting.created", body);
+        Ok(id)
+    }
+
+    /// Makes a webinar, which has a number as meetings do, and is none. Its events are left out.
+    pub(crate) fn create_webinar(&mut self, host: &str, wanted: &Map<String, Value>) -> Result<u64, Refusal> {
+        let webinar = Meeting { kind: WEBINAR, ..self.drafted(host, wanted, false)? };
+        let id = webinar.id;
+        self.account.meetings.insert(webinar);
+        Ok(id)
+    }
+
+    fn drafted(&self, path_key: &str, wanted: &Map<String, Value>, by_api: bool) -> Result<Meeting, Refusal> {
         let now = self.now;
         let no_user = || Refusal::NoSuchUser(path_key.to_owned());
         let path_user = self.account.users.find(path_key).ok_or_else(no_user)?;
@@ -209,7 +232,7 @@ impl Act<'_> {
         let host_id = match wanted.get("schedule_for") {
             None => path_id.clone(),
             Some(_) if kind == INSTANT => return Err(Refusal::InstantMeeting),
-            Some(target) => self.may_host_for(target, &path_id)?,
+            Some(target) => self.may_host_for(target, &path_id, wanted.get("settings"))?,
         };
         let mut meeting = Meeting {
             id: fresh_number(self.chance, 90_000_000_000, 99_999_999_999),
@@ -228,6 +251,7 @@ impl Act<'_> {
             password: fresh_number(self.chance, 100_000, 999_999).to_string(),
             settings: default_settings(),
             recurrence: None,
+            pre_schedule: wanted.get("pre_schedule").and_then(Value::as_bool).unwrap_or(false),
             created_at: now,
             creation_source: if by_api { "open_api" } else { "web_portal" },
         };
@@ -237,12 +261,7 @@ impl Act<'_> {
         if meeting.kind == 2 && meeting.start_time.is_none() {
             meeting.start_time = Some(now); // [D MT] without a start it starts now.
         }
-        let id = meeting.id;
-        let body = event::meeting_scheduled("meeting.created", self.account, &meeting, now);
-        self.account.meetings.insert(meeting);
-        self.bill(by_api, &path_id);
-        self.emit("meeting.created", body);
-        Ok(id)
+        Ok(meeting)
     }
 
     /// Changes fields, moves the host with `schedule_for`; refused while it runs.
@@ -260,13 +279,11 @@ impl Act<'_> {
         }
         let mut wished = meeting.clone();
         if let Some(target) = wanted.get("schedule_for") {
-            if meeting.kind == INSTANT {
-                return Err(Refusal::InstantMeeting);
-            }
-            let host = self.find_target(target)?.id.clone();
-            if host != meeting.host_id {
-                wished.host_id = self.may_host_for(target, &principal)?;
-                wished.assistant_id = (wished.host_id != principal).then_some(principal); // [I]
+            let host_id = self.new_host(&meeting, target, &principal)?;
+            if host_id != meeting.host_id {
+                let is_named = quirks.moved_names_path_user && host_id != principal;
+                wished.assistant_id = is_named.then_some(principal); // [I]
+                wished.host_id = host_id;
             }
         }
         let mut changes = Changes::new();
@@ -366,22 +383,6 @@ impl Act<'_> {
         if by_api {
             self.account.users.edit(user, |user| user.meeting_writes.take(now));
         }
-    }
-
-    fn find_target(&self, target: &Value) -> Result<&User, Refusal> {
-        target.as_str().and_then(|key| self.account.users.find(key)).ok_or(Refusal::BadScheduleFor)
-    }
-
-    /// The new host's id, where the principal may schedule for that host: both licensed and active, and the principal an
-    /// assistant of the host \[F 88501, D U]. Nobody needs a privilege for themselves.
-    fn may_host_for(&self, target: &Value, principal: &str) -> Result<String, Refusal> {
-        let host = self.find_target(target)?;
-        if host.id == principal {
-            return Ok(host.id.clone());
-        }
-        let fit = |user: &User| user.is_active() && user.is_licensed();
-        let allowed = fit(host) && host.has_assistant(principal) && self.account.users.find(principal).is_some_and(fit);
-        if allowed { Ok(host.id.clone()) } else { Err(Refusal::CannotScheduleFor(host.id.clone())) }
     }
 }
 

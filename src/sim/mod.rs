@@ -21,7 +21,7 @@
 //!
 //! It deliberately knows nothing of the rest of this crate but clock and chance, so that a mistake of ours about Zoom is not
 //! made twice in the same way. It does not have settings of groups, roles of an
-//! account's own, webinars, or what a removed user leaves besides meetings.
+//! account's own, webinars but for what they are not, or what a removed user leaves besides meetings.
 
 mod account;
 mod answer;
@@ -37,6 +37,7 @@ mod later;
 mod limit;
 mod marketplace;
 mod meeting;
+mod movable;
 mod oauth;
 mod outbox;
 mod people;
@@ -60,7 +61,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub use self::account::{NewAccount, Offers, Principal, Quirks, Subscription};
+pub use self::account::{NewAccount, Offers, Organisation, Principal, Quirks, Subscription};
 pub use self::answer::{Answer, Refusal};
 pub use self::app::{AppKind, AppQuirks, Issued, NewApp};
 pub use self::call::{Call, Request};

@@ -116,9 +116,10 @@ impl World {
 
     /// Emails of a user's assistants, sorted.
     pub fn assistants(&self, account: &str, key: &str) -> Vec<String> {
-        let mut emails: Vec<String> = self.look(account, |users| {
-            let assistants = users.find(key).into_iter().flat_map(|user| &user.assistants);
-            assistants.filter_map(|assistant| Some(users.find(&assistant.id)?.email.clone())).collect()
+        let mut emails: Vec<String> = self.state(|state| {
+            let email = |id: &str| Some(state.accounts.values().find_map(|other| other.users.find(id))?.email.clone());
+            let user = state.accounts.get(account).and_then(|account| account.users.find(key));
+            user.into_iter().flat_map(|user| &user.assistants).filter_map(|one| email(&one.id)).collect()
         });
         emails.sort();
         emails

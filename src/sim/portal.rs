@@ -12,6 +12,12 @@ impl World {
         self.act(account, |act| Ok(act.create_meeting(path_user, &fields, false)?))
     }
 
+    /// Somebody makes a webinar in the web portal.
+    pub fn create_webinar(&self, account: &str, host: &str, fields: &Value) -> Result<u64, WorldError> {
+        let fields = fields.as_object().cloned().unwrap_or_default();
+        self.act(account, |act| Ok(act.create_webinar(host, &fields)?))
+    }
+
     /// A user makes a meeting, in that path, and is the operator of `meeting.created`.
     pub fn create_meeting_as(&self, account: &str, by: &str, path: &str, fields: &Value) -> Result<u64, WorldError> {
         let fields = fields.as_object().cloned().unwrap_or_default();

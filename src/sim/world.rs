@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use crate::chance::Chance;
 use crate::clock::{Clock, Timestamp, lock};
 
-use super::account::{Account, NewAccount, Offers, Quirks, Subscription};
+use super::account::{Account, NewAccount, Offers, Organisation, Quirks, Subscription};
 use super::answer::Refusal;
 use super::app::App;
 use super::call::{Call, CallLog};
@@ -22,7 +22,7 @@ use super::fault::{Fault, Faults};
 use super::later::Later;
 use super::outbox::{Attempt, Mischief, Outbox, Tally};
 use super::rest::token::Tokens;
-use super::user::NewUser;
+use super::user::{NewUser, User};
 
 /// Why the world did not do what a test or demo asked of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -109,6 +109,8 @@ pub(crate) struct Act<'a> {
     pub(crate) apps: &'a HashMap<String, App>,
     pub(crate) outbox: &'a mut Outbox,
     pub(crate) later: &'a mut Later,
+    /// Users of other accounts to whom users of this one may assign the privilege, and who may to them.
+    pub(crate) kin: Vec<User>,
     pub(crate) chance: &'a dyn Chance,
     pub(crate) now: Timestamp,
 }
@@ -173,6 +175,14 @@ impl World {
             state.catch_up(self.chance(), self.now());
         }
         look(&mut state)
+    }
+
+    /// The account is part of an organisation from now on.
+    pub fn join(&self, account: &str, organisation: Organisation) -> Result<(), WorldError> {
+        self.act(account, |act| {
+            act.account.organisation = Some(organisation);
+            Ok(())
+        })
     }
 
     /// Acts in one account, then wakes the sender.
@@ -374,9 +384,16 @@ impl State {
         now: Timestamp,
         act: impl FnOnce(&mut Act<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        let kin = self.kin(account);
         let found = self.accounts.get_mut(account);
         let account = found.ok_or_else(|| WorldError::NoAccount(account.to_owned()))?;
         let (homes, outbox, later) = (&mut self.homes, &mut self.outbox, &mut self.later);
-        act(&mut Act { account, homes, apps: &self.apps, outbox, later, chance, now })
+        act(&mut Act { account, homes, apps: &self.apps, outbox, later, kin, chance, now })
+    }
+
+    fn kin(&self, account: &str) -> Vec<User> {
+        let Some(own) = self.accounts.get(account).filter(|own| own.organisation.is_some()) else { return Vec::new() };
+        let others = self.accounts.values().filter(|other| other.id != own.id && own.shares_with(other));
+        others.flat_map(|other| other.users.iter().cloned()).collect()
     }
 }

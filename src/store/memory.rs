@@ -49,6 +49,8 @@ pub struct Limits {
     pub moved_max: usize,
     /// Deliveries that are set aside; beyond it the oldest of them is given up.
     pub parked_deliveries_max: usize,
+    /// Of all notices that stand about one account: they are one record.
+    pub notices_bytes_max: usize,
     pub backoff: Backoff,
 }
 
@@ -60,6 +62,7 @@ impl Default for Limits {
             finished_max: 10_000,
             moved_max: 50_000,
             parked_deliveries_max: 100_000,
+            notices_bytes_max: 512 << 10,
             backoff: Backoff::default(),
         }
     }
@@ -241,6 +244,10 @@ impl Store for MemoryStore {
 
     async fn notices(&self) -> Result<Vec<Notice>, StoreError> {
         self.read(|world| world.notices.clone())
+    }
+
+    async fn notices_of(&self, account: &AccountId) -> Result<Vec<Notice>, StoreError> {
+        self.read(|world| world.notices.iter().filter(|notice| notice.account == *account).cloned().collect())
     }
 
     async fn mend(&self, notice: &Notice, at: Timestamp) -> Result<bool, StoreError> {

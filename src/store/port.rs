@@ -278,7 +278,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn release_held(&self, limit: usize, now: Timestamp) -> Result<u64, StoreError>;
 
     /// Writes an audit entry about something that is no job. One of [`Kind::Attention`] about an account stands from then on
-    /// as a [`Notice`], until it is mended; where one with its account, code and subject stands, that one stays.
+    /// as a [`Notice`], until it is mended; where one with its account, code and subject stands, that
+    /// one stays, and says what this one says. Beyond what may stand of an account the entry is all that is written:
+    /// what stood stays as it was.
     async fn note(&self, note: Note, at: Timestamp) -> Result<(), StoreError>;
 
     /// Writes documents, one after the other, and an entry for each note as [`Store::note`] does: all of it in one write.
@@ -293,6 +295,9 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// What stands, by account, code and subject.
     async fn notices(&self) -> Result<Vec<Notice>, StoreError>;
+
+    /// What stands about the account, by code and subject.
+    async fn notices_of(&self, account: &AccountId) -> Result<Vec<Notice>, StoreError>;
 
     /// Ends the notice with this one's account, code and subject; whether it stood. Entry where it did: [`Kind::Attention`]
     /// `mended` with the account, the subject, and the code as the note.

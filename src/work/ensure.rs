@@ -6,14 +6,14 @@ use super::judge::{Difference, Need, Picture, Verdict, edits, in_words, judge};
 use super::planned::planned;
 use super::seen::seen;
 use super::told::{Past, Told, told_by};
-use super::{Ctx, End, Ended, Guard, Hand, Task, UNKNOWN_ATTEMPTS};
+use super::{Ctx, End, Ended, Guard, Hand, Task, UNKNOWN_ATTEMPTS, fullest, granted_for_good, grants};
 use crate::account::UserKey;
 use crate::audit::Saw;
 use crate::clock::Timestamp;
 use crate::ids::MeetingId;
-use crate::job::{Asker, DayOf, Effect, Intent, Outcome, ParkCause, Planned, Subject};
-use crate::rules::{MeetingState, Rule, SubjectKind};
-use crate::zoom::{Edit, Object, ZoomError};
+use crate::job::{Asker, DayUse, Effect, Intent, Outcome, ParkCause, Planned, Subject};
+use crate::rules::{MeetingState, Mode, Rule, SubjectKind};
+use crate::zoom::{Assistant, Edit, Object, ZoomError};
 
 /// Rounds of changes in one attempt: one may make another possible, as a licence does an assistant.
 const ROUNDS_MAX: usize = 3;
@@ -50,6 +50,9 @@ pub(super) async fn ensure(task: &Task<'_>, saw: &mut Vec<Saw>) -> Ended<Effect>
             let why = task.planned().map_or("the plan was over before its turn came", |_| "changed since the plan");
             return Err(End::not_applicable(why));
         }
+        if matches!(verdict, Verdict::Right) {
+            look.is_for_good().await?;
+        }
         let differences = match verdict {
             Verdict::Differs(differences) => differences,
             // The change itself may have made the rule's condition false, so that it is not asked again.
@@ -81,6 +84,13 @@ pub(super) async fn ensure(task: &Task<'_>, saw: &mut Vec<Saw>) -> Ended<Effect>
         done.extend(now);
     }
     Err(task.not_effective(format!("it still differs after {ROUNDS_MAX} rounds: {}", in_words(&done))))
+}
+
+/// What the rule says of the job's user, if these were the assistants. Changes nothing.
+pub(super) async fn says_of(task: &Task<'_>, assistants: Vec<Assistant>) -> Ended<Verdict> {
+    let mut look = Look::begin(task, None)?;
+    look.picture.assistants = Some(assistants);
+    look.verdict().await
 }
 
 /// Reads what the event is about, as far as a rule that sends speaks of it: that is what there is where it is to be sent.
@@ -356,6 +366,26 @@ impl<'a> Look<'a> {
         id.map_or(of, UserKey::Id)
     }
 
+    /// What an event has a rule grant stays, where it is there only because it is lent. Of what other rules grant, whoever takes it
+    /// back asks them.
+    async fn is_for_good(&self) -> Ended<()> {
+        let (task, picture) = (self.task, &self.picture);
+        let is_asked = task.rule.on.is_some() && task.rule.mode == Mode::Enforce;
+        let (true, Some(there)) = (is_asked, &picture.assistants) else { return Ok(()) };
+        let read = picture.user.as_ref().and_then(|user| user.id.clone());
+        let named = if let Subject::User { id, .. } = &task.job.subject { id.clone() } else { None };
+        let Some(of) = read.or(named) else { return Ok(()) };
+        let lending = task.ctx.facts.lending(&task.account.id);
+        let _nothing_is_taken_back_meanwhile = lending.lock().await;
+        let is_granted = |one: &&Assistant| grants(task.rule, task.account, (one.id.as_ref(), one.email.as_ref()));
+        for one in there.iter().filter(is_granted) {
+            let Some(to) = &one.id else { continue };
+            let by = format!("rule {}", task.rule.name);
+            granted_for_good(&*task.ctx.store, &task.account.id, (&of, to), (&by, task.ctx.clock.now())).await?;
+        }
+        Ok(())
+    }
+
     /// What was done is read back: events that tell of it alone are no news.
     fn changed(&mut self, done: &[Difference]) -> Effect {
         let (task, wrote) = (self.task, std::mem::take(&mut self.wrote));
@@ -373,11 +403,11 @@ impl<'a> Look<'a> {
                 return Err(End::park(ParkCause::RulesDisagree { about, other }));
             }
         }
-        // Of the host's changes a day, others are none.
+        // Of the changes of meetings in a day, others are none.
         let is_counted = differences.iter().any(|one| matches!(one.edit, Edit::SetMeeting { .. }));
-        let host = self.picture.meeting.as_ref().filter(|_| is_counted).and_then(|meeting| meeting.host_id.clone());
+        let days = if is_counted { self.days() } else { Vec::new() };
         let is_planned = task.is_planned(differences);
-        let intent = task.intend(guard, differences, is_planned, host).await?;
+        let intent = task.intend(guard, differences, is_planned, days).await?;
         for one in differences.iter().filter(|one| is_exclusive(one)) {
             facts.changes(task.job, task.rule, (&one.about, &one.wanted), now);
         }
@@ -442,10 +472,16 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// The day in which the call began is used up for the meeting's host; its answer may have come after midnight.
+    /// What a change of the meeting uses up.
+    fn days(&self) -> Vec<DayUse> {
+        self.picture.meeting.as_ref().map(|meeting| self.task.ctx.host_writes.of_rule(meeting)).unwrap_or_default()
+    }
+
+    /// The day in which the call began is used up; its answer may have come after midnight.
     async fn host_spent(&self, guard: &dyn Guard, began: Timestamp, why: String) -> Ended<End> {
-        if let Some(host) = self.picture.meeting.as_ref().and_then(|meeting| meeting.host_id.as_ref()) {
-            guard.day_spent(&DayOf::Host(host.clone()), began).await?;
+        let (store, account) = (&*self.task.ctx.store, &self.task.account.id);
+        if let Some(of) = fullest(store, account, self.days(), began).await? {
+            guard.day_spent(&of, began).await?;
         }
         Ok(self.task.failed(ZoomError::HostDay { until: began.next_utc_midnight(), why }))
     }

@@ -9,7 +9,7 @@ use super::judge::{
 };
 use super::user::excepts_role;
 use crate::account::UserKey;
-use crate::ids::{MeetingId, MeetingUuid};
+use crate::ids::{MeetingId, MeetingUuid, UserId};
 use crate::job::{ParkCause, WaitReason};
 use crate::rules::{Leaves, MeetingState, Mode, Report, Rule};
 use crate::zoom::{Edit, Meeting, MeetingStatus};
@@ -33,7 +33,7 @@ pub(super) fn judge(rule: &Rule, around: &Around<'_>, picture: &Picture) -> Judg
     }
     conditioned(rule, around, picture)?;
     match rule.ensure.report {
-        Some(Report::Movable) => return Ok(Verdict::Reports(movable(around, meeting)?.in_words())),
+        Some(Report::Movable) => return Ok(Verdict::Reports(movable(around, meeting, None)?.in_words())),
         None => {}
     }
     if rule.ends() {
@@ -156,16 +156,20 @@ impl Movable {
 }
 
 /// A meeting moves where the user in whose path it was made is an assistant of the new host. The meeting says who scheduled
-/// it for its host; where that is nobody, the host did.
-pub(super) fn movable(around: &Around<'_>, meeting: &Meeting) -> Judged<Movable> {
+/// it for its host; where that is nobody, the host did. `remembered` is whose privilege counted when it was moved before.
+pub(super) fn movable(around: &Around<'_>, meeting: &Meeting, remembered: Option<&UserId>) -> Judged<Movable> {
     let is_running = meeting.status == MeetingStatus::Started;
     let not = |why: String| Movable { by: None, is_running, why };
     if meeting.is_instant() {
         return Ok(not("an instant meeting".to_owned()));
     }
-    let (made, maker) = match &meeting.assistant_id {
-        Some(scheduler) => ("scheduled it", Some(scheduler)),
-        None => ("hosts it", meeting.host_id.as_ref()),
+    if meeting.is_webinar() {
+        return Ok(not("a webinar".to_owned()));
+    }
+    let (made, maker) = match (remembered, &meeting.assistant_id) {
+        (Some(by), _) => ("is whose privilege counted when it was moved before", Some(by)),
+        (None, Some(scheduler)) => ("scheduled it", Some(scheduler)),
+        (None, None) => ("hosts it", meeting.host_id.as_ref()),
     };
     for key in &around.account.api_users {
         let known = around.known.get(key).ok_or_else(|| Verdict::Needs(Need::ApiUser(key.clone())))?;

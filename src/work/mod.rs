@@ -17,6 +17,7 @@ mod facts;
 mod fold;
 mod groups;
 mod judge;
+mod lost;
 mod meeting;
 mod needs;
 mod onboard;
@@ -40,13 +41,15 @@ pub use around::{ApiUser, Around};
 pub use echo::Echo;
 use end::{End, Ended, failed};
 pub use errand::{
-    Checked, Errand, ErrandEnded, ErrandNow, ErrandRefused, ErrandResult, ErrandStands, ErrandState, Errandry, Looked,
-    Making, MoveAsked, MoveVerdict, Moving, Refusal, ScheduleAsked, Scheduling, Through, errand_id, errand_job,
-    fullest, look_at_move, with_offers,
+    Errand, ErrandEnded, ErrandFilter, ErrandNow, ErrandRefused, ErrandResult, ErrandStands, ErrandState, Errandry,
+    How, InPool, Lent, Making, MoveAsked, MoveVerdict, Moving, Pool, Refusal, ScheduleAsked, Scheduling, Through, Way,
+    Within, api_assistants, errand_id, errand_job, errand_kept, fault_of_start, fullest, granted_for_good, idle_words,
+    is_for_good, is_shared, lending, look_at_move, named, no_word, not_for_good, remembered_principal, told_no,
 };
 pub use facts::{Facts, FactsSettings};
 pub use fold::{Folded, Record, fold};
 pub use judge::{Difference, Need, Picture, Verdict, edits, in_words, is_excepted, judge};
+pub use lost::{GONE_HOST, lost};
 pub use needs::needs;
 pub use onboard::{
     Beside, Came, Held, Onboarding, RefusedFor, Row, RowRefused, Standing, Stands, Step, Wanted, WithJobs,
@@ -57,7 +60,7 @@ pub use planned::{
     Cost, PlannedAccount, PlannedChange, PlannedDifference, PlannedOthers, PlannedRule, PlannedSince, WOULD_SEND,
     span_in_words, would_change,
 };
-pub use privilege::{Fact, Lack, Missing, Privilege, Sides, Who};
+pub use privilege::{Fact, Lack, Missing, Privilege, Sides, Who, grants};
 pub use saved::{AppliedAccount, AppliedRule, DecidedNow, NotPlanned, PlanScope, PlannedMeetings, SavedPlan};
 pub use seen::{saw, seen};
 pub use send::{Feed, Message, Sending};
@@ -66,11 +69,11 @@ pub use told::{Past, Person, Told};
 use crate::account::{Account, UserKey};
 use crate::audit::{Detail, Kind, Saw};
 use crate::clock::{Clock, Timestamp};
-use crate::ids::{MeetingId, UserId};
+use crate::ids::{AccountId, MeetingId, UserId};
 use crate::job::{Change, Counts, DayOf, DayUse, Effect, Intent, Job, Outcome, ParkCause, Snooze};
 use crate::rules::{Mode, Rule, SubjectKind};
 use crate::store::{Allowance, Note, Store, StoreError};
-use crate::zoom::{Zoom, ZoomError};
+use crate::zoom::{Meeting, Zoom, ZoomError};
 
 /// Attempts during which Zoom may not know a user or meeting yet that an event has just told of.
 const UNKNOWN_ATTEMPTS: u32 = 4;
@@ -87,7 +90,16 @@ pub struct Ctx {
     pub facts: Arc<Facts>,
     pub host_writes: HostWrites,
     pub moves: Moves,
+    /// Of an errand.
+    pub kin: Vec<Kin>,
     pub feed: Arc<dyn Feed>,
+}
+
+/// Another account of the organisation, with a token of its own.
+#[derive(Debug, Clone)]
+pub struct Kin {
+    pub account: AccountId,
+    pub zoom: Arc<dyn Zoom>,
 }
 
 /// What may be created and changed of meetings of one host in a UTC day, before Zoom refuses it.
@@ -122,11 +134,13 @@ pub struct Moves {
     pub lend: bool,
     /// For longer, whatever fails, it is not lent.
     pub lend_max: Duration,
+    /// Whether a person is told of a host of upcoming meetings who can host no more.
+    pub watch_hosts: bool,
 }
 
 impl Default for Moves {
     fn default() -> Self {
-        Self { lend: false, lend_max: Duration::from_secs(300) }
+        Self { lend: false, lend_max: Duration::from_secs(300), watch_hosts: true }
     }
 }
 
@@ -140,6 +154,14 @@ impl HostWrites {
     /// What rules may use.
     pub const fn for_rules(self) -> u32 {
         self.per_day.saturating_sub(self.reserve)
+    }
+
+    /// What a rule's change of a meeting uses up: once for a job, and the reserve is left. Where Zoom names no path user it is
+    /// the host's alone.
+    pub fn of_rule(self, meeting: &Meeting) -> Vec<DayUse> {
+        let max_per_day = self.for_rules();
+        let all = self.of_change(meeting.host_id.as_ref(), meeting.assistant_id.as_ref(), meeting.id);
+        all.into_iter().map(|day| DayUse { max_per_day, counts: Counts::Job, ..day }).collect()
     }
 
     /// What one change of a meeting uses up that somebody asks for.
@@ -179,15 +201,21 @@ pub async fn onboard(
     onboard::run(job, rules, account, zoom, guard, ctx).await
 }
 
-/// Runs one attempt at an errand. An error is that of the store, as of [`run`].
+/// Runs one attempt at an errand in an account with these rules. An error is that of the store, as of [`run`].
 pub async fn errand(
     job: &Job,
+    rules: &[Rule],
     account: &Account,
     zoom: &dyn Zoom,
     guard: &dyn Guard,
     ctx: &Ctx,
 ) -> Result<Outcome, StoreError> {
-    errand::run(job, account, zoom, guard, ctx).await
+    errand::run(job, rules, account, zoom, guard, ctx).await
+}
+
+/// Runs one look at a host who may host no more. An error is that of the store, as of [`run`].
+pub async fn lost_host(job: &Job, account: &Account, zoom: &dyn Zoom, ctx: &Ctx) -> Result<Outcome, StoreError> {
+    lost::run(job, account, zoom, ctx).await
 }
 
 /// Runs one attempt at `job`, whose rule is `rule`, one of `rules`. An error means that the store did not take an intent, so
@@ -292,21 +320,18 @@ impl Task<'_> {
     }
 
     /// Puts the intent on disk, or ends the attempt where the rule's limits do not allow it now. One for all that differs:
-    /// to the rule's limits, a subject is one change. `host` is the meeting's, where it is one.
+    /// to the rule's limits, a subject is one change.
     async fn intend(
         &self,
         guard: &dyn Guard,
         differences: &[Difference],
         is_planned: bool,
-        host: Option<UserId>,
+        days: Vec<DayUse>,
     ) -> Ended<Intent> {
         let takes_away = differences.iter().any(|one| one.takes_away);
         let max_per_day = if is_planned { None } else { self.changes_per_day_max(takes_away).await? };
         let max_per_hour = self.rule.max_changes_per_hour;
         let (what, marks) = (in_words(differences), differences.iter().map(contest::mark).collect());
-        let max = self.ctx.host_writes.for_rules();
-        let day = host.map(|host| DayUse { of: DayOf::Host(host), counts: Counts::Job, max_per_day: max });
-        let days = day.into_iter().collect();
         let change = Change { what, max_per_hour, max_per_day, is_planned, marks, days };
         match guard.intend(change).await? {
             Allowance::Granted(intent) => Ok(intent),

@@ -16,7 +16,7 @@ use crate::account::UserKey;
 use crate::ids::{Email, MeetingId, UserId};
 use crate::job::{ParkCause, Subject};
 use crate::rules::{self, Leaves, Orphaned};
-use crate::zoom::{Meeting, Page, Status, User, Which, ZoomError};
+use crate::zoom::{Meeting, MeetingRow, Page, Status, User, Which, Zoom, ZoomError};
 
 /// Each costs a call.
 const MEETINGS_MAX: usize = 300;
@@ -98,22 +98,22 @@ async fn record(
 ) -> Ended<OrphanedRecord> {
     let user = known(task, task.zoom.user(key).await)?;
     let listed = match &user {
-        Some(_) => known(task, upcoming(task, key).await)?,
+        Some(_) => known(task, upcoming(task.zoom, key).await)?,
         None => None,
     };
-    if listed.as_ref().is_some_and(|(ids, _)| ids.is_empty()) {
+    if listed.as_ref().is_some_and(|(rows, _)| rows.is_empty()) {
         return Err(End::not_applicable("no upcoming meetings"));
     }
     let successor = successor(task, &orphaned.successor).await?;
     let note = listed.is_none().then(|| UNKNOWN.to_owned());
-    let (ids, is_cut_short) = listed.unwrap_or_default();
+    let (rows, is_cut_short) = listed.unwrap_or_default();
     let (mut meetings, mut around) = (Vec::new(), task.ctx.facts.around(task.account, task.ctx.clock.now()));
     around.known = HashMap::new();
-    for id in ids {
+    for row in rows {
         // One that is gone meanwhile needs nobody.
-        let Some(meeting) = known(task, task.zoom.meeting(id).await)? else { continue };
+        let Some(meeting) = known(task, task.zoom.meeting(row.id).await)? else { continue };
         let movable = loop {
-            match movable(&around, &meeting) {
+            match movable(&around, &meeting, None) {
                 Ok(movable) => break movable,
                 Err(Verdict::Needs(super::Need::ApiUser(key))) => around.learn(task.api_user(&key).await?),
                 Err(_) => return Err(End::retry("too much would have to be read")),
@@ -152,23 +152,23 @@ fn known<T>(task: &Task<'_>, read: Result<T, ZoomError>) -> Ended<Option<T>> {
 }
 
 /// The first of the host's meetings, and whether there are more.
-async fn upcoming(task: &Task<'_>, host: &UserKey) -> Result<(Vec<MeetingId>, bool), ZoomError> {
-    let (mut ids, mut token) = (Vec::new(), None);
+pub(super) async fn upcoming(zoom: &dyn Zoom, host: &UserKey) -> Result<(Vec<MeetingRow>, bool), ZoomError> {
+    let (mut rows, mut token): (Vec<MeetingRow>, _) = (Vec::new(), None);
     for _ in 0..PAGES_MAX {
-        let page = task.zoom.meetings(host, Which::Upcoming, Page { size: PAGE_SIZE, token }).await?;
+        let page = zoom.meetings(host, Which::Upcoming, Page { size: PAGE_SIZE, token }).await?;
         for row in page.rows {
             // A recurring one has a row for each time.
-            if !ids.contains(&row.id) {
-                ids.push(row.id);
+            if rows.iter().all(|known| known.id != row.id) {
+                rows.push(row);
             }
         }
         token = page.next;
-        if ids.len() > MEETINGS_MAX {
-            ids.truncate(MEETINGS_MAX);
-            return Ok((ids, true));
+        if rows.len() > MEETINGS_MAX {
+            rows.truncate(MEETINGS_MAX);
+            return Ok((rows, true));
         }
         if token.is_none() {
-            return Ok((ids, false));
+            return Ok((rows, false));
         }
     }
     Err(ZoomError::Unreadable(format!("the list of meetings has more than {PAGES_MAX} pages")))

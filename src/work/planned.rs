@@ -330,7 +330,12 @@ impl fmt::Display for PlannedRule {
 
 /// A span, as a person counts it.
 pub fn span_in_words(secs: u64) -> String {
-    if secs < 90 { format!("{secs} s") } else { format!("{} min", secs.div_ceil(60)) }
+    match secs {
+        0..90 => format!("{secs} s"),
+        90..5_400 => format!("{} min", secs.div_ceil(60)),
+        5_400..129_600 => format!("{} h", secs.div_ceil(3_600)),
+        _ => format!("{} days", secs.div_ceil(86_400)),
+    }
 }
 
 fn counted(number: u64, kind: SubjectKind) -> String {
@@ -392,6 +397,7 @@ mod tests {
         let told = PlannedRule { others, ..rule }.to_string();
         assert!(told.contains("\n  12 users: waits\n    user:0\n") && !told.contains("user:10"), "{told}");
         assert!(told.ends_with("    user:9\n    and 2 more: see --json"), "{told}");
-        assert_eq!((span_in_words(2), span_in_words(90)), ("2 s".to_owned(), "2 min".to_owned()));
+        let said = [2, 90, 5_399, 5_400, 129_600].map(span_in_words);
+        assert_eq!(said, ["2 s", "2 min", "90 min", "2 h", "2 days"]);
     }
 }

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use crate::account::UserKey;
+use crate::account::{Account, UserKey};
 use crate::ids::{AccountId, Email, RuleName, UserId};
+use crate::rules::{Grantee, Mode, Rule};
 use crate::zoom::{ASSISTANTS_MAX, Assistant, Scheduler, Status, User};
 
 /// A user, as far as Zoom says who that is.
@@ -186,7 +187,7 @@ impl Privilege {
 
     fn side(&mut self, account: &AccountId, user: &User) {
         let who = Who::from(user);
-        let stated = user.whole.get("account_id").and_then(serde_json::Value::as_str);
+        let stated = user.home();
         // Zoom shows an app the users of its account alone, and need not say whose they are.
         let elsewhere = stated.filter(|stated| *stated != account.as_str());
         let what = match elsewhere {
@@ -212,6 +213,15 @@ impl Privilege {
 fn name_rules(rules: &[&str]) -> String {
     let word = if rules.len() == 1 { "rule" } else { "rules" };
     format!("{word} {}", rules.join(", "))
+}
+
+/// Whether the rule makes this user an assistant of whom it is about.
+pub fn grants(rule: &Rule, account: &Account, (id, email): (Option<&UserId>, Option<&Email>)) -> bool {
+    let would = |grantee: &Grantee| match grantee {
+        Grantee::ApiUser => account.api_users.iter().any(|key| key.is(id, email)),
+        Grantee::Named(named) => email == Some(named),
+    };
+    rule.mode == Mode::Enforce && rule.ensure.assistants.iter().any(would)
 }
 
 #[cfg(test)]

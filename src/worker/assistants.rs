@@ -13,13 +13,12 @@ pub use remove::{Removed, Withdraw};
 use super::Parts;
 use super::look::Look;
 use super::onboard::called;
-use super::take_back::grants;
 use super::users::{UsersError, held, known, read};
 use crate::account::{Account, UserKey};
 use crate::ids::{AccountId, RuleName};
 use crate::job::Subject;
 use crate::rules::{Ensure, Rule, SubjectKind};
-use crate::work::{Picture, Privilege, Sides, Verdict, Who};
+use crate::work::{Picture, Privilege, Sides, Verdict, Who, grants};
 use crate::zoom::{Assistant, Edit, User, Zoom, ZoomError};
 
 /// Which of the two lists of a user.

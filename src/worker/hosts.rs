@@ -51,26 +51,40 @@ impl Sweeper {
 
 /// The host's meetings until [`AHEAD`], each once, however often it takes place.
 async fn upcoming(host: &UserKey, zoom: &dyn Zoom, now: Timestamp) -> Result<Vec<MeetingId>, ZoomError> {
-    let (mut meetings, mut pages) = (Vec::new(), Pages::of(PAGE_MEETINGS));
+    let (rows, refused) = upcoming_rows(host, zoom).await?;
+    // Nothing that would end the sweep of all others.
+    if let Some(error) = refused {
+        tracing::warn!(error = error.kind(), "the meetings of a host cannot be listed");
+    }
+    Ok(rows.iter().filter(|row| is_soon(row, now)).map(|row| row.id).collect())
+}
+
+/// The host's meetings of the next six months, by number, each once with its first start; and why Zoom lists no more of them,
+/// where it does not: the host is gone meanwhile, or nobody who can host.
+pub(super) async fn upcoming_rows(
+    host: &UserKey,
+    zoom: &dyn Zoom,
+) -> Result<(Vec<MeetingRow>, Option<ZoomError>), ZoomError> {
+    let (mut rows, mut pages, mut refused) = (Vec::new(), Pages::of(PAGE_MEETINGS), None);
     while let Some(page) = pages.wanted() {
         let page = match zoom.meetings(host, Which::Upcoming, page).await {
-            // Gone meanwhile, or not somebody who can host: nothing that would end the sweep of all others.
             Err(error @ (ZoomError::NotFound(_) | ZoomError::Refused { .. })) => {
-                tracing::warn!(error = error.kind(), "the meetings of a host cannot be listed");
+                refused = Some(error);
                 break;
             }
             page => page?,
         };
-        meetings.extend(page.rows.iter().filter(|row| is_soon(row, now)).map(|row| row.id));
+        let read = pages.read(page.rows.len(), page.next, page.total);
+        rows.extend(page.rows);
         // What was listed counts, as where a host's list is refused in the middle.
-        if let Err(error) = pages.read(page.rows.len(), page.next, page.total) {
-            tracing::warn!(error = error.kind(), "the meetings of a host cannot be listed");
+        if let Err(error) = read {
+            refused = Some(error);
             break;
         }
     }
-    meetings.sort_unstable();
-    meetings.dedup();
-    Ok(meetings)
+    rows.sort_by_key(|row| (row.id, row.start));
+    rows.dedup_by_key(|row| row.id);
+    Ok((rows, refused))
 }
 
 /// One without a time can begin at any.

@@ -9,12 +9,16 @@ use super::Parts;
 use super::onboard::called;
 use crate::account::{Account, UserKey};
 use crate::audit::{Detail, Kind};
+use crate::clock::Timestamp;
 use crate::ids::{AccountId, MeetingId, UserId};
-use crate::job::{DayOf, DayUse, Intent, Subject};
+use crate::job::{DayOf, DayUse, Subject};
 use crate::rules::MeetingState;
 use crate::store::{Allowance, Note, Spender, StoreError};
-use crate::work::{Checked, MoveAsked, Refusal, fullest, look_at_move, with_offers};
-use crate::zoom::{Edit, Listed, Meeting, MeetingRow, MeetingStatus, Object, Page, Which, Zoom, ZoomError};
+use crate::work::{
+    How, MoveAsked, Refusal, Way, Within, api_assistants, fault_of_start, fullest, look_at_move, named,
+    remembered_principal, told_no,
+};
+use crate::zoom::{Edit, Listed, Meeting, MeetingRow, MeetingStatus, Object, Page, User, Which, Zoom, ZoomError};
 
 /// Why nothing was changed, or nothing can be said.
 #[derive(Debug, thiserror::Error)]
@@ -25,20 +29,20 @@ pub enum MeetingsError {
     NoMeeting(AccountId, MeetingId),
     #[error("account {0} has no user {1}")]
     NoUser(AccountId, UserKey),
-    #[error("{0}")]
-    BudgetUsedUp(String),
-    #[error("{0}")]
-    Refused(String),
+    #[error("{}", .0.why)]
+    Refused(Refusal),
     #[error("Zoom: {0}")]
     Zoom(#[from] ZoomError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Whether a meeting could be moved.
+/// Whether what is asked of a meeting would be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Movable {
     Yes {
+        /// None where there is nothing to do.
+        how: Option<How>,
         why: String,
         /// Of those for whom it would count, the one who has the least left.
         left_today: u32,
@@ -68,7 +72,7 @@ pub struct Budget {
 /// Looks at meetings, and changes them.
 #[derive(Debug)]
 pub struct Meetings {
-    parts: Parts,
+    pub(super) parts: Parts,
 }
 
 impl Meetings {
@@ -110,36 +114,64 @@ impl Meetings {
     /// Whether it could be moved as asked. Changes nothing.
     pub async fn check(&self, account: &AccountId, asked: MoveAsked) -> Result<Movable, MeetingsError> {
         let (account, zoom) = self.held(account)?;
-        let looked = look_at_move(&account, &*zoom, &asked, None, &[]).await;
+        let kin = self.parts.kin(&account.id);
+        let remembered = remembered_principal(&*self.parts.store, asked.meeting).await?;
+        let within = Within { account: &account, zoom: &*zoom, kin: &kin };
+        let looked = look_at_move(within, &asked, remembered.as_ref(), &[]).await;
         called(&self.parts, &account, zoom.calls()).await?;
+        self.parts.called_kin(&kin).await?;
         let looked = looked?;
+        let way = Way::of(&looked, &asked, self.parts.settings.moves.lend);
         let host = looked.meeting.as_ref().and_then(|meeting| meeting.host_id.as_ref());
-        if let Checked::No { lacks: Some(by), .. } = &looked.checked
-            && asked.lend
-            && self.parts.settings.moves.lend
-        {
-            let left_today = self.left(&account.id, host, Some(&by.id), asked.meeting).await?;
-            let why = format!("the privilege to schedule for {} is lent to {}, {}", asked.to, by.name, by.why);
-            return Ok(Movable::Yes { why, left_today });
-        }
-        if let Some(refusal) = with_offers(&looked, &asked, self.parts.settings.moves.lend) {
-            return Ok(Movable::No(refusal));
-        }
-        match &looked.checked {
-            Checked::Yes { by } => {
-                let left_today = self.left(&account.id, host, Some(&by.id), asked.meeting).await?;
-                let why = if looked.to.as_ref().and_then(|to| to.id.as_ref()) == Some(&by.id) {
-                    format!("{} scheduled it, and is to host it", asked.to)
-                } else {
-                    format!("{}, {}, is an assistant of {}", by.name, by.why, asked.to)
-                };
-                Ok(Movable::Yes { why, left_today })
+        let to = &asked.to;
+        let (path, why) = match &way {
+            Way::Refused(refusal) => return Ok(Movable::No(refusal.clone())),
+            Way::Already => (None, format!("{to} hosts it already")),
+            Way::Direct(by) if looked.to.as_ref().and_then(|to| to.id.as_ref()) == Some(&by.id) => {
+                (Some(&by.id), format!("{to} scheduled it, and is to host it"))
             }
-            Checked::Already | Checked::No { .. } => {
-                let left_today = self.left(&account.id, host, None, asked.meeting).await?;
-                Ok(Movable::Yes { why: format!("{} hosts it already", asked.to), left_today })
+            Way::Direct(by) => (Some(&by.id), format!("{}, {}, is an assistant of {to}", by.name, by.why)),
+            Way::Lend(by) => {
+                (Some(&by.id), format!("the privilege to schedule for {to} is lent to {}, {}", by.name, by.why))
             }
+            Way::WhenEnded => (
+                None,
+                format!("it is running; when it has ended it is looked at again, and given to {to} if Zoom takes that"),
+            ),
+            Way::Alternative(refusal) => {
+                let scheduler = looked.meeting.as_ref().and_then(|meeting| meeting.assistant_id.as_ref());
+                (scheduler, format!("{to} would become alternative host, who can start it: {}", refusal.why))
+            }
+            Way::Recreate(refusal) => {
+                let why = format!("it would be made anew with another link, and this one deleted: {}", refusal.why);
+                let left_today = self.left_to_create(&account, &*zoom, looked.to.as_ref()).await;
+                called(&self.parts, &account, zoom.calls()).await?;
+                return Ok(Movable::Yes { how: way.how(), why, left_today: left_today? });
+            }
+        };
+        let left_today = self.left(&account.id, host, path, asked.meeting).await?;
+        Ok(Movable::Yes { how: way.how(), why, left_today })
+    }
+
+    /// Of whoever has the most left among those in whose path a meeting can be made for that user.
+    async fn left_to_create(
+        &self,
+        account: &Account,
+        zoom: &dyn Zoom,
+        user: Option<&User>,
+    ) -> Result<u32, MeetingsError> {
+        let (now, per_day) = (self.parts.clock.now(), self.parts.settings.host_writes.per_day);
+        let Some(own) = user.and_then(|user| user.id.clone()) else { return Ok(0) };
+        let mut paths = api_assistants(account, zoom, (&self.parts.facts, now), &UserKey::Id(own.clone())).await?;
+        if paths.is_empty() {
+            paths.push(own);
         }
+        let mut most = 0;
+        for path in paths {
+            let day = self.parts.store.day_used(&account.id, &DayOf::Host(path), now).await?;
+            most = most.max(if day.is_spent { 0 } else { per_day.saturating_sub(day.used) });
+        }
+        Ok(most)
     }
 
     async fn left(
@@ -201,12 +233,13 @@ impl Meetings {
         (id, change): (MeetingId, MeetingChange),
         actor: &str,
     ) -> Result<Option<Object>, MeetingsError> {
+        if let MeetingChange::Update(fields) = &change
+            && let Some(why) = fault_of_change(fields)
+        {
+            return Err(refused("invalid", why, None));
+        }
         let before = known(account, id, zoom.meeting(id).await)?;
         let (edit, what, counts) = match &change {
-            MeetingChange::Update(fields) if fields.contains_key("schedule_for") => {
-                let why = "schedule_for gives it another host: ask for that with `meetings move`";
-                return Err(MeetingsError::Refused(why.to_owned()));
-            }
             MeetingChange::Update(fields) => {
                 let names = fields.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
                 (Edit::UpdateMeeting { id, fields: fields.clone() }, format!("set {names} of meeting {id}"), true)
@@ -220,22 +253,25 @@ impl Meetings {
         let writes = self.parts.settings.host_writes;
         let of_change = || writes.of_change(before.host_id.as_ref(), before.assistant_id.as_ref(), id);
         let days = if counts { of_change() } else { Vec::new() };
-        let intent = self.intend(account, id, format!("{what}, told by {actor}"), days).await?;
+        let intended = self.intend(account, id, format!("{what}, told by {actor}"), days).await?;
+        let intent = match intended {
+            Allowance::NextDay { at, notice, .. } => return Err(used_up(&people(zoom, &before).await, at, &notice)),
+            allowance => allowance.unlimited()?,
+        };
         let began = self.parts.clock.now();
         match zoom.change(&intent, edit).await {
             Ok(_) => {}
             Err(ZoomError::HostDay { why, .. }) => {
                 self.spent(account, of_change(), began).await?;
-                return Err(MeetingsError::BudgetUsedUp(why));
+                return Err(used_up(&[], began.next_utc_midnight(), &why));
             }
             Err(error) => {
                 self.note(account, id, (Kind::Outcome, "parked"), format!("{what}: {error}")).await?;
-                return Err(match error {
-                    ZoomError::InProgress => {
-                        MeetingsError::Refused(format!("meeting {id} is running, and cannot be changed meanwhile"))
-                    }
-                    error => error.into(),
-                });
+                if error == ZoomError::InProgress {
+                    let why = format!("meeting {id} is running, and cannot be changed meanwhile");
+                    return Err(refused("in-progress", why, Some("ask again when it has ended".to_owned())));
+                }
+                return Err(told_no(error).map_or_else(MeetingsError::from, MeetingsError::Refused));
             }
         }
         let after = match zoom.meeting(id).await {
@@ -252,7 +288,7 @@ impl Meetings {
         if !is_done {
             let why = format!("Zoom confirmed to {what}, and reading it back does not show it");
             self.note(account, id, (Kind::Outcome, "parked"), why.clone()).await?;
-            return Err(MeetingsError::Refused(why));
+            return Err(refused("not-effective", why, Some("look at it with `adjutant meetings show`".to_owned())));
         }
         self.note(account, id, (Kind::Outcome, "changed"), what).await?;
         Ok(after.map(|after| after.whole))
@@ -264,16 +300,13 @@ impl Meetings {
         id: MeetingId,
         what: String,
         days: Vec<DayUse>,
-    ) -> Result<Intent, MeetingsError> {
+    ) -> Result<Allowance, StoreError> {
         let note = note_of(account, id, (Kind::Intent, "granted"), what);
-        match self.parts.store.intend_as_told(note, days, self.parts.clock.now()).await? {
-            Allowance::NextDay { notice, .. } => Err(MeetingsError::BudgetUsedUp(notice)),
-            allowance => Ok(allowance.unlimited()?),
-        }
+        self.parts.store.intend_as_told(note, days, self.parts.clock.now()).await
     }
 
     /// Zoom does not say whose day it is: who has used the most of it.
-    async fn spent(&self, account: &Account, days: Vec<DayUse>, at: crate::clock::Timestamp) -> Result<(), StoreError> {
+    async fn spent(&self, account: &Account, days: Vec<DayUse>, at: Timestamp) -> Result<(), StoreError> {
         let who = Spender::Person { app: Some(&account.app), account: &account.id };
         match fullest(&*self.parts.store, &account.id, days, at).await? {
             Some(of) => self.parts.store.day_spent(who, &of, at).await,
@@ -297,9 +330,36 @@ impl Meetings {
         found.map(|(one, zoom)| (one.clone(), zoom))
     }
 
-    fn held(&self, account: &AccountId) -> Result<(Account, Arc<dyn Zoom>), MeetingsError> {
+    pub(super) fn held(&self, account: &AccountId) -> Result<(Account, Arc<dyn Zoom>), MeetingsError> {
         self.of(account).ok_or_else(|| MeetingsError::NoAccount(account.clone()))
     }
+}
+
+/// What Zoom would take for something else.
+fn fault_of_change(fields: &Object) -> Option<String> {
+    let moves = "schedule_for gives it another host: ask for that with `meetings move`";
+    fields.contains_key("schedule_for").then(|| moves.to_owned()).or_else(|| fault_of_start(fields))
+}
+
+fn refused(code: &str, why: String, advice: Option<String>) -> MeetingsError {
+    MeetingsError::Refused(Refusal { code: code.to_owned(), why, advice })
+}
+
+fn used_up(people: &[(UserId, String)], at: Timestamp, notice: &str) -> MeetingsError {
+    let why = named(notice, people.iter().map(|(id, name)| (id, name.clone())));
+    refused("budget-used-up", why, Some(format!("ask again after {at}")))
+}
+
+/// Those for whom a change counts, as far as their emails are known.
+async fn people(zoom: &dyn Zoom, meeting: &Meeting) -> Vec<(UserId, String)> {
+    let host = meeting.host_id.clone().zip(meeting.host_email.as_ref().map(ToString::to_string));
+    let scheduler = match &meeting.assistant_id {
+        // It is only for a sentence.
+        Some(id) => zoom.user(&UserKey::Id(id.clone())).await.ok().and_then(|user| user.email),
+        None => None,
+    };
+    let scheduler = meeting.assistant_id.clone().zip(scheduler.map(|email| email.to_string()));
+    host.into_iter().chain(scheduler).collect()
 }
 
 fn note_of(account: &Account, id: MeetingId, (kind, code): (Kind, &str), words: String) -> Note {

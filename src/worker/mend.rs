@@ -7,8 +7,13 @@ use super::refused::{REFUSED, is_moot};
 use super::{Parts, Roster, silence};
 use crate::account::{Account, UserKey};
 use crate::clock::Timestamp;
-use crate::store::{Notice, Store, StoreError};
+use crate::ids::{AccountId, RuleName};
+use crate::rules::LOST_HOST;
+use crate::store::{JobFilter, Notice, Store, StoreError};
+use crate::work::GONE_HOST;
 
+/// Nobody can ask Zoom whether the meetings of a host who is gone were seen to.
+const GONE_FOR: Duration = Duration::from_secs(7 * 86_400);
 /// How long a token that Zoom gave before an app was removed may still be good for.
 const TOKEN_LIVES: Duration = Duration::from_secs(3600);
 
@@ -34,10 +39,27 @@ async fn is_mended(parts: &Parts, roster: &Roster, notice: &Notice) -> Result<bo
         }
         "group-unknown" => Ok(is_group_there(parts, roster, notice)),
         REFUSED => Ok(is_moot(notice, roster)),
+        LOST_HOST if !parts.settings.moves.watch_hosts => Ok(true),
+        // That there are more than are named.
+        LOST_HOST if notice.subject.is_none() => Ok(!is_any_unnamed(&*parts.store, &notice.account).await?),
+        LOST_HOST => Ok(false),
+        GONE_HOST => Ok(parts.clock.now().since(notice.since) >= GONE_FOR),
         "app-deauthorized" => is_swept_after(&*parts.store, notice, notice.since.plus(TOKEN_LIVES)).await,
         silence::SILENCE => silence::is_over(parts, account, notice).await,
         _ => Ok(false),
     }
+}
+
+/// Whoever is told of by name waits for an event; the others are due on another day.
+async fn is_any_unnamed(store: &dyn Store, account: &AccountId) -> Result<bool, StoreError> {
+    for state in ["due", "running"] {
+        let (account, rule) = (Some(account.clone()), Some(RuleName::lost_host()));
+        let filter = JobFilter { state: Some(state.to_owned()), account, rule, limit: 1, ..JobFilter::default() };
+        if !store.jobs(filter).await?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether it was seen usable since, or nobody names it any more.

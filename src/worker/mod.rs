@@ -18,10 +18,13 @@ mod errands;
 mod forget;
 mod held;
 mod hosts;
+mod lent;
 mod lists;
 mod look;
+mod lost;
 mod meetings;
 mod mend;
+mod movable;
 mod onboard;
 mod pages;
 mod plan;
@@ -58,8 +61,10 @@ pub use decide::decide;
 pub use due::{KindStanding, Standing, SweepSettings};
 pub use errands::Errands;
 pub use forget::{ForgetError, Forgets, Person, Progress, Run};
+pub use lost::LostHosts;
 pub use meetings::{Budget, MeetingChange, Meetings, MeetingsError, Movable};
 pub use mend::mend;
+pub use movable::{InPoolPage, InPoolRow, Place};
 pub use onboard::{Onboarder, Taken};
 pub use plan::plan;
 pub use planner::Planner;
@@ -77,7 +82,7 @@ use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::ids::AccountId;
 use crate::store::{Store, StoreError};
-use crate::work::{Facts, Feed};
+use crate::work::{Facts, Feed, Kin};
 use crate::zoom::{AccountClient, Zoom};
 
 /// Where a handle on Zoom comes from. Each attempt gets one of its own, so that its calls can be told from others'.
@@ -119,6 +124,29 @@ pub struct Parts {
     pub accounts: Option<Arc<Accounts>>,
     pub stats: Arc<Stats>,
     pub settings: Settings,
+}
+
+impl Parts {
+    /// The others of an account's organisation, each with a handle of its own.
+    fn kin(&self, account: &AccountId) -> Vec<Kin> {
+        let roster = Arc::clone(&self.roster.borrow());
+        let kin = roster
+            .kin(account)
+            .filter(|kin| !roster.paused().contains(&kin.id))
+            .map(|kin| Some((kin.id.clone(), self.zooms.zoom(&kin.id)?)));
+        kin.flatten().map(|(account, zoom)| Kin { account, zoom }).collect()
+    }
+
+    /// What was asked of them goes on record.
+    async fn called_kin(&self, kin: &[Kin]) -> Result<(), StoreError> {
+        let roster = Arc::clone(&self.roster.borrow());
+        for Kin { account, zoom } in kin {
+            if let Some(account) = roster.by_id(account) {
+                onboard::called(self, account, zoom.calls()).await?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Leaves the store alone for a while. Not by the [`Clock`]: nothing is decided by it.

@@ -269,6 +269,10 @@ impl Planner {
             let body = || wire::body(verified).map_err(|why| why.to_string());
             let asked = rules::on_event((delivery.id, &event), id, self.parts.clock.now(), roster.rules(), body);
             steps.extend(asked.steps);
+            if self.parts.settings.moves.watch_hosts {
+                let kind = || wire::changed(verified)?.new.get("type")?.as_i64();
+                steps.extend(rules::of_host(&event, kind));
+            }
             notes.extend(asked.unanswered.iter().map(|(rule, why)| unanswered(delivery, rule, why)));
         }
         let echo = id.filter(|_| !steps.is_empty() && !delivery.replayed).and_then(|id| {

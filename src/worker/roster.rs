@@ -18,6 +18,8 @@ pub struct Roster {
     observing: Vec<Rule>,
     unplanned: Vec<RuleName>,
     paused: BTreeSet<AccountId>,
+    /// Accounts that are one to Zoom where users assign scheduling privilege.
+    organisations: Arc<[Vec<AccountId>]>,
 }
 
 impl Roster {
@@ -29,7 +31,15 @@ impl Roster {
             of_app.entry(account.app.clone()).or_default().push(account.id.clone());
         }
         let observing = rules.iter().map(|rule| Rule { mode: Mode::Observe, ..rule.clone() }).collect();
-        Self { accounts, of_app, rules, observing, unplanned: Vec::new(), paused: BTreeSet::new() }
+        Self {
+            accounts,
+            of_app,
+            rules,
+            observing,
+            unplanned: Vec::new(),
+            paused: BTreeSet::new(),
+            organisations: Arc::default(),
+        }
     }
 
     /// The same, where a person stopped the jobs and sweeps of some accounts for a while.
@@ -37,6 +47,17 @@ impl Roster {
     pub fn with_paused(mut self, paused: impl IntoIterator<Item = AccountId>) -> Self {
         self.paused = paused.into_iter().collect();
         self
+    }
+
+    #[must_use]
+    pub fn with_organisations(self, organisations: Arc<[Vec<AccountId>]>) -> Self {
+        Self { organisations, ..self }
+    }
+
+    /// The other accounts of its organisation.
+    pub fn kin(&self, id: &AccountId) -> impl Iterator<Item = &Account> {
+        let own = self.organisations.iter().filter(|all| all.contains(id));
+        own.flatten().filter(move |other| *other != id).filter_map(|other| self.by_id(other))
     }
 
     /// The same without some of the accounts.
@@ -47,6 +68,7 @@ impl Roster {
             observing: self.observing.clone(),
             unplanned: self.unplanned.clone(),
             paused: self.paused.clone(),
+            organisations: Arc::clone(&self.organisations),
             ..Self::new(left, self.rules.clone())
         }
     }

@@ -268,6 +268,7 @@ impl Runner {
         let of = match &job.rule {
             rule if rule.is_onboard() => Of::Onboarding,
             rule if rule.is_errand() => Of::Errand,
+            rule if rule.is_lost_host() => Of::LostHost,
             _ => Of::Rule(rule_of(roster, job)?),
         };
         let account = roster.by_id(&job.account).filter(|account| job.is_done_by(&account.app));
@@ -293,6 +294,7 @@ impl Runner {
             facts: Arc::clone(&parts.facts),
             host_writes: parts.settings.host_writes,
             moves: parts.settings.moves,
+            kin: if matches!(of, Of::Errand) { parts.kin(&account.id) } else { Vec::new() },
             feed: Arc::clone(&parts.feed),
         };
         let fenced = Fenced { zoom, held, call_max: parts.settings.call_max() };
@@ -301,13 +303,17 @@ impl Runner {
             match of {
                 Of::Rule(rule) => work::run(job, (rule, rules), account, &*zoom, held, &ctx).await,
                 Of::Onboarding => work::onboard(job, rules, account, &*zoom, held, &ctx).await,
-                Of::Errand => work::errand(job, account, &*zoom, held, &ctx).await,
+                Of::Errand => work::errand(job, rules, account, &*zoom, held, &ctx).await,
+                Of::LostHost => work::lost_host(job, account, &*zoom, &ctx).await,
             }
         };
-        caught(tried).await.unwrap_or_else(|message| {
+        // It is large, and would be part of all that holds it.
+        let tried = Box::pin(caught(tried)).await.unwrap_or_else(|message| {
             tracing::error!(job = %job.id, "the job panicked; it is parked");
             Ok(Outcome::Park(ParkCause::Panicked { message }))
-        })
+        });
+        parts.called_kin(&ctx.kin).await?;
+        tried
     }
 
     fn log(&self, job: &Job, outcome: &Outcome, calls: usize) {
@@ -326,13 +332,14 @@ enum Of<'r> {
     Rule(&'r Rule),
     Onboarding,
     Errand,
+    LostHost,
 }
 
 impl<'r> Of<'r> {
     const fn rule(self) -> Option<&'r Rule> {
         match self {
             Self::Rule(rule) => Some(rule),
-            Self::Onboarding | Self::Errand => None,
+            Self::Onboarding | Self::Errand | Self::LostHost => None,
         }
     }
 }

@@ -20,8 +20,9 @@ use crate::audit::{Detail, Kind};
 use crate::clock::{Timestamp, lock};
 use crate::ids::{AccountId, Email, RuleName, UserId};
 use crate::job::Subject;
-use crate::rules::{Grantee, Mode, Rule};
+use crate::rules::Rule;
 use crate::store::{Note, Notice, StoreError, SweepRecord, SweepStep};
+use crate::work::grants;
 use crate::zoom::{Edit, Zoom, ZoomError};
 
 /// The code of the notice that stands as long as it goes on.
@@ -332,15 +333,6 @@ async fn look(account: &Account, rules: &[Rule], who: &UserKey, zoom: &dyn Zoom)
     let rules = rules.iter().filter(|rule| grants(rule, account, named)).map(|rule| rule.name.clone()).collect();
     let api_user = Subject::User { id: id.clone(), email: email.clone() }.to_string();
     Ok(Grants { account: account.id.clone(), api_user, users, rules, failed: None })
-}
-
-/// Whether the rule makes this user an assistant of whom it is about.
-pub(super) fn grants(rule: &Rule, account: &Account, (id, email): (Option<&UserId>, Option<&Email>)) -> bool {
-    let would = |grantee: &Grantee| match grantee {
-        Grantee::ApiUser => account.api_users.iter().any(|key| key.is(id, email)),
-        Grantee::Named(named) => email == Some(named),
-    };
-    rule.mode == Mode::Enforce && rule.ensure.assistants.iter().any(would)
 }
 
 fn named(who: &UserKey) -> (Option<UserId>, Option<Email>) {

@@ -34,6 +34,9 @@ pub enum UsersError {
     OperatorsDo(&'static str),
     #[error("{0}")]
     NotThere(String),
+    /// Of a user who can have no assistants.
+    #[error("{why}")]
+    Lacks { code: &'static str, why: String },
     #[error("{0}")]
     Refused(String),
     #[error("Zoom: {0}")]

@@ -61,6 +61,11 @@ pub struct User {
 }
 
 impl User {
+    /// The account, as Zoom states it: reading one user does, a list does not \[D].
+    pub fn home(&self) -> Option<&str> {
+        self.whole.get("account_id").and_then(serde_json::Value::as_str)
+    }
+
     /// Both sides of a scheduling privilege must be Licensed or On-prem.
     pub fn is_licensed(&self) -> bool {
         matches!(self.kind, Some(2 | 3))
@@ -109,6 +114,10 @@ impl Meeting {
 
     pub fn is_instant(&self) -> bool {
         self.kind == Some(Self::INSTANT)
+    }
+
+    pub const fn is_webinar(&self) -> bool {
+        matches!(self.kind, Some(5 | 6 | 9))
     }
 }
 

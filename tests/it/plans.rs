@@ -73,7 +73,7 @@ fn a_plan_in_a_file_is_applied_once_somebody_says_yes() {
     let file = file.to_str().unwrap();
     served.told(&["rules", "plan", "--rule", "api-user-assists-everyone", "--out", file], 0);
     let asks = served.told(&["rules", "apply", file], 2);
-    assert!(asks.contains("carry their own allowance") && asks.contains("give --yes"), "{asks}");
+    assert!(asks.contains("carry their own allowance") && asks.contains("add --yes"), "{asks}");
     let told = served.told(&["rules", "apply", file, "--yes"], 0);
     assert!(told.contains("account test-account, api-user-assists-everyone: "), "{told}");
     assert!(told.ends_with("1 of 1\n1 change: changed\n"), "{told}");

@@ -238,7 +238,7 @@ fn jobs_of_a_rule_that_is_gone_for_good_are_ended_by_a_person() {
     let cancel = ["jobs", "cancel", "--cause", "rule-gone"];
     let and = |more: &[&'static str]| [&cancel[..], more].concat();
     let asks = served.told(&cancel, 2);
-    assert!(asks.contains("1 job is parked for rule-gone") && asks.contains("give --yes"), "{asks}");
+    assert!(asks.contains("1 job is parked for rule-gone") && asks.contains("add --yes"), "{asks}");
     served.told(&and(&["--rule", "nothing", "--yes"]), 1);
     assert_eq!(served.told(&and(&["--rule", RULE, "--yes"]), 0), "1 job is cancelled\n");
     assert!(served.told(&["attention"], 0).contains("nothing needs a person"));

@@ -34,7 +34,7 @@ async fn an_access_that_is_given_again_takes_the_place_of_the_one_that_it_ended_
     };
     world.install("one", "admin", "new").await.unwrap_err();
     assert!(held(&world)[0].are(&granted("new", world.clock.now())));
-    assert_eq!((world.account(), world.to_do()), (leaving, Some(ToDo::TakeBack)), "it goes on, with what is good");
+    assert_eq!((world.account(), world.to_do()), (leaving, Some(ToDo::EndLending)), "it goes on, with what is good");
     // Nobody knows this one.
     world.install("one", "other", "newer").await.unwrap_err();
     assert_eq!(held(&world).len(), 1);
@@ -124,6 +124,7 @@ async fn an_app_that_left_the_configuration_is_told_and_so_is_what_was_not_given
     let gone = world.accounts.alarms().into_iter().filter(|alarm| alarm.code == "app-gone");
     assert_eq!(gone.map(|alarm| alarm.account).collect::<Vec<_>>(), [Some(school().to_string())]);
     world.accounts.remove(&school(), false, "a test").await.unwrap();
+    world.accounts.lending_ended(&school()).await.unwrap();
     let (seen, to_do) = world.accounts.to_do(world.clock.now()).pop().unwrap();
     world.accounts.erase_tokens(&seen, to_do).await.unwrap();
     let told = store.entries(0, 100).await.unwrap();

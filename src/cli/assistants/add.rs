@@ -16,6 +16,11 @@ use crate::cli::users::Of;
 use crate::cli::{Exit, Failure};
 use crate::web::admin::assistants::{AddedPersonView, AddedView};
 
+/// Of a row that asks for nothing.
+const BAD_ROW: &str = "bad-row";
+/// Where the service has no word of its own for it.
+const REFUSED: &str = "refused";
+
 /// The service takes no more in one request.
 const AT_ONCE: usize = 30;
 
@@ -69,7 +74,7 @@ impl Came {
         Self { line, user: Some(user.to_owned()), assistant: Some(asked), state, code, why }
     }
 
-    fn refused(line: &Line, why: String) -> Self {
+    fn refused(line: &Line, code: &str, why: String) -> Self {
         let cell = |name: &str| Some(line.row.as_ref().ok()?.get(name)?.as_str()?.to_owned());
         let state = AddedPersonView::REFUSED.to_owned();
         Self {
@@ -77,7 +82,7 @@ impl Came {
             user: cell("user"),
             assistant: cell("assistant"),
             state,
-            code: None,
+            code: Some(code.to_owned()),
             why: Some(why),
         }
     }
@@ -163,6 +168,16 @@ fn by_user(lines: &[Line]) -> Vec<Together<'_>> {
     groups
 }
 
+/// Why nothing can be asked for. An empty cell says nothing.
+fn fault_of(line: &Line) -> Option<String> {
+    let row = match &line.row {
+        Ok(row) => row,
+        Err(why) => return Some(why.clone()),
+    };
+    let missing = COLUMNS.needed.iter().find(|name| row.get(**name).and_then(serde_json::Value::as_str).is_none())?;
+    Some(format!("it names no {missing}"))
+}
+
 /// Asks for all, one user at a time. What was answered is in `came`, also where this is not finished.
 async fn add_all(
     remote: &Remote,
@@ -174,23 +189,24 @@ async fn add_all(
     let words = if asked.dry_run { ("looking", "looked at") } else { ("adding", "went through") };
     let mut shown = Shown::new(words, asked.json);
     for (line, came) in lines.iter().zip(came.iter_mut()) {
-        *came = line.row.as_ref().err().map(|why| Came::refused(line, why.clone()));
+        *came = fault_of(line).map(|why| Came::refused(line, BAD_ROW, why));
     }
     for Together { user, rows } in by_user(lines) {
         let who: Vec<String> = rows.iter().map(|(_, who)| who.clone()).collect();
         let mut answered = match ask(remote, (account, user), &who, asked.dry_run).await {
             Ok(added) => Ok(added.assistants.into_iter()),
             // That is about this user alone.
-            Err(failure) if matches!(failure.exit, Exit::Failed | Exit::Usage) => Err(failure.to_string()),
+            Err(failure) if matches!(failure.exit, Exit::Failed | Exit::Usage) => Err(failure),
             Err(failure) => return Err(failure),
         };
         for (place, _) in rows {
             let (Some(line), Some(slot)) = (lines.get(place), came.get_mut(place)) else { continue };
             let one = match &mut answered {
                 Ok(each) => each.next().map(|one| Came::of(Some(line.number), user, one)),
-                Err(why) => Some(Came::refused(line, why.clone())),
+                Err(why) => Some(Came::refused(line, why.code().unwrap_or(REFUSED), why.to_string())),
             };
-            *slot = Some(one.unwrap_or_else(|| Came::refused(line, "the service did not answer for it".to_owned())));
+            let unanswered = || Came::refused(line, "unanswered", "the service did not answer for it".to_owned());
+            *slot = Some(one.unwrap_or_else(unanswered));
         }
         shown.tell((came.iter().flatten().count(), lines.len()), out)?;
     }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{Which, Whose};
-use crate::cli::out::{Out, count};
+use crate::cli::out::{Out, count, has_to_ask};
 use crate::cli::remote::{Remote, segment};
 use crate::cli::{Exit, Failure};
 use crate::web::admin::assistants::RemovedView;
@@ -48,18 +48,13 @@ pub(super) async fn all(remote: &Remote, asked: RemoveAll, which: Which, out: &m
 
 async fn withdraw(remote: &Remote, path: &str, how: &How, is_all: bool, out: &mut Out) -> Result<Exit, Failure> {
     let mut query = Vec::new();
-    if !how.yes {
-        if how.json {
-            return Err(Failure::new(Exit::Usage, "nobody is asked with --json: add --yes"));
-        }
+    if has_to_ask(how.yes, how.json)? {
         let found: RemovedView = remote.delete(path, &[("check", "true".to_owned())]).await?;
         say(&found, out)?;
         if found.lost.is_empty() {
             return Ok(Exit::Good);
         }
-        if !out.is_agreed("remove?", "add --yes")? {
-            return Err(Failure::new(Exit::Failed, "nothing was changed"));
-        }
+        out.agree("remove?")?;
         // Nobody loses anything who was not named.
         query.extend(is_all.then(|| ("at_most", found.lost.len().to_string())));
     }

@@ -9,8 +9,9 @@ use crate::cli::out::Out;
 use crate::cli::remote::{Remote, segment};
 use crate::cli::users::Of;
 use crate::cli::{Exit, Failure};
+use crate::ids::MeetingId;
 use crate::web::admin::errands::{CheckView, ErrandView, MeetingSent, MoveSent};
-use crate::work::Through;
+use crate::work::{How as Kind, Through};
 use crate::zoom::Object;
 
 /// Of one request: the service waits no longer.
@@ -21,6 +22,21 @@ pub(in crate::cli) struct Create {
     /// Who hosts it, by email or id
     #[arg(long = "for", value_name = "USER")]
     host: UserKey,
+    #[command(flatten)]
+    fields: Fields,
+    /// In the host's own path: it counts against the host's budget, and cannot be moved later without more
+    #[arg(long)]
+    own: bool,
+    /// The same key is the same meeting, for seven days
+    #[arg(long)]
+    key: Option<String>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// What a meeting is.
+#[derive(Debug, Args)]
+pub(super) struct Fields {
     /// What it is about
     #[arg(long)]
     topic: Option<String>,
@@ -31,16 +47,22 @@ pub(in crate::cli) struct Create {
     #[arg(long, value_name = "MINUTES")]
     duration: Option<u64>,
     /// More of Zoom's fields, as JSON: `{"settings": {"waiting_room": true}}`; from a file with @FILE
-    #[arg(long, value_name = "JSON")]
-    fields: Option<String>,
-    /// In the host's own path: it counts against the host's budget, and cannot be moved later without more
-    #[arg(long)]
-    own: bool,
-    /// The same key is the same meeting, for seven days
-    #[arg(long)]
-    key: Option<String>,
-    #[command(flatten)]
-    how: How,
+    #[arg(long = "fields", value_name = "JSON")]
+    more: Option<String>,
+}
+
+impl Fields {
+    /// As Zoom names them.
+    pub(super) fn object(self) -> Result<Object, Failure> {
+        let mut all = json(self.more.as_deref())?;
+        let named = [
+            ("topic", self.topic.map(Value::from)),
+            ("start_time", self.start.map(Value::from)),
+            ("duration", self.duration.map(Value::from)),
+        ];
+        all.extend(named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        Ok(all)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -73,8 +95,14 @@ fn time(text: &str) -> Result<String, String> {
     Ok(at.to_string())
 }
 
+/// Zoom shows them in groups, as in `812 3456 7890`.
+pub(super) fn number(text: &str) -> Result<u64, String> {
+    let digits: String = text.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
+    MeetingId::parse(&digits).map(MeetingId::number).map_err(|error| error.to_string())
+}
+
 /// Fields as they are written, or as a file has them.
-pub(super) fn fields(text: Option<&str>) -> Result<Object, Failure> {
+fn json(text: Option<&str>) -> Result<Object, Failure> {
     let Some(text) = text else { return Ok(Object::new()) };
     let wrong = |why: String| Failure::new(Exit::Usage, format!("the fields of the meeting: {why}"));
     let text = match text.strip_prefix('@') {
@@ -89,18 +117,12 @@ pub(super) fn fields(text: Option<&str>) -> Result<Object, Failure> {
 }
 
 pub(super) async fn create(remote: &Remote, asked: Create, out: &mut Out) -> Result<Exit, Failure> {
-    let mut meeting = fields(asked.fields.as_deref())?;
-    let named = [
-        ("topic", asked.topic.map(Value::from)),
-        ("start_time", asked.start.map(Value::from)),
-        ("duration", asked.duration.map(Value::from)),
-    ];
-    meeting.extend(named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    let meeting = asked.fields.object()?;
     let account = asked.how.of.account(remote).await?;
     let path = format!("/v1/accounts/{}/meetings", segment(&account));
     let through = if asked.own { Through::Own } else { Through::Movable };
     let sent = MeetingSent { host: asked.host, path: through, meeting, key: asked.key };
-    let errand: ErrandView = remote.post_json(&path, &asked.how.query(), &sent).await?;
+    let errand = remote.errand(&path, &asked.how.query(), &sent).await?;
     told(&errand, asked.how.json, out)
 }
 
@@ -108,13 +130,14 @@ pub(super) async fn create(remote: &Remote, asked: Create, out: &mut Out) -> Res
 #[command(group(ArgGroup::new("which").args(["meeting", "from"]).required(true)))]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(in crate::cli) struct Move {
-    /// Zoom's number of the meeting
+    /// Zoom's number of the meeting, as in 81234567890 or "812 3456 7890"
+    #[arg(value_parser = number)]
     pub(super) meeting: Option<u64>,
     /// All meetings of this host, by email or id
     #[arg(long, value_name = "USER")]
     pub(super) from: Option<UserKey>,
     /// Of --from: only those of the next six months
-    #[arg(long, requires = "from")]
+    #[arg(long, requires = "from", conflicts_with = "meeting")]
     pub(super) upcoming: bool,
     /// Who is to host, by email or id
     #[arg(long, value_name = "USER")]
@@ -135,7 +158,7 @@ pub(in crate::cli) struct Move {
     #[arg(long)]
     pub(super) when_ended: bool,
     /// Of --from: do not ask
-    #[arg(long, requires = "from")]
+    #[arg(long, requires = "from", conflicts_with = "meeting")]
     pub(super) yes: bool,
     #[command(flatten)]
     pub(super) how: How,
@@ -179,26 +202,32 @@ pub(super) async fn give(remote: &Remote, asked: Move, out: &mut Out) -> Result<
         }
         return Ok(if view.can_move { Exit::Good } else { Exit::Failed });
     }
-    let errand: ErrandView = remote.post_json(&path_of(&account, meeting), &asked.how.query(), &sent).await?;
+    let errand = remote.errand(&path_of(&account, meeting), &asked.how.query(), &sent).await?;
     told(&errand, asked.how.json, out)
 }
 
 fn in_words(view: &CheckView) -> String {
     let CheckView { meeting, to, why, advice, left_today, .. } = view;
     if view.can_move {
+        let what = match view.how {
+            None | Some(Kind::Direct | Kind::Lend) => format!("meeting {meeting} can be given to {to}"),
+            Some(Kind::Alternative | Kind::Recreate | Kind::WhenEnded) => format!("meeting {meeting}"),
+        };
         let left = left_today.map_or_else(String::new, |left| format!("; {left} creates and changes are left today"));
-        return format!("yes: meeting {meeting} can be given to {to}: {why}{left}");
+        return format!("yes: {what}: {why}{left}");
     }
     let advice = advice.as_ref().map_or_else(String::new, |advice| format!("\nwhat can be done: {advice}"));
     format!("no: {why}{advice}")
 }
 
+/// What goes on by itself is as good as done.
+pub(super) fn is_good(errand: &ErrandView) -> bool {
+    ["done", "working", "waiting"].contains(&errand.state.as_str())
+}
+
 /// What became of it.
 pub(super) fn told(errand: &ErrandView, json: bool, out: &mut Out) -> Result<Exit, Failure> {
-    let exit = match errand.state.as_str() {
-        "done" | "working" | "waiting" => Exit::Good,
-        _ => Exit::Failed,
-    };
+    let exit = if is_good(errand) { Exit::Good } else { Exit::Failed };
     if json {
         out.json(errand)?;
         return Ok(exit);
@@ -206,6 +235,7 @@ pub(super) fn told(errand: &ErrandView, json: bool, out: &mut Out) -> Result<Exi
     let text = |name: &str| errand.zoom.as_ref()?.get(name)?.as_str().map(str::to_owned);
     out.fields(&[
         ("errand", Some(errand.id.clone())),
+        ("asked", Some(format!("{} by {}", errand.asked_at, errand.asked_by))),
         ("state", Some(errand.state.clone())),
         ("meeting", errand.meeting.map(|id| id.to_string())),
         ("for", Some(errand.host.clone())),

@@ -1,11 +1,16 @@
 //! All meetings of one host are given to another: what will be is said first, meeting by meeting.
 
-use super::errand::{Move, check, path_of};
-use crate::cli::out::{Out, count};
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::errand::{Move, check, is_good, path_of};
+use crate::cli::out::{Out, count, has_to_ask};
 use crate::cli::remote::{Remote, segment};
 use crate::cli::{Exit, Failure};
 use crate::web::admin::errands::{CheckView, ErrandView};
 use crate::web::admin::meetings::{MeetingRowView, MeetingsView};
+use crate::work::How;
 
 /// So long is waited for each at a time.
 const WAIT: &str = "60s";
@@ -36,82 +41,141 @@ pub(super) async fn listed(
     }
 }
 
+/// What was said before, and what became of it.
+#[derive(Debug, Serialize)]
+struct Given {
+    plan: CheckView,
+    /// None where it cannot be, where there was nothing to do, and where `error` says why it was not taken.
+    errand: Option<ErrandView>,
+    error: Option<String>,
+}
+
+impl Given {
+    /// Nothing is left to do, or it goes on by itself.
+    fn is_good(&self) -> bool {
+        self.plan.can_move && self.error.is_none() && self.errand.as_ref().is_none_or(is_good)
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_good() && self.errand.as_ref().is_none_or(|errand| errand.state == "done")
+    }
+}
+
 pub(super) async fn give(remote: &Remote, account: &str, asked: &Move, out: &mut Out) -> Result<Exit, Failure> {
     let Some(from) = &asked.from else { return Err(Failure::new(Exit::Usage, "name a meeting, or --from")) };
+    let is_asked = !asked.check && has_to_ask(asked.yes, asked.how.json)?;
     let meetings = listed(remote, account, from.as_str(), asked.upcoming).await?;
-    let mut plan: Vec<(MeetingRowView, CheckView)> = Vec::new();
+    let mut plan: Vec<CheckView> = Vec::new();
+    let mut said = HashMap::new();
     for (row, number) in meetings.into_iter().zip(1_usize..) {
         let view = check(remote, account, (row.id, &asked.sent(None))).await?;
         if !asked.how.json {
-            let word = if view.can_move { "yes" } else { "no" };
-            let topic = row.topic.clone().unwrap_or_default();
-            out.line(format!("{number}. {} {topic}: {word}: {}", row.id, view.why))?;
+            tell(&row, &view, (number, &mut said), out)?;
         }
-        plan.push((row, view));
+        plan.push(view);
     }
-    let can = plan.iter().filter(|(_, view)| view.can_move).count();
-    let is_otherwise = asked.lend || asked.alternative || asked.recreate || asked.when_ended;
-    let left = plan.iter().filter_map(|(_, view)| view.left_today).min();
     if asked.check || plan.is_empty() {
         if asked.how.json {
-            out.json(&plan.iter().map(|(_, view)| view).collect::<Vec<_>>())?;
+            out.json(&plan)?;
         } else {
-            out.line(summary(can, plan.len(), left))?;
+            out.line(summary(&plan))?;
         }
-        return Ok(if can == plan.len() { Exit::Good } else { Exit::Failed });
+        return Ok(if plan.iter().all(|view| view.can_move) { Exit::Good } else { Exit::Failed });
     }
-    if !asked.yes {
-        if asked.how.json {
-            return Err(Failure::new(Exit::Usage, "nobody is asked with --json: add --yes"));
-        }
-        out.line(summary(can, plan.len(), left))?;
-        if !out.is_agreed(&format!("give them to {}?", asked.to), "add --yes")? {
-            return Err(Failure::new(Exit::Failed, "nothing was changed"));
-        }
+    if is_asked {
+        out.line(summary(&plan))?;
+        out.agree(&format!("give them to {}?", asked.to))?;
     }
-    let (mut moved, mut done) = (Vec::new(), 0_usize);
-    let all = plan.len();
-    for ((row, view), number) in plan.into_iter().zip(1_usize..) {
-        if !view.can_move && !is_otherwise {
-            continue;
-        }
-        let mut query = vec![("wait", WAIT.to_owned())];
-        query.extend(asked.how.no_wait.then(|| ("no_wait", "true".to_owned())));
-        let sent = remote.post_json::<ErrandView>(&path_of(account, row.id), &query, &asked.sent(None)).await;
-        let errand = match sent {
-            Ok(errand) => errand,
-            // One of them holds up no other; the same command, given again, lists what is left.
-            Err(failure) => {
-                said(out, asked.how.json, format!("{number} of {all}: {} {failure}", row.id))?;
-                continue;
-            }
-        };
-        if !asked.how.json {
-            let why = errand.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-            out.line(format!("{number} of {all}: {} {}{why}", row.id, errand.state))?;
-            for note in &errand.notes {
-                out.line(format!("   note: {note}"))?;
-            }
-        }
-        done = done.saturating_add(usize::from(errand.state == "done"));
-        moved.push(errand);
+    let (mut given, all) = (Vec::new(), plan.len());
+    for (plan, number) in plan.into_iter().zip(1_usize..) {
+        given.push(one(remote, account, asked, plan, (&format!("{number} of {all}"), out)).await?);
     }
+    let done = given.iter().filter(|one| one.is_done()).count();
+    let is_good = given.iter().all(Given::is_good);
     if asked.how.json {
-        out.json(&moved)?;
+        out.json(&given)?;
     } else {
         out.line(format!("{done} of {} moved to {}", count(all, "meeting", "meetings"), asked.to))?;
     }
-    Ok(if done == all { Exit::Good } else { Exit::Failed })
+    Ok(if is_good { Exit::Good } else { Exit::Failed })
 }
 
-/// Beside JSON nothing is said.
-fn said(out: &mut Out, json: bool, line: String) -> Result<(), Failure> {
-    if json { Ok(()) } else { out.line(line) }
+/// One of them holds up no other; the same command, given again, lists what is left.
+async fn one(
+    remote: &Remote,
+    account: &str,
+    asked: &Move,
+    plan: CheckView,
+    (number, out): (&str, &mut Out),
+) -> Result<Given, Failure> {
+    let (id, is_told) = (plan.meeting, !asked.how.json);
+    if !plan.can_move || plan.how.is_none() {
+        return Ok(Given { plan, errand: None, error: None });
+    }
+    let mut query = vec![("wait", WAIT.to_owned())];
+    query.extend(asked.how.no_wait.then(|| ("no_wait", "true".to_owned())));
+    let errand = match remote.errand(&path_of(account, id), &query, &asked.sent(None)).await {
+        Ok(errand) => errand,
+        Err(failure) => {
+            if is_told {
+                out.line(format!("{number}: {id} {failure}"))?;
+            }
+            return Ok(Given { plan, errand: None, error: Some(failure.to_string()) });
+        }
+    };
+    if is_told {
+        let why = errand.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        out.line(format!("{number}: {id} {}{why}", errand.state))?;
+        for note in &errand.notes {
+            out.line(format!("   note: {note}"))?;
+        }
+    }
+    Ok(Given { plan, errand: Some(errand), error: None })
 }
 
-fn summary(can: usize, all: usize, left: Option<u32>) -> String {
+/// Of a meeting how it would be done, or why not. A sentence that was said of another is not said again.
+fn tell(
+    row: &MeetingRowView,
+    view: &CheckView,
+    (number, said): (usize, &mut HashMap<String, usize>),
+    out: &mut Out,
+) -> Result<(), Failure> {
+    let word = match view.how {
+        _ if !view.can_move => "no".to_owned(),
+        None => "yes".to_owned(),
+        Some(how) => format!("yes, {}", in_words(how)),
+    };
+    let first = *said.entry(view.why.clone()).or_insert(number);
+    let why = if first == number { view.why.clone() } else { format!("as {first}") };
+    out.line(format!("{number}. {} {}: {word}: {why}", row.id, row.topic.as_deref().unwrap_or_default()))?;
+    match &view.advice {
+        Some(advice) if first == number => out.line(format!("   what can be done: {advice}")),
+        _ => Ok(()),
+    }
+}
+
+const fn in_words(how: How) -> &'static str {
+    match how {
+        How::Direct => "directly",
+        How::Lend => "by lending",
+        How::Alternative => "as alternative host",
+        How::Recreate => "made anew",
+        How::WhenEnded => "when it has ended",
+    }
+}
+
+fn summary(plan: &[CheckView]) -> String {
+    let ways = [How::Direct, How::Lend, How::Alternative, How::Recreate, How::WhenEnded];
+    let counted = ways.map(|how| (in_words(how), plan.iter().filter(|view| view.how == Some(how)).count()));
+    // Each is one create or one change.
+    let takes: usize = counted.iter().map(|(_, count)| count).sum();
+    let each: Vec<String> =
+        counted.iter().filter(|(_, count)| *count > 0).map(|(word, count)| format!("{count} {word}")).collect();
+    let each = if each.is_empty() { String::new() } else { format!(" ({})", each.join(", ")) };
+    let left = plan.iter().filter(|view| view.how.is_some()).filter_map(|view| view.left_today).min();
     let left = left.map_or_else(String::new, |left| {
-        format!("; it takes {can} of Zoom's creates and changes, of which {left} are left today: what is beyond waits for 00:00 UTC")
+        format!("; it takes {takes} of Zoom's creates and changes, of which {left} are left today: what is beyond waits for 00:00 UTC")
     });
-    format!("{can} of {} can be moved as asked{left}", count(all, "meeting", "meetings"))
+    let can = plan.iter().filter(|view| view.can_move).count();
+    format!("{can} of {} can be moved as asked{each}{left}", count(plan.len(), "meeting", "meetings"))
 }

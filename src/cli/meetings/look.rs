@@ -2,15 +2,14 @@
 
 use clap::Args;
 
-use super::errand::fields;
+use super::errand::{Fields, number};
 use super::leaver::listed;
 use crate::account::UserKey;
-use crate::cli::out::{Out, count};
+use crate::cli::out::{Out, count, has_to_ask};
 use crate::cli::remote::{Remote, segment};
 use crate::cli::users::Of;
 use crate::cli::{Exit, Failure};
-use crate::web::admin::errands::ErrandView;
-use crate::web::admin::meetings::{BudgetView, MeetingChangedView};
+use crate::web::admin::meetings::{BudgetView, MeetingChangedView, MeetingRowView};
 use crate::zoom::Object;
 
 #[derive(Debug, Args)]
@@ -42,13 +41,26 @@ pub(super) async fn list(remote: &Remote, asked: List, out: &mut Out) -> Result<
         })
         .collect();
     out.table(&["ID", "START", "TOPIC"], &rows)?;
-    out.line(count(found.len(), "meeting", "meetings"))?;
+    let hidden = if asked.all { 0 } else { hidden(remote, &account, asked.host.as_str(), &found).await? };
+    let more = match hidden {
+        0 => String::new(),
+        1 => "; 1 more is over or further ahead than six months: --all".to_owned(),
+        many => format!("; {many} more are over or further ahead than six months: --all"),
+    };
+    out.line(format!("{}{more}", count(found.len(), "meeting", "meetings")))?;
     Ok(Exit::Good)
+}
+
+/// How many the list of the next six months leaves out.
+async fn hidden(remote: &Remote, account: &str, host: &str, shown: &[MeetingRowView]) -> Result<usize, Failure> {
+    let all = listed(remote, account, host, false).await?;
+    Ok(all.iter().filter(|row| shown.iter().all(|other| other.id != row.id)).count())
 }
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct One {
-    /// Zoom's number of the meeting
+    /// Zoom's number of the meeting, as in 81234567890 or "812 3456 7890"
+    #[arg(value_parser = number)]
     meeting: u64,
     #[command(flatten)]
     of: Of,
@@ -95,13 +107,12 @@ fn shown(meeting: &Object, json: bool, out: &mut Out) -> Result<Exit, Failure> {
 pub(in crate::cli) struct Update {
     #[command(flatten)]
     one: One,
-    /// Zoom's fields, as JSON: `{"topic": "Algebra"}`; from a file with @FILE
-    #[arg(long, value_name = "JSON")]
-    fields: String,
+    #[command(flatten)]
+    fields: Fields,
 }
 
 pub(super) async fn update(remote: &Remote, asked: Update, out: &mut Out) -> Result<Exit, Failure> {
-    let sent = fields(Some(&asked.fields))?;
+    let sent = asked.fields.object()?;
     let changed: MeetingChangedView = remote.patch_json(&asked.one.path(remote).await?, &sent).await?;
     shown(&changed.meeting.unwrap_or_default(), asked.one.json, out)
 }
@@ -139,15 +150,12 @@ pub(super) async fn end(remote: &Remote, asked: End, out: &mut Out) -> Result<Ex
 }
 
 async fn agreed(remote: &Remote, (one, yes): (&One, bool), question: &str, out: &mut Out) -> Result<(), Failure> {
-    if yes {
+    if !has_to_ask(yes, one.json)? {
         return Ok(());
-    }
-    if one.json {
-        return Err(Failure::new(Exit::Usage, "nobody is asked with --json: add --yes"));
     }
     let meeting: Object = remote.get(&one.path(remote).await?, &[]).await?;
     shown(&meeting, false, out)?;
-    if out.is_agreed(question, "add --yes")? { Ok(()) } else { Err(Failure::new(Exit::Failed, "nothing was changed")) }
+    out.agree(question)
 }
 
 fn gone(changed: &MeetingChangedView, (json, what): (bool, &str), out: &mut Out) -> Result<Exit, Failure> {
@@ -188,47 +196,5 @@ pub(super) async fn budgets(remote: &Remote, asked: Budgets, out: &mut Out) -> R
     if let Some(first) = found.first() {
         out.line(format!("creates and changes of meetings; they begin anew at {}", first.anew_at))?;
     }
-    Ok(Exit::Good)
-}
-
-/// In one answer.
-const ROWS: usize = 100;
-
-#[derive(Debug, Args)]
-pub(in crate::cli) struct Errands {
-    /// Only those of this account
-    #[arg(long, value_name = "ID")]
-    account: Option<String>,
-    /// Only those in this state
-    #[arg(long)]
-    state: Option<String>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-pub(super) async fn errands(remote: &Remote, asked: Errands, out: &mut Out) -> Result<Exit, Failure> {
-    let (mut found, mut after): (Vec<ErrandView>, Option<String>) = (Vec::new(), None);
-    loop {
-        let query = [("account", asked.account.clone()), ("after", after), ("limit", Some(ROWS.to_string()))];
-        let query: Vec<_> = query.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-        let page: Vec<ErrandView> = remote.get("/v1/errands", &query).await?;
-        after = page.last().filter(|_| page.len() == ROWS).map(|last| last.id.clone());
-        found.extend(page.into_iter().filter(|one| asked.state.as_ref().is_none_or(|state| one.state == *state)));
-        if after.is_none() {
-            break;
-        }
-    }
-    if asked.json {
-        out.json(&found)?;
-        return Ok(Exit::Good);
-    }
-    let row = |one: &ErrandView| {
-        let meeting = one.meeting.map(|id| id.to_string()).unwrap_or_default();
-        let (of, why) = (one.clone(), one.why.clone().unwrap_or_default());
-        vec![of.id, of.kind, meeting, of.host, of.state, why]
-    };
-    out.table(&["ID", "KIND", "MEETING", "FOR", "STATE", "WHY"], &found.iter().map(row).collect::<Vec<_>>())?;
-    out.line(count(found.len(), "errand", "errands"))?;
     Ok(Exit::Good)
 }

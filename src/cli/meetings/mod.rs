@@ -1,8 +1,10 @@
 //! `adjutant meetings`: meetings are made for others, looked at, and given another host.
 
 mod errand;
+mod errands;
 mod leaver;
 mod look;
+mod movable;
 
 use clap::Subcommand;
 
@@ -24,6 +26,10 @@ pub(super) enum Asked {
     Move(Box<errand::Move>),
     /// List a host's meetings
     List(look::List),
+    /// List upcoming meetings that cannot be given to another host through the API users, and why
+    ///
+    /// Reads every meeting at Zoom, at the share of the rate that sweeps have. The exit code is 0 where it could be said of all.
+    Movable(movable::Asked),
     /// Show one meeting, with its links
     Show(look::Show),
     /// Change Zoom's fields of a meeting
@@ -34,8 +40,8 @@ pub(super) enum Asked {
     End(look::End),
     /// Say what of Zoom's daily limit of creates and changes is used
     Budgets(look::Budgets),
-    /// List what was asked for, and how it stands
-    Errands(look::Errands),
+    /// List what was asked for, and how it stands; or show one of them
+    Errands(errands::Errands),
 }
 
 pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
@@ -44,11 +50,12 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
         Asked::Create(asked) => errand::create(&remote, *asked, out).await,
         Asked::Move(asked) => errand::give(&remote, *asked, out).await,
         Asked::List(asked) => look::list(&remote, asked, out).await,
+        Asked::Movable(asked) => movable::list(&remote, asked, out).await,
         Asked::Show(asked) => look::show(&remote, asked, out).await,
         Asked::Update(asked) => look::update(&remote, asked, out).await,
         Asked::Delete(asked) => look::delete(&remote, asked, out).await,
         Asked::End(asked) => look::end(&remote, asked, out).await,
         Asked::Budgets(asked) => look::budgets(&remote, asked, out).await,
-        Asked::Errands(asked) => look::errands(&remote, asked, out).await,
+        Asked::Errands(asked) => errands::run(&remote, asked, out).await,
     }
 }

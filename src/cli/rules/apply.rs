@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Apply, Out, fits};
-use crate::cli::out::count;
+use crate::cli::out::{count, has_to_ask};
 use crate::cli::remote::{Remote, segment};
 use crate::cli::{Context, Exit, Failure};
 use crate::job::Effect;
@@ -40,8 +40,8 @@ pub(super) async fn run(context: &Context, asked: Apply, out: &mut Out) -> Resul
     let remote = Remote::running(&context.admin()?)?.patient()?;
     let meant: Vec<AppliedAccount> = remote.post_json("/v1/plan/apply", &[("check", "true".to_owned())], &plan).await?;
     let changes = if asked.json { meant.iter().map(AppliedAccount::changes).sum() } else { tell(&plan, &meant, out)? };
-    if changes > 0 && !asked.yes && !out.is_agreed("apply it?", "give --yes to apply the plan")? {
-        return Err(Failure::new(Exit::Failed, "nothing was changed"));
+    if changes > 0 && has_to_ask(asked.yes, asked.json)? {
+        out.agree("apply it?")?;
     }
     let accounts: Vec<AppliedAccount> = remote.post_json("/v1/plan/apply", &[], &plan).await?;
     let left: u64 = accounts.iter().map(|account| account.left).sum();

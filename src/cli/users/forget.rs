@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use clap::Args;
 
 use super::let_go::Whom;
-use crate::cli::out::{Out, count};
+use crate::cli::out::{Out, count, has_to_ask};
 use crate::cli::remote::{Remote, segment};
 use crate::cli::store::bar;
 use crate::cli::{Exit, Failure};
@@ -31,15 +31,10 @@ pub(super) async fn forget(remote: &Remote, asked: Forget, out: &mut Out) -> Res
         let also = also.clone().map(|also| ("also", also));
         also.into_iter().chain([(more.0, more.1.to_owned())]).collect::<Vec<_>>()
     };
-    if !whom.yes {
-        if whom.json {
-            return Err(Failure::new(Exit::Usage, "nobody is asked with --json: add --yes"));
-        }
+    if has_to_ask(whom.yes, whom.json)? {
         let found: ForgettingView = remote.post(&path, &query(("check", "true"))).await?;
         said(&found, out)?;
-        if !out.is_agreed(&format!("forget {}?", whom.user), "add --yes")? {
-            return Err(Failure::new(Exit::Failed, "nothing was changed"));
-        }
+        out.agree(&format!("forget {}?", whom.user))?;
     }
     let bar = (std::io::stderr().is_terminal() && !whom.json).then(|| bar("forgetting", "files"));
     let ended = loop {

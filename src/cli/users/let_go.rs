@@ -3,7 +3,7 @@
 use clap::{ArgGroup, Args};
 
 use super::Of;
-use crate::cli::out::Out;
+use crate::cli::out::{Out, has_to_ask};
 use crate::cli::remote::{Remote, segment};
 use crate::cli::{Exit, Failure};
 use crate::web::admin::users::LossView;
@@ -74,18 +74,13 @@ async fn let_go(
     call: impl AsyncFn(bool) -> Result<LossView, Failure>,
     out: &mut Out,
 ) -> Result<Exit, Failure> {
-    if !whom.yes {
-        if whom.json {
-            return Err(Failure::new(Exit::Usage, "nobody is asked with --json: add --yes"));
-        }
+    if has_to_ask(whom.yes, whom.json)? {
         let loss = call(true).await?;
         out.fields(&super::show::fields(&loss.user))?;
         for lost in &loss.lost {
             out.line(format!("loses {lost}"))?;
         }
-        if !out.is_agreed(&format!("{verb} {}?", whom.user), "add --yes")? {
-            return Err(Failure::new(Exit::Failed, "nothing was changed"));
-        }
+        out.agree(&format!("{verb} {}?", whom.user))?;
     }
     let loss = call(false).await?;
     if whom.json {

@@ -2,13 +2,11 @@
 
 use clap::Args;
 
+use crate::cli::listing::all;
 use crate::cli::out::{Out, count};
 use crate::cli::remote::Remote;
 use crate::cli::{Exit, Failure};
 use crate::web::admin::onboarding::OnboardingView;
-
-/// In one answer.
-const ROWS: usize = 100;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Onboardings {
@@ -27,22 +25,9 @@ pub(in crate::cli) struct Onboardings {
 }
 
 pub(super) async fn list(remote: &Remote, asked: Onboardings, out: &mut Out) -> Result<Exit, Failure> {
-    let (mut found, mut after): (Vec<OnboardingView>, Option<String>) = (Vec::new(), None);
-    loop {
-        let query = [
-            ("account", asked.account.clone()),
-            ("batch", asked.batch.clone()),
-            ("after", after),
-            ("limit", Some(ROWS.to_string())),
-        ];
-        let query: Vec<_> = query.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-        let page: Vec<OnboardingView> = remote.get("/v1/onboardings", &query).await?;
-        after = page.last().filter(|_| page.len() == ROWS).map(|last| last.id.clone());
-        found.extend(page.into_iter().filter(|one| asked.state.as_ref().is_none_or(|state| one.state == *state)));
-        if after.is_none() {
-            break;
-        }
-    }
+    let filters = [("account", asked.account), ("batch", asked.batch)];
+    let mut found = all(remote, "/v1/onboardings", &filters, |one: &OnboardingView| one.id.as_str()).await?;
+    found.retain(|one| asked.state.as_ref().is_none_or(|state| one.state == *state));
     if asked.json {
         out.json(&found)?;
         return Ok(Exit::Good);

@@ -32,7 +32,7 @@ impl Act<'_> {
         let mut adding: Vec<Assistant> = Vec::new();
         for (key, private) in named {
             let elsewhere = self.homes.get(&key.to_lowercase()).is_some_and(|home| *home != self.account.id);
-            let Some(assistant) = self.account.users.find(key) else {
+            let Some(assistant) = self.known(key) else {
                 return Err(if elsewhere {
                     Refusal::OtherAccount(key.clone())
                 } else {
@@ -46,7 +46,9 @@ impl Act<'_> {
                 return Err(Refusal::NotLicensed(assistant.email.clone()));
             }
             if host.has_assistant(&assistant.id) {
-                return Err(Refusal::AlreadyGranted(assistant.email.clone()));
+                let email = assistant.email.clone();
+                let old_words = self.account.quirks.duplicates_in_old_words;
+                return Err(if old_words { Refusal::AlreadyHas(email) } else { Refusal::AlreadyGranted(email) });
             }
             if adding.iter().all(|other| other.id != assistant.id) {
                 let id = assistant.id.clone();
@@ -58,7 +60,7 @@ impl Act<'_> {
         }
         let (ids, host_id) = (adding.iter().map(|new| new.id.clone()).collect(), host.id.clone());
         // Writes for pending users are answered with success and do nothing [C SailPoint]; for pending assistants too [I].
-        adding.retain(|new| self.account.users.find(&new.id).is_some_and(|user| user.status != UserStatus::Pending));
+        adding.retain(|new| self.known(&new.id).is_some_and(|user| user.status != UserStatus::Pending));
         if !pending {
             self.account.users.edit(&host_id, |host| host.assistants.extend(adding));
         }
@@ -67,7 +69,8 @@ impl Act<'_> {
 
     /// Nothing happens where there was no such assistant \[I].
     pub(crate) fn withdraw(&mut self, host: &str, assistant: &str) -> Result<(), Refusal> {
-        let (host, assistant) = (self.find(host)?.id.clone(), self.find(assistant)?.id.clone());
+        let no_user = || Refusal::NoSuchUser(assistant.to_owned());
+        let (host, assistant) = (self.find(host)?.id.clone(), self.known(assistant).ok_or_else(no_user)?.id.clone());
         self.account.users.edit(&host, |host| host.assistants.retain(|other| other.id != assistant));
         Ok(())
     }
@@ -83,7 +86,7 @@ impl Act<'_> {
     /// Unpaginated \[D U].
     pub(super) fn rest_list_assistants(&self, host: &str) -> Result<Answer, Refusal> {
         let rows = self.find(host)?.assistants.iter().filter_map(|assistant| {
-            let user = self.account.users.find(&assistant.id)?;
+            let user = self.known(&assistant.id)?;
             let row = Object::new().put("id", &user.id).put("email", &user.email);
             Some(row.put("can_manage_host_private_event", assistant.can_manage_host_private_event))
         });
@@ -107,7 +110,8 @@ impl Act<'_> {
     pub(super) fn rest_list_schedulers(&self, assistant: &str) -> Result<Answer, Refusal> {
         let id = &self.find(assistant)?.id;
         let most = self.account.quirks.schedulers_max.unwrap_or(usize::MAX);
-        let hosts = self.account.users.assisted_by(id).take(most);
+        let kin = self.kin.iter().filter(|user| user.has_assistant(id));
+        let hosts = self.account.users.assisted_by(id).chain(kin).take(most);
         let rows = hosts.map(|user| Object::new().put("id", &user.id).put("email", &user.email).put("pmi", user.pmi));
         Ok(Answer::object(200, Object::new().list("schedulers", rows)))
     }

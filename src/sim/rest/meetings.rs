@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::sim::answer::{Answer, Refusal, rfc3339};
 use crate::sim::body::Object;
 use crate::sim::call::Request;
-use crate::sim::meeting::{INSTANT, Meeting};
+use crate::sim::meeting::{INSTANT, Meeting, WEBINAR};
 use crate::sim::user::User;
 use crate::sim::world::Act;
 
@@ -51,7 +51,7 @@ impl Meeting {
             .put_some("recurrence", self.recurrence.as_ref())
             .put("settings", &self.settings)
             .put("creation_source", self.creation_source)
-            .put("pre_schedule", false)
+            .put("pre_schedule", self.pre_schedule)
     }
 }
 
@@ -60,8 +60,14 @@ impl Act<'_> {
         text.parse().map_err(|_| Refusal::NoSuchMeeting(text.to_owned()))
     }
 
+    /// A webinar is none \[D MT].
+    fn of_number(&self, text: &str) -> Result<&Meeting, Refusal> {
+        let meeting = self.live_meeting(Self::number(text)?)?;
+        if meeting.kind == WEBINAR { Err(Refusal::Webinar) } else { Ok(meeting) }
+    }
+
     fn host_email(&self, meeting: &Meeting) -> String {
-        self.account.users.find(&meeting.host_id).map(|user| user.email.clone()).unwrap_or_default()
+        self.known(&meeting.host_id).map(|user| user.email.clone()).unwrap_or_default()
     }
 
     /// Those that the user hosts: `type=live` only those that run, `type=upcoming` those of the next six months \[D MT], all
@@ -71,6 +77,7 @@ impl Act<'_> {
         let page = Page::of(request, format!("meetings {host} {kind}"), 300, self.now)?;
         let wanted = |meeting: &&Meeting| {
             !meeting.deleted
+                && meeting.kind != WEBINAR
                 && match kind.as_str() {
                     "live" => meeting.started,
                     "upcoming" | "upcoming_meetings" => meeting.kind != INSTANT && meeting.is_upcoming(self.now),
@@ -93,13 +100,12 @@ impl Act<'_> {
     }
 
     pub(super) fn rest_get_meeting(&self, id: &str) -> Result<Answer, Refusal> {
-        let meeting = self.live_meeting(Self::number(id)?)?;
+        let meeting = self.of_number(id)?;
         Ok(Answer::object(200, meeting.details(&meeting.host_id, &self.host_email(meeting))))
     }
 
     pub(super) fn rest_update_meeting(&mut self, id: &str, request: &Request) -> Result<Answer, Refusal> {
-        let (id, wanted) = (Self::number(id)?, request.object()?);
-        self.live_meeting(id)?;
+        let (id, wanted) = (self.of_number(id)?.id, request.object()?);
         self.check_settings(&wanted)?;
         self.update_meeting(id, &wanted, true)?;
         Ok(Answer::empty(204))
@@ -132,7 +138,8 @@ impl Act<'_> {
     }
 
     pub(super) fn rest_delete_meeting(&mut self, id: &str) -> Result<Answer, Refusal> {
-        self.delete_meeting(Self::number(id)?)?;
+        let id = self.of_number(id)?.id;
+        self.delete_meeting(id)?;
         Ok(Answer::empty(204))
     }
 

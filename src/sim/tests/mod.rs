@@ -8,6 +8,7 @@ mod faults;
 mod limits;
 mod many;
 mod meetings;
+mod moving;
 mod onboarding;
 mod rooms;
 mod school;

@@ -364,6 +364,10 @@ impl Store for LocalStore {
         self.core().read(super::state::State::list_notices)
     }
 
+    async fn notices_of(&self, account: &AccountId) -> Result<Vec<Notice>, StoreError> {
+        self.core().read(|state| state.notices_of(account))
+    }
+
     async fn mend(&self, notice: &Notice, at: Timestamp) -> Result<bool, StoreError> {
         if self.core().keys.may_write(&notice.account).is_err() {
             return Ok(false);

@@ -276,11 +276,15 @@ impl World {
     }
 
     pub(super) fn note(&mut self, note: Note, at: Timestamp) {
-        if let Some(notice) = Notice::of(&note, at)
-            && self.notices.iter().all(|other| other.key() != notice.key())
-        {
-            self.notices.push(notice);
-            self.notices.sort_by(|one, other| one.key().cmp(&other.key()));
+        let max = self.limits.notices_bytes_max;
+        let of_account = || self.notices.iter().filter(|notice| Some(&notice.account) == note.account.as_ref());
+        if let Some(notice) = Notice::of(&note, at).filter(|notice| notice.has_room(of_account(), max)) {
+            if let Some(standing) = self.notices.iter_mut().find(|other| other.key() == notice.key()) {
+                standing.what = notice.what;
+            } else {
+                self.notices.push(notice);
+                self.notices.sort_by(|one, other| one.key().cmp(&other.key()));
+            }
         }
         let Note { kind, app, account, code, detail } = note;
         self.log.add(Line::new(at, kind, code).of_app(app, account).with(detail));

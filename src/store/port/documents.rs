@@ -19,8 +19,10 @@ pub enum Shelf {
     Onboarding,
     /// What the service itself keeps: keys that sign.
     Service,
-    /// What somebody asked to be done to a meeting.
+    /// What somebody asked to be done to a meeting, and is not done yet.
     Errand,
+    /// What became of it, and what is known of meetings for as long as that is kept.
+    ErrandEnded,
 }
 
 /// A small value that is kept until it is removed. Whoever keeps it knows its form.

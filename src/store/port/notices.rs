@@ -41,6 +41,27 @@ impl Notice {
         last.strip_prefix("user:").unwrap_or(last)
     }
 
+    /// Whether it can stand beside these of its account, in place of the one with its key: they are kept as one, which has a
+    /// limit. What makes it no more always can.
+    pub(in crate::store) fn has_room<'n>(&self, standing: impl Iterator<Item = &'n Self>, bytes_max: usize) -> bool {
+        let (mut others, mut before) = (0_usize, 0);
+        for notice in standing {
+            if notice.key() == self.key() {
+                before = notice.bytes();
+            } else {
+                others = others.saturating_add(notice.bytes());
+            }
+        }
+        self.bytes() <= before || others.saturating_add(self.bytes()) <= bytes_max
+    }
+
+    /// What it takes, about.
+    fn bytes(&self) -> usize {
+        const REST: usize = 32;
+        let subject = self.subject.as_deref().unwrap_or_default();
+        [self.account.as_str(), &self.code, subject, &self.what].iter().map(|text| text.len()).sum::<usize>() + REST
+    }
+
     /// What tells notices apart.
     pub(in crate::store) fn key(&self) -> (&AccountId, &str, Option<&str>) {
         (&self.account, &self.code, self.subject.as_deref())

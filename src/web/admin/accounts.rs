@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::AdminState;
 use super::caller::Caller;
 use super::described::Sent;
+use super::lent::{LentView, with_lent};
 use super::problem::ApiProblem;
 use super::routes::{Answer, Asked, OfAccount, Shared, asked, maybe, parsed};
 use crate::account::{Plan, UserKey};
@@ -54,6 +55,9 @@ pub struct AccountView {
     pub rival: Option<String>,
     /// Where an admin of it authorises the app, again or for the first time.
     pub install_url: Option<String>,
+    /// What moves have lent and not taken back.
+    #[serde(default)]
+    pub lent: Vec<LentView>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -244,6 +248,7 @@ pub(super) async fn list(State(state): Shared, caller: Caller, query: Asked<OfAc
     let only: Option<AccountId> = caller.scope(maybe(asked(query)?.account())?)?;
     let mut all = all(&state)?;
     all.retain(|view| only.as_ref().is_none_or(|only| view.id == only.as_str()));
+    with_lent(&state, &mut all).await?;
     Ok(Json(all))
 }
 
@@ -286,6 +291,7 @@ fn configured(state: &AdminState, kept: &Accounts, listed: &[Listed]) -> Vec<Acc
                 installations: installations.iter().map(Into::into).collect(),
                 rival: installed.map(|one| one.account.app.to_string()),
                 install_url: None,
+                lent: Vec::new(),
             });
         }
     }
@@ -334,16 +340,19 @@ fn view(kept: &Accounts, listed: &Listed) -> AccountView {
         installations: listed.installations.iter().map(Into::into).collect(),
         rival: account.rival.as_ref().map(ToString::to_string),
         install_url,
+        lent: Vec::new(),
     }
 }
 
 pub(super) async fn show(State(state): Shared, Path(id): Path<String>) -> Answer<AccountView> {
-    one(&state, &parsed(&id)?)
+    one(&state, &parsed(&id)?).await
 }
 
-fn one(state: &AdminState, id: &AccountId) -> Answer<AccountView> {
+async fn one(state: &AdminState, id: &AccountId) -> Answer<AccountView> {
     let found = all(state)?.into_iter().find(|view| view.id == id.as_str());
-    found.map(Json).ok_or_else(|| ApiProblem::no_account(id.as_str()))
+    let mut view = found.ok_or_else(|| ApiProblem::no_account(id.as_str()))?;
+    with_lent(state, std::slice::from_mut(&mut view)).await?;
+    Ok(Json(view))
 }
 
 /// As the configuration takes it, with the other names of one.
@@ -420,7 +429,7 @@ pub(super) async fn add(State(state): Shared, caller: Caller, Sent(asked): Sent<
     };
     let apps: Vec<AppName> = state.apps.borrow().iter().map(|app| app.name.clone()).collect();
     kept(&state)?.add(new, &caller.actor, &apps).await?;
-    one(&state, &id)
+    one(&state, &id).await
 }
 
 pub(super) async fn change(
@@ -443,21 +452,21 @@ pub(super) async fn change(
         webhook_secrets: asked.webhook_secrets.as_deref().map(webhook_secrets).transpose()?,
     };
     kept(&state)?.change(&id, changed, &caller.actor).await?;
-    one(&state, &id)
+    one(&state, &id).await
 }
 
 pub(super) async fn pause(State(state): Shared, caller: Caller, Path(id): Path<String>) -> Answer<AccountView> {
     let id: AccountId = parsed(&id)?;
-    let view = one(&state, &id)?;
+    let view = one(&state, &id).await?;
     kept(&state)?.pause(&id, &parsed(&view.app)?, &caller.actor).await?;
-    one(&state, &id)
+    one(&state, &id).await
 }
 
 pub(super) async fn resume(State(state): Shared, caller: Caller, Path(id): Path<String>) -> Answer<AccountView> {
     let id: AccountId = parsed(&id)?;
-    let view = one(&state, &id)?;
+    let view = one(&state, &id).await?;
     kept(&state)?.resume(&id, &parsed(&view.app)?, &caller.actor).await?;
-    one(&state, &id)
+    one(&state, &id).await
 }
 
 pub(super) async fn remove(
@@ -470,7 +479,7 @@ pub(super) async fn remove(
     let id: AccountId = parsed(&id)?;
     kept(&state)?.remove(&id, take_back, &caller.actor).await?;
     tracing::info!(account = %id, take_back, by = %caller.actor, "an account is let go");
-    one(&state, &id)
+    one(&state, &id).await
 }
 
 pub(super) async fn invites(State(state): Shared) -> Answer<Vec<InviteView>> {

@@ -4,6 +4,7 @@ use super::view::ParkedView;
 use crate::alarm::Alarm;
 use crate::clock::Timestamp;
 use crate::job::ParkCause;
+use crate::rules::LOST_HOST;
 use crate::store::{FullBacklog, GivenUp, IndexTrouble, Notice, PutOff, Status};
 
 /// Deliveries are answered 503 now: of all apps, or of some.
@@ -127,6 +128,22 @@ fn of_notice(notice: &Notice) -> Alarm {
         "backfill-failed" => {
             (code.as_str(), "see `adjutant doctor` for the app's scopes; reading it ends this", doctor())
         }
+        LOST_HOST if notice.subject.is_none() => (
+            code.as_str(),
+            "see to those that are named: the others are named then",
+            format!("adjutant jobs list --account {account} --state due"),
+        ),
+        LOST_HOST => (
+            code.as_str(),
+            "give the meetings to somebody who can host, as named in the command in place of USER; it ends when none are left, or \
+             the user can host again",
+            format!("adjutant meetings move --account {account} --from {} --to USER --upcoming", notice.about()),
+        ),
+        "gone-host" => (
+            code.as_str(),
+            "see in Zoom's admin pages who has the meetings now; those that nobody has are to be made anew. it is told for a week",
+            format!("adjutant meetings create --account {account} --for USER"),
+        ),
         "group-unknown" => (code.as_str(), ParkCause::GROUP_UNKNOWN_ADVICE, sweep()),
         "silence" => (
             code.as_str(),

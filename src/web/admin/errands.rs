@@ -22,7 +22,7 @@ use crate::clock::Timestamp;
 use crate::ids::{AccountId, ErrandId, MeetingId};
 use crate::store::StoreError;
 use crate::work::{
-    ErrandNow, ErrandRefused, ErrandResult, ErrandState, Errandry, Making, MoveAsked, Moving, ScheduleAsked,
+    ErrandFilter, ErrandNow, ErrandRefused, ErrandResult, ErrandState, Errandry, How, MoveAsked, Moving, ScheduleAsked,
     Scheduling, Through,
 };
 use crate::zoom::Object;
@@ -41,11 +41,7 @@ pub trait RunsErrands: fmt::Debug + Send + Sync {
 
     async fn read(&self, id: ErrandId) -> Result<Option<ErrandNow>, StoreError>;
 
-    async fn list(
-        &self,
-        account: Option<&AccountId>,
-        page: (Option<ErrandId>, usize),
-    ) -> Result<Vec<ErrandNow>, StoreError>;
+    async fn list(&self, filter: &ErrandFilter, page: (Option<ErrandId>, usize)) -> Result<Vec<ErrandNow>, StoreError>;
 
     /// What of them a person should know.
     async fn alarms(&self) -> Result<Vec<Alarm>, StoreError>;
@@ -70,6 +66,8 @@ pub struct ErrandView {
     /// Zoom's number: of the meeting that is moved, or of the one that was made.
     pub meeting: Option<u64>,
     pub asked_at: String,
+    /// How long ago that was.
+    pub age_secs: u64,
     pub asked_by: String,
     /// `working`, `waiting`, `done`, `refused`, `parked` or `cancelled`.
     pub state: String,
@@ -95,17 +93,18 @@ impl ErrandView {
             Some(ErrandResult::Done { meeting, notes }) => (notes.clone(), Some(*meeting)),
             _ => (Vec::new(), None),
         };
-        let (host, meeting) = match &kept.what {
-            Errandry::Schedule(scheduling) => (&scheduling.asked.host, made),
-            Errandry::Move(moving) => (&moving.asked.to, made.or(Some(moving.asked.meeting))),
+        let meeting = match &kept.what {
+            Errandry::Schedule(_) => made,
+            Errandry::Move(moving) => made.or(Some(moving.asked.meeting)),
         };
         Self {
             id: kept.id.to_string(),
             account: kept.account.to_string(),
             kind: kept.what.rule().to_string(),
-            host: host.to_string(),
+            host: kept.what.host().to_string(),
             meeting: meeting.map(MeetingId::number),
             asked_at: kept.asked_at.to_string(),
+            age_secs: at.since(kept.asked_at).as_secs(),
             asked_by: kept.by.clone(),
             state: stands.state.name().to_owned(),
             why: stands.why,
@@ -121,14 +120,25 @@ impl ErrandView {
 impl From<ErrandRefused> for ApiProblem {
     fn from(refused: ErrandRefused) -> Self {
         let said = refused.to_string();
-        let status = match refused {
-            ErrandRefused::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            ErrandRefused::UnderWay(..) => StatusCode::CONFLICT,
-            ErrandRefused::NoAccount(_) => StatusCode::NOT_FOUND,
-            ErrandRefused::Full => StatusCode::SERVICE_UNAVAILABLE,
+        let (code, advice) = match refused {
+            ErrandRefused::Invalid(_) => ("invalid", None),
+            ErrandRefused::KeyUsed(_) => ("key-used", Some("give each request a key of its own".to_owned())),
+            ErrandRefused::UnderWay(_, other) => ("under-way", Some(format!("ask again when {other} has ended"))),
+            ErrandRefused::NoAccount(_) => ("account-unknown", None),
+            ErrandRefused::Full => ("full", None),
+            ErrandRefused::TooMany(..) => ("too-many", Some("ask again when some of them have ended".to_owned())),
             ErrandRefused::Store(error) => return error.into(),
         };
-        Self::new(status, said)
+        Self { advice: advice.map(Into::into), ..Self::refused(code, said) }
+    }
+}
+
+impl From<ErrandView> for ApiProblem {
+    /// Of one that was refused.
+    fn from(view: ErrandView) -> Self {
+        let (code, why) = (view.code.clone().unwrap_or_default(), view.why.clone().unwrap_or_default());
+        let advice = view.advice.clone().map(Into::into);
+        Self { advice, errand: Some(Box::new(view)), ..Self::refused(&code, why) }
     }
 }
 
@@ -201,7 +211,7 @@ pub(super) struct ErrandAsked {
     no_wait: bool,
 }
 
-/// Asks for a meeting (202, or 200 where the key was known).
+/// Asks for a meeting (202, or 200 where the key was known). Whoever waits is told of a refusal as a problem.
 pub(super) async fn schedule(
     State(state): Shared,
     caller: Caller,
@@ -213,7 +223,7 @@ pub(super) async fn schedule(
     let ErrandAsked { wait, no_wait } = asked(query)?;
     let MeetingSent { host, path, meeting, key: own } = sent;
     let asked = ScheduleAsked { host, through: path, fields: meeting, no_wait };
-    let what = Errandry::Schedule(Scheduling { asked, making: Making::default() });
+    let what = Errandry::Schedule(Scheduling::new(asked));
     ask(&state, &caller, &account, what, (key.or(own), wait)).await
 }
 
@@ -242,13 +252,17 @@ pub struct MoveSent {
     pub key: Option<String>,
 }
 
-/// Whether a meeting can be moved.
+/// Whether what is asked of a meeting would be done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckView {
     pub meeting: u64,
     pub to: String,
+    /// It would be done, by `how`.
     pub can_move: bool,
-    /// Whose privilege counts, or the one thing that is missing.
+    /// `direct` and `lend`: with the same link; `alternative`: the user could start it; `recreate`: made anew with another link;
+    /// `when_ended`: it is running, and looked at again then. None where there is nothing to do, or it cannot be.
+    pub how: Option<How>,
+    /// Whose privilege counts, what would be done, or the one thing that is missing.
     pub why: String,
     /// The code of what is missing: short and stable.
     pub code: Option<String>,
@@ -310,8 +324,11 @@ pub(super) async fn ask(
     let wait = wait_of(wait.as_deref())?;
     let found = runs(state)?.ask(&parsed(account)?, what, key, &caller.actor).await?;
     let status = if found.is_new { StatusCode::ACCEPTED } else { StatusCode::OK };
-    let found = if wait.is_zero() { found } else { settled(state, found, wait).await? };
-    Ok((status, Json(shown(state, caller, &found).await?)))
+    if wait.is_zero() {
+        return Ok((status, Json(shown(state, caller, &found).await?)));
+    }
+    let view = shown(state, caller, &settled(state, found, wait).await?).await?;
+    if view.state == ErrandState::Refused.name() { Err(view.into()) } else { Ok((status, Json(view))) }
 }
 
 pub(super) async fn one(
@@ -332,6 +349,11 @@ pub(super) async fn one(
 #[serde(deny_unknown_fields)]
 pub(super) struct ErrandsAsked {
     account: Option<String>,
+    /// `working`, `waiting`, `done`, `refused`, `parked` or `cancelled`.
+    state: Option<String>,
+    /// Who is to host, by id or email, as they were named.
+    #[serde(rename = "for")]
+    host: Option<String>,
     /// Only those after this one: the last of the page before.
     after: Option<String>,
     limit: Option<usize>,
@@ -339,10 +361,18 @@ pub(super) struct ErrandsAsked {
 
 /// The oldest first.
 pub(super) async fn list(State(state): Shared, caller: Caller, query: Asked<ErrandsAsked>) -> Answer<Vec<ErrandView>> {
-    let ErrandsAsked { account, after, limit } = asked(query)?;
-    let page = (maybe(after.as_ref())?, rows(limit)?);
-    let account = caller.scope(maybe::<AccountId>(account.as_ref())?)?;
-    let found = runs(&state)?.list(account.as_ref(), page).await?;
+    let asked = asked(query)?;
+    let page = (maybe(asked.after.as_ref())?, rows(asked.limit)?);
+    let filter = ErrandFilter {
+        account: caller.scope(maybe::<AccountId>(asked.account.as_ref())?)?,
+        state: maybe(asked.state.as_ref())?,
+        user: maybe(asked.host.as_ref())?,
+    };
+    let found = runs(&state)?.list(&filter, page).await?;
+    let is_nothing = found.is_empty() && asked.after.is_none() && caller.account.is_none();
+    if let Some(account) = filter.account.as_ref().filter(|_| is_nothing) {
+        state.serves(&caller, account)?;
+    }
     let now = state.clock.now();
     Ok(Json(found.iter().map(|one| ErrandView::of(one, now, &caller)).collect()))
 }

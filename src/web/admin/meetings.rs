@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::AdminState;
 use super::caller::Caller;
 use super::described::Sent;
+use super::movable::{MovablesAsked, MovablesView};
 use super::problem::ApiProblem;
 use super::routes::{Answer, Asked, Shared, asked, parsed, rows};
 use crate::account::UserKey;
@@ -32,6 +33,9 @@ pub trait KnowsMeetings: fmt::Debug + Send + Sync {
     ) -> Result<MeetingsView, ApiProblem>;
 
     async fn show(&self, account: &AccountId, id: MeetingId) -> Result<Object, ApiProblem>;
+
+    /// One page of what could be given to another host, and of what could not.
+    async fn movable(&self, account: &AccountId, asked: MovablesAsked) -> Result<MovablesView, ApiProblem>;
 
     /// The meeting as it is then; none where it is gone.
     async fn change(
@@ -94,7 +98,7 @@ pub struct BudgetView {
     pub anew_at: String,
 }
 
-fn knows(state: &AdminState) -> Result<&Arc<dyn KnowsMeetings>, ApiProblem> {
+pub(super) fn knows(state: &AdminState) -> Result<&Arc<dyn KnowsMeetings>, ApiProblem> {
     state.meetings.as_ref().ok_or_else(|| ApiProblem::bad_request("the service is stopped, and Zoom has to be asked"))
 }
 

@@ -19,14 +19,17 @@ pub mod explained;
 pub mod forgetting;
 mod guard;
 mod jobs;
+pub mod lent;
 mod log;
 pub mod meetings;
 mod metrics;
+pub mod movable;
 pub mod onboarding;
 mod openapi;
 mod plans;
 mod problem;
 mod redact;
+mod refusals;
 mod routes;
 mod rows;
 pub mod sweeps;
@@ -44,6 +47,7 @@ pub use guard::Hosts;
 pub use openapi::document;
 pub use plans::{PLAN_BYTES_MAX, TOO_LARGE};
 pub use problem::ApiProblem;
+pub use refusals::{REFUSALS, Refused};
 pub use sweeps::{NoSweeps, Sweeps};
 pub use token::TokenHash;
 pub use tokens::{NewTokenView, TokenAsked, TokenView, Tokens};
@@ -121,6 +125,16 @@ impl AdminState {
     fn accounts_of(&self, caller: &Caller) -> Vec<AccountId> {
         let apps = self.apps.borrow();
         apps.iter().flat_map(AdminApp::ids).filter(|account| caller.sees(account)).cloned().collect()
+    }
+
+    /// Refused, with those that there are, for an account that the caller knows no app to hold.
+    fn serves(&self, caller: &Caller, account: &AccountId) -> Result<(), ApiProblem> {
+        let known = self.accounts_of(caller);
+        if known.contains(account) {
+            return Ok(());
+        }
+        let known: Vec<&str> = known.iter().map(AccountId::as_str).collect();
+        Err(ApiProblem::not_found(format!("account {account}: expected one of {}", known.join(", "))))
     }
 }
 

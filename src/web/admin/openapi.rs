@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::caller::Role;
 use super::described::{IdempotencyKey, Operation};
 use super::problem::ApiProblem;
+use super::refusals;
 use super::table::{About, Route, routes};
 
 /// As it is served, and committed as `deploy/openapi.json`.
@@ -26,7 +27,9 @@ const ABOUT: &str = "What operators, their scripts and the command line ask of a
 const PROBLEM: &str = "Not done, and nothing was changed: 400 what was asked cannot be understood, 401 no good token, 403 the \
                        token's role or account is not enough, 404 not there (or of another account than the token's), 405 \
                        another method, 409 not as things are now, 413 too large, 415 another media type, 421 a host name \
-                       that is not served, 422 JSON of another form, 500 a fault of the service's, 503 not now";
+                       that is not served, 422 JSON of another form, or not as Zoom's users and meetings are, 429 beyond what Zoom \
+                       allows in a day, 500 a fault of the service's, 502 Zoom does not do it, 503 not now. Of meetings \
+                       `code` is one of";
 
 fn whole() -> Value {
     let mut operation = Operation::new();
@@ -50,7 +53,7 @@ fn whole() -> Value {
                 "description": "the token of [admin] token_file, or one of `adjutant tokens create`",
             } },
             "responses": { "problem": {
-                "description": PROBLEM,
+                "description": format!("{PROBLEM} {}", refusals::in_words()),
                 "content": { "application/problem+json": { "schema": problem } },
             } },
             "schemas": operation.schemas(),

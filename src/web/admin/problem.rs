@@ -6,10 +6,13 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::errands::ErrandView;
+use super::refusals;
 use crate::store::StoreError;
 
 /// Why a request was not done. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+// What is not there is left out, and boxed: it is the error of every handler.
 pub struct ApiProblem {
     /// `about:blank`, as the RFC says for problems that the status tells apart.
     #[serde(rename = "type")]
@@ -17,12 +20,27 @@ pub struct ApiProblem {
     pub title: String,
     pub status: u16,
     pub detail: String,
+    /// Of what was refused: short and stable. Those of meetings are in the description of this answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Box<str>>,
+    /// What somebody can do, or ask for instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Box<str>>,
+    /// What was asked for, and refused while it was waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errand: Option<Box<ErrandView>>,
 }
 
 impl ApiProblem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error").to_owned();
-        Self { kind: "about:blank".to_owned(), title, status: status.as_u16(), detail: detail.into() }
+        let (status, detail) = (status.as_u16(), detail.into());
+        Self { kind: "about:blank".to_owned(), title, status, detail, code: None, advice: None, errand: None }
+    }
+
+    /// Of what is refused by a code, which says the status too.
+    pub fn refused(code: &str, detail: impl Into<String>) -> Self {
+        Self { code: Some(code.into()), ..Self::new(refusals::status(code), detail) }
     }
 
     pub fn bad_request(detail: impl Into<String>) -> Self {

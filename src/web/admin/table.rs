@@ -16,7 +16,7 @@ use super::caller::Role;
 use super::described::{Described, Operation};
 use super::{
     AdminState, PLAN_BYTES_MAX, accounts, assistants, errands, explain, forgetting, guard, jobs, log, meetings,
-    metrics, onboarding, openapi, plans, routes as other, rows, sweeps, take_back, tokens, users,
+    metrics, movable, onboarding, openapi, plans, routes as other, rows, sweeps, take_back, tokens, users,
 };
 
 /// What of accounts a route tells or moves, and so what becomes of whoever is bound to one.
@@ -166,6 +166,7 @@ fn of_meetings() -> Vec<Route> {
     vec![
         route(POST, "/v1/accounts/{account}/meetings", (SCHEDULERS, InPath), "Ask for a meeting for anybody whom the account can schedule for (202)", errands::schedule),
         route(GET, "/v1/accounts/{account}/users/{user}/meetings", (SCHEDULERS, InPath), "A host's meetings, as Zoom has them now, a page at a time", meetings::list),
+        route(GET, "/v1/accounts/{account}/meetings/movable", (SCHEDULERS, InPath), "Upcoming meetings that cannot be given to another host through the API users, and why, a page at a time", movable::list),
         route(GET, "/v1/accounts/{account}/meetings/{meeting}", (SCHEDULERS, InPath), "One meeting, as Zoom has it now, with its links", meetings::show),
         route(PATCH, "/v1/accounts/{account}/meetings/{meeting}", (SCHEDULERS, InPath), "Change Zoom's fields of a meeting", meetings::update),
         route(DELETE, "/v1/accounts/{account}/meetings/{meeting}", (SCHEDULERS, InPath), "Delete a meeting", meetings::delete),

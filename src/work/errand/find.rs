@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::schedule::{Making, ScheduleAsked, Scheduling};
-use super::{Attempt, Errand, Errandry};
+use super::{Attempt, Errand, Errandry, Making, ScheduleAsked, Scheduling, known_of_meeting};
 use crate::account::UserKey;
 use crate::clock::Timestamp;
 use crate::ids::{MeetingId, UserId};
@@ -68,9 +67,11 @@ pub(super) async fn find(
 /// Whether another errand may have made one that looks the same.
 async fn has_twin(attempt: &Attempt<'_>, asked: &ScheduleAsked, host: &UserId) -> Ended<bool> {
     let errands = attempt.ctx.store.documents(Shelf::Errand).await?;
-    let others = errands.iter().filter_map(Errand::read).filter(|errand| errand.id != attempt.kept.id);
+    let is_its = |document: &&Document| document.account.as_ref() == Some(&attempt.account.id);
+    let mut others =
+        errands.iter().filter(is_its).filter_map(Errand::read).filter(|errand| errand.id != attempt.kept.id);
     let is_twin = |errand: &Errand| match &errand.what {
-        Errandry::Schedule(Scheduling { asked: other, making: Making::Tried { host: theirs, .. } }) => {
+        Errandry::Schedule(Scheduling { asked: other, making: Making::Tried { host: theirs, .. }, .. }) => {
             let starts = [start_of(&other.fields), start_of(&asked.fields)];
             let name = |fields: &Object, name: &str| fields.get(name).cloned();
             errand.ended.is_none()
@@ -80,7 +81,7 @@ async fn has_twin(attempt: &Attempt<'_>, asked: &ScheduleAsked, host: &UserId) -
         }
         _ => false,
     };
-    Ok(others.filter(|errand| errand.account == attempt.account.id).any(|errand| is_twin(&errand)))
+    Ok(others.any(|errand| is_twin(&errand)))
 }
 
 async fn rows(attempt: &Attempt<'_>, host: &UserId) -> Ended<Vec<MeetingRow>> {
@@ -129,11 +130,16 @@ fn is_like(row: &MeetingRow, fields: &Object, start: Start) -> bool {
 /// The document that says that a meeting belongs to an errand.
 pub(super) fn claim(of: &Errand, meeting: MeetingId) -> Document {
     let key = format!("made {meeting}");
-    Document { shelf: Shelf::Errand, key, account: Some(of.account.clone()), value: of.id.to_string().into_bytes() }
+    Document {
+        shelf: Shelf::ErrandEnded,
+        key,
+        account: Some(of.account.clone()),
+        value: of.id.to_string().into_bytes(),
+    }
 }
 
 async fn is_claimed(attempt: &Attempt<'_>, meeting: MeetingId) -> Ended<bool> {
     let claim = claim(&attempt.kept, meeting);
-    let known = attempt.ctx.store.document(Shelf::Errand, &claim.key).await?;
-    Ok(known.is_some_and(|known| known.value != claim.value))
+    let known = known_of_meeting(&*attempt.ctx.store, &claim.key).await?;
+    Ok(known.is_some_and(|of| of != claim.value))
 }

@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::moving::Moving;
-use super::schedule::Scheduling;
+use super::making::{Making, Scheduling};
+use super::moving::{Lent, Moving};
+use crate::account::UserKey;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, ErrandId, MeetingId, RuleName};
 use crate::job::{Asker, Job, JobState, NewJob, Subject};
-use crate::store::{Document, Shelf, StoreError};
+use crate::store::{Document, Shelf, StoreError, Write};
 
 /// The form of what is kept. A new one reads the old ones.
 const FORM: u8 = 1;
@@ -15,6 +16,7 @@ const FORM: u8 = 1;
 /// What is to be done, and how far it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "most are moves, and few are read at once")]
 pub enum Errandry {
     Schedule(Scheduling),
     Move(Moving),
@@ -29,12 +31,45 @@ impl Errandry {
         }
     }
 
-    /// Whether both ask for the same, however far they are.
-    pub fn asks_as(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Schedule(one), Self::Schedule(other)) => one.asked == other.asked,
-            (Self::Move(one), Self::Move(other)) => one.asked == other.asked,
-            _ => false,
+    /// Who is to host.
+    pub const fn host(&self) -> &UserKey {
+        match self {
+            Self::Schedule(scheduling) => &scheduling.asked.host,
+            Self::Move(moving) => &moving.asked.to,
+        }
+    }
+
+    /// Whether this user is to host, as they were named or as Zoom knows them.
+    pub fn is_for(&self, user: &UserKey) -> bool {
+        let making = match self {
+            Self::Schedule(scheduling) => &scheduling.making,
+            Self::Move(moving) => &moving.anew,
+        };
+        let lent = if let Self::Move(moving) = self { moving.lent.as_ref() } else { None };
+        self.host() == user || user.is(making.host().or(lent.map(|lent| &lent.of)), None)
+    }
+
+    /// Whether it may be done at Zoom already, answered or not.
+    pub fn may_be_done(&self) -> bool {
+        match self {
+            Self::Schedule(scheduling) => scheduling.making != Making::Asked,
+            Self::Move(moving) => moving.verdict.is_none() && (moving.tried.is_some() || moving.anew != Making::Asked),
+        }
+    }
+
+    /// What has to be taken back still.
+    pub fn lent(&self) -> Option<&Lent> {
+        match self {
+            Self::Schedule(_) => None,
+            Self::Move(moving) => moving.open(),
+        }
+    }
+
+    /// Of what has ended nobody needs more than who, which meeting, and what tells its request from another.
+    fn without_what_was_asked(self, account: &AccountId) -> Self {
+        match self {
+            Self::Schedule(scheduling) => Self::Schedule(scheduling.without_fields(account)),
+            Self::Move(moving) => Self::Move(Moving { said: None, before: None, verdict: None, ..moving }),
         }
     }
 }
@@ -97,10 +132,56 @@ impl Errand {
         serde_json::from_slice(&document.value).ok().filter(|kept: &Self| kept.form == FORM)
     }
 
+    /// By its shelf it says whether it has ended: those that have not are looked at often, and are few.
     pub fn document(&self) -> Document {
+        let on = if self.ended.is_some() { Shelf::ErrandEnded } else { Shelf::Errand };
         // Encoding plain data into memory has nothing that could fail.
         let value = serde_json::to_vec(self).unwrap_or_default();
-        Document { shelf: Shelf::Errand, key: self.id.to_string(), account: Some(self.account.clone()), value }
+        Document { shelf: on, key: self.id.to_string(), account: Some(self.account.clone()), value }
+    }
+
+    /// Whether the same was asked for, however far it is.
+    pub fn is_asked_by(&self, what: &Errandry) -> bool {
+        match (&self.what, what) {
+            (Errandry::Schedule(one), Errandry::Schedule(other)) => one.asks_as(&other.asked, &self.account),
+            (Errandry::Move(one), Errandry::Move(other)) => one.asked == other.asked,
+            _ => false,
+        }
+    }
+
+    /// With what it came to, and without what it was asked.
+    #[must_use]
+    pub fn into_ended(self, ended: Ended) -> Self {
+        let what = self.what.without_what_was_asked(&self.account);
+        Self { what, ended: Some(ended), ..self }
+    }
+
+    /// That it has ended, in one write.
+    pub fn end_writes(&self) -> Vec<Write> {
+        let gone = [self.id.to_string(), Self::asking_key(self.id), Self::off_key(self.id)];
+        let gone = gone.into_iter().map(|key| Write::Remove { shelf: Shelf::Errand, key });
+        gone.chain([Write::Put(self.document())]).collect()
+    }
+
+    pub fn asking_key(id: ErrandId) -> String {
+        format!("asking {id}")
+    }
+
+    /// It is there from before the errand is kept until its job is made: one that has no job, and no such document, had one.
+    pub fn asking(&self) -> Document {
+        let (key, account) = (Self::asking_key(self.id), Some(self.account.clone()));
+        Document { shelf: Shelf::Errand, key, account, value: Vec::new() }
+    }
+
+    pub fn off_key(id: ErrandId) -> String {
+        format!("off {id}")
+    }
+
+    /// Why its job was cancelled, where it may be done already: it ends when that was looked at. Beside it, since an attempt
+    /// that goes on still writes the errand itself.
+    pub fn called_off(&self, why: String) -> Document {
+        let (key, account) = (Self::off_key(self.id), Some(self.account.clone()));
+        Document { shelf: Shelf::Errand, key, account, value: why.into_bytes() }
     }
 
     /// What its job is about: a meeting that is there goes through one lane with all other work for it.
@@ -123,11 +204,6 @@ impl Errand {
             on: None,
         }
     }
-
-    /// Whether the job is its own.
-    pub fn is_of(&self, job: &Job) -> bool {
-        job.made_by == Asker::Errand(self.id)
-    }
 }
 
 /// What a caller is told.
@@ -146,6 +222,8 @@ pub enum ErrandState {
 }
 
 impl ErrandState {
+    pub const ALL: [Self; 6] = [Self::Working, Self::Waiting, Self::Done, Self::Refused, Self::Parked, Self::Cancelled];
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Working => "working",
@@ -156,6 +234,24 @@ impl ErrandState {
             Self::Cancelled => "cancelled",
         }
     }
+}
+
+impl std::str::FromStr for ErrandState {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|state| state.name() == text);
+        found.ok_or_else(|| format!("state is {text:?}, expected one of {}", Self::ALL.map(Self::name).join(", ")))
+    }
+}
+
+/// Which of them; what is given must all hold.
+#[derive(Debug, Clone, Default)]
+pub struct ErrandFilter {
+    pub account: Option<AccountId>,
+    pub state: Option<ErrandState>,
+    /// Who is to host.
+    pub user: Option<UserKey>,
 }
 
 /// Where an errand stands.
@@ -207,6 +303,10 @@ impl ErrandStands {
                 advice: Some(cause.advice().to_owned()),
                 ..Self::saying(ErrandState::Parked, cause.to_string())
             },
+            Some(JobState::Cancelled { .. }) if kept.what.may_be_done() => {
+                let why = "its job was cancelled, and whether Zoom had done it by then is looked at";
+                Self::saying(ErrandState::Working, why)
+            }
             Some(JobState::Cancelled { why, .. }) => Self::saying(ErrandState::Cancelled, why.clone()),
             Some(JobState::Due { .. } | JobState::Running { .. } | JobState::Done { .. }) | None => {
                 Self { state: ErrandState::Working, why: None, code: None, advice: None }
@@ -218,15 +318,19 @@ impl ErrandStands {
 /// Why an errand was not taken. Nothing was written for it.
 #[derive(Debug, thiserror::Error)]
 pub enum ErrandRefused {
-    /// What it says cannot be, or its key stood for something else.
+    /// What it says cannot be.
     #[error("{0}")]
     Invalid(String),
+    #[error("the key was used for another request, {0}")]
+    KeyUsed(ErrandId),
     #[error("meeting {0} is being moved: {1}")]
     UnderWay(MeetingId, ErrandId),
     #[error("no app holds account {0}")]
     NoAccount(AccountId),
     #[error("the account has too many unfinished jobs: ask again later")]
     Full,
+    #[error("account {0} has {1} unfinished errands, and no more are kept: ask again when some of them have ended")]
+    TooMany(AccountId, usize),
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::find::{claim, find};
-use super::{Attempt, Errandry, Refusal};
+use super::making::{Making, Scheduling};
+use super::{Attempt, Errandry, Refusal, named};
 use crate::account::UserKey;
 use crate::clock::Timestamp;
 use crate::ids::{MeetingId, UserId};
@@ -52,10 +53,8 @@ impl ScheduleAsked {
         if self.fields.contains_key("schedule_for") {
             return Some("schedule_for says who hosts it, which `for` says already: leave it out".to_owned());
         }
-        if let Some(start) = self.fields.get("start_time")
-            && !start.as_str().is_some_and(is_time)
-        {
-            return Some(format!("start_time is {start}: expected a time as in \"2026-12-01T09:00:00Z\""));
+        if let Some(fault) = fault_of_start(&self.fields) {
+            return Some(fault);
         }
         match self.fields.get("type").map(Value::as_i64) {
             None | Some(Some(2 | 3 | 8 | 10)) => None,
@@ -70,40 +69,46 @@ impl ScheduleAsked {
     }
 }
 
-/// Zoom takes a wrong one for none, and the meeting begins at once.
+/// Zoom takes a wrong one for none: a meeting that is made begins at once, and one that is changed stays as it was.
+pub fn fault_of_start(fields: &Object) -> Option<String> {
+    let start = fields.get("start_time").filter(|start| !start.as_str().is_some_and(is_time))?;
+    Some(format!("start_time is {start}: expected a time as in \"2026-12-01T09:00:00Z\""))
+}
+
 fn is_time(text: &str) -> bool {
     text.parse::<jiff::Timestamp>().is_ok() || (text.contains('T') && text.parse::<jiff::civil::DateTime>().is_ok())
 }
 
-/// How far the making of a meeting is.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Making {
-    #[default]
-    Asked,
-    /// It may have been made, whether or not Zoom's answer came.
-    Tried { path: UserKey, host: UserId, since: Timestamp },
-    /// It was made, and is this one.
-    Made { id: MeetingId, path: UserKey, host: UserId },
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Scheduling {
-    pub asked: ScheduleAsked,
-    #[serde(default)]
-    pub making: Making,
-}
-
 pub(super) async fn run(attempt: &mut Attempt<'_>, scheduling: Scheduling) -> Ended<Outcome> {
-    let Scheduling { asked, making } = scheduling;
-    let again = asked.clone();
-    let put = move |making| Errandry::Schedule(Scheduling { asked: again.clone(), making });
-    match make(attempt, &asked, making, &put).await? {
+    let (asked, put) = (scheduling.asked.clone(), put(scheduling.asked));
+    match make(attempt, &asked, scheduling.making, &put).await? {
         Err(refusal) => attempt.refuse(refusal).await,
-        Ok(Made { id, path, host, notes }) => {
-            let what = format!("schedule meeting {id} for {host}, in the path of {path}");
-            attempt.done(id, notes, what).await
+        Ok(made) => is_made(attempt, made).await,
+    }
+}
+
+fn put(asked: ScheduleAsked) -> impl Fn(Making) -> Errandry + Send + Sync {
+    move |making| Errandry::Schedule(Scheduling { making, ..Scheduling::new(asked.clone()) })
+}
+
+async fn is_made(attempt: &mut Attempt<'_>, Made { id, path, host, notes }: Made) -> Ended<Outcome> {
+    let what = format!("schedule meeting {id} for {host}, in the path of {path}");
+    attempt.done(id, notes, what).await
+}
+
+/// Its job was cancelled when it may have been made already: it is told as made where it was.
+pub(super) async fn called_off(attempt: &mut Attempt<'_>, scheduling: Scheduling, why: String) -> Ended<Outcome> {
+    let (asked, put) = (scheduling.asked.clone(), put(scheduling.asked));
+    match made_before(attempt, &asked, &scheduling.making, &put).await {
+        Ok(Some(mut made)) => {
+            made.notes.push(super::done_before(&why));
+            is_made(attempt, made).await
         }
+        Ok(None) => attempt.cancel(why).await,
+        Err(End::Outcome(Outcome::Park(cause @ ParkCause::Ambiguous { .. }))) => {
+            attempt.cancel(format!("{why}; it is not known whether it was made before: {cause}")).await
+        }
+        Err(end) => Err(end),
     }
 }
 
@@ -128,19 +133,8 @@ pub(super) async fn make(
     making: Making,
     put: &(dyn Fn(Making) -> Errandry + Send + Sync),
 ) -> Ended<Result<Made, Refusal>> {
-    if matches!(making, Making::Tried { .. })
-        && asked.fields.get("type").and_then(Value::as_i64) == Some(Meeting::INSTANT)
-    {
-        // Lists do not show it before it runs.
-        return Err(End::park(ParkCause::Ambiguous { what: "an instant meeting".to_owned() }));
-    }
-    if let Making::Made { id, path, host } = &making {
-        return read_back(attempt, *id, path.clone(), host).await.map(Ok);
-    }
-    if let Making::Tried { path, host, since } = &making
-        && let Some(id) = find(attempt, asked, host, *since).await?
-    {
-        return made(attempt, (id, path.clone(), host), put).await.map(Ok);
+    if let Some(made) = made_before(attempt, asked, &making, put).await? {
+        return Ok(Ok(made));
     }
     let host = match host(attempt, &asked.host).await? {
         Ok(host) => host,
@@ -150,7 +144,7 @@ pub(super) async fn make(
         Ok(paths) => paths,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let mut full = None;
+    let (mut full, names) = (None, names(&paths));
     for path in by_room(attempt, paths).await? {
         match try_in(attempt, asked, (&path, &host.0), put).await? {
             Tried::Made(id) => return made(attempt, (id, path.key, &host.0), put).await.map(Ok),
@@ -160,13 +154,34 @@ pub(super) async fn make(
     }
     let (at, notice) = full.unwrap_or_else(|| {
         let at = attempt.now().next_utc_midnight();
-        (at, "what may be created in this UTC day is used up".to_owned())
+        (at, format!("what may be created in this UTC day is used up, in the path of {names}"))
     });
     if asked.no_wait {
         let advice = format!("ask again after {at}, or without --no-wait");
         return Ok(Err(refusal("budget-used-up", notice, Some(advice))));
     }
     Err(End::Outcome(Outcome::Snooze(Snooze::NextBudget { at, why: notice })))
+}
+
+/// What an earlier attempt has made.
+pub(super) async fn made_before(
+    attempt: &mut Attempt<'_>,
+    asked: &ScheduleAsked,
+    making: &Making,
+    put: &(dyn Fn(Making) -> Errandry + Send + Sync),
+) -> Ended<Option<Made>> {
+    match making {
+        Making::Asked => Ok(None),
+        Making::Made { id, path, host } => read_back(attempt, *id, path.clone(), host).await.map(Some),
+        // Lists do not show it before it runs.
+        Making::Tried { .. } if asked.fields.get("type").and_then(Value::as_i64) == Some(Meeting::INSTANT) => {
+            Err(End::park(ParkCause::Ambiguous { what: "an instant meeting".to_owned() }))
+        }
+        Making::Tried { path, host, since } => match find(attempt, asked, host, *since).await? {
+            Some(id) => made(attempt, (id, path.clone(), host), put).await.map(Some),
+            None => Ok(None),
+        },
+    }
 }
 
 pub(super) fn refusal(code: &str, why: impl Into<String>, advice: Option<String>) -> Refusal {
@@ -184,8 +199,7 @@ async fn host(attempt: &Attempt<'_>, key: &UserKey) -> Ended<Result<(UserId, Use
         Err(ZoomError::Pending(_)) => return Ok(Err(pending(key))),
         Err(error) => return Err(attempt.failed(error)),
     };
-    let home = user.whole.get("account_id").and_then(Value::as_str);
-    if home.is_some_and(|home| home != attempt.account.id.as_str()) {
+    if user.home().is_some_and(|home| home != attempt.account.id.as_str()) {
         let why = format!("{key} is a user of another account");
         return Ok(Err(refusal("host-elsewhere", why, None)));
     }
@@ -253,6 +267,10 @@ async fn paths(
     Ok(Err(refusal("no-privilege", why, Some(advice))))
 }
 
+fn names(paths: &[Path]) -> String {
+    paths.iter().map(|path| path.key.to_string()).collect::<Vec<_>>().join(" and ")
+}
+
 /// Whoever has created the least today comes first; who has nothing left does not come.
 async fn by_room(attempt: &Attempt<'_>, paths: Vec<Path>) -> Ended<Vec<Path>> {
     let mut with_room = Vec::new();
@@ -288,7 +306,9 @@ async fn try_in(
     let what = format!("schedule a meeting for {}, in the path of {}", asked.host, path.key);
     let intent = match attempt.intend(what, vec![day]).await? {
         Ok(intent) => intent,
-        Err(Allowance::NextDay { at, notice, .. }) => return Ok(Tried::Full { at, notice }),
+        Err(Allowance::NextDay { at, notice, .. }) => {
+            return Ok(Tried::Full { at, notice: named(&notice, [(&path.id, path.key.to_string())]) });
+        }
         Err(_) => return Err(End::retry("the store allows it at no time")),
     };
     let began = attempt.now();
@@ -309,12 +329,16 @@ async fn try_in(
             attempt.keep(put(Making::Asked)).await?;
             Ok(Tried::Full { at: began.next_utc_midnight(), notice: why })
         }
-        Err(error) => told_no(error).map(Tried::Refused).map_err(|error| attempt.failed(error)),
+        Err(error) => {
+            let Refusal { code, why, advice } = told_no(error).map_err(|error| attempt.failed(error))?;
+            let people = [(host, asked.host.to_string()), (&path.id, path.key.to_string())];
+            Ok(Tried::Refused(Refusal { code, why: named(&why, people), advice }))
+        }
     }
 }
 
 /// What Zoom refuses for good, as a refusal; else the error.
-pub(super) fn told_no(error: ZoomError) -> Result<Refusal, ZoomError> {
+pub fn told_no(error: ZoomError) -> Result<Refusal, ZoomError> {
     let (code, why, advice) = match error {
         ZoomError::CannotScheduleFor(said) => (
             "cannot-schedule-for",

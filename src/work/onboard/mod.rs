@@ -24,7 +24,7 @@ use super::{Ctx, End, Ended, Guard, Hand, Sending, Task};
 use crate::account::{Account, UserKey};
 use crate::audit::Saw;
 use crate::clock::Timestamp;
-use crate::ids::{RuleName, UserId};
+use crate::ids::{AccountId, RuleName, UserId};
 use crate::job::{
     Asker, Change, Counts, DayOf, DayUse, Effect, Intent, Job, JobState, NewJob, Outcome, ParkCause, Snooze, Subject,
     WaitReason,
@@ -387,15 +387,26 @@ pub async fn jobs_about(store: &dyn Store, kept: &Onboarding) -> Result<Vec<Job>
 
 /// The job that does it.
 pub async fn own_job(store: &dyn Store, kept: &Onboarding) -> Result<Option<Job>, StoreError> {
+    // Whoever was removed and made anew has another id.
+    let subject = Subject::User { id: None, email: Some(kept.wanted.email.clone()) };
+    job_by(store, Asker::Onboarding(kept.id), (&kept.account, RuleName::onboard()), subject).await
+}
+
+/// The newest of an account's jobs of a rule about a subject that this one asked for first.
+pub(in crate::work) async fn job_by(
+    store: &dyn Store,
+    asker: Asker,
+    (account, rule): (&AccountId, RuleName),
+    subject: Subject,
+) -> Result<Option<Job>, StoreError> {
     let filter = JobFilter {
-        account: Some(kept.account.clone()),
-        rule: Some(RuleName::onboard()),
-        // Whoever was removed and made anew has another id.
-        subject: Some(Subject::User { id: None, email: Some(kept.wanted.email.clone()) }),
+        account: Some(account.clone()),
+        rule: Some(rule),
+        subject: Some(subject),
         limit: JOBS_MAX,
         ..JobFilter::default()
     };
-    Ok(store.jobs(filter).await?.into_iter().find(|job| kept.is_of(job)))
+    Ok(store.jobs(filter).await?.into_iter().find(|job| job.made_by == asker))
 }
 
 /// What a consumer is told, and what the API says of it beside.

@@ -4,7 +4,7 @@ use super::{Assistants, names, subject};
 use crate::account::{Account, UserKey};
 use crate::ids::AccountId;
 use crate::store::StoreError;
-use crate::work::{Lack, Who};
+use crate::work::{Lack, Who, granted_for_good};
 use crate::worker::by_hand::ByHand;
 use crate::worker::onboard::called;
 use crate::worker::take_back::stops_all;
@@ -75,10 +75,12 @@ impl Assistants {
         let user = read(zoom, account, key).await?;
         let host = Who::from(&user);
         if let Some(lack) = Lack::of(&user) {
-            let (words, to_do) = (lack.in_words(), lack.to_do());
-            return Err(UsersError::Refused(format!("{host} {words}, and can have no assistants: {to_do}")));
+            let why = format!("{host} {}, and can have no assistants: {}", lack.in_words(), lack.to_do());
+            return Err(UsersError::Lacks { code: lack.code(), why });
         }
         let of = host.key().unwrap_or_else(|| key.clone());
+        let lending = self.parts.facts.lending(&account.id);
+        let _nothing_is_taken_back_meanwhile = if is_check { None } else { Some(lending.lock().await) };
         let there: Vec<Who> = zoom.assistants(&of).await?.into_iter().map(Who::from).collect();
         let mut each = Vec::new();
         for asked in who {
@@ -88,13 +90,32 @@ impl Assistants {
         keep_out_what_does_not_fit(&mut each, &host, there.len());
         if !is_check {
             let by_hand = ByHand { parts: &self.parts, account, subject: subject(&host) };
-            Adding { zoom, by_hand, of, actor }.all(&mut each).await?;
+            let adding = Adding { zoom, by_hand, of, actor };
+            let all = adding.all(&mut each).await;
+            adding.is_for_good(&host, &each).await?;
+            all?;
         }
         Ok(Added { user: host, each })
     }
 }
 
 impl Adding<'_> {
+    /// What was lent of it for a while stays.
+    async fn is_for_good(&self, host: &Who, each: &[AddedOne]) -> Result<(), StoreError> {
+        let ByHand { parts, account, .. } = &self.by_hand;
+        let there = each.iter().filter(|one| matches!(one.came, Came::Already | Came::Added));
+        for who in there.filter_map(|one| one.who.as_ref()) {
+            let (Some(of), Some(to)) = (&host.id, &who.id) else { continue };
+            let told = (self.actor, parts.clock.now());
+            if granted_for_good(&*parts.store, &account.id, (of, to), told).await? {
+                self.by_hand
+                    .changed(&format!("{who}, to whom it was lent, stays assistant, told by {}", self.actor))
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
     /// All in one call; where Zoom refuses that, one by one, so that one whom it does not take keeps out no other.
     async fn all(&self, each: &mut [AddedOne]) -> Result<(), UsersError> {
         let wanted: Vec<Who> =

@@ -4,7 +4,7 @@ use super::{Assistants, Grant, Host, List, names, subject};
 use crate::account::{Account, UserKey};
 use crate::ids::{AccountId, RuleName};
 use crate::job::Subject;
-use crate::work::Who;
+use crate::work::{Who, not_for_good};
 use crate::worker::by_hand::ByHand;
 use crate::worker::onboard::called;
 use crate::worker::users::{By, UsersError, held, known, read};
@@ -87,6 +87,8 @@ impl Assistants {
         (lost, host): (&[Grant], Option<&Host>),
         by: &By,
     ) -> Result<(), UsersError> {
+        let lending = self.parts.facts.lending(&account.id);
+        let _nothing_is_lent_meanwhile = lending.lock().await;
         let by_hand = ByHand { parts: &self.parts, account, subject: subject(user) };
         let named = names(others(lost, what.list));
         let words = match what.who {
@@ -107,7 +109,7 @@ impl Assistants {
             Ok(left) if left.is_empty() => {
                 by_hand.changed(&words).await?;
                 self.forget_answers(account, lost);
-                Ok(())
+                self.forget_words(lost).await
             }
             Ok(left) => {
                 let still = names(others(&left, what.list));
@@ -120,6 +122,13 @@ impl Assistants {
                 Err(error.into())
             }
         }
+    }
+
+    /// That it is for good where it was lent is true of nothing that is taken away.
+    async fn forget_words(&self, lost: &[Grant]) -> Result<(), UsersError> {
+        let ids: Vec<_> =
+            lost.iter().filter_map(|grant| grant.user.id.as_ref().zip(grant.assistant.id.as_ref())).collect();
+        Ok(not_for_good(&*self.parts.store, &ids, self.parts.clock.now()).await?)
     }
 
     /// That all was right with these users, against Zoom's lists, says nothing any more.

@@ -1,8 +1,12 @@
 //! Planner, runner and tasks together, over the store in memory and a small Zoom behind the port.
 
 mod engine;
+mod errands;
 mod fake;
 mod forgotten;
+mod lent;
+mod lost;
+mod movable;
 mod planning;
 mod returning;
 mod sweeping;
@@ -27,6 +31,7 @@ use crate::ids::{AccountId, AppName, DeliveryId};
 use crate::job::{Job, JobState};
 use crate::rules::{Condition, Rule};
 use crate::store::{JobFilter, MemoryStore, NewDelivery, Store};
+use crate::work::Moves;
 use crate::zoom::Status;
 use fake::FakeZoom;
 
@@ -112,7 +117,7 @@ impl Bench {
             accounts: None,
             stats: Arc::default(),
             // Tests give it the turns that it needs, and wait for no time.
-            settings: Settings { pace_ms: 0, ..settings },
+            settings: Settings { pace_ms: 0, moves: Moves { watch_hosts: false, ..settings.moves }, ..settings },
         };
         Self { store, zoom, clock, roster, parts, event_ts: AtomicI64::new(START.as_millis()) }
     }

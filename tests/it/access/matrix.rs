@@ -70,7 +70,7 @@ fn path_of((method, path): (&str, &str), account: Option<&str>, has: &Has, world
         ("GET", "/v1/explain") => (format!("{path}?subject={}", has.parked), ""),
         ("POST", "/v1/store/backup") => (path.to_owned(), "to=/nowhere/at/all"),
         ("DELETE", "/v1/tokens/{id}") => (path.replace("{id}", &world.spare), ""),
-        (_, of_meeting) if of_meeting.contains("{meeting}") => (path.replace("{meeting}", "7"), ""),
+        (_, of_meeting) if of_meeting.contains("/meetings/") => (path.replace("{meeting}", "7"), ""),
         ("GET", "/v1/errands/{id}") => (path.replace("{id}", &has.errand), ""),
         ("GET", "/v1/onboardings/{id}") => (path.replace("{id}", &has.onboarding), ""),
         ("DELETE", "/v1/invites/{id}") => (path.replace("{id}", INVITE), ""),

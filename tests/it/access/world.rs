@@ -30,6 +30,7 @@ use adjutant::web::accept::{AcceptSettings, Acceptor};
 use adjutant::web::admin::errands::{CheckView, RunsErrands};
 use adjutant::web::admin::forgetting::ForgettingView;
 use adjutant::web::admin::meetings::{BudgetView, KnowsMeetings, MeetingChangeAsked, MeetingsView};
+use adjutant::web::admin::movable::{MovablesAsked, MovablesView};
 use adjutant::web::admin::onboarding::Onboards;
 use adjutant::web::admin::sweeps::SweepView;
 use adjutant::web::admin::take_back::{GrantsView, TakesBack};
@@ -39,7 +40,7 @@ use adjutant::web::admin::{
     Role, Stats, Sweeps, TokenHash, Tokens, router,
 };
 use adjutant::work::{
-    AppliedAccount, DecidedNow, Errand, ErrandNow, ErrandRefused, Errandry, Held, Making, MoveAsked, Onboarding,
+    AppliedAccount, DecidedNow, Errand, ErrandFilter, ErrandNow, ErrandRefused, Errandry, Held, MoveAsked, Onboarding,
     PlanScope, PlannedAccount, PlannedChange, PlannedRule, Row, RowRefused, SavedPlan, ScheduleAsked, Scheduling,
     Through, Wanted, WithJobs, errand_id, id_of,
 };
@@ -292,7 +293,7 @@ fn errand(account: &str) -> ErrandNow {
     let account = AccountId::parse(account).unwrap();
     let host: UserKey = person(account.as_str(), 9).1.parse().unwrap();
     let asked = ScheduleAsked { host, through: Through::Own, fields: adjutant::zoom::Object::new(), no_wait: false };
-    let what = Errandry::Schedule(Scheduling { asked, making: Making::default() });
+    let what = Errandry::Schedule(Scheduling::new(asked));
     let id = errand_id(&account, "k");
     let kept = Errand::new(id, (app(), account), what, ("operator".to_owned(), NOW));
     ErrandNow { kept, job: None, is_new: false, is_paused: false }
@@ -315,13 +316,9 @@ impl RunsErrands for Fakes {
         Ok([OTHER, OWN].map(errand).into_iter().find(|one| one.kept.id == id))
     }
 
-    async fn list(
-        &self,
-        account: Option<&AccountId>,
-        _: (Option<ErrandId>, usize),
-    ) -> Result<Vec<ErrandNow>, StoreError> {
+    async fn list(&self, filter: &ErrandFilter, _: (Option<ErrandId>, usize)) -> Result<Vec<ErrandNow>, StoreError> {
         let all = [OTHER, OWN].map(errand).into_iter();
-        Ok(all.filter(|one| account.is_none_or(|only| one.kept.account == *only)).collect())
+        Ok(all.filter(|one| filter.account.as_ref().is_none_or(|only| one.kept.account == *only)).collect())
     }
 
     async fn alarms(&self) -> Result<Vec<Alarm>, StoreError> {
@@ -330,7 +327,7 @@ impl RunsErrands for Fakes {
 
     async fn check(&self, _: &AccountId, asked: MoveAsked) -> Result<CheckView, ApiProblem> {
         let (meeting, to, why) = (asked.meeting.number(), asked.to.to_string(), "because".to_owned());
-        Ok(CheckView { meeting, to, can_move: true, why, code: None, advice: None, left_today: Some(9) })
+        Ok(CheckView { meeting, to, can_move: true, how: None, why, code: None, advice: None, left_today: Some(9) })
     }
 
     async fn meeting(&self, _: &AccountId, _: MeetingId) -> Result<Option<adjutant::zoom::Object>, StoreError> {
@@ -351,6 +348,11 @@ impl KnowsMeetings for Fakes {
 
     async fn show(&self, _: &AccountId, _: MeetingId) -> Result<adjutant::zoom::Object, ApiProblem> {
         Ok(adjutant::zoom::Object::new())
+    }
+
+    async fn movable(&self, _: &AccountId, _: MovablesAsked) -> Result<MovablesView, ApiProblem> {
+        let (meetings, unlisted) = (Vec::new(), Vec::new());
+        Ok(MovablesView { meetings, looked_at: 0, users: 0, users_total: None, unlisted, next: None })
     }
 
     async fn change(

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adjutant::clock::Clock as _;
-use adjutant::job::{JobState, ParkCause};
+use adjutant::ids::UserId;
+use adjutant::job::{DayOf, JobState, ParkCause};
 use adjutant::sim::NewUser;
 use adjutant::store::DeliveryFilter;
 use adjutant::worker::{Planner, Runner};
 use serde_json::{Value, json};
 
-use super::{ACCOUNT, Left, TestApp};
+use super::{ACCOUNT, API_USER, Left, TestApp};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const JILL: &str = "jill@acme.example";
@@ -254,6 +255,49 @@ async fn of_a_hundred_meetings_of_one_host_eighty_are_changed_today_and_the_rest
     assert_eq!(mended(), 80);
     app.advance(Duration::from_secs(60)).await;
     assert_eq!((mended(), app.entries("host-limit").await.len()), (100, 1));
+}
+
+/// A meeting that the API user made for the host.
+fn pooled(app: &TestApp) -> u64 {
+    let fields = json!({ "type": 3, "schedule_for": JILL, "settings": { "waiting_room": false } });
+    app.world.create_meeting(ACCOUNT, API_USER, &fields).unwrap()
+}
+
+/// What is counted of the day of this user.
+async fn used(app: &TestApp, user: &str) -> (u32, bool) {
+    let id = UserId::parse(&app.world.user(ACCOUNT, user).unwrap().id).unwrap();
+    let used = app.store.day_used(&app.account().id, &DayOf::Host(id), app.clock.now()).await.unwrap();
+    (used.used, used.is_spent)
+}
+
+#[tokio::test]
+async fn a_rules_change_of_a_meeting_counts_for_the_host_and_for_whoever_made_it() {
+    let app = with(&[DOORS]).await;
+    app.world.grant(ACCOUNT, JILL, API_USER).unwrap();
+    for _ in 0..3 {
+        pooled(&app);
+    }
+    meeting(&app);
+    app.advance(HOUR).await;
+    assert_eq!((used(&app, JILL).await, used(&app, API_USER).await), ((4, false), (3, false)));
+    assert_eq!(app.world.meeting_writes_left(ACCOUNT, API_USER), 97, "as Zoom counts them");
+}
+
+#[tokio::test]
+async fn a_429_that_names_the_limit_is_about_who_has_used_the_most() {
+    let app = with(&[DOORS]).await;
+    app.world.grant(ACCOUNT, JILL, API_USER).unwrap();
+    app.world.add_user(ACCOUNT, NewUser::licensed("dana@acme.example")).unwrap();
+    app.world.grant(ACCOUNT, "dana@acme.example", API_USER).unwrap();
+    let of_dana = json!({ "type": 3, "schedule_for": "dana@acme.example", "settings": { "waiting_room": false } });
+    app.world.create_meeting(ACCOUNT, API_USER, &of_dana).unwrap();
+    app.advance(HOUR).await;
+    app.world.spend_meeting_writes(ACCOUNT, API_USER, 99).unwrap();
+    app.expect_refusal("PATCH", "/meetings/", 429);
+    pooled(&app);
+    app.drain().await;
+    assert_eq!((used(&app, JILL).await, used(&app, API_USER).await), ((1, false), (2, true)));
+    app.advance(24 * HOUR).await;
 }
 
 #[tokio::test]

@@ -51,6 +51,7 @@ use adjutant::sim::{Call, NewAccount, Sim, Subscription, World};
 use adjutant::store::{JobFilter, MemoryStore, Move, Selector, Store, SweepState};
 use adjutant::web::accept::{AcceptSettings, Acceptor};
 use adjutant::web::webhook::{Receiver, ReceiverApp, ReceiverSettings};
+use adjutant::work::Moves;
 use adjutant::worker::{Order, Parts, Planner, Roster, Runner, Settings, SweepSettings, Sweeper};
 use adjutant::zoom::{self, AccountClient, Credentials, ZoomClients, ZoomStats};
 use tokio::net::TcpListener;
@@ -201,7 +202,8 @@ impl TestApp {
             feed: Arc::<Consumers>::clone(&consumers),
             accounts: None,
             stats: Arc::default(),
-            settings: Settings::default(),
+            // Hosts who can host no more have tests of their own.
+            settings: Settings { moves: Moves { watch_hosts: false, ..Moves::default() }, ..Settings::default() },
         };
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let (refusals, left) = (Mutex::default(), Mutex::default());

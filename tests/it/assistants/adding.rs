@@ -76,14 +76,20 @@ fn a_user_who_can_have_no_assistants_is_told_with_what_to_do_and_zoom_is_not_ask
     let served = Served::with_teachers();
     people_who_cannot(&served);
     served.world.clear_calls();
-    for (user, status, said) in [
-        ("basic@school.example", 409, "has no licence, and can have no assistants: give the user a licence"),
-        ("new@school.example", 409, "has not accepted the invitation, and can have"),
-        ("left@school.example", 409, "is deactivated, and can have no assistants: activate"),
-        ("nobody@school.example", 404, "account test-account has no user nobody@school.example"),
-        ("owner@elsewhere.example", 404, "account test-account has no user owner@elsewhere.example"),
+    for (user, status, code, said) in [
+        (
+            "basic@school.example",
+            409,
+            "unlicensed",
+            "has no licence, and can have no assistants: give the user a licence",
+        ),
+        ("new@school.example", 409, "pending", "has not accepted the invitation, and can have"),
+        ("left@school.example", 409, "inactive", "is deactivated, and can have no assistants: activate"),
+        ("nobody@school.example", 404, "unknown", "account test-account has no user nobody@school.example"),
+        ("owner@elsewhere.example", 404, "unknown", "account test-account has no user owner@elsewhere.example"),
     ] {
         let (got, answer) = served.add(user, "", &[T1]);
+        assert_eq!(answer["code"], code, "{user}: {answer}");
         assert!(got == status && answer["detail"].as_str().unwrap().contains(said), "{user}: {answer}");
     }
     assert_eq!(served.world.count_calls("POST", "/assistants"), 0);

@@ -20,12 +20,14 @@ fn a_file_of_grants_is_told_row_by_row_and_given_again_it_changes_nothing_twice(
     people_who_cannot(&served);
     let rows = format!(
         "user,assistant\n{T0},{T1}\n{T1},{T2}\n{T0},{T2}\n{T0},basic@school.example\nbasic@school.example,{T1}\n\
-         nobody@school.example,{T1}\n{T0},{T1}\n{T2}\nno,such person\n"
+         nobody@school.example,{T1}\n{T0},{T1}\n{T2}\nno,such person\n,{T1}\n{T2},\n"
     );
     let path = file(&served, "grants.csv", &rows);
     served.world.clear_calls();
     let looked = served.told(&["assistants", "add", "--file", &path, "--dry-run"], 1);
-    assert!(looked.contains(&format!("line 2: {T1} for {T0}: would\n")) && looked.contains("looked at 9 of 9 rows\n"));
+    assert!(
+        looked.contains(&format!("line 2: {T1} for {T0}: would\n")) && looked.contains("looked at 11 of 11 rows\n")
+    );
     assert_eq!(served.world.count_calls("POST", "/assistants"), 0);
     for state in ["added", "already"] {
         let told = served.told(&["assistants", "add", "--file", &path], 1);
@@ -41,8 +43,10 @@ fn a_file_of_grants_is_told_row_by_row_and_given_again_it_changes_nothing_twice(
             &format!("line 8: nobody for nobody: refused: line 2 asks for {T1} for {T0} as well\n"),
             "line 9: nobody for nobody: refused: 1 cells, and the header has 2\n",
             "line 10: such person for no: refused: ",
-            "went through 9 of 9 rows\n",
-            &format!("9 rows: 3 {state}, 6 refused\n"),
+            &format!("line 11: {T1} for nobody: refused: it names no user\n"),
+            &format!("line 12: nobody for {T2}: refused: it names no assistant\n"),
+            "went through 11 of 11 rows\n",
+            &format!("11 rows: 3 {state}, 8 refused\n"),
         ] {
             assert!(told.contains(said), "{said}: {told}");
         }
@@ -51,6 +55,12 @@ fn a_file_of_grants_is_told_row_by_row_and_given_again_it_changes_nothing_twice(
     assert_eq!(
         (served.assistants(T0), served.assistants(T1)),
         (vec![API_USER.to_owned(), T1.to_owned(), T2.to_owned()], vec![API_USER.to_owned(), T2.to_owned()])
+    );
+    let json: Value = serde_json::from_str(&served.told(&["assistants", "add", "--file", &path, "--json"], 1)).unwrap();
+    let codes: Vec<&str> = json.as_array().unwrap().iter().map(|row| row["code"].as_str().unwrap_or("")).collect();
+    assert_eq!(
+        codes,
+        ["", "", "", "unlicensed", "unlicensed", "unknown", "bad-row", "bad-row", "refused", "bad-row", "bad-row"]
     );
     let good = file(&served, "good.jsonl", &format!("{{\"user\":\"{T0}\",\"assistant\":\"{T1}\"}}\n"));
     let json: Value = serde_json::from_str(&served.told(&["assistants", "add", "--file", &good, "--json"], 0)).unwrap();

@@ -2,6 +2,7 @@
 
 mod adding;
 mod files;
+mod refused;
 mod removing;
 mod verifying;
 

@@ -22,7 +22,7 @@ pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
-pub(crate) const SHELVES: [Shelf; 7] = [
+pub(crate) const SHELVES: [Shelf; 9] = [
     Shelf::App,
     Shelf::Account,
     Shelf::Installation,
@@ -30,6 +30,8 @@ pub(crate) const SHELVES: [Shelf; 7] = [
     Shelf::AccessToken,
     Shelf::Onboarding,
     Shelf::Service,
+    Shelf::Errand,
+    Shelf::ErrandEnded,
 ];
 /// 2026-11-21T08:00:00Z: the start of an hour.
 pub(crate) const START: Timestamp = Timestamp::from_secs(1_795_248_000);

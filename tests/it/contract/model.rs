@@ -154,7 +154,15 @@ impl Op {
 fn limits() -> Limits {
     let backoff = Backoff::new(SECOND, HOUR, 3).unwrap();
     let (moved_max, parked_deliveries_max) = (3, 5);
-    Limits { dedupe_window: DAY, backlog_max: 8, finished_max: 12, moved_max, parked_deliveries_max, backoff }
+    Limits {
+        dedupe_window: DAY,
+        backlog_max: 8,
+        finished_max: 12,
+        moved_max,
+        parked_deliveries_max,
+        backoff,
+        ..Limits::default()
+    }
 }
 
 struct Generator(SeededChance);

@@ -227,6 +227,10 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
         self.0.notices().await
     }
 
+    async fn notices_of(&self, account: &AccountId) -> Result<Vec<Notice>, StoreError> {
+        self.0.notices_of(account).await
+    }
+
     async fn mend(&self, notice: &Notice, at: Timestamp) -> Result<bool, StoreError> {
         self.0.mend(notice, at).await
     }

@@ -6,6 +6,7 @@ mod busy;
 mod forgetting;
 mod kit;
 mod leaving;
+mod lending;
 mod looking;
 mod many;
 mod pages;

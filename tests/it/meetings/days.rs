@@ -16,16 +16,16 @@ use crate::process::service::{ACCOUNT, API_USER, Service};
 const MORNING: Timestamp = Timestamp::from_secs(1_790_071_200);
 const TICK: Duration = Duration::from_millis(50);
 
-struct School {
+pub(super) struct School {
     _runtime: tokio::runtime::Runtime,
     _sim: Sim,
-    world: World,
-    service: Service,
-    clock: Led,
+    pub(super) world: World,
+    pub(super) service: Service,
+    pub(super) clock: Led,
 }
 
 impl School {
-    fn new(more: &str) -> Self {
+    pub(super) fn new(more: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let clock = ManualClock::at(MORNING);
         let world = World::new(Arc::new(clock.clone()), Arc::new(SeededChance::new(1)));
@@ -51,19 +51,19 @@ impl School {
     }
 
     /// Time passes in small steps until it is so: calls wait for their turn.
-    fn until(&mut self, is_it: impl Fn(&Self) -> bool) {
+    pub(super) fn until(&mut self, is_it: impl Fn(&Self) -> bool) {
         while !is_it(self) {
             assert!(self.service.is_running(), "it died: {}", self.service.log());
             self.clock.pass(TICK);
         }
     }
 
-    fn sent(&self, path: &str, body: &Value) -> Value {
+    pub(super) fn sent(&self, path: &str, body: &Value) -> Value {
         let path = format!("/v1/accounts/{ACCOUNT}/{path}");
         self.service.send("POST", &path, body.to_string().as_bytes()).unwrap().1
     }
 
-    fn errand(&self, id: &Value) -> Value {
+    pub(super) fn errand(&self, id: &Value) -> Value {
         self.service.admin("GET", &format!("/v1/errands/{}", id.as_str().unwrap())).unwrap()
     }
 
@@ -96,6 +96,36 @@ fn with_one_api_user_three_hundred_meetings_take_three_utc_days_and_none_is_lost
 }
 
 #[test]
+fn whose_privilege_counted_is_known_after_a_week_too_where_zoom_names_that_user_nowhere() {
+    let mut school = School::new("");
+    school.world.set_quirks(ACCOUNT, |quirks| quirks.moved_names_path_user = false).unwrap();
+    school.world.add_user(ACCOUNT, NewUser::licensed(&email("last"))).unwrap();
+    for host in ["new", "last"] {
+        school.world.grant(ACCOUNT, &email(host), &email("first")).unwrap();
+    }
+    let id = school.world.create_meeting(ACCOUNT, &email("first"), &json!({ "topic": "Algebra" })).unwrap();
+    let path = format!("meetings/{id}/move");
+    for to in ["new", "last"] {
+        let body = json!({ "to": email(to) });
+        let said = school.sent(&format!("{path}?check=true"), &body);
+        assert_eq!((&said["can_move"], &said["how"]), (&json!(true), &json!("direct")), "{said}");
+        let asked = school.sent(&path, &body);
+        school
+            .until(|school| !["working", "waiting"].contains(&school.errand(&asked["id"])["state"].as_str().unwrap()));
+        assert_eq!(school.errand(&asked["id"])["state"], "done", "{}", school.errand(&asked["id"]));
+        let host = school.world.user(ACCOUNT, &email(to)).unwrap().id;
+        let meeting = school.world.meeting(ACCOUNT, id).unwrap();
+        assert_eq!((meeting.host_id, meeting.assistant_id), (host, None));
+        // What has ended is looked through at a start.
+        school.service.kill();
+        school.clock.pass(Duration::from_secs(8 * 86_400));
+        let (name, file) = school.clock.environment();
+        assert!(school.service.start(&[(name.as_str(), file.as_str())]), "{}", school.service.log());
+        school.until(|school| school.count("done") == 0);
+    }
+}
+
+#[test]
 fn what_zoom_refuses_to_take_back_is_told_as_lent_too_long_and_taken_back_as_soon_as_it_can_be() {
     let mut school = School::new(LENDING);
     let id = school.world.create_meeting(ACCOUNT, &email("first"), &json!({ "topic": "Algebra" })).unwrap();
@@ -120,4 +150,29 @@ fn what_zoom_refuses_to_take_back_is_told_as_lent_too_long_and_taken_back_as_soo
     school.until(|school| school.errand(&asked["id"])["state"] == "done");
     assert_eq!(school.world.assistants(ACCOUNT, &email("new")), before, "as before");
     assert!(!alarms(&school).contains("lent-too-long"));
+}
+
+#[test]
+fn a_lost_host_is_looked_at_again_each_hour_at_first_so_that_what_zoom_did_not_tell_ends_it() {
+    let mut school = School::new("");
+    let host = email("first");
+    let fields = json!({ "topic": "Algebra", "start_time": "2026-11-01T09:00:00Z" });
+    let id = school.world.create_meeting(ACCOUNT, &host, &fields).unwrap();
+    school.world.deactivate(ACCOUNT, &host).unwrap();
+    let user = school.world.user(ACCOUNT, &host).unwrap().id;
+    let secs = school.clock.now().as_millis() / 1000;
+    let event = super::lost::event("user.deactivated", (&user, &host), Some(2));
+    assert_eq!(school.service.deliver_at(secs, &event).unwrap(), 200);
+    let alarms = |school: &School| school.service.admin("GET", "/v1/attention").unwrap()["alarms"].to_string();
+    school.until(|school| alarms(school).contains("lost-host"));
+    school.world.delete_meeting(ACCOUNT, id).unwrap();
+    let lists = |school: &School| school.world.count_calls("GET", "/meetings");
+    let before = lists(&school);
+    for _ in 0..50 {
+        school.clock.pass(Duration::from_secs(61));
+    }
+    assert_eq!(lists(&school), before, "not within the hour");
+    assert!(alarms(&school).contains("lost-host"));
+    school.clock.pass(Duration::from_secs(900));
+    school.until(|school| !alarms(school).contains("lost-host"));
 }

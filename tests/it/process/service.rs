@@ -176,7 +176,11 @@ max_changes_percent = 100
 
     /// Posts a delivery, signed now; gives the status, or an error where no answer came.
     pub(crate) fn deliver(&self, body: &str) -> io::Result<u16> {
-        let secs = i64::try_from(since_epoch().as_secs()).unwrap();
+        self.deliver_at(i64::try_from(since_epoch().as_secs()).unwrap(), body)
+    }
+
+    /// The same, signed then.
+    pub(crate) fn deliver_at(&self, secs: i64, body: &str) -> io::Result<u16> {
         let signature = adjutant::sim::sign(SECRET, secs, body.as_bytes());
         let (secs, id) = (secs.to_string(), "6009d653_d487_445d_8406_42b654974899");
         let headers = [

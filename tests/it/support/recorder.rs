@@ -102,6 +102,10 @@ impl Store for Recorder {
         unreachable!()
     }
 
+    async fn notices_of(&self, _: &AccountId) -> Result<Vec<Notice>, StoreError> {
+        unreachable!()
+    }
+
     async fn mend(&self, _: &Notice, _: Timestamp) -> Result<bool, StoreError> {
         unreachable!()
     }

@@ -85,13 +85,27 @@ fn known_by(subject: &Subject) -> Vec<String> {
     }
 }
 
+/// What a subject and its runs are found by.
+fn sought_by(subject: &Subject) -> Vec<String> {
+    let mut keys = known_by(subject);
+    match subject {
+        Subject::Meeting { id } => keys.push(run_of(*id)),
+        // By its uuid alone: a meeting may have had thousands.
+        Subject::Instance { .. } => keys.truncate(1),
+        Subject::User { .. } | Subject::Event { .. } | Subject::Errand { .. } => {}
+    }
+    keys
+}
+
 /// The same in a few bytes, for the many that have ended: another subject may have the same.
+fn print(job_of: &AccountId, name: &str) -> u64 {
+    let mut hash = DefaultHasher::new();
+    (job_of.as_str(), name).hash(&mut hash);
+    hash.finish()
+}
+
 fn prints(job_of: &AccountId, subject: &Subject) -> impl Iterator<Item = u64> {
-    known_by(subject).into_iter().map(move |name| {
-        let mut hash = DefaultHasher::new();
-        (job_of.as_str(), name).hash(&mut hash);
-        hash.finish()
-    })
+    known_by(subject).into_iter().map(move |name| print(job_of, &name))
 }
 
 fn run_of(meeting: MeetingId) -> String {
@@ -112,10 +126,15 @@ impl Jobs {
         self.all.range((Bound::Unbounded, end)).rev().map(|(_, job)| job)
     }
 
-    /// Those that are kept of the finished ones of the account about a subject.
-    pub(super) fn ended_about(&self, account: &AccountId, subject: &Subject) -> Vec<Arc<Job>> {
-        let all = |print| self.ended.range((print, JobId::from_number(0))..=(print, JobId::from_number(u64::MAX)));
-        let ids: BTreeSet<JobId> = prints(account, subject).flat_map(all).map(|(_, id)| *id).collect();
+    /// Those that are kept of the account, finished or not, about a subject or a run of it; others may be among them.
+    pub(super) fn kept_about(&self, account: &AccountId, subject: &Subject) -> Vec<Arc<Job>> {
+        let mut ids = BTreeSet::new();
+        for key in sought_by(subject) {
+            let print = print(account, &key);
+            let ended = (print, JobId::from_number(0))..=(print, JobId::from_number(u64::MAX));
+            ids.extend(self.ended.range(ended).map(|(_, id)| *id));
+            ids.extend(self.lanes.get(&(account.clone(), key)).into_iter().flatten());
+        }
         ids.into_iter().filter_map(|id| self.get(id)).cloned().collect()
     }
 
@@ -515,16 +534,16 @@ mod tests {
     }
 
     #[test]
-    fn who_has_ended_is_found_by_whom_it_is_about_for_as_long_as_it_is_kept() {
+    fn a_job_is_found_by_whom_it_is_about_for_as_long_as_it_is_kept() {
         let mut jobs = Jobs::default();
         let done = JobState::Done { at: NOW, effect: Effect::AlreadyRight };
         let about = |jobs: &Jobs, number| {
             let Job { account, subject, .. } = job(number, Asker::Sweep);
-            jobs.ended_about(&account, &subject).iter().map(|job| job.id.number()).collect::<Vec<_>>()
+            jobs.kept_about(&account, &subject).iter().map(|job| job.id.number()).collect::<Vec<_>>()
         };
         for number in [1, 2, USERS + 1] {
             jobs.put(job(number, Asker::Sweep), 2);
-            assert!(!about(&jobs, number).contains(&number), "not before it has ended");
+            assert!(about(&jobs, number).contains(&number), "before it has ended");
             jobs.put(Job { state: done.clone(), ..job(number, Asker::Sweep) }, 2);
         }
         assert_eq!((about(&jobs, 1), about(&jobs, 2)), (vec![USERS + 1], vec![2]), "the first is not kept any more");

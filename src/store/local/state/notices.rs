@@ -16,18 +16,32 @@ impl State {
         self.notices.values().flatten().cloned().collect()
     }
 
+    /// The same of one account.
+    pub(in crate::store::local) fn notices_of(&self, account: &AccountId) -> Vec<Notice> {
+        self.notices.get(account).cloned().unwrap_or_default()
+    }
+
     pub(super) fn raise(&mut self, note: &Note, at: Timestamp) {
         let Some(notice) = Notice::of(note, at) else { return };
-        let mut standing = self.notices.get(&notice.account).cloned().unwrap_or_default();
-        if let Err(place) = standing.binary_search_by(|other| other.key().cmp(&notice.key())) {
-            let account = notice.account.clone();
-            standing.insert(place, notice);
-            self.change_notices(account, &standing);
+        let mut standing = self.notices_of(&notice.account);
+        if !notice.has_room(standing.iter(), self.limits.notices_bytes_max) {
+            let (account, code) = (&notice.account, &notice.code);
+            tracing::warn!(%account, code, "more notices stand than are kept of one account: this one is on record alone");
+            return;
         }
+        let account = notice.account.clone();
+        match standing.binary_search_by(|other| other.key().cmp(&notice.key())) {
+            Err(place) => standing.insert(place, notice),
+            Ok(place) => match standing.get_mut(place) {
+                Some(before) if before.what != notice.what => before.what = notice.what,
+                _ => return,
+            },
+        }
+        self.change_notices(account, &standing);
     }
 
     pub(in crate::store::local) fn mend(&mut self, notice: &Notice, at: Timestamp) -> bool {
-        let mut standing = self.notices.get(&notice.account).cloned().unwrap_or_default();
+        let mut standing = self.notices_of(&notice.account);
         let Ok(place) = standing.binary_search_by(|other| other.key().cmp(&notice.key())) else { return false };
         let gone = standing.remove(place);
         let detail = Detail { subject: gone.subject, ..Detail::note(gone.code) };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::State;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, JobId, RuleName};
-use crate::job::{Job, JobState, Subject};
+use crate::job::{Job, JobState};
 use crate::store::port::{AppState, JobFilter, ParkedGroup, PutOff, QuotaUse, Status};
 use crate::store::wide;
 
@@ -64,10 +64,9 @@ impl State {
                 && filter.subject.as_ref().is_none_or(|subject| job.subject.is_part_of(subject))
                 && filter.cause.as_ref().is_none_or(|cause| parked_for == Some(cause))
         };
-        if let (Some(account), Some(subject @ Subject::User { .. })) = (&filter.account, &filter.subject) {
-            // Unfinished jobs may be a million, and who is onboarded is asked for often.
-            let mut found = self.jobs.about(account, subject);
-            found.extend(self.jobs.ended_about(account, subject));
+        if let (Some(account), Some(subject)) = (&filter.account, &filter.subject) {
+            // Unfinished jobs may be a million, and what is asked of a person or a meeting is looked for often.
+            let mut found = self.jobs.kept_about(account, subject);
             found.retain(|job| filter.before.is_none_or(|before| job.id < before) && matches(&job));
             found.sort_by_key(|job| std::cmp::Reverse(job.id));
             return found.into_iter().take(filter.limit).map(|job| Job::clone(&job)).collect();

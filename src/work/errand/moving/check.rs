@@ -4,8 +4,6 @@
 //! where somebody scheduled it for the host; else the host did \[D]. Which of the two it is after a second move is not documented:
 //! the favoured one is tried first, then the other.
 
-use serde_json::Value;
-
 use crate::account::UserKey;
 use crate::ids::{AccountId, UserId};
 use crate::work::errand::Refusal;
@@ -18,6 +16,12 @@ pub struct Principal {
     /// As people know them.
     pub name: String,
     pub why: &'static str,
+}
+
+impl Principal {
+    fn in_words(&self) -> String {
+        format!("{}, {},", self.name, self.why)
+    }
 }
 
 /// What was found out.
@@ -40,8 +44,12 @@ pub(super) struct Sight<'a> {
     pub key: &'a UserKey,
     /// None where the account has no such user.
     pub to: Option<&'a User>,
+    /// The other account of the organisation whose user that is.
+    pub home: Option<&'a AccountId>,
     /// Whose privilege counts, and the user, where Zoom knows it.
     pub principal: Option<(&'a Principal, Option<&'a User>)>,
+    /// The one whose privilege counts is of another account than the new host.
+    pub is_apart: bool,
     /// Of the new host.
     pub assistants: &'a [Assistant],
 }
@@ -64,92 +72,126 @@ pub(super) fn principals(meeting: &Meeting, remembered: Option<&UserId>, refused
     all
 }
 
+fn refusal(code: &str, why: String, advice: Option<&str>) -> Refusal {
+    Refusal { code: code.to_owned(), why, advice: advice.map(str::to_owned) }
+}
+
 fn no(code: &str, why: String, advice: Option<&str>) -> Checked {
-    let refusal = Refusal { code: code.to_owned(), why, advice: advice.map(str::to_owned) };
-    Checked::No { refusal, lacks: None }
+    Checked::No { refusal: refusal(code, why, advice), lacks: None }
+}
+
+/// What is never given another host, whoever that is.
+pub(super) fn of_kind(meeting: &Meeting) -> Option<Refusal> {
+    let id = meeting.id;
+    if meeting.is_webinar() {
+        return Some(refusal("webinar", format!("{id} is a webinar, which cannot be given another host"), None));
+    }
+    meeting
+        .is_instant()
+        .then(|| refusal("instant-meeting", format!("meeting {id} is instant: it cannot be given another host"), None))
+}
+
+pub(super) fn of_nobody(meeting: &Meeting) -> Refusal {
+    let why = format!("Zoom does not say who made meeting {}, and nobody else counts", meeting.id);
+    refusal("principal-unknown", why, None)
+}
+
+/// What keeps whose privilege counts from having any, whoever the new host is.
+pub(super) fn of_principal(by: &Principal, user: Option<&User>) -> Option<Refusal> {
+    let who = by.in_words();
+    match user {
+        None => {
+            let why = format!("{who} is gone, and so is the privilege that counts");
+            Some(refusal("principal-gone", why, None))
+        }
+        Some(user) if user.status != Status::Active => {
+            let advice = "activate that user in Zoom's admin pages, then ask again";
+            let why = format!("{who} is not active, and their privilege counts");
+            Some(refusal("principal-inactive", why, Some(advice)))
+        }
+        Some(user) if !user.is_licensed() => {
+            let advice = "give that user a licence, then ask again";
+            let why = format!("{who} has no licence, and their privilege counts");
+            Some(refusal("principal-unlicensed", why, Some(advice)))
+        }
+        Some(_) => None,
+    }
 }
 
 /// Says yes, or the one thing that is missing.
 pub(super) fn check(sight: &Sight<'_>) -> Checked {
     let Sight { meeting, key, .. } = sight;
-    let id = meeting.id;
-    if matches!(meeting.kind, Some(5 | 6 | 9)) {
-        return no("webinar", format!("{id} is a webinar, which cannot be given another host"), None);
+    // Also where nobody could give it to that user any more: what they have is not made anew.
+    if sight.to.is_some_and(|to| to.id.is_some() && to.id == meeting.host_id) {
+        return Checked::Already;
     }
-    if meeting.is_instant() {
-        return no("instant-meeting", format!("meeting {id} is instant: it cannot be given another host"), None);
+    if let Some(refusal) = of_kind(meeting) {
+        return Checked::No { refusal, lacks: None };
     }
     if let Some(refused) = of_host(sight) {
         return refused;
     }
     let Some(to) = sight.to else { return unknown(key, sight.account) };
-    if to.id.is_some() && to.id == meeting.host_id {
-        return Checked::Already;
-    }
     if meeting.status == MeetingStatus::Started {
         let advice = "ask with --when-ended: it is moved when it has ended";
         return no(
             "in-progress",
-            format!("meeting {id} is running, and cannot be given another host meanwhile"),
+            format!("meeting {} is running, and cannot be given another host meanwhile", meeting.id),
             Some(advice),
         );
     }
     let Some((by, user)) = sight.principal else {
-        return no(
-            "principal-unknown",
-            format!("Zoom does not say who made meeting {id}, and nobody else counts"),
-            None,
-        );
+        return Checked::No { refusal: of_nobody(meeting), lacks: None };
     };
     if to.id.as_ref() == Some(&by.id) {
         return Checked::Yes { by: by.clone() };
     }
-    let who = format!("{}, {},", by.name, by.why);
-    match user {
-        None => {
-            let why = format!("{who} is gone, and so is the privilege that counts");
-            return no("principal-gone", why, None);
-        }
-        Some(user) if user.status != Status::Active => {
-            let advice = "activate that user in Zoom's admin pages, then ask again";
-            return no("principal-inactive", format!("{who} is not active, and their privilege counts"), Some(advice));
-        }
-        Some(user) if !user.is_licensed() => {
-            let advice = "give that user a licence, then ask again";
-            return no(
-                "principal-unlicensed",
-                format!("{who} has no licence, and their privilege counts"),
-                Some(advice),
-            );
-        }
-        Some(user) => {
-            let is_it =
-                |one: &Assistant| one.id.as_ref() == Some(&by.id) || (one.email.is_some() && one.email == user.email);
-            if sight.assistants.iter().any(is_it) {
-                return Checked::Yes { by: by.clone() };
-            }
-        }
+    if let Some(refusal) = of_principal(by, user) {
+        return Checked::No { refusal, lacks: None };
     }
+    let email = user.and_then(|user| user.email.as_ref());
+    let is_it =
+        |one: &Assistant| one.id.as_ref() == Some(&by.id) || (one.email.is_some() && one.email.as_ref() == email);
+    if sight.assistants.iter().any(is_it) {
+        return Checked::Yes { by: by.clone() };
+    }
+    let who = by.in_words();
     if sight.assistants.len() >= ASSISTANTS_MAX {
         let why = format!("{who} is no assistant of {key}, who has {ASSISTANTS_MAX} already, Zoom's limit");
         return no("assistants-full", why, Some("remove one of those assistants, then ask again"));
     }
     let why = format!("{who} is no assistant of {key}: only an assistant of the new host can give them a meeting");
-    let advice = Some(format!("`adjutant assistants add --user {key} {}` grants it for good", by.name));
-    let refusal = Refusal { code: "no-privilege".to_owned(), why, advice };
-    Checked::No { refusal, lacks: Some(by.clone()) }
+    // Across accounts only people assign it: that an app can is documented nowhere.
+    let home = sight.home.or_else(|| sight.is_apart.then_some(sight.account));
+    let (advice, lacks) = match home {
+        Some(home) => {
+            (format!("{key} of account {home} assigns it in Zoom's settings, under scheduling privilege"), None)
+        }
+        None => (format!("`adjutant assistants add --user {key} {}` grants it for good", by.name), Some(by.clone())),
+    };
+    let refusal = Refusal { code: "no-privilege".to_owned(), why, advice: Some(advice) };
+    Checked::No { refusal, lacks }
 }
 
 fn unknown(key: &UserKey, account: &AccountId) -> Checked {
     no("host-unknown", format!("account {account} has no user {key}"), None)
 }
 
-/// What keeps the new host from hosting.
+/// What keeps the new host from being given a meeting.
 fn of_host(sight: &Sight<'_>) -> Option<Checked> {
+    let Sight { key, .. } = sight;
+    of_user(sight).or_else(|| {
+        let is_unlicensed = sight.to.is_some_and(|user| !user.is_licensed());
+        let why = format!("{key} has no licence, and a meeting is given only to a user who has one");
+        is_unlicensed.then(|| no("host-unlicensed", why, Some("give the user a licence, then ask again")))
+    })
+}
+
+/// What keeps the new host from hosting any.
+fn of_user(sight: &Sight<'_>) -> Option<Checked> {
     let Sight { account, key, .. } = sight;
     let Some(user) = sight.to else { return Some(unknown(key, account)) };
-    let home = user.whole.get("account_id").and_then(Value::as_str);
-    if home.is_some_and(|home| home != account.as_str()) {
+    if sight.home.is_none() && user.home().is_some_and(|home| home != account.as_str()) {
         let why = format!("{key} is a user of another account, and a meeting stays in its own");
         return Some(no("host-elsewhere", why, None));
     }
@@ -162,17 +204,22 @@ fn of_host(sight: &Sight<'_>) -> Option<Checked> {
             let advice = "activate the user in Zoom's admin pages, then ask again";
             Some(no("host-inactive", format!("{key} is deactivated"), Some(advice)))
         }
-        Status::Active | Status::Unknown if !user.is_licensed() => {
-            let why = format!("{key} has no licence, and a meeting is given only to a user who has one");
-            Some(no("host-unlicensed", why, Some("give the user a licence, then ask again")))
-        }
         Status::Active | Status::Unknown => None,
     }
 }
 
 /// Whether somebody who is refused could be an alternative host.
 pub(super) fn can_be_alternative(sight: &Sight<'_>) -> bool {
-    let is_kind = !sight.meeting.is_instant() && !matches!(sight.meeting.kind, Some(5 | 6 | 9));
     let is_there = sight.to.is_some_and(|user| user.email.is_some() && user.status == Status::Active);
-    is_kind && is_there && of_host(sight).is_none() && sight.meeting.status != MeetingStatus::Started
+    // Both have to be of one account [api.md §6].
+    is_there && sight.home.is_none() && of_host(sight).is_none() && is_to_come(sight.meeting)
+}
+
+/// Whether somebody who is refused could host another meeting in its place, which takes no licence.
+pub(super) fn can_be_anew(sight: &Sight<'_>) -> bool {
+    sight.home.is_none() && of_user(sight).is_none() && is_to_come(sight.meeting)
+}
+
+fn is_to_come(meeting: &Meeting) -> bool {
+    !meeting.is_instant() && !matches!(meeting.kind, Some(5 | 6 | 9)) && meeting.status != MeetingStatus::Started
 }

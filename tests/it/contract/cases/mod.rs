@@ -173,6 +173,7 @@ macro_rules! every_case {
                 all_unfinished_work_of_an_account_is_cancelled
                 what_another_app_than_the_acting_one_asked_for_is_cancelled_but_for_onboardings
                 jobs_are_listed_newest_first_in_pages_and_by_every_filter
+                jobs_are_found_by_what_they_are_about_finished_or_not_and_a_meeting_with_its_runs
                 parked_work_of_one_cause_is_one_item_with_a_count
                 the_status_counts_what_is_there
                 waiting_jobs_are_counted_by_what_they_wait_for
@@ -227,6 +228,7 @@ macro_rules! every_case {
                 a_note_is_an_entry_as_it_was_given
                 what_a_person_tells_to_change_is_on_record_before_it_can_be_changed
                 what_a_person_should_know_stands_until_it_is_mended
+                what_would_stand_beyond_the_limit_of_an_account_is_on_record_and_changes_nothing_that_stands
                 a_rule_is_known_as_planned_by_its_newest_hash
                 a_change_of_the_webhook_secrets_is_remembered
                 an_answered_validation_is_remembered

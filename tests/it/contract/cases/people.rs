@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use adjutant::audit::Kind;
-use adjutant::ids::{JobId, RuleName};
-use adjutant::job::{Asker, Effect, JobState, NewJob, Outcome, ParkCause, Snooze, WaitReason};
+use adjutant::ids::{ErrandId, JobId, RuleName};
+use adjutant::job::{Asker, Effect, JobState, NewJob, Outcome, ParkCause, Snooze, Subject, WaitReason};
 use adjutant::store::{DeliveryStatus, GivenUp, JobFilter, Limits, Move, ParkedGroup, Selector, StoreError, Verdict};
 
 use crate::contract::Harness;
 use crate::contract::kit::{
-    HOUR, Kit, SECOND, account, app, assert_conflict, changed, ensure, put_off, rule, user, work,
+    HOUR, Kit, SECOND, account, app, assert_conflict, changed, ensure, instance, meeting, put_off, rule, user, work,
 };
 
 impl<H: Harness> Kit<H> {
@@ -192,6 +192,59 @@ pub(crate) async fn jobs_are_listed_newest_first_in_pages_and_by_every_filter<H:
     assert_eq!(list(JobFilter { subject: Some(subject), ..all.clone() }).await, [due[0]]);
     assert_eq!(list(JobFilter { subject: Some(user("nobody")), ..all.clone() }).await, []);
     assert_eq!(list(JobFilter { limit: 0, ..all }).await, []);
+}
+
+pub(crate) async fn jobs_are_found_by_what_they_are_about_finished_or_not_and_a_meeting_with_its_runs<H: Harness>() {
+    let kit = Kit::<H>::new().await;
+    let errand = |id: u8| Subject::Errand { id: ErrandId::from_bytes([id; 16]) };
+    let about = [
+        user("u1"),
+        meeting(1),
+        meeting(2),
+        instance(1, "a"),
+        instance(1, "b"),
+        instance(2, "c"),
+        errand(1),
+        errand(2),
+    ];
+    let new = |subject: &Subject| NewJob {
+        app: app("main"),
+        account: account("acc"),
+        rule: rule("assist"),
+        subject: subject.clone(),
+        by: Asker::Plan,
+        event_at: None,
+        on: None,
+    };
+    let asked = kit.store.ask(about.iter().map(new).collect(), "by jill", kit.now).await.unwrap();
+    let jobs: Vec<JobId> = asked.into_iter().flatten().collect();
+    let expected: [(Subject, &[usize]); 8] = [
+        (user("u1"), &[0]),
+        (meeting(1), &[4, 3, 1]),
+        (meeting(2), &[5, 2]),
+        (instance(1, "a"), &[3]),
+        (instance(9, "b"), &[4]),
+        (errand(1), &[6]),
+        (errand(3), &[]),
+        (meeting(3), &[]),
+    ];
+    for ended in [false, true] {
+        if ended {
+            for id in &jobs {
+                kit.move_to(Selector::Job(*id), Move::Cancel).await.unwrap();
+            }
+        }
+        for (subject, places) in &expected {
+            let filter = JobFilter {
+                account: Some(account("acc")),
+                subject: Some(subject.clone()),
+                limit: 9,
+                ..JobFilter::default()
+            };
+            let found: Vec<JobId> = kit.store.jobs(filter).await.unwrap().into_iter().map(|job| job.id).collect();
+            assert_eq!(found, places.iter().map(|place| jobs[*place]).collect::<Vec<_>>(), "{subject} {ended}");
+        }
+    }
 }
 
 pub(crate) async fn parked_work_of_one_cause_is_one_item_with_a_count<H: Harness>() {

@@ -6,7 +6,7 @@ use adjutant::audit::tree::Frontier;
 use adjutant::audit::{Detail, Kind};
 use adjutant::job::{Outcome, ParkCause, Snooze, WaitReason};
 use adjutant::store::{
-    AppState, Claimable, DeliveryFilter, JobFilter, Move, Note, Selector, Shelf, StoreError, Verdict,
+    AppState, Claimable, DeliveryFilter, JobFilter, Limits, Move, Note, Selector, Shelf, StoreError, Verdict,
 };
 
 use crate::contract::Harness;
@@ -177,10 +177,16 @@ pub(crate) async fn what_a_person_should_know_stands_until_it_is_mended<H: Harne
     kit.store.note(Note { account: None, ..gone("acc", "user:x") }, kit.now).await.unwrap();
     kit.store.note(Note { kind: Kind::Service, ..gone("acc", "user:y") }, kit.now).await.unwrap();
     kit.pass(HOUR);
-    kit.store.note(gone("acc", "user:b"), kit.now).await.unwrap();
+    let gone_again =
+        Note { detail: Detail { note: "still gone".to_owned(), ..gone("acc", "user:b").detail }, ..gone("acc", "") };
+    kit.store.note(gone_again, kit.now).await.unwrap();
     let standing = kit.store.notices().await.unwrap();
+    let words: Vec<_> = standing.iter().map(|one| one.what.as_str()).collect();
+    assert_eq!(words, ["still gone", "gone", "gone"]);
     let told: Vec<_> = standing.iter().map(|one| (one.account.as_str(), one.about(), one.since)).collect();
     assert_eq!(told, [("acc", "b", since), ("acc", "a", since), ("bcc", "b", since)]);
+    assert_eq!(kit.store.notices_of(&account("acc")).await.unwrap(), standing[..2]);
+    assert_eq!(kit.store.notices_of(&account("none")).await.unwrap(), []);
     kit.restart().await;
     assert_eq!(kit.store.notices().await.unwrap(), standing);
     let size = kit.log_size().await;
@@ -191,6 +197,34 @@ pub(crate) async fn what_a_person_should_know_stands_until_it_is_mended<H: Harne
     assert_eq!(entry.detail.unwrap().subject.as_deref(), Some("user:id a"));
     kit.restart().await;
     assert_eq!(kit.store.notices().await.unwrap(), [standing[0].clone(), standing[2].clone()]);
+}
+
+pub(crate) async fn what_would_stand_beyond_the_limit_of_an_account_is_on_record_and_changes_nothing_that_stands<
+    H: Harness,
+>() {
+    let mut kit = Kit::<H>::with(Limits { notices_bytes_max: 5_400, ..Limits::default() }).await;
+    let long = |of: &str, subject: &str, letter: &str, bytes: usize| {
+        let note = letter.repeat(bytes);
+        Note { detail: Detail { note, ..gone(of, subject).detail }, ..gone(of, subject) }
+    };
+    for n in 0..5 {
+        kit.store.note(long("acc", &format!("user:{n}"), "a", 1_000), kit.now).await.unwrap();
+    }
+    let standing = kit.store.notices().await.unwrap();
+    let size = kit.log_size().await;
+    kit.store.note(long("acc", "user:5", "a", 1_000), kit.now).await.unwrap();
+    kit.store.note(long("acc", "user:4", "b", 2_000), kit.now).await.unwrap();
+    assert_eq!(kit.told_since(size).await, ["attention api-user-gone"; 2]);
+    assert_eq!(kit.store.notices().await.unwrap(), standing);
+    // What makes it no more stands, as does what is of another account.
+    kit.store.note(long("acc", "user:4", "c", 999), kit.now).await.unwrap();
+    kit.store.note(long("bcc", "user:1", "a", 1_000), kit.now).await.unwrap();
+    kit.restart().await;
+    assert!(kit.store.notices_of(&account("acc")).await.unwrap()[4].what.starts_with('c'));
+    assert!(kit.store.mend(&standing[0], kit.now).await.unwrap());
+    kit.store.note(long("acc", "user:5", "a", 1_000), kit.now).await.unwrap();
+    let stand = [kit.store.notices_of(&account("acc")).await.unwrap().len(), kit.store.notices().await.unwrap().len()];
+    assert_eq!(stand, [5, 6], "there is room again");
 }
 
 pub(crate) async fn a_rule_is_known_as_planned_by_its_newest_hash<H: Harness>() {
@@ -286,6 +320,7 @@ pub(crate) async fn a_closed_store_says_so_whatever_it_is_asked<H: Harness>() {
         ("documents", store.documents(Shelf::App).await.err()),
         ("document", store.document(Shelf::App, "x").await.err()),
         ("notices", store.notices().await.err()),
+        ("notices_of", store.notices_of(&acc).await.err()),
         ("mend", store.mend(&standing, now).await.err()),
         ("record_planned", store.record_planned(&rule("assist"), [0; 16], now).await.err()),
         ("planned", store.planned().await.err()),
