@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 
 /// Every code that an alarm may have. Short and stable: people filter by them.
-pub const CODES: [&str; 36] = [
+pub const CODES: [&str; 37] = [
     "account-leaving",
     "api-user",
     "app-deauthorized",
@@ -25,6 +25,7 @@ pub const CODES: [&str; 36] = [
     "index",
     "lent-too-long",
     "list-refused",
+    "log-not-signed",
     "lost-host",
     "messages-wait",
     "needs-api-user",

@@ -35,6 +35,7 @@ pub const ALL: &[&str] = &[
 
 /// Those of commands that seldom run.
 pub const RARE: &[&str] = &[
+    "checkpoint-signed",
     "rekey-old-kept",
     "rekey-key-written",
     "rekey-resealed",

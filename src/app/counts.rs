@@ -54,6 +54,7 @@ impl Stats for Counted {
                 .chain(self.zooms.alarms(self.clock.now()))
                 .chain(self.accounts.alarms())
                 .chain(self.not_forgotten())
+                .chain(self.not_signed())
                 .chain(self.reloader.unplanned_alarms())
                 .chain(self.notifiers.all().iter().flat_map(|notifier| notifier.alarms()))
                 .chain(self.failed_before.as_ref().and_then(|failed| failed.alarm(self.clock.now())))
@@ -64,6 +65,14 @@ impl Stats for Counted {
 }
 
 impl Counted {
+    fn not_signed(&self) -> Option<Alarm> {
+        let why = self.local.log_trouble()?;
+        let what = format!("the audit log has no checkpoints any more: {why}");
+        let advice =
+            "`adjutant audit verify` says which entries are not as they were signed; a backup has what is missing";
+        Some(Alarm::new("log-not-signed", what, advice, "adjutant audit verify"))
+    }
+
     /// Whom, the store does not say: that is what is to be forgotten.
     fn not_forgotten(&self) -> Option<Alarm> {
         let NotForgotten { since, why } = self.local.not_forgotten()?;

@@ -1,8 +1,13 @@
-//! The audit log: what an entry says ([`entry`]) and the Merkle tree over all entries ([`tree`]).
+//! The audit log: what an entry says ([`entry`]), the Merkle tree over all entries ([`tree`], in files [`tile`]), its signed heads
+//! ([`checkpoint`], a [`note`]), and what shows that an entry is in it ([`proof`]).
 //!
 //! Pure. Entries are kept by the store, in the same write as the change that they tell of.
 
+pub mod checkpoint;
 pub mod entry;
+pub mod note;
+pub mod proof;
+pub mod tile;
 pub mod tree;
 
 pub use entry::{Call, Detail, Entry, Kind, Saw};

@@ -30,6 +30,7 @@ mod operate;
 mod plans;
 mod presets;
 mod process;
+mod proofs;
 mod receiver;
 mod reload;
 mod rules;

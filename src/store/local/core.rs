@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use tokio::sync::{oneshot, watch};
 
 use super::Settings;
+use super::checkpoints::Checkpoints;
 use super::index::IndexCell;
 use super::keys::{Keys, Owner};
 use super::state::State;
@@ -78,6 +79,9 @@ pub(super) struct Core {
     /// Who wants the writer to close its segment, and a snapshot as of there: is told the number of the snapshot, and of the
     /// first record behind the segment.
     pub(super) wanted: Mutex<Option<super::housekeeper::Tell>>,
+    pub(super) checkpoints: Checkpoints,
+    /// None when the store ends.
+    pub(super) to_checkpoints: Mutex<Option<std::sync::mpsc::Sender<super::checkpoints::Told>>>,
     /// Held while a segment is pruned, so that the folder is not let go of meanwhile.
     pub(super) rewriting: Mutex<()>,
 }
@@ -135,6 +139,8 @@ impl Core {
             not_forgotten: Mutex::default(),
             forgetting: Mutex::new(()),
             wanted: Mutex::new(None),
+            checkpoints: Checkpoints::default(),
+            to_checkpoints: Mutex::new(None),
             rewriting: Mutex::new(()),
         }
     }

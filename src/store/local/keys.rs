@@ -38,6 +38,8 @@ pub(super) enum Owner {
     Store,
     App(AppName),
     Account(AccountId),
+    /// Seals nothing: it is the seed of the key that signs the audit log.
+    Log,
 }
 
 /// Where the master key is.
@@ -311,6 +313,7 @@ impl Keys {
             Owner::Store => "the store".to_owned(),
             Owner::App(app) => format!("app {app}"),
             Owner::Account(account) => format!("account {account}"),
+            Owner::Log => "the audit log".to_owned(),
         };
         Err(StoreError::Conflict(match gone {
             Gone::Going => format!("{whose} is being forgotten: try again in some minutes"),

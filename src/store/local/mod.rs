@@ -12,6 +12,7 @@
 //! - `journal/`: all records ([`record`]), in the order in which they became true.
 //! - `snapshots/`: the live state as of some record ([`snapshot`]); two are kept.
 //! - `index/`: [`index`]; may be deleted at any time.
+//! - `log/`: [`tiles`] and [`checkpoints`] of the audit log, which anybody may read.
 //! - `aside-…`: [`aside`]; what others keep, and may be deleted, too.
 //!
 //! # A write
@@ -25,6 +26,7 @@
 
 mod applier;
 mod aside;
+mod checkpoints;
 mod core;
 mod dedupe;
 mod forget;
@@ -49,6 +51,7 @@ mod snapshot;
 mod state;
 mod store;
 mod threads;
+mod tiles;
 mod traces;
 mod trouble;
 mod verify;
@@ -63,6 +66,7 @@ pub use keys::{KeyError, MasterKey};
 pub use maintain::{BackedUp, CopyError};
 pub use open::{OpenError, OpenProgress, OpenReport, Problems, Stage};
 pub use prune::Pruned;
+pub use reads::entry_of_leaf;
 pub use rekey::Rekeyed;
 pub use settings::Settings;
 pub use store::LocalStore;

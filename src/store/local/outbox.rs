@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::dedupe::Generation;
 use super::record::Decided;
-use crate::audit::tree::Frontier;
+use crate::audit::tree::{Frontier, Hash};
 use crate::store::journal::RecordRef;
 use crate::store::port::StoreError;
 use crate::store::wide;
@@ -65,6 +65,8 @@ pub(super) struct Batch {
     spans: Vec<Span>,
     waiters: Vec<Waiter>,
     pub(super) ops: Vec<IndexOp>,
+    /// Of its entries.
+    pub(super) leaves: Vec<Hash>,
     /// The log as of its last record.
     pub(super) tree: Frontier,
     pub(super) deliveries: u64,
@@ -159,6 +161,16 @@ impl Outbox {
         }
     }
 
+    /// Of an entry in the record `number`, which is pushed next.
+    pub(super) fn leaf(&mut self, number: u64, leaf: Hash) {
+        if self.batches.is_empty() {
+            self.start(number);
+        }
+        if let Some(batch) = self.batches.back_mut() {
+            batch.leaves.push(leaf);
+        }
+    }
+
     pub(super) fn count_delivery(&mut self) {
         if let Some(batch) = self.batches.back_mut() {
             batch.deliveries = batch.deliveries.saturating_add(1);
@@ -197,6 +209,7 @@ impl Outbox {
             batch.spans.clear();
             batch.waiters.clear();
             batch.ops = Vec::new();
+            batch.leaves = Vec::new();
             batch.deliveries = 0;
             self.empty = Some(batch);
         }

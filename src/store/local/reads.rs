@@ -34,6 +34,18 @@ pub(super) struct Found {
     pub(super) delivery: Delivery,
 }
 
+/// The entry of which this is what its leaf is the hash of, without what is sealed in it. None where it is none.
+pub fn entry_of_leaf(index: u64, data: &[u8]) -> Option<Entry> {
+    let line = record::line_of_leaf(data)?;
+    let detail = match &line.said {
+        Said::Plain(note) => Some(Detail::note(note.clone())),
+        Said::Nothing | Said::Sealed(_) => None,
+    };
+    let leaf = crate::audit::tree::leaf_hash(data);
+    let Line { at, kind, app, account, delivery, job, rule, code, .. } = line;
+    Some(Entry { index, at, kind, app, account, delivery, job, rule, code, detail, leaf })
+}
+
 impl Core {
     /// What is in a record; none where it is not synced yet.
     fn record(&self, number: u64) -> Result<Option<Stored>, StoreError> {

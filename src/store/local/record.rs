@@ -186,6 +186,12 @@ impl StoredEntry {
     }
 }
 
+/// The line of which these bytes are what its leaf is the hash of.
+pub(super) fn line_of_leaf(data: &[u8]) -> Option<Line> {
+    let (&LINE_VERSION, rest) = data.split_first()? else { return None };
+    postcard::take_from_bytes(rest).ok().filter(|(_, left)| left.is_empty()).map(|(line, _)| line)
+}
+
 /// The leaf of a line.
 pub(super) fn leaf_of(line: &LineRef<'_>) -> Hash {
     let mut data = Vec::with_capacity(128);

@@ -75,13 +75,19 @@ impl Running {
         let core = Arc::new(core);
         let ((to_apply, incoming), (chores, to_do)) = (channel(), channel());
         let ((wanted, to_make), (made_here, made)) = (channel(), channel());
+        let (checkpoints, to_check) = channel();
+        *lock(&core.to_checkpoints) = Some(checkpoints.clone());
+        // Before the writer adds to them.
+        let entries = lock(&core.synced).tree.size();
         let spares = Spares { wanted, made, asked: false };
         let since_snapshot = replayed_bytes;
-        let writer = Writer { core: Arc::clone(&core), journal, applier: to_apply, chores, spares, since_snapshot };
-        let (applying, keeping) = (Arc::clone(&core), Arc::clone(&core));
+        let writer =
+            Writer { core: Arc::clone(&core), journal, applier: to_apply, checkpoints, chores, spares, since_snapshot };
+        let [applying, keeping, signing] = [&core; 3].map(Arc::clone);
         let mut others = vec![
             start(&core, "index", move || applier::run(&applying, &place, &incoming))?,
             start(&core, "snapshots", move || housekeeper::run(&keeping, &to_do))?,
+            start(&core, "checkpoints", move || signing.keep_checkpoints(entries, &to_check))?,
             start(&core, "segments", move || housekeeper::make_spares(&to_make, &made_here))?,
         ];
         let writer = start(&core, "writer", move || writer.run())?;
@@ -104,6 +110,7 @@ impl Running {
         self.core.wake.notify_all();
         let threads = lock(&self.threads).take()?;
         // The writer's ends of the channels go with it, and the other threads after them.
+        lock(&self.core.to_checkpoints).take();
         let ended = threads.writer.join().map_err(|_| StoreError::Failed("the writer panicked".to_owned()));
         for other in threads.others {
             // One that panicked has failed the store already.

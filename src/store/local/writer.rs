@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::applier::ToApply;
+use super::checkpoints::Told;
 use super::core::{Core, Phase};
 use super::housekeeper::{Chore, Spares, Tell, Wanted, with_source};
 use super::outbox::Batch;
@@ -24,6 +25,7 @@ pub(super) struct Writer {
     pub(super) core: Arc<Core>,
     pub(super) journal: Journal,
     pub(super) applier: Sender<ToApply>,
+    pub(super) checkpoints: Sender<Told>,
     pub(super) chores: Sender<Chore>,
     pub(super) spares: Spares,
     /// Bytes since the last snapshot.
@@ -142,6 +144,10 @@ impl Writer {
             std::mem::swap(&mut synced.tree, &mut batch.tree);
         }
         // Before the answer: who was answered may rely on others having heard.
+        let leaves = std::mem::take(&mut batch.leaves);
+        if !leaves.is_empty() {
+            let _gone = self.checkpoints.send(Told::Leaves(leaves));
+        }
         if batch.deliveries > 0 {
             core.bump();
         }

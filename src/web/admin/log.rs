@@ -1,17 +1,18 @@
 //! The audit log: read, and read anew from disk.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::caller::Caller;
 use super::problem::ApiProblem;
 use super::routes::{Answer, Asked, Shared, asked, maybe, rows};
-use super::view::{EntriesView, FaultView, HeadView, LeavesView};
+use super::view::{CheckpointView, EntriesView, FaultView, HeadView, LeavesView, ProofView};
 use super::{AdminState, cursor};
 use crate::audit::Entry;
 use crate::ids::AccountId;
+use crate::store::local::LocalStore;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -88,6 +89,25 @@ pub(super) async fn head(State(state): Shared) -> Answer<HeadView> {
     Ok(Json(HeadView { size: head.size, root: hex::encode(head.root) }))
 }
 
+pub(super) async fn checkpoint(State(state): Shared) -> Answer<CheckpointView> {
+    let store = files(&state)?;
+    let keys = store.log_keys().await?.iter().map(ToString::to_string).collect();
+    Ok(Json(CheckpointView { checkpoint: store.checkpoint().await?, trouble: store.log_trouble(), keys }))
+}
+
+/// What proves an entry; one that no checkpoint covers yet has one signed.
+pub(super) async fn proof(State(state): Shared, Path(index): Path<String>) -> Answer<ProofView> {
+    let wrong = || ApiProblem::bad_request("an entry is known by its place in the log, a number from 0");
+    let index: u64 = index.parse().map_err(|_| wrong())?;
+    let proof = files(&state)?.prove(index).await?;
+    let proof = proof.ok_or_else(|| ApiProblem::not_found(format!("entry {index}")))?;
+    Ok(Json(ProofView { index, proof: proof.to_text() }))
+}
+
+fn files(state: &AdminState) -> Result<&LocalStore, ApiProblem> {
+    state.local.as_ref().ok_or_else(|| ApiProblem::bad_request("this store has no files to verify"))
+}
+
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct VerifyAsked {
@@ -98,9 +118,7 @@ pub(super) struct VerifyAsked {
 /// A page of the log, read and hashed anew: whoever asks for all of them verifies the log.
 pub(super) async fn verify(State(state): Shared, query: Asked<VerifyAsked>) -> Answer<LeavesView> {
     let VerifyAsked { after, limit } = asked(query)?;
-    let Some(store) = &state.local else {
-        return Err(ApiProblem::bad_request("this store has no files to verify"));
-    };
+    let store = files(&state)?;
     let from = after.map_or(Some(0), |after| cursor::decode(&after));
     let from = from.ok_or_else(|| ApiProblem::bad_request("after is no cursor of this log"))?;
     let page = store.leaves(from, rows(limit)?).await?;

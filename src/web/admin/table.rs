@@ -111,6 +111,8 @@ pub fn routes() -> Vec<Route> {
         route(POST, "/v1/deliveries/{id}/replay", (OPERATORS, Read), "Plan a delivery again", other::replay),
         route(GET, "/v1/audit", (READERS, Chosen), "The audit log, a page at a time", log::entries),
         route(GET, "/v1/audit/head", (READERS, Service), "How long the audit log is, and the root of its tree", log::head),
+        route(GET, "/v1/audit/checkpoint", (READERS, Service), "The newest signed head of the audit log, and the keys of the log", log::checkpoint),
+        route(GET, "/v1/audit/proofs/{entry}", (READERS, Service), "What proves one entry to anybody who has the key", log::proof),
         route(GET, "/v1/audit/verify", (READERS, Service), "A page of the audit log, read from disk and hashed anew", log::verify),
         route(GET, "/v1/sweeps", (READERS, Chosen), "Where the sweeps of each account stand", sweeps::list),
         route(POST, "/v1/sweeps", (OPERATORS, Chosen), "Ask for sweeps", sweeps::ask),

@@ -220,6 +220,25 @@ pub struct HeadView {
     pub root: String,
 }
 
+/// The signed head of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckpointView {
+    /// The newest, as C2SP `tlog-checkpoint` has it; none where nothing was entered yet.
+    pub checkpoint: Option<String>,
+    /// Why none is signed any more: what is there is not what was signed before.
+    pub trouble: Option<String>,
+    /// The keys that verify it, as C2SP `signed-note` writes them.
+    pub keys: Vec<String>,
+}
+
+/// What proves one entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProofView {
+    pub index: u64,
+    /// The text of C2SP `tlog-proof`; its extra data is what the leaf is the hash of.
+    pub proof: String,
+}
+
 /// Entries that were read and hashed anew.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LeavesView {

@@ -49,6 +49,7 @@ async fn while_an_account_is_forgotten_the_planner_goes_on_for_others_and_nothin
         async move { planner.run(&stop).await }
     });
     bench.accounts.remove(&account(0), false, "a test").await.unwrap();
+    bench.accounts.lending_ended(&account(0)).await.unwrap();
     bench.roster.send_replace(Arc::new(Roster::new(bench.accounts.served(), vec![rule()])));
     let is_over = AtomicBool::new(false);
     let forgetting = async {

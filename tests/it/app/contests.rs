@@ -266,8 +266,8 @@ fn pooled(app: &TestApp) -> u64 {
 /// What is counted of the day of this user.
 async fn used(app: &TestApp, user: &str) -> (u32, bool) {
     let id = UserId::parse(&app.world.user(ACCOUNT, user).unwrap().id).unwrap();
-    let used = app.store.day_used(&app.account().id, &DayOf::Host(id), app.clock.now()).await.unwrap();
-    (used.used, used.is_spent)
+    let day = app.store.day_used(&app.account().id, &DayOf::Host(id), app.clock.now()).await.unwrap();
+    (day.used, day.is_spent)
 }
 
 #[tokio::test]

@@ -193,7 +193,9 @@ fn wherever_the_process_is_killed_among_moves_that_share_what_is_lent_nothing_st
         if place.starts_with("move-decided") || place.starts_with("taken") {
             // All of them hold it when the first is moved.
             hold(&served);
-            meetings.iter().for_each(|id| drop(served.lends(*id, &new)));
+            for id in &meetings {
+                served.lends(*id, &new);
+            }
             served.until_tried(&meetings);
         }
         served.service.kill();
@@ -204,7 +206,9 @@ fn wherever_the_process_is_killed_among_moves_that_share_what_is_lent_nothing_st
             let path = format!("/v1/accounts/{ACCOUNT}/meetings/{id}/move");
             served.service.send("POST", &path, body.to_string().as_bytes()).ok()
         };
-        meetings.iter().for_each(|id| drop(ask(&served, *id)));
+        for id in &meetings {
+            ask(&served, *id);
+        }
         while served.service.is_running() {
             std::thread::yield_now();
         }

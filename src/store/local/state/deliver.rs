@@ -129,6 +129,7 @@ impl State {
         line.put(&mut self.scratch);
         let leaf = crate::audit::tree::leaf_hash(&self.scratch);
         let index = self.tree.push(leaf);
+        self.outbox.leaf(self.next_record, leaf);
         self.mark_entry(index);
         (leaf, index)
     }

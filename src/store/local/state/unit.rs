@@ -66,6 +66,7 @@ impl State {
         line.put(&mut self.scratch);
         let leaf = leaf_hash(&self.scratch);
         let index = self.tree.push(leaf);
+        self.outbox.leaf(self.next_record, leaf);
         if self.draft.entry_count == 0 {
             self.draft.first_index = index;
         }

@@ -51,7 +51,7 @@ impl Within<'_> {
                     return Err(ZoomError::Transient(why));
                 }
                 Err(error) => {
-                    tracing::debug!(account = %kin.account, %error, "an account of the organisation is passed over")
+                    tracing::debug!(account = %kin.account, %error, "an account of the organisation is passed over");
                 }
             }
         }

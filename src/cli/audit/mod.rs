@@ -1,17 +1,18 @@
 //! `adjutant audit`
 
+mod prove;
+mod verify;
+
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
 use super::out::{Out, count};
 use super::remote::{Remote, Where};
-use super::store::bar;
 use super::{Context, Exit, Failure};
-use crate::audit::tree::{Frontier, Hash};
 use crate::audit::{Call, Saw};
 use crate::clock::{Clock, SystemClock};
-use crate::web::admin::view::{EntriesView, EntryView, HeadView, LeavesView};
+use crate::web::admin::view::{EntriesView, EntryView, HeadView};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Asked {
@@ -19,8 +20,17 @@ pub(super) enum Asked {
     Tail(Tail),
     /// Show one entry
     Show(Show),
-    /// Read every entry from disk, hash it anew, and check that all are there and hash to the head of the log
-    Verify(Verify),
+    /// Read every entry from disk, hash it anew, and check that all are there and hash to the head of the log, to its newest
+    /// checkpoint, and to one that was kept elsewhere
+    Verify(verify::Verify),
+    /// Print the newest checkpoint: the signed head of the log. Keep it elsewhere, and `verify --against` finds what was cut off or changed
+    Checkpoint(prove::Checkpoint),
+    /// Print the public key of the log, which whoever verifies has to have from you
+    Key(prove::Key),
+    /// Write what proves one entry to anybody who has the key: one small text
+    Prove(prove::Prove),
+    /// Check such a proof, offline, with the key alone
+    VerifyProof(prove::VerifyProof),
 }
 
 #[derive(Debug, Args)]
@@ -52,15 +62,6 @@ pub(super) struct Show {
     place: Where,
 }
 
-#[derive(Debug, Args)]
-pub(super) struct Verify {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    place: Where,
-}
-
 /// How often a follower looks for more.
 const PAUSE: Duration = Duration::from_millis(500);
 const PAGE: u64 = 1_000;
@@ -79,12 +80,11 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
             remote.close().await?;
             show(&entry, asked.json, out)
         }
-        Asked::Verify(asked) => {
-            let remote = Remote::open(context, asked.place).await?;
-            let found = verify(&remote).await?;
-            remote.close().await?;
-            found.tell(asked.json, out)
-        }
+        Asked::Verify(asked) => verify::run(context, asked, out).await,
+        Asked::Checkpoint(asked) => prove::checkpoint(context, asked, out).await,
+        Asked::Key(asked) => prove::key(context, asked, out).await,
+        Asked::Prove(asked) => prove::prove(context, asked, out).await,
+        Asked::VerifyProof(asked) => prove::verify(&asked, out),
     }
 }
 
@@ -187,79 +187,4 @@ fn show(entry: &EntryView, json: bool, out: &mut Out) -> Result<Exit, Failure> {
 pub(super) fn seen(Saw { text, outcome, facts }: &Saw) -> String {
     let facts: Vec<_> = facts.iter().map(|(name, value)| format!("{name} was {value}")).collect();
     format!("{text}: {outcome} ({})", facts.join(", "))
-}
-
-/// What checking the log came to.
-#[derive(Debug, serde::Serialize)]
-struct Verified {
-    good: bool,
-    entries: u64,
-    /// Of them, those of deliveries whose body was pruned, hashed from the hash of the body, and those of which something was
-    /// forgotten.
-    pruned: u64,
-    root: String,
-    faults: Vec<String>,
-}
-
-impl Verified {
-    fn tell(&self, json: bool, out: &mut Out) -> Result<Exit, Failure> {
-        if json {
-            out.json(self)?;
-        }
-        if !self.good {
-            let faults = self.faults.join("\n  ");
-            return Err(Failure::new(Exit::Failed, format!("the audit log does not verify:\n  {faults}")));
-        }
-        if !json {
-            let entries = count(self.entries, "entry", "entries");
-            out.line(format!("the audit log is good: {entries}, root {}", self.root))?;
-            let hashed = self.entries.saturating_sub(self.pruned);
-            let pruned = count(self.pruned, "entry", "entries");
-            out.line(format!(
-                "hashed anew from all stored bytes: {hashed}; taken as stored, since a body was pruned or something forgotten: \
-                 {pruned}"
-            ))?;
-        }
-        Ok(Exit::Good)
-    }
-}
-
-/// Faults that are told of a log; whoever has more has seen enough.
-const FAULTS_MAX: usize = 100;
-
-/// Has every entry read and hashed anew, page by page, and compares what they hash to with the head.
-async fn verify(remote: &Remote) -> Result<Verified, Failure> {
-    let HeadView { size, root } = remote.get("/v1/audit/head", &[]).await?;
-    let bar = bar("verifying", "entries");
-    let (mut tree, mut pruned, mut faults) = (Frontier::default(), 0_u64, Vec::<String>::new());
-    let mut query = vec![("limit", PAGE.to_string())];
-    while tree.size() < size {
-        let page: LeavesView = remote.get("/v1/audit/verify", &query).await?;
-        if page.leaves.is_empty() {
-            faults.push(format!("its head counts {size} entries, and it ends after {}", tree.size()));
-            break;
-        }
-        pruned = pruned.saturating_add(page.pruned);
-        for fault in page.faults {
-            let fault = format!("{}: {}", fault.place, fault.what);
-            if faults.len() < FAULTS_MAX && !faults.contains(&fault) {
-                faults.push(fault);
-            }
-        }
-        // Entries beyond the head came while we read.
-        let wanted = usize::try_from(size.saturating_sub(tree.size())).unwrap_or(usize::MAX);
-        for text in page.leaves.into_iter().take(wanted) {
-            let mut leaf = Hash::default();
-            // One that cannot be read is among the faults, and keeps its place in the tree.
-            let _told = hex::decode_to_slice(text.unwrap_or_default(), &mut leaf);
-            tree.push(leaf);
-        }
-        bar.tell(tree.size(), size);
-        query = vec![("limit", PAGE.to_string()), ("after", page.next)];
-    }
-    let found = hex::encode(tree.root());
-    if faults.is_empty() && found != root {
-        faults.push(format!("its {size} entries hash to {found}, and its head says {root}"));
-    }
-    Ok(Verified { good: faults.is_empty(), entries: size, pruned, root, faults })
 }

@@ -1,0 +1,152 @@
+//! `adjutant audit checkpoint`, `key`, `prove`, `verify-proof`
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::audit::note::Verifier;
+use crate::audit::proof::{BYTES_MAX, Proof};
+use crate::audit::tree::leaf_hash;
+use crate::cli::out::{Out, count};
+use crate::cli::remote::{Remote, Where};
+use crate::cli::{Context, Exit, Failure};
+use crate::store::local::entry_of_leaf;
+use crate::web::admin::view::{CheckpointView, EntryView, ProofView};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Checkpoint {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Where,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Key {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Where,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Prove {
+    /// The entry's place in the log, from 0
+    index: u64,
+    /// Write it to this file, and not to standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    place: Where,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct VerifyProof {
+    /// What `audit prove` wrote; - reads standard input
+    file: PathBuf,
+    /// The key of the log, as `audit key` printed it: from whoever runs it, and not from whoever sent the proof. More than one
+    /// where it was changed
+    #[arg(long, required = true)]
+    key: Vec<Verifier>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+async fn newest(context: &Context, place: Where) -> Result<CheckpointView, Failure> {
+    let remote = Remote::open(context, place).await?;
+    let view = remote.get("/v1/audit/checkpoint", &[]).await?;
+    remote.close().await?;
+    Ok(view)
+}
+
+pub(super) async fn checkpoint(context: &Context, asked: Checkpoint, out: &mut Out) -> Result<Exit, Failure> {
+    let view = newest(context, asked.place).await?;
+    if asked.json {
+        out.json(&view)?;
+        return Ok(Exit::Good);
+    }
+    let Some(note) = view.checkpoint else {
+        return Err(Failure::new(Exit::Failed, "there is no checkpoint yet: nothing was entered in the log"));
+    };
+    out.line(note.trim_end_matches('\n'))?;
+    Ok(Exit::Good)
+}
+
+pub(super) async fn key(context: &Context, asked: Key, out: &mut Out) -> Result<Exit, Failure> {
+    let view = newest(context, asked.place).await?;
+    if asked.json {
+        out.json(&view.keys)?;
+        return Ok(Exit::Good);
+    }
+    for key in &view.keys {
+        out.line(key)?;
+    }
+    Ok(Exit::Good)
+}
+
+pub(super) async fn prove(context: &Context, asked: Prove, out: &mut Out) -> Result<Exit, Failure> {
+    let Prove { index, output, place } = asked;
+    let remote = Remote::open(context, place).await?;
+    let view: ProofView = remote.get(&format!("/v1/audit/proofs/{index}"), &[]).await?;
+    remote.close().await?;
+    match output {
+        None => out.line(view.proof.trim_end_matches('\n'))?,
+        Some(path) => {
+            let failed = |error| Failure::new(Exit::Io, format!("cannot write {}: {error}", path.display()));
+            std::fs::write(&path, &view.proof).map_err(failed)?;
+            out.line(format!("wrote what proves entry {index} to {}", path.display()))?;
+        }
+    }
+    Ok(Exit::Good)
+}
+
+/// What a good proof says.
+#[derive(Debug, Serialize)]
+struct Proved {
+    good: bool,
+    log: String,
+    index: u64,
+    /// Of the log as it was signed.
+    entries: u64,
+    /// None where only the leaf of the entry is left: it was forgotten.
+    entry: Option<EntryView>,
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let failed = |error: std::io::Error| Failure::new(Exit::Io, format!("cannot read {}: {error}", path.display()));
+    let limit = u64::try_from(BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(limit).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path).map_err(failed)?.take(limit).read_to_string(&mut text)
+    };
+    read.map_err(failed)?;
+    Ok(text)
+}
+
+pub(super) fn verify(asked: &VerifyProof, out: &mut Out) -> Result<Exit, Failure> {
+    let wrong = |why: String| Failure::new(Exit::Failed, format!("the proof does not hold: {why}"));
+    let proof = Proof::parse(&read(&asked.file)?).map_err(|error| wrong(error.to_string()))?;
+    if proof.extra.is_empty() {
+        return Err(wrong("it has no entry: only its leaf was left in the log, since it was forgotten".to_owned()));
+    }
+    let checkpoint = proof.verify(&leaf_hash(&proof.extra), &asked.key).map_err(|error| wrong(error.to_string()))?;
+    let entry = entry_of_leaf(proof.index, &proof.extra).map(EntryView::from);
+    let proved = Proved { good: true, log: checkpoint.origin, index: proof.index, entries: checkpoint.size, entry };
+    if asked.json {
+        out.json(&proved)?;
+        return Ok(Exit::Good);
+    }
+    let of = count(proved.entries, "entry", "entries");
+    out.line(format!("the proof holds: entry {} is in log {}, among the first {of}", proved.index, proved.log))?;
+    match &proved.entry {
+        Some(entry) => super::show(entry, false, out),
+        None => Ok(Exit::Good),
+    }
+}

@@ -1,0 +1,191 @@
+//! `adjutant audit verify`
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::PAGE;
+use crate::audit::checkpoint::Checkpoint;
+use crate::audit::note::Verifier;
+use crate::audit::tree::{Frontier, Hash};
+use crate::cli::out::{Out, count};
+use crate::cli::remote::{Remote, Where};
+use crate::cli::store::bar;
+use crate::cli::{Context, Exit, Failure};
+use crate::web::admin::view::{CheckpointView, HeadView, LeavesView};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Verify {
+    /// A checkpoint that was kept elsewhere, which the log has to agree with
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// The key that this has to be signed with, as `audit key` printed it; without it, that of the log as it is
+    #[arg(long, requires = "against")]
+    key: Option<Verifier>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Where,
+}
+
+pub(super) async fn run(context: &Context, asked: Verify, out: &mut Out) -> Result<Exit, Failure> {
+    let remote = Remote::open(context, asked.place).await?;
+    let found = verify(&remote, &asked).await?;
+    remote.close().await?;
+    found.tell(asked.json, out)
+}
+
+/// What checking the log came to.
+#[derive(Debug, serde::Serialize)]
+struct Verified {
+    good: bool,
+    entries: u64,
+    /// Of them, those of deliveries whose body was pruned, hashed from the hash of the body, and those of which something was
+    /// forgotten.
+    pruned: u64,
+    root: String,
+    /// Signed heads that it agrees with.
+    checkpoints: Vec<String>,
+    faults: Vec<String>,
+}
+
+impl Verified {
+    fn tell(&self, json: bool, out: &mut Out) -> Result<Exit, Failure> {
+        if json {
+            out.json(self)?;
+        }
+        if !self.good {
+            let faults = self.faults.join("\n  ");
+            return Err(Failure::new(Exit::Failed, format!("the audit log does not verify:\n  {faults}")));
+        }
+        if !json {
+            let entries = count(self.entries, "entry", "entries");
+            out.line(format!("the audit log is good: {entries}, root {}", self.root))?;
+            for checkpoint in &self.checkpoints {
+                out.line(format!("it agrees with {checkpoint}"))?;
+            }
+            let hashed = self.entries.saturating_sub(self.pruned);
+            let pruned = count(self.pruned, "entry", "entries");
+            out.line(format!(
+                "hashed anew from all stored bytes: {hashed}; taken as stored, since a body was pruned or something forgotten: \
+                 {pruned}"
+            ))?;
+        }
+        Ok(Exit::Good)
+    }
+}
+
+/// Faults that are told of a log; whoever has more has seen enough.
+const FAULTS_MAX: usize = 100;
+
+/// A signed head that the log has to agree with.
+struct Anchor {
+    /// As it is called where it is told.
+    name: String,
+    checkpoint: Checkpoint,
+    is_met: bool,
+}
+
+impl Anchor {
+    fn new(name: String, note: &str, keys: &[Verifier]) -> Result<Self, String> {
+        match Checkpoint::open(note, keys) {
+            Ok(checkpoint) => Ok(Self { name, checkpoint, is_met: false }),
+            Err(error) => Err(format!("{name}: {error}")),
+        }
+    }
+
+    fn compare(&mut self, tree: &Frontier) -> Option<String> {
+        let Self { name, checkpoint, is_met } = self;
+        if *is_met || tree.size() != checkpoint.size {
+            return None;
+        }
+        *is_met = true;
+        let size = checkpoint.size;
+        (tree.root() != checkpoint.root)
+            .then(|| format!("its first {size} entries are not those that {name} was signed for"))
+    }
+
+    fn missing(&self, size: u64) -> Option<String> {
+        let Self { name, checkpoint, is_met } = self;
+        let covered = checkpoint.size;
+        (!is_met).then(|| {
+            format!(
+                "{name} covers {covered} entries, and the log has {size}: its end was cut off, or it was rolled back"
+            )
+        })
+    }
+}
+
+/// The checkpoint of the log, and that of a file.
+async fn anchors(remote: &Remote, asked: &Verify, faults: &mut Vec<String>) -> Result<Vec<Anchor>, Failure> {
+    let CheckpointView { checkpoint, trouble, keys } = remote.get("/v1/audit/checkpoint", &[]).await?;
+    let mut keys: Vec<Verifier> = keys.iter().filter_map(|key| key.parse().ok()).collect();
+    faults.extend(trouble);
+    let mut anchors = Vec::new();
+    let mut add = |anchor: Result<Anchor, String>| match anchor {
+        Ok(anchor) => anchors.push(anchor),
+        Err(fault) => faults.push(fault),
+    };
+    if let Some(note) = checkpoint {
+        add(Anchor::new("the newest checkpoint".to_owned(), &note, &keys));
+    }
+    if let Some(path) = &asked.against {
+        let note = std::fs::read_to_string(path);
+        let note = note.map_err(|error| Failure::new(Exit::Io, format!("cannot read {}: {error}", path.display())))?;
+        // A key that was kept elsewhere is worth more than what the log says of itself.
+        if let Some(key) = &asked.key {
+            keys = vec![key.clone()];
+        }
+        add(Anchor::new(path.display().to_string(), &note, &keys));
+    }
+    Ok(anchors)
+}
+
+/// Has every entry read and hashed anew, page by page, and compares what they hash to with the head and with checkpoints.
+async fn verify(remote: &Remote, asked: &Verify) -> Result<Verified, Failure> {
+    let mut before = Vec::new();
+    // Before the head: what is signed by then is in it.
+    let mut anchors = anchors(remote, asked, &mut before).await?;
+    let HeadView { size, root } = remote.get("/v1/audit/head", &[]).await?;
+    let bar = bar("verifying", "entries");
+    let (mut tree, mut pruned, mut faults) = (Frontier::default(), 0_u64, before);
+    let mut query = vec![("limit", PAGE.to_string())];
+    while tree.size() < size {
+        let page: LeavesView = remote.get("/v1/audit/verify", &query).await?;
+        if page.leaves.is_empty() {
+            faults.push(format!("its head counts {size} entries, and it ends after {}", tree.size()));
+            break;
+        }
+        pruned = pruned.saturating_add(page.pruned);
+        for fault in page.faults {
+            let fault = format!("{}: {}", fault.place, fault.what);
+            if faults.len() < FAULTS_MAX && !faults.contains(&fault) {
+                faults.push(fault);
+            }
+        }
+        // Entries beyond the head came while we read.
+        let wanted = usize::try_from(size.saturating_sub(tree.size())).unwrap_or(usize::MAX);
+        for text in page.leaves.into_iter().take(wanted) {
+            let mut leaf = Hash::default();
+            // One that cannot be read is among the faults, and keeps its place in the tree.
+            let _told = hex::decode_to_slice(text.unwrap_or_default(), &mut leaf);
+            tree.push(leaf);
+            faults.extend(anchors.iter_mut().filter_map(|anchor| anchor.compare(&tree)));
+        }
+        bar.tell(tree.size(), size);
+        query = vec![("limit", PAGE.to_string()), ("after", page.next)];
+    }
+    let found = hex::encode(tree.root());
+    if faults.is_empty() && found != root {
+        faults.push(format!("its {size} entries hash to {found}, and its head says {root}"));
+    }
+    faults.extend(anchors.iter_mut().filter_map(|anchor| anchor.compare(&tree)));
+    faults.extend(anchors.iter().filter_map(|anchor| anchor.missing(size)));
+    let checkpoints = anchors
+        .iter()
+        .filter(|anchor| anchor.is_met)
+        .map(|anchor| format!("{}, of {} entries", anchor.name, anchor.checkpoint.size));
+    let checkpoints = checkpoints.collect();
+    Ok(Verified { checkpoints, good: faults.is_empty(), entries: size, pruned, root, faults })
+}

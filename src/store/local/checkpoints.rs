@@ -1,0 +1,366 @@
+//! Checkpoints: signed heads of the audit log, and what is proved by them.
+//!
+//! A thread of its own takes the leaf of each entry when it is synced, keeps the [`tiles`](super::tiles), and signs a checkpoint
+//! at least every minute in which something was entered, and when the store closes. So a checkpoint covers what is synced, and
+//! nobody waits for it but who asks for a proof. All checkpoints are kept in `log/checkpoints`, a file for each hour, and the newest
+//! in `log/checkpoint`: as C2SP `tlog-tiles` names it, so that any server of static files can serve the folder `log`.
+
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::core::{Core, Phase};
+use super::keys::Owner;
+use super::place;
+use super::record::Stored;
+use super::tiles::{LOG, TileFiles};
+use crate::audit::checkpoint::Checkpoint;
+use crate::audit::note::{Signer, Verifier};
+use crate::audit::proof::Proof;
+use crate::audit::tile::Reader;
+use crate::audit::tree::Hash;
+use crate::clock::{Timestamp, lock};
+use crate::store::journal::FIRST_NUMBER;
+use crate::store::journal::files::{Files, is_full};
+use crate::store::port::StoreError;
+
+/// Between two checkpoints, where something was entered.
+const EVERY: Duration = Duration::from_secs(60);
+/// Between two looks at the clock.
+const TICK: Duration = Duration::from_secs(1);
+const NEWEST: &str = "checkpoint";
+const ALL: &str = "log/checkpoints";
+
+/// What the thread is told.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// Of entries that are synced, in order.
+    Leaves(Vec<Hash>),
+    /// Sign one now; ends when it is on disk.
+    Sign(Sender<Result<(), StoreError>>),
+    /// Ends when it is known whether the log is as it was signed.
+    Look(Sender<()>),
+}
+
+/// The log as others may check it.
+#[derive(Debug)]
+pub(super) struct Log {
+    tiles: TileFiles,
+    /// The newest checkpoint, and its note.
+    newest: Option<(Checkpoint, String)>,
+}
+
+/// What is signed and proved.
+#[derive(Debug, Default)]
+pub(super) struct Checkpoints {
+    /// None until the tiles are there.
+    log: Mutex<Option<Log>>,
+    signer: Mutex<Option<Arc<Signer>>>,
+    /// Why none is signed any more.
+    trouble: Mutex<Option<String>>,
+}
+
+/// As in `2026-11-22T14Z`.
+fn hour_of(at: Timestamp) -> String {
+    let text = at.to_string();
+    format!("{}Z", text.get(..13).unwrap_or(&text))
+}
+
+/// The log that a key signs. Its first key gives it its name.
+fn origin(key: &[u8; 32]) -> String {
+    use sha2::Digest as _;
+    let hash: [u8; 32] = sha2::Sha256::new().chain_update(b"adjutant log\0").chain_update(key).finalize().into();
+    format!("adjutant/{}", hex::encode(hash.get(..8).unwrap_or_default()))
+}
+
+impl Core {
+    /// The key that signs the log, which is made where there is none.
+    pub(super) fn log_signer(&self) -> Result<Arc<Signer>, StoreError> {
+        let mut kept = lock(&self.checkpoints.signer);
+        if let Some(signer) = &*kept {
+            return Ok(Arc::clone(signer));
+        }
+        let failed = |what: String| StoreError::Failed(format!("the key of the audit log: {what}"));
+        self.keys.ensure(&[Owner::Log]).map_err(|error| failed(error.to_string()))?;
+        let key = self.keys.of(&Owner::Log).ok_or_else(|| failed("it is missing".to_owned()))?;
+        let signer = Signer::from_seed(&origin(key.bytes()), key.bytes()).map_err(|error| failed(error.to_string()))?;
+        let signer = Arc::new(signer);
+        *kept = Some(Arc::clone(&signer));
+        Ok(signer)
+    }
+
+    /// The keys that verify the log.
+    pub(super) fn log_keys(&self) -> Result<Vec<Verifier>, StoreError> {
+        Ok(vec![self.log_signer()?.verifier()])
+    }
+
+    /// The newest checkpoint, as it was signed.
+    fn checkpoint(&self) -> Option<String> {
+        lock(&self.checkpoints.log).as_ref().and_then(|log| log.newest.as_ref()).map(|(_, note)| note.clone())
+    }
+
+    /// Waits until it is known whether the log is as it was signed. Blocks.
+    fn look(&self) -> Result<(), StoreError> {
+        let (tell, told) = std::sync::mpsc::channel();
+        let sent = lock(&self.to_checkpoints).as_ref().is_some_and(|to| to.send(Told::Look(tell)).is_ok());
+        if sent && told.recv().is_ok() { Ok(()) } else { Err(StoreError::Closed) }
+    }
+
+    /// Signs what is entered now. Blocks until that is on disk.
+    pub(super) fn sign_now(&self) -> Result<(), StoreError> {
+        let (tell, told) = std::sync::mpsc::channel();
+        let sent = lock(&self.to_checkpoints).as_ref().is_some_and(|to| to.send(Told::Sign(tell)).is_ok());
+        if !sent {
+            return Err(StoreError::Closed);
+        }
+        told.recv().unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// What proves an entry by the newest checkpoint. None where there is no such entry, or it is not covered yet.
+    pub(super) fn proof(&self, index: u64) -> Result<Option<Proof>, StoreError> {
+        let (path, checkpoint) = {
+            let mut log = lock(&self.checkpoints.log);
+            let Some(Log { tiles, newest: Some((checkpoint, note)) }) = &mut *log else { return Ok(None) };
+            if index >= checkpoint.size {
+                return Ok(None);
+            }
+            let path = Reader::new(tiles, checkpoint.size).inclusion(index);
+            (path.map_err(|error| StoreError::Damaged(format!("the tiles of the log: {error}")))?, note.clone())
+        };
+        let extra = self.leaf_data(index)?.unwrap_or_default();
+        Ok(Some(Proof { extra, index, path, checkpoint }))
+    }
+
+    /// What the leaf of an entry is the hash of. None where there is no such entry, or only its leaf is left.
+    fn leaf_data(&self, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let start = self.index.ask(|found| found.before_entry(index)).flatten();
+        let start = start.unwrap_or(FIRST_NUMBER).max(self.reader.first_number());
+        for read in self.reader.scan(start) {
+            let record = read.map_err(|error| StoreError::Damaged(super::housekeeper::with_source(&error)))?;
+            let stored = Stored::decode(record.kind, record.version, &record.payload);
+            match stored.ok_or_else(|| StoreError::Damaged(format!("record {} cannot be understood", record.number)))? {
+                Stored::Delivery(delivery) if delivery.head.index == index => {
+                    let (said, mut data) = (delivery.said(), Vec::new());
+                    delivery.line(&said).put(&mut data);
+                    return Ok(Some(data));
+                }
+                Stored::Delivery(delivery) if delivery.head.index > index => return Ok(None),
+                Stored::Delivery(_) => {}
+                Stored::Changes(changes) => {
+                    let entries = (changes.first_index..).zip(&changes.entries);
+                    if let Some((_, entry)) = entries.into_iter().find(|(at, _)| *at == index) {
+                        let mut data = Vec::new();
+                        return Ok(entry.line().map(|line| {
+                            line.as_ref().put(&mut data);
+                            data
+                        }));
+                    }
+                    if changes.first_index > index {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Until the store is gone. `size` is how many entries there were when it opened.
+    pub(super) fn keep_checkpoints(&self, size: u64, told: &Receiver<Told>) {
+        if let Err(error) = self.resume_log(size) {
+            tracing::error!(%error, "the tiles and checkpoints of the audit log are not kept");
+            *lock(&self.checkpoints.trouble) = Some(error.to_string());
+            while let Ok(told) = told.recv() {
+                match told {
+                    Told::Leaves(_) => {}
+                    Told::Sign(tell) => drop(tell.send(Err(StoreError::Damaged(error.to_string())))),
+                    Told::Look(tell) => drop(tell.send(())),
+                }
+            }
+            return;
+        }
+        let (mut signed_at, mut is_failing) = (self.clock.now(), false);
+        let _told_in_the_log = self.sign(&mut signed_at, &mut is_failing);
+        loop {
+            match told.recv_timeout(TICK) {
+                Ok(Told::Leaves(leaves)) => self.take_leaves(leaves),
+                Ok(Told::Look(tell)) => drop(tell.send(())),
+                Ok(Told::Sign(tell)) => {
+                    let _gone = tell.send(self.sign(&mut signed_at, &mut is_failing));
+                    continue;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.clock.now().since(signed_at) >= EVERY {
+                // What fails is tried again a minute later.
+                let _told_in_the_log = self.sign(&mut signed_at, &mut is_failing);
+            }
+        }
+        // Killed, in a simulation: nothing more is written.
+        if lock(&self.guarded).phase == Phase::Closing {
+            let _told_in_the_log = self.sign(&mut signed_at, &mut is_failing);
+        }
+    }
+
+    fn take_leaves(&self, leaves: Vec<Hash>) {
+        let mut log = lock(&self.checkpoints.log);
+        let Some(Log { tiles, .. }) = &mut *log else { return };
+        for leaf in leaves {
+            tiles.push(leaf);
+        }
+        if let Err(error) = tiles.write() {
+            // They wait in memory, and are tried again.
+            tracing::debug!(%error, "a tile was not written");
+        }
+    }
+
+    /// Signs what is in the tiles, where that is more than the newest checkpoint has.
+    fn sign(&self, signed_at: &mut Timestamp, is_failing: &mut bool) -> Result<(), StoreError> {
+        *signed_at = self.clock.now();
+        let signer = self.log_signer()?;
+        let mut log = lock(&self.checkpoints.log);
+        let Some(log) = &mut *log else { return Err(StoreError::Closed) };
+        if log.newest.as_ref().map_or(0, |(newest, _)| newest.size) >= log.tiles.size() {
+            return Ok(());
+        }
+        let done = log.sign(self.files.as_ref(), &signer, *signed_at);
+        match &done {
+            Ok(()) => *is_failing = false,
+            Err(error) if !*is_failing => {
+                *is_failing = true;
+                tracing::error!(%error, "no checkpoint of the audit log can be written: it is tried again each minute");
+            }
+            Err(_) => {}
+        }
+        done.map_err(|error| if is_full(&error) { StoreError::Full } else { StoreError::Failed(error.to_string()) })
+    }
+
+    /// The tiles as they are on disk, and what of the journal they lack.
+    fn resume_log(&self, size: u64) -> Result<(), StoreError> {
+        let failed = |error: io::Error| StoreError::Failed(format!("the folder of the audit log, {LOG}: {error}"));
+        self.files.make_dir(LOG).and_then(|()| self.files.make_dir(ALL)).map_err(failed)?;
+        let keys = self.log_keys()?;
+        let newest = match place::read_in(self.files.as_ref(), LOG, NEWEST).map_err(failed)? {
+            None => None,
+            Some(note) => {
+                let note = String::from_utf8_lossy(&note).into_owned();
+                let checkpoint = Checkpoint::open(&note, &keys);
+                let checkpoint = checkpoint.map_err(|error| StoreError::Damaged(format!("{LOG}/{NEWEST}: {error}")))?;
+                Some((checkpoint, note))
+            }
+        };
+        let covered = newest.as_ref().map_or(0, |(newest, _)| newest.size);
+        if covered > size {
+            return Err(StoreError::Damaged(format!(
+                "the newest checkpoint covers {covered} entries, and the log has {size}: it was rolled back"
+            )));
+        }
+        let mut tiles = TileFiles::new(Arc::clone(&self.files));
+        if let Err(error) = tiles.resume(covered) {
+            tracing::warn!(%error, "the tiles of the audit log are made anew from the journal");
+            tiles = TileFiles::new(Arc::clone(&self.files));
+        }
+        self.read_leaves(&mut tiles, size)?;
+        if let Some((newest, _)) = &newest {
+            let root = Reader::new(&mut tiles, newest.size).root().map_err(failed)?;
+            if root != newest.root {
+                let why = format!(
+                    "the first {} entries of the log are not those that {LOG}/{NEWEST} was signed for",
+                    newest.size
+                );
+                return Err(StoreError::Damaged(why));
+            }
+        }
+        *lock(&self.checkpoints.log) = Some(Log { tiles, newest });
+        Ok(())
+    }
+
+    /// The leaves that the journal has beyond these.
+    fn read_leaves(&self, tiles: &mut TileFiles, size: u64) -> Result<(), StoreError> {
+        let from = tiles.size();
+        let start = self.index.ask(|found| found.before_entry(from)).flatten();
+        let start = start.unwrap_or(FIRST_NUMBER).max(self.reader.first_number());
+        let mut take = |index: u64, leaf: Hash| {
+            // What could not be read has an empty place, as it has in the tree of a store that was opened all the same.
+            while tiles.size() < index.min(size) && index >= from {
+                tiles.push([0; 32]);
+            }
+            if index == tiles.size() && index < size {
+                tiles.push(leaf);
+            }
+        };
+        for read in self.reader.scan(start) {
+            // What is damaged was accepted when the store was opened.
+            let Ok(record) = read else { continue };
+            match Stored::decode(record.kind, record.version, &record.payload) {
+                Some(Stored::Delivery(delivery)) => take(delivery.head.index, delivery.head.leaf),
+                Some(Stored::Changes(changes)) => {
+                    for (index, entry) in (changes.first_index..).zip(&changes.entries) {
+                        take(index, entry.leaf);
+                    }
+                }
+                None => {}
+            }
+        }
+        let found = tiles.size();
+        if found < size {
+            return Err(StoreError::Damaged(format!("of {size} entries only {found} are in the journal")));
+        }
+        tiles.write().map_err(|error| StoreError::Failed(format!("the tiles of the log: {error}")))
+    }
+}
+
+impl Log {
+    fn sign(&mut self, files: &dyn Files, signer: &Signer, now: Timestamp) -> io::Result<()> {
+        let size = self.tiles.size();
+        // Whoever has the checkpoint may ask for all of its tiles.
+        self.tiles.sync()?;
+        let root = Reader::new(&mut self.tiles, size).root()?;
+        let checkpoint = Checkpoint { origin: signer.name().to_owned(), size, root };
+        let note = checkpoint.sign(&[signer]);
+        // Among all of this hour: whoever holds one of them finds it here.
+        let hour = hour_of(now);
+        let mut all = place::read_in(files, ALL, &hour)?.unwrap_or_default();
+        all.extend_from_slice(note.as_bytes());
+        all.push(b'\n');
+        place::replace_in(files, ALL, &hour, &all)?;
+        place::replace_in(files, LOG, NEWEST, note.as_bytes())?;
+        crate::breakpoint::reached("checkpoint-signed");
+        self.newest = Some((checkpoint, note));
+        Ok(())
+    }
+}
+
+impl super::LocalStore {
+    /// Why no checkpoint is signed any more, if so.
+    pub fn log_trouble(&self) -> Option<String> {
+        lock(&self.core().checkpoints.trouble).clone()
+    }
+
+    /// The newest checkpoint of the audit log, as it was signed. None where nothing was entered yet, and where there is
+    /// [`trouble`](Self::log_trouble).
+    pub async fn checkpoint(&self) -> Result<Option<String>, StoreError> {
+        self.core().reading(|core| core.look().map(|()| core.checkpoint())).await
+    }
+
+    /// Signs a checkpoint now, where something was entered since the newest.
+    pub async fn sign_checkpoint(&self) -> Result<(), StoreError> {
+        self.core().reading(Core::sign_now).await
+    }
+
+    /// The keys that verify the checkpoints, as C2SP `signed-note` writes them.
+    pub async fn log_keys(&self) -> Result<Vec<Verifier>, StoreError> {
+        self.core().reading(Core::log_keys).await
+    }
+
+    /// What proves an entry to anybody who has the key. None where there is no such entry.
+    pub async fn prove(&self, index: u64) -> Result<Option<Proof>, StoreError> {
+        let proved = self.core().reading(move |core| match core.proof(index)? {
+            Some(proof) => Ok(Some(proof)),
+            // It may be younger than the newest checkpoint.
+            None => core.sign_now().and_then(|()| core.proof(index)),
+        });
+        proved.await
+    }
+}

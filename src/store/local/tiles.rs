@@ -1,0 +1,144 @@
+//! The tiles of the audit log as files, as C2SP `tlog-tiles` names them: `log/tile/0/x001/234`.
+//!
+//! They follow from the journal, and outlast it: where entries are pruned, tiles still prove those that are left. A full tile is
+//! written once; those that are not full yet are in memory, and made anew at a start.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+
+use crate::audit::tile::{BYTES, Edge, TileId, Tiles, WIDTH, of_bytes, root_of, to_bytes};
+use crate::audit::tree::Hash;
+use crate::store::journal::files::Files;
+use crate::store::wide;
+
+/// Folder of all that others may read of the log: tiles and checkpoints.
+pub(super) const LOG: &str = "log";
+
+fn path(tile: TileId) -> String {
+    format!("{LOG}/{}", tile.path())
+}
+
+fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// The tree in tiles: full ones in files, the others in memory.
+#[derive(Debug)]
+pub(super) struct TileFiles {
+    files: Arc<dyn Files>,
+    edge: Edge,
+    /// Full, and not written yet.
+    waiting: BTreeMap<TileId, Vec<Hash>>,
+    /// Written, and not synced yet.
+    unsynced: Vec<TileId>,
+    folders: BTreeSet<String>,
+}
+
+impl TileFiles {
+    pub(super) fn new(files: Arc<dyn Files>) -> Self {
+        let (edge, waiting) = (Edge::default(), BTreeMap::new());
+        Self { files, edge, waiting, unsynced: Vec::new(), folders: BTreeSet::new() }
+    }
+
+    /// With what the full tiles of a tree of so many leaves say: the edge as it was at the last leaf that one of them has.
+    /// Where one is missing or not whole, an error.
+    pub(super) fn resume(&mut self, size: u64) -> io::Result<()> {
+        let mut levels = Vec::new();
+        for level in 0_u8.. {
+            // So many tiles of this level are full; those of the level above have their roots.
+            let shift = u32::from(level).saturating_add(1).saturating_mul(8);
+            let full = size.checked_shr(shift).unwrap_or(0);
+            if full == 0 {
+                break;
+            }
+            let mut hashes = Vec::new();
+            for index in full.saturating_sub(full % WIDTH)..full {
+                hashes.push(root_of(&self.full(TileId { level, index })?));
+            }
+            levels.push(hashes);
+        }
+        self.edge = Edge::resume(size.saturating_sub(size % WIDTH), levels);
+        Ok(())
+    }
+
+    pub(super) const fn size(&self) -> u64 {
+        self.edge.size()
+    }
+
+    /// Adds a leaf.
+    pub(super) fn push(&mut self, leaf: Hash) {
+        let Self { edge, waiting, .. } = self;
+        edge.push(leaf, |tile, hashes| drop(waiting.insert(tile, hashes.to_vec())));
+    }
+
+    /// Writes the tiles that became full. What fails is tried again the next time.
+    pub(super) fn write(&mut self) -> io::Result<()> {
+        while let Some((tile, hashes)) = self.waiting.first_key_value() {
+            let (tile, path) = (*tile, path(*tile));
+            let bytes = to_bytes(hashes);
+            self.make_folders(&path)?;
+            self.files.create(&path)?.write_all_at(&bytes, 0)?;
+            self.unsynced.push(tile);
+            self.waiting.pop_first();
+        }
+        Ok(())
+    }
+
+    fn make_folders(&mut self, path: &str) -> io::Result<()> {
+        let mut places: Vec<usize> = path.match_indices('/').map(|(place, _)| place).collect();
+        places.retain(|place| path.get(..*place).is_some_and(|folder| !self.folders.contains(folder)));
+        for place in places {
+            let folder = path.get(..place).unwrap_or_default();
+            self.files.make_dir(folder)?;
+            self.folders.insert(folder.to_owned());
+        }
+        Ok(())
+    }
+
+    /// All full tiles are on disk when this returns.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        self.write()?;
+        let mut folders = BTreeSet::new();
+        for tile in &self.unsynced {
+            let path = path(*tile);
+            self.files.open(&path)?.sync_all()?;
+            folders.insert(folder(&path).to_owned());
+        }
+        for folder in folders {
+            self.files.sync_dir(&folder)?;
+        }
+        self.unsynced.clear();
+        Ok(())
+    }
+
+    fn full(&self, tile: TileId) -> io::Result<Vec<Hash>> {
+        let path = path(tile);
+        let damaged = || io::Error::other(format!("{path} is not a whole tile"));
+        let file = self.files.open(&path)?;
+        if file.size()? != wide(BYTES) {
+            return Err(damaged());
+        }
+        let mut bytes = vec![0; BYTES];
+        file.read_exact_at(&mut bytes, 0)?;
+        of_bytes(&bytes).ok_or_else(damaged)
+    }
+}
+
+impl Tiles for TileFiles {
+    type Error = io::Error;
+
+    fn hashes(&mut self, tile: TileId, width: u64) -> io::Result<Vec<Hash>> {
+        let mut hashes = match self.waiting.get(&tile) {
+            Some(hashes) => hashes.clone(),
+            None if tile.width(self.edge.size()) < WIDTH => self.edge.partial(tile.level).to_vec(),
+            None => self.full(tile)?,
+        };
+        let width = usize::try_from(width).unwrap_or(usize::MAX);
+        if hashes.len() < width {
+            return Err(io::Error::other(format!("{} has {} hashes, and not {width}", tile.path(), hashes.len())));
+        }
+        hashes.truncate(width);
+        Ok(hashes)
+    }
+}
