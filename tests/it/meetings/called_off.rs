@@ -39,7 +39,7 @@ impl School {
     }
 
     fn comes_to(&mut self, id: &Value, state: &str) -> Value {
-        self.clock.pass(LOOKED);
+        self.walk(LOOKED);
         let ends = [state, "done", "refused", "cancelled"];
         self.until(|school| ends.contains(&school.errand(id)["state"].as_str().unwrap()));
         let told = self.errand(id);
@@ -110,8 +110,7 @@ fn what_was_lent_too_long_is_refused_only_where_zoom_has_not_moved_it() {
         school.until(|school| school.host_of(meeting) != first);
         school.is_down_for(down);
         let told = |school: &School| school.errand(&id);
-        school.clock.pass(Duration::from_secs(301));
-        school.clock.pass(LOOKED);
+        school.walk(Duration::from_secs(301) + LOOKED);
         school.until(|school| ["waiting", "refused"].contains(&told(school)["state"].as_str().unwrap()));
         school.world.clear_faults();
         let told = school.comes_to(&id, state);
