@@ -7,6 +7,7 @@ use super::tree::Hash;
 use crate::alarm::Severity;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
+use crate::job::Job;
 
 /// What kind of thing happened. The order is part of the format on disk: add at the end only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -79,18 +80,29 @@ fn as_hex<S: serde::Serializer>(hash: &Hash, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&hex::encode(hash))
 }
 
-/// The part of an entry that may name a person.
+/// The part of an entry that may name a person. On disk it is JSON: its fields may grow in number, and none changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(default)]
 pub struct Detail {
     /// As in `user:abc` or `meeting:123`, and the email where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// Who did it, or what it was done for: a person as in `token:ops`, a delivery as in `dlv_12`, `sweep`, `plan`, an
+    /// onboarding, an errand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     /// A sentence.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub note: String,
+    /// Of a job: at which attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub call: Option<Call>,
     /// Of an outcome: the parts of the rule's condition, as the attempt saw them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub saw: Vec<Saw>,
-    /// Of an outcome: as the rule says that what it sends matters. Last, and not written where there is none: details of
-    /// before end without it, and are read as such.
+    /// Of an outcome: as the rule says that what it sends matters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub severity: Option<Severity>,
 }
@@ -98,6 +110,23 @@ pub struct Detail {
 impl Detail {
     pub fn note(note: impl Into<String>) -> Self {
         Self { note: note.into(), ..Self::default() }
+    }
+
+    /// A person did it.
+    pub fn by(actor: &str) -> Self {
+        Self { actor: Some(actor.to_owned()), ..Self::note(format!("by {actor}")) }
+    }
+
+    /// Of an entry of this kind about a job.
+    #[must_use]
+    pub fn about(self, job: &Job, kind: Kind) -> Self {
+        let is_of_attempt = matches!(kind, Kind::Attempt | Kind::Intent | Kind::Call | Kind::Outcome);
+        Self {
+            subject: Some(job.subject.to_string()),
+            actor: self.actor.or_else(|| Some(job.asked_by.to_string())),
+            attempt: is_of_attempt.then_some(job.attempts),
+            ..self
+        }
     }
 }
 

@@ -141,8 +141,8 @@ impl Core {
             let stored = Stored::decode(record.kind, record.version, &record.payload);
             match stored.ok_or_else(|| StoreError::Damaged(format!("record {} cannot be understood", record.number)))? {
                 Stored::Delivery(delivery) if delivery.head.index == index => {
-                    let (said, mut data) = (delivery.said(), Vec::new());
-                    delivery.line(&said).put(&mut data);
+                    let mut data = Vec::new();
+                    delivery.put_leaf(&mut data);
                     return Ok(Some(data));
                 }
                 Stored::Delivery(delivery) if delivery.head.index > index => return Ok(None),
@@ -151,10 +151,7 @@ impl Core {
                     let entries = (changes.first_index..).zip(&changes.entries);
                     if let Some((_, entry)) = entries.into_iter().find(|(at, _)| *at == index) {
                         let mut data = Vec::new();
-                        return Ok(entry.line().map(|line| {
-                            line.as_ref().put(&mut data);
-                            data
-                        }));
+                        return Ok(entry.put_leaf(&mut data).map(|()| data));
                     }
                     if changes.first_index > index {
                         return Ok(None);

@@ -343,7 +343,7 @@ impl Erasing<'_> {
         match Stored::decode(record.kind, record.version, &record.payload) {
             Some(Stored::Delivery(mut delivery)) if !delivery.is_pruned() && self.is_named_by(&delivery) => {
                 delivery.tail.body = StoredBody::Stub(delivery.commitment());
-                Rewrite::Replace { kind: record::DELIVERY, version: record::VERSION, payload: delivery.encode() }
+                Rewrite::Replace { kind: record::DELIVERY, version: record.version, payload: delivery.encode() }
             }
             Some(Stored::Changes(changes)) => self.changes(changes),
             _ => Rewrite::Keep,
@@ -374,10 +374,8 @@ impl Erasing<'_> {
         let Changes { first_index, mut entries, made } = changes;
         let mut has_changed = false;
         for entry in &mut entries {
-            if let Kept::Line(line) = &entry.kept
-                && (self.is_of_account(line.account.as_ref()) || self.is_said(line.account.as_ref(), &line.said))
-            {
-                entry.kept = Kept::Forgotten { at: line.at, kind: line.kind };
+            if let Some(kept) = self.kept(entry) {
+                entry.kept = kept;
                 has_changed = true;
             }
         }
@@ -397,7 +395,22 @@ impl Erasing<'_> {
             return Rewrite::Keep;
         }
         let payload = Changes { first_index, entries, made: kept }.encode();
-        Rewrite::Replace { kind: record::CHANGES, version: record::REWRITTEN, payload }
+        Rewrite::Replace { kind: record::CHANGES, version: record::CHANGES_VERSION, payload }
+    }
+
+    /// What is kept of an entry from now on, where that is less. Without an account it names nothing of it; without its
+    /// detail it names no person.
+    fn kept(&self, entry: &StoredEntry) -> Option<Kept> {
+        let line = entry.line()?;
+        let is_of_account = self.is_of_account(line.account.as_ref());
+        if !is_of_account && !self.is_said(line.account.as_ref(), &line.said) {
+            return None;
+        }
+        let without = line.said.without_detail().filter(|_| !is_of_account);
+        Some(match (without, &entry.kept) {
+            (Some(said), Kept::Told(line)) => Kept::Told(record::Line { said, ..line.clone() }),
+            _ => Kept::Forgotten { at: line.at, kind: line.kind },
+        })
     }
 
     fn is_of_account(&self, account: Option<&AccountId>) -> bool {
@@ -410,9 +423,11 @@ impl Erasing<'_> {
             return false;
         }
         match said {
-            Said::Nothing => false,
+            Said::Nothing | Said::Gone { .. } => false,
             Said::Plain(note) => self.what.is_in_text(note),
-            Said::Sealed(_) => self.core.detail(said).is_some_and(|detail: Detail| self.what.is_in(&detail)),
+            Said::Sealed(_) | Said::Salted { .. } => {
+                self.core.detail(said).is_some_and(|detail: Detail| self.what.is_in(&detail))
+            }
         }
     }
 

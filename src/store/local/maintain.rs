@@ -154,7 +154,7 @@ impl Copying {
     fn lose_up_to(&mut self, number: u64) -> Result<(), CopyError> {
         let mut due = self.copy.next_number().saturating_add(wide(self.batch.len()));
         while due < number {
-            let (kind, version) = (record::LOST, record::VERSION);
+            let (kind, version) = (record::LOST, record::LOST_VERSION);
             // Each counts for a little, so that many of them are not one batch.
             self.bytes = self.bytes.saturating_add(size_of::<Record>());
             self.batch.push(Record { number: due, kind, version, last_of_batch: true, payload: Vec::new() });

@@ -59,20 +59,20 @@ impl Core {
             .scan(segment.first)
             .take_while(|record| matches!(record, Ok(record) if record.number < segment.next));
         let mut deliveries = records.flatten().filter(|record| record.kind == record::DELIVERY);
-        let first = deliveries.find_map(|record| Delivery::decode(&record.payload));
+        let first = deliveries.find_map(|record| Delivery::decode(record.version, &record.payload));
         first.is_some_and(|delivery| delivery.tail.received_at < before)
     }
 
     fn pruned(&self, record: &Record, before: Timestamp) -> Rewrite {
-        if record.kind != record::DELIVERY || record.version != record::VERSION {
+        if record.kind != record::DELIVERY {
             return Rewrite::Keep;
         }
-        let Some(mut delivery) = Delivery::decode(&record.payload) else { return Rewrite::Keep };
+        let Some(mut delivery) = Delivery::decode(record.version, &record.payload) else { return Rewrite::Keep };
         if delivery.is_pruned() || delivery.tail.received_at >= before || self.is_wanted(&delivery) {
             return Rewrite::Keep;
         }
         delivery.tail.body = StoredBody::Stub(delivery.commitment());
-        Rewrite::Replace { kind: record::DELIVERY, version: record::VERSION, payload: delivery.encode() }
+        Rewrite::Replace { kind: record::DELIVERY, version: record.version, payload: delivery.encode() }
     }
 
     /// Whether somebody may still have to read the body.

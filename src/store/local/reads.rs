@@ -8,6 +8,7 @@ use super::core::Core;
 use super::record::{self, Blob, Delivery, Kept, Line, Said, Stored, StoredBody, StoredEntry};
 use super::seal::Purpose;
 use super::state::Where;
+use crate::audit::leaf::{Leaf, SALT_BYTES};
 use crate::audit::{Detail, Entry};
 use crate::event::signature::Verified;
 use crate::event::wire;
@@ -36,13 +37,15 @@ pub(super) struct Found {
 
 /// The entry of which this is what its leaf is the hash of, without what is sealed in it. None where it is none.
 pub fn entry_of_leaf(index: u64, data: &[u8]) -> Option<Entry> {
-    let line = record::line_of_leaf(data)?;
-    let detail = match &line.said {
-        Said::Plain(note) => Some(Detail::note(note.clone())),
-        Said::Nothing | Said::Sealed(_) => None,
-    };
     let leaf = crate::audit::tree::leaf_hash(data);
-    let Line { at, kind, app, account, delivery, job, rule, code, .. } = line;
+    if let Some(read) = Leaf::read(data) {
+        let (at, delivery, job) = (read.at()?, read.delivery(), read.job());
+        let Leaf { kind, app, account, rule, code, note, .. } = read;
+        let detail = note.map(Detail::note);
+        return Some(Entry { index, at, kind, app, account, delivery, job, rule, code, detail, leaf });
+    }
+    let Line { at, kind, app, account, delivery, job, rule, code, said, .. } = record::line_of_first_leaf(data)?;
+    let detail = if let Said::Plain(note) = said { Some(Detail::note(note)) } else { None };
     Some(Entry { index, at, kind, app, account, delivery, job, rule, code, detail, leaf })
 }
 
@@ -64,7 +67,7 @@ impl Core {
 
     /// A delivery as it was stored.
     pub(super) fn stored(&self, delivery: Delivery, replayed: bool) -> Result<StoredDelivery, StoreError> {
-        let Delivery { head, tail } = delivery;
+        let Delivery { head, tail, .. } = delivery;
         let id = DeliveryId::from_number(head.id);
         let verified = match &tail.body {
             StoredBody::Stub(_) => None,
@@ -125,7 +128,7 @@ impl Core {
             if next.number == record {
                 *scan = Some(going);
                 let not_one = || StoreError::Damaged(format!("record {record} is no delivery"));
-                return Delivery::decode(&next.payload).map(Some).ok_or_else(not_one);
+                return Delivery::decode(next.version, &next.payload).map(Some).ok_or_else(not_one);
             }
             if next.number > record {
                 break;
@@ -145,7 +148,7 @@ impl Core {
             match at {
                 Some(at) if at == id => {
                     let not_one = || StoreError::Damaged(format!("record {} is no delivery", record.number));
-                    let delivery = Delivery::decode(&record.payload).ok_or_else(not_one)?;
+                    let delivery = Delivery::decode(record.version, &record.payload).ok_or_else(not_one)?;
                     return Ok(Some(Found { record: record.number, delivery }));
                 }
                 Some(at) if at > id => break,
@@ -275,7 +278,7 @@ impl Core {
             if record.kind != record::DELIVERY {
                 continue;
             }
-            let Some(delivery) = Delivery::decode(&record.payload) else { continue };
+            let Some(delivery) = Delivery::decode(record.version, &record.payload) else { continue };
             let id = delivery.head.id;
             if id < end {
                 piece.push(delivery);
@@ -366,7 +369,7 @@ impl Core {
     fn entry(&self, index: u64, entry: StoredEntry) -> Entry {
         let StoredEntry { leaf, kept } = entry;
         let line = match kept {
-            Kept::Line(line) => line,
+            Kept::Line(line) | Kept::Told(line) => line,
             Kept::Forgotten { at, kind } => {
                 let (app, account, delivery, job, rule) = (None, None, None, None, None);
                 let code = "forgotten".to_owned();
@@ -381,13 +384,12 @@ impl Core {
     /// None where its key is gone: it was forgotten.
     pub(super) fn detail(&self, said: &Said) -> Option<Detail> {
         match said {
-            Said::Nothing => None,
+            Said::Nothing | Said::Gone { .. } => None,
             Said::Plain(note) => Some(Detail::note(note.clone())),
-            Said::Sealed(Blob(sealed)) => {
-                let mut plain = self.keys.open_blob(Purpose::Detail, sealed)?;
-                // Where it ends without a severity, there is none; else the byte is beyond its end, and is not read.
-                plain.push(0);
-                postcard::from_bytes(&plain).ok()
+            Said::Sealed(Blob(sealed)) => record::first_detail(self.keys.open_blob(Purpose::Detail, sealed)?),
+            Said::Salted { sealed: Blob(sealed), .. } => {
+                let plain = self.keys.open_blob(Purpose::Detail, sealed)?;
+                serde_json::from_slice(plain.get(SALT_BYTES..)?).ok()
             }
         }
     }

@@ -9,16 +9,19 @@
 //! the state machine change. Order of fields and variants is the format: add at the end, with a new version and a fixture.
 //!
 //! # The leaf of an entry
-//! `SHA-256(0x00 ‖ version of the line (1 byte) ‖ postcard of the line)`. The line of a delivery commits to the SHA-256 of
-//! the sealed body and its length, so the body can go without breaking the leaf. The nonce in every sealed part is its salt.
+//! The RFC 6962 hash of a line of JSON, as [`crate::audit::leaf`] has it: what is sealed, a detail or a delivery's body, is in
+//! it by hash, so that it can go without breaking the leaf. Logs that are older begin with leaves of version 1, which are
+//! hashes of a byte 1 and the postcard of the line, sealed parts included.
 
 mod delivery;
 
 use serde::{Deserialize, Serialize};
 
 use super::seal::Fingerprint;
-use crate::audit::Kind;
+use crate::alarm::Severity;
+use crate::audit::leaf::{self, Hidden, LeafRef, Sha};
 use crate::audit::tree::{Hash, leaf_hash};
+use crate::audit::{Call, Detail, Kind, Saw};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::job::Asker;
@@ -30,11 +33,16 @@ pub(super) const DELIVERY: u8 = 1;
 pub(super) const CHANGES: u8 = 2;
 /// Stands in a backup for a record that could not be read. Empty.
 pub(super) const LOST: u8 = 3;
-/// The version of both kinds that is written.
-pub(super) const VERSION: u8 = 1;
-/// Of changes of which something was forgotten since they were written.
-pub(super) const REWRITTEN: u8 = 2;
-const LINE_VERSION: u8 = 1;
+pub(super) const LOST_VERSION: u8 = 1;
+/// The version of deliveries that is written. Version 1 is the same but for its leaf.
+pub(super) const DELIVERY_VERSION: u8 = 2;
+/// The version of changes that is written.
+pub(super) const CHANGES_VERSION: u8 = 3;
+/// As changes were first written, with leaves of version 1.
+const FIRST: u8 = 1;
+/// Of version 1, of which something was forgotten since: read as those of today.
+const REWRITTEN: u8 = 2;
+const FIRST_LINE: u8 = 1;
 
 /// Bytes, as one piece.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -74,8 +82,50 @@ pub(super) enum Said {
     Nothing,
     /// A note that can name nobody.
     Plain(String),
-    /// A sealed [`crate::audit::Detail`].
+    /// A sealed [`crate::audit::Detail`], as postcard: of lines of version 1.
     Sealed(Blob),
+    /// Sealed: a salt, and the JSON of a [`crate::audit::Detail`], of both of which `salted` is the hash.
+    Salted {
+        salted: Hash,
+        sealed: Blob,
+    },
+    /// What it was is forgotten.
+    Gone {
+        salted: Hash,
+        sealed: Hash,
+    },
+}
+
+impl Said {
+    /// Its hashes, for the leaf.
+    fn hidden(&self) -> Option<Hidden> {
+        match self {
+            Self::Nothing | Self::Plain(_) => None,
+            Self::Sealed(Blob(sealed)) => Some(Hidden { salted: None, sealed: Sha::of(sealed) }),
+            Self::Salted { salted, sealed: Blob(sealed) } => {
+                Some(Hidden { salted: Some(Sha(*salted)), sealed: Sha::of(sealed) })
+            }
+            Self::Gone { salted, sealed } => Some(Hidden { salted: Some(Sha(*salted)), sealed: Sha(*sealed) }),
+        }
+    }
+
+    /// What is sealed of it.
+    pub(super) const fn sealed(&self) -> Option<&Blob> {
+        match self {
+            Self::Sealed(sealed) | Self::Salted { sealed, .. } => Some(sealed),
+            Self::Nothing | Self::Plain(_) | Self::Gone { .. } => None,
+        }
+    }
+
+    /// Without what is sealed, where the leaf holds without that.
+    pub(super) fn without_detail(&self) -> Option<Self> {
+        match self {
+            Self::Salted { salted, sealed: Blob(sealed) } => {
+                Some(Self::Gone { salted: *salted, sealed: Sha::of(sealed).0 })
+            }
+            Self::Nothing | Self::Plain(_) | Self::Sealed(_) | Self::Gone { .. } => None,
+        }
+    }
 }
 
 /// Of a sealed body.
@@ -123,10 +173,35 @@ impl<'a> LineRef<'a> {
     }
 
     /// Adds what the leaf is the hash of.
-    pub(super) fn put(&self, to: &mut Vec<u8>) {
-        to.push(LINE_VERSION);
+    pub(super) fn put_leaf(&self, to: &mut Vec<u8>) {
+        let Self { at, kind, code, app, account, delivery, job, rule, said, body } = *self;
+        let note = if let Said::Plain(note) = said { Some(note.as_str()) } else { None };
+        let body = body.map(|Commitment { hash, bytes }| leaf::Body { sealed: Sha(hash), bytes });
+        let detail = said.hidden();
+        LeafRef { v: leaf::VERSION, at, kind, code, app, account, delivery, job, rule, note, detail, body }.put(to);
+    }
+
+    /// The same of version 1.
+    fn put_first_leaf(&self, to: &mut Vec<u8>) {
+        to.push(FIRST_LINE);
         put(self, to);
     }
+
+    /// Adds the entry as it is in a [`CHANGES`] record: a [`StoredEntry`].
+    pub(super) fn put_entry(&self, leaf: &Hash, to: &mut Vec<u8>) {
+        to.extend_from_slice(leaf);
+        put(&KeptRef::Told(self), to);
+    }
+}
+
+/// [`Kept`], to write it without copies. A test holds that they are the same.
+#[derive(Debug, Serialize)]
+enum KeptRef<'a> {
+    #[expect(dead_code, reason = "it has the place that it has in what is read")]
+    Line,
+    #[expect(dead_code, reason = "it has the place that it has in what is read")]
+    Forgotten,
+    Told(&'a LineRef<'a>),
 }
 
 impl Line {
@@ -146,7 +221,7 @@ impl Line {
     }
 }
 
-/// An entry in a [`CHANGES`] record as it is first written.
+/// An entry in a [`CHANGES`] record as it was [`FIRST`] written.
 #[derive(Debug, Deserialize)]
 struct FirstEntry {
     leaf: Hash,
@@ -164,39 +239,64 @@ pub(super) struct StoredEntry {
 /// What is kept of an entry. Part of the format on disk: add at the end only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Kept {
+    /// With a leaf of version 1.
     Line(Line),
     /// It named what was forgotten.
     Forgotten {
         at: Timestamp,
         kind: Kind,
     },
+    Told(Line),
 }
 
 impl StoredEntry {
     pub(super) const fn line(&self) -> Option<&Line> {
         match &self.kept {
-            Kept::Line(line) => Some(line),
+            Kept::Line(line) | Kept::Told(line) => Some(line),
             Kept::Forgotten { .. } => None,
         }
     }
 
+    /// What the leaf is the hash of. None where only the leaf is left.
+    pub(super) fn put_leaf(&self, to: &mut Vec<u8>) -> Option<()> {
+        match &self.kept {
+            Kept::Line(line) => line.as_ref().put_first_leaf(to),
+            Kept::Told(line) => line.as_ref().put_leaf(to),
+            Kept::Forgotten { .. } => return None,
+        }
+        Some(())
+    }
+
     /// The leaf hashed anew; that of a line that was forgotten as it stands.
     pub(super) fn hashed(&self) -> Hash {
-        self.line().map_or(self.leaf, |line| leaf_of(&line.as_ref()))
+        let mut data = Vec::with_capacity(LEAF_BYTES);
+        self.put_leaf(&mut data).map_or(self.leaf, |()| leaf_hash(&data))
     }
 }
 
-/// The line of which these bytes are what its leaf is the hash of.
-pub(super) fn line_of_leaf(data: &[u8]) -> Option<Line> {
-    let (&LINE_VERSION, rest) = data.split_first()? else { return None };
-    postcard::take_from_bytes(rest).ok().filter(|(_, left)| left.is_empty()).map(|(line, _)| line)
+/// A [`Said::Sealed`], opened.
+pub(super) fn first_detail(mut plain: Vec<u8>) -> Option<Detail> {
+    #[derive(Deserialize)]
+    struct First {
+        subject: Option<String>,
+        note: String,
+        call: Option<Call>,
+        saw: Vec<Saw>,
+        severity: Option<Severity>,
+    }
+    // Where it ends without a severity, there is none; else the byte is beyond its end, and is not read.
+    plain.push(0);
+    let First { subject, note, call, saw, severity } = postcard::from_bytes(&plain).ok()?;
+    Some(Detail { subject, note, call, saw, severity, ..Detail::default() })
 }
 
-/// The leaf of a line.
-pub(super) fn leaf_of(line: &LineRef<'_>) -> Hash {
-    let mut data = Vec::with_capacity(128);
-    line.put(&mut data);
-    leaf_hash(&data)
+/// About as long is what most leaves are the hash of.
+const LEAF_BYTES: usize = 512;
+
+/// The line of which these bytes are what its leaf of version 1 is the hash of.
+pub(super) fn line_of_first_leaf(data: &[u8]) -> Option<Line> {
+    let (&FIRST_LINE, rest) = data.split_first()? else { return None };
+    postcard::take_from_bytes(rest).ok().filter(|(_, left)| left.is_empty()).map(|(line, _)| line)
 }
 
 /// What was decided about a delivery. Part of the format on disk: add at the end only.
@@ -385,7 +485,7 @@ pub(super) enum Change {
     },
 }
 
-/// The payload of a [`CHANGES`] record as it is first written.
+/// The payload of a [`CHANGES`] record as it was [`FIRST`] written.
 #[derive(Deserialize)]
 struct FirstChanges {
     first_index: u64,
@@ -401,7 +501,7 @@ impl From<FirstChanges> for Changes {
     }
 }
 
-/// The payload of a [`CHANGES`] record, and as it is on disk where it is [`REWRITTEN`].
+/// The payload of a [`CHANGES`] record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Changes {
     /// The index of the first entry.
@@ -411,7 +511,6 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// As [`REWRITTEN`].
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         put(self, &mut bytes);
@@ -430,11 +529,13 @@ impl Stored {
     /// None for what this program does not know.
     pub(super) fn decode(kind: u8, version: u8, payload: &[u8]) -> Option<Self> {
         match (kind, version) {
-            (DELIVERY, VERSION) => Delivery::decode(payload).map(|delivery| Self::Delivery(Box::new(delivery))),
-            (CHANGES, VERSION) => {
+            (DELIVERY, 1..=DELIVERY_VERSION) => {
+                Delivery::decode(version, payload).map(|delivery| Self::Delivery(Box::new(delivery)))
+            }
+            (CHANGES, FIRST) => {
                 postcard::from_bytes::<FirstChanges>(payload).ok().map(|first| Self::Changes(first.into()))
             }
-            (CHANGES, REWRITTEN) => postcard::from_bytes(payload).ok().map(Self::Changes),
+            (CHANGES, REWRITTEN | CHANGES_VERSION) => postcard::from_bytes(payload).ok().map(Self::Changes),
             _ => None,
         }
     }

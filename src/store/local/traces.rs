@@ -5,7 +5,7 @@ use super::core::Core;
 use super::forgotten::occurs;
 use super::housekeeper::{SNAPSHOTS, with_source};
 use super::place;
-use super::record::{Blob, Change, Said, Stored, StoredBody, StoredEntry};
+use super::record::{Blob, Change, Stored, StoredBody, StoredEntry};
 use super::seal::Purpose;
 use crate::store::journal::snapshot;
 use crate::store::port::StoreError;
@@ -37,13 +37,13 @@ impl Core {
                     if let StoredBody::Sealed(Blob(sealed)) = &delivery.tail.body {
                         look(&|| format!("the body of record {number}"), &open(Purpose::Body, sealed));
                     }
-                    if let Said::Sealed(Blob(sealed)) = delivery.said() {
-                        look(&|| format!("the detail of record {number}"), &open(Purpose::Detail, &sealed));
+                    if let Some(Blob(sealed)) = delivery.said().sealed() {
+                        look(&|| format!("the detail of record {number}"), &open(Purpose::Detail, sealed));
                     }
                 }
                 Some(Stored::Changes(changes)) => {
                     for line in changes.entries.iter().filter_map(StoredEntry::line) {
-                        if let Said::Sealed(Blob(sealed)) = &line.said {
+                        if let Some(Blob(sealed)) = line.said.sealed() {
                             look(&|| format!("an entry of record {number}"), &open(Purpose::Detail, sealed));
                         }
                     }

@@ -6,7 +6,7 @@ use super::Settings;
 use super::core::Core;
 use super::housekeeper::{SNAPSHOTS, with_source};
 use super::keys::Keys;
-use super::record::{Stored, leaf_of};
+use super::record::Stored;
 use super::state::State;
 use crate::audit::tree::{Frontier, Hash};
 use crate::clock::lock;
@@ -75,8 +75,7 @@ impl Check {
                     self.tell(number, format!("has delivery {id} where delivery {expected} should be"));
                 }
                 self.deliveries = id;
-                let said = delivery.said();
-                self.leaf(number, delivery.head.index, delivery.head.leaf, leaf_of(&delivery.line(&said)));
+                self.leaf(number, delivery.head.index, delivery.head.leaf, delivery.hashed());
             }
             Stored::Changes(changes) => {
                 for (index, entry) in (changes.first_index..).zip(&changes.entries) {
@@ -191,8 +190,7 @@ impl Stretch {
     fn record(&mut self, stored: &Stored) {
         match stored {
             Stored::Delivery(delivery) => {
-                let said = delivery.said();
-                let taken = self.entry(delivery.head.index, delivery.head.leaf, || leaf_of(&delivery.line(&said)));
+                let taken = self.entry(delivery.head.index, delivery.head.leaf, || delivery.hashed());
                 if taken && delivery.is_pruned() {
                     self.found.pruned = self.found.pruned.saturating_add(1);
                 }

@@ -58,14 +58,19 @@ impl Line {
     pub(super) fn of_job(mut self, job: &Job) -> Self {
         self.job = Some(job.id);
         self.rule = Some(job.rule.clone());
-        let detail = self.detail.get_or_insert_default();
-        detail.subject = Some(job.subject.to_string());
+        self.detail = Some(self.detail.unwrap_or_default().about(job, self.kind));
         self.of_app(Some(job.app.clone()), Some(job.account.clone()))
     }
 
     pub(super) fn saying(mut self, note: impl Into<String>) -> Self {
         self.detail.get_or_insert_default().note = note.into();
         self
+    }
+
+    pub(super) fn by(self, actor: &str) -> Self {
+        let detail = self.detail.clone().unwrap_or_default();
+        let Detail { actor, note, .. } = Detail::by(actor);
+        self.with(Detail { actor, note, ..detail })
     }
 
     pub(super) fn with(mut self, detail: Detail) -> Self {

@@ -271,7 +271,7 @@ impl World {
         kept.replayed = true;
         kept.fate = Fate::Unplanned;
         let line = Line::new(now, Kind::Moved, "replayed").of_delivery(id).of_app(Some(kept.app.clone()), None);
-        self.log.add(line.saying(format!("by {actor}")));
+        self.log.add(line.by(actor));
         Ok(())
     }
 

@@ -116,7 +116,7 @@ impl World {
                 Some(id)
             };
             if let Some(job) = id.and_then(|id| self.jobs.get(&id)) {
-                self.log.add(Line::new(at, Kind::Decision, "applied").of_job(job).saying(format!("by {by}")));
+                self.log.add(Line::new(at, Kind::Decision, "applied").of_job(job).by(&by));
             }
             jobs.push(id);
         }

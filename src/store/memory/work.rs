@@ -303,7 +303,7 @@ impl World {
                 self.made.retain(|made| !is_of(made));
             }
             self.apply(job.id, input.clone());
-            self.log.add(Line::new(now, Kind::Moved, code).of_job(job).saying(format!("by {actor}")));
+            self.log.add(Line::new(now, Kind::Moved, code).of_job(job).by(actor));
         }
         Ok(crate::store::wide(selected.len()))
     }
@@ -324,7 +324,7 @@ impl World {
         }
         for of in accounts {
             let line = Line::new(now, Kind::Moved, "resumed").of_app(None, Some(of.clone())).of_rule(rule.clone());
-            self.log.add(line.saying(format!("by {actor}")));
+            self.log.add(line.by(actor));
             let budget = self.budgets.entry((of, rule.clone())).or_default();
             budget.share.clear();
             budget.is_stopped = false;

@@ -170,7 +170,14 @@ pub struct EntryView {
     pub job: Option<String>,
     pub rule: Option<String>,
     pub subject: Option<String>,
+    /// Who did it, or what it was done for: a person as in `token:ops`, a delivery as in `dlv_12`, `sweep`, `plan`, an
+    /// onboarding, an errand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     pub note: Option<String>,
+    /// Of a job: at which attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
     pub call: Option<Call>,
     /// Of an outcome: the parts of the rule's condition, as the attempt saw them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -184,7 +191,7 @@ pub struct EntryView {
 
 impl From<Entry> for EntryView {
     fn from(entry: Entry) -> Self {
-        let Detail { subject, note, call, saw, severity } = entry.detail.unwrap_or_default();
+        let Detail { subject, actor, note, attempt, call, saw, severity } = entry.detail.unwrap_or_default();
         Self {
             index: entry.index,
             at: entry.at.to_string(),
@@ -196,7 +203,9 @@ impl From<Entry> for EntryView {
             job: entry.job.map(|id| id.to_string()),
             rule: entry.rule.map(|id| id.to_string()),
             subject,
+            actor,
             note: Some(note).filter(|note| !note.is_empty()),
+            attempt,
             call,
             saw,
             severity,

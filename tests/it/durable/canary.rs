@@ -87,8 +87,7 @@ async fn plant(store: &LocalStore) {
         let record = SweepRecord { app: app("main"), account: account("acc"), step, calls: Vec::new() };
         store.record_sweep(record, START).await.unwrap();
     }
-    let detail =
-        Detail { subject: Some(EMAIL.to_owned()), note: text, call: Some(call), saw: Vec::new(), severity: None };
+    let detail = Detail { subject: Some(EMAIL.to_owned()), note: text, call: Some(call), ..Detail::default() };
     store
         .note(
             Note { kind: Kind::Refusal, app: Some(app("main")), account: None, code: "refused".into(), detail },

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Blob, Commitment, LineRef, Said, put};
+use super::{Blob, Commitment, DELIVERY_VERSION, FIRST, LEAF_BYTES, LineRef, Said, put};
 use crate::audit::Kind;
-use crate::audit::tree::Hash;
+use crate::audit::leaf::Sha;
+use crate::audit::tree::{Hash, leaf_hash};
 use crate::clock::Timestamp;
 use crate::ids::{AppName, DeliveryId};
 use crate::store::local::seal::Fingerprint;
@@ -21,6 +22,9 @@ pub(in crate::store::local) enum StoredBody {
 /// The payload of a [`DELIVERY`](super::DELIVERY) record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::store::local) struct Delivery {
+    /// Of the record, and of the leaf.
+    #[serde(skip)]
+    pub(in crate::store::local) version: u8,
     pub(in crate::store::local) head: Head,
     pub(in crate::store::local) tail: Tail,
 }
@@ -59,8 +63,11 @@ impl Tail {
 }
 
 impl Delivery {
-    pub(in crate::store::local) fn decode(payload: &[u8]) -> Option<Self> {
-        postcard::from_bytes(payload).ok()
+    pub(in crate::store::local) fn decode(version: u8, payload: &[u8]) -> Option<Self> {
+        if !(FIRST..=DELIVERY_VERSION).contains(&version) {
+            return None;
+        }
+        postcard::from_bytes(payload).ok().map(|delivery| Self { version, ..delivery })
     }
 
     /// The number alone: the first thing in the payload.
@@ -89,16 +96,29 @@ impl Delivery {
         said_of_delivery(self.head.same_request_as)
     }
 
+    /// What the leaf of its entry is the hash of.
+    pub(in crate::store::local) fn put_leaf(&self, to: &mut Vec<u8>) {
+        let said = self.said();
+        let line = self.line(&said);
+        if self.version == FIRST { line.put_first_leaf(to) } else { line.put_leaf(to) }
+    }
+
+    /// The leaf, hashed anew.
+    pub(in crate::store::local) fn hashed(&self) -> Hash {
+        let mut data = Vec::with_capacity(LEAF_BYTES);
+        self.put_leaf(&mut data);
+        leaf_hash(&data)
+    }
+
     /// The line of its entry, which is not stored beside it.
-    pub(in crate::store::local) fn line<'a>(&'a self, said: &'a Said) -> LineRef<'a> {
+    fn line<'a>(&'a self, said: &'a Said) -> LineRef<'a> {
         let (id, app) = (self.head.id, self.tail.app.as_str());
         line_of_delivery(id, app, (self.tail.received_at, self.tail.code()), said, self.commitment())
     }
 }
 
 pub(in crate::store::local) fn commitment(sealed: &[u8]) -> Commitment {
-    use sha2::Digest as _;
-    Commitment { hash: sha2::Sha256::digest(sealed).into(), bytes: wide(sealed.len()) }
+    Commitment { hash: Sha::of(sealed).0, bytes: wide(sealed.len()) }
 }
 
 /// Part of the leaf, so part of the format.

@@ -24,7 +24,7 @@ fn delivery() -> Delivery {
         is_backfilled: false,
         body: StoredBody::Sealed(Blob(vec![0xB0; 46])),
     };
-    Delivery { head, tail }
+    Delivery { version: DELIVERY_VERSION, head, tail }
 }
 
 fn all_changes() -> Vec<Change> {
@@ -82,8 +82,10 @@ fn changes() -> Vec<u8> {
     put(&700_u64, &mut bytes);
     put(&2_u64, &mut bytes);
     for line in lines {
-        bytes.extend_from_slice(&leaf_of(&line.as_ref()));
-        line.as_ref().put(&mut bytes);
+        let mut data = Vec::new();
+        line.as_ref().put_first_leaf(&mut data);
+        bytes.extend_from_slice(&leaf_hash(&data));
+        bytes.extend_from_slice(&data);
     }
     put(&all_changes(), &mut bytes);
     bytes
@@ -98,17 +100,63 @@ fn bytes_of(fixture: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_delivery_of_version_1_is_written_and_read_as_ever() {
+fn a_delivery_of_both_versions_is_written_and_read_as_ever() {
     assert_eq!(hex::encode(delivery().encode()), hex::encode(bytes_of(DELIVERY_V1)));
-    let Some(Stored::Delivery(read)) = Stored::decode(DELIVERY, 1, &bytes_of(DELIVERY_V1)) else {
-        panic!("it is not read");
-    };
-    assert_eq!(*read, delivery());
+    for version in [1, 2] {
+        let Some(Stored::Delivery(read)) = Stored::decode(DELIVERY, version, &bytes_of(DELIVERY_V1)) else {
+            panic!("it is not read");
+        };
+        assert_eq!(*read, Delivery { version, ..delivery() });
+    }
     assert_eq!(Delivery::peek_id(&bytes_of(DELIVERY_V1)), Some(300));
 }
 
+fn told() -> Vec<StoredEntry> {
+    let salted = Said::Salted { salted: [9; 32], sealed: Blob(vec![0xDD; 3]) };
+    let lines = [
+        Line { said: salted.clone(), ..line() },
+        Line { said: Said::Plain("user.created".to_owned()), job: None, ..line() },
+        Line { said: salted.without_detail().unwrap(), ..line() },
+    ];
+    lines
+        .map(|line| {
+            let mut data = Vec::new();
+            line.as_ref().put_leaf(&mut data);
+            StoredEntry { leaf: leaf_hash(&data), kept: Kept::Told(line) }
+        })
+        .into()
+}
+
 #[test]
-fn changes_of_version_1_are_written_and_read_as_ever() {
+fn changes_of_version_3_are_written_and_read_as_ever() {
+    let known = bytes_of(include_str!("../fixtures/changes-v3.hex"));
+    let entries = told();
+    let mut bytes = Vec::new();
+    put(&700_u64, &mut bytes);
+    put(&3_u64, &mut bytes);
+    for entry in &entries {
+        entry.line().unwrap().as_ref().put_entry(&entry.leaf, &mut bytes);
+    }
+    put(&all_changes(), &mut bytes);
+    assert_eq!(hex::encode(&bytes), hex::encode(&known));
+    let changes = Changes { first_index: 700, entries, made: all_changes() };
+    assert_eq!(hex::encode(changes.encode()), hex::encode(&known), "what is written without copies is the same");
+    let Some(Stored::Changes(read)) = Stored::decode(CHANGES, 3, &known) else { panic!("it is not read") };
+    assert_eq!(read, changes);
+    assert!(read.entries.iter().all(|entry| entry.hashed() == entry.leaf));
+}
+
+#[test]
+fn the_leaf_of_an_entry_is_the_same_once_its_detail_is_forgotten() {
+    let [whole, _, without] = told().try_into().unwrap();
+    assert_eq!(whole.leaf, without.leaf);
+    let mut data = Vec::new();
+    whole.put_leaf(&mut data).unwrap();
+    assert_eq!(String::from_utf8(data).unwrap(), include_str!("../fixtures/entry-v2-leaf.json").trim_end());
+}
+
+#[test]
+fn changes_of_version_1_are_read_as_ever() {
     assert_eq!(hex::encode(changes()), hex::encode(bytes_of(CHANGES_V1)));
     let Some(Stored::Changes(read)) = Stored::decode(CHANGES, 1, &bytes_of(CHANGES_V1)) else {
         panic!("it is not read");
@@ -134,7 +182,9 @@ fn changes_about_runs_of_meetings_are_written_and_read_as_ever() {
 #[test]
 fn changes_of_which_something_was_forgotten_are_written_and_read_as_ever() {
     let forgotten = StoredEntry { leaf: [7; 32], kept: Kept::Forgotten { at: NOW, kind: Kind::Decision } };
-    let entries = vec![forgotten, StoredEntry { leaf: leaf_of(&line().as_ref()), kept: Kept::Line(line()) }];
+    let mut data = Vec::new();
+    line().as_ref().put_first_leaf(&mut data);
+    let entries = vec![forgotten, StoredEntry { leaf: leaf_hash(&data), kept: Kept::Line(line()) }];
     let made = vec![
         Change::Forgotten { sealed: None },
         Change::Forgotten { sealed: Some(Blob(vec![0xAB; 2])) },
@@ -182,16 +232,19 @@ fn the_leaf_of_a_delivery_is_the_same_for_ever_and_without_its_body() {
     let stub = StoredBody::Stub(whole.commitment());
     let pruned = Delivery { tail: Tail { body: stub, ..whole.tail.clone() }, ..whole.clone() };
     for delivery in [whole, pruned] {
-        let said = delivery.said();
-        let leaf = leaf_of(&delivery.line(&said));
-        assert_eq!(hex::encode(leaf), include_str!("../fixtures/delivery-v1-leaf.hex").trim());
+        let mut data = Vec::new();
+        delivery.put_leaf(&mut data);
+        assert_eq!(String::from_utf8(data).unwrap(), include_str!("../fixtures/delivery-v2-leaf.json").trim_end());
+        let first = Delivery { version: 1, ..delivery };
+        assert_eq!(hex::encode(first.hashed()), include_str!("../fixtures/delivery-v1-leaf.hex").trim());
     }
 }
 
 #[test]
 fn what_this_program_does_not_know_is_not_read() {
     let bytes = delivery().encode();
-    assert!(Stored::decode(DELIVERY, 2, &bytes).is_none());
+    assert!(Stored::decode(DELIVERY, 3, &bytes).is_none());
+    assert!(Stored::decode(CHANGES, 4, &bytes).is_none());
     assert!(Stored::decode(9, 1, &bytes).is_none());
     assert!(Stored::decode(DELIVERY, 1, &bytes[..60]).is_none());
 }

@@ -104,7 +104,7 @@ impl State {
         let (leaf, entry) = self.add_leaf(&line);
         let head = Head { id, index: entry, leaf, duplicate_of, same_request_as };
         let number = self.next_record;
-        self.outbox.push(number, record::DELIVERY, record::VERSION, |to| {
+        self.outbox.push(number, record::DELIVERY, record::DELIVERY_VERSION, |to| {
             record::put(&head, to);
             to.extend_from_slice(&new.tail);
         });
@@ -126,7 +126,7 @@ impl State {
 
     fn add_leaf(&mut self, line: &LineRef<'_>) -> (crate::audit::tree::Hash, u64) {
         self.scratch.clear();
-        line.put(&mut self.scratch);
+        line.put_leaf(&mut self.scratch);
         let leaf = crate::audit::tree::leaf_hash(&self.scratch);
         let index = self.tree.push(leaf);
         self.outbox.leaf(self.next_record, leaf);
@@ -148,7 +148,7 @@ impl State {
 
     /// A delivery of before the snapshot: what is held to know it by is not in that.
     pub(in crate::store::local) fn refill(&mut self, delivery: &Delivery) {
-        let Delivery { head, tail } = delivery;
+        let Delivery { head, tail, .. } = delivery;
         let (body, request, received_at) = (tail.body_print, tail.request_print, tail.received_at);
         self.dedupe.refill(head.id, Seen { body, request, received_at, original: head.duplicate_of.is_none() });
     }

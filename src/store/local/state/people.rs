@@ -8,7 +8,7 @@ use crate::audit::{Detail, Kind};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, RuleName};
 use crate::job::{Input, Job, JobState, ParkCause};
-use crate::store::local::record::{Change, LineRef, Said};
+use crate::store::local::record::{Change, LineRef};
 use crate::store::port::{AppState, Move, Note, Selector, StoreError};
 use crate::store::wide;
 
@@ -54,7 +54,7 @@ impl State {
                 self.made_anew(job);
             }
             self.move_on(job, input.clone());
-            self.enter_job(now, code, job, Kind::Moved, None, Detail::note(format!("by {actor}")));
+            self.enter_job(now, code, job, Kind::Moved, None, Detail::by(actor));
         }
         Ok(wide(selected.len()))
     }
@@ -76,7 +76,7 @@ impl State {
             return Err(StoreError::NotFound(format!("rule {rule} that is stopped")));
         }
         for account in accounts {
-            let said = Said::Plain(format!("by {actor}"));
+            let said = self.sealed_detail(None, &Detail::by(actor));
             self.enter(&LineRef {
                 account: Some(account.as_str()),
                 rule: Some(rule.as_str()),

@@ -346,8 +346,7 @@ impl State {
         delivery: Option<DeliveryId>,
         detail: Detail,
     ) {
-        let detail = Detail { subject: Some(job.subject.to_string()), ..detail };
-        let said = self.sealed_detail(Some(&job.account), &detail);
+        let said = self.sealed_detail(Some(&job.account), &detail.about(job, kind));
         self.enter(&LineRef {
             app: Some(job.app.as_str()),
             account: Some(job.account.as_str()),
@@ -367,7 +366,7 @@ impl State {
         by: (&str, Timestamp),
     ) {
         let ((record, received_at), (actor, now)) = (place, by);
-        let said = self.sealed_detail(None, &Detail::note(format!("by {actor}")));
+        let said = self.sealed_detail(None, &Detail::by(actor));
         self.enter(&LineRef {
             app: Some(app.as_str()),
             delivery: Some(DeliveryId::from_number(delivery)),

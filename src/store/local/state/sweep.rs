@@ -175,7 +175,7 @@ impl State {
             };
             jobs.push(job.as_ref().map(|job| job.id));
             if let Some(job) = job {
-                self.enter_job(at, "applied", &job, Kind::Decision, None, Detail::note(format!("by {by}")));
+                self.enter_job(at, "applied", &job, Kind::Decision, None, Detail::by(&by));
                 self.change_job(job);
             }
         }

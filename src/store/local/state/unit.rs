@@ -2,6 +2,7 @@
 
 use super::{ENTRIES_A_MARK, State};
 use crate::audit::Detail;
+use crate::audit::leaf::{SALT_BYTES, Sha};
 use crate::audit::tree::leaf_hash;
 use crate::chance;
 use crate::ids::AccountId;
@@ -55,15 +56,19 @@ impl State {
     }
 
     pub(super) fn sealed_detail(&mut self, account: Option<&AccountId>, detail: &Detail) -> Said {
+        let salt: [u8; SALT_BYTES] = chance::bytes(self.keys.chance());
         self.scratch.clear();
-        record::put(detail, &mut self.scratch);
-        Said::Sealed(Blob(self.seal_for(account, Purpose::Detail, &self.scratch)))
+        self.scratch.extend_from_slice(&salt);
+        // Encoding plain data into memory has nothing that could fail.
+        let _encoded = serde_json::to_writer(&mut self.scratch, detail);
+        let salted = Sha::of(&self.scratch).0;
+        Said::Salted { salted, sealed: Blob(self.seal_for(account, Purpose::Detail, &self.scratch)) }
     }
 
     /// Adds an entry to the log.
     pub(super) fn enter(&mut self, line: &LineRef<'_>) {
         self.scratch.clear();
-        line.put(&mut self.scratch);
+        line.put_leaf(&mut self.scratch);
         let leaf = leaf_hash(&self.scratch);
         let index = self.tree.push(leaf);
         self.outbox.leaf(self.next_record, leaf);
@@ -71,8 +76,7 @@ impl State {
             self.draft.first_index = index;
         }
         self.draft.entry_count += 1;
-        self.draft.entries.extend_from_slice(&leaf);
-        self.draft.entries.extend_from_slice(&self.scratch);
+        line.put_entry(&leaf, &mut self.draft.entries);
         self.mark_entry(index);
     }
 
@@ -94,7 +98,7 @@ impl State {
             return;
         }
         let first_index = if draft.entry_count == 0 { tree.size() } else { draft.first_index };
-        outbox.push(self.next_record, record::CHANGES, record::VERSION, |to| {
+        outbox.push(self.next_record, record::CHANGES, record::CHANGES_VERSION, |to| {
             record::put(&first_index, to);
             record::put(&draft.entry_count, to);
             to.extend_from_slice(&draft.entries);

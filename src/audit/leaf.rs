@@ -1,0 +1,232 @@
+//! What the leaf of an entry is the hash of: a line of JSON that anybody can read.
+//!
+//! ```text
+//! {"v":2,"at":"2026-11-22T10:00:00.000Z","kind":"call","code":"204","app":"main","account":"acc","job":"job_4",
+//!  "rule":"assist","detail":{"salted":"…","sealed":"…"}}
+//! ```
+//! The keys stand in this order, without blanks; what an entry has not is left out. `note` is a sentence that names nobody.
+//! What may name a person is not in it but by two SHA-256 in hex: `salted` is that of 16 random bytes and the JSON of the
+//! [detail](super::Detail), so that whoever is shown both can tell that they are genuine, and whoever is not learns nothing;
+//! `sealed` is that of the bytes as they are stored, so that the log can be verified by who has no key. `body` is the same of
+//! a delivery's body, with the length of what is stored.
+
+use serde::{Deserialize, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+
+use super::Kind;
+use super::tree::Hash;
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
+
+pub const VERSION: u8 = 2;
+/// How many random bytes stand before a detail.
+pub const SALT_BYTES: usize = 16;
+
+/// A hash, in JSON as hex.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sha(pub Hash);
+
+impl Sha {
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// Of a detail with its salt before it.
+    pub fn of_salted(salt: &[u8; SALT_BYTES], json: &[u8]) -> Self {
+        Self(Sha256::new().chain_update(salt).chain_update(json).finalize().into())
+    }
+}
+
+impl Serialize for Sha {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut text = [0; 64];
+        let hex = hex::encode_to_slice(self.0, &mut text).ok().and_then(|()| std::str::from_utf8(&text).ok());
+        to.serialize_str(hex.unwrap_or_default())
+    }
+}
+
+impl<'de> Deserialize<'de> for Sha {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let mut hash = [0; 32];
+        hex::decode_to_slice(&text, &mut hash).map_err(serde::de::Error::custom)?;
+        Ok(Self(hash))
+    }
+}
+
+/// Of a detail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hidden {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub salted: Option<Sha>,
+    pub sealed: Sha,
+}
+
+/// Of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Body {
+    pub sealed: Sha,
+    pub bytes: u64,
+}
+
+/// The line, borrowed where that saves a copy.
+#[derive(Debug, Serialize)]
+pub struct LeafRef<'a> {
+    pub v: u8,
+    #[serde(serialize_with = "shown")]
+    pub at: Timestamp,
+    pub kind: Kind,
+    pub code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown_if")]
+    pub delivery: Option<DeliveryId>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown_if")]
+    pub job: Option<JobId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Hidden>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<Body>,
+}
+
+fn shown<T: std::fmt::Display, S: Serializer>(thing: &T, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(thing)
+}
+
+#[expect(clippy::ref_option, reason = "serde calls it so")]
+fn shown_if<T: std::fmt::Display, S: Serializer>(thing: &Option<T>, to: S) -> Result<S::Ok, S::Error> {
+    match thing {
+        Some(thing) => to.collect_str(thing),
+        None => to.serialize_none(),
+    }
+}
+
+impl LeafRef<'_> {
+    /// Adds the line.
+    pub fn put(&self, to: &mut Vec<u8>) {
+        // Encoding plain data into memory has nothing that could fail.
+        let _encoded = serde_json::to_writer(to, self);
+    }
+}
+
+/// The line, read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leaf {
+    v: u8,
+    at: String,
+    pub kind: Kind,
+    pub code: String,
+    pub app: Option<AppName>,
+    pub account: Option<AccountId>,
+    delivery: Option<String>,
+    job: Option<String>,
+    pub rule: Option<RuleName>,
+    pub note: Option<String>,
+    pub detail: Option<Hidden>,
+    pub body: Option<Body>,
+}
+
+impl Leaf {
+    /// Only in the form in which it is written: a line has one meaning.
+    pub fn read(data: &[u8]) -> Option<Self> {
+        let leaf: Self = serde_json::from_slice(data).ok()?;
+        let mut again = Vec::with_capacity(data.len());
+        leaf.borrowed()?.put(&mut again);
+        (leaf.v == VERSION && again == data).then_some(leaf)
+    }
+
+    pub fn at(&self) -> Option<Timestamp> {
+        Timestamp::parse(&self.at)
+    }
+
+    pub fn delivery(&self) -> Option<DeliveryId> {
+        self.delivery.as_deref().and_then(|id| id.parse().ok())
+    }
+
+    pub fn job(&self) -> Option<JobId> {
+        self.job.as_deref().and_then(|id| id.parse().ok())
+    }
+
+    fn borrowed(&self) -> Option<LeafRef<'_>> {
+        Some(LeafRef {
+            v: self.v,
+            at: self.at()?,
+            kind: self.kind,
+            code: &self.code,
+            app: self.app.as_ref().map(AppName::as_str),
+            account: self.account.as_ref().map(AccountId::as_str),
+            delivery: self.delivery(),
+            job: self.job(),
+            rule: self.rule.as_ref().map(RuleName::as_str),
+            note: self.note.as_deref(),
+            detail: self.detail,
+            body: self.body,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole() -> Vec<u8> {
+        let leaf = LeafRef {
+            v: VERSION,
+            at: Timestamp::from_millis(1_795_248_000_123),
+            kind: Kind::Decision,
+            code: "work",
+            app: Some("main"),
+            account: Some("a\"c/c"),
+            delivery: Some(DeliveryId::from_number(300)),
+            job: Some(JobId::from_number(1)),
+            rule: Some("assist"),
+            note: Some("user.created → \u{1}"),
+            detail: Some(Hidden { salted: Some(Sha([1; 32])), sealed: Sha([2; 32]) }),
+            body: Some(Body { sealed: Sha([3; 32]), bytes: 46 }),
+        };
+        let mut data = Vec::new();
+        leaf.put(&mut data);
+        data
+    }
+
+    #[test]
+    fn a_line_is_json_with_its_keys_in_one_order() {
+        let text = String::from_utf8(whole()).unwrap();
+        let (one, two, three) = ("01".repeat(32), "02".repeat(32), "03".repeat(32));
+        let known = format!(
+            r#"{{"v":2,"at":"2026-11-21T08:00:00.123Z","kind":"decision","code":"work","app":"main","account":"a\"c/c","delivery":"dlv_300","job":"job_1","rule":"assist","note":"user.created → \u0001","detail":{{"salted":"{one}","sealed":"{two}"}},"body":{{"sealed":"{three}","bytes":46}}}}"#
+        );
+        assert_eq!(text, known);
+    }
+
+    #[test]
+    fn a_line_is_read_back_and_any_other_form_of_it_is_not() {
+        let text = String::from_utf8(whole()).unwrap();
+        let read = Leaf::read(text.as_bytes()).unwrap();
+        assert_eq!((read.delivery(), read.job()), (Some(DeliveryId::from_number(300)), Some(JobId::from_number(1))));
+        assert_eq!(read.at(), Some(Timestamp::from_millis(1_795_248_000_123)));
+        for other in [
+            text.replace("{\"v\"", "{ \"v\""),
+            text.replace("\"v\":2", "\"v\":3"),
+            text.replace("dlv_300", "dlv_0300"),
+            text.replace("dlv_300", "300"),
+            text.replace(".123Z", ".1230Z"),
+            text.replace("0303", "0A03"),
+            text.replace("\"app\":\"main\",", "\"app\":null,"),
+            text.replace("\"bytes\":46", "\"bytes\":46,\"more\":1"),
+            format!("{text}\n"),
+        ] {
+            assert_ne!(other, text);
+            assert!(Leaf::read(other.as_bytes()).is_none(), "{other}");
+        }
+    }
+}
