@@ -37,6 +37,11 @@ impl Checkpoint {
         Self::parse(note::open(note, keys)?)
     }
 
+    /// One that is signed by some of these keys, and by nobody else.
+    pub fn open_whole(note: &str, keys: &[Verifier]) -> Result<Self, CheckpointError> {
+        Self::parse(note::open_whole(note, keys)?)
+    }
+
     /// The text of one, whoever signed it. Lines that extend it are none of ours.
     pub fn parse(text: &str) -> Result<Self, CheckpointError> {
         let wrong = CheckpointError::Malformed;

@@ -99,6 +99,15 @@ pub fn sign(text: &str, by: &[&Signer]) -> String {
 
 /// The text of a note that is signed by at least one of these keys, and by none of them wrongly.
 pub fn open<'a>(note: &'a str, keys: &[Verifier]) -> Result<&'a str, NoteError> {
+    read(note, keys, false)
+}
+
+/// The same of a note that nobody else signed.
+pub fn open_whole<'a>(note: &'a str, keys: &[Verifier]) -> Result<&'a str, NoteError> {
+    read(note, keys, true)
+}
+
+fn read<'a>(note: &'a str, keys: &[Verifier], is_whole: bool) -> Result<&'a str, NoteError> {
     let malformed = NoteError::Malformed;
     if note.contains(|c: char| c.is_ascii_control() && c != '\n') {
         return Err(malformed("it has control characters"));
@@ -123,6 +132,8 @@ pub fn open<'a>(note: &'a str, keys: &[Verifier]) -> Result<&'a str, NoteError> 
             let verified = UnparsedPublicKey::new(&ED25519, key.key).verify(text.as_bytes(), signature);
             verified.map_err(|_| NoteError::WrongSignature(name.to_owned()))?;
             is_signed = true;
+        } else if is_whole {
+            return Err(NoteError::Unsigned);
         }
     }
     if is_signed { Ok(text) } else { Err(NoteError::Unsigned) }

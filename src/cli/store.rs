@@ -97,7 +97,8 @@ async fn verify(folder: PathBuf, json: bool, outline: &Outline, out: &mut Out) -
     let found = apart(move || {
         let bar = bar("verifying", "records");
         let mut progress = |done, of| bar.tell(done, of);
-        LocalStore::verify_folder(&folder, &master_key, &mut progress).map_err(|error| Failure::from((folder, error)))
+        LocalStore::verify_folder(&folder, &master_key, &[], &mut progress)
+            .map_err(|error| Failure::from((folder, error)))
     });
     let found = found.await?;
     let whole = found.findings.is_empty();

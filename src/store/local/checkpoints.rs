@@ -6,15 +6,16 @@
 //! in `log/checkpoint`: as C2SP `tlog-tiles` names it, so that any server of static files can serve the folder `log`.
 
 use std::io;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::core::{Core, Phase};
-use super::keys::Owner;
+use super::log_keys::LogKeys;
 use super::place;
 use super::record::Stored;
-use super::tiles::{LOG, TileFiles};
+use super::tiles::{self, LOG, TileFiles};
 use crate::audit::checkpoint::Checkpoint;
 use crate::audit::note::{Signer, Verifier};
 use crate::audit::proof::Proof;
@@ -29,8 +30,8 @@ use crate::store::port::StoreError;
 const EVERY: Duration = Duration::from_secs(60);
 /// Between two looks at the clock.
 const TICK: Duration = Duration::from_secs(1);
-const NEWEST: &str = "checkpoint";
-const ALL: &str = "log/checkpoints";
+pub(super) const NEWEST: &str = "checkpoint";
+pub(super) const ALL: &str = "log/checkpoints";
 
 /// What the thread is told.
 #[derive(Debug)]
@@ -49,6 +50,8 @@ pub(super) struct Log {
     tiles: TileFiles,
     /// The newest checkpoint, and its note.
     newest: Option<(Checkpoint, String)>,
+    /// How many were signed.
+    count: u64,
 }
 
 /// What is signed and proved.
@@ -56,7 +59,7 @@ pub(super) struct Log {
 pub(super) struct Checkpoints {
     /// None until the tiles are there.
     log: Mutex<Option<Log>>,
-    signer: Mutex<Option<Arc<Signer>>>,
+    keys: Mutex<Option<Arc<LogKeys>>>,
     /// Why none is signed any more.
     trouble: Mutex<Option<String>>,
 }
@@ -67,32 +70,118 @@ fn hour_of(at: Timestamp) -> String {
     format!("{}Z", text.get(..13).unwrap_or(&text))
 }
 
-/// The log that a key signs. Its first key gives it its name.
-fn origin(key: &[u8; 32]) -> String {
-    use sha2::Digest as _;
-    let hash: [u8; 32] = sha2::Sha256::new().chain_update(b"adjutant log\0").chain_update(key).finalize().into();
-    format!("adjutant/{}", hex::encode(hash.get(..8).unwrap_or_default()))
+/// One of all that were signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// From 1, without gaps.
+    pub(super) number: u64,
+    pub(super) note: String,
+}
+
+impl Kept {
+    fn put(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(format!("{}\n{}\n", self.number, self.note).as_bytes());
+    }
+}
+
+/// Those in the bytes of a file, and what is wrong with it from the end of these on.
+fn read_kept(bytes: &[u8]) -> (Vec<Kept>, Option<String>) {
+    let mut kept = Vec::new();
+    let mut rest = String::from_utf8_lossy(bytes).into_owned();
+    while !rest.is_empty() {
+        let read = rest.split_once('\n').and_then(|(number, more)| {
+            let text_end = more.find("\n\n")?.saturating_add(2);
+            let note_end = text_end.saturating_add(more.get(text_end..)?.find("\n\n")?).saturating_add(1);
+            let read: u64 = number.parse().ok().filter(|read: &u64| read.to_string() == number)?;
+            let (note, left) = (more.get(..note_end)?, more.get(note_end.saturating_add(1)..)?);
+            Some((Kept { number: read, note: note.to_owned() }, left.to_owned()))
+        });
+        match read {
+            Some((one, left)) => {
+                kept.push(one);
+                rest = left;
+            }
+            None => {
+                let at = bytes.len().saturating_sub(rest.len());
+                return (kept, Some(format!("from byte {at} on it is not as it was written")));
+            }
+        }
+    }
+    (kept, None)
+}
+
+type Hour = (String, (Vec<Kept>, Option<String>));
+
+/// All that were signed, hour by hour, as they are on disk.
+pub(super) fn all(files: &dyn Files) -> io::Result<Vec<Hour>> {
+    hours(files)?.into_iter().map(|name| Ok((format!("{ALL}/{name}"), read_hour(files, &name)?))).collect()
+}
+
+fn read_hour(files: &dyn Files, name: &str) -> io::Result<(Vec<Kept>, Option<String>)> {
+    Ok(read_kept(&place::read_in(files, ALL, name)?.unwrap_or_default()))
+}
+
+fn hours(files: &dyn Files) -> io::Result<Vec<String>> {
+    let mut names = match files.list(ALL) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        listed => listed?,
+    };
+    names.retain(|name| Path::new(name).extension().is_none_or(|extension| extension != "tmp"));
+    Ok(names)
+}
+
+/// The last of all: the one with this note, or one that came after it.
+fn last(files: &dyn Files, newest: Option<&str>) -> io::Result<Option<Kept>> {
+    let mut last: Option<Kept> = None;
+    // Hours are in the order of their names, but for a clock that was set back.
+    for name in hours(files)?.into_iter().rev() {
+        let (kept, _) = read_hour(files, &name)?;
+        let is_here = kept.iter().any(|one| Some(one.note.as_str()) == newest);
+        last = last.into_iter().chain(kept).max_by_key(|one| one.number);
+        if is_here {
+            break;
+        }
+    }
+    Ok(last)
+}
+
+/// Copies what was signed, and the tiles that belong to it, to another folder.
+pub(super) fn copy(files: &dyn Files, copy: &Arc<dyn Files>) -> io::Result<()> {
+    let to = copy.as_ref();
+    to.make_dir(LOG)?;
+    to.make_dir(ALL)?;
+    let mut last: Option<Kept> = None;
+    for name in hours(files)? {
+        let bytes = place::read_in(files, ALL, &name)?.unwrap_or_default();
+        place::replace_in(to, ALL, &name, &bytes)?;
+        last = last.into_iter().chain(read_kept(&bytes).0).max_by_key(|one| one.number);
+    }
+    let Some(Kept { note, .. }) = last else { return Ok(()) };
+    let size = note.lines().nth(1).and_then(|size| size.parse().ok()).unwrap_or(0);
+    tiles::copy(files, copy, size)?;
+    place::replace_in(to, LOG, NEWEST, note.as_bytes())
+}
+
+/// The newest, as it is on disk.
+pub(super) fn newest(files: &dyn Files) -> io::Result<Option<String>> {
+    Ok(place::read_in(files, LOG, NEWEST)?.map(|note| String::from_utf8_lossy(&note).into_owned()))
 }
 
 impl Core {
-    /// The key that signs the log, which is made where there is none.
-    pub(super) fn log_signer(&self) -> Result<Arc<Signer>, StoreError> {
-        let mut kept = lock(&self.checkpoints.signer);
-        if let Some(signer) = &*kept {
-            return Ok(Arc::clone(signer));
+    /// The keys of the log; the first is made where there is none.
+    fn keys_of_log(&self) -> Result<Arc<LogKeys>, StoreError> {
+        let mut kept = lock(&self.checkpoints.keys);
+        if let Some(keys) = &*kept {
+            return Ok(Arc::clone(keys));
         }
-        let failed = |what: String| StoreError::Failed(format!("the key of the audit log: {what}"));
-        self.keys.ensure(&[Owner::Log]).map_err(|error| failed(error.to_string()))?;
-        let key = self.keys.of(&Owner::Log).ok_or_else(|| failed("it is missing".to_owned()))?;
-        let signer = Signer::from_seed(&origin(key.bytes()), key.bytes()).map_err(|error| failed(error.to_string()))?;
-        let signer = Arc::new(signer);
-        *kept = Some(Arc::clone(&signer));
-        Ok(signer)
+        let keys = Arc::new(LogKeys::ensure(&self.keys)?);
+        *kept = Some(Arc::clone(&keys));
+        Ok(keys)
     }
 
-    /// The keys that verify the log.
+    /// The keys that verify the log, the newest first.
     pub(super) fn log_keys(&self) -> Result<Vec<Verifier>, StoreError> {
-        Ok(vec![self.log_signer()?.verifier()])
+        Ok(self.keys_of_log()?.verifiers())
     }
 
     /// The newest checkpoint, as it was signed.
@@ -121,7 +210,7 @@ impl Core {
     pub(super) fn proof(&self, index: u64) -> Result<Option<Proof>, StoreError> {
         let (path, checkpoint) = {
             let mut log = lock(&self.checkpoints.log);
-            let Some(Log { tiles, newest: Some((checkpoint, note)) }) = &mut *log else { return Ok(None) };
+            let Some(Log { tiles, newest: Some((checkpoint, note)), .. }) = &mut *log else { return Ok(None) };
             if index >= checkpoint.size {
                 return Ok(None);
             }
@@ -215,13 +304,13 @@ impl Core {
     /// Signs what is in the tiles, where that is more than the newest checkpoint has.
     fn sign(&self, signed_at: &mut Timestamp, is_failing: &mut bool) -> Result<(), StoreError> {
         *signed_at = self.clock.now();
-        let signer = self.log_signer()?;
+        let keys = self.keys_of_log()?;
         let mut log = lock(&self.checkpoints.log);
         let Some(log) = &mut *log else { return Err(StoreError::Closed) };
         if log.newest.as_ref().map_or(0, |(newest, _)| newest.size) >= log.tiles.size() {
             return Ok(());
         }
-        let done = log.sign(self.files.as_ref(), &signer, *signed_at);
+        let done = log.sign(self.files.as_ref(), &[keys.signer()?], *signed_at);
         match &done {
             Ok(()) => *is_failing = false,
             Err(error) if !*is_failing => {
@@ -237,16 +326,24 @@ impl Core {
     fn resume_log(&self, size: u64) -> Result<(), StoreError> {
         let failed = |error: io::Error| StoreError::Failed(format!("the folder of the audit log, {LOG}: {error}"));
         self.files.make_dir(LOG).and_then(|()| self.files.make_dir(ALL)).map_err(failed)?;
-        let keys = self.log_keys()?;
-        let newest = match place::read_in(self.files.as_ref(), LOG, NEWEST).map_err(failed)? {
-            None => None,
-            Some(note) => {
-                let note = String::from_utf8_lossy(&note).into_owned();
-                let checkpoint = Checkpoint::open(&note, &keys);
-                let checkpoint = checkpoint.map_err(|error| StoreError::Damaged(format!("{LOG}/{NEWEST}: {error}")))?;
-                Some((checkpoint, note))
+        let keys = self.keys_of_log()?;
+        let files = self.files.as_ref();
+        let (mut newest, mut count) = (newest(files).map_err(failed)?, 0);
+        if let Some(last) = last(files, newest.as_deref()).map_err(failed)? {
+            count = last.number;
+            // A kill came between the two.
+            if newest.as_ref() != Some(&last.note) {
+                place::replace_in(files, LOG, NEWEST, last.note.as_bytes()).map_err(failed)?;
+                newest = Some(last.note);
             }
-        };
+        }
+        let mut covering = None;
+        if let Some(note) = newest {
+            let checkpoint = Checkpoint::open(&note, &keys.all_verifiers());
+            let checkpoint = checkpoint.map_err(|error| StoreError::Damaged(format!("{LOG}/{NEWEST}: {error}")))?;
+            covering = Some((checkpoint, note));
+        }
+        let newest = covering;
         let covered = newest.as_ref().map_or(0, |(newest, _)| newest.size);
         if covered > size {
             return Err(StoreError::Damaged(format!(
@@ -269,7 +366,7 @@ impl Core {
                 return Err(StoreError::Damaged(why));
             }
         }
-        *lock(&self.checkpoints.log) = Some(Log { tiles, newest });
+        *lock(&self.checkpoints.log) = Some(Log { tiles, newest, count });
         Ok(())
     }
 
@@ -309,22 +406,23 @@ impl Core {
 }
 
 impl Log {
-    fn sign(&mut self, files: &dyn Files, signer: &Signer, now: Timestamp) -> io::Result<()> {
+    fn sign(&mut self, files: &dyn Files, signers: &[&Signer], now: Timestamp) -> io::Result<()> {
+        let Some(name) = signers.first().map(|signer| signer.name()) else { return Ok(()) };
         let size = self.tiles.size();
         // Whoever has the checkpoint may ask for all of its tiles.
         self.tiles.sync()?;
         let root = Reader::new(&mut self.tiles, size).root()?;
-        let checkpoint = Checkpoint { origin: signer.name().to_owned(), size, root };
-        let note = checkpoint.sign(&[signer]);
+        let checkpoint = Checkpoint { origin: name.to_owned(), size, root };
+        let note = checkpoint.sign(signers);
+        let number = self.count.saturating_add(1);
         // Among all of this hour: whoever holds one of them finds it here.
         let hour = hour_of(now);
         let mut all = place::read_in(files, ALL, &hour)?.unwrap_or_default();
-        all.extend_from_slice(note.as_bytes());
-        all.push(b'\n');
+        Kept { number, note: note.clone() }.put(&mut all);
         place::replace_in(files, ALL, &hour, &all)?;
         place::replace_in(files, LOG, NEWEST, note.as_bytes())?;
         crate::breakpoint::reached("checkpoint-signed");
-        self.newest = Some((checkpoint, note));
+        (self.newest, self.count) = (Some((checkpoint, note)), number);
         Ok(())
     }
 }

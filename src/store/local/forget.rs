@@ -218,7 +218,7 @@ impl Core {
             match owner {
                 Owner::Account(_) => self.keys.set_gone(owner, Gone::Gone),
                 // Another of that name may be in the configuration.
-                Owner::App(_) | Owner::Store | Owner::Log => self.keys.spare(&owner),
+                Owner::App(_) | Owner::Store | Owner::Log | Owner::LogKey { .. } => self.keys.spare(&owner),
             }
         }
         Ok(erased)

@@ -38,8 +38,13 @@ pub(super) enum Owner {
     Store,
     App(AppName),
     Account(AccountId),
-    /// Seals nothing: it is the seed of the key that signs the audit log.
+    /// Seals nothing: it is the seed of the key that signs the audit log, of the first.
     Log,
+    /// The same, of those that came later: so many logs were begun by this store before, and so many keys signed this one.
+    LogKey {
+        log: u32,
+        turn: u32,
+    },
 }
 
 /// Where the master key is.
@@ -252,6 +257,17 @@ impl Keys {
         self.ring.read().unwrap_or_else(PoisonError::into_inner).by_owner.get(owner).cloned()
     }
 
+    /// Those that sign the audit log: which log it is, and the how manyth key of it.
+    pub(super) fn of_log(&self) -> Vec<((u32, u32), [u8; 32])> {
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        let place = |owner: &Owner| match owner {
+            Owner::Log => Some((0, 0)),
+            Owner::LogKey { log, turn } => Some((*log, *turn)),
+            Owner::Store | Owner::App(_) | Owner::Account(_) => None,
+        };
+        ring.by_owner.iter().filter_map(|(owner, key)| Some((place(owner)?, *key.bytes()))).collect()
+    }
+
     /// Makes the keys that are missing, on disk when this returns. Writes and syncs a file: not for an async task.
     pub(super) fn ensure(&self, owners: &[Owner]) -> io::Result<()> {
         let _one_at_a_time = lock(&self.adding);
@@ -313,7 +329,7 @@ impl Keys {
             Owner::Store => "the store".to_owned(),
             Owner::App(app) => format!("app {app}"),
             Owner::Account(account) => format!("account {account}"),
-            Owner::Log => "the audit log".to_owned(),
+            Owner::Log | Owner::LogKey { .. } => "the audit log".to_owned(),
         };
         Err(StoreError::Conflict(match gone {
             Gone::Going => format!("{whose} is being forgotten: try again in some minutes"),

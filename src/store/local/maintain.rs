@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::checkpoints;
 use super::core::Core;
 use super::housekeeper::{SNAPSHOTS, with_source};
 use super::keys::MasterKey;
@@ -75,8 +76,10 @@ impl Core {
     /// Copies all that is on disk now, while the store goes on. Blocks.
     pub(super) fn backup(&self, to: &Path, progress: VerifyProgress<'_>) -> Result<BackedUp, CopyError> {
         drop(self.open()?);
-        let next = self.synced_next();
         let files = empty_folder(to)?;
+        // Before the records: what was signed is in them.
+        checkpoints::copy(self.files.as_ref(), &files).map_err(io_error("copy what was signed"))?;
+        let next = self.synced_next();
         // What is being forgotten is forgotten in the copy by whoever starts it: part of it may be copied as it was.
         let begun = || place::read(self.files.as_ref(), forget::FILE).map_err(io_error("read what is forgotten"));
         let begun_before = begun()?;
@@ -227,6 +230,7 @@ impl LocalStore {
     pub fn verify_folder(
         folder: &Path,
         master: &MasterKey,
+        elsewhere: &[super::Anchor],
         progress: VerifyProgress<'_>,
     ) -> Result<Verified, OpenError> {
         let _held = held(folder)?;
@@ -234,7 +238,7 @@ impl LocalStore {
         let chance: Arc<dyn Chance> = Arc::new(SystemChance);
         let keys = Arc::new(open::found(&files, master, &chance, false)?);
         let (reader, bytes) = journal::look(Arc::clone(&files), JOURNAL)?;
-        Ok(verify::verify(&reader, &bytes, files.as_ref(), &keys, progress))
+        Ok(verify::verify(&reader, &bytes, (&files, &keys), elsewhere, progress))
     }
 
     /// Copies a store that no process uses, mostly a backup, into an empty folder. What is damaged is refused, and so is what
@@ -268,6 +272,7 @@ impl LocalStore {
             }
             files.sync_dir(dir).map_err(io_error("sync a folder"))?;
         }
+        checkpoints::copy(&source, &files).map_err(io_error("copy what was signed"))?;
         for name in ["keys", "format"] {
             let bytes = place::read(&source, name).map_err(io_error("read the backup"))?;
             let bytes = bytes.ok_or_else(|| CopyError::NoStore(from.to_owned()))?;

@@ -113,16 +113,43 @@ impl TileFiles {
     }
 
     fn full(&self, tile: TileId) -> io::Result<Vec<Hash>> {
-        let path = path(tile);
-        let damaged = || io::Error::other(format!("{path} is not a whole tile"));
-        let file = self.files.open(&path)?;
-        if file.size()? != wide(BYTES) {
-            return Err(damaged());
-        }
-        let mut bytes = vec![0; BYTES];
-        file.read_exact_at(&mut bytes, 0)?;
-        of_bytes(&bytes).ok_or_else(damaged)
+        read_tile(self.files.as_ref(), tile)
     }
+}
+
+/// A full tile, from its file.
+pub(super) fn read_tile(files: &dyn Files, tile: TileId) -> io::Result<Vec<Hash>> {
+    let path = path(tile);
+    let damaged = || io::Error::other(format!("{path} is not a whole tile"));
+    let file = files.open(&path)?;
+    if file.size()? != wide(BYTES) {
+        return Err(damaged());
+    }
+    let mut bytes = vec![0; BYTES];
+    file.read_exact_at(&mut bytes, 0)?;
+    of_bytes(&bytes).ok_or_else(damaged)
+}
+
+/// Copies all full tiles of a tree of so many leaves. One that is damaged is not there in the copy either.
+pub(super) fn copy(files: &dyn Files, to: &Arc<dyn Files>, size: u64) -> io::Result<()> {
+    let mut copy = TileFiles::new(Arc::clone(to));
+    for level in 0_u8.. {
+        let full = size.checked_shr(u32::from(level).saturating_add(1).saturating_mul(8)).unwrap_or(0);
+        if full == 0 {
+            break;
+        }
+        for index in 0..full {
+            let tile = TileId { level, index };
+            if let Ok(hashes) = read_tile(files, tile) {
+                copy.waiting.insert(tile, hashes);
+            }
+            // So that memory holds a few.
+            if index % WIDTH == 0 {
+                copy.sync()?;
+            }
+        }
+    }
+    copy.sync()
 }
 
 impl Tiles for TileFiles {

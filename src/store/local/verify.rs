@@ -1,11 +1,15 @@
 //! Verifying: every byte of the journal, every leaf, every number, and the tree against the snapshots.
 
+mod signed;
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Settings;
 use super::core::Core;
 use super::housekeeper::{SNAPSHOTS, with_source};
 use super::keys::Keys;
+use super::log_keys::LogKeys;
 use super::record::Stored;
 use super::state::State;
 use crate::audit::tree::{Frontier, Hash};
@@ -14,6 +18,10 @@ use crate::store::journal::files::Files;
 use crate::store::journal::{FIRST_NUMBER, ReadError, Reader, Report, snapshot};
 use crate::store::port::{StoreError, TreeHead};
 use crate::store::wide;
+
+pub use signed::Anchor;
+
+use signed::Signed;
 
 /// Something that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +38,13 @@ pub struct Verified {
     pub deliveries: u64,
     pub entries: u64,
     pub bytes: u64,
+    /// Of the entries, deliveries whose body was pruned, hashed from its hash, which stays.
+    pub pruned: u64,
+    /// Of the entries, those of which only the leaf is left: something was forgotten.
+    pub forgotten: u64,
+    /// Tiles and checkpoints that were compared with the entries.
+    pub tiles: u64,
+    pub checkpoints: u64,
     /// The log as recomputed.
     pub head: TreeHead,
     pub findings: Vec<Finding>,
@@ -40,7 +55,10 @@ pub type VerifyProgress<'a> = &'a mut dyn FnMut(u64, u64);
 
 struct Check {
     tree: Frontier,
+    signed: Signed,
     deliveries: u64,
+    pruned: u64,
+    forgotten: u64,
     findings: Vec<Finding>,
     /// The trees that snapshots have, by the first record that is not in them.
     snapshots: BTreeMap<u64, Frontier>,
@@ -57,13 +75,18 @@ impl Check {
             self.tell(record, format!("has entry {index} where entry {expected} should be"));
             // So that one gap is told once.
             while self.tree.size() < index {
-                self.tree.push([0; 32]);
+                self.push([0; 32]);
             }
         }
         if stored != computed {
             self.tell(record, format!("the leaf of entry {index} is not the hash of what is stored"));
         }
-        self.tree.push(computed);
+        self.push(computed);
+    }
+
+    fn push(&mut self, leaf: Hash) {
+        self.tree.push(leaf);
+        self.signed.leaf(leaf, &self.tree, &mut self.findings);
     }
 
     fn record(&mut self, number: u64, stored: Stored) {
@@ -75,10 +98,12 @@ impl Check {
                     self.tell(number, format!("has delivery {id} where delivery {expected} should be"));
                 }
                 self.deliveries = id;
+                self.pruned = self.pruned.saturating_add(u64::from(delivery.is_pruned()));
                 self.leaf(number, delivery.head.index, delivery.head.leaf, delivery.hashed());
             }
             Stored::Changes(changes) => {
                 for (index, entry) in (changes.first_index..).zip(&changes.entries) {
+                    self.forgotten = self.forgotten.saturating_add(u64::from(entry.line().is_none()));
                     self.leaf(number, index, entry.leaf, entry.hashed());
                 }
             }
@@ -95,22 +120,28 @@ impl Check {
     }
 }
 
-/// Verifies all that a reader can read.
+/// Verifies all that a reader can read, what was signed of it, and that it agrees with what was kept elsewhere.
 pub(super) fn verify(
     reader: &Reader,
     bytes: &Report,
-    files: &dyn Files,
-    keys: &std::sync::Arc<Keys>,
+    (files, keys): (&Arc<dyn Files>, &Arc<Keys>),
+    elsewhere: &[Anchor],
     progress: VerifyProgress<'_>,
 ) -> Verified {
-    let mut check =
-        Check { tree: Frontier::default(), deliveries: 0, findings: Vec::new(), snapshots: BTreeMap::new() };
+    let mut findings = Vec::new();
+    let verifiers = LogKeys::read(keys).map(|keys| keys.all_verifiers()).unwrap_or_else(|error| {
+        findings.push(Finding { place: "keys".to_owned(), what: error.to_string() });
+        Vec::new()
+    });
+    let signed = Signed::read(files, &verifiers, elsewhere, &mut findings);
+    let (tree, snapshots) = (Frontier::default(), BTreeMap::new());
+    let mut check = Check { tree, signed, deliveries: 0, pruned: 0, forgotten: 0, findings, snapshots };
     for problem in &bytes.problems {
         let text = problem.to_string();
         let (place, what) = text.split_once(": ").unwrap_or((&text, ""));
         check.findings.push(Finding { place: place.to_owned(), what: what.to_owned() });
     }
-    read_snapshots(&mut check, files, keys);
+    read_snapshots(&mut check, files.as_ref(), keys);
     let (first, next) = (reader.first_number(), reader.next_number());
     let mut records = 0;
     for found in reader.scan(first) {
@@ -139,12 +170,16 @@ pub(super) fn verify(
         check.tell(number.saturating_sub(1), format!("is missing: a snapshot goes up to it, the journal to {next}"));
     }
     progress(next.saturating_sub(first), next.saturating_sub(first));
-    let head = TreeHead { size: check.tree.size(), root: check.tree.root() };
-    let (deliveries, entries) = (check.deliveries, check.tree.size());
-    Verified { records, deliveries, entries, bytes: bytes.bytes, head, findings: check.findings }
+    let Check { tree, mut signed, deliveries, pruned, forgotten, mut findings, .. } = check;
+    let head = TreeHead { size: tree.size(), root: tree.root() };
+    let (tiles, checkpoints) = (signed.tiles, signed.checkpoints);
+    signed.meet(&tree, &mut findings);
+    signed.end(&tree, &mut findings);
+    let (bytes, entries) = (bytes.bytes, head.size);
+    Verified { records, deliveries, entries, bytes, pruned, forgotten, tiles, checkpoints, head, findings }
 }
 
-fn read_snapshots(check: &mut Check, files: &dyn Files, keys: &std::sync::Arc<Keys>) {
+fn read_snapshots(check: &mut Check, files: &dyn Files, keys: &Arc<Keys>) {
     let mut tell = |place: String, what: String| check.findings.push(Finding { place, what });
     let numbers = match snapshot::numbers(files, SNAPSHOTS) {
         Ok(numbers) => numbers,
@@ -153,7 +188,7 @@ fn read_snapshots(check: &mut Check, files: &dyn Files, keys: &std::sync::Arc<Ke
     for number in numbers {
         match snapshot::read(files, SNAPSHOTS, number) {
             Ok(Ok(sealed)) => {
-                let mut state = State::new(&Settings::default(), std::sync::Arc::clone(keys));
+                let mut state = State::new(&Settings::default(), Arc::clone(keys));
                 if state.read_snapshot(number, &sealed) {
                     check.snapshots.insert(number, state.tree);
                 } else {
@@ -287,6 +322,9 @@ impl Core {
         drop(self.open()?);
         let bytes = self.reader.verify(|| self.open().is_ok());
         drop(self.open()?);
-        Ok(verify(&self.reader, &bytes, self.files.as_ref(), &self.keys, progress))
+        Ok(verify(&self.reader, &bytes, (&self.files, &self.keys), &[], progress))
     }
 }
+
+#[cfg(test)]
+mod tests;

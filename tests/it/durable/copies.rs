@@ -20,7 +20,7 @@ async fn a_backup_of_a_store_in_use_restores_to_the_same_answers() {
     busy.await.unwrap();
     assert!(backup.records > 200 && backup.up_to_record == backup.records, "{backup:?}");
     assert!(matches!(store.backup(&copy, |_, _| {}).await, Err(CopyError::NotEmpty(_))));
-    let verified = LocalStore::verify_folder(&copy, &MasterKey::Bytes(MASTER), &mut |_, _| {});
+    let verified = LocalStore::verify_folder(&copy, &MasterKey::Bytes(MASTER), &[], &mut |_, _| {});
     assert_eq!(verified.unwrap().findings, Vec::new());
     LocalStore::restore(&copy, &restored, &MasterKey::Bytes(MASTER)).unwrap();
     assert!(matches!(LocalStore::restore(&copy, &restored, &MasterKey::Bytes(MASTER)), Err(CopyError::NotEmpty(_))));
@@ -68,7 +68,7 @@ async fn a_damaged_backup_is_not_restored() {
     std::fs::remove_file(copy.join("format")).unwrap();
     assert!(matches!(LocalStore::restore(&copy, &restored, &MasterKey::Bytes(MASTER)), Err(CopyError::NoStore(_))));
     let other = MasterKey::Bytes([1; 32]);
-    let wrong = LocalStore::verify_folder(&folder.path(), &other, &mut |_, _| {});
+    let wrong = LocalStore::verify_folder(&folder.path(), &other, &[], &mut |_, _| {});
     assert!(matches!(wrong, Err(OpenError::InUse(_))), "{wrong:?}");
 }
 

@@ -218,7 +218,7 @@ async fn looking_at_a_store_that_was_not_closed_changes_none_of_its_bytes() {
     };
     let before = files();
     let master = MasterKey::Bytes(MASTER);
-    let found = LocalStore::verify_folder(&folder.path(), &master, &mut |_, _| {}).unwrap();
+    let found = LocalStore::verify_folder(&folder.path(), &master, &[], &mut |_, _| {}).unwrap();
     assert_eq!((found.head, found.findings), (head, Vec::new()));
     assert!(before == files(), "a file changed");
 }
