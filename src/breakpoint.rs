@@ -36,6 +36,8 @@ pub const ALL: &[&str] = &[
 /// Those of commands that seldom run.
 pub const RARE: &[&str] = &[
     "checkpoint-signed",
+    "log-key-made",
+    "new-log-entered",
     "rekey-old-kept",
     "rekey-key-written",
     "rekey-resealed",

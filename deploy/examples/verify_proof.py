@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Checks what `adjutant audit prove` wrote, with nothing of adjutant's but the public key of the log.
 
-    verify_proof.py PROOF KEY
+    verify_proof.py PROOF KEY [DETAIL]
 
-KEY is what `adjutant audit key` prints. Ends with 0 where the proof holds, 1 where it does not, 2 where it is not called right.
+KEY is what `adjutant audit key` prints; DETAIL what `adjutant audit prove --detail` wrote. Prints the entry. Ends with 0 where the proof holds, 1 where it does not, 2 where it is not called right.
 Written from RFC 6962 (trees), RFC 8032 (Ed25519) and C2SP signed-note, tlog-checkpoint and tlog-proof, with Python's standard
 library alone.
 """
 
 import base64
 import hashlib
+import json
 import sys
 
 
@@ -181,20 +182,36 @@ def verify(proof, key):
         raise Wrong("it has no entry: that was forgotten")
     if index >= size or root_of(sha256(b"\x00" + entry), index, size, path) != root:
         raise Wrong(f"the entry is not number {index} of the {size} of {origin}")
-    return origin, index, size
+    return origin, index, size, entry
+
+
+def checked_detail(shown, entry):
+    """The detail, where it is the one that the entry has by hash: SHA-256 of 16 bytes of salt and its JSON."""
+    shown = json.loads(shown)
+    salt, text = bytes.fromhex(shown["salt"]), shown["detail"]
+    if len(salt) != 16 or sha256(salt + text.encode()).hex() != json.loads(entry)["detail"]["salted"]:
+        raise Wrong("the detail is not that of the entry")
+    return text
 
 
 def main(args):
-    if len(args) != 2:
+    if len(args) not in (2, 3):
         print(__doc__, file=sys.stderr)
         return 2
     try:
         with open(args[0], encoding="utf-8", newline="") as file:
-            origin, index, size = verify(file.read(), args[1])
-    except (OSError, UnicodeDecodeError, Wrong) as error:
+            origin, index, size, entry = verify(file.read(), args[1])
+        detail = None
+        if len(args) == 3:
+            with open(args[2], encoding="utf-8") as file:
+                detail = checked_detail(file.read(), entry)
+    except (OSError, ValueError, KeyError, TypeError, Wrong) as error:
         print(f"the proof does not hold: {error}", file=sys.stderr)
         return 1
     print(f"the proof holds: entry {index} is in log {origin}, among the first {size}")
+    print(entry.decode(errors="replace"))
+    if detail is not None:
+        print(detail)
     return 0
 
 

@@ -1,5 +1,6 @@
 //! The installations of an app in an account: which is used, what it was given, and when the last one is gone.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -43,6 +44,18 @@ impl Accounts {
     /// All of an account, of whatever app.
     pub fn installations_of(&self, account: &AccountId) -> Vec<Installation> {
         self.read(|kept| kept.installations.get(account).cloned().unwrap_or_default())
+    }
+
+    /// No installation counts any more, since its tokens may have been used up: each account has to be authorised again.
+    pub async fn lose_all(&self, why: &str) -> Result<usize, StoreError> {
+        let all: BTreeSet<(AppName, AccountId)> = self.read(|kept| {
+            let installed = kept.installations.values().flatten().filter(|one| one.lost.is_none());
+            installed.map(|one| (one.app.clone(), one.account.clone())).collect()
+        });
+        for (app, account) in &all {
+            self.lose((app, account), |_| true, why, false).await?;
+        }
+        Ok(all.len())
     }
 
     /// An installation is gone: its admin removed the app, or Zoom refuses its tokens for good. Where it was the last one of

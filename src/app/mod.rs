@@ -13,6 +13,7 @@ mod engine;
 mod failed;
 mod house;
 mod meetings;
+mod new_log;
 mod notify;
 mod reload;
 mod serving;
@@ -234,6 +235,7 @@ impl Running {
             .map_err(|source| ServeError::Token { path: path.display().to_string(), source })?;
         let serving = Arc::new(Serving::open(config, Arc::clone(&store), machine).await?);
         let (zooms, accounts, receiver) = (serving.zooms(), serving.accounts(), serving.receiver());
+        new_log::enter(local, &accounts, machine.clock.now()).await?;
         let clock = Arc::clone(&machine.clock);
         let notifiers = notify::notifiers(config, local, machine);
         let reloader = Reloader::open(config, Arc::clone(&serving), Arc::clone(&store), clock).await?;

@@ -42,6 +42,12 @@ impl Checkpoint {
         Self::parse(note::open_whole(note, keys)?)
     }
 
+    /// That of a note, whoever signed it.
+    pub fn parse_note(note: &str) -> Option<Self> {
+        let (text, _) = note.split_once("\n\n")?;
+        Self::parse(&format!("{text}\n")).ok()
+    }
+
     /// The text of one, whoever signed it. Lines that extend it are none of ours.
     pub fn parse(text: &str) -> Result<Self, CheckpointError> {
         let wrong = CheckpointError::Malformed;

@@ -117,6 +117,32 @@ impl LeafRef<'_> {
     }
 }
 
+/// What a detail was, for whoever is to check it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Disclosed {
+    /// In hex.
+    pub salt: String,
+    /// The JSON of the detail, just as it was hashed.
+    pub detail: String,
+}
+
+impl Disclosed {
+    /// Of what is sealed.
+    pub fn read(plain: &[u8]) -> Option<Self> {
+        let (salt, detail) = plain.split_at_checked(SALT_BYTES)?;
+        Some(Self { salt: hex::encode(salt), detail: String::from_utf8(detail.to_vec()).ok()? })
+    }
+
+    /// Whether it is what this leaf is of.
+    pub fn is_of(&self, leaf: &Leaf) -> bool {
+        let mut salt = [0; SALT_BYTES];
+        let is_salt = hex::decode_to_slice(&self.salt, &mut salt).is_ok();
+        let salted = Sha::of_salted(&salt, self.detail.as_bytes());
+        is_salt && leaf.detail.and_then(|detail| detail.salted) == Some(salted)
+    }
+}
+
 /// The line, read.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::tree::{Hash, node_hash};
+use super::tree::{Frontier, Hash, node_hash};
 
 /// Hashes of a full tile.
 pub const WIDTH: u64 = 256;
@@ -206,11 +206,21 @@ impl<'a, T: Tiles> Reader<'a, T> {
         Ok(path)
     }
 
+    /// The right edge of the tree, to go on from it.
+    pub fn frontier(&mut self) -> Result<Frontier, T::Error> {
+        let (mut from, mut roots, size) = (0, Vec::new(), self.size);
+        for height in (0..u64::BITS).rev().filter(|height| size & (1 << height) != 0) {
+            roots.push(self.complete(height, from)?);
+            from = from.saturating_add(1 << height);
+        }
+        Ok(Frontier::resume(size, roots))
+    }
+
     /// Over the leaves of a part of the tree, as the RFC parts it.
     fn hash_of(&mut self, from: u64, until: u64) -> Result<Hash, T::Error> {
         let leaves = until.saturating_sub(from);
         if leaves == 0 {
-            return Ok(super::tree::Frontier::default().root());
+            return Ok(Frontier::default().root());
         }
         if leaves.is_power_of_two() {
             return self.complete(leaves.trailing_zeros(), from);
@@ -246,7 +256,7 @@ fn middle(from: u64, until: u64) -> u64 {
 mod tests {
     use std::convert::Infallible;
 
-    use super::super::tree::{Frontier, leaf_hash};
+    use super::super::tree::leaf_hash;
     use super::*;
 
     #[derive(Clone, Default)]
@@ -310,6 +320,18 @@ mod tests {
         assert_eq!([0, 1, 2].map(|level| kept.edge.partial(level).len()), [112, 17, 1]);
         let width = |level, index| TileId { level, index }.width(70_000);
         assert_eq!([width(0, 0), width(0, 273), width(1, 1), width(2, 0), width(3, 0)], [256, 112, 17, 1, 0]);
+    }
+
+    #[test]
+    fn a_frontier_from_tiles_is_the_one_of_the_leaves() {
+        let mut kept = Kept::of(70_000);
+        for size in [0, 1, 2, 255, 256, 257, 65_535, 65_536, 69_999, 70_000] {
+            let mut tree = Frontier::default();
+            for n in 0_u64..size {
+                tree.push(leaf_hash(&n.to_be_bytes()));
+            }
+            assert_eq!(Reader::new(&mut kept, size).frontier(), Ok(tree), "of {size}");
+        }
     }
 
     #[test]

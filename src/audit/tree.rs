@@ -28,6 +28,16 @@ pub struct Frontier {
 }
 
 impl Frontier {
+    /// Of a tree of so many leaves, with one root for each bit that is set in that, the largest subtree first.
+    pub const fn resume(size: u64, roots: Vec<Hash>) -> Self {
+        Self { size, roots }
+    }
+
+    /// As [`resume`](Self::resume) takes them.
+    pub fn roots(&self) -> &[Hash] {
+        &self.roots
+    }
+
     /// The number of leaves.
     pub const fn size(&self) -> u64 {
         self.size
@@ -45,6 +55,13 @@ impl Frontier {
         self.roots.push(hash);
         self.size = self.size.saturating_add(1);
         index
+    }
+
+    /// Counts a leaf that is in no tree.
+    #[cfg(test)]
+    pub(crate) fn skip(&mut self) -> u64 {
+        self.size += 1;
+        self.size - 1
     }
 
     /// The root of the tree; of an empty tree, the SHA-256 of nothing.

@@ -14,7 +14,7 @@ use super::{Context, Exit, Failure};
 use crate::chance::SystemChance;
 use crate::clock::SystemClock;
 use crate::config::{Outline, StoreSection};
-use crate::store::local::{KeyError, LocalStore, MasterKey, OpenError, OpenReport, Rekeyed, Stage};
+use crate::store::local::{Elsewhere, KeyError, LocalStore, MasterKey, OpenError, OpenReport, Rekeyed, Restore, Stage};
 use crate::web::admin::view::BackupView;
 
 #[derive(Debug, Subcommand)]
@@ -58,6 +58,13 @@ pub(super) enum Asked {
         /// The folder of the backup
         folder: PathBuf,
         /// Print JSON
+        /// A checkpoint that was kept elsewhere, beside [store] checkpoint_file: a backup that is behind it is refused
+        #[arg(long, value_name = "FILE")]
+        against: Option<PathBuf>,
+        /// Restore also what is behind: its audit log goes on under another name, and accounts that installed the app have to
+        /// authorise it again, since their tokens may be used up
+        #[arg(long)]
+        new_log: bool,
         #[arg(long)]
         json: bool,
     },
@@ -68,19 +75,24 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
         Asked::Verify { folder, json } => {
             let outline = context.outline()?;
             let folder = folder.map_or_else(|| Ok(outline.store.folder.clone()), |folder| absolute(&folder))?;
-            verify(folder, json, &outline, out).await
+            verify(folder, Vec::new(), json, &outline, out).await
         }
         Asked::Backup { folder, json } => backup(&absolute(&folder)?, context, json, out).await,
         Asked::Rebuild(asked) => rebuild(context.outline()?, asked.json, out).await,
         Asked::Rekey { to, json } => {
             rekey(to.as_deref().map(absolute).transpose()?, context.outline()?, json, out).await
         }
-        Asked::Restore { folder, json } => restore(absolute(&folder)?, context.outline()?, json, out).await,
+        Asked::Restore { folder, against, new_log, json } => {
+            let outline = context.outline()?;
+            let set = outline.store.settings.checkpoint_file.clone().filter(|path| path.exists());
+            let against = against.into_iter().chain(set).map(elsewhere).collect::<Result<_, _>>()?;
+            restore(absolute(&folder)?, outline, Restore { against, new_log }, json, out).await
+        }
     }
 }
 
 /// A folder that was named on the command line, as it is called from anywhere: the service may run elsewhere.
-fn absolute(folder: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn absolute(folder: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(folder).map_err(|error| Failure::new(Exit::Usage, error.to_string()))
 }
 
@@ -90,14 +102,20 @@ async fn apart<T: Send + 'static>(what: impl FnOnce() -> Result<T, Failure> + Se
     done.map_err(|error| Failure::new(Exit::Io, format!("a task ended: {error}")))?
 }
 
-async fn verify(folder: PathBuf, json: bool, outline: &Outline, out: &mut Out) -> Result<Exit, Failure> {
+pub(super) async fn verify(
+    folder: PathBuf,
+    elsewhere: Vec<Elsewhere>,
+    json: bool,
+    outline: &Outline,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
     must_be_there(&folder)?;
     let StoreSection { master_key, .. } = outline.store.clone();
     let place = folder.clone();
     let found = apart(move || {
         let bar = bar("verifying", "records");
         let mut progress = |done, of| bar.tell(done, of);
-        LocalStore::verify_folder(&folder, &master_key, &[], &mut progress)
+        LocalStore::verify_folder(&folder, &master_key, &elsewhere, &mut progress)
             .map_err(|error| Failure::from((folder, error)))
     });
     let found = found.await?;
@@ -108,7 +126,8 @@ async fn verify(folder: PathBuf, json: bool, outline: &Outline, out: &mut Out) -
             found.findings.iter().map(|finding| json!({"place": finding.place, "what": finding.what})).collect();
         out.json(&json!({
             "folder": place.display().to_string(), "records": found.records, "deliveries": found.deliveries,
-            "entries": found.entries, "bytes": found.bytes, "root": hex::encode(found.head.root), "findings": findings,
+            "entries": found.entries, "pruned": found.pruned, "forgotten": found.forgotten, "tiles": found.tiles,
+            "checkpoints": found.checkpoints, "bytes": found.bytes, "root": hex::encode(found.head.root), "findings": findings,
         }))?;
         return Ok(exit);
     }
@@ -116,16 +135,25 @@ async fn verify(folder: PathBuf, json: bool, outline: &Outline, out: &mut Out) -
         out.line(format!("{}: {}", finding.place, finding.what))?;
     }
     out.line(format!(
-        "{}: {}, {}, {}, {} bytes; root {} over {} entries; {}",
+        "{}: {}, {}, {}, {}, {}, {} bytes; root {} over {} entries; {}",
         place.display(),
         count(found.records, "record", "records"),
         count(found.deliveries, "delivery", "deliveries"),
         count(found.entries, "entry", "entries"),
+        count(found.tiles, "tile", "tiles"),
+        count(found.checkpoints, "checkpoint", "checkpoints"),
         found.bytes,
         hex::encode(found.head.root),
         found.head.size,
         if whole { "whole".to_owned() } else { count(found.findings.len(), "fault", "faults") },
     ))?;
+    if found.pruned > 0 || found.forgotten > 0 {
+        out.line(format!(
+            "of the entries, {} known by the hash of a body that was pruned, and {} by the leaf alone, since something was forgotten",
+            count(found.pruned, "is", "are"),
+            count(found.forgotten, "is", "are"),
+        ))?;
+    }
     Ok(exit)
 }
 
@@ -207,11 +235,17 @@ async fn rekey(to: Option<PathBuf>, outline: Outline, json: bool, out: &mut Out)
     Ok(Exit::Good)
 }
 
-async fn restore(from: PathBuf, outline: Outline, json: bool, out: &mut Out) -> Result<Exit, Failure> {
+fn elsewhere(path: PathBuf) -> Result<Elsewhere, Failure> {
+    let note = std::fs::read_to_string(&path);
+    let note = note.map_err(|error| Failure::new(Exit::Io, format!("cannot read {}: {error}", path.display())))?;
+    Ok(Elsewhere { name: path.display().to_string(), note, key: None })
+}
+
+async fn restore(from: PathBuf, outline: Outline, how: Restore, json: bool, out: &mut Out) -> Result<Exit, Failure> {
     let StoreSection { folder: to, master_key, .. } = outline.store;
-    let (source, target) = (from.clone(), to.clone());
+    let (source, target, new_log, is_held) = (from.clone(), to.clone(), how.new_log, !how.against.is_empty());
     let done = apart(move || {
-        LocalStore::restore(&source, &target, &master_key).map_err(|error| {
+        LocalStore::restore(&source, &target, &master_key, &how).map_err(|error| {
             Failure::new(
                 Exit::Failed,
                 format!("cannot restore {} into {}: {error}", source.display(), target.display()),
@@ -224,6 +258,17 @@ async fn restore(from: PathBuf, outline: Outline, json: bool, out: &mut Out) -> 
         return Ok(Exit::Good);
     }
     out.line(format!("{} is now a copy of {}; check it with `adjutant store verify`", to.display(), from.display()))?;
+    if new_log {
+        out.line(
+            "with the next start its audit log goes on under another name, and accounts that installed the app have to authorise \
+             it again: `adjutant audit key` prints the new key",
+        )?;
+    } else if !is_held {
+        out.line(
+            "no checkpoint was there to hold it against ([store] checkpoint_file, --against): where the store went on after this \
+             backup, its log was signed for more; begin another with --new-log",
+        )?;
+    }
     Ok(Exit::Good)
 }
 

@@ -183,7 +183,11 @@ pub(super) fn store(mut section: Section<'_, '_>, server: &Server) -> StoreSecti
     }
     let master_key = master_key(&mut section);
     let body_days = section.number("body_days", 30_u32, 8..=3_650, "days");
-    let settings = store_settings(&mut section, dedupe);
+    let checkpoint_file = section.optional("checkpoint_file", "a file, relative to this configuration", |path| {
+        (!path.is_empty()).then(|| PathBuf::from(path))
+    });
+    let checkpoint_file = checkpoint_file.map(|path| section.reading.folder.join(path));
+    let settings = local::Settings { checkpoint_file, ..store_settings(&mut section, dedupe) };
     let store = StoreSection { folder: section.reading.folder.join(folder), master_key, body_days, settings };
     section.finish();
     store
@@ -270,6 +274,7 @@ fn store_settings(section: &mut Section<'_, '_>, dedupe: Duration) -> local::Set
             1_048_576..=17_179_869_184,
             "bytes",
         ),
+        checkpoint_file: None,
         accept_damage: default.accept_damage,
     }
 }

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
+use crate::audit::leaf::{Disclosed, Leaf};
 use crate::audit::note::Verifier;
 use crate::audit::proof::{BYTES_MAX, Proof};
 use crate::audit::tree::leaf_hash;
+use crate::audit::{Detail, Entry};
 use crate::cli::out::{Out, count};
 use crate::cli::remote::{Remote, Where};
 use crate::cli::{Context, Exit, Failure};
@@ -26,6 +28,9 @@ pub(in crate::cli) struct Checkpoint {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Key {
+    /// Sign with another key from now on. What was signed before verifies as ever, and the checkpoint of now is signed by both
+    #[arg(long)]
+    change: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -40,6 +45,9 @@ pub(in crate::cli) struct Prove {
     /// Write it to this file, and not to standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write to this file what of the entry may name a person, for whoever is to see that and to check it
+    #[arg(long, value_name = "FILE")]
+    detail: Option<PathBuf>,
     #[command(flatten)]
     place: Where,
 }
@@ -52,6 +60,9 @@ pub(in crate::cli) struct VerifyProof {
     /// where it was changed
     #[arg(long, required = true)]
     key: Vec<Verifier>,
+    /// The detail of the entry, as `audit prove --detail` wrote it
+    #[arg(long, value_name = "FILE")]
+    detail: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -78,7 +89,14 @@ pub(super) async fn checkpoint(context: &Context, asked: Checkpoint, out: &mut O
 }
 
 pub(super) async fn key(context: &Context, asked: Key, out: &mut Out) -> Result<Exit, Failure> {
-    let view = newest(context, asked.place).await?;
+    let view = if asked.change {
+        let remote = Remote::open(context, asked.place).await?;
+        let view: CheckpointView = remote.post("/v1/audit/key", &[]).await?;
+        remote.close().await?;
+        view
+    } else {
+        newest(context, asked.place).await?
+    };
     if asked.json {
         out.json(&view.keys)?;
         return Ok(Exit::Good);
@@ -90,10 +108,21 @@ pub(super) async fn key(context: &Context, asked: Key, out: &mut Out) -> Result<
 }
 
 pub(super) async fn prove(context: &Context, asked: Prove, out: &mut Out) -> Result<Exit, Failure> {
-    let Prove { index, output, place } = asked;
+    let Prove { index, output, detail, place } = asked;
     let remote = Remote::open(context, place).await?;
     let view: ProofView = remote.get(&format!("/v1/audit/proofs/{index}"), &[]).await?;
     remote.close().await?;
+    if let Some(path) = detail {
+        let shown = view.detail.ok_or_else(|| {
+            Failure::new(
+                Exit::Failed,
+                format!("entry {index} has no detail, or that was forgotten: its proof says all"),
+            )
+        })?;
+        let text = serde_json::to_string(&shown).unwrap_or_default();
+        let failed = |error| Failure::new(Exit::Io, format!("cannot write {}: {error}", path.display()));
+        std::fs::write(&path, text + "\n").map_err(failed)?;
+    }
     match output {
         None => out.line(view.proof.trim_end_matches('\n'))?,
         Some(path) => {
@@ -137,7 +166,16 @@ pub(super) fn verify(asked: &VerifyProof, out: &mut Out) -> Result<Exit, Failure
         return Err(wrong("it has no entry: only its leaf was left in the log, since it was forgotten".to_owned()));
     }
     let checkpoint = proof.verify(&leaf_hash(&proof.extra), &asked.key).map_err(|error| wrong(error.to_string()))?;
-    let entry = entry_of_leaf(proof.index, &proof.extra).map(EntryView::from);
+    let mut entry = entry_of_leaf(proof.index, &proof.extra);
+    if let Some(path) = &asked.detail {
+        let shown: Disclosed =
+            serde_json::from_str(&read(path)?).map_err(|error| wrong(format!("the detail: {error}")))?;
+        let is_its = Leaf::read(&proof.extra).is_some_and(|leaf| shown.is_of(&leaf));
+        let detail = serde_json::from_str(&shown.detail).ok().filter(|_| is_its);
+        let detail: Detail = detail.ok_or_else(|| wrong("the detail is not that of the entry".to_owned()))?;
+        entry = entry.map(|entry| Entry { detail: Some(detail), ..entry });
+    }
+    let entry = entry.map(EntryView::from);
     let proved = Proved { good: true, log: checkpoint.origin, index: proof.index, entries: checkpoint.size, entry };
     if asked.json {
         out.json(&proved)?;

@@ -1,6 +1,6 @@
 //! `adjutant audit verify`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -10,8 +10,9 @@ use crate::audit::note::Verifier;
 use crate::audit::tree::{Frontier, Hash};
 use crate::cli::out::{Out, count};
 use crate::cli::remote::{Remote, Where};
-use crate::cli::store::bar;
+use crate::cli::store::{self, bar};
 use crate::cli::{Context, Exit, Failure};
+use crate::store::local::Elsewhere;
 use crate::web::admin::view::{CheckpointView, HeadView, LeavesView};
 
 #[derive(Debug, Args)]
@@ -19,9 +20,15 @@ pub(in crate::cli) struct Verify {
     /// A checkpoint that was kept elsewhere, which the log has to agree with
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
-    /// The key that this has to be signed with, as `audit key` printed it; without it, that of the log as it is
-    #[arg(long, requires = "against")]
+    /// A checkpoint that was kept elsewhere, up to which the log was verified before: only what came after it is read
+    #[arg(long, value_name = "FILE")]
+    since: Option<PathBuf>,
+    /// The key that these have to be signed with, as `audit key` printed it; without it, those of the log as it is
+    #[arg(long)]
     key: Option<Verifier>,
+    /// Verify the store in this folder, mostly a backup, that no process uses: all of its bytes, tiles and checkpoints
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["offline", "since"])]
+    folder: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -30,6 +37,12 @@ pub(in crate::cli) struct Verify {
 }
 
 pub(super) async fn run(context: &Context, asked: Verify, out: &mut Out) -> Result<Exit, Failure> {
+    if asked.key.is_some() && asked.against.is_none() && asked.since.is_none() {
+        return Err(Failure::new(Exit::Usage, "--key is for --against or --since: say which checkpoint it signed"));
+    }
+    if let Some(folder) = &asked.folder {
+        return apart(context, folder, &asked, out).await;
+    }
     let remote = Remote::open(context, asked.place).await?;
     let found = verify(&remote, &asked).await?;
     remote.close().await?;
@@ -40,6 +53,8 @@ pub(super) async fn run(context: &Context, asked: Verify, out: &mut Out) -> Resu
 #[derive(Debug, serde::Serialize)]
 struct Verified {
     good: bool,
+    /// The first that was read: those before it were verified before.
+    from: u64,
     entries: u64,
     /// Of them, those of deliveries whose body was pruned, hashed from the hash of the body, and those of which something was
     /// forgotten.
@@ -65,7 +80,10 @@ impl Verified {
             for checkpoint in &self.checkpoints {
                 out.line(format!("it agrees with {checkpoint}"))?;
             }
-            let hashed = self.entries.saturating_sub(self.pruned);
+            if self.from > 0 {
+                out.line(format!("not read again: the first {}, which hash to --since", self.from))?;
+            }
+            let hashed = self.entries.saturating_sub(self.pruned).saturating_sub(self.from);
             let pruned = count(self.pruned, "entry", "entries");
             out.line(format!(
                 "hashed anew from all stored bytes: {hashed}; taken as stored, since a body was pruned or something forgotten: \
@@ -130,27 +148,60 @@ async fn anchors(remote: &Remote, asked: &Verify, faults: &mut Vec<String>) -> R
     if let Some(note) = checkpoint {
         add(Anchor::new("the newest checkpoint".to_owned(), &note, &keys));
     }
-    if let Some(path) = &asked.against {
-        let note = std::fs::read_to_string(path);
-        let note = note.map_err(|error| Failure::new(Exit::Io, format!("cannot read {}: {error}", path.display())))?;
-        // A key that was kept elsewhere is worth more than what the log says of itself.
-        if let Some(key) = &asked.key {
-            keys = vec![key.clone()];
-        }
-        add(Anchor::new(path.display().to_string(), &note, &keys));
+    // A key that was kept elsewhere is worth more than what the log says of itself.
+    if let Some(key) = &asked.key {
+        keys = vec![key.clone()];
+    }
+    for path in [&asked.against, &asked.since].into_iter().flatten() {
+        add(Anchor::new(path.display().to_string(), &read(path)?, &keys));
     }
     Ok(anchors)
 }
 
+fn read(path: &Path) -> Result<String, Failure> {
+    let note = std::fs::read_to_string(path);
+    note.map_err(|error| Failure::new(Exit::Io, format!("cannot read {}: {error}", path.display())))
+}
+
+/// The tree that was verified before, as the log has it now. None where there is no such thing.
+async fn before(remote: &Remote, since: &Path, anchors: &[Anchor]) -> Result<Option<Frontier>, Failure> {
+    let name = since.display().to_string();
+    let Some(anchor) = anchors.iter().find(|anchor| anchor.name == name) else { return Ok(None) };
+    let size = anchor.checkpoint.size;
+    let query = [("limit", "1".to_owned()), ("from", size.to_string())];
+    let page: LeavesView = remote.get("/v1/audit/verify", &query).await?;
+    let hash = |text: &String| hex::decode(text).ok().and_then(|hash| Hash::try_from(hash).ok());
+    let roots = page.before.and_then(|roots| roots.iter().map(hash).collect::<Option<Vec<Hash>>>());
+    let is_whole = |roots: &Vec<Hash>| u32::try_from(roots.len()).is_ok_and(|count| count == size.count_ones());
+    Ok(roots.filter(is_whole).map(|roots| Frontier::resume(size, roots)))
+}
+
+/// A store that nobody uses.
+async fn apart(context: &Context, folder: &Path, asked: &Verify, out: &mut Out) -> Result<Exit, Failure> {
+    let outline = context.outline()?;
+    let key = || asked.key.clone();
+    let kept = |path: &PathBuf| Ok(Elsewhere { name: path.display().to_string(), note: read(path)?, key: key() });
+    let elsewhere = asked.against.iter().map(kept).collect::<Result<_, Failure>>()?;
+    store::verify(store::absolute(folder)?, elsewhere, asked.json, &outline, out).await
+}
+
 /// Has every entry read and hashed anew, page by page, and compares what they hash to with the head and with checkpoints.
 async fn verify(remote: &Remote, asked: &Verify) -> Result<Verified, Failure> {
-    let mut before = Vec::new();
+    let mut faults = Vec::new();
     // Before the head: what is signed by then is in it.
-    let mut anchors = anchors(remote, asked, &mut before).await?;
+    let mut anchors = anchors(remote, asked, &mut faults).await?;
     let HeadView { size, root } = remote.get("/v1/audit/head", &[]).await?;
     let bar = bar("verifying", "entries");
-    let (mut tree, mut pruned, mut faults) = (Frontier::default(), 0_u64, before);
-    let mut query = vec![("limit", PAGE.to_string())];
+    let (mut tree, mut pruned, mut faults) = (Frontier::default(), 0_u64, faults);
+    if let Some(since) = &asked.since {
+        match before(remote, since, &anchors).await? {
+            Some(before) => tree = before,
+            None => faults.push(format!("what {} was signed for is not there any more", since.display())),
+        }
+    }
+    let from = tree.size();
+    faults.extend(anchors.iter_mut().filter_map(|anchor| anchor.compare(&tree)));
+    let mut query = vec![("limit", PAGE.to_string()), ("from", from.to_string())];
     while tree.size() < size {
         let page: LeavesView = remote.get("/v1/audit/verify", &query).await?;
         if page.leaves.is_empty() {
@@ -181,11 +232,14 @@ async fn verify(remote: &Remote, asked: &Verify) -> Result<Verified, Failure> {
         faults.push(format!("its {size} entries hash to {found}, and its head says {root}"));
     }
     faults.extend(anchors.iter_mut().filter_map(|anchor| anchor.compare(&tree)));
-    faults.extend(anchors.iter().filter_map(|anchor| anchor.missing(size)));
+    // What is older than --since was not met, and need not be.
+    faults.extend(
+        anchors.iter().filter(|anchor| anchor.checkpoint.size >= from).filter_map(|anchor| anchor.missing(size)),
+    );
     let checkpoints = anchors
         .iter()
         .filter(|anchor| anchor.is_met)
         .map(|anchor| format!("{}, of {} entries", anchor.name, anchor.checkpoint.size));
     let checkpoints = checkpoints.collect();
-    Ok(Verified { checkpoints, good: faults.is_empty(), entries: size, pruned, root, faults })
+    Ok(Verified { checkpoints, good: faults.is_empty(), from, entries: size, pruned, root, faults })
 }

@@ -6,7 +6,7 @@
 //! in `log/checkpoint`: as C2SP `tlog-tiles` names it, so that any server of static files can serve the folder `log`.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,13 +14,15 @@ use std::time::Duration;
 use super::core::{Core, Phase};
 use super::log_keys::LogKeys;
 use super::place;
-use super::record::Stored;
+use super::record::{Blob, Said, Stored};
+use super::seal::Purpose;
 use super::tiles::{self, LOG, TileFiles};
 use crate::audit::checkpoint::Checkpoint;
-use crate::audit::note::{Signer, Verifier};
+use crate::audit::leaf::Disclosed;
+use crate::audit::note::{Signer, Verifier, open};
 use crate::audit::proof::Proof;
-use crate::audit::tile::Reader;
-use crate::audit::tree::Hash;
+use crate::audit::tile::{Reader, TileId, Tiles as _, WIDTH};
+use crate::audit::tree::{Frontier, Hash};
 use crate::clock::{Timestamp, lock};
 use crate::store::journal::FIRST_NUMBER;
 use crate::store::journal::files::{Files, is_full};
@@ -40,6 +42,8 @@ pub(super) enum Told {
     Leaves(Vec<Hash>),
     /// Sign one now; ends when it is on disk.
     Sign(Sender<Result<(), StoreError>>),
+    /// Sign with another key from now on; ends when that has signed.
+    Turn(Sender<Result<(), StoreError>>),
     /// Ends when it is known whether the log is as it was signed.
     Look(Sender<()>),
 }
@@ -54,6 +58,14 @@ pub(super) struct Log {
     count: u64,
 }
 
+/// What proves an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proved {
+    pub proof: Proof,
+    /// For whoever may see it: what may name a person, and is in the entry by hash. None where there is none, or none any more.
+    pub detail: Option<Disclosed>,
+}
+
 /// What is signed and proved.
 #[derive(Debug, Default)]
 pub(super) struct Checkpoints {
@@ -62,6 +74,14 @@ pub(super) struct Checkpoints {
     keys: Mutex<Option<Arc<LogKeys>>>,
     /// Why none is signed any more.
     trouble: Mutex<Option<String>>,
+    /// Where the newest is kept as well.
+    elsewhere: Option<PathBuf>,
+}
+
+impl Checkpoints {
+    pub(super) fn new(elsewhere: Option<PathBuf>) -> Self {
+        Self { elsewhere, ..Self::default() }
+    }
 }
 
 /// As in `2026-11-22T14Z`.
@@ -130,19 +150,20 @@ fn hours(files: &dyn Files) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// The last of all: the one with this note, or one that came after it.
-fn last(files: &dyn Files, newest: Option<&str>) -> io::Result<Option<Kept>> {
-    let mut last: Option<Kept> = None;
+/// The last of all, and whether the one with this note is among those that were looked at.
+fn last(files: &dyn Files, newest: Option<&str>) -> io::Result<Option<(Kept, bool)>> {
+    let (mut last, mut is_among): (Option<Kept>, bool) = (None, newest.is_none());
     // Hours are in the order of their names, but for a clock that was set back.
     for name in hours(files)?.into_iter().rev() {
         let (kept, _) = read_hour(files, &name)?;
         let is_here = kept.iter().any(|one| Some(one.note.as_str()) == newest);
         last = last.into_iter().chain(kept).max_by_key(|one| one.number);
         if is_here {
+            is_among = true;
             break;
         }
     }
-    Ok(last)
+    Ok(last.map(|last| (last, is_among)))
 }
 
 /// Copies what was signed, and the tiles that belong to it, to another folder.
@@ -198,8 +219,12 @@ impl Core {
 
     /// Signs what is entered now. Blocks until that is on disk.
     pub(super) fn sign_now(&self) -> Result<(), StoreError> {
+        self.ask_checkpoints(Told::Sign)
+    }
+
+    fn ask_checkpoints(&self, what: impl FnOnce(Sender<Result<(), StoreError>>) -> Told) -> Result<(), StoreError> {
         let (tell, told) = std::sync::mpsc::channel();
-        let sent = lock(&self.to_checkpoints).as_ref().is_some_and(|to| to.send(Told::Sign(tell)).is_ok());
+        let sent = lock(&self.to_checkpoints).as_ref().is_some_and(|to| to.send(what(tell)).is_ok());
         if !sent {
             return Err(StoreError::Closed);
         }
@@ -207,7 +232,7 @@ impl Core {
     }
 
     /// What proves an entry by the newest checkpoint. None where there is no such entry, or it is not covered yet.
-    pub(super) fn proof(&self, index: u64) -> Result<Option<Proof>, StoreError> {
+    pub(super) fn proof(&self, index: u64) -> Result<Option<Proved>, StoreError> {
         let (path, checkpoint) = {
             let mut log = lock(&self.checkpoints.log);
             let Some(Log { tiles, newest: Some((checkpoint, note)), .. }) = &mut *log else { return Ok(None) };
@@ -217,12 +242,40 @@ impl Core {
             let path = Reader::new(tiles, checkpoint.size).inclusion(index);
             (path.map_err(|error| StoreError::Damaged(format!("the tiles of the log: {error}")))?, note.clone())
         };
-        let extra = self.leaf_data(index)?.unwrap_or_default();
-        Ok(Some(Proof { extra, index, path, checkpoint }))
+        let (extra, detail) = self.leaf_data(index)?.unwrap_or_default();
+        Ok(Some(Proved { proof: Proof { extra, index, path, checkpoint }, detail }))
     }
 
-    /// What the leaf of an entry is the hash of. None where there is no such entry, or only its leaf is left.
-    fn leaf_data(&self, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    /// The tree of the first entries, by the tiles. None where these have not so many.
+    pub(super) fn frontier(&self, size: u64) -> Result<Option<Frontier>, StoreError> {
+        let mut log = lock(&self.checkpoints.log);
+        let Some(Log { tiles, .. }) = (*log).as_mut().filter(|log| log.tiles.size() >= size) else { return Ok(None) };
+        let read = Reader::new(tiles, size).frontier();
+        read.map(Some).map_err(|error| StoreError::Damaged(format!("the tiles of the log: {error}")))
+    }
+
+    /// The leaves that the tiles have of these entries: as many as they have.
+    pub(super) fn leaves_of_tiles(&self, from: u64, limit: u64) -> Result<Vec<Hash>, StoreError> {
+        let mut log = lock(&self.checkpoints.log);
+        let Some(Log { tiles, .. }) = &mut *log else { return Ok(Vec::new()) };
+        let end = from.saturating_add(limit).min(tiles.size());
+        let mut leaves = Vec::new();
+        let mut next = from;
+        while next < end {
+            let tile = TileId { level: 0, index: next / WIDTH };
+            let first = tile.index.saturating_mul(WIDTH);
+            let hashes = tiles.hashes(tile, tile.width(end));
+            let hashes = hashes.map_err(|error| StoreError::Damaged(format!("the tiles of the log: {error}")))?;
+            let skipped = usize::try_from(next.saturating_sub(first)).unwrap_or(usize::MAX);
+            leaves.extend(hashes.into_iter().skip(skipped));
+            next = first.saturating_add(WIDTH).min(end);
+        }
+        Ok(leaves)
+    }
+
+    /// What the leaf of an entry is the hash of, and the detail that is in it by hash. None where there is no such entry, or
+    /// only its leaf is left.
+    fn leaf_data(&self, index: u64) -> Result<Option<(Vec<u8>, Option<Disclosed>)>, StoreError> {
         let start = self.index.ask(|found| found.before_entry(index)).flatten();
         let start = start.unwrap_or(FIRST_NUMBER).max(self.reader.first_number());
         for read in self.reader.scan(start) {
@@ -232,7 +285,7 @@ impl Core {
                 Stored::Delivery(delivery) if delivery.head.index == index => {
                     let mut data = Vec::new();
                     delivery.put_leaf(&mut data);
-                    return Ok(Some(data));
+                    return Ok(Some((data, None)));
                 }
                 Stored::Delivery(delivery) if delivery.head.index > index => return Ok(None),
                 Stored::Delivery(_) => {}
@@ -240,7 +293,8 @@ impl Core {
                     let entries = (changes.first_index..).zip(&changes.entries);
                     if let Some((_, entry)) = entries.into_iter().find(|(at, _)| *at == index) {
                         let mut data = Vec::new();
-                        return Ok(entry.put_leaf(&mut data).map(|()| data));
+                        let detail = entry.line().and_then(|line| self.disclosed(&line.said));
+                        return Ok(entry.put_leaf(&mut data).map(|()| (data, detail)));
                     }
                     if changes.first_index > index {
                         return Ok(None);
@@ -251,6 +305,11 @@ impl Core {
         Ok(None)
     }
 
+    fn disclosed(&self, said: &Said) -> Option<Disclosed> {
+        let Said::Salted { sealed: Blob(sealed), .. } = said else { return None };
+        Disclosed::read(&self.keys.open_blob(Purpose::Detail, sealed)?)
+    }
+
     /// Until the store is gone. `size` is how many entries there were when it opened.
     pub(super) fn keep_checkpoints(&self, size: u64, told: &Receiver<Told>) {
         if let Err(error) = self.resume_log(size) {
@@ -259,6 +318,7 @@ impl Core {
             while let Ok(told) = told.recv() {
                 match told {
                     Told::Leaves(_) => {}
+                    Told::Turn(tell) => drop(tell.send(Err(StoreError::Damaged(error.to_string())))),
                     Told::Sign(tell) => drop(tell.send(Err(StoreError::Damaged(error.to_string())))),
                     Told::Look(tell) => drop(tell.send(())),
                 }
@@ -271,6 +331,10 @@ impl Core {
             match told.recv_timeout(TICK) {
                 Ok(Told::Leaves(leaves)) => self.take_leaves(leaves),
                 Ok(Told::Look(tell)) => drop(tell.send(())),
+                Ok(Told::Turn(tell)) => {
+                    let _gone = tell.send(self.turn(&mut signed_at, &mut is_failing));
+                    continue;
+                }
                 Ok(Told::Sign(tell)) => {
                     let _gone = tell.send(self.sign(&mut signed_at, &mut is_failing));
                     continue;
@@ -301,16 +365,36 @@ impl Core {
         }
     }
 
+    /// Another key. The checkpoint of now is signed by both, so that who trusts the old one can trust the new one.
+    fn turn(&self, signed_at: &mut Timestamp, is_failing: &mut bool) -> Result<(), StoreError> {
+        let owner = self.keys_of_log()?.next_turn();
+        let made = self.keys.ensure(std::slice::from_ref(&owner));
+        made.map_err(|error| StoreError::Failed(format!("a key of the audit log: {error}")))?;
+        crate::breakpoint::reached("log-key-made");
+        *lock(&self.checkpoints.keys) = None;
+        self.sign(signed_at, is_failing)
+    }
+
     /// Signs what is in the tiles, where that is more than the newest checkpoint has.
     fn sign(&self, signed_at: &mut Timestamp, is_failing: &mut bool) -> Result<(), StoreError> {
         *signed_at = self.clock.now();
         let keys = self.keys_of_log()?;
         let mut log = lock(&self.checkpoints.log);
         let Some(log) = &mut *log else { return Err(StoreError::Closed) };
-        if log.newest.as_ref().map_or(0, |(newest, _)| newest.size) >= log.tiles.size() {
+        let signer = keys.signer()?;
+        let covered = log.newest.as_ref().map_or(0, |(newest, _)| newest.size);
+        let is_by = |signer: &Signer, note: &str| open(note, &[signer.verifier()]).is_ok();
+        let is_signed = log.newest.as_ref().is_none_or(|(_, note)| is_by(signer, note));
+        if covered >= log.tiles.size() && is_signed {
             return Ok(());
         }
-        let done = log.sign(self.files.as_ref(), &[keys.signer()?], *signed_at);
+        // The first of a new key.
+        let before = keys.before().filter(|before| log.newest.as_ref().is_some_and(|(_, note)| is_by(before, note)));
+        let signers: Vec<&Signer> = [Some(signer), before.filter(|_| !is_signed)].into_iter().flatten().collect();
+        let done = log.sign(self.files.as_ref(), &signers, *signed_at);
+        if done.is_ok() {
+            self.keep_elsewhere(log.newest.as_ref().map_or("", |(_, note)| note));
+        }
         match &done {
             Ok(()) => *is_failing = false,
             Err(error) if !*is_failing => {
@@ -322,6 +406,50 @@ impl Core {
         done.map_err(|error| if is_full(&error) { StoreError::Full } else { StoreError::Failed(error.to_string()) })
     }
 
+    /// The newest checkpoint in the file that was set for it. It is replaced with the next one, too.
+    fn keep_elsewhere(&self, note: &str) {
+        let Some(path) = &self.checkpoints.elsewhere else { return };
+        let mut aside = path.clone().into_os_string();
+        aside.push(".tmp");
+        let written = std::fs::write(&aside, note).and_then(|()| {
+            std::fs::File::open(&aside)?.sync_all()?;
+            std::fs::rename(&aside, path)
+        });
+        if let Err(error) = written {
+            tracing::error!(%error, path = %path.display(), "the checkpoint is not in [store] checkpoint_file; it is tried again with the next one");
+        }
+    }
+
+    /// An error where the checkpoint that is kept elsewhere covers what this log has not.
+    fn compare_elsewhere(&self, tiles: &mut TileFiles, keys: &LogKeys) -> Result<(), StoreError> {
+        let Some(path) = &self.checkpoints.elsewhere else { return Ok(()) };
+        let damaged = |what: String| StoreError::Damaged(format!("{}: {what}", path.display()));
+        let note = match std::fs::read_to_string(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            read => read.map_err(|error| StoreError::Failed(format!("{}: {error}", path.display())))?,
+        };
+        let all = keys.all_verifiers();
+        let checkpoint = Checkpoint::open(&note, &all).map_err(|error| damaged(error.to_string()))?;
+        if checkpoint.origin != keys.signer()?.name() {
+            // Of the log before this one, which a restore ended.
+            return Ok(());
+        }
+        let (covered, size) = (checkpoint.size, tiles.size());
+        if covered > size {
+            return Err(damaged(format!(
+                "it covers {covered} entries, and the log has {size}: what came after was lost. `adjutant store restore \
+                 --new-log` begins another log"
+            )));
+        }
+        let root = Reader::new(tiles, covered).root().map_err(|error| damaged(error.to_string()))?;
+        if root != checkpoint.root {
+            return Err(damaged(format!(
+                "the first {covered} entries of the log are not those that it was signed for"
+            )));
+        }
+        Ok(())
+    }
+
     /// The tiles as they are on disk, and what of the journal they lack.
     fn resume_log(&self, size: u64) -> Result<(), StoreError> {
         let failed = |error: io::Error| StoreError::Failed(format!("the folder of the audit log, {LOG}: {error}"));
@@ -329,10 +457,10 @@ impl Core {
         let keys = self.keys_of_log()?;
         let files = self.files.as_ref();
         let (mut newest, mut count) = (newest(files).map_err(failed)?, 0);
-        if let Some(last) = last(files, newest.as_deref()).map_err(failed)? {
+        if let Some((last, is_among)) = last(files, newest.as_deref()).map_err(failed)? {
             count = last.number;
-            // A kill came between the two.
-            if newest.as_ref() != Some(&last.note) {
+            // A kill came between the two. What is among none of them stays: it may cover what was lost.
+            if is_among && newest.as_ref() != Some(&last.note) {
                 place::replace_in(files, LOG, NEWEST, last.note.as_bytes()).map_err(failed)?;
                 newest = Some(last.note);
             }
@@ -366,6 +494,7 @@ impl Core {
                 return Err(StoreError::Damaged(why));
             }
         }
+        self.compare_elsewhere(&mut tiles, &keys)?;
         *lock(&self.checkpoints.log) = Some(Log { tiles, newest, count });
         Ok(())
     }
@@ -444,13 +573,18 @@ impl super::LocalStore {
         self.core().reading(Core::sign_now).await
     }
 
+    /// Another key signs from now on.
+    pub async fn turn_log_key(&self) -> Result<(), StoreError> {
+        self.core().reading(|core| core.ask_checkpoints(Told::Turn)).await
+    }
+
     /// The keys that verify the checkpoints, as C2SP `signed-note` writes them.
     pub async fn log_keys(&self) -> Result<Vec<Verifier>, StoreError> {
         self.core().reading(Core::log_keys).await
     }
 
     /// What proves an entry to anybody who has the key. None where there is no such entry.
-    pub async fn prove(&self, index: u64) -> Result<Option<Proof>, StoreError> {
+    pub async fn prove(&self, index: u64) -> Result<Option<Proved>, StoreError> {
         let proved = self.core().reading(move |core| match core.proof(index)? {
             Some(proof) => Ok(Some(proof)),
             // It may be younger than the newest checkpoint.

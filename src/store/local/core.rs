@@ -117,6 +117,7 @@ pub(super) struct Parts {
 impl Core {
     pub(super) fn new(parts: Parts) -> Self {
         let Parts { state, settings, files, clock, keys, index, reader, pruner } = parts;
+        let checkpoints = Checkpoints::new(settings.checkpoint_file.clone());
         let synced = Synced { next: state.next_record, tree: state.tree.clone() };
         let applied = if index.get().is_some() { synced.next } else { journal::FIRST_NUMBER };
         Self {
@@ -139,7 +140,7 @@ impl Core {
             not_forgotten: Mutex::default(),
             forgetting: Mutex::new(()),
             wanted: Mutex::new(None),
-            checkpoints: Checkpoints::default(),
+            checkpoints,
             to_checkpoints: Mutex::new(None),
             rewriting: Mutex::new(()),
         }

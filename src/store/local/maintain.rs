@@ -9,6 +9,7 @@ use super::checkpoints;
 use super::core::Core;
 use super::housekeeper::{SNAPSHOTS, with_source};
 use super::keys::MasterKey;
+use super::log_keys::LogKeys;
 use super::open::{self, JOURNAL, OpenError, OpenProgress, OpenReport, Problems};
 use super::verify::{self, Verified, VerifyProgress};
 use super::{LocalStore, Settings, forget, format, lock, place, record};
@@ -21,6 +22,18 @@ use crate::store::wide;
 
 /// Bytes of records that become one batch of a backup, or somewhat more.
 const BATCH_BYTES: usize = 4 << 20;
+
+/// There from a restore that began another log until the service has entered that.
+const BEGUN_ANEW: &str = "new-log";
+
+/// How a copy becomes a store.
+#[derive(Debug, Clone, Default)]
+pub struct Restore {
+    /// Checkpoints that were kept elsewhere.
+    pub against: Vec<super::Elsewhere>,
+    /// Begin another log, with a key and a name of its own: the one that was goes on nowhere.
+    pub new_log: bool,
+}
 
 /// What a backup holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +53,11 @@ pub struct BackedUp {
 pub enum CopyError {
     #[error("{} is not empty", .0.display())]
     NotEmpty(PathBuf),
+    #[error(
+        "it is behind what its audit log had signed: {0}. with --new-log it becomes a store all the same, with an audit log of \
+         another name that says where it goes on from"
+    )]
+    Behind(String),
     #[error("{} is no store: it has no file `format`", .0.display())]
     NoStore(PathBuf),
     #[error("what is to be copied is damaged: {0}")]
@@ -230,7 +248,7 @@ impl LocalStore {
     pub fn verify_folder(
         folder: &Path,
         master: &MasterKey,
-        elsewhere: &[super::Anchor],
+        elsewhere: &[super::Elsewhere],
         progress: VerifyProgress<'_>,
     ) -> Result<Verified, OpenError> {
         let _held = held(folder)?;
@@ -241,9 +259,9 @@ impl LocalStore {
         Ok(verify::verify(&reader, &bytes, (&files, &keys), elsewhere, progress))
     }
 
-    /// Copies a store that no process uses, mostly a backup, into an empty folder. What is damaged is refused, and so is what
-    /// the master key does not open.
-    pub fn restore(from: &Path, to: &Path, master: &MasterKey) -> Result<(), CopyError> {
+    /// Copies a store that no process uses, mostly a backup, into an empty folder. What is damaged is refused, and so are what
+    /// the master key does not open, and a log that is behind a checkpoint of it, unless another log is to begin.
+    pub fn restore(from: &Path, to: &Path, master: &MasterKey, how: &Restore) -> Result<(), CopyError> {
         let source = RealFiles::new(from);
         match format::read(&source).map_err(io_error("read the format version"))? {
             format::Found::Version(format::VERSION) => {}
@@ -255,12 +273,18 @@ impl LocalStore {
         let _held = held(from)?;
         let chance: Arc<dyn Chance> = Arc::new(SystemChance);
         let found: Arc<dyn Files> = Arc::new(source.clone());
-        drop(open::found(&found, master, &chance, false)?);
+        let keys = Arc::new(open::found(&found, master, &chance, false)?);
         let report = journal::verify_folder(&source, JOURNAL).map_err(OpenError::from)?;
         let damage = report.problems.into_iter().filter(|problem| !matches!(problem.what, Fault::Torn { .. }));
         let damage: Vec<Problem> = damage.collect();
         if !damage.is_empty() {
             return Err(CopyError::Damaged(Problems(damage)));
+        }
+        let (reader, bytes) = journal::look(Arc::clone(&found), JOURNAL).map_err(OpenError::from)?;
+        let verified = verify::verify(&reader, &bytes, (&found, &keys), &how.against, &mut |_, _| {});
+        let behind = verified.findings.into_iter().find(|one| how.against.iter().any(|kept| kept.name == one.place));
+        if let Some(behind) = behind.filter(|_| !how.new_log) {
+            return Err(CopyError::Behind(format!("{}: {}", behind.place, behind.what)));
         }
         let files = empty_folder(to)?;
         for dir in [JOURNAL, SNAPSHOTS] {
@@ -281,7 +305,31 @@ impl LocalStore {
         if let Some(bytes) = place::read(&source, forget::FILE).map_err(io_error("read the backup"))? {
             place::replace(files.as_ref(), forget::FILE, &bytes).map_err(io_error("write a file"))?;
         }
+        if how.new_log {
+            let last = how.against.first().map(|kept| kept.note.clone());
+            let last = last.map_or_else(|| checkpoints::newest(files.as_ref()), |last| Ok(Some(last)));
+            let last = last.map_err(io_error("read the newest checkpoint"))?.unwrap_or_default();
+            let keys = open::found(&files, master, &chance, false)?;
+            let next = LogKeys::read(&keys)?.next_log();
+            keys.ensure(&[next]).map_err(io_error("write the key of the new log"))?;
+            place::replace(files.as_ref(), BEGUN_ANEW, last.as_bytes()).map_err(io_error("write a file"))?;
+        }
         Ok(())
+    }
+
+    /// The last checkpoint that is known of the log before this one, where this one was begun by a restore and that was not
+    /// entered yet.
+    pub fn begun_anew(&self) -> Result<Option<String>, StoreError> {
+        let read = place::read(self.core().files.as_ref(), BEGUN_ANEW);
+        let read = read.map_err(|error| StoreError::Failed(format!("{BEGUN_ANEW}: {error}")))?;
+        Ok(read.map(|note| String::from_utf8_lossy(&note).into_owned()))
+    }
+
+    /// It was entered.
+    pub fn anew_entered(&self) -> Result<(), StoreError> {
+        let files = self.core().files.as_ref();
+        let removed = files.remove(BEGUN_ANEW).and_then(|()| files.sync_dir(place::ROOT));
+        removed.map_err(|error| StoreError::Failed(format!("{BEGUN_ANEW}: {error}")))
     }
 
     /// Builds the index of a store that no process uses anew.

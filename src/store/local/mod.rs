@@ -61,14 +61,15 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use checkpoints::Proved;
 pub use forget::{Erased, NotForgotten};
 pub use forgotten::Forgotten;
 pub use keys::{KeyError, MasterKey};
-pub use maintain::{BackedUp, CopyError};
+pub use maintain::{BackedUp, CopyError, Restore};
 pub use open::{OpenError, OpenProgress, OpenReport, Problems, Stage};
 pub use prune::Pruned;
 pub use reads::entry_of_leaf;
 pub use rekey::Rekeyed;
 pub use settings::Settings;
 pub use store::LocalStore;
-pub use verify::{Anchor, Finding, Leaves, Verified, VerifyProgress};
+pub use verify::{Elsewhere, Finding, Leaves, Verified, VerifyProgress};

@@ -1,5 +1,7 @@
 //! What can be set.
 
+use std::path::PathBuf;
+
 use crate::store::journal;
 use crate::store::memory::Limits;
 
@@ -20,6 +22,8 @@ pub struct Settings {
     pub snapshot_every_bytes: u64,
     /// Memory for the index's own cache.
     pub index_cache_bytes: u64,
+    /// Each checkpoint of the audit log also goes here at once: best on another disk.
+    pub checkpoint_file: Option<PathBuf>,
     /// Open although acknowledged data is damaged: it is lost then.
     pub accept_damage: bool,
 }
@@ -35,6 +39,7 @@ impl Default for Settings {
             dedupe_memory_max: 200_000,
             snapshot_every_bytes: 256 << 20,
             index_cache_bytes: 16 << 20,
+            checkpoint_file: None,
             accept_damage: false,
         }
     }

@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::{LocalStore, MasterKey, Settings, lock, threads};
+use super::{LocalStore, MasterKey, Restore, Settings, lock, threads};
 use crate::audit::{Detail, Kind};
 use crate::chance::SystemChance;
 use crate::clock::{ManualClock, Timestamp};
@@ -244,7 +244,7 @@ async fn what_a_store_and_its_copies_make_is_for_their_owner_alone() {
     store.keep_aside("ledger", vec![1]).await.unwrap();
     store.backup(&copy, |_, _| {}).await.unwrap();
     store.close().await.unwrap();
-    LocalStore::restore(&copy, &restored, &MasterKey::Bytes([7; 32])).unwrap();
+    LocalStore::restore(&copy, &restored, &MasterKey::Bytes([7; 32]), &Restore::default()).unwrap();
     let mut looked = 0;
     for root in [&data, &copy, &restored] {
         let mut paths = vec![root.parent().unwrap().to_owned()];

@@ -19,7 +19,7 @@ use crate::store::journal::{FIRST_NUMBER, ReadError, Reader, Report, snapshot};
 use crate::store::port::{StoreError, TreeHead};
 use crate::store::wide;
 
-pub use signed::Anchor;
+pub use signed::Elsewhere;
 
 use signed::Signed;
 
@@ -125,7 +125,7 @@ pub(super) fn verify(
     reader: &Reader,
     bytes: &Report,
     (files, keys): (&Arc<dyn Files>, &Arc<Keys>),
-    elsewhere: &[Anchor],
+    elsewhere: &[Elsewhere],
     progress: VerifyProgress<'_>,
 ) -> Verified {
     let mut findings = Vec::new();
@@ -209,6 +209,8 @@ pub struct Leaves {
     /// Of these, deliveries whose body was pruned, hashed from its commitment, which stays; and entries that were forgotten, of
     /// which only the leaf is left.
     pub pruned: u64,
+    /// The tree before them, as the tiles have it: whoever trusts its root goes on from it. None where they do not have it.
+    pub before: Option<Frontier>,
     pub findings: Vec<Finding>,
 }
 
@@ -314,7 +316,23 @@ impl Core {
             }
         }
         stretch.without(end);
-        Ok(stretch.found)
+        let mut found = stretch.found;
+        match self.leaves_of_tiles(from, wide(found.leaves.len())) {
+            Ok(tiles) => {
+                for ((index, leaf), tile) in (from..).zip(&found.leaves).zip(tiles) {
+                    if leaf.is_some_and(|leaf| leaf != tile) {
+                        let (place, what) =
+                            (format!("entry {index}"), "it is not the one that its tile has".to_owned());
+                        found.findings.push(Finding { place, what });
+                    }
+                }
+            }
+            Err(error) => {
+                found.findings.push(Finding { place: format!("entries from {from} on"), what: error.to_string() });
+            }
+        }
+        found.before = self.frontier(from).unwrap_or_default();
+        Ok(found)
     }
 
     /// While the store is in use: all that is on disk when it begins. Blocks.

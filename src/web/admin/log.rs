@@ -8,11 +8,13 @@ use serde::Deserialize;
 use super::caller::Caller;
 use super::problem::ApiProblem;
 use super::routes::{Answer, Asked, Shared, asked, maybe, rows};
-use super::view::{CheckpointView, EntriesView, FaultView, HeadView, LeavesView, ProofView};
+use super::view::{CheckpointView, DisclosedView, EntriesView, FaultView, HeadView, LeavesView, ProofView};
 use super::{AdminState, cursor};
-use crate::audit::Entry;
+use crate::audit::leaf::Disclosed;
+use crate::audit::{Detail, Entry, Kind};
 use crate::ids::AccountId;
-use crate::store::local::LocalStore;
+use crate::store::Note;
+use crate::store::local::{LocalStore, Proved};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -99,9 +101,20 @@ pub(super) async fn checkpoint(State(state): Shared) -> Answer<CheckpointView> {
 pub(super) async fn proof(State(state): Shared, Path(index): Path<String>) -> Answer<ProofView> {
     let wrong = || ApiProblem::bad_request("an entry is known by its place in the log, a number from 0");
     let index: u64 = index.parse().map_err(|_| wrong())?;
-    let proof = files(&state)?.prove(index).await?;
-    let proof = proof.ok_or_else(|| ApiProblem::not_found(format!("entry {index}")))?;
-    Ok(Json(ProofView { index, proof: proof.to_text() }))
+    let proved = files(&state)?.prove(index).await?;
+    let Proved { proof, detail } = proved.ok_or_else(|| ApiProblem::not_found(format!("entry {index}")))?;
+    let detail = detail.map(|Disclosed { salt, detail }| DisclosedView { salt, detail });
+    Ok(Json(ProofView { index, proof: proof.to_text(), detail }))
+}
+
+/// Another key signs the log from now on.
+pub(super) async fn turn_key(State(state): Shared, caller: Caller) -> Answer<CheckpointView> {
+    let store = files(&state)?;
+    let detail = Detail::by(&caller.actor);
+    let note = Note { kind: Kind::Service, app: None, account: None, code: "log-key-changed".to_owned(), detail };
+    state.store.note(note, state.clock.now()).await?;
+    store.turn_log_key().await?;
+    checkpoint(State(state)).await
 }
 
 fn files(state: &AdminState) -> Result<&LocalStore, ApiProblem> {
@@ -112,19 +125,27 @@ fn files(state: &AdminState) -> Result<&LocalStore, ApiProblem> {
 #[serde(deny_unknown_fields)]
 pub(super) struct VerifyAsked {
     after: Option<String>,
+    /// The entry to begin with, instead of `after`.
+    from: Option<u64>,
     limit: Option<usize>,
 }
 
 /// A page of the log, read and hashed anew: whoever asks for all of them verifies the log.
 pub(super) async fn verify(State(state): Shared, query: Asked<VerifyAsked>) -> Answer<LeavesView> {
-    let VerifyAsked { after, limit } = asked(query)?;
+    let VerifyAsked { after, from, limit } = asked(query)?;
     let store = files(&state)?;
-    let from = after.map_or(Some(0), |after| cursor::decode(&after));
-    let from = from.ok_or_else(|| ApiProblem::bad_request("after is no cursor of this log"))?;
+    let from = match (after, from) {
+        (Some(_), Some(_)) => return Err(ApiProblem::bad_request("give after or from, not both")),
+        (Some(after), None) => {
+            cursor::decode(&after).ok_or_else(|| ApiProblem::bad_request("after is no cursor of this log"))?
+        }
+        (None, from) => from.unwrap_or(0),
+    };
     let page = store.leaves(from, rows(limit)?).await?;
     let next = from.saturating_add(u64::try_from(page.leaves.len()).unwrap_or(u64::MAX));
     Ok(Json(LeavesView {
         leaves: page.leaves.into_iter().map(|leaf| leaf.map(hex::encode)).collect(),
+        before: page.before.map(|tree| tree.roots().iter().map(hex::encode).collect()),
         pruned: page.pruned,
         faults: page.findings.into_iter().map(|found| FaultView { place: found.place, what: found.what }).collect(),
         next: cursor::encode(next),

@@ -246,6 +246,17 @@ pub struct ProofView {
     pub index: u64,
     /// The text of C2SP `tlog-proof`; its extra data is what the leaf is the hash of.
     pub proof: String,
+    /// What of the entry may name a person, and is in it by hash. None where there is none, or none any more.
+    pub detail: Option<DisclosedView>,
+}
+
+/// What a detail was: its hash with the salt before it is in the entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DisclosedView {
+    /// 16 bytes, in hex.
+    pub salt: String,
+    /// JSON, just as it was hashed.
+    pub detail: String,
 }
 
 /// Entries that were read and hashed anew.
@@ -253,6 +264,9 @@ pub struct ProofView {
 pub struct LeavesView {
     /// The RFC 6962 leaf hashes, in hex; null where an entry cannot be read.
     pub leaves: Vec<Option<String>>,
+    /// The tree of the entries before them, as the tiles of the log have it: the roots of its complete subtrees, the largest
+    /// first, in hex. Whoever trusts a checkpoint of so many entries goes on from it. None where the tiles do not have it.
+    pub before: Option<Vec<String>>,
     /// Of these, deliveries whose body was pruned: hashed from the hash of the body, which stays.
     pub pruned: u64,
     pub faults: Vec<FaultView>,

@@ -97,6 +97,7 @@ fn path_of((method, path): (&str, &str), account: Option<&str>, has: &Has, world
             "/v1/accounts/{account}/pause"
             | "/v1/accounts/{account}/meetings"
             | "/v1/accounts/{account}/resume"
+            | "/v1/audit/key"
             | "/v1/sweeps"
             | "/v1/reload"
             | "/v1/tokens"
@@ -158,8 +159,8 @@ pub(crate) fn another_account(account: &str, app: &str) -> Value {
 }
 
 /// Routes that need a store in files, which this one is not: 400 is as far as they come.
-const NEED_FILES: [&str; 4] =
-    ["/v1/audit/checkpoint", "/v1/audit/proofs/{entry}", "/v1/audit/verify", "/v1/store/backup"];
+const NEED_FILES: [&str; 5] =
+    ["/v1/audit/checkpoint", "/v1/audit/key", "/v1/audit/proofs/{entry}", "/v1/audit/verify", "/v1/store/backup"];
 
 #[derive(Debug, PartialEq, Eq)]
 enum Expected {

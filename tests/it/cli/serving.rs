@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 
 use super::{GOOD, adjutant, folder_with, run, stderr, stdout};
+use crate::process::service;
 
 /// The service with its log to a pipe that nobody reads any more.
 #[test]
@@ -99,8 +100,7 @@ pub(super) fn serving() -> Running {
 }
 
 fn serving_as(command: impl FnOnce(&Path) -> Command) -> Running {
-    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let (public, admin) = (free(), free());
+    let (public, admin) = (service::free(), service::free());
     let config = GOOD.replace("127.0.0.1:1\"", &format!("{}\"", admin.local_addr().unwrap()))
         + "[[rule]]\nname = \"everyone\"\nfor = \"user\"\nensure = { assistants = [\"api-user\"] }\n"
         + &format!("[server]\nlisten = \"{}\"\n", public.local_addr().unwrap())

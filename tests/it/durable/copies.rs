@@ -1,6 +1,6 @@
 //! Backups, and what is restored from them.
 
-use adjutant::store::local::{CopyError, MasterKey, OpenError, Settings};
+use adjutant::store::local::{CopyError, MasterKey, OpenError, Restore, Settings};
 use adjutant::store::{DeliveryFilter, Limits, LocalStore, Store};
 
 use super::kit::{Folder, MASTER, answers, assert_same, fill, open_at, settings};
@@ -22,8 +22,11 @@ async fn a_backup_of_a_store_in_use_restores_to_the_same_answers() {
     assert!(matches!(store.backup(&copy, |_, _| {}).await, Err(CopyError::NotEmpty(_))));
     let verified = LocalStore::verify_folder(&copy, &MasterKey::Bytes(MASTER), &[], &mut |_, _| {});
     assert_eq!(verified.unwrap().findings, Vec::new());
-    LocalStore::restore(&copy, &restored, &MasterKey::Bytes(MASTER)).unwrap();
-    assert!(matches!(LocalStore::restore(&copy, &restored, &MasterKey::Bytes(MASTER)), Err(CopyError::NotEmpty(_))));
+    LocalStore::restore(&copy, &restored, &MasterKey::Bytes(MASTER), &Restore::default()).unwrap();
+    assert!(matches!(
+        LocalStore::restore(&copy, &restored, &MasterKey::Bytes(MASTER), &Restore::default()),
+        Err(CopyError::NotEmpty(_))
+    ));
     let (back, report) = open_at(&restored, settings(Limits::default())).unwrap();
     assert!(report.clean, "{report:?}");
     // All of before is there; what came meanwhile may be.
@@ -58,15 +61,18 @@ async fn a_damaged_backup_is_not_restored() {
     bytes[5000] ^= 4;
     std::fs::write(&segment, bytes).unwrap();
     let restored = folder.path().with_extension("restored");
-    let refused = LocalStore::restore(&copy, &restored, &MasterKey::Bytes(MASTER));
+    let refused = LocalStore::restore(&copy, &restored, &MasterKey::Bytes(MASTER), &Restore::default());
     assert!(matches!(refused, Err(CopyError::Damaged(_))), "{refused:?}");
     assert!(!restored.exists() || std::fs::read_dir(&restored).unwrap().next().is_none());
-    let unopened = LocalStore::restore(&copy, &restored, &MasterKey::Bytes([1; 32]));
+    let unopened = LocalStore::restore(&copy, &restored, &MasterKey::Bytes([1; 32]), &Restore::default());
     let told = "the master key is not the one that this store is sealed with";
     assert!(unopened.as_ref().is_err_and(|error| error.to_string().starts_with(told)), "{unopened:?}");
     assert!(!restored.exists() || std::fs::read_dir(&restored).unwrap().next().is_none());
     std::fs::remove_file(copy.join("format")).unwrap();
-    assert!(matches!(LocalStore::restore(&copy, &restored, &MasterKey::Bytes(MASTER)), Err(CopyError::NoStore(_))));
+    assert!(matches!(
+        LocalStore::restore(&copy, &restored, &MasterKey::Bytes(MASTER), &Restore::default()),
+        Err(CopyError::NoStore(_))
+    ));
     let other = MasterKey::Bytes([1; 32]);
     let wrong = LocalStore::verify_folder(&folder.path(), &other, &[], &mut |_, _| {});
     assert!(matches!(wrong, Err(OpenError::InUse(_))), "{wrong:?}");
@@ -92,7 +98,7 @@ async fn a_backup_of_a_damaged_store_holds_the_rest_and_says_what_is_missing() {
     assert_eq!(backup.records, backup.up_to_record, "every record has its number in the copy");
     let newest = store.deliveries(DeliveryFilter { limit: 1, ..DeliveryFilter::default() }).await.unwrap().remove(0);
     let restored = folder.path().with_extension("restored");
-    LocalStore::restore(&copy, &restored, &MasterKey::Bytes(MASTER)).unwrap();
+    LocalStore::restore(&copy, &restored, &MasterKey::Bytes(MASTER), &Restore::default()).unwrap();
     // Without its snapshot all of the copy's journal is read.
     for snapshot in std::fs::read_dir(restored.join("snapshots")).unwrap() {
         std::fs::remove_file(snapshot.unwrap().path()).unwrap();

@@ -23,7 +23,7 @@ pub(crate) struct Service {
 
 /// Below the ports that the system gives to whoever connects: between this look and the service's own, nobody gets it by
 /// chance.
-fn free() -> TcpListener {
+pub(crate) fn free() -> TcpListener {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
         let next = std::process::id().wrapping_mul(97).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));

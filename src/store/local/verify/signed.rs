@@ -14,12 +14,20 @@ use crate::store::wide;
 
 const NEWEST: &str = "log/checkpoint";
 
-/// A signed head that the log has to agree with.
+/// A checkpoint that was kept elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Anchor {
+pub struct Elsewhere {
     /// As it is called where it is told.
     pub name: String,
-    pub checkpoint: Checkpoint,
+    pub note: String,
+    /// The key that has to have signed it; none where those of the store are believed.
+    pub key: Option<Verifier>,
+}
+
+/// A signed head that the log has to agree with.
+struct Anchor {
+    name: String,
+    checkpoint: Checkpoint,
 }
 
 /// What was signed, as it is on disk.
@@ -41,7 +49,7 @@ impl Signed {
     pub(super) fn read(
         files: &Arc<dyn Files>,
         keys: &[Verifier],
-        elsewhere: &[Anchor],
+        elsewhere: &[Elsewhere],
         findings: &mut Vec<Finding>,
     ) -> Self {
         let mut tell = |place: &str, what: String| findings.push(Finding { place: place.to_owned(), what });
@@ -87,13 +95,21 @@ impl Signed {
         }
         let checkpoints = wide(anchors.len());
         let covered = anchors.iter().map(|anchor| anchor.checkpoint.size).max().unwrap_or(0);
-        for anchor in elsewhere.iter().filter(|anchor| anchor.checkpoint.size > covered) {
-            let size = anchor.checkpoint.size;
-            let what =
-                format!("the newest covers {covered} entries, and {} covers {size}: some were lost", anchor.name);
-            findings.push(Finding { place: checkpoints::ALL.to_owned(), what });
+        for Elsewhere { name, note, key } in elsewhere {
+            let mut tell = |place: &str, what: String| findings.push(Finding { place: place.to_owned(), what });
+            match Checkpoint::open(note, key.as_ref().map_or(keys, std::slice::from_ref)) {
+                Err(error) => tell(name, error.to_string()),
+                Ok(checkpoint) => {
+                    let size = checkpoint.size;
+                    if size > covered {
+                        let what =
+                            format!("the newest covers {covered} entries, and {name} covers {size}: some were lost");
+                        tell(checkpoints::ALL, what);
+                    }
+                    anchors.push(Anchor { name: name.clone(), checkpoint });
+                }
+            }
         }
-        anchors.extend_from_slice(elsewhere);
         anchors.sort_by_key(|anchor| std::cmp::Reverse(anchor.checkpoint.size));
         Self { files: Arc::clone(files), edge: Edge::default(), anchors, agreed: 0, covered, tiles: 0, checkpoints }
     }

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Anchor, Finding};
-use crate::audit::checkpoint::Checkpoint;
+use super::{Elsewhere, Finding};
 use crate::audit::{Detail, Kind};
 use crate::chance::{Chance, SeededChance, SystemChance};
 use crate::clock::{Clock, ManualClock, SystemClock, Timestamp};
@@ -34,7 +33,11 @@ fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if from.is_dir() { copy(&from, &to) } else { drop(std::fs::copy(&from, &to).unwrap()) }
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            std::fs::copy(&from, &to).unwrap();
+        }
     }
 }
 
@@ -59,7 +62,7 @@ struct Logs {
     folder: tempfile::TempDir,
     /// As it was some hours before.
     older: tempfile::TempDir,
-    anchor: Anchor,
+    anchor: Elsewhere,
 }
 
 impl Logs {
@@ -74,9 +77,8 @@ impl Logs {
         live(&store, &clock, 4..6).await;
         // Bodies of the first hours are pruned.
         store.prune(NOW.plus(Duration::from_secs(7_000)), |_, _| {}).await.unwrap();
-        let keys = store.log_keys().await.unwrap();
-        let note = store.checkpoint().await.unwrap().unwrap();
-        let anchor = Anchor { name: "the anchor".to_owned(), checkpoint: Checkpoint::open(&note, &keys).unwrap() };
+        let key = store.log_keys().await.unwrap().pop();
+        let anchor = Elsewhere { name: "the anchor".to_owned(), note: store.checkpoint().await.unwrap().unwrap(), key };
         store.close_now().unwrap();
         Self { folder, older, anchor }
     }
@@ -248,5 +250,101 @@ async fn an_entry_that_was_made_another_with_all_that_belongs_to_it_is_found_and
             }
         });
         assert!(is_named, "entry {wanted}: {found:?}");
+    }
+}
+
+/// Measured by `ADJUTANT_LONG=1` in a release build; else it shows that the way of measuring works.
+mod figures {
+    use super::*;
+    use crate::audit::tree::leaf_hash;
+    use crate::clock::Stopwatch;
+    use crate::store::port::Receipt;
+
+    fn is_long() -> bool {
+        std::env::var_os("ADJUTANT_LONG").is_some()
+    }
+
+    /// CPU seconds of this process.
+    fn cpu() -> f64 {
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+        let mut fields = stat.rsplit_once(')').unwrap().1.split_whitespace().skip(11);
+        let mut ticks = || fields.next().unwrap().parse::<f64>().unwrap();
+        (ticks() + ticks()) / 100.0
+    }
+
+    async fn deliver(store: &LocalStore, app: &str, count: usize) {
+        let app = AppName::parse(app).unwrap();
+        let filler = "x".repeat(700);
+        for first in (0..count).step_by(500) {
+            let some =
+                (first..count.min(first + 500)).map(|n| {
+                    let body = format!(r#"{{"event":"user.updated","payload":{{"n":{n},"filler":"{filler}"}}}}"#);
+                    let verified = Verified::reread(body.into(), NOW.as_secs(), None);
+                    let (store, app) = (store.clone(), app.clone());
+                    async move {
+                        store.deliver(NewDelivery { app, received_at: NOW, verified }).await.map(Receipt::delivery)
+                    }
+                });
+            let done = some.collect::<tokio::task::JoinSet<_>>().join_all().await;
+            assert!(done.iter().all(Result::is_ok));
+        }
+    }
+
+    fn open(folder: &Path) -> LocalStore {
+        let settings = Settings { disk_reserve_bytes: 0, unplanned_max: u64::MAX, ..Settings::default() };
+        let (clock, chance) = (Arc::new(ManualClock::at(NOW)), Arc::new(SystemChance));
+        LocalStore::open(folder, settings, MASTER, clock, chance, &mut |_, _, _| {}).unwrap().0
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn entries_are_verified_and_proved_fast() {
+        let count = if is_long() { 500_000 } else { 1_000 };
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        deliver(&store, "main", count).await;
+        store.prune(NOW.plus(Duration::from_secs(1)), |_, _| {}).await.unwrap();
+        let watch = Stopwatch::start();
+        store.sign_checkpoint().await.unwrap();
+        println!("a checkpoint of {count} entries: {:?}", watch.elapsed());
+        for index in [7_u64, 600] {
+            let watch = Stopwatch::start();
+            let proved = store.prove(index).await.unwrap().unwrap();
+            println!("the proof of entry {index} of {count}: {:?}", watch.elapsed());
+            let key = store.log_keys().await.unwrap();
+            proved.proof.verify(&leaf_hash(&proved.proof.extra), &key).unwrap();
+        }
+        store.close_now().unwrap();
+        let watch = Stopwatch::start();
+        let verified = LocalStore::verify_folder(folder.path(), &MASTER, &[], &mut |_, _| {}).unwrap();
+        let took = watch.elapsed();
+        assert_eq!((verified.entries, verified.findings.as_slice()), (count as u64, [].as_slice()));
+        let rate = count as f64 / took.as_secs_f64();
+        println!("{count} entries, {} MB, verified in {took:?}: {rate:.0} a second", verified.bytes / 1_000_000);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_tree_costs_a_small_share_of_a_delivery() {
+        let (pairs, count) = if is_long() { (10, 40_000) } else { (1, 500) };
+        let mut shares = Vec::new();
+        for pair in 0..pairs {
+            let mut took = [0.0; 2];
+            for turn in 0..2 {
+                let without = usize::from(pair % 2 == turn);
+                let folder = tempfile::tempdir().unwrap();
+                let store = open(folder.path());
+                let before = cpu();
+                deliver(&store, ["main", "without-tree"][without], count).await;
+                if without == 0 {
+                    store.sign_checkpoint().await.unwrap();
+                }
+                took[without] = (cpu() - before) / count as f64 * 1e6;
+                store.abandon();
+            }
+            let share = (took[0] - took[1]) / took[1] * 100.0;
+            println!("pair {pair}: {:.1} µs of CPU with the tree, {:.1} µs without: {share:+.1} %", took[0], took[1]);
+            shares.push(share);
+        }
+        shares.sort_by(f64::total_cmp);
+        println!("the median of {pairs} pairs: {:+.1} %", (shares[(pairs - 1) / 2] + shares[pairs / 2]) / 2.0);
     }
 }

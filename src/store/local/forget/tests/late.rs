@@ -140,7 +140,8 @@ async fn a_backup_that_is_made_meanwhile_forgets_as_well_where_it_is_restored() 
     store.backup(&backup, |_, _| {}).await.unwrap();
     drop(go_on);
     forgetting.await.unwrap().unwrap();
-    LocalStore::restore(&backup, &restored, &MasterKey::Bytes([7; 32])).unwrap();
+    LocalStore::restore(&backup, &restored, &MasterKey::Bytes([7; 32]), &crate::store::local::Restore::default())
+        .unwrap();
     let restored = folder.path().join("restored");
     let store = open(&restored);
     is_finished(&restored).await;
