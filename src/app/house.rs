@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::{Detail, Kind};
 use crate::clock::Clock;
+use crate::store::local::{Before, Pruned};
 use crate::store::{LocalStore, Note, Store as _};
 use crate::web::webhook::Receiver;
 use crate::worker::{self, Errands, LostHosts, Onboarder, Parts};
@@ -22,6 +23,7 @@ pub(super) struct House {
     pub(super) store: LocalStore,
     /// How long bodies are kept.
     pub(super) body_days: u32,
+    pub(super) entry_days: u32,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -76,11 +78,14 @@ impl House {
 
     /// Once a day, and some time after a start.
     async fn prune(&self) {
-        let before = self.clock.now().minus(Duration::from_secs(u64::from(self.body_days) * 86_400));
+        let ago = |days: u32| self.clock.now().minus(Duration::from_secs(u64::from(days) * 86_400));
+        let before = Before { bodies: ago(self.body_days), entries: ago(self.entry_days) };
         match self.store.prune(before, |_, _| {}).await {
-            Ok(pruned) if pruned.bodies == 0 => {}
-            Ok(pruned) => tracing::info!(bodies = pruned.bodies, bytes = pruned.bytes, "bodies became stubs"),
-            Err(error) => tracing::warn!(%error, "bodies could not be pruned"),
+            Ok(pruned) if pruned.segments == 0 => {}
+            Ok(Pruned { bodies, entries, bytes, .. }) => {
+                tracing::info!(bodies, entries, bytes, "bodies became stubs, and entries leaves");
+            }
+            Err(error) => tracing::warn!(%error, "what is old could not be pruned"),
         }
     }
 

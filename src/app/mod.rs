@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, StoreSection};
 use crate::feed::notify::Notifiers;
 use crate::ids::{AccountId, AppName};
 use crate::store::{LocalStore, Store, StoreError};
@@ -222,6 +222,7 @@ struct Running {
     machine: Machine,
     local: LocalStore,
     body_days: u32,
+    entry_days: u32,
     reloader: Arc<Reloader>,
     serving: Arc<Serving>,
     refresh_idle: std::time::Duration,
@@ -278,7 +279,8 @@ impl Running {
             users: Some(Arc::new(people.known)),
             started_at: machine.clock.now(),
         });
-        let (machine, local, body_days) = (machine.clone(), local.clone(), config.store.body_days);
+        let (machine, local) = (machine.clone(), local.clone());
+        let StoreSection { body_days, entry_days, .. } = config.store;
         let refresh_idle = config.accounts.refresh_idle;
         Ok(Self {
             receiver,
@@ -292,6 +294,7 @@ impl Running {
             machine,
             local,
             body_days,
+            entry_days,
             reloader,
             serving,
             refresh_idle,
@@ -368,6 +371,7 @@ impl Running {
             errands: Arc::clone(&self.errands),
             store: self.local.clone(),
             body_days: self.body_days,
+            entry_days: self.entry_days,
             clock: Arc::clone(&self.machine.clock),
         }
     }

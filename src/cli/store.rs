@@ -149,7 +149,7 @@ pub(super) async fn verify(
     ))?;
     if found.pruned > 0 || found.forgotten > 0 {
         out.line(format!(
-            "of the entries, {} known by the hash of a body that was pruned, and {} by the leaf alone, since something was forgotten",
+            "of the entries, {} known by the hash of a body that was pruned, and {} by the leaf alone, since something was forgotten or is older than [store] entry_days",
             count(found.pruned, "is", "are"),
             count(found.forgotten, "is", "are"),
         ))?;

@@ -51,6 +51,8 @@ pub struct StoreSection {
     pub master_key: MasterKey,
     /// How long the bodies of deliveries are kept.
     pub body_days: u32,
+    /// How long what entries of the audit log say is kept.
+    pub entry_days: u32,
     pub settings: local::Settings,
 }
 
@@ -183,12 +185,14 @@ pub(super) fn store(mut section: Section<'_, '_>, server: &Server) -> StoreSecti
     }
     let master_key = master_key(&mut section);
     let body_days = section.number("body_days", 30_u32, 8..=3_650, "days");
+    let entry_days = section.number("entry_days", 400_u32, 8..=36_500, "days");
     let checkpoint_file = section.optional("checkpoint_file", "a file, relative to this configuration", |path| {
         (!path.is_empty()).then(|| PathBuf::from(path))
     });
     let checkpoint_file = checkpoint_file.map(|path| section.reading.folder.join(path));
     let settings = local::Settings { checkpoint_file, ..store_settings(&mut section, dedupe) };
-    let store = StoreSection { folder: section.reading.folder.join(folder), master_key, body_days, settings };
+    let store =
+        StoreSection { folder: section.reading.folder.join(folder), master_key, body_days, entry_days, settings };
     section.finish();
     store
 }

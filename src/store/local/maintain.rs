@@ -223,10 +223,10 @@ impl LocalStore {
         self.core().reading(move |core| core.leaves(from, limit)).await
     }
 
-    /// Stubs the bodies of deliveries that came before a moment.
+    /// Takes out what is older.
     pub async fn prune(
         &self,
-        before: crate::clock::Timestamp,
+        before: super::Before,
         mut progress: impl FnMut(u64, u64) + Send + 'static,
     ) -> Result<super::Pruned, StoreError> {
         self.core().reading(move |core| core.prune(before, &mut progress)).await

@@ -67,7 +67,7 @@ pub use forgotten::Forgotten;
 pub use keys::{KeyError, MasterKey};
 pub use maintain::{BackedUp, CopyError, Restore};
 pub use open::{OpenError, OpenProgress, OpenReport, Problems, Stage};
-pub use prune::Pruned;
+pub use prune::{Before, Pruned};
 pub use reads::entry_of_leaf;
 pub use rekey::Rekeyed;
 pub use settings::Settings;

@@ -368,11 +368,11 @@ impl Core {
 
     fn entry(&self, index: u64, entry: StoredEntry) -> Entry {
         let StoredEntry { leaf, kept } = entry;
-        let line = match kept {
+        let line = match kept.clone() {
             Kept::Line(line) | Kept::Told(line) => line,
-            Kept::Forgotten { at, kind } => {
+            Kept::Forgotten { at, kind } | Kept::Pruned { at, kind } => {
                 let (app, account, delivery, job, rule) = (None, None, None, None, None);
-                let code = "forgotten".to_owned();
+                let code = if matches!(kept, Kept::Pruned { .. }) { "pruned" } else { "forgotten" }.to_owned();
                 return Entry { index, at, kind, app, account, delivery, job, rule, code, detail: None, leaf };
             }
         };

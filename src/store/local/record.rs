@@ -247,13 +247,32 @@ pub(super) enum Kept {
         kind: Kind,
     },
     Told(Line),
+    /// It is older than entries are kept.
+    Pruned {
+        at: Timestamp,
+        kind: Kind,
+    },
 }
 
 impl StoredEntry {
     pub(super) const fn line(&self) -> Option<&Line> {
         match &self.kept {
             Kept::Line(line) | Kept::Told(line) => Some(line),
-            Kept::Forgotten { .. } => None,
+            Kept::Forgotten { .. } | Kept::Pruned { .. } => None,
+        }
+    }
+
+    pub(super) const fn at(&self) -> Timestamp {
+        match &self.kept {
+            Kept::Line(line) | Kept::Told(line) => line.at,
+            Kept::Forgotten { at, .. } | Kept::Pruned { at, .. } => *at,
+        }
+    }
+
+    pub(super) const fn kind(&self) -> Kind {
+        match &self.kept {
+            Kept::Line(line) | Kept::Told(line) => line.kind,
+            Kept::Forgotten { kind, .. } | Kept::Pruned { kind, .. } => *kind,
         }
     }
 
@@ -262,7 +281,7 @@ impl StoredEntry {
         match &self.kept {
             Kept::Line(line) => line.as_ref().put_first_leaf(to),
             Kept::Told(line) => line.as_ref().put_leaf(to),
-            Kept::Forgotten { .. } => return None,
+            Kept::Forgotten { .. } | Kept::Pruned { .. } => return None,
         }
         Some(())
     }

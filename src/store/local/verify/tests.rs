@@ -12,7 +12,7 @@ use crate::event::signature::Verified;
 use crate::ids::AppName;
 use crate::store::journal::{self, Record, Rewrite};
 use crate::store::local::record::{self, Stored};
-use crate::store::local::{LocalStore, MasterKey, Settings};
+use crate::store::local::{Before, LocalStore, MasterKey, Settings};
 use crate::store::port::{NewDelivery, Note, Store};
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -76,7 +76,7 @@ impl Logs {
         let store = open(folder.path(), &clock);
         live(&store, &clock, 4..6).await;
         // Bodies of the first hours are pruned.
-        store.prune(NOW.plus(Duration::from_secs(7_000)), |_, _| {}).await.unwrap();
+        store.prune(Before::bodies(NOW.plus(Duration::from_secs(7_000))), |_, _| {}).await.unwrap();
         let key = store.log_keys().await.unwrap().pop();
         let anchor = Elsewhere { name: "the anchor".to_owned(), note: store.checkpoint().await.unwrap().unwrap(), key };
         store.close_now().unwrap();
@@ -302,7 +302,7 @@ mod figures {
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path());
         deliver(&store, "main", count).await;
-        store.prune(NOW.plus(Duration::from_secs(1)), |_, _| {}).await.unwrap();
+        store.prune(Before::bodies(NOW.plus(Duration::from_secs(1))), |_, _| {}).await.unwrap();
         let watch = Stopwatch::start();
         store.sign_checkpoint().await.unwrap();
         println!("a checkpoint of {count} entries: {:?}", watch.elapsed());
