@@ -37,11 +37,20 @@ impl Sha {
     }
 }
 
+const fn digit(nibble: u8) -> u8 {
+    if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble }
+}
+
 impl Serialize for Sha {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        // The crate `hex` takes five times as long, and each delivery has one of these.
         let mut text = [0; 64];
-        let hex = hex::encode_to_slice(self.0, &mut text).ok().and_then(|()| std::str::from_utf8(&text).ok());
-        to.serialize_str(hex.unwrap_or_default())
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
+            if let [high, low] = pair {
+                (*high, *low) = (digit(byte >> 4), digit(byte & 15));
+            }
+        }
+        to.serialize_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 
