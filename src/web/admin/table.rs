@@ -16,7 +16,8 @@ use super::caller::Role;
 use super::described::{Described, Operation};
 use super::{
     AdminState, PLAN_BYTES_MAX, accounts, assistants, errands, explain, forgetting, guard, jobs, log, meetings,
-    metrics, movable, onboarding, openapi, plans, routes as other, rows, sweeps, take_back, tokens, users,
+    metrics, movable, onboarding, openapi, plans, routes as other, rows, stream, sweeps, take_back, tokens, trace,
+    users,
 };
 
 /// What of accounts a route tells or moves, and so what becomes of whoever is bound to one.
@@ -110,6 +111,8 @@ pub fn routes() -> Vec<Route> {
         route(GET, "/v1/deliveries/{id}/decide", (READERS, Read), "What the rules of now would do about a delivery", plans::decide),
         route(POST, "/v1/deliveries/{id}/replay", (OPERATORS, Read), "Plan a delivery again", other::replay),
         route(GET, "/v1/audit", (READERS, Chosen), "The audit log, a page at a time", log::entries),
+        route(GET, "/v1/audit/stream", (READERS, Chosen), "The audit log as server-sent events, as it grows", stream::stream),
+        route(GET, "/v1/audit/trace", (READERS, Chosen), "One thing through the audit log: what led to it, and what it led to", trace::trace),
         route(GET, "/v1/audit/head", (READERS, Service), "How long the audit log is, and the root of its tree", log::head),
         route(GET, "/v1/audit/checkpoint", (READERS, Service), "The newest signed head of the audit log, and the keys of the log", log::checkpoint),
         route(GET, "/v1/audit/proofs/{entry}", (READERS, Service), "What proves one entry to anybody who has the key", log::proof),
