@@ -41,5 +41,6 @@ mod samples;
 mod schema;
 mod support;
 mod timers;
+mod traced;
 mod tree;
 mod users;

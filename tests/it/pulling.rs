@@ -85,24 +85,26 @@ fn exports_that_meet_hold_every_entry_once_also_of_a_stopped_service() {
     let mut served = worked();
     let size = size(&served.service);
     assert!(size > 20, "{size}");
-    let all = lines(&exported(&served.service, &[]));
+    // Later ones may still come.
+    let end = size.to_string();
+    let all = lines(&exported(&served.service, &["--to", &end]));
     assert_eq!(indexes(&all), (0..size).collect::<Vec<_>>());
-    let page = served.service.admin("GET", "/v1/audit?limit=1000").unwrap();
+    let page = served.service.admin("GET", &format!("/v1/audit?limit=1000&to={end}")).unwrap();
     assert_eq!(page["entries"], Value::from(all.clone()), "each as a page of the log has it");
     let time = all[11]["at"].as_str().unwrap();
     let parts = [
         exported(&served.service, &["--to", "7"]),
         exported(&served.service, &["--from", "7", "--to", time]),
-        exported(&served.service, &["--from", time]),
+        exported(&served.service, &["--from", time, "--to", &end]),
     ];
     assert_eq!(lines(&parts.concat()), all, "up to a number or a time, and from there on");
-    let of = lines(&exported(&served.service, &["--account", ACCOUNT, "--kind", "outcome,intent"]));
+    let of = lines(&exported(&served.service, &["--account", ACCOUNT, "--kind", "outcome,intent", "--to", &end]));
     let is_its =
         |entry: &&Value| entry["account"] == ACCOUNT && (entry["kind"] == "outcome" || entry["kind"] == "intent");
     assert_eq!(of, all.iter().filter(is_its).cloned().collect::<Vec<_>>());
     assert!(of.len() > 3, "{of:?}");
     assert_eq!(served.service.terminate(), Some(0));
-    let offline = lines(&exported(&served.service, &["--offline", "--to", &size.to_string()]));
+    let offline = lines(&exported(&served.service, &["--offline", "--to", &end]));
     assert_eq!(offline, all);
 }
 
@@ -133,11 +135,12 @@ fn an_export_to_a_file_is_there_when_it_is_whole_and_a_wrong_one_leaves_nothing(
 #[test]
 fn a_row_of_csv_says_what_the_entry_says() {
     let served = worked();
-    let (code, text, _) = served.service.command(&["audit", "export", "--format", "csv"]);
+    let end = size(&served.service).to_string();
+    let (code, text, _) = served.service.command(&["audit", "export", "--format", "csv", "--to", &end]);
     assert_eq!(code, 0);
     let mut read = csv::Reader::from_reader(text.as_bytes());
     let head: Vec<String> = read.headers().unwrap().iter().map(str::to_owned).collect();
-    let all = lines(&exported(&served.service, &[]));
+    let all = lines(&exported(&served.service, &["--to", &end]));
     let mut rows = 0;
     for (row, entry) in read.records().zip(&all) {
         let row = row.unwrap();
@@ -153,6 +156,22 @@ fn a_row_of_csv_says_what_the_entry_says() {
         rows += 1;
     }
     assert_eq!(rows, all.len());
+}
+
+#[test]
+fn an_export_in_the_words_of_others_has_each_entry_once_under_the_name_of_the_log() {
+    let served = worked();
+    let size = size(&served.service);
+    let to = size.to_string();
+    let key = served.told(&["audit", "key"], 0);
+    let log = key.split('+').next().unwrap();
+    let (code, out, _) = served.service.command(&["audit", "export", "--format", "cloudevents", "--to", &to]);
+    let ids: Vec<String> = lines(&out).iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!((code, ids), (0, (0..size).map(|index| format!("{log}/{index}")).collect()));
+    let (code, out, _) = served.service.command(&["audit", "export", "--format", "ocsf", "--to", &to]);
+    let events = lines(&out);
+    assert!(code == 0 && events.iter().all(|event| event["class_uid"].is_u64()), "{out}");
+    assert_eq!(u64::try_from(events.len()).unwrap(), size);
 }
 
 fn committed(name: &str) -> PathBuf {

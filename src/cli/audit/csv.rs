@@ -9,7 +9,7 @@ use crate::web::admin::entry_schema;
 use crate::web::admin::view::EntryView;
 
 /// The columns that come first. Those that entries have besides follow by name, and what is in a part of an entry is `part.field`.
-const FIRST: [&str; 19] = [
+const FIRST: [&str; 21] = [
     "index",
     "at",
     "kind",
@@ -20,6 +20,8 @@ const FIRST: [&str; 19] = [
     "job",
     "rule",
     "subject",
+    "actor",
+    "attempt",
     "severity",
     "note",
     "call.method",

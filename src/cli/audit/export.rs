@@ -6,13 +6,15 @@ use clap::{Args, ValueEnum};
 
 use super::PAGE;
 use super::csv::Table;
+use crate::audit::note::Verifier;
 use crate::cli::exit::tell;
 use crate::cli::out::{Out, count};
 use crate::cli::private::Aside;
 use crate::cli::remote::{Remote, Where};
 use crate::cli::store::bar;
 use crate::cli::{Context, Exit, Failure};
-use crate::web::admin::view::{EntriesView, EntryView, HeadView};
+use crate::feed::format;
+use crate::web::admin::view::{CheckpointView, EntriesView, EntryView, HeadView};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Export {
@@ -41,6 +43,10 @@ pub(in crate::cli) struct Export {
 enum Format {
     /// One entry a line, as `audit schema` describes it
     Jsonl,
+    /// `CloudEvents` 1.0 in JSON, one a line
+    Cloudevents,
+    /// OCSF in JSON, one event a line
+    Ocsf,
     /// RFC 4180, with a head. A cell that begins with = + - @ tab or CR has an apostrophe before it, so that no spreadsheet
     /// takes it for a formula; control characters are replaced
     Csv,
@@ -102,7 +108,8 @@ async fn export(remote: &Remote, asked: &Export, out: &mut Out) -> Result<Export
     let chosen: Vec<_> = chosen.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
     // What is left out on purpose leaves gaps.
     let mut whole = (asked.account.is_none() && asked.kind.is_none()).then_some(start);
-    let mut writer = Writer::new(asked.format, out)?;
+    let form = Form::of(asked.format, remote).await?;
+    form.head(out)?;
     let (bar, mut entries) = (bar("exporting", "entries"), 0_u64);
     let mut place = ("from", start.to_string());
     loop {
@@ -113,7 +120,7 @@ async fn export(remote: &Remote, asked: &Export, out: &mut Out) -> Result<Export
             if let Some(due) = &mut whole {
                 is_next(entry, due)?;
             }
-            writer.write(entry)?;
+            form.write(entry, out)?;
         }
         entries = entries.saturating_add(u64::try_from(page.entries.len()).unwrap_or(u64::MAX));
         if let Some(last) = page.entries.last() {
@@ -143,29 +150,49 @@ fn is_next(entry: &EntryView, due: &mut u64) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes entries in a format.
-struct Writer<'a> {
-    out: &'a mut Out,
-    table: Option<Table>,
+/// How an entry is written.
+enum Form {
+    /// As it is.
+    Entry,
+    /// In the words of others, with the name of the log.
+    Event(format::Format, String),
+    Row(Table),
 }
 
-impl<'a> Writer<'a> {
-    fn new(format: Format, out: &'a mut Out) -> Result<Self, Failure> {
-        let table = match format {
-            Format::Jsonl => None,
-            Format::Csv => {
-                let table = Table::new();
-                out.text(&table.head()?)?;
-                Some(table)
-            }
-        };
-        Ok(Self { out, table })
+impl Form {
+    async fn of(format: Format, remote: &Remote) -> Result<Self, Failure> {
+        Ok(match format {
+            Format::Jsonl => Self::Entry,
+            Format::Cloudevents => Self::Event(format::Format::CloudEvents, log_of(remote).await?),
+            Format::Ocsf => Self::Event(format::Format::Ocsf, log_of(remote).await?),
+            Format::Csv => Self::Row(Table::new()),
+        })
     }
 
-    fn write(&mut self, entry: &EntryView) -> Result<(), Failure> {
-        match &self.table {
-            None => self.out.json_line(entry),
-            Some(table) => self.out.text(&table.row(entry)?),
+    fn head(&self, out: &mut Out) -> Result<(), Failure> {
+        match self {
+            Self::Row(table) => out.text(&table.head()?),
+            Self::Entry | Self::Event(..) => Ok(()),
         }
     }
+
+    fn write(&self, entry: &EntryView, out: &mut Out) -> Result<(), Failure> {
+        match self {
+            Self::Entry => out.json_line(entry),
+            Self::Event(form, log) => {
+                let entry = serde_json::to_value(entry);
+                let entry = entry.map_err(|error| Failure::new(Exit::Io, format!("cannot write JSON: {error}")))?;
+                out.json_line(&form.write(&format::Item { log, entry: &entry, body: None }))
+            }
+            Self::Row(table) => out.text(&table.row(entry)?),
+        }
+    }
+}
+
+/// What the log is called in its checkpoints.
+async fn log_of(remote: &Remote) -> Result<String, Failure> {
+    let view: CheckpointView = remote.get("/v1/audit/checkpoint", &[]).await?;
+    let key = view.keys.first().and_then(|key| key.parse::<Verifier>().ok());
+    let none = || Failure::new(Exit::Failed, "the log has no key, and so no name");
+    key.map(|key| key.name().to_owned()).ok_or_else(none)
 }

@@ -1,5 +1,6 @@
 //! `adjutant audit`
 
+mod completeness;
 mod csv;
 mod export;
 mod prove;
@@ -29,6 +30,8 @@ pub(super) enum Asked {
     ///
     /// One look takes in 100,000 entries, and says how to go on where there are more. Exit code 1 where no entry is about it.
     Trace(trace::Trace),
+    /// Say of each day what came of an account's events: received, recovered, set aside, missing as far as known, and what is not known
+    Completeness(completeness::Completeness),
     /// Print the JSON Schema of an entry, as all readers get one
     Schema,
     /// Read every entry from disk, hash it anew, and check that all are there and hash to the head of the log, to its newest
@@ -93,6 +96,7 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
         }
         Asked::Export(asked) => export::run(context, asked, out).await,
         Asked::Trace(asked) => trace::run(context, asked, out).await,
+        Asked::Completeness(asked) => completeness::run(context, asked, out).await,
         Asked::Schema => out.json(&entry_schema()).map(|()| Exit::Good),
         Asked::Verify(asked) => verify::run(context, asked, out).await,
         Asked::Checkpoint(asked) => prove::checkpoint(context, asked, out).await,

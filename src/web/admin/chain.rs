@@ -1,4 +1,4 @@
-//! What led to what, among entries of the audit log: from what each of them says of deliveries and jobs. Pure.
+//! What led to what, among entries of the audit log: from what each of them says of deliveries, jobs and who asked. Pure.
 
 use std::collections::BTreeMap;
 
@@ -36,6 +36,11 @@ pub(super) fn chain(entries: Vec<Entry>, asked: &BTreeMap<JobId, DeliveryId>) ->
         links.push(Link { depth, led_by, entry });
     }
     links
+}
+
+/// The delivery for which it was done, where the entry names one.
+pub(super) fn asked_by(entry: &Entry) -> Option<DeliveryId> {
+    entry.detail.as_ref()?.actor.as_ref()?.parse().ok()
 }
 
 /// The entries so far, by what later ones name.
@@ -76,13 +81,14 @@ impl Seen<'_> {
             _ => {}
         }
         let Some(job) = entry.job else { return decided.or(delivered) };
-        let asked = self.asked.get(&job).and_then(|id| self.decided.get(id)).copied();
+        let asked = asked_by(entry).or_else(|| self.asked.get(&job).copied());
+        let asked = asked.and_then(|id| self.decided.get(&id)).copied();
         let of = self.jobs.entry(job).or_default();
         let origin = of.origin.or(asked);
         match entry.kind {
             Kind::Attempt => {
                 (of.attempt, of.intents) = (Some(entry.index), Vec::new());
-                origin
+                asked.or(origin)
             }
             Kind::Moved => decided.or(origin),
             kind => {

@@ -12,10 +12,16 @@ use super::problem::ApiProblem;
 use super::readers::Waiter;
 use super::reading::{Place, Reading, kinds};
 use super::routes::{Answer, Asked, Shared, asked, maybe, parsed, rows};
+use super::readers::Waiter;
+use super::reading::{Place, Reading, kinds};
+use super::routes::{Answer, Asked, Shared, asked, maybe, parsed, rows};
 use super::view::{CheckpointView, DisclosedView, EntriesView, FaultView, HeadView, LeavesView, ProofView};
-use super::{AdminState, cursor};
+use super::{AdminState, cursor, reading};
 use crate::audit::leaf::Disclosed;
 use crate::audit::{Detail, Entry, Kind};
+use crate::clock::Timestamp;
+use crate::store::local::{LocalStore, Proved};
+use crate::store::{Note, StoreError};
 use crate::clock::Timestamp;
 use crate::store::local::{LocalStore, Proved};
 use crate::store::{Note, StoreError};
@@ -27,6 +33,8 @@ pub(super) struct AuditAsked {
     account: Option<String>,
     /// Only these kinds, as in `intent,outcome`.
     kind: Option<String>,
+    /// Only those that meet a condition over `entry`, as in `entry.call.status >= 400`. For operators of all accounts.
+    filter: Option<String>,
     /// The cursor after which to go on: `next` of the page before.
     after: Option<String>,
     /// From here on, instead of `after`: the number of an entry, or a time.
@@ -44,9 +52,10 @@ pub(super) struct AuditAsked {
 const WAIT_SECS_MAX: u64 = 60;
 
 pub(super) async fn entries(State(state): Shared, caller: Caller, query: Asked<AuditAsked>) -> Answer<EntriesView> {
-    let AuditAsked { account, kind, after, from, to, limit, last, wait_secs } = asked(query)?;
+    let AuditAsked { account, kind, filter, after, from, to, limit, last, wait_secs } = asked(query)?;
     let account = caller.scope(maybe(account.as_ref())?)?;
     let (kinds, limit) = (kinds(kind.as_deref())?, rows(limit)?);
+    let filter = reading::filter(filter.as_deref(), &caller)?;
     if let Some(last) = last {
         if after.is_some() || from.is_some() || to.is_some() || wait_secs.is_some() {
             return Err(ApiProblem::bad_request(
@@ -54,11 +63,11 @@ pub(super) async fn entries(State(state): Shared, caller: Caller, query: Asked<A
             ));
         }
         let last = usize::try_from(last).unwrap_or(usize::MAX);
-        let reading = Reading { account, kinds, to: u64::MAX };
+        let reading = Reading { account, kinds, filter, to: u64::MAX };
         return Ok(Json(page(reading.newest(&*state.store, last, limit).await?)));
     }
     let from = begins(&state, after.as_deref(), from.as_deref()).await?;
-    let reading = Reading { account, kinds, to: ends(&state, to.as_deref()).await? };
+    let reading = Reading { account, kinds, filter, to: ends(&state, to.as_deref()).await? };
     match wait_secs {
         None | Some(0) => Ok(Json(page(reading.page(&*state.store, from, limit).await?))),
         Some(secs @ 1..=WAIT_SECS_MAX) => {

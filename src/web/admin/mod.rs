@@ -11,6 +11,7 @@ pub mod assistants;
 mod attention;
 mod caller;
 mod chain;
+pub mod completeness;
 mod cursor;
 mod delivered;
 mod described;

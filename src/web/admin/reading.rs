@@ -2,12 +2,16 @@
 
 use std::ops::Range;
 
+use axum::http::StatusCode;
 use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
 
+use super::caller::{Caller, Role};
 use super::problem::ApiProblem;
+use super::view::EntryView;
 use crate::audit::{Entry, Kind};
 use crate::clock::Timestamp;
+use crate::feed::filter::Filter;
 use crate::ids::AccountId;
 use crate::store::{Store, StoreError};
 
@@ -23,8 +27,23 @@ pub(super) struct Reading {
     pub(super) account: Option<AccountId>,
     /// Empty for all of them.
     pub(super) kinds: Vec<Kind>,
+    /// A condition that they have to meet.
+    pub(super) filter: Option<Filter>,
     /// Only those before this one.
     pub(super) to: u64,
+}
+
+/// The condition of a list, which operators of all accounts may give: it is evaluated for each entry.
+pub(super) fn filter(text: Option<&str>, caller: &Caller) -> Result<Option<Filter>, ApiProblem> {
+    let Some(text) = text else { return Ok(None) };
+    if caller.role != Role::Operator || caller.account.is_some() {
+        let why = "filter is for operators of all accounts: this token may choose by account and kind";
+        return Err(ApiProblem::new(StatusCode::FORBIDDEN, why));
+    }
+    Filter::parse(text).map(Some).map_err(|error| {
+        let column = error.column(text);
+        ApiProblem::bad_request(format!("filter, at column {column}: {error}"))
+    })
 }
 
 /// The kinds of a list, as in `intent,outcome`.
@@ -81,7 +100,12 @@ impl Place {
 
 impl Reading {
     fn takes(&self, entry: &Entry) -> bool {
-        self.kinds.is_empty() || self.kinds.contains(&entry.kind)
+        let passes = |filter: &Filter| {
+            let shown = serde_json::to_value(EntryView::from(entry.clone()));
+            shown.is_ok_and(|shown| filter.passes(&shown))
+        };
+        let is_kind = self.kinds.is_empty() || self.kinds.contains(&entry.kind);
+        is_kind && self.filter.as_ref().is_none_or(passes)
     }
 
     /// As many as `limit` from an entry on, and where to go on: that may be before the end also where none was found.
@@ -112,7 +136,8 @@ impl Reading {
     /// Of any kind.
     async fn look(&self, store: &dyn Store, among: Range<u64>, room: usize) -> Result<(Vec<Entry>, u64), StoreError> {
         let rows = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-        let count = if self.kinds.is_empty() { room } else { rows(LOOK) };
+        let takes_all = self.kinds.is_empty() && self.filter.is_none();
+        let count = if takes_all { room } else { rows(LOOK) };
         match &self.account {
             Some(account) => store.entries_of(account, among, count).await,
             None => {

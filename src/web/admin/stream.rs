@@ -25,7 +25,7 @@ use super::readers::{Seat, Waiter};
 use super::reading::{Reading, kinds};
 use super::routes::{Asked, Shared, asked, maybe};
 use super::view::EntryView;
-use super::{AdminState, cursor, log};
+use super::{AdminState, cursor, log, reading};
 use crate::audit::Entry;
 use crate::clock::Timestamp;
 use crate::store::StoreError;
@@ -50,6 +50,8 @@ pub(super) struct StreamAsked {
     to: Option<String>,
     /// Only these kinds, as in `intent,outcome`.
     kind: Option<String>,
+    /// Only those that meet a condition over `entry`, as in `entry.call.status >= 400`. For operators of all accounts.
+    filter: Option<String>,
 }
 
 /// The header `Last-Event-ID`: where a stream that broke off goes on.
@@ -79,9 +81,11 @@ pub(super) async fn stream(
     LastEventId(last): LastEventId,
     query: Asked<StreamAsked>,
 ) -> Result<EventStream, ApiProblem> {
-    let StreamAsked { account, after, from, to, kind } = asked(query)?;
+    let StreamAsked { account, after, from, to, kind, filter } = asked(query)?;
     let account = caller.scope(maybe(account.as_ref())?)?;
-    let reading = Reading { account, kinds: kinds(kind.as_deref())?, to: log::ends(&state, to.as_deref()).await? };
+    let filter = reading::filter(filter.as_deref(), &caller)?;
+    let to = log::ends(&state, to.as_deref()).await?;
+    let reading = Reading { account, kinds: kinds(kind.as_deref())?, filter, to };
     let next = match (last.or(after), from) {
         (None, None) => state.store.tree_head().await?.size,
         (after, from) => log::begins(&state, after.as_deref(), from.as_deref()).await?,

@@ -15,9 +15,9 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use super::caller::Role;
 use super::described::{Described, Operation};
 use super::{
-    AdminState, PLAN_BYTES_MAX, accounts, assistants, errands, explain, forgetting, guard, jobs, log, meetings,
-    metrics, movable, onboarding, openapi, plans, routes as other, rows, stream, sweeps, take_back, tokens, trace,
-    users,
+    AdminState, PLAN_BYTES_MAX, accounts, assistants, completeness, errands, explain, forgetting, guard, jobs, log,
+    meetings, metrics, movable, onboarding, openapi, plans, routes as other, rows, stream, sweeps, take_back, tokens,
+    trace, users,
 };
 
 /// What of accounts a route tells or moves, and so what becomes of whoever is bound to one.
@@ -147,6 +147,7 @@ pub fn routes() -> Vec<Route> {
         route(GET, "/v1/accounts/{account}/users/{user}/schedulers", (USER_READERS, InPath), "For whom a user may schedule: Zoom's word for them is schedulers, and none can be added from this side", assistants::schedulers),
         route(DELETE, "/v1/accounts/{account}/users/{user}/schedulers", (ONBOARDERS, InPath), "Take the right to schedule for anybody from a user; of an API user, operators alone", assistants::remove_schedulers),
         route(DELETE, "/v1/accounts/{account}/users/{user}/schedulers/{scheduler}", (ONBOARDERS, InPath), "Take the right to schedule for one other from a user", assistants::remove_scheduler),
+        route(GET, "/v1/accounts/{account}/completeness", (READERS, InPath), "What came of an account's events, day by day, and what is not known", completeness::show),
         route(GET, "/v1/accounts/{account}/coverage", (FOLLOWERS, InPath), "Who has what of the rules, and who waits for what", users::coverage),
         route(GET, "/v1/onboardings", (FOLLOWERS, Chosen), "Onboardings, the oldest first", onboarding::list),
         route(GET, "/v1/onboardings/{id}", (FOLLOWERS, Read), "One onboarding, which can be waited for", onboarding::one),

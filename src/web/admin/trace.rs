@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::AdminState;
 use super::caller::Caller;
-use super::chain::{Link, chain};
+use super::chain::{Link, asked_by, chain};
 use super::problem::ApiProblem;
 use super::reading::Place;
 use super::routes::{Answer, Asked, Shared, asked, maybe, parsed};
@@ -84,9 +84,11 @@ pub(super) async fn trace(State(state): Shared, caller: Caller, query: Asked<Tra
     let understood = trail.begin(of.trim()).await?;
     let size = state.store.tree_head().await?.size;
     let known = trail.followed.begins(&state).await?;
+    // Of what may be older than what is known of it, the newest entries are looked at at least.
+    let newest = if trail.followed.is_open || known.is_none() { size.saturating_sub(LOOK) } else { size };
     let start = match from {
         Some(from) => parsed::<Place>(&from)?.index(&*state.store).await?.min(size),
-        None => known.unwrap_or(size.saturating_sub(LOOK)),
+        None => known.unwrap_or(size).min(newest),
     };
     let end = start.saturating_add(LOOK).min(size);
     // What leads to a job may stand before anything names the job.
@@ -301,6 +303,7 @@ impl Trail<'_> {
                     continue;
                 }
                 self.followed.jobs.extend(entry.job);
+                self.followed.led.extend(asked_by(&entry));
                 if let Some(id) = entry.delivery {
                     self.followed.led.insert(id);
                     if let (Some(job), Kind::Decision) = (entry.job, entry.kind) {

@@ -120,6 +120,7 @@ fn path_of((method, path): (&str, &str), account: Option<&str>, has: &Has, world
             | "/v1/notify"
             | "/v1/reload"
             | "/v1/tokens"
+            | "/v1/accounts/{account}/completeness"
             | "/v1/accounts/{account}/coverage"
             | "/v1/onboardings"
             | "/v1/errands"

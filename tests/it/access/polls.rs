@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use adjutant::audit::{Detail, Kind};
 use adjutant::store::{Note, Store as _};
+use adjutant::web::admin::Role;
 use serde_json::Value;
 
 use super::world::{NOW, World};
@@ -93,4 +94,30 @@ fn a_time_is_the_place_before_its_first_entry_and_parts_that_meet_there_leave_no
     let parts = [of(format!("to={}", at(2))), of(format!("from={}", at(2)))].concat();
     assert_eq!(parts, (0..size + 4).collect::<Vec<_>>());
     assert_eq!(of("from=2001-01-01".to_owned()).len(), usize::try_from(size + 4).unwrap());
+}
+
+#[test]
+fn a_condition_chooses_among_entries_for_operators_of_all_accounts_alone() {
+    let world = World::new();
+    let condition = "entry.kind%20%3D%3D%20%22outcome%22%20%26%26%20entry.code%20%3D%3D%20%22parked%22";
+    let all = world.get(FILE_TOKEN, "/v1/audit?limit=1000").json()["entries"].clone();
+    let is_wanted = |entry: &&Value| entry["kind"] == "outcome" && entry["code"] == "parked";
+    let wanted: Vec<u64> =
+        all.as_array().unwrap().iter().filter(is_wanted).map(|entry| entry["index"].as_u64().unwrap()).collect();
+    assert!(!wanted.is_empty() && wanted.len() < all.as_array().unwrap().len());
+    let path = format!("/v1/audit?limit=1000&filter={condition}");
+    assert_eq!(indexes(&world.get(FILE_TOKEN, &path)), wanted);
+    let size = all.as_array().unwrap().len();
+    let streamed = world.get(FILE_TOKEN, &format!("/v1/audit/stream?from=0&to={size}&filter={condition}"));
+    let streamed: Vec<u64> =
+        super::streams::data(&streamed.body).iter().map(|entry| entry["index"].as_u64().unwrap()).collect();
+    assert_eq!(streamed, wanted);
+    for (role, is_bound) in [(Role::Auditor, false), (Role::Auditor, true), (Role::Operator, true)] {
+        for path in [path.clone(), path.replace("/v1/audit?", "/v1/audit/stream?").replace("limit=1000&", "")] {
+            let answer = world.get(world.token_of(role, is_bound), &path);
+            assert!(answer.status == 403 && answer.body.contains("filter is for operators"), "{path}: {}", answer.body);
+        }
+    }
+    let wrong = world.get(FILE_TOKEN, "/v1/audit?filter=entry.knd%20%3D%3D%20%22call%22");
+    assert!(wrong.status == 400 && wrong.body.contains("did you mean kind?"), "{}", wrong.body);
 }
