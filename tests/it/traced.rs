@@ -39,11 +39,17 @@ fn line<'a>(lines: &'a [Value], kind: &str, code: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("no {kind} {code} in {lines:#?}"))
 }
 
-/// The entry about the person's job that changed something.
+/// The entry about the person's job that changed something, once it is on disk.
 fn changed(served: &Served, id: &str) -> Value {
-    let log = served.service.admin("GET", "/v1/audit?limit=1000&kind=outcome").unwrap();
-    let of_person = |entry: &&Value| entry["subject"].as_str().is_some_and(|subject| subject.contains(id));
-    log["entries"].as_array().unwrap().iter().find(of_person).unwrap().clone()
+    loop {
+        let log = served.service.admin("GET", "/v1/audit?limit=1000&kind=outcome").unwrap();
+        let of_person = |entry: &&Value| entry["subject"].as_str().is_some_and(|subject| subject.contains(id));
+        let found = log["entries"].as_array().unwrap().iter().find(of_person);
+        if let Some(found) = found.filter(|found| found["code"] == "changed") {
+            return found.clone();
+        }
+        std::thread::yield_now();
+    }
 }
 
 const LED: [&str; 4] = ["delivery stored", "decision work", "attempt started", "outcome changed"];
@@ -111,7 +117,8 @@ fn a_trace_says_what_it_did_not_look_at_and_is_the_same_of_a_stopped_service() {
 
 #[test]
 fn the_days_of_an_account_say_what_came_and_what_is_not_known() {
-    let (mut served, _) = worked();
+    let (mut served, id) = worked();
+    changed(&served, &id);
     let view = |served: &Served, more: &[&str]| -> Value {
         let words = [&["audit", "completeness", "--account", ACCOUNT, "--json"], more].concat();
         serde_json::from_str(&served.told(&words, 0)).unwrap()
@@ -132,7 +139,10 @@ fn the_days_of_an_account_say_what_came_and_what_is_not_known() {
         assert_eq!(served.service.deliver(&body(n, account)).unwrap(), 200);
     }
     served.service.wait_until_idle();
-    let after = view(&served, &["--days", "2"]);
+    let mut after = view(&served, &["--days", "2"]);
+    while sum(&after, "received") < 4 {
+        after = view(&served, &["--days", "2"]);
+    }
     assert_eq!(after["days"].as_array().unwrap().len(), 2);
     assert_eq!((sum(&after, "received"), sum(&after, "repeated")), (4, 1), "{after}");
     assert!(after["days"][1]["missing"].is_null() && after["zooms_log_read_to"].is_null(), "{after}");

@@ -199,3 +199,25 @@ fn one_token_takes_a_part_of_the_places_and_leaves_room_for_others() {
         assert_eq!(reader.event().unwrap().1["note"], "for all");
     }
 }
+
+#[test]
+fn whoever_does_not_read_holds_up_nobody_and_misses_nothing() {
+    let world = World::new();
+    let first = world.state().0;
+    // More than the buffers of a connection take.
+    let words = "x".repeat(8_000);
+    for _ in 0..2_000 {
+        note(&world, OWN, &words);
+    }
+    let end = world.state().0;
+    let path = format!("/v1/audit/stream?from=0&to={end}");
+    let slow = open(&world, FILE_TOKEN, &path);
+    for mut reader in [open(&world, FILE_TOKEN, &path), slow] {
+        for index in 0..end {
+            let (_, entry) = reader.event().unwrap();
+            assert_eq!(entry["index"], index);
+            assert!(index < first || entry["note"] == words, "{index}");
+        }
+        assert_eq!(reader.block(), None);
+    }
+}
