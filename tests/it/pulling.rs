@@ -103,6 +103,8 @@ fn exports_that_meet_hold_every_entry_once_also_of_a_stopped_service() {
         |entry: &&Value| entry["account"] == ACCOUNT && (entry["kind"] == "outcome" || entry["kind"] == "intent");
     assert_eq!(of, all.iter().filter(is_its).cloned().collect::<Vec<_>>());
     assert!(of.len() > 3, "{of:?}");
+    let condition = "entry.kind in [\"outcome\", \"intent\"] && has(entry.account)";
+    assert_eq!(lines(&exported(&served.service, &["--filter", condition, "--to", &end])), of);
     assert_eq!(served.service.terminate(), Some(0));
     let offline = lines(&exported(&served.service, &["--offline", "--to", &end]));
     assert_eq!(offline, all);

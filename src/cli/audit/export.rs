@@ -30,6 +30,9 @@ pub(in crate::cli) struct Export {
     /// Only these kinds, as in intent,outcome
     #[arg(long)]
     kind: Option<String>,
+    /// Only those that meet a condition over `entry`, as in 'entry.call.status >= 400'
+    #[arg(long, value_name = "CONDITION")]
+    filter: Option<String>,
     #[arg(long, value_enum)]
     format: Format,
     /// Write to this file, which is there when it is whole, and not to standard output
@@ -104,10 +107,11 @@ async fn export(remote: &Remote, asked: &Export, out: &mut Out) -> Result<Export
     if start > end {
         return Err(Failure::new(Exit::Usage, format!("--from is entry {start}, and --to is before it: entry {end}")));
     }
-    let chosen = [("account", asked.account.clone()), ("kind", asked.kind.clone()), ("to", Some(end.to_string()))];
-    let chosen: Vec<_> = chosen.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+    let some = [("account", &asked.account), ("kind", &asked.kind), ("filter", &asked.filter)];
+    let mut chosen: Vec<_> = some.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect();
     // What is left out on purpose leaves gaps.
-    let mut whole = (asked.account.is_none() && asked.kind.is_none()).then_some(start);
+    let mut whole = chosen.is_empty().then_some(start);
+    chosen.push(("to", end.to_string()));
     let form = Form::of(asked.format, remote).await?;
     form.head(out)?;
     let (bar, mut entries) = (bar("exporting", "entries"), 0_u64);

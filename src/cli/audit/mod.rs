@@ -164,16 +164,16 @@ fn call_in_words(call: &Call) -> String {
 }
 
 async fn one(remote: &Remote, index: u64) -> Result<EntryView, Failure> {
-    let head: HeadView = remote.get("/v1/audit/head", &[]).await?;
-    let none = || {
+    let page: EntriesView = remote.get("/v1/audit", &[("from", index.to_string()), ("limit", "1".to_owned())]).await?;
+    let Some(entry) = page.entries.into_iter().next() else {
+        let head: HeadView = remote.get("/v1/audit/head", &[]).await?;
         let size = count(head.size, "entry", "entries");
-        Failure::new(Exit::Failed, format!("there is no entry {index}: the log has {size}, counted from 0"))
+        return Err(Failure::new(
+            Exit::Failed,
+            format!("there is no entry {index}: the log has {size}, counted from 0"),
+        ));
     };
-    let last = head.size.checked_sub(index).filter(|last| *last > 0).ok_or_else(none)?;
-    // The log may grow between the two questions, so that the last of them begin a little later.
-    let query = [("last", last.saturating_add(PAGE / 2).to_string()), ("limit", PAGE.to_string())];
-    let page: EntriesView = remote.get("/v1/audit", &query).await?;
-    page.entries.into_iter().find(|entry| entry.index == index).ok_or_else(none)
+    Ok(entry)
 }
 
 fn show(entry: &EntryView, json: bool, out: &mut Out) -> Result<Exit, Failure> {

@@ -136,8 +136,8 @@ impl Reading {
     /// Of any kind.
     async fn look(&self, store: &dyn Store, among: Range<u64>, room: usize) -> Result<(Vec<Entry>, u64), StoreError> {
         let rows = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-        let takes_all = self.kinds.is_empty() && self.filter.is_none();
-        let count = if takes_all { room } else { rows(LOOK) };
+        let takes_each = self.kinds.is_empty() && self.filter.is_none();
+        let count = if takes_each { room } else { rows(LOOK) };
         match &self.account {
             Some(account) => store.entries_of(account, among, count).await,
             None => {
@@ -149,7 +149,13 @@ impl Reading {
         }
     }
 
-    /// The `last` newest, of the newest 100,000 entries of all, and where to go on: `limit` of them at once.
+    /// Whether nothing is left out.
+    fn takes_all(&self) -> bool {
+        self.account.is_none() && self.kinds.is_empty() && self.filter.is_none()
+    }
+
+    /// The `last` newest, where some are left out of the newest 100,000 entries of all, and where to go on: `limit` of them at
+    /// once.
     pub(super) async fn newest(
         &self,
         store: &dyn Store,
@@ -157,6 +163,10 @@ impl Reading {
         limit: usize,
     ) -> Result<(Vec<Entry>, u64), StoreError> {
         let size = store.tree_head().await?.size;
+        if self.takes_all() {
+            let last = u64::try_from(last).unwrap_or(u64::MAX);
+            return self.page(store, size.saturating_sub(last), limit).await;
+        }
         let mut found: Vec<Entry> = Vec::new();
         let mut end = size;
         while end > size.saturating_sub(LOOKED_MAX) && found.len() < last {
