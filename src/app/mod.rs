@@ -124,11 +124,7 @@ pub async fn serve(
     tasks.spawn(async move {
         acceptor.serve(private, router, until, drain).await;
     });
-    let (readers, until) = (running.admin.readers.clone(), stop.clone());
-    tasks.spawn(async move {
-        until.cancelled().await;
-        readers.end();
-    });
+    tasks.spawn(running.admin.readers.clone().end_after(stop.clone().cancelled_owned()));
     let worked =
         background::work(running.parts.clone(), running.besides(config), stop.clone()).map_err(ServeError::Thread)?;
     tasks.spawn(async move {

@@ -23,7 +23,7 @@ pub(super) fn put_new(path: &Path, text: &str) -> Result<()> {
 /// A file that is written beside its place; gone when it is dropped before it was put there.
 pub(super) struct Aside {
     file: File,
-    aside: PathBuf,
+    beside: PathBuf,
     path: PathBuf,
 }
 
@@ -31,9 +31,9 @@ impl Aside {
     pub(super) fn beside(path: &Path) -> Result<Self> {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".new-{}", std::process::id()));
-        let aside = path.with_file_name(name);
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-        Ok(Self { file, aside, path: path.to_owned() })
+        let beside = path.with_file_name(name);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+        Ok(Self { file, beside, path: path.to_owned() })
     }
 
     pub(super) const fn file(&self) -> &File {
@@ -51,7 +51,7 @@ impl Aside {
 
     fn put(&self, how: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<()> {
         self.file.sync_all()?;
-        how(&self.aside, &self.path)?;
+        how(&self.beside, &self.path)?;
         File::open(folder_of(&self.path))?.sync_all()
     }
 }
@@ -59,7 +59,7 @@ impl Aside {
 impl Drop for Aside {
     fn drop(&mut self) {
         // Gone where it was renamed.
-        let _gone = std::fs::remove_file(&self.aside);
+        let _gone = std::fs::remove_file(&self.beside);
     }
 }
 

@@ -37,8 +37,9 @@ pub(super) struct Seat {
 }
 
 impl Readers {
-    /// Whoever waits goes, and nobody waits any more.
-    pub fn end(&self) {
+    /// From the end of this on whoever waits goes, and nobody waits any more.
+    pub async fn end_after(self, stop: impl Future<Output = ()> + Send) {
+        stop.await;
         self.ended.cancel();
     }
 
@@ -55,17 +56,13 @@ impl Readers {
             (_, PLACES_OF_ONE..) => Some(format!("{PLACES_OF_ONE} readers with this token wait, and no more may")),
             _ => None,
         };
-        match refused {
-            Some(why) => {
-                let advice = "close one of them, or ask later; without wait_secs /v1/audit answers at once";
-                let problem = ApiProblem::new(StatusCode::SERVICE_UNAVAILABLE, why);
-                Err(ApiProblem { advice: Some(advice.into()), ..problem })
-            }
-            None => {
-                places.insert(actor.to_owned(), own.saturating_add(1));
-                Ok(Seat { places: Arc::clone(&self.places), actor: actor.to_owned() })
-            }
+        if let Some(why) = refused {
+            let advice = "close one of them, or ask later; without wait_secs /v1/audit answers at once";
+            let problem = ApiProblem::new(StatusCode::SERVICE_UNAVAILABLE, why);
+            return Err(ApiProblem { advice: Some(advice.into()), ..problem });
         }
+        places.insert(actor.to_owned(), own.saturating_add(1));
+        Ok(Seat { places: Arc::clone(&self.places), actor: actor.to_owned() })
     }
 }
 

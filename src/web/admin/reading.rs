@@ -138,15 +138,12 @@ impl Reading {
         let rows = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
         let takes_each = self.kinds.is_empty() && self.filter.is_none();
         let count = if takes_each { room } else { rows(LOOK) };
-        match &self.account {
-            Some(account) => store.entries_of(account, among, count).await,
-            None => {
-                let count = count.min(rows(among.end.saturating_sub(among.start)));
-                let entries = store.entries(among.start, count).await?;
-                let next = entries.last().map_or(among.start, |entry| entry.index.saturating_add(1));
-                Ok((entries, next))
-            }
+        if let Some(account) = &self.account {
+            return store.entries_of(account, among, count).await;
         }
+        let entries = store.entries(among.start, count.min(rows(among.end.saturating_sub(among.start)))).await?;
+        let next = entries.last().map_or(among.start, |entry| entry.index.saturating_add(1));
+        Ok((entries, next))
     }
 
     /// Whether nothing is left out.

@@ -182,8 +182,11 @@ fn heartbeat(next: u64) -> String {
     format!(": heartbeat\nid: {}\n\n", cursor::encode(next))
 }
 
+/// What is sent next, and what comes after it.
+type Next = Pin<Box<dyn Future<Output = Option<(Bytes, Events)>> + Send>>;
+
 /// A body that is made piece by piece, each when the one before was taken.
-struct Unfolding(Option<Pin<Box<dyn Future<Output = Option<(Bytes, Events)>> + Send>>>);
+struct Unfolding(Option<Next>);
 
 impl HttpBody for Unfolding {
     type Data = Bytes;
@@ -194,7 +197,7 @@ impl HttpBody for Unfolding {
         let Poll::Ready(made) = next.as_mut().poll(cx) else { return Poll::Pending };
         let (piece, rest) = made.map_or((None, None), |(piece, rest)| (Some(piece), Some(rest)));
         self.0 = rest.map(|rest| {
-            let next: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(rest.next());
+            let next: Next = Box::pin(rest.next());
             next
         });
         Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))

@@ -215,11 +215,8 @@ impl Trail<'_> {
             is_known &= found.is_ok();
             self.followed.deliveries.insert(id);
         }
-        if is_known {
-            self.followed.was_there(entry.at)
-        } else {
-            self.followed.since = None
-        }
+        self.followed.was_there(entry.at);
+        self.followed.is_open = !is_known;
         Ok(format!("entry {index}"))
     }
 
