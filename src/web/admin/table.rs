@@ -110,14 +110,6 @@ pub fn routes() -> Vec<Route> {
         route(GET, "/v1/deliveries/{id}", (READERS, Read), "One delivery, with its body but for secrets", other::delivery),
         route(GET, "/v1/deliveries/{id}/decide", (READERS, Read), "What the rules of now would do about a delivery", plans::decide),
         route(POST, "/v1/deliveries/{id}/replay", (OPERATORS, Read), "Plan a delivery again", other::replay),
-        route(GET, "/v1/audit", (READERS, Chosen), "The audit log, a page at a time", log::entries),
-        route(GET, "/v1/audit/stream", (READERS, Chosen), "The audit log as server-sent events, as it grows", stream::stream),
-        route(GET, "/v1/audit/trace", (READERS, Chosen), "One thing through the audit log: what led to it, and what it led to", trace::trace),
-        route(GET, "/v1/audit/head", (READERS, Service), "How long the audit log is, and the root of its tree", log::head),
-        route(GET, "/v1/audit/checkpoint", (READERS, Service), "The newest signed head of the audit log, and the keys of the log", log::checkpoint),
-        route(GET, "/v1/audit/proofs/{entry}", (READERS, Service), "What proves one entry to anybody who has the key", log::proof),
-        route(POST, "/v1/audit/key", (OPERATORS, Service), "Sign the audit log with another key from now on", log::turn_key),
-        route(GET, "/v1/audit/verify", (READERS, Service), "A page of the audit log, read from disk and hashed anew", log::verify),
         route(GET, "/v1/sweeps", (READERS, Chosen), "Where the sweeps of each account stand", sweeps::list),
         route(POST, "/v1/sweeps", (OPERATORS, Chosen), "Ask for sweeps", sweeps::ask),
         route(GET, "/v1/plan", (READERS, Chosen), "What the rules would change", plans::plan),
@@ -164,7 +156,22 @@ pub fn routes() -> Vec<Route> {
         route(DELETE, "/v1/tokens/{id}", (OPERATORS, Service), "Revoke an access token", tokens::revoke),
         route(POST, "/v1/store/backup", (OPERATORS, Service), "Copy the store into a folder of the service's machine", other::backup),
     ];
-    all.into_iter().chain(of_meetings()).collect()
+    all.into_iter().chain(of_the_log()).chain(of_meetings()).collect()
+}
+
+#[rustfmt::skip]
+fn of_the_log() -> Vec<Route> {
+    use About::{Chosen, Service};
+    vec![
+        route(GET, "/v1/audit", (READERS, Chosen), "The audit log, a page at a time", log::entries),
+        route(GET, "/v1/audit/stream", (READERS, Chosen), "The audit log as server-sent events, as it grows", stream::stream),
+        route(GET, "/v1/audit/trace", (READERS, Chosen), "One thing through the audit log: what led to it, and what it led to", trace::trace),
+        route(GET, "/v1/audit/head", (READERS, Service), "How long the audit log is, and the root of its tree", log::head),
+        route(GET, "/v1/audit/checkpoint", (READERS, Service), "The newest signed head of the audit log, and the keys of the log", log::checkpoint),
+        route(GET, "/v1/audit/proofs/{entry}", (READERS, Service), "What proves one entry to anybody who has the key", log::proof),
+        route(POST, "/v1/audit/key", (OPERATORS, Service), "Sign the audit log with another key from now on", log::turn_key),
+        route(GET, "/v1/audit/verify", (READERS, Service), "A page of the audit log, read from disk and hashed anew", log::verify),
+    ]
 }
 
 #[rustfmt::skip]
