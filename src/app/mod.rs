@@ -39,7 +39,7 @@ use crate::feed::notify::Notifiers;
 use crate::ids::{AccountId, AppName};
 use crate::store::{LocalStore, Store, StoreError};
 use crate::web::accept::{AcceptSettings, Acceptor};
-use crate::web::admin::{self, AdminState, Hosts, Reload as _, TokenHash, Tokens};
+use crate::web::admin::{self, AdminState, Hosts, Readers, Reload as _, TokenHash, Tokens};
 use crate::web::install::{Failures, Install};
 use crate::web::lanes::Lanes;
 use crate::web::peer::Proxies;
@@ -124,6 +124,7 @@ pub async fn serve(
     tasks.spawn(async move {
         acceptor.serve(private, router, until, drain).await;
     });
+    tasks.spawn(running.admin.readers.clone().end_after(stop.clone().cancelled_owned()));
     let worked =
         background::work(running.parts.clone(), running.besides(config), stop.clone()).map_err(ServeError::Thread)?;
     tasks.spawn(async move {
@@ -277,6 +278,7 @@ impl Running {
             errands: Some(Arc::<meetings::Running>::clone(&running)),
             meetings: Some(running),
             users: Some(Arc::new(people.known)),
+            readers: Readers::default(),
             started_at: machine.clock.now(),
         });
         let (machine, local) = (machine.clone(), local.clone());

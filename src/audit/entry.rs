@@ -144,6 +144,7 @@ pub struct Saw {
 /// A call to Zoom, without secrets and bodies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Call {
+    /// `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
     pub method: String,
     /// The path below the API's base, as it was sent.
     pub path: String,
@@ -151,5 +152,6 @@ pub struct Call {
     pub category: String,
     /// None where no answer came.
     pub status: Option<u16>,
+    /// How long it took, in milliseconds.
     pub millis: u64,
 }

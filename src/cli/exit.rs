@@ -99,6 +99,11 @@ pub(super) fn warn(text: &str) {
     let _closed = writeln!(std::io::stderr().lock(), "warning: {}", crate::plain::clean(text));
 }
 
+/// Says on standard error how it went, for a person beside whoever reads the output.
+pub(super) fn tell(text: &str) {
+    let _closed = writeln!(std::io::stderr().lock(), "{}", crate::plain::clean(text));
+}
+
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.text)

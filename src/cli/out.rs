@@ -1,4 +1,4 @@
-//! Standard output: the one way to it. A closed pipe ends the command quietly; control characters, and those that make a
+//! Standard output: the one way to it, and to a file that is written in its place. A closed pipe ends the command quietly; control characters, and those that make a
 //! terminal write from right to left, never reach it: they come from names that strangers chose.
 
 use std::fmt::Write as _;
@@ -22,6 +22,16 @@ pub(super) fn has_to_ask(yes: bool, json: bool) -> Result<bool, Failure> {
 impl Out {
     pub(super) fn stdout() -> Self {
         Self(Box::new(std::io::BufWriter::new(std::io::stdout())))
+    }
+
+    /// A file in its place.
+    pub(super) fn file(file: std::fs::File) -> Self {
+        Self(Box::new(std::io::BufWriter::new(file)))
+    }
+
+    /// Text with its own ends of lines, from which whatever steers a terminal was taken already.
+    pub(super) fn text(&mut self, text: &str) -> Result<(), Failure> {
+        self.0.write_all(text.as_bytes()).map_err(|error| failed(&error))
     }
 
     pub(super) fn line(&mut self, line: impl AsRef<str>) -> Result<(), Failure> {
@@ -112,7 +122,7 @@ fn json(text: serde_json::Result<String>) -> Result<String, Failure> {
 fn failed(error: &std::io::Error) -> Failure {
     match error.kind() {
         ErrorKind::BrokenPipe => Failure::nobody_reads(),
-        _ => Failure::new(Exit::Io, format!("cannot write to standard output: {error}")),
+        _ => Failure::new(Exit::Io, format!("cannot write the output: {error}")),
     }
 }
 

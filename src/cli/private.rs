@@ -4,34 +4,63 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Result, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Writes a file, in place of the one that is there. What is there and no file, as a link or a device, stays.
 pub(super) fn put(path: &Path, text: &str) -> Result<()> {
-    match path.symlink_metadata() {
-        Ok(there) if !there.is_file() => Err(Error::new(ErrorKind::InvalidInput, "what is there is no file")),
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => place(path, text, |aside| std::fs::rename(aside, path)),
-    }
+    let mut aside = Aside::beside(path)?;
+    aside.file.write_all(text.as_bytes())?;
+    aside.replace()
 }
 
 /// Writes a file where there is nothing; else nothing is changed.
 pub(super) fn put_new(path: &Path, text: &str) -> Result<()> {
-    place(path, text, |aside| std::fs::hard_link(aside, path).and_then(|()| std::fs::remove_file(aside)))
+    let mut aside = Aside::beside(path)?;
+    aside.file.write_all(text.as_bytes())?;
+    aside.put(|aside, path| std::fs::hard_link(aside, path))
 }
 
-fn place(path: &Path, text: &str, put: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".new-{}", std::process::id()));
-    let aside = path.with_file_name(name);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| put(&aside));
-    if written.is_err() {
-        // The failure before it says more.
-        let _left = std::fs::remove_file(&aside);
+/// A file that is written beside its place; gone when it is dropped before it was put there.
+pub(super) struct Aside {
+    file: File,
+    beside: PathBuf,
+    path: PathBuf,
+}
+
+impl Aside {
+    pub(super) fn beside(path: &Path) -> Result<Self> {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".new-{}", std::process::id()));
+        let beside = path.with_file_name(name);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+        Ok(Self { file, beside, path: path.to_owned() })
     }
-    written?;
-    File::open(folder_of(path))?.sync_all()
+
+    pub(super) const fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Puts it in the place of the file that is there. What is there and no file, as a link or a device, stays.
+    pub(super) fn replace(self) -> Result<()> {
+        match self.path.symlink_metadata() {
+            Ok(there) if !there.is_file() => Err(Error::new(ErrorKind::InvalidInput, "what is there is no file")),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => self.put(|aside, path| std::fs::rename(aside, path)),
+        }
+    }
+
+    fn put(&self, how: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<()> {
+        self.file.sync_all()?;
+        how(&self.beside, &self.path)?;
+        File::open(folder_of(&self.path))?.sync_all()
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        // Gone where it was renamed.
+        let _gone = std::fs::remove_file(&self.beside);
+    }
 }
 
 /// Where a file is, or will be.

@@ -20,7 +20,9 @@ use crate::chance::SystemChance;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Admin, Outline};
 use crate::web::admin::errands::ErrandView;
-use crate::web::admin::{AdminState, ApiProblem, Caller, Hosts, NoStats, NoSweeps, TokenHash, Tokens, api, token};
+use crate::web::admin::{
+    AdminState, ApiProblem, Caller, Hosts, NoStats, NoSweeps, Readers, TokenHash, Tokens, api, token,
+};
 
 /// Where to look.
 #[derive(Debug, Args, Clone, Copy)]
@@ -98,6 +100,7 @@ impl Remote {
         let state = Arc::new(AdminState {
             local: Some(store.clone()),
             store: Arc::new(store),
+            readers: Readers::default(),
             started_at: clock.now(),
             clock,
             tokens: Tokens::new(TokenHash::of(&"offline".into()), Arc::new(SystemChance)),

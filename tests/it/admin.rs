@@ -18,7 +18,7 @@ use adjutant::sim::sign;
 use adjutant::store::{Claimable, Decision, Limits, MemoryStore, NewDelivery, Store, Verdict};
 use adjutant::web::accept::{AcceptSettings, Acceptor};
 use adjutant::web::admin::table::routes;
-use adjutant::web::admin::{AdminApp, AdminState, Counts, Hosts, NoSweeps, Stats, TokenHash, Tokens, router};
+use adjutant::web::admin::{AdminApp, AdminState, Counts, Hosts, NoSweeps, Readers, Stats, TokenHash, Tokens, router};
 use serde_json::Value;
 
 const TOKEN: &str = "adj_the-token-of-the-test-0123456789";
@@ -86,6 +86,7 @@ fn served_with(limits: Limits) -> Served {
         errands: None,
         meetings: None,
         users: None,
+        readers: Readers::default(),
         started_at: NOW,
     };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -183,7 +184,8 @@ impl Served {
 fn asked_routes() -> Vec<(String, String)> {
     let all = routes().into_iter().map(|route| {
         let path = route.path.replace("jobs/{id}", "jobs/job_1").replace("deliveries/{id}", "deliveries/dlv_1");
-        (route.method.to_string(), path.replace("{rule}", "r"))
+        // A stream without an end is none that can be read to it.
+        (route.method.to_string(), path.replace("{rule}", "r").replace("audit/stream", "audit/stream?to=0"))
     });
     let others = [("GET", "/nowhere"), ("DELETE", "/v1/jobs"), ("GET", "/")];
     all.chain(others.map(|(method, path)| (method.to_owned(), path.to_owned()))).collect()
@@ -352,7 +354,17 @@ fn what_cannot_be_understood_is_told_as_a_problem_and_changes_nothing() {
         ("GET", "/v1/deliveries/dlv_999", 404, "there is no delivery dlv_999"),
         ("POST", "/v1/deliveries/x/replay", 400, ""),
         ("GET", "/v1/audit?after=7", 400, "after is no cursor of this log"),
-        ("GET", "/v1/audit?after=MTow&last=1", 400, "give after or last, not both"),
+        (
+            "GET",
+            "/v1/audit?after=MTow&last=1",
+            400,
+            "give after or last, not both, and last without from, to and wait_secs",
+        ),
+        ("GET", "/v1/audit?after=MTow&from=0", 400, "give after or from, not both"),
+        ("GET", "/v1/audit?wait_secs=61", 400, "wait_secs is 61, expected 0 to 60"),
+        ("GET", "/v1/audit?kind=nothing", 400, ""),
+        ("GET", "/v1/audit?from=yesterday", 400, ""),
+        ("GET", "/v1/audit/stream?after=7", 400, "after is no cursor of this log"),
         ("GET", "/v2/jobs", 404, "there is no such route"),
         ("DELETE", "/v1/jobs", 405, "this route takes another method"),
     ] {

@@ -1,9 +1,11 @@
 //! `adjutant audit`
 
+mod completeness;
+mod csv;
+mod export;
 mod prove;
+mod trace;
 mod verify;
-
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
@@ -11,7 +13,7 @@ use super::out::{Out, count};
 use super::remote::{Remote, Where};
 use super::{Context, Exit, Failure};
 use crate::audit::{Call, Saw};
-use crate::clock::{Clock, SystemClock};
+use crate::web::admin::entry_schema;
 use crate::web::admin::view::{EntriesView, EntryView, HeadView};
 
 #[derive(Debug, Subcommand)]
@@ -20,6 +22,18 @@ pub(super) enum Asked {
     Tail(Tail),
     /// Show one entry
     Show(Show),
+    /// Write a part of the log, entry by entry and without gaps, for other tools
+    ///
+    /// How much it was is told on standard error. Exit code 1 where an entry is missing.
+    Export(export::Export),
+    /// Follow one thing through the log, both ways: what led to it, and what it led to, each line under the one that led to it
+    ///
+    /// One look takes in 100,000 entries, and says how to go on where there are more. Exit code 1 where no entry is about it.
+    Trace(trace::Trace),
+    /// Say of each day what came of an account's events: received, recovered, set aside, missing as far as known, and what is not known
+    Completeness(completeness::Completeness),
+    /// Print the JSON Schema of an entry, as all readers get one
+    Schema,
     /// Read every entry from disk, hash it anew, and check that all are there and hash to the head of the log, to its newest
     /// checkpoint, and to one that was kept elsewhere
     Verify(verify::Verify),
@@ -62,8 +76,8 @@ pub(super) struct Show {
     place: Where,
 }
 
-/// How often a follower looks for more.
-const PAUSE: Duration = Duration::from_millis(500);
+/// How long the service keeps a follower waiting: less than an answer may take.
+const WAIT_SECS: u64 = 20;
 const PAGE: u64 = 1_000;
 
 pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
@@ -80,6 +94,10 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
             remote.close().await?;
             show(&entry, asked.json, out)
         }
+        Asked::Export(asked) => export::run(context, asked, out).await,
+        Asked::Trace(asked) => trace::run(context, asked, out).await,
+        Asked::Completeness(asked) => completeness::run(context, asked, out).await,
+        Asked::Schema => out.json(&entry_schema()).map(|()| Exit::Good),
         Asked::Verify(asked) => verify::run(context, asked, out).await,
         Asked::Checkpoint(asked) => prove::checkpoint(context, asked, out).await,
         Asked::Key(asked) => prove::key(context, asked, out).await,
@@ -99,16 +117,16 @@ async fn tail(remote: &Remote, asked: &Tail, out: &mut Out) -> Result<(), Failur
     while left > 0 {
         let page: EntriesView = remote.get("/v1/audit", &query).await?;
         for entry in &page.entries {
-            if asked.json { out.json_line(entry)? } else { out.line(line(entry))? }
+            if asked.json { out.json_line(entry)? } else { out.line(line(entry, 0))? }
         }
         told = told.saturating_add(page.entries.len());
         left = left.saturating_sub(u64::try_from(page.entries.len()).unwrap_or(u64::MAX));
-        match (page.entries.is_empty(), asked.follow) {
-            (true, false) => break,
-            (true, true) => SystemClock.sleep_until(SystemClock.now().plus(PAUSE)).await,
-            (false, _) => out.flush()?,
+        if page.entries.is_empty() && !asked.follow {
+            break;
         }
-        query = [("after", page.next), limit(left)].into_iter().chain(account.clone()).collect();
+        out.flush()?;
+        let wait = asked.follow.then(|| ("wait_secs", WAIT_SECS.to_string()));
+        query = [("after", page.next), limit(left)].into_iter().chain(account.clone()).chain(wait).collect();
     }
     match &asked.account {
         Some(account) if told == 0 => {
@@ -120,8 +138,10 @@ async fn tail(remote: &Remote, asked: &Tail, out: &mut Out) -> Result<(), Failur
     }
 }
 
-fn line(entry: &EntryView) -> String {
-    let mut line = format!("{:>6}  {}  {:<9}  {}", entry.index, entry.at, entry.kind, entry.code);
+/// On one line, this deep under what led to it.
+fn line(entry: &EntryView, depth: usize) -> String {
+    let indent = "  ".repeat(depth);
+    let mut line = format!("{:>6}  {}  {indent}{:<9}  {}", entry.index, entry.at, entry.kind, entry.code);
     // What is about a delivery or a job says whose it is by that.
     let is_alone = entry.delivery.is_none() && entry.job.is_none();
     let account = entry.account.as_ref().filter(|_| is_alone).map(|account| format!("account {account}"));
@@ -144,16 +164,16 @@ fn call_in_words(call: &Call) -> String {
 }
 
 async fn one(remote: &Remote, index: u64) -> Result<EntryView, Failure> {
-    let head: HeadView = remote.get("/v1/audit/head", &[]).await?;
-    let none = || {
+    let page: EntriesView = remote.get("/v1/audit", &[("from", index.to_string()), ("limit", "1".to_owned())]).await?;
+    let Some(entry) = page.entries.into_iter().next() else {
+        let head: HeadView = remote.get("/v1/audit/head", &[]).await?;
         let size = count(head.size, "entry", "entries");
-        Failure::new(Exit::Failed, format!("there is no entry {index}: the log has {size}, counted from 0"))
+        return Err(Failure::new(
+            Exit::Failed,
+            format!("there is no entry {index}: the log has {size}, counted from 0"),
+        ));
     };
-    let last = head.size.checked_sub(index).filter(|last| *last > 0).ok_or_else(none)?;
-    // The log may grow between the two questions, so that the last of them begin a little later.
-    let query = [("last", last.saturating_add(PAGE / 2).to_string()), ("limit", PAGE.to_string())];
-    let page: EntriesView = remote.get("/v1/audit", &query).await?;
-    page.entries.into_iter().find(|entry| entry.index == index).ok_or_else(none)
+    Ok(entry)
 }
 
 fn show(entry: &EntryView, json: bool, out: &mut Out) -> Result<Exit, Failure> {

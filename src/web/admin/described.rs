@@ -31,8 +31,8 @@ pub(super) struct Operation {
     pub(super) answer: Option<(u16, &'static str, Schema)>,
     /// It may as well be 202: on disk, and done later.
     pub(super) or_accepted: bool,
-    /// It takes the header `Idempotency-Key`.
-    pub(super) takes_key: bool,
+    /// A header that it takes: name and meaning.
+    pub(super) header: Option<(&'static str, &'static str)>,
 }
 
 /// Where the document keeps its schemas.
@@ -49,13 +49,13 @@ impl Operation {
         };
         let answers = settings(false).for_serialize().into_generator();
         let asks = settings(true).for_deserialize().into_generator();
-        Self { answers, asks, query: None, body: None, answer: None, or_accepted: false, takes_key: false }
+        Self { answers, asks, query: None, body: None, answer: None, or_accepted: false, header: None }
     }
 
     /// What the handler says of itself.
     pub(super) fn read(&mut self, handler: fn(&mut Self)) {
         (self.query, self.body, self.answer) = (None, None, None);
-        (self.or_accepted, self.takes_key) = (false, false);
+        (self.or_accepted, self.header) = (false, None);
         handler(self);
     }
 
@@ -194,7 +194,8 @@ impl IdempotencyKey {
 
 impl Argument for IdempotencyKey {
     fn describe(operation: &mut Operation) {
-        operation.takes_key = true;
+        let about = "Of one object: the same key is the same thing, asked for once";
+        operation.header = Some((Self::NAME, about));
     }
 }
 

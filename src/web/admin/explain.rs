@@ -119,23 +119,28 @@ async fn subject_of(state: &View<'_>, text: &str) -> Result<Subject, ApiProblem>
     if let Ok(id) = text.parse::<JobId>() {
         return Ok(super::jobs::seen(state.state, state.caller, id).await?.subject);
     }
+    subject_named(text).ok_or_else(|| {
+        let expected = "a user's email or id, the number of a meeting, or an id as in dlv_42, job_42 or user:abc";
+        ApiProblem::bad_request(format!("{text:?} names nobody: expected {expected}"))
+    })
+}
+
+/// A user by email or id, a meeting by its number, or a subject as it is printed.
+pub(super) fn subject_named(text: &str) -> Option<Subject> {
     if let Some(subject) = Subject::read(text) {
-        return Ok(subject);
+        return Some(subject);
     }
     if let Ok(email) = Email::parse(text) {
-        return Ok(Subject::User { id: None, email: Some(email) });
+        return Some(Subject::User { id: None, email: Some(email) });
     }
     if text.bytes().all(|b| b.is_ascii_digit() || b == b' ')
         && let Ok(id) = MeetingId::parse(&text.replace(' ', ""))
     {
-        return Ok(Subject::Meeting { id });
+        return Some(Subject::Meeting { id });
     }
     let is_id = text.len() == ID_CHARS && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-    let id = UserId::parse(text).ok().filter(|_| is_id).ok_or_else(|| {
-        let expected = "a user's email or id, the number of a meeting, or an id as in dlv_42, job_42 or user:abc";
-        ApiProblem::bad_request(format!("{text:?} names nobody: expected {expected}"))
-    })?;
-    Ok(Subject::User { id: Some(id), email: None })
+    let id = UserId::parse(text).ok().filter(|_| is_id)?;
+    Some(Subject::User { id: Some(id), email: None })
 }
 
 /// Jobs about the subject, newest first, and all that they know it by.

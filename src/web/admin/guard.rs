@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::extract::{MatchedPath, RawPathParams, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::AdminState;
 use super::caller::Caller;
+use super::described::Argument;
 use super::problem::{self, ApiProblem};
 use super::table::{About, Who};
 
@@ -82,6 +84,29 @@ async fn check(state: &AdminState, headers: &HeaderMap) -> Result<Caller, ApiPro
                       `Authorization: Bearer …`";
         ApiProblem::new(StatusCode::UNAUTHORIZED, detail)
     })
+}
+
+/// What a request showed of who asks, for whoever has to ask again while it is answered.
+pub(super) struct Credentials(HeaderMap);
+
+impl Credentials {
+    /// Who it is now; refused where the token is not good any more.
+    pub(super) async fn caller(&self, state: &AdminState) -> Result<Caller, ApiProblem> {
+        check(state, &self.0).await
+    }
+}
+
+impl Argument for Credentials {}
+
+impl<S: Sync> FromRequestParts<S> for Credentials {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let shown = |name: header::HeaderName| {
+            parts.headers.get_all(&name).iter().map(move |value| (name.clone(), value.clone()))
+        };
+        Ok(Self([header::HOST, header::AUTHORIZATION].into_iter().flat_map(shown).collect()))
+    }
 }
 
 /// What a route asks of a caller.

@@ -1,5 +1,7 @@
 //! The audit log: read, and read anew from disk.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use schemars::JsonSchema;
@@ -7,83 +9,113 @@ use serde::Deserialize;
 
 use super::caller::Caller;
 use super::problem::ApiProblem;
-use super::routes::{Answer, Asked, Shared, asked, maybe, rows};
+use super::readers::Waiter;
+use super::reading::{Place, Reading, kinds};
+use super::routes::{Answer, Asked, Shared, asked, maybe, parsed, rows};
 use super::view::{CheckpointView, DisclosedView, EntriesView, FaultView, HeadView, LeavesView, ProofView};
-use super::{AdminState, cursor};
+use super::{AdminState, cursor, reading};
 use crate::audit::leaf::Disclosed;
 use crate::audit::{Detail, Entry, Kind};
-use crate::ids::AccountId;
-use crate::store::Note;
+use crate::clock::Timestamp;
 use crate::store::local::{LocalStore, Proved};
+use crate::store::{Note, StoreError};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AuditAsked {
     /// Only entries of this account.
     account: Option<String>,
+    /// Only these kinds, as in `intent,outcome`.
+    kind: Option<String>,
+    /// Only those that meet a condition over `entry`, as in `entry.call.status >= 400`. For operators of all accounts.
+    filter: Option<String>,
+    /// The cursor after which to go on: `next` of the page before.
     after: Option<String>,
+    /// From here on, instead of `after`: the number of an entry, or a time.
+    from: Option<String>,
+    /// Up to here, and without it: the number of an entry, or a time.
+    to: Option<String>,
     limit: Option<usize>,
     /// The newest so many, instead of `after`.
     last: Option<u64>,
+    /// Where there is nothing yet, wait so long for it, in seconds: 60 at most.
+    wait_secs: Option<u64>,
 }
+
+/// How long anybody is kept waiting.
+const WAIT_SECS_MAX: u64 = 60;
 
 pub(super) async fn entries(State(state): Shared, caller: Caller, query: Asked<AuditAsked>) -> Answer<EntriesView> {
-    let AuditAsked { account, after, limit, last } = asked(query)?;
-    let (of, limit) = (caller.scope(maybe(account.as_ref())?)?, rows(limit)?);
-    if let (Some(account), None, Some(last)) = (&of, &after, last) {
+    let AuditAsked { account, kind, filter, after, from, to, limit, last, wait_secs } = asked(query)?;
+    let account = caller.scope(maybe(account.as_ref())?)?;
+    let (kinds, limit) = (kinds(kind.as_deref())?, rows(limit)?);
+    let filter = reading::filter(filter.as_deref(), &caller)?;
+    if let Some(last) = last {
+        if after.is_some() || from.is_some() || to.is_some() || wait_secs.is_some() {
+            return Err(ApiProblem::bad_request(
+                "give after or last, not both, and last without from, to and wait_secs",
+            ));
+        }
         let last = usize::try_from(last).unwrap_or(usize::MAX);
-        return newest(&state, account, last, limit).await.map(Json);
+        let reading = Reading { account, kinds, filter, to: u64::MAX };
+        return Ok(Json(page(reading.newest(&*state.store, last, limit).await?)));
     }
-    let mut from = match (after, last) {
-        (Some(_), Some(_)) => return Err(ApiProblem::bad_request("give after or last, not both")),
-        (Some(after), None) => {
-            cursor::decode(&after).ok_or_else(|| ApiProblem::bad_request("after is no cursor of this log"))?
+    let from = begins(&state, after.as_deref(), from.as_deref()).await?;
+    let reading = Reading { account, kinds, filter, to: ends(&state, to.as_deref()).await? };
+    match wait_secs {
+        None | Some(0) => Ok(Json(page(reading.page(&*state.store, from, limit).await?))),
+        Some(secs @ 1..=WAIT_SECS_MAX) => {
+            let _seat = state.readers.enter(&caller.actor)?;
+            let until = state.clock.now().plus(Duration::from_secs(secs));
+            Ok(Json(page(waited(&state, &reading, (from, limit), until).await?)))
         }
-        (None, Some(last)) => state.store.tree_head().await?.size.saturating_sub(last),
-        (None, None) => 0,
-    };
-    let entries = match of {
-        None => {
-            let entries = state.store.entries(from, limit).await?;
-            from = entries.last().map_or(from, |entry| entry.index.saturating_add(1));
-            entries
-        }
-        // One look: the log may be long, and hold little of the account. Whoever asks goes on from `next`.
-        Some(account) => {
-            let (entries, next) = state.store.entries_of(&account, from..u64::MAX, limit).await?;
-            from = next;
-            entries
-        }
-    };
-    Ok(Json(EntriesView { entries: entries.into_iter().map(Into::into).collect(), next: cursor::encode(from) }))
+        Some(more) => Err(ApiProblem::bad_request(format!("wait_secs is {more}, expected 0 to {WAIT_SECS_MAX}"))),
+    }
 }
 
-/// How many entries one look back takes in.
-const LOOK: u64 = 1_000;
-/// How many looks back there are at most.
-const LOOKS: u64 = 100;
+fn page((entries, next): (Vec<Entry>, u64)) -> EntriesView {
+    EntriesView { entries: entries.into_iter().map(Into::into).collect(), next: cursor::encode(next) }
+}
 
-/// The `last` newest entries of an account, of the newest 100,000 of all: `limit` of them at once.
-async fn newest(state: &AdminState, account: &AccountId, last: usize, limit: usize) -> Result<EntriesView, ApiProblem> {
-    let size = state.store.tree_head().await?.size;
-    let mut found: Vec<Entry> = Vec::new();
-    let mut end = size;
-    for _ in 0..LOOKS {
-        if end == 0 || found.len() >= last {
-            break;
+/// The entry at which a reader begins: behind a cursor, or at a place.
+pub(super) async fn begins(state: &AdminState, after: Option<&str>, from: Option<&str>) -> Result<u64, ApiProblem> {
+    match (after, from) {
+        (Some(_), Some(_)) => Err(ApiProblem::bad_request("give after or from, not both")),
+        (Some(after), None) => {
+            cursor::decode(after).ok_or_else(|| ApiProblem::bad_request("after is no cursor of this log"))
         }
-        let start = end.saturating_sub(LOOK);
-        let (mut page, _) = state.store.entries_of(account, start..end, usize::MAX).await?;
-        page.append(&mut found);
-        found = page;
-        end = start;
+        (None, Some(from)) => Ok(parsed::<Place>(from)?.index(&*state.store).await?),
+        (None, None) => Ok(0),
     }
-    let mut newest = found.split_off(found.len().saturating_sub(last));
-    // What does not fit comes after.
-    let is_cut = newest.len() > limit;
-    newest.truncate(limit);
-    let next = newest.last().filter(|_| is_cut).map_or(size, |entry| entry.index.saturating_add(1));
-    Ok(EntriesView { entries: newest.into_iter().map(Into::into).collect(), next: cursor::encode(next) })
+}
+
+/// The entry before which a reader ends; beyond all of them where no place is named.
+pub(super) async fn ends(state: &AdminState, to: Option<&str>) -> Result<u64, ApiProblem> {
+    match to {
+        Some(to) => Ok(parsed::<Place>(to)?.index(&*state.store).await?),
+        None => Ok(u64::MAX),
+    }
+}
+
+/// The first page that has something, or where to go on when the time is over.
+async fn waited(
+    state: &AdminState,
+    reading: &Reading,
+    (mut from, limit): (u64, usize),
+    until: Timestamp,
+) -> Result<(Vec<Entry>, u64), StoreError> {
+    loop {
+        let waiter = Waiter::new(state);
+        let (found, next) = reading.page(&*state.store, from, limit).await?;
+        let is_over = next >= reading.to || state.clock.now() >= until || state.readers.is_ended();
+        if !found.is_empty() || is_over {
+            return Ok((found, next));
+        }
+        if next == from {
+            waiter.wait(state, until).await;
+        }
+        from = next;
+    }
 }
 
 pub(super) async fn head(State(state): Shared) -> Answer<HeadView> {

@@ -10,9 +10,12 @@ mod alarms;
 pub mod assistants;
 mod attention;
 mod caller;
+mod chain;
+pub mod completeness;
 mod cursor;
 mod delivered;
 mod described;
+mod entry_schema;
 pub mod errands;
 mod explain;
 pub mod explained;
@@ -28,25 +31,31 @@ pub mod onboarding;
 mod openapi;
 mod plans;
 mod problem;
+mod readers;
+mod reading;
 mod redact;
 mod refusals;
 mod routes;
 mod rows;
+mod stream;
 pub mod sweeps;
 pub mod table;
 pub mod take_back;
 pub mod token;
 mod tokens;
+pub mod trace;
 pub mod users;
 pub mod view;
 
 pub use attention::attention;
 pub use caller::{Caller, Role};
+pub use entry_schema::entry_schema;
 pub use explain::wants;
 pub use guard::Hosts;
 pub use openapi::document;
 pub use plans::{PLAN_BYTES_MAX, TOO_LARGE};
 pub use problem::ApiProblem;
+pub use readers::Readers;
 pub use refusals::{REFUSALS, Refused};
 pub use sweeps::{NoSweeps, Sweeps};
 pub use token::TokenHash;
@@ -97,6 +106,8 @@ pub struct AdminState {
     pub meetings: Option<Arc<dyn meetings::KnowsMeetings>>,
     /// None where nothing runs.
     pub users: Option<Arc<dyn users::KnowsUsers>>,
+    /// Who waits for entries of the audit log.
+    pub readers: Readers,
     pub started_at: Timestamp,
 }
 

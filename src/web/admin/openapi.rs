@@ -6,7 +6,7 @@ use axum::Json;
 use serde_json::{Map, Value, json};
 
 use super::caller::Role;
-use super::described::{IdempotencyKey, Operation};
+use super::described::Operation;
 use super::problem::ApiProblem;
 use super::refusals;
 use super::table::{About, Route, routes};
@@ -74,12 +74,10 @@ fn of_route(route: &Route, operation: &mut Operation) -> Value {
         }
     }
     let mut parameters: Vec<Value> = in_path(route.path).chain(in_query(operation)).collect();
-    if operation.takes_key {
-        let about = "Of one object: the same key is the same thing, asked for once";
+    if let Some((name, about)) = operation.header {
         let schema = json!({ "type": "string", "maxLength": 200 });
-        let (name, place) = (IdempotencyKey::NAME, "header");
         parameters
-            .push(json!({ "name": name, "in": place, "required": false, "description": about, "schema": schema }));
+            .push(json!({ "name": name, "in": "header", "required": false, "description": about, "schema": schema }));
     }
     let body = operation.body.take();
     let body = body.map(|body| json!({ "required": true, "content": { "application/json": { "schema": body } } }));
@@ -158,7 +156,7 @@ fn in_query(operation: &mut Operation) -> impl Iterator<Item = Value> {
 }
 
 /// Descriptions come from comments of the code, where links lead to code.
-fn without_links(value: &mut Value) {
+pub(super) fn without_links(value: &mut Value) {
     match value {
         Value::Object(map) => {
             for (key, value) in map {

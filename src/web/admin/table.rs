@@ -15,8 +15,9 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use super::caller::Role;
 use super::described::{Described, Operation};
 use super::{
-    AdminState, PLAN_BYTES_MAX, accounts, assistants, errands, explain, forgetting, guard, jobs, log, meetings,
-    metrics, movable, onboarding, openapi, plans, routes as other, rows, sweeps, take_back, tokens, users,
+    AdminState, PLAN_BYTES_MAX, accounts, assistants, completeness, errands, explain, forgetting, guard, jobs, log,
+    meetings, metrics, movable, onboarding, openapi, plans, routes as other, rows, stream, sweeps, take_back, tokens,
+    trace, users,
 };
 
 /// What of accounts a route tells or moves, and so what becomes of whoever is bound to one.
@@ -109,12 +110,6 @@ pub fn routes() -> Vec<Route> {
         route(GET, "/v1/deliveries/{id}", (READERS, Read), "One delivery, with its body but for secrets", other::delivery),
         route(GET, "/v1/deliveries/{id}/decide", (READERS, Read), "What the rules of now would do about a delivery", plans::decide),
         route(POST, "/v1/deliveries/{id}/replay", (OPERATORS, Read), "Plan a delivery again", other::replay),
-        route(GET, "/v1/audit", (READERS, Chosen), "The audit log, a page at a time", log::entries),
-        route(GET, "/v1/audit/head", (READERS, Service), "How long the audit log is, and the root of its tree", log::head),
-        route(GET, "/v1/audit/checkpoint", (READERS, Service), "The newest signed head of the audit log, and the keys of the log", log::checkpoint),
-        route(GET, "/v1/audit/proofs/{entry}", (READERS, Service), "What proves one entry to anybody who has the key", log::proof),
-        route(POST, "/v1/audit/key", (OPERATORS, Service), "Sign the audit log with another key from now on", log::turn_key),
-        route(GET, "/v1/audit/verify", (READERS, Service), "A page of the audit log, read from disk and hashed anew", log::verify),
         route(GET, "/v1/sweeps", (READERS, Chosen), "Where the sweeps of each account stand", sweeps::list),
         route(POST, "/v1/sweeps", (OPERATORS, Chosen), "Ask for sweeps", sweeps::ask),
         route(GET, "/v1/plan", (READERS, Chosen), "What the rules would change", plans::plan),
@@ -144,6 +139,7 @@ pub fn routes() -> Vec<Route> {
         route(GET, "/v1/accounts/{account}/users/{user}/schedulers", (USER_READERS, InPath), "For whom a user may schedule: Zoom's word for them is schedulers, and none can be added from this side", assistants::schedulers),
         route(DELETE, "/v1/accounts/{account}/users/{user}/schedulers", (ONBOARDERS, InPath), "Take the right to schedule for anybody from a user; of an API user, operators alone", assistants::remove_schedulers),
         route(DELETE, "/v1/accounts/{account}/users/{user}/schedulers/{scheduler}", (ONBOARDERS, InPath), "Take the right to schedule for one other from a user", assistants::remove_scheduler),
+        route(GET, "/v1/accounts/{account}/completeness", (READERS, InPath), "What came of an account's events, day by day, and what is not known", completeness::show),
         route(GET, "/v1/accounts/{account}/coverage", (FOLLOWERS, InPath), "Who has what of the rules, and who waits for what", users::coverage),
         route(GET, "/v1/onboardings", (FOLLOWERS, Chosen), "Onboardings, the oldest first", onboarding::list),
         route(GET, "/v1/onboardings/{id}", (FOLLOWERS, Read), "One onboarding, which can be waited for", onboarding::one),
@@ -160,7 +156,22 @@ pub fn routes() -> Vec<Route> {
         route(DELETE, "/v1/tokens/{id}", (OPERATORS, Service), "Revoke an access token", tokens::revoke),
         route(POST, "/v1/store/backup", (OPERATORS, Service), "Copy the store into a folder of the service's machine", other::backup),
     ];
-    all.into_iter().chain(of_meetings()).collect()
+    all.into_iter().chain(of_the_log()).chain(of_meetings()).collect()
+}
+
+#[rustfmt::skip]
+fn of_the_log() -> Vec<Route> {
+    use About::{Chosen, Service};
+    vec![
+        route(GET, "/v1/audit", (READERS, Chosen), "The audit log, a page at a time", log::entries),
+        route(GET, "/v1/audit/stream", (READERS, Chosen), "The audit log as server-sent events, as it grows", stream::stream),
+        route(GET, "/v1/audit/trace", (READERS, Chosen), "One thing through the audit log: what led to it, and what it led to", trace::trace),
+        route(GET, "/v1/audit/head", (READERS, Service), "How long the audit log is, and the root of its tree", log::head),
+        route(GET, "/v1/audit/checkpoint", (READERS, Service), "The newest signed head of the audit log, and the keys of the log", log::checkpoint),
+        route(GET, "/v1/audit/proofs/{entry}", (READERS, Service), "What proves one entry to anybody who has the key", log::proof),
+        route(POST, "/v1/audit/key", (OPERATORS, Service), "Sign the audit log with another key from now on", log::turn_key),
+        route(GET, "/v1/audit/verify", (READERS, Service), "A page of the audit log, read from disk and hashed anew", log::verify),
+    ]
 }
 
 #[rustfmt::skip]

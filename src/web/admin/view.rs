@@ -160,24 +160,37 @@ impl From<&DeliverySummary> for DeliveryView {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EntryView {
+    /// Its place in the log, from 0, without gaps.
     pub index: u64,
+    /// When it was entered.
     pub at: String,
+    /// What kind of thing happened: `delivery`, `decision`, `attempt`, `intent`, `call`, `outcome`, `moved`, `refusal`,
+    /// `attention`, `service` or `sweep`.
     pub kind: String,
+    /// A short, stable word for what came of it: `stored`, `duplicate`, `changed`, `parked` and others.
     pub code: String,
+    /// The app of the configuration.
     pub app: Option<String>,
+    /// The Zoom account. None for a delivery as it came, which nobody had read, and for what is about the whole service.
     pub account: Option<String>,
+    /// The webhook request that it is about, as in `dlv_42`.
     pub delivery: Option<String>,
+    /// The job that it is about, as in `job_42`.
     pub job: Option<String>,
+    /// The rule whose job that is.
     pub rule: Option<String>,
+    /// As in `user:abc` or `meeting:123`, and the email where it is known; none once it was forgotten.
     pub subject: Option<String>,
     /// Who did it, or what it was done for: a person as in `token:ops`, a delivery as in `dlv_12`, `sweep`, `plan`, an
     /// onboarding, an errand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
+    /// A sentence for people; none once it was forgotten.
     pub note: Option<String>,
     /// Of a job: at which attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
+    /// Of a call: what was asked of Zoom, and how it answered.
     pub call: Option<Call>,
     /// Of an outcome: the parts of the rule's condition, as the attempt saw them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -18,6 +18,14 @@ fn reads(route: &Route, world: &World) -> Vec<Asked> {
         "/v1/jobs" => &["/v1/jobs?state=parked", "/v1/jobs?cause=assistants-full", "/v1/jobs?limit=1000&before=job_99"],
         "/v1/deliveries" => &["/v1/deliveries?app=main", "/v1/deliveries?app=other", "/v1/deliveries?parked=true"],
         "/v1/audit" => &["/v1/audit?last=1000&limit=1000", "/v1/audit?last=2", "/v1/audit?limit=1000"],
+        "/v1/audit/stream" => {
+            &["/v1/audit/stream?from=0&to=20", "/v1/audit/stream?from=5&to=20&kind=delivery,decision"]
+        }
+        "/v1/audit/trace" => &[
+            "/v1/audit/trace?of=3",
+            "/v1/audit/trace?of=planted.person%40other.example",
+            "/v1/audit/trace?of=r&from=0",
+        ],
         "/v1/explain" => &[
             "/v1/explain?subject=user:planted-user-of-the-other-0&all=true",
             "/v1/explain?subject=planted.person%40other.example&all=true",

@@ -71,6 +71,8 @@ fn path_of((method, path): (&str, &str), account: Option<&str>, has: &Has, world
         ("POST", "/v1/store/backup") => (path.to_owned(), "to=/nowhere/at/all"),
         ("DELETE", "/v1/tokens/{id}") => (path.replace("{id}", &world.spare), ""),
         (_, of_meeting) if of_meeting.contains("/meetings/") => (path.replace("{meeting}", "7"), ""),
+        ("GET", "/v1/audit/trace") => (path.to_owned(), "of=r"),
+        ("GET", "/v1/audit/stream") => (path.to_owned(), "from=0&to=9"),
         ("GET", of_log) if of_log.starts_with("/v1/audit/") => (path.replace("{entry}", "0"), ""),
         ("GET", "/v1/errands/{id}") => (path.replace("{id}", &has.errand), ""),
         ("GET", "/v1/onboardings/{id}") => (path.replace("{id}", &has.onboarding), ""),
@@ -118,6 +120,7 @@ fn path_of((method, path): (&str, &str), account: Option<&str>, has: &Has, world
             | "/v1/notify"
             | "/v1/reload"
             | "/v1/tokens"
+            | "/v1/accounts/{account}/completeness"
             | "/v1/accounts/{account}/coverage"
             | "/v1/onboardings"
             | "/v1/errands"

@@ -3,8 +3,10 @@
 mod apart;
 mod document;
 mod matrix;
+mod polls;
 mod problems;
 mod rights;
+pub(crate) mod streams;
 mod tokens;
 mod world;
 
@@ -84,11 +86,13 @@ impl Connection {
             let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
             let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
             let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-            let length: usize = length.unwrap_or_else(|| panic!("no length: {head}")).parse().unwrap();
-            if bytes.len() >= end + 4 + length {
+            let body = match length.map(|length| length.parse::<usize>().unwrap()) {
+                Some(length) => bytes.get(end + 4..end + 4 + length).map(<[u8]>::to_vec),
+                None => streams::whole(&bytes[end + 4..]),
+            };
+            if let Some(body) = body {
                 let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-                let body = String::from_utf8(bytes[end + 4..end + 4 + length].to_vec()).unwrap();
-                return Answer { status, head, body };
+                return Answer { status, head, body: String::from_utf8(body).unwrap() };
             }
         }
     }

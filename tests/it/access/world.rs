@@ -36,8 +36,8 @@ use adjutant::web::admin::sweeps::SweepView;
 use adjutant::web::admin::take_back::{GrantsView, TakesBack};
 use adjutant::web::admin::users::{KnowsUsers, LetGoAsked, LossView, UserStatus, UserView, UsersView};
 use adjutant::web::admin::{
-    AdminApp, AdminState, ApiProblem, Caller, Counts, DifferenceView, Engine, Hosts, NotifierView, Reload, ReloadView,
-    Role, Stats, Sweeps, TokenHash, Tokens, router,
+    AdminApp, AdminState, ApiProblem, Caller, Counts, DifferenceView, Engine, Hosts, NotifierView, Readers, Reload,
+    ReloadView, Role, Stats, Sweeps, TokenHash, Tokens, router,
 };
 use adjutant::work::{
     AppliedAccount, DecidedNow, Errand, ErrandFilter, ErrandNow, ErrandRefused, Errandry, Held, MoveAsked, Onboarding,
@@ -645,6 +645,7 @@ fn state(
         errands: Some(Arc::new(fakes.clone())),
         meetings: Some(Arc::new(fakes.clone())),
         users: Some(Arc::new(fakes.clone())),
+        readers: Readers::default(),
         started_at: NOW,
     })
 }

@@ -116,6 +116,8 @@ fn any_of(service: &Service, list: &str) -> String {
 fn filled(service: &Service, path: &str, account: &str) -> String {
     let query = match path {
         "/v1/explain" => "?subject=u0@school.example",
+        "/v1/audit/trace" => "?of=u0@school.example",
+        "/v1/audit/stream" => "?from=0&to=9",
         "/v1/take-back" => "?api_user=u&users_max=9",
         "/v1/jobs/retry" | "/v1/jobs/cancel" => "?cause=credentials-refused",
         _ => "",

@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""Receives what adjutant sends to a consumer of the kind webhook, with Python's standard library alone.
+
+    receive_webhook.py ADDRESS PORT SECRET_FILE OUT
+
+It checks the signature as Standard Webhooks has it, refuses what was signed more than five minutes ago, or ahead, and appends each message once
+to OUT, one JSON object a line: its id and its body. It answers 204 when the line is on disk, and so does a message that comes
+again. SECRET_FILE holds one secret a line, as in whsec_…: two of them while one is replaced by another. Behind a proxy that
+speaks TLS. Port 0 takes a free one; which it is, is printed.
+"""
+
+import base64
+import hashlib
+import hmac
+import http.server
+import json
+import os
+import sys
+import threading
+import time
+
+TOLERANCE_SECS = 300
+BODY_BYTES_MAX = 4 << 20
+
+
+def is_signed(secrets, message_id, timestamp, body, given):
+    """Whether one of the signatures is one of ours. Compared in a time that does not depend on them."""
+    signed = b".".join([message_id.encode(), timestamp.encode(), body])
+    good = False
+    for secret in secrets:
+        wanted = base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest())
+        for one in given.split():
+            version, _, signature = one.partition(",")
+            good |= version == "v1" and hmac.compare_digest(signature.encode(), wanted)
+    return good
+
+
+class Kept:
+    """The messages that are on disk."""
+
+    def __init__(self, path):
+        self.lock = threading.Lock()
+        self.file = open(path, "a+b")
+        self.file.seek(0)
+        text = self.file.read()
+        whole = text[: text.rfind(b"\n") + 1]
+        # What was cut off when it was killed comes again: nobody was told that it is here.
+        self.file.truncate(len(whole))
+        self.ids = {json.loads(line)["id"] for line in whole.splitlines()}
+
+    def keep(self, message_id, body):
+        with self.lock:
+            if message_id in self.ids:
+                return
+            self.file.write(json.dumps({"id": message_id, "body": body}).encode() + b"\n")
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self.ids.add(message_id)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    timeout = 30
+
+    def do_POST(self):
+        self.answer(*self.received())
+
+    def received(self):
+        length = self.headers.get("Content-Length", "")
+        if not length.isdigit() or int(length) > BODY_BYTES_MAX:
+            return 413, "the body is too long, or its length is not told"
+        body = self.rfile.read(int(length))
+        names = ("webhook-id", "webhook-timestamp", "webhook-signature")
+        message_id, timestamp, given = (self.headers.get(name, "") for name in names)
+        if not message_id or not timestamp.isdigit():
+            return 400, "the headers of Standard Webhooks are missing"
+        if not is_signed(self.server.secrets, message_id, timestamp, body, given):
+            return 401, "the signature is wrong"
+        if abs(time.time() - int(timestamp)) > TOLERANCE_SECS:
+            return 400, "it was signed too long ago, or ahead"
+        self.server.kept.keep(message_id, body.decode(errors="replace"))
+        return 204, ""
+
+    def answer(self, status, why):
+        self.send_response(status)
+        if status != 204:
+            self.send_header("Content-Length", str(len(why)))
+        self.end_headers()
+        self.wfile.write(why.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+def main():
+    if len(sys.argv) != 5:
+        sys.exit(__doc__)
+    address, port, secret_file, out = sys.argv[1:]
+    with open(secret_file) as file:
+        lines = file.read().split()
+    server = http.server.ThreadingHTTPServer((address, int(port)), Handler)
+    server.daemon_threads = True
+    server.secrets = [base64.b64decode(line.removeprefix("whsec_")) for line in lines]
+    server.kept = Kept(out)
+    print(f"listening at {address}:{server.server_address[1]}", flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        pass

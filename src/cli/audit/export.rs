@@ -1,0 +1,202 @@
+//! `adjutant audit export`
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::PAGE;
+use super::csv::Table;
+use crate::audit::note::Verifier;
+use crate::cli::exit::tell;
+use crate::cli::out::{Out, count};
+use crate::cli::private::Aside;
+use crate::cli::remote::{Remote, Where};
+use crate::cli::store::bar;
+use crate::cli::{Context, Exit, Failure};
+use crate::feed::format;
+use crate::web::admin::view::{CheckpointView, EntriesView, EntryView, HeadView};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Export {
+    /// From here on: the number of an entry, or a time as in 2026-11-21 or 2026-11-21T08:00:00Z. Without it, from the first
+    #[arg(long, value_name = "ENTRY|TIME")]
+    from: Option<String>,
+    /// Up to here, and without it: the number of an entry, or a time. Without it, up to the newest
+    #[arg(long, value_name = "ENTRY|TIME")]
+    to: Option<String>,
+    /// Only entries of this account
+    #[arg(long)]
+    account: Option<String>,
+    /// Only these kinds, as in intent,outcome
+    #[arg(long)]
+    kind: Option<String>,
+    /// Only those that meet a condition over `entry`, as in 'entry.call.status >= 400'
+    #[arg(long, value_name = "CONDITION")]
+    filter: Option<String>,
+    #[arg(long, value_enum)]
+    format: Format,
+    /// Write to this file, which is there when it is whole, and not to standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    place: Where,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// One entry a line, as `audit schema` describes it
+    Jsonl,
+    /// `CloudEvents` 1.0 in JSON, one a line
+    Cloudevents,
+    /// OCSF in JSON, one event a line
+    Ocsf,
+    /// RFC 4180, with a head. A cell that begins with = + - @ tab or CR has an apostrophe before it, so that no spreadsheet
+    /// takes it for a formula; control characters are replaced
+    Csv,
+}
+
+pub(super) async fn run(context: &Context, asked: Export, out: &mut Out) -> Result<Exit, Failure> {
+    let remote = Remote::open(context, asked.place).await?;
+    let exported = match &asked.output {
+        None => export(&remote, &asked, out).await,
+        Some(path) => to_file(&remote, &asked, path).await,
+    };
+    remote.close().await?;
+    let Exported { start, end, entries } = exported?;
+    let whole = format!("entries {start} to {end}, without {end}");
+    tell(&format!("exported {} of {whole}; go on with --from {end}", count(entries, "entry", "entries")));
+    Ok(Exit::Good)
+}
+
+async fn to_file(remote: &Remote, asked: &Export, path: &Path) -> Result<Exported, Failure> {
+    let failed = |error| Failure::new(Exit::Io, format!("cannot write {}: {error}", path.display()));
+    let aside = Aside::beside(path).map_err(failed)?;
+    let mut out = Out::file(aside.file().try_clone().map_err(failed)?);
+    let exported = export(remote, asked, &mut out).await?;
+    out.flush()?;
+    aside.replace().map_err(failed)?;
+    Ok(exported)
+}
+
+/// What was written, of which part of the log.
+struct Exported {
+    start: u64,
+    end: u64,
+    entries: u64,
+}
+
+/// The entry at which a place is: a number, or the first entry of a time.
+async fn index(remote: &Remote, place: &str, size: u64) -> Result<u64, Failure> {
+    if let Ok(index) = place.parse::<u64>() {
+        return Ok(index.min(size));
+    }
+    let page: EntriesView = remote.get("/v1/audit", &[("from", place.to_owned()), ("limit", "1".to_owned())]).await?;
+    Ok(page.entries.first().map_or(size, |entry| entry.index.min(size)))
+}
+
+async fn export(remote: &Remote, asked: &Export, out: &mut Out) -> Result<Exported, Failure> {
+    let HeadView { size, .. } = remote.get("/v1/audit/head", &[]).await?;
+    let start = match &asked.from {
+        Some(from) => index(remote, from, size).await?,
+        None => 0,
+    };
+    let end = match &asked.to {
+        Some(to) => index(remote, to, size).await?,
+        None => size,
+    };
+    if start > end {
+        return Err(Failure::new(Exit::Usage, format!("--from is entry {start}, and --to is before it: entry {end}")));
+    }
+    let some = [("account", &asked.account), ("kind", &asked.kind), ("filter", &asked.filter)];
+    let mut chosen: Vec<_> = some.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect();
+    // What is left out on purpose leaves gaps.
+    let mut whole = chosen.is_empty().then_some(start);
+    chosen.push(("to", end.to_string()));
+    let form = Form::of(asked.format, remote).await?;
+    form.head(out)?;
+    let (bar, mut entries) = (bar("exporting", "entries"), 0_u64);
+    let mut place = ("from", start.to_string());
+    loop {
+        let paged = [place.clone(), ("limit", PAGE.to_string())];
+        let query: Vec<_> = chosen.iter().cloned().chain(paged).collect();
+        let page: EntriesView = remote.get("/v1/audit", &query).await?;
+        for entry in &page.entries {
+            if let Some(due) = &mut whole {
+                is_next(entry, due)?;
+            }
+            form.write(entry, out)?;
+        }
+        entries = entries.saturating_add(u64::try_from(page.entries.len()).unwrap_or(u64::MAX));
+        if let Some(last) = page.entries.last() {
+            bar.tell(last.index.saturating_sub(start), end.saturating_sub(start));
+        }
+        let next = ("after", page.next);
+        if next == place {
+            break;
+        }
+        place = next;
+    }
+    match whole {
+        Some(due) if due != end => Err(missing(due)),
+        _ => Ok(Exported { start, end, entries }),
+    }
+}
+
+fn missing(index: u64) -> Failure {
+    Failure::new(Exit::Failed, format!("entry {index} is missing: `adjutant audit verify` says what is wrong"))
+}
+
+fn is_next(entry: &EntryView, due: &mut u64) -> Result<(), Failure> {
+    if entry.index != *due {
+        return Err(missing(*due));
+    }
+    *due = due.saturating_add(1);
+    Ok(())
+}
+
+/// How an entry is written.
+enum Form {
+    /// As it is.
+    Entry,
+    /// In the words of others, with the name of the log.
+    Event(format::Format, String),
+    Row(Table),
+}
+
+impl Form {
+    async fn of(format: Format, remote: &Remote) -> Result<Self, Failure> {
+        Ok(match format {
+            Format::Jsonl => Self::Entry,
+            Format::Cloudevents => Self::Event(format::Format::CloudEvents, log_of(remote).await?),
+            Format::Ocsf => Self::Event(format::Format::Ocsf, log_of(remote).await?),
+            Format::Csv => Self::Row(Table::new()),
+        })
+    }
+
+    fn head(&self, out: &mut Out) -> Result<(), Failure> {
+        match self {
+            Self::Row(table) => out.text(&table.head()?),
+            Self::Entry | Self::Event(..) => Ok(()),
+        }
+    }
+
+    fn write(&self, entry: &EntryView, out: &mut Out) -> Result<(), Failure> {
+        match self {
+            Self::Entry => out.json_line(entry),
+            Self::Event(form, log) => {
+                let entry = serde_json::to_value(entry);
+                let entry = entry.map_err(|error| Failure::new(Exit::Io, format!("cannot write JSON: {error}")))?;
+                out.json_line(&form.write(&format::Item { log, entry: &entry, body: None }))
+            }
+            Self::Row(table) => out.text(&table.row(entry)?),
+        }
+    }
+}
+
+/// What the log is called in its checkpoints.
+async fn log_of(remote: &Remote) -> Result<String, Failure> {
+    let view: CheckpointView = remote.get("/v1/audit/checkpoint", &[]).await?;
+    let key = view.keys.first().and_then(|key| key.parse::<Verifier>().ok());
+    let none = || Failure::new(Exit::Failed, "the log has no key, and so no name");
+    key.map(|key| key.name().to_owned()).ok_or_else(none)
+}

@@ -1,0 +1,123 @@
+//! Pages of the audit log that are waited for, of one kind, or of one time.
+
+use std::time::Duration;
+
+use adjutant::audit::{Detail, Kind};
+use adjutant::store::{Note, Store as _};
+use adjutant::web::admin::Role;
+use serde_json::Value;
+
+use super::world::{NOW, World};
+use super::{Answer, Asked, Connection, FILE_TOKEN};
+
+fn note(world: &World, words: &str, later: Duration) {
+    let note =
+        Note { kind: Kind::Service, app: None, account: None, code: "said".to_owned(), detail: Detail::note(words) };
+    world.runtime.block_on(world.store.note(note, NOW.plus(later))).unwrap();
+}
+
+fn indexes(answer: &Answer) -> Vec<u64> {
+    let json = answer.json();
+    let entries = json["entries"].as_array().unwrap_or_else(|| panic!("{json}"));
+    entries.iter().map(|entry| entry["index"].as_u64().unwrap()).collect()
+}
+
+/// Asks in a thread of its own, since the answer is waited for.
+fn asked(world: &World, path: String) -> std::thread::JoinHandle<Answer> {
+    let mut connection = Connection::open(world.address);
+    std::thread::spawn(move || connection.ask(FILE_TOKEN, &Asked::new("GET", path)))
+}
+
+#[test]
+fn a_page_that_is_waited_for_comes_with_the_next_entry_and_empty_at_the_end_of_the_wait() {
+    let world = World::new();
+    let size = world.state().0;
+    let end = world.get(FILE_TOKEN, &format!("/v1/audit?from={size}")).json()["next"].as_str().unwrap().to_owned();
+    let waits = asked(&world, format!("/v1/audit?after={end}&wait_secs=60"));
+    let of_kind = asked(&world, format!("/v1/audit?after={end}&wait_secs=60&kind=outcome"));
+    note(&world, "now", Duration::ZERO);
+    while !waits.is_finished() {
+        // It may not wait yet.
+        world.clock.advance(Duration::from_millis(10));
+        std::thread::yield_now();
+    }
+    assert_eq!(indexes(&waits.join().unwrap()), [size]);
+    while !of_kind.is_finished() {
+        world.clock.advance(Duration::from_secs(60));
+        std::thread::yield_now();
+    }
+    let empty = of_kind.join().unwrap();
+    assert!(indexes(&empty).is_empty(), "{}", empty.body);
+    assert_ne!(empty.json()["next"], Value::from(end), "what is of another kind is passed by");
+    let at_once = world.get(FILE_TOKEN, "/v1/audit?wait_secs=60&limit=3");
+    assert_eq!(indexes(&at_once), [0, 1, 2], "nobody waits where there is something");
+}
+
+#[test]
+fn pages_of_some_kinds_together_hold_what_all_pages_hold_of_them() {
+    let world = World::new();
+    let all = world.get(FILE_TOKEN, "/v1/audit?limit=1000").json()["entries"].clone();
+    let is_wanted = |entry: &&Value| ["decision", "outcome"].contains(&entry["kind"].as_str().unwrap());
+    let wanted: Vec<u64> =
+        all.as_array().unwrap().iter().filter(is_wanted).map(|entry| entry["index"].as_u64().unwrap()).collect();
+    assert!(wanted.len() > 4, "{wanted:?}");
+    for limit in [1, 2, 3, 1000] {
+        let (mut found, mut path) = (Vec::new(), format!("/v1/audit?kind=decision,outcome&limit={limit}"));
+        loop {
+            let page = world.get(FILE_TOKEN, &path);
+            if indexes(&page).is_empty() {
+                break;
+            }
+            found.extend(indexes(&page));
+            let next = page.json()["next"].as_str().unwrap().to_owned();
+            path = format!("/v1/audit?kind=decision,outcome&limit={limit}&after={next}");
+        }
+        assert_eq!(found, wanted, "by {limit}");
+    }
+    let newest = indexes(&world.get(FILE_TOKEN, "/v1/audit?kind=decision,outcome&last=3"));
+    assert_eq!(newest, wanted[wanted.len() - 3..]);
+}
+
+#[test]
+fn a_time_is_the_place_before_its_first_entry_and_parts_that_meet_there_leave_nothing_out() {
+    let world = World::new();
+    let size = world.state().0;
+    for minutes in [1, 2, 2, 3] {
+        note(&world, "timed", Duration::from_secs(60 * minutes));
+    }
+    let at = |minutes: u64| NOW.plus(Duration::from_secs(60 * minutes)).to_string();
+    let of = |query: String| indexes(&world.get(FILE_TOKEN, &format!("/v1/audit?limit=1000&{query}")));
+    assert_eq!(of(format!("from={}", at(2))), [size + 1, size + 2, size + 3]);
+    assert_eq!(of(format!("from={}&to={}", at(1), at(2))), [size]);
+    assert_eq!(of(format!("from={}", at(4))), [0; 0]);
+    assert_eq!(of(format!("to={}", size)).len(), usize::try_from(size).unwrap());
+    let parts = [of(format!("to={}", at(2))), of(format!("from={}", at(2)))].concat();
+    assert_eq!(parts, (0..size + 4).collect::<Vec<_>>());
+    assert_eq!(of("from=2001-01-01".to_owned()).len(), usize::try_from(size + 4).unwrap());
+}
+
+#[test]
+fn a_condition_chooses_among_entries_for_operators_of_all_accounts_alone() {
+    let world = World::new();
+    let condition = "entry.kind%20%3D%3D%20%22outcome%22%20%26%26%20entry.code%20%3D%3D%20%22parked%22";
+    let all = world.get(FILE_TOKEN, "/v1/audit?limit=1000").json()["entries"].clone();
+    let is_wanted = |entry: &&Value| entry["kind"] == "outcome" && entry["code"] == "parked";
+    let wanted: Vec<u64> =
+        all.as_array().unwrap().iter().filter(is_wanted).map(|entry| entry["index"].as_u64().unwrap()).collect();
+    assert!(!wanted.is_empty() && wanted.len() < all.as_array().unwrap().len());
+    let path = format!("/v1/audit?limit=1000&filter={condition}");
+    assert_eq!(indexes(&world.get(FILE_TOKEN, &path)), wanted);
+    let size = all.as_array().unwrap().len();
+    let streamed = world.get(FILE_TOKEN, &format!("/v1/audit/stream?from=0&to={size}&filter={condition}"));
+    let streamed: Vec<u64> =
+        super::streams::data(&streamed.body).iter().map(|entry| entry["index"].as_u64().unwrap()).collect();
+    assert_eq!(streamed, wanted);
+    for (role, is_bound) in [(Role::Auditor, false), (Role::Auditor, true), (Role::Operator, true)] {
+        for path in [path.clone(), path.replace("/v1/audit?", "/v1/audit/stream?").replace("limit=1000&", "")] {
+            let answer = world.get(world.token_of(role, is_bound), &path);
+            assert!(answer.status == 403 && answer.body.contains("filter is for operators"), "{path}: {}", answer.body);
+        }
+    }
+    let wrong = world.get(FILE_TOKEN, "/v1/audit?filter=entry.knd%20%3D%3D%20%22call%22");
+    assert!(wrong.status == 400 && wrong.body.contains("did you mean kind?"), "{}", wrong.body);
+}
