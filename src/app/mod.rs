@@ -28,6 +28,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -229,12 +230,16 @@ struct Running {
     refresh_idle: std::time::Duration,
 }
 
+fn token(config: &Config, machine: &Machine) -> Result<SecretString, ServeError> {
+    let path = &config.admin.token_file;
+    let made = admin::token::read_or_create(path, &*machine.chance);
+    made.map_err(|source| ServeError::Token { path: path.display().to_string(), source })
+}
+
 impl Running {
     async fn build(config: &Config, local: &LocalStore, machine: &Machine) -> Result<Self, ServeError> {
         let store: Arc<dyn Store> = Arc::new(local.clone());
-        let path = &config.admin.token_file;
-        let token = admin::token::read_or_create(path, &*machine.chance)
-            .map_err(|source| ServeError::Token { path: path.display().to_string(), source })?;
+        let token = token(config, machine)?;
         let serving = Arc::new(Serving::open(config, Arc::clone(&store), machine).await?);
         let (zooms, accounts, receiver) = (serving.zooms(), serving.accounts(), serving.receiver());
         new_log::enter(local, &accounts, machine.clock.now()).await?;

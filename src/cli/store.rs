@@ -58,7 +58,7 @@ pub(super) enum Asked {
         /// The folder of the backup
         folder: PathBuf,
         /// Print JSON
-        /// A checkpoint that was kept elsewhere, beside [store] checkpoint_file: a backup that is behind it is refused
+        /// A checkpoint that was kept elsewhere, beside `[store] checkpoint_file`: a backup that is behind it is refused
         #[arg(long, value_name = "FILE")]
         against: Option<PathBuf>,
         /// Restore also what is behind: its audit log goes on under another name, and accounts that installed the app have to
@@ -85,7 +85,7 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
         Asked::Restore { folder, against, new_log, json } => {
             let outline = context.outline()?;
             let set = outline.store.settings.checkpoint_file.clone().filter(|path| path.exists());
-            let against = against.into_iter().chain(set).map(elsewhere).collect::<Result<_, _>>()?;
+            let against = against.into_iter().chain(set).map(|path| elsewhere(&path)).collect::<Result<_, _>>()?;
             restore(absolute(&folder)?, outline, Restore { against, new_log }, json, out).await
         }
     }
@@ -235,8 +235,8 @@ async fn rekey(to: Option<PathBuf>, outline: Outline, json: bool, out: &mut Out)
     Ok(Exit::Good)
 }
 
-fn elsewhere(path: PathBuf) -> Result<Elsewhere, Failure> {
-    let note = std::fs::read_to_string(&path);
+fn elsewhere(path: &Path) -> Result<Elsewhere, Failure> {
+    let note = std::fs::read_to_string(path);
     let note = note.map_err(|error| Failure::new(Exit::Io, format!("cannot read {}: {error}", path.display())))?;
     Ok(Elsewhere { name: path.display().to_string(), note, key: None })
 }

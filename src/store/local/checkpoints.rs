@@ -58,6 +58,9 @@ pub(super) struct Log {
     count: u64,
 }
 
+/// What a leaf is the hash of, and the detail that is in it by hash.
+type Hashed = (Vec<u8>, Option<Disclosed>);
+
 /// What proves an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proved {
@@ -116,16 +119,12 @@ fn read_kept(bytes: &[u8]) -> (Vec<Kept>, Option<String>) {
             let (note, left) = (more.get(..note_end)?, more.get(note_end.saturating_add(1)..)?);
             Some((Kept { number: read, note: note.to_owned() }, left.to_owned()))
         });
-        match read {
-            Some((one, left)) => {
-                kept.push(one);
-                rest = left;
-            }
-            None => {
-                let at = bytes.len().saturating_sub(rest.len());
-                return (kept, Some(format!("from byte {at} on it is not as it was written")));
-            }
-        }
+        let Some((one, left)) = read else {
+            let at = bytes.len().saturating_sub(rest.len());
+            return (kept, Some(format!("from byte {at} on it is not as it was written")));
+        };
+        kept.push(one);
+        rest = left;
     }
     (kept, None)
 }
@@ -275,7 +274,7 @@ impl Core {
 
     /// What the leaf of an entry is the hash of, and the detail that is in it by hash. None where there is no such entry, or
     /// only its leaf is left.
-    fn leaf_data(&self, index: u64) -> Result<Option<(Vec<u8>, Option<Disclosed>)>, StoreError> {
+    fn leaf_data(&self, index: u64) -> Result<Option<Hashed>, StoreError> {
         let start = self.index.ask(|found| found.before_entry(index)).flatten();
         let start = start.unwrap_or(FIRST_NUMBER).max(self.reader.first_number());
         for read in self.reader.scan(start) {
@@ -318,8 +317,7 @@ impl Core {
             while let Ok(told) = told.recv() {
                 match told {
                     Told::Leaves(_) => {}
-                    Told::Turn(tell) => drop(tell.send(Err(StoreError::Damaged(error.to_string())))),
-                    Told::Sign(tell) => drop(tell.send(Err(StoreError::Damaged(error.to_string())))),
+                    Told::Sign(tell) | Told::Turn(tell) => drop(tell.send(Err(StoreError::Damaged(error.to_string())))),
                     Told::Look(tell) => drop(tell.send(())),
                 }
             }

@@ -129,10 +129,13 @@ pub(super) fn verify(
     progress: VerifyProgress<'_>,
 ) -> Verified {
     let mut findings = Vec::new();
-    let verifiers = LogKeys::read(keys).map(|keys| keys.all_verifiers()).unwrap_or_else(|error| {
-        findings.push(Finding { place: "keys".to_owned(), what: error.to_string() });
-        Vec::new()
-    });
+    let verifiers = match LogKeys::read(keys) {
+        Ok(keys) => keys.all_verifiers(),
+        Err(error) => {
+            findings.push(Finding { place: "keys".to_owned(), what: error.to_string() });
+            Vec::new()
+        }
+    };
     let signed = Signed::read(files, &verifiers, elsewhere, &mut findings);
     let (tree, snapshots) = (Frontier::default(), BTreeMap::new());
     let mut check = Check { tree, signed, deliveries: 0, pruned: 0, forgotten: 0, findings, snapshots };

@@ -70,7 +70,9 @@ impl Signed {
                 numbers.push(number);
                 last = last.max(Some((number, note)));
             }
-            damage.into_iter().for_each(|damage| tell(&place, damage));
+            if let Some(damage) = damage {
+                tell(&place, damage);
+            }
         }
         numbers.sort_unstable();
         if let Some((expected, _)) = (1..).zip(&numbers).find(|(expected, number)| *expected != **number) {

@@ -1,5 +1,6 @@
 //! Whatever is changed of what `verify` covers is found, and nothing is found where nothing was changed.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +15,15 @@ use crate::store::journal::{self, Record, Rewrite};
 use crate::store::local::record::{self, Stored};
 use crate::store::local::{Before, LocalStore, MasterKey, Settings};
 use crate::store::port::{NewDelivery, Note, Store};
+use crate::store::wide;
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+macro_rules! say {
+    ($($what:tt)*) => {
+        let _told = writeln!(std::io::stderr(), $($what)*);
+    };
+}
+
 const MASTER: MasterKey = MasterKey::Bytes([7; 32]);
 
 fn open(folder: &Path, clock: &ManualClock) -> LocalStore {
@@ -110,7 +118,7 @@ impl Logs {
 
 /// A change of one file, and how it is called. None where it would change nothing.
 fn edited(bytes: &[u8], chance: &SeededChance) -> Option<(&'static str, Option<Vec<u8>>)> {
-    let below = |end: usize| usize::try_from(chance.next_u64() % end.max(1) as u64).unwrap();
+    let below = |end: usize| usize::try_from(chance.next_u64() % wide(end.max(1))).unwrap();
     let mut edited = bytes.to_vec();
     let length = bytes.len();
     let (from, until) = {
@@ -181,7 +189,7 @@ async fn whatever_is_changed_of_a_log_is_found_and_named_and_nothing_is_where_no
         done += 1;
     }
     assert_eq!(logs.findings(&logs.path()), [], "as it was");
-    println!("ADJUTANT_SEED={seed}: {done} changes of {} files, all found: {told:?}", files.len());
+    say!("ADJUTANT_SEED={seed}: {done} changes of {} files, all found: {told:?}", files.len());
 }
 
 #[tokio::test]
@@ -264,6 +272,10 @@ mod figures {
         std::env::var_os("ADJUTANT_LONG").is_some()
     }
 
+    fn float(count: usize) -> f64 {
+        f64::from(u32::try_from(count).unwrap())
+    }
+
     /// CPU seconds of this process.
     fn cpu() -> f64 {
         let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
@@ -305,11 +317,11 @@ mod figures {
         store.prune(Before::bodies(NOW.plus(Duration::from_secs(1))), |_, _| {}).await.unwrap();
         let watch = Stopwatch::start();
         store.sign_checkpoint().await.unwrap();
-        println!("a checkpoint of {count} entries: {:?}", watch.elapsed());
+        say!("a checkpoint of {count} entries: {:?}", watch.elapsed());
         for index in [7_u64, 600] {
             let watch = Stopwatch::start();
             let proved = store.prove(index).await.unwrap().unwrap();
-            println!("the proof of entry {index} of {count}: {:?}", watch.elapsed());
+            say!("the proof of entry {index} of {count}: {:?}", watch.elapsed());
             let key = store.log_keys().await.unwrap();
             proved.proof.verify(&leaf_hash(&proved.proof.extra), &key).unwrap();
         }
@@ -317,9 +329,9 @@ mod figures {
         let watch = Stopwatch::start();
         let verified = LocalStore::verify_folder(folder.path(), &MASTER, &[], &mut |_, _| {}).unwrap();
         let took = watch.elapsed();
-        assert_eq!((verified.entries, verified.findings.as_slice()), (count as u64, [].as_slice()));
-        let rate = count as f64 / took.as_secs_f64();
-        println!("{count} entries, {} MB, verified in {took:?}: {rate:.0} a second", verified.bytes / 1_000_000);
+        assert_eq!((verified.entries, verified.findings.as_slice()), (wide(count), [].as_slice()));
+        let rate = float(count) / took.as_secs_f64();
+        say!("{count} entries, {} MB, verified in {took:?}: {rate:.0} a second", verified.bytes / 1_000_000);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -339,18 +351,18 @@ mod figures {
                 if without == 0 {
                     store.sign_checkpoint().await.unwrap();
                 }
-                took[without] = (cpu() - before) / count as f64 * 1e6;
+                took[without] = (cpu() - before) / float(count) * 1e6;
                 store.abandon();
                 folders.push(folder);
             }
             let share = (took[0] - took[1]) / took[1] * 100.0;
-            println!("pair {pair}: {:.1} µs of CPU with the tree, {:.1} µs without: {share:+.1} %", took[0], took[1]);
+            say!("pair {pair}: {:.1} µs of CPU with the tree, {:.1} µs without: {share:+.1} %", took[0], took[1]);
             shares.push(share);
             costs.push(took[0] - took[1]);
         }
         shares.sort_by(f64::total_cmp);
         costs.sort_by(f64::total_cmp);
         let median = |of: &[f64]| (of[(pairs - 1) / 2] + of[pairs / 2]) / 2.0;
-        println!("the median of {pairs} pairs: {:+.1} %, {:.2} µs of CPU a delivery", median(&shares), median(&costs));
+        say!("the median of {pairs} pairs: {:+.1} %, {:.2} µs of CPU a delivery", median(&shares), median(&costs));
     }
 }
