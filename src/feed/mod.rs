@@ -6,6 +6,8 @@
 mod addresses;
 mod body;
 mod file;
+pub mod filter;
+pub mod format;
 pub mod notify;
 pub mod post;
 mod signature;

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use super::entry::ABOUT_ENTRY;
 use super::subjects::{ABOUT_EVENT, ABOUT_EVENT_OF_MEETING, ABOUT_EVENT_OF_USER, ABOUT_MEETING, ABOUT_USER};
 use super::tree::Literal;
 use crate::rules::{SubjectKind, alternatives, kind_of};
@@ -19,6 +20,8 @@ pub enum Topic {
     EventOfMeeting,
     /// And the user that the event is about.
     EventOfUser,
+    /// An entry of the audit log.
+    Entry,
 }
 
 /// A type, as far as it can be known before there are facts.
@@ -195,6 +198,7 @@ impl Topic {
             Self::Event => &ABOUT_EVENT,
             Self::EventOfMeeting => &ABOUT_EVENT_OF_MEETING,
             Self::EventOfUser => &ABOUT_EVENT_OF_USER,
+            Self::Entry => &ABOUT_ENTRY,
         }
     }
 }

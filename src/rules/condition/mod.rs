@@ -12,6 +12,7 @@ mod call;
 mod check;
 mod documented;
 mod emails;
+mod entry;
 mod eval;
 mod explain;
 mod fields;
