@@ -36,6 +36,7 @@ use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::{Config, StoreSection};
 use crate::feed::notify::Notifiers;
+use crate::feed::push::{self, Pushers};
 use crate::ids::{AccountId, AppName};
 use crate::store::{LocalStore, Store, StoreError};
 use crate::web::accept::{AcceptSettings, Acceptor};
@@ -209,6 +210,19 @@ fn parts(
     }
 }
 
+/// Consumers that take the audit log, as the admin listener shows it.
+async fn pushers(local: &LocalStore, reloader: &Reloader, machine: &Machine) -> Result<Arc<Pushers>, StoreError> {
+    let keys = local.log_keys().await?;
+    let parts = push::Parts {
+        store: Arc::new(local.clone()),
+        clock: Arc::clone(&machine.clock),
+        chance: Arc::clone(&machine.chance),
+        log: keys.first().map(|key| key.name().to_owned()).unwrap_or_default(),
+        show: |entry| serde_json::to_value(admin::view::EntryView::from(entry)).unwrap_or_default(),
+    };
+    Ok(Arc::new(Pushers::new(reloader.feed(), parts)))
+}
+
 /// What runs.
 struct Running {
     receiver: Arc<Receiver>,
@@ -219,6 +233,7 @@ struct Running {
     errands: Arc<Errands>,
     admin: Arc<AdminState>,
     notifiers: Arc<Notifiers>,
+    pushers: Arc<Pushers>,
     machine: Machine,
     local: LocalStore,
     body_days: u32,
@@ -243,6 +258,7 @@ impl Running {
         let reloader = Arc::new(reloader.with_notifiers(Arc::clone(&notifiers)));
         let parts = parts(config, machine, (&store, &serving, &reloader));
         let sweeper = Arc::new(Sweeper::new(parts.clone(), config.sweep.clone()));
+        let pushers = pushers(local, &reloader, machine).await?;
         let (jobs, reloads) = (Arc::clone(&parts.stats), Arc::clone(&reloader));
         let (take_back, people) = (Arc::new(TakeBack::new(parts.clone())), users::People::new(&parts, local));
         let errands = Arc::new(Errands::new(parts.clone()));
@@ -254,6 +270,7 @@ impl Running {
             zooms,
             reloader: reloads,
             notifiers: Arc::clone(&notifiers),
+            pushers: Arc::clone(&pushers),
             accounts: Arc::clone(&accounts),
             local: local.clone(),
             failed_before: FailedBefore::read(local).await,
@@ -277,6 +294,7 @@ impl Running {
             errands: Some(Arc::<meetings::Running>::clone(&running)),
             meetings: Some(running),
             users: Some(Arc::new(people.known)),
+            pushers: Some(Arc::clone(&pushers)),
             started_at: machine.clock.now(),
         });
         let (machine, local) = (machine.clone(), local.clone());
@@ -291,6 +309,7 @@ impl Running {
             errands,
             admin,
             notifiers,
+            pushers,
             machine,
             local,
             body_days,
@@ -323,10 +342,14 @@ impl Running {
     }
 
     /// What has to be done now and then, until it is told to stop.
-    fn keeping(&self, stop: &CancellationToken) -> [Pin<Box<dyn Future<Output = ()> + Send>>; 2] {
-        let (house, tending) = (self.house(), Arc::new(self.tending()));
-        let (first, second) = (stop.clone(), stop.clone());
-        [Box::pin(async move { house.keep(&first).await }), Box::pin(async move { tending.run(&second).await })]
+    fn keeping(&self, stop: &CancellationToken) -> [Pin<Box<dyn Future<Output = ()> + Send>>; 3] {
+        let (house, tending, pushers) = (self.house(), Arc::new(self.tending()), Arc::clone(&self.pushers));
+        let (first, second, third) = (stop.clone(), stop.clone(), stop.clone());
+        [
+            Box::pin(async move { house.keep(&first).await }),
+            Box::pin(async move { tending.run(&second).await }),
+            Box::pin(async move { pushers.run(&third).await }),
+        ]
     }
 
     fn tending(&self) -> Tending {

@@ -86,6 +86,7 @@ fn served_with(limits: Limits) -> Served {
         errands: None,
         meetings: None,
         users: None,
+        pushers: None,
         started_at: NOW,
     };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

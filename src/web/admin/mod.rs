@@ -10,6 +10,7 @@ mod alarms;
 pub mod assistants;
 mod attention;
 mod caller;
+mod consumers;
 mod cursor;
 mod delivered;
 mod described;
@@ -42,6 +43,7 @@ pub mod view;
 
 pub use attention::attention;
 pub use caller::{Caller, Role};
+pub use consumers::ConsumerView;
 pub use explain::wants;
 pub use guard::Hosts;
 pub use openapi::document;
@@ -67,6 +69,7 @@ use crate::account::{Account, AppKind};
 use crate::accounts::Accounts;
 use crate::alarm::Alarm;
 use crate::clock::{Clock, Timestamp};
+use crate::feed::push::Pushers;
 use crate::ids::{AccountId, AppName, RuleName};
 use crate::rules::Rule;
 use crate::store::{LocalStore, Store, StoreError, StoredDelivery};
@@ -97,6 +100,8 @@ pub struct AdminState {
     pub meetings: Option<Arc<dyn meetings::KnowsMeetings>>,
     /// None where nothing runs.
     pub users: Option<Arc<dyn users::KnowsUsers>>,
+    /// Consumers that take the log; none where nothing runs.
+    pub pushers: Option<Arc<Pushers>>,
     pub started_at: Timestamp,
 }
 

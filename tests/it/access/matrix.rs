@@ -116,6 +116,7 @@ fn path_of((method, path): (&str, &str), account: Option<&str>, has: &Has, world
             | "/v1/attention"
             | "/v1/apps"
             | "/v1/notify"
+            | "/v1/consumers"
             | "/v1/reload"
             | "/v1/tokens"
             | "/v1/accounts/{account}/coverage"
@@ -123,6 +124,10 @@ fn path_of((method, path): (&str, &str), account: Option<&str>, has: &Has, world
             | "/v1/errands"
             | "/v1/accounts/{account}/budgets",
         ) => (path.to_owned(), ""),
+        ("GET" | "POST", path) if path.starts_with("/v1/consumers/{consumer}") => {
+            let query = if path.ends_with("/replay") { "from=0" } else { "" };
+            (path.replace("{consumer}", "nobody"), query)
+        }
         other => panic!("{other:?} is in the table, and this test does not know how it is asked"),
     }
 }

@@ -645,6 +645,7 @@ fn state(
         errands: Some(Arc::new(fakes.clone())),
         meetings: Some(Arc::new(fakes.clone())),
         users: Some(Arc::new(fakes.clone())),
+        pushers: None,
         started_at: NOW,
     })
 }

@@ -48,6 +48,7 @@ async fn asked(app: &TestApp, rules: &[&str], subject: &str) -> (StatusCode, Str
         errands: None,
         meetings: None,
         users: None,
+        pushers: None,
         started_at: app.clock.now(),
     };
     let path = format!("/v1/explain?subject={}", subject.replace('@', "%40"));
