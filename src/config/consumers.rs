@@ -45,7 +45,7 @@ const KEYS: [(Form, &str, &[&str]); 3] = [
     (Form::Syslog, "kind = \"syslog\"", &["address", "tls"]),
 ];
 /// The keys of what a consumer takes of the log.
-const OF_PUSH: [&str; 6] = ["format", "filter", "on_refused", "batch_max", "secrets", "from"];
+const OF_PUSH: [&str; 5] = ["format", "filter", "on_refused", "secrets", "from"];
 /// Entries in one request, and files that are kept.
 const BATCH_MAX: usize = 1_000;
 const KEEP_MAX: u32 = 1_000;
@@ -73,7 +73,7 @@ pub(super) fn consumers(reading: &Reading<'_>) -> Consumers {
         let same = |other: &&Consumer| own.is_some() && place_of(other) == own;
         if let (Some(other), Some(own)) = (all.iter().find(same), &own) {
             let what = format!("[[consumer]] {} and {} write to {own}", other.name, consumer.name);
-            reading.problem(place, what, "expected a file for each, or one consumer for both");
+            reading.problem(place, what, "expected a file for each, or one consumer for both rules");
         }
         all.push(consumer);
     }
@@ -109,8 +109,11 @@ fn consumer(mut section: Section<'_, '_>) -> Option<Consumer> {
 fn push(section: &mut Section<'_, '_>, form: Option<Form>) -> Option<Push> {
     let include = section.list_of("include", &[("audit", "audit"), ("deliveries", "deliveries")]);
     if include.is_empty() {
-        // Without a kind, all else is told first.
-        section.foreign(&OF_PUSH, "include = [\"audit\"] or [\"deliveries\"]");
+        let whose = "include = [\"audit\"] or [\"deliveries\"]";
+        section.foreign(&OF_PUSH, whose);
+        if form == Some(Form::Webhook) {
+            section.foreign(&["batch_max"], whose);
+        }
         return None;
     }
     let example = "a condition in a text, as in 'entry.kind == \"outcome\"'";

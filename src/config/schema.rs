@@ -30,7 +30,7 @@ rule = [
 notify = [{ name = "a", kind = "webhook" }, { name = "b", kind = "email" }]
 consumer = [
     { name = "webhook", kind = "webhook", include = ["audit", "deliveries"] },
-    { name = "file", kind = "file", rotate_daily = true },
+    { name = "file", kind = "file" },
     { name = "syslog", kind = "syslog" },
 ]
 "#;

@@ -38,6 +38,7 @@ mod rules_cases;
 mod samples;
 mod schema;
 mod support;
+mod taking;
 mod timers;
 mod tree;
 mod users;
