@@ -132,3 +132,50 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    async fn append(file: &Appender, line: String, now: Timestamp) {
+        assert_eq!(file.append(vec![line], now).await, Sent::Done("appended and synced".to_owned()));
+    }
+
+    /// The first letter and the length of each file that is there.
+    fn there(path: &Path) -> Vec<(char, usize)> {
+        let paths = std::iter::once(path.to_owned()).chain((1..9).map(|number| numbered(path, number)));
+        let texts = paths.filter_map(|path| std::fs::read_to_string(path).ok());
+        texts.map(|text| (text.chars().next().unwrap(), text.len())).collect()
+    }
+
+    #[tokio::test]
+    async fn a_file_is_put_aside_before_it_grows_too_long_and_the_oldest_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines");
+        let file = Appender::new(path.clone(), Rotate { mib: Some(1), daily: false, keep: 2 });
+        for letter in ["a", "b", "c", "d", "e"] {
+            append(&file, letter.repeat(MIB / 2), Timestamp::EPOCH).await;
+            append(&file, letter.repeat(9), Timestamp::EPOCH).await;
+        }
+        let whole = MIB / 2 + 1 + 10;
+        assert_eq!(there(&path), [('e', whole), ('d', whole), ('c', whole)]);
+        append(&file, "f".repeat(3 * MIB), Timestamp::EPOCH).await;
+        assert_eq!(there(&path)[0], ('f', 3 * MIB + 1), "a line is never parted");
+    }
+
+    #[tokio::test]
+    async fn a_file_of_another_day_is_put_aside_with_the_first_line_of_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines");
+        let file = Appender::new(path.clone(), Rotate { mib: None, daily: true, keep: 7 });
+        append(&file, "a".to_owned(), Timestamp::EPOCH).await;
+        let written = std::fs::metadata(&path).unwrap().modified().unwrap().duration_since(UNIX_EPOCH).unwrap();
+        let today = Timestamp::EPOCH.plus(written);
+        append(&file, "a".to_owned(), today).await;
+        assert_eq!(there(&path), [('a', 4)]);
+        append(&file, "b".to_owned(), today.next_utc_midnight()).await;
+        assert_eq!(there(&path), [('b', 2), ('a', 4)]);
+    }
+}

