@@ -28,6 +28,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -223,6 +224,12 @@ async fn pushers(local: &LocalStore, reloader: &Reloader, machine: &Machine) -> 
     Ok(Arc::new(Pushers::new(reloader.feed(), parts)))
 }
 
+fn token(config: &Config, machine: &Machine) -> Result<SecretString, ServeError> {
+    let path = &config.admin.token_file;
+    let failed = |source| ServeError::Token { path: path.display().to_string(), source };
+    admin::token::read_or_create(path, &*machine.chance).map_err(failed)
+}
+
 /// What runs.
 struct Running {
     receiver: Arc<Receiver>,
@@ -246,15 +253,13 @@ struct Running {
 impl Running {
     async fn build(config: &Config, local: &LocalStore, machine: &Machine) -> Result<Self, ServeError> {
         let store: Arc<dyn Store> = Arc::new(local.clone());
-        let path = &config.admin.token_file;
-        let token = admin::token::read_or_create(path, &*machine.chance)
-            .map_err(|source| ServeError::Token { path: path.display().to_string(), source })?;
+        let token = token(config, machine)?;
         let serving = Arc::new(Serving::open(config, Arc::clone(&store), machine).await?);
         let (zooms, accounts, receiver) = (serving.zooms(), serving.accounts(), serving.receiver());
         new_log::enter(local, &accounts, machine.clock.now()).await?;
-        let clock = Arc::clone(&machine.clock);
         let notifiers = notify::notifiers(config, local, machine);
-        let reloader = Reloader::open(config, Arc::clone(&serving), Arc::clone(&store), clock).await?;
+        let clock = || Arc::clone(&machine.clock);
+        let reloader = Reloader::open(config, Arc::clone(&serving), Arc::clone(&store), clock()).await?;
         let reloader = Arc::new(reloader.with_notifiers(Arc::clone(&notifiers)));
         let parts = parts(config, machine, (&store, &serving, &reloader));
         let sweeper = Arc::new(Sweeper::new(parts.clone(), config.sweep.clone()));
@@ -263,7 +268,6 @@ impl Running {
         let (take_back, people) = (Arc::new(TakeBack::new(parts.clone())), users::People::new(&parts, local));
         let errands = Arc::new(Errands::new(parts.clone()));
         let running = Arc::new(meetings::Running::new(&errands, &parts));
-        let clock = Arc::clone(&machine.clock);
         let counted = Counted {
             receiver: Arc::clone(&receiver),
             jobs,
@@ -274,9 +278,9 @@ impl Running {
             accounts: Arc::clone(&accounts),
             local: local.clone(),
             failed_before: FailedBefore::read(local).await,
-            clock,
+            clock: clock(),
         };
-        let swept = Swept { sweeper: Arc::clone(&sweeper), clock: Arc::clone(&machine.clock) };
+        let swept = Swept { sweeper: Arc::clone(&sweeper), clock: clock() };
         let admin = Arc::new(AdminState {
             local: Some(local.clone()),
             store,

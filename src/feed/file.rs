@@ -90,11 +90,8 @@ fn put_aside(path: &Path, keep: u32) -> io::Result<()> {
             std::fs::rename(from, numbered(path, number.saturating_add(1)))?;
         }
     }
-    if keep == 0 {
-        std::fs::remove_file(path)?
-    } else {
-        std::fs::rename(path, numbered(path, 1))?
-    }
+    let aside = if keep == 0 { std::fs::remove_file(path) } else { std::fs::rename(path, numbered(path, 1)) };
+    aside?;
     sync_folder(path)
 }
 

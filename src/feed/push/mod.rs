@@ -147,7 +147,9 @@ impl Pushers {
             let (stay, end): (Vec<_>, Vec<_>) = running.into_iter().partition(|(pusher, ..)| is_wanted(pusher));
             running = stay;
             // One that changed begins where the one before it ended.
-            end.iter().for_each(|(_, stop, _)| stop.cancel());
+            for (_, stop, _) in &end {
+                stop.cancel();
+            }
             for (.., task) in end {
                 let _ended = task.await;
             }
@@ -190,7 +192,7 @@ impl Pushers {
 
     /// Nothing more goes to it until it is resumed.
     pub async fn pause(&self, name: &str, by: &str) -> Result<(), MoveError> {
-        Ok(self.one(name)?.pause(format!("paused by {by}")).await?)
+        Ok(self.one(name)?.pause(format!("paused by {by}"), Some(by)).await?)
     }
 
     pub async fn resume(&self, name: &str, by: &str) -> Result<(), MoveError> {

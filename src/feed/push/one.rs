@@ -187,7 +187,7 @@ impl Pusher {
                 Ok(None)
             }
             Sent::Gone => {
-                self.pause("it answered 410: it wants no more".to_owned()).await?;
+                self.pause("it answered 410: it wants no more".to_owned(), None).await?;
                 Ok(Some(Next::AtOnce))
             }
             Sent::Later { at, why } => self.failed((last, why, false), Some(at)).await.map(Some),
@@ -252,7 +252,7 @@ impl Pusher {
     async fn failed(&self, what: (u64, String, bool), not_before: Option<Timestamp>) -> Result<Next, StoreError> {
         let Failing { since, times, why, not_before, .. } = self.noted(what, not_before);
         if self.parts.clock.now().since(since) >= RETRY_FOR {
-            self.pause(format!("it failed {times} times since {since}: {why}")).await?;
+            self.pause(format!("it failed {times} times since {since}: {why}"), None).await?;
         }
         Ok(Next::At(not_before))
     }
@@ -333,12 +333,15 @@ impl Pusher {
         &self,
         change: impl FnOnce(&mut Cursor, Timestamp),
         (code, what): (&str, String),
+        by: Option<&str>,
     ) -> Result<(), StoreError> {
         let mut held = self.held().await?;
         let Some(held) = held.as_mut() else { return Ok(()) };
         let mut cursor = held.cursor.clone();
         change(&mut cursor, self.parts.clock.now());
-        self.written(held, cursor, vec![note(code, format!("consumer {}: {what}", self.name()))]).await?;
+        let mut note = note(code, format!("consumer {}: {what}", self.name()));
+        note.detail.actor = by.map(str::to_owned);
+        self.written(held, cursor, vec![note]).await?;
         held.moves = held.moves.saturating_add(1);
         lock(&self.doing).failing = None;
         *lock(&self.singly_below) = 0;
@@ -346,18 +349,18 @@ impl Pusher {
         Ok(())
     }
 
-    pub(super) async fn pause(&self, why: String) -> Result<(), StoreError> {
+    pub(super) async fn pause(&self, why: String, by: Option<&str>) -> Result<(), StoreError> {
         let told = ("consumer-paused", why.clone());
-        self.moved(|cursor, at| cursor.paused = Some(Paused { at, why }), told).await
+        self.moved(|cursor, at| cursor.paused = Some(Paused { at, why }), told, by).await
     }
 
     pub(super) async fn resume(&self, by: &str) -> Result<(), StoreError> {
-        self.moved(|cursor, _| cursor.paused = None, ("consumer-resumed", format!("resumed by {by}"))).await
+        self.moved(|cursor, _| cursor.paused = None, ("consumer-resumed", format!("resumed by {by}")), Some(by)).await
     }
 
     pub(super) async fn replay(&self, from: u64, by: &str) -> Result<(), StoreError> {
         let told = ("consumer-replayed", format!("gets the log again from entry {from}, asked by {by}"));
-        self.moved(|cursor, _| cursor.next = from, told).await
+        self.moved(|cursor, _| cursor.next = from, told, Some(by)).await
     }
 }
 

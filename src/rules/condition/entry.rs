@@ -9,8 +9,10 @@ static ENTRY: Shape = Shape {
     title: "entry",
     fields: &[
         ("account", Text),
+        ("actor", Text),
         ("app", Text),
         ("at", Time),
+        ("attempt", Number),
         ("call", Object(&CALL)),
         ("code", Text),
         ("delivery", Text),
