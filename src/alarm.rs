@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 
 /// Every code that an alarm may have. Short and stable: people filter by them.
-pub const CODES: [&str; 37] = [
+pub const CODES: [&str; 39] = [
     "account-leaving",
     "api-user",
     "app-deauthorized",
@@ -17,6 +17,8 @@ pub const CODES: [&str; 37] = [
     "backlog-refused",
     "bad-signatures",
     "clock",
+    "consumer-behind",
+    "consumer-paused",
     "deliveries-parked",
     "disk-filling",
     "given-up",
@@ -47,10 +49,12 @@ pub const CODES: [&str; 37] = [
 ];
 
 /// Those that are known from memory alone: for a while after a start nobody knows whether they are over.
-const FROM_MEMORY: [&str; 8] = [
+const FROM_MEMORY: [&str; 10] = [
     "backlog-refused",
     "bad-signatures",
     "clock",
+    "consumer-behind",
+    "consumer-paused",
     "messages-wait",
     "needs-authorising",
     "notify-failing",

@@ -11,6 +11,7 @@ use crate::accounts::Accounts;
 use crate::alarm::Alarm;
 use crate::clock::{Clock, Timestamp};
 use crate::feed::notify::Notifiers;
+use crate::feed::push::Pushers;
 use crate::ids::AppName;
 use crate::store::LocalStore;
 use crate::store::local::NotForgotten;
@@ -26,6 +27,7 @@ pub(super) struct Counted {
     pub(super) zooms: Arc<Zooms>,
     pub(super) reloader: Arc<Reloader>,
     pub(super) notifiers: Arc<Notifiers>,
+    pub(super) pushers: Arc<Pushers>,
     pub(super) accounts: Arc<Accounts>,
     pub(super) local: LocalStore,
     /// What ended the process before this one, where that was the store.
@@ -57,6 +59,7 @@ impl Stats for Counted {
                 .chain(self.not_signed())
                 .chain(self.reloader.unplanned_alarms())
                 .chain(self.notifiers.all().iter().flat_map(|notifier| notifier.alarms()))
+                .chain(self.pushers.alarms())
                 .chain(self.failed_before.as_ref().and_then(|failed| failed.alarm(self.clock.now())))
                 .collect(),
             notifiers: self.notifiers.all().iter().map(|notifier| notify::view(notifier, rules)).collect(),

@@ -37,6 +37,7 @@ use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::{Config, StoreSection};
 use crate::feed::notify::Notifiers;
+use crate::feed::push::{self, Pushers};
 use crate::ids::{AccountId, AppName};
 use crate::store::{LocalStore, Store, StoreError};
 use crate::web::accept::{AcceptSettings, Acceptor};
@@ -211,6 +212,25 @@ fn parts(
     }
 }
 
+/// Consumers that take the audit log, as the admin listener shows it.
+async fn pushers(local: &LocalStore, reloader: &Reloader, machine: &Machine) -> Result<Arc<Pushers>, StoreError> {
+    let keys = local.log_keys().await?;
+    let parts = push::Parts {
+        store: Arc::new(local.clone()),
+        clock: Arc::clone(&machine.clock),
+        chance: Arc::clone(&machine.chance),
+        log: keys.first().map(|key| key.name().to_owned()).unwrap_or_default(),
+        show: |entry| serde_json::to_value(admin::view::EntryView::from(entry)).unwrap_or_default(),
+    };
+    Ok(Arc::new(Pushers::new(reloader.feed(), parts)))
+}
+
+fn token(config: &Config, machine: &Machine) -> Result<SecretString, ServeError> {
+    let path = &config.admin.token_file;
+    let failed = |source| ServeError::Token { path: path.display().to_string(), source };
+    admin::token::read_or_create(path, &*machine.chance).map_err(failed)
+}
+
 /// What runs.
 struct Running {
     receiver: Arc<Receiver>,
@@ -221,6 +241,7 @@ struct Running {
     errands: Arc<Errands>,
     admin: Arc<AdminState>,
     notifiers: Arc<Notifiers>,
+    pushers: Arc<Pushers>,
     machine: Machine,
     local: LocalStore,
     body_days: u32,
@@ -230,12 +251,6 @@ struct Running {
     refresh_idle: std::time::Duration,
 }
 
-fn token(config: &Config, machine: &Machine) -> Result<SecretString, ServeError> {
-    let path = &config.admin.token_file;
-    let made = admin::token::read_or_create(path, &*machine.chance);
-    made.map_err(|source| ServeError::Token { path: path.display().to_string(), source })
-}
-
 impl Running {
     async fn build(config: &Config, local: &LocalStore, machine: &Machine) -> Result<Self, ServeError> {
         let store: Arc<dyn Store> = Arc::new(local.clone());
@@ -243,29 +258,30 @@ impl Running {
         let serving = Arc::new(Serving::open(config, Arc::clone(&store), machine).await?);
         let (zooms, accounts, receiver) = (serving.zooms(), serving.accounts(), serving.receiver());
         new_log::enter(local, &accounts, machine.clock.now()).await?;
-        let clock = Arc::clone(&machine.clock);
         let notifiers = notify::notifiers(config, local, machine);
-        let reloader = Reloader::open(config, Arc::clone(&serving), Arc::clone(&store), clock).await?;
+        let clock = || Arc::clone(&machine.clock);
+        let reloader = Reloader::open(config, Arc::clone(&serving), Arc::clone(&store), clock()).await?;
         let reloader = Arc::new(reloader.with_notifiers(Arc::clone(&notifiers)));
         let parts = parts(config, machine, (&store, &serving, &reloader));
         let sweeper = Arc::new(Sweeper::new(parts.clone(), config.sweep.clone()));
+        let pushers = pushers(local, &reloader, machine).await?;
         let (jobs, reloads) = (Arc::clone(&parts.stats), Arc::clone(&reloader));
         let (take_back, people) = (Arc::new(TakeBack::new(parts.clone())), users::People::new(&parts, local));
         let errands = Arc::new(Errands::new(parts.clone()));
         let running = Arc::new(meetings::Running::new(&errands, &parts));
-        let clock = Arc::clone(&machine.clock);
         let counted = Counted {
             receiver: Arc::clone(&receiver),
             jobs,
             zooms,
             reloader: reloads,
             notifiers: Arc::clone(&notifiers),
+            pushers: Arc::clone(&pushers),
             accounts: Arc::clone(&accounts),
             local: local.clone(),
             failed_before: FailedBefore::read(local).await,
-            clock,
+            clock: clock(),
         };
-        let swept = Swept { sweeper: Arc::clone(&sweeper), clock: Arc::clone(&machine.clock) };
+        let swept = Swept { sweeper: Arc::clone(&sweeper), clock: clock() };
         let admin = Arc::new(AdminState {
             local: Some(local.clone()),
             store,
@@ -284,6 +300,7 @@ impl Running {
             meetings: Some(running),
             users: Some(Arc::new(people.known)),
             readers: Readers::default(),
+            pushers: Some(Arc::clone(&pushers)),
             started_at: machine.clock.now(),
         });
         let (machine, local) = (machine.clone(), local.clone());
@@ -298,6 +315,7 @@ impl Running {
             errands,
             admin,
             notifiers,
+            pushers,
             machine,
             local,
             body_days,
@@ -330,10 +348,14 @@ impl Running {
     }
 
     /// What has to be done now and then, until it is told to stop.
-    fn keeping(&self, stop: &CancellationToken) -> [Pin<Box<dyn Future<Output = ()> + Send>>; 2] {
-        let (house, tending) = (self.house(), Arc::new(self.tending()));
-        let (first, second) = (stop.clone(), stop.clone());
-        [Box::pin(async move { house.keep(&first).await }), Box::pin(async move { tending.run(&second).await })]
+    fn keeping(&self, stop: &CancellationToken) -> [Pin<Box<dyn Future<Output = ()> + Send>>; 3] {
+        let (house, tending, pushers) = (self.house(), Arc::new(self.tending()), Arc::clone(&self.pushers));
+        let (first, second, third) = (stop.clone(), stop.clone(), stop.clone());
+        [
+            Box::pin(async move { house.keep(&first).await }),
+            Box::pin(async move { tending.run(&second).await }),
+            Box::pin(async move { pushers.run(&third).await }),
+        ]
     }
 
     fn tending(&self) -> Tending {

@@ -116,6 +116,7 @@ impl Remote {
             errands: None,
             meetings: None,
             users: None,
+            pushers: None,
         });
         let caller = Caller::operator("command line, offline");
         Ok(Self::Stopped { router: api(Arc::clone(&state), caller), state })

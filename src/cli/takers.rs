@@ -28,10 +28,16 @@ fn of_consumer(config: &Config, consumer: &Consumer) -> Taker {
     let (name, rules) = (consumer.name.as_str(), rules(config, consumer.name.as_str()));
     let line = format!("consumer {name}: {} {}", consumer.kind.code(), consumer.kind.place());
     let wrong = match &consumer.kind {
-        Kind::File { path } => unwritable(path),
-        Kind::Webhook(_) => None,
+        Kind::File { path, .. } => unwritable(path),
+        Kind::Webhook(_) | Kind::Stdout | Kind::Syslog(_) => None,
     };
-    let unused = || rules.is_empty().then(|| "no rule sends to it".to_owned());
+    let is_unused = rules.is_empty() && consumer.push.is_none();
+    let unused = || is_unused.then(|| "no rule sends to it".to_owned());
+    let takes = consumer
+        .push
+        .as_ref()
+        .map(|push| format!(", takes {} as {}", push.includes().join(" and "), push.format.word()));
+    let line = line + &takes.unwrap_or_default();
     Taker { line: with_rules(line, &rules), wrong: wrong.or_else(unused) }
 }
 

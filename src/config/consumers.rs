@@ -2,25 +2,54 @@
 
 use std::collections::BTreeSet;
 
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret as _;
 
 use super::apps::{check_variables, named};
 use super::form;
+use super::notify::host_port;
 use super::problem::Place;
-use super::secret::{keys_of, plain};
+use super::rules::conditioned;
+use super::secret::{keys_of, lines, plain};
 use super::section::{Section, tables_of};
 use super::source::Reading;
-use crate::feed::{Consumer, Kind, Secret, Webhook, post};
+use crate::feed::filter::Filter;
+use crate::feed::format::Format;
+use crate::feed::push::{From, OnRefused, Push};
+use crate::feed::{Consumer, Kind, Rotate, Secret, Syslog, Webhook, post};
 use crate::ids::ConsumerName;
 
 /// One for each side of a rotation, and one to spare.
 const SECRETS_MAX: usize = 3;
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     Webhook,
     File,
+    Stdout,
+    Syslog,
 }
+
+const FORMS: [(&str, Form); 4] =
+    [("webhook", Form::Webhook), ("file", Form::File), ("stdout", Form::Stdout), ("syslog", Form::Syslog)];
+
+/// The keys that belong to one kind alone.
+const KEYS: [(Form, &str, &[&str]); 3] = [
+    (
+        Form::Webhook,
+        "kind = \"webhook\"",
+        &["url", "url_file", "secret", "secret_file", "headers", "headers_file", "allow_private", "batch_max"],
+    ),
+    (Form::File, "kind = \"file\"", &["path", "rotate_mib", "rotate_daily", "keep"]),
+    (Form::Syslog, "kind = \"syslog\"", &["address", "tls"]),
+];
+/// The keys of what a consumer takes of the log.
+const OF_PUSH: [&str; 5] = ["format", "filter", "on_refused", "secrets", "from"];
+/// Entries in one request, and files that are kept.
+const BATCH_MAX: usize = 1_000;
+const KEEP_MAX: u32 = 1_000;
+const HEADERS_MAX: usize = 20;
 
 /// What the configuration says of consumers.
 pub(super) struct Consumers {
@@ -36,10 +65,14 @@ pub(super) fn consumers(reading: &Reading<'_>) -> Consumers {
     for table in tables {
         let place = table.1.clone();
         let Some(consumer) = named(reading, "consumer", table, &mut names).and_then(consumer) else { continue };
-        if let Kind::File { path } = &consumer.kind
-            && let Some(other) = all.iter().find(|other| matches!(&other.kind, Kind::File { path: its } if its == path))
-        {
-            let what = format!("[[consumer]] {} and {} write to {}", other.name, consumer.name, path.display());
+        let place_of = |consumer: &Consumer| match &consumer.kind {
+            Kind::File { .. } | Kind::Stdout => Some(consumer.kind.place()),
+            Kind::Webhook(_) | Kind::Syslog(_) => None,
+        };
+        let own = place_of(&consumer);
+        let same = |other: &&Consumer| own.is_some() && place_of(other) == own;
+        if let (Some(other), Some(own)) = (all.iter().find(same), &own) {
+            let what = format!("[[consumer]] {} and {} write to {own}", other.name, consumer.name);
             reading.problem(place, what, "expected a file for each, or one consumer for both rules");
         }
         all.push(consumer);
@@ -51,25 +84,64 @@ pub(super) fn consumers(reading: &Reading<'_>) -> Consumers {
 fn consumer(mut section: Section<'_, '_>) -> Option<Consumer> {
     let name = section.in_file("name").and_then(|name| name.get_ref().as_str());
     let name = name.and_then(|name| ConsumerName::parse(name).ok());
-    let kind = match section.required_of("kind", &[("webhook", Form::Webhook), ("file", Form::File)]) {
-        Some(Form::File) => {
-            section.foreign(&["url", "url_file", "secret", "secret_file", "allow_private"], "kind = \"webhook\"");
-            file(&mut section)
-        }
-        Some(Form::Webhook) => {
-            section.foreign(&["path"], "kind = \"file\"");
-            webhook(&mut section)
-        }
-        None => {
+    let form = section.required_of("kind", &FORMS);
+    for (of, whose, keys) in KEYS {
+        match form {
+            Some(form) if form != of => section.foreign(keys, whose),
+            Some(_) => {}
             // Which of them belong to it is not known.
-            for key in ["url", "url_file", "secret", "secret_file", "allow_private", "path"] {
-                let _any = section.find(key, || form::NOTHING);
-            }
-            None
+            None => keys.iter().for_each(|key| drop(section.find(key, || form::NOTHING))),
         }
+    }
+    let kind = match form {
+        Some(Form::File) => file(&mut section),
+        Some(Form::Webhook) => webhook(&mut section),
+        Some(Form::Stdout) => Some(Kind::Stdout),
+        Some(Form::Syslog) => syslog(&mut section),
+        None => None,
     };
+    let push = push(&mut section, form);
     section.finish();
-    Some(Consumer { name: name?, kind: kind? })
+    Some(Consumer { name: name?, kind: kind?, push })
+}
+
+/// What of the log it takes.
+fn push(section: &mut Section<'_, '_>, form: Option<Form>) -> Option<Push> {
+    let include = section.list_of("include", &[("audit", "audit"), ("deliveries", "deliveries")]);
+    if include.is_empty() {
+        let whose = "include = [\"audit\"] or [\"deliveries\"]";
+        section.foreign(&OF_PUSH, whose);
+        if form == Some(Form::Webhook) {
+            section.foreign(&["batch_max"], whose);
+        }
+        return None;
+    }
+    let example = "a condition in a text, as in 'entry.kind == \"outcome\"'";
+    let filter = conditioned(section, "filter", example, |text| Some(Filter::parse(text)));
+    let has = |what: &str| include.contains(&what);
+    let batch_max =
+        if form == Some(Form::Webhook) { section.number("batch_max", 1, 1..=BATCH_MAX, "entries") } else { 1 };
+    if !has("deliveries") {
+        section.foreign(&["secrets"], "include = [\"deliveries\"]");
+    }
+    Some(Push {
+        audit: has("audit"),
+        deliveries: has("deliveries"),
+        format: section.one_of_or_default("format", &Format::CHOICES),
+        filter,
+        on_refused: section.one_of_or_default("on_refused", &OnRefused::CHOICES),
+        batch_max,
+        secrets: has("deliveries") && section.flag_or("secrets", false),
+        from: section.one_of_or_default("from", &From::CHOICES),
+    })
+}
+
+fn syslog(section: &mut Section<'_, '_>) -> Option<Kind> {
+    let expected = "the host and port of a receiver, as in \"siem.example:6514\"";
+    let address = section.required("address", expected, host_port);
+    let tls = section.flag_or("tls", true);
+    let (host, port) = address?;
+    Some(Kind::Syslog(Syslog { host, port, tls }))
 }
 
 fn file(section: &mut Section<'_, '_>) -> Option<Kind> {
@@ -77,7 +149,17 @@ fn file(section: &mut Section<'_, '_>) -> Option<Kind> {
     let path = section.required("path", "a file, as in \"events.jsonl\", relative to this one", |text| {
         (!text.is_empty() && !text.ends_with('/') && !text.contains('\0')).then(|| folder.join(text))
     });
-    Some(Kind::File { path: path? })
+    let mib = section.is_set("rotate_mib").then(|| section.number("rotate_mib", 1, 1..=1_000_000_u32, "MiB"));
+    if mib.is_none() {
+        section.knows("rotate_mib", || form::number(&1, &1_000_000));
+        section.note("rotate_mib", None, None);
+    }
+    let daily = section.flag_or("rotate_daily", false);
+    if mib.is_none() && !daily && section.is_set("keep") {
+        section.foreign(&["keep"], "rotate_mib or rotate_daily");
+    }
+    let keep = section.number("keep", 7, 0..=KEEP_MAX, "files");
+    Some(Kind::File { path: path?, rotate: Rotate { mib, daily, keep } })
 }
 
 fn webhook(section: &mut Section<'_, '_>) -> Option<Kind> {
@@ -85,8 +167,8 @@ fn webhook(section: &mut Section<'_, '_>) -> Option<Kind> {
     let mut why = None;
     if section.is_set("url_file") {
         let url = url_of_file(section, allow_private);
-        let secrets = secrets(section);
-        return Some(Kind::Webhook(Webhook { url: url?, secrets: secrets?, allow_private }));
+        let (headers, secrets) = (headers(section), secrets(section));
+        return Some(Kind::Webhook(Webhook { url: url?, secrets: secrets?, allow_private, headers: headers? }));
     }
     section.knows("url_file", form::text);
     section.note("url_file", None, None);
@@ -112,8 +194,8 @@ fn webhook(section: &mut Section<'_, '_>) -> Option<Kind> {
         }
         (Some(found), None, None) => section.wrong("url", found, "a URL in a text, as in \"https://…\""),
     }
-    let secrets = secrets(section);
-    Some(Kind::Webhook(Webhook { url: taken?, secrets: secrets?, allow_private }))
+    let (headers, secrets) = (headers(section), secrets(section));
+    Some(Kind::Webhook(Webhook { url: taken?, secrets: secrets?, allow_private, headers: headers? }))
 }
 
 /// Some services give URLs that whoever has one can post to. Empty where no secrets are read.
@@ -132,7 +214,58 @@ fn url_of_file(section: &mut Section<'_, '_>, allow_private: bool) -> Option<Str
     }
 }
 
+/// What goes with each request, as in `Authorization: Splunk …`. None where it is wrong, which was told.
+fn headers(section: &mut Section<'_, '_>) -> Option<HeaderMap> {
+    if !section.is_set("headers") && !section.is_set("headers_file") {
+        section.knows("headers", || form::list(&form::text()));
+        section.knows("headers_file", form::text);
+        section.note("headers", None, None);
+        section.note("headers_file", None, None);
+        return Some(HeaderMap::new());
+    }
+    let (place, lines) = lines(section, "headers", "headers_file")?;
+    let mut headers = HeaderMap::new();
+    if !section.reading.with_secrets && section.is_set("headers_file") {
+        return Some(headers);
+    }
+    let tell = |what: &str| {
+        let expected = "expected a name, a colon and a value each, as in \"Authorization: Splunk …\"";
+        section.reading.problem(place.clone(), format!("{} headers {what}", section.title), expected);
+    };
+    for (number, line) in lines.iter().enumerate() {
+        let header = line.expose_secret().split_once(':').and_then(|(name, value)| {
+            let value = HeaderValue::try_from(value.trim()).ok().filter(|value| !value.is_empty());
+            Some((HeaderName::try_from(name.trim()).ok()?, value?))
+        });
+        let Some((name, mut value)) = header else {
+            tell(&format!("has as its number {} what is no header", number.saturating_add(1)));
+            return None;
+        };
+        let is_ours = name.as_str().starts_with("webhook-");
+        if is_ours || [CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING].contains(&name) {
+            tell(&format!("sets {name}, which is not for it to say"));
+            return None;
+        }
+        value.set_sensitive(true);
+        headers.append(name, value);
+    }
+    if headers.is_empty() || headers.len() > HEADERS_MAX {
+        tell(&format!("has {} headers", headers.len()));
+        return None;
+    }
+    Some(headers)
+}
+
+/// None are needed by who is known by a header.
 fn secrets(section: &mut Section<'_, '_>) -> Option<Vec<Secret>> {
+    let is_set = |keys: [&str; 2]| keys.iter().any(|key| section.is_set(key));
+    if !is_set(["secret", "secret_file"]) && is_set(["headers", "headers_file"]) {
+        for key in ["secret", "secret_file"] {
+            section.knows(key, form::text);
+            section.note(key, None, None);
+        }
+        return Some(Vec::new());
+    }
     let (place, texts) = keys_of(section, "secret", "secret_file")?;
     if !section.reading.with_secrets {
         return Some(Vec::new());

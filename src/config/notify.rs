@@ -136,7 +136,7 @@ fn recipients(section: &mut Section<'_, '_>) -> Option<Vec<Mailbox>> {
     (!to.is_empty()).then_some(to)
 }
 
-fn host_port(text: &str) -> Option<(String, u16)> {
+pub(super) fn host_port(text: &str) -> Option<(String, u16)> {
     let (host, port) = text.rsplit_once(':')?;
     let bare = host.trim_matches(['[', ']']);
     let is_name =

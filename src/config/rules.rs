@@ -19,8 +19,8 @@ use crate::alarm::Severity;
 use crate::feed::Template;
 use crate::ids::{ConsumerName, Email, RuleName};
 use crate::rules::{
-    Condition, Ensure, MeetingState, Mode, On, Rule, SendTo, SubjectKind, Topic, contradiction, gone_by_then, kind_of,
-    meant, nearest,
+    Condition, ConditionError, Ensure, MeetingState, Mode, On, Rule, SendTo, SubjectKind, Topic, contradiction,
+    gone_by_then, kind_of, meant, nearest,
 };
 
 /// Far more than anybody keeps apart.
@@ -409,29 +409,38 @@ fn recovers(section: &Section<'_, '_>) -> bool {
 
 /// The condition of a rule. Without a topic it cannot be checked, and what is wrong with that was told.
 fn condition(section: &mut Section<'_, '_>, topic: Option<Topic>, events: &[String]) -> Option<Condition> {
-    let Some(found) = section.find("when", form::text) else {
-        section.note("when", None, None);
+    conditioned(section, "when", "a condition in a text, as in 'user.type == 2'", |text| {
+        Some(match topic? {
+            Topic::Event => Condition::about_events(text, events),
+            topic => Condition::compile(text, topic),
+        })
+    })
+}
+
+/// What `read` makes of a condition that may be left out; what is wrong with it is told with its place.
+pub(super) fn conditioned<T>(
+    section: &mut Section<'_, '_>,
+    key: &'static str,
+    expected: &str,
+    read: impl FnOnce(&str) -> Option<Result<T, ConditionError>>,
+) -> Option<T> {
+    let Some(found) = section.find(key, form::text) else {
+        section.note(key, None, None);
         return None;
     };
     let Some(text) = found.text() else {
-        section.wrong("when", &found, "a condition in a text, as in 'user.type == 2'");
+        section.wrong(key, &found, expected);
         return None;
     };
-    let tell = |span: Range<usize>, column: usize, what: &str, help: &str| {
-        let what = format!("{} when, column {column}: {what}", section.title);
-        section.reading.problem(place_in(section.reading, &found, text, &span), what, help);
-    };
-    let read = match topic? {
-        Topic::Event => Condition::about_events(text, events),
-        topic => Condition::compile(text, topic),
-    };
-    match read {
+    match read(text)? {
         Ok(condition) => {
-            section.note("when", Some(super::section::quoted(text)), Some(&found));
+            section.note(key, Some(super::section::quoted(text)), Some(&found));
             Some(condition)
         }
         Err(error) => {
-            tell(error.span.clone(), error.column(text), &error.what, &error.help);
+            let what = format!("{} {key}, column {}: {}", section.title, error.column(text), error.what);
+            let place = place_in(section.reading, &found, text, &error.span);
+            section.reading.problem(place, what, error.help);
             None
         }
     }

@@ -28,7 +28,11 @@ rule = [
     { name = "sent", on = ["meeting.created"], send = "webhook" },
 ]
 notify = [{ name = "a", kind = "webhook" }, { name = "b", kind = "email" }]
-consumer = [{ name = "webhook", kind = "webhook" }, { name = "file", kind = "file" }]
+consumer = [
+    { name = "webhook", kind = "webhook", include = ["audit", "deliveries"] },
+    { name = "file", kind = "file" },
+    { name = "syslog", kind = "syslog" },
+]
 "#;
 
 /// The schema of the configuration, or of a file of rules alone.

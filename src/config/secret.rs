@@ -63,6 +63,11 @@ pub(super) fn keys_of(section: &mut Section<'_, '_>, key: &'static str, file_key
     read(section, key, file_key, false)
 }
 
+/// Reads the texts `key` (a list) or `key_file` (a line each), whatever they look like.
+pub(super) fn lines(section: &mut Section<'_, '_>, key: &'static str, file_key: &'static str) -> Read {
+    read(section, key, file_key, true)
+}
+
 fn check(section: &Section<'_, '_>, key: &str, place: &Place, secret: SecretString) -> Option<SecretString> {
     let text = secret.expose_secret();
     let fault = if text.is_empty() {

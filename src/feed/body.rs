@@ -27,6 +27,16 @@ impl Body {
         Ok(Self { text, is_json: template.is_json() })
     }
 
+    pub(super) const fn content_type(&self) -> &'static str {
+        if self.is_json { "application/json" } else { "text/plain; charset=utf-8" }
+    }
+
+    /// In JSON, ends of lines mean nothing between texts, and there are none within.
+    pub(super) fn in_one_line(&self) -> String {
+        let lines = self.text.split(['\n', '\r']).map(str::trim_end).filter(|line| !line.is_empty());
+        lines.collect::<Vec<_>>().join(" ")
+    }
+
     /// For people: what the template makes of it as text, or a sentence. It begins with how much it matters.
     pub fn in_words(message: &Message, template: Option<&str>) -> Result<Self, String> {
         let text = match template {

@@ -8,32 +8,47 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::UNIX_EPOCH;
 
 use super::Sent;
-use super::body::Body;
-use crate::clock::lock;
+use crate::clock::{Timestamp, lock};
 
 /// Only its owner reads it: it names people.
 const MODE: u32 = 0o600;
 
+/// When a file is put aside for a new one, as `NAME.1`; those before become `NAME.2` and so on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rotate {
+    /// Before it grows beyond this.
+    pub mib: Option<u32>,
+    /// When a UTC day has begun since it was last written.
+    pub daily: bool,
+    /// How many are kept beside the one that is written.
+    pub keep: u32,
+}
+
 #[derive(Debug)]
 pub(super) struct Appender {
     path: PathBuf,
-    /// One line at a time.
+    rotate: Rotate,
+    /// One at a time.
     turn: Arc<Mutex<()>>,
 }
 
 impl Appender {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, turn: Arc::default() }
+    pub(super) fn new(path: PathBuf, rotate: Rotate) -> Self {
+        Self { path, rotate, turn: Arc::default() }
     }
 
-    pub(super) async fn append(&self, body: Body) -> Sent {
-        let (path, turn) = (self.path.clone(), Arc::clone(&self.turn));
-        let line = format!("{}\n", in_one_line(&body.text));
+    pub(super) async fn append(&self, lines: Vec<String>, now: Timestamp) -> Sent {
+        let (path, rotate, turn) = (self.path.clone(), self.rotate, Arc::clone(&self.turn));
+        let text = lines.into_iter().map(|line| line + "\n").collect::<String>();
         let appending = tokio::task::spawn_blocking(move || {
             let _turn = lock(&turn);
-            append(&path, line.as_bytes())
+            if rotate.is_due(&path, text.len(), now)? {
+                put_aside(&path, rotate.keep)?;
+            }
+            append(&path, text.as_bytes())
         });
         match appending.await {
             Ok(Ok(())) => Sent::Done("appended and synced".to_owned()),
@@ -43,9 +58,41 @@ impl Appender {
     }
 }
 
-/// In JSON, ends of lines mean nothing between texts, and there are none within.
-fn in_one_line(text: &str) -> String {
-    text.split(['\n', '\r']).map(str::trim_end).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+impl Rotate {
+    /// Whether the file is put aside before so many bytes more.
+    fn is_due(self, path: &Path, more: usize, now: Timestamp) -> io::Result<bool> {
+        if self.mib.is_none() && !self.daily {
+            return Ok(false);
+        }
+        let found = match std::fs::metadata(path) {
+            Ok(found) if found.is_file() && found.len() > 0 => found,
+            _ => return Ok(false),
+        };
+        let whole = found.len().saturating_add(u64::try_from(more).unwrap_or(u64::MAX));
+        let is_full = self.mib.is_some_and(|mib| whole > u64::from(mib) << 20);
+        let written = found.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let is_of_before = self.daily && Timestamp::EPOCH.plus(written).utc_day() < now.utc_day();
+        Ok(is_full || is_of_before)
+    }
+}
+
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    name.into()
+}
+
+/// The file becomes the first of those that are kept; the last of them is removed.
+fn put_aside(path: &Path, keep: u32) -> io::Result<()> {
+    for number in (1..keep).rev() {
+        let from = numbered(path, number);
+        if from.exists() {
+            std::fs::rename(from, numbered(path, number.saturating_add(1)))?;
+        }
+    }
+    let aside = if keep == 0 { std::fs::remove_file(path) } else { std::fs::rename(path, numbered(path, 1)) };
+    aside?;
+    sync_folder(path)
 }
 
 fn append(path: &Path, line: &[u8]) -> io::Result<()> {
@@ -81,4 +128,51 @@ fn last_byte(file: &mut File) -> io::Result<u8> {
 fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    async fn append(file: &Appender, line: String, now: Timestamp) {
+        assert_eq!(file.append(vec![line], now).await, Sent::Done("appended and synced".to_owned()));
+    }
+
+    /// The first letter and the length of each file that is there.
+    fn there(path: &Path) -> Vec<(char, usize)> {
+        let paths = std::iter::once(path.to_owned()).chain((1..9).map(|number| numbered(path, number)));
+        let texts = paths.filter_map(|path| std::fs::read_to_string(path).ok());
+        texts.map(|text| (text.chars().next().unwrap(), text.len())).collect()
+    }
+
+    #[tokio::test]
+    async fn a_file_is_put_aside_before_it_grows_too_long_and_the_oldest_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines");
+        let file = Appender::new(path.clone(), Rotate { mib: Some(1), daily: false, keep: 2 });
+        for letter in ["a", "b", "c", "d", "e"] {
+            append(&file, letter.repeat(MIB / 2), Timestamp::EPOCH).await;
+            append(&file, letter.repeat(9), Timestamp::EPOCH).await;
+        }
+        let whole = MIB / 2 + 1 + 10;
+        assert_eq!(there(&path), [('e', whole), ('d', whole), ('c', whole)]);
+        append(&file, "f".repeat(3 * MIB), Timestamp::EPOCH).await;
+        assert_eq!(there(&path)[0], ('f', 3 * MIB + 1), "a line is never parted");
+    }
+
+    #[tokio::test]
+    async fn a_file_of_another_day_is_put_aside_with_the_first_line_of_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines");
+        let file = Appender::new(path.clone(), Rotate { mib: None, daily: true, keep: 7 });
+        append(&file, "a".to_owned(), Timestamp::EPOCH).await;
+        let written = std::fs::metadata(&path).unwrap().modified().unwrap().duration_since(UNIX_EPOCH).unwrap();
+        let today = Timestamp::EPOCH.plus(written);
+        append(&file, "a".to_owned(), today).await;
+        assert_eq!(there(&path), [('a', 4)]);
+        append(&file, "b".to_owned(), today.next_utc_midnight()).await;
+        assert_eq!(there(&path), [('b', 2), ('a', 4)]);
+    }
 }

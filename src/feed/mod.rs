@@ -10,7 +10,10 @@ pub mod filter;
 pub mod format;
 pub mod notify;
 pub mod post;
+pub mod push;
 mod signature;
+mod stdout;
+mod syslog;
 mod template;
 mod webhook;
 
@@ -19,6 +22,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use http::HeaderMap;
+use tokio::sync::watch;
+
 use crate::clock::{Clock, Timestamp, lock};
 use crate::ids::ConsumerName;
 use crate::job::{Effect, Outcome, ParkCause, Snooze};
@@ -26,6 +32,7 @@ use crate::work::{Feed, Message, Sending};
 use notify::{Notifier, Told};
 
 pub use body::Body;
+pub use file::Rotate;
 pub use signature::{Secret, SecretError};
 pub use template::{TEMPLATE_BYTES_MAX, Template, TemplateError};
 
@@ -34,6 +41,8 @@ pub use template::{TEMPLATE_BYTES_MAX, Template, TemplateError};
 pub struct Consumer {
     pub name: ConsumerName,
     pub kind: Kind,
+    /// What it takes of the audit log, beside what rules send to it.
+    pub push: Option<push::Push>,
 }
 
 /// How a consumer is told.
@@ -43,7 +52,32 @@ pub enum Kind {
     /// A line for each message is appended to the file.
     File {
         path: PathBuf,
+        rotate: Rotate,
     },
+    /// A line for each message on standard output.
+    Stdout,
+    /// A message each, as RFC 5424 has it, over TCP.
+    Syslog(Syslog),
+}
+
+/// Where a receiver of syslog listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Syslog {
+    pub host: String,
+    pub port: u16,
+    /// In plain only within private networks.
+    pub tls: bool,
+}
+
+/// One message, as it goes out.
+#[derive(Debug)]
+struct Parcel {
+    /// When what it tells of happened.
+    at: Timestamp,
+    /// What kind of thing that is: a word.
+    kind: &'static str,
+    /// In one line.
+    text: String,
 }
 
 /// A consumer that is told as Standard Webhooks says.
@@ -54,12 +88,15 @@ pub struct Webhook {
     /// All of them sign; more than one while they are changed.
     pub secrets: Vec<Secret>,
     pub allow_private: bool,
+    /// What goes with each request beside what is ours: may be secrets.
+    pub headers: HeaderMap,
 }
 
 impl fmt::Debug for Webhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url, secrets, allow_private } = self;
-        write!(f, "Webhook({}, {secrets:?}, {allow_private})", post::origin(url))
+        let Self { url, secrets, allow_private, headers } = self;
+        let headers: Vec<&str> = headers.keys().map(http::HeaderName::as_str).collect();
+        write!(f, "Webhook({}, {secrets:?}, {allow_private}, {headers:?})", post::origin(url))
     }
 }
 
@@ -68,6 +105,8 @@ impl Kind {
         match self {
             Self::Webhook(_) => "webhook",
             Self::File { .. } => "file",
+            Self::Stdout => "stdout",
+            Self::Syslog(_) => "syslog",
         }
     }
 
@@ -76,7 +115,10 @@ impl Kind {
         match self {
             Self::Webhook(webhook) if webhook.url.is_empty() => "in its url_file".to_owned(),
             Self::Webhook(webhook) => post::origin(&webhook.url),
-            Self::File { path } => path.display().to_string(),
+            Self::File { path, .. } => path.display().to_string(),
+            Self::Stdout => "standard output".to_owned(),
+            Self::Syslog(Syslog { host, port, tls: true }) => format!("{host}:{port}"),
+            Self::Syslog(Syslog { host, port, tls: false }) => format!("{host}:{port}, in plain"),
         }
     }
 }
@@ -95,6 +137,8 @@ enum Sent {
         why: String,
     },
     Failed(String),
+    /// It answered that it does not take this, which it may say of something else as well.
+    Rejected(String),
     Gone,
     /// It says that to try again is in vain.
     Refused(String),
@@ -111,13 +155,30 @@ struct Line {
 enum Way {
     Webhook(webhook::Sender),
     File(file::Appender),
+    Stdout,
+    Syslog(Box<syslog::Sender>),
+}
+
+impl Way {
+    /// A line or message for each. A webhook posts them together, which is not done here.
+    async fn take(&self, parcels: &[Parcel], now: Timestamp) -> Sent {
+        let texts = || parcels.iter().map(|parcel| parcel.text.clone()).collect();
+        match self {
+            Self::Webhook(_) => Sent::Failed("nothing was posted".to_owned()),
+            Self::File(file) => file.append(texts(), now).await,
+            Self::Stdout => stdout::write(texts()).await,
+            Self::Syslog(syslog) => syslog.send(parcels).await,
+        }
+    }
 }
 
 impl Line {
     fn new(consumer: Consumer) -> Self {
         let way = match &consumer.kind {
             Kind::Webhook(webhook) => Way::Webhook(webhook::Sender::new(webhook.clone())),
-            Kind::File { path } => Way::File(file::Appender::new(path.clone())),
+            Kind::File { path, rotate } => Way::File(file::Appender::new(path.clone(), *rotate)),
+            Kind::Stdout => Way::Stdout,
+            Kind::Syslog(syslog) => Way::Syslog(Box::new(syslog::Sender::new(syslog.clone()))),
         };
         Self { consumer, way }
     }
@@ -127,13 +188,16 @@ impl Line {
 #[derive(Debug)]
 pub struct Consumers {
     lines: Mutex<BTreeMap<ConsumerName, Arc<Line>>>,
+    /// Grows when they change.
+    changed: watch::Sender<u64>,
     people: Mutex<Vec<Arc<Notifier>>>,
     clock: Arc<dyn Clock>,
 }
 
 impl Consumers {
     pub fn new(consumers: &[Consumer], clock: Arc<dyn Clock>) -> Self {
-        let all = Self { lines: Mutex::default(), people: Mutex::default(), clock };
+        let (lines, people, changed) = (Mutex::default(), Mutex::default(), watch::Sender::default());
+        let all = Self { lines, changed, people, clock };
         all.replace(consumers);
         all
     }
@@ -147,6 +211,16 @@ impl Consumers {
             let line = kept.map_or_else(|| Arc::new(Line::new(consumer.clone())), Arc::clone);
             lines.insert(consumer.name.clone(), line);
         }
+        drop(lines);
+        self.changed.send_modify(|times| *times = times.wrapping_add(1));
+    }
+
+    fn lines(&self) -> Vec<Arc<Line>> {
+        lock(&self.lines).values().cloned().collect()
+    }
+
+    fn changed(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
     }
 
     /// From now on rules send through these.
@@ -218,8 +292,14 @@ impl Feed for Consumers {
         let sent = match &to {
             To::People(notifier) => tell(notifier, sending.message, &body).await,
             To::Line(line) => match &line.way {
-                Way::Webhook(webhook) => webhook.send(&sending.message.id, body, self.clock.now()).await,
-                Way::File(file) => file.append(body).await,
+                Way::Webhook(webhook) => {
+                    let (kind, text) = (body.content_type(), body.text.into_bytes());
+                    webhook.send(&sending.message.id, kind, text, self.clock.now()).await
+                }
+                way => {
+                    let parcel = Parcel { at: sending.message.at, kind: "event", text: body.in_one_line() };
+                    way.take(&[parcel], self.clock.now()).await
+                }
             },
         };
         match sent {
@@ -227,7 +307,7 @@ impl Feed for Consumers {
             Sent::Later { at, why } => Outcome::Snooze(Snooze::Until { at, why: format!("{}: {why}", sending.to) }),
             Sent::NextHour { at, why } => Outcome::Snooze(Snooze::NextBudget { at, why }),
             Sent::Refused(why) => Outcome::Park(ParkCause::SendRefused { by: sending.to.to_string(), why }),
-            Sent::Failed(why) => Outcome::Retry { error: format!("{}: {why}", sending.to) },
+            Sent::Failed(why) | Sent::Rejected(why) => Outcome::Retry { error: format!("{}: {why}", sending.to) },
             Sent::Gone => Outcome::Park(ParkCause::ConsumerGone { consumer: sending.to.to_string() }),
         }
     }

@@ -3,7 +3,6 @@
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 
-use super::body::Body;
 use super::post::{PostError, Poster};
 use super::signature::header;
 use super::{Sent, Webhook};
@@ -21,15 +20,19 @@ impl Sender {
         Self { webhook, poster }
     }
 
-    pub(super) async fn send(&self, id: &str, body: Body, now: Timestamp) -> Sent {
-        let Some(headers) = self.headers(id, &body, now) else {
+    pub(super) async fn send(&self, id: &str, kind: &'static str, body: Vec<u8>, now: Timestamp) -> Sent {
+        let Some(headers) = self.headers(id, kind, &body, now) else {
             return Sent::Failed("its headers cannot be written".to_owned());
         };
-        match self.poster.post(&self.webhook.url, headers, body.text.into_bytes(), now).await {
+        match self.poster.post(&self.webhook.url, headers, body, now).await {
             Ok(answer) if answer.is_success() => Sent::Done(answer.status.to_string()),
             Ok(answer) => match (answer.status, answer.retry_after) {
                 (410, _) => Sent::Gone,
                 (429 | 503, Some(at)) => Sent::Later { at, why: format!("it answered {answer}") },
+                // Those that say to try again later, or that who asks has to be mended.
+                (400..=499, _) if !matches!(answer.status, 401 | 403 | 404 | 407 | 408 | 425 | 429) => {
+                    Sent::Rejected(format!("it answered {answer}"))
+                }
                 _ => Sent::Failed(format!("it answered {answer}")),
             },
             Err(PostError::NoAnswer(why)) => Sent::Failed(format!("it did not answer: {why}")),
@@ -37,14 +40,15 @@ impl Sender {
         }
     }
 
-    fn headers(&self, id: &str, body: &Body, now: Timestamp) -> Option<HeaderMap> {
-        let signature = header(&self.webhook.secrets, id, now, body.text.as_bytes());
-        let kind = if body.is_json { "application/json" } else { "text/plain; charset=utf-8" };
-        let mut headers = HeaderMap::new();
+    fn headers(&self, id: &str, kind: &'static str, body: &[u8], now: Timestamp) -> Option<HeaderMap> {
+        let mut headers = self.webhook.headers.clone();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         headers.insert("webhook-id", HeaderValue::try_from(id).ok()?);
         headers.insert("webhook-timestamp", HeaderValue::from(now.as_secs()));
-        headers.insert("webhook-signature", HeaderValue::try_from(signature).ok()?);
+        if !self.webhook.secrets.is_empty() {
+            let signature = header(&self.webhook.secrets, id, now, body);
+            headers.insert("webhook-signature", HeaderValue::try_from(signature).ok()?);
+        }
         Some(headers)
     }
 }

@@ -87,6 +87,7 @@ fn served_with(limits: Limits) -> Served {
         meetings: None,
         users: None,
         readers: Readers::default(),
+        pushers: None,
         started_at: NOW,
     };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

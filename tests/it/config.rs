@@ -116,6 +116,7 @@ pub(crate) fn filled(folder: &Path) -> String {
     std::fs::write(folder.join("ops-url"), "https://hooks.example.com/services/abc\n").unwrap();
     std::fs::write(folder.join("smtp-password"), "a password\n").unwrap();
     std::fs::write(folder.join("timetable-secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
+    std::fs::write(folder.join("siem-headers"), "Authorization: Splunk a-token\nX-Tenant: a\n").unwrap();
     std::fs::create_dir_all(folder.join("rules")).unwrap();
     filled.replace("client_id = \"…\"", "client_id = \"abc\"").replace("id = \"…\"", "id = \"acc\"")
 }
@@ -126,7 +127,7 @@ fn the_commented_lines_of_the_shipped_file_are_good_once_filled_in() {
     let config = parse(&folder.path().join("config.toml"), &filled(folder.path()), &Env::default());
     let config = config.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.apps[0].secrets.webhook.len(), 2);
-    assert_eq!((config.rules.len(), config.consumers.len()), (12, 2));
+    assert_eq!((config.rules.len(), config.consumers.len()), (12, 5));
     assert_eq!(
         config.notify.iter().map(adjutant::feed::notify::Notify::kind).collect::<Vec<_>>(),
         ["webhook", "email"]
@@ -573,8 +574,8 @@ fn a_consumer_that_cannot_be_is_refused_with_its_place_and_what_to_do() {
     let file = "kind = \"file\"\npath = \"a.jsonl\"\n";
     let other = format!("{file}[[consumer]]\nname = \"d\"\n{file}");
     let rows: Vec<(String, Vec<String>)> = vec![
-        (String::new(), vec!["15:1 [[consumer]] c has no kind. add kind = \"webhook\" or \"file\"".to_owned()]),
-        (hook.replace("webhook", "hook"), vec!["17:8 [[consumer]] c kind is \"hook\". expected \"webhook\" or \"file\"".to_owned()]),
+        (String::new(), vec!["15:1 [[consumer]] c has no kind. add kind = \"webhook\", \"file\", \"stdout\" or \"syslog\"".to_owned()]),
+        (hook.replace("webhook", "hook"), vec!["17:8 [[consumer]] c kind is \"hook\". expected \"webhook\", \"file\", \"stdout\" or \"syslog\"".to_owned()]),
         (hook.replace("https", "http"), vec![
             "18:7 [[consumer]] c url cannot be posted to: http is for private addresses alone: use https, or set \
              allow_private = true. expected https://…".to_owned(),
@@ -593,6 +594,16 @@ fn a_consumer_that_cannot_be_is_refused_with_its_place_and_what_to_do() {
         (format!("{hook}path = \"x\"\n"), vec!["20:8 [[consumer]] c has path. expected it only with kind = \"file\"".to_owned()]),
         (format!("{file}allow_private = true\n"), vec!["19:17 [[consumer]] c has allow_private. expected it only with kind = \"webhook\"".to_owned()]),
         (file.replace("a.jsonl", "a/"), vec!["18:8 [[consumer]] c path is \"a/\". expected a file, as in \"events.jsonl\", relative to this one".to_owned()]),
+        (format!("{hook}filter = 'entry.knd == \"call\"'\n"), vec!["20:10 [[consumer]] c has filter. expected it only with include = [\"audit\"] or [\"deliveries\"]".to_owned()]),
+        (format!("{hook}include = [\"audit\"]\nfilter = 'entry.knd == \"call\"'\n"), vec!["21:17 [[consumer]] c filter, column 7: entry has no field knd. did you mean kind?".to_owned()]),
+        (format!("{hook}include = [\"audits\"]\n"), vec!["20:12 [[consumer]] c include holds \"audits\". expected \"audit\" or \"deliveries\"".to_owned()]),
+        (format!("{hook}include = [\"audit\"]\nsecrets = true\n"), vec!["21:11 [[consumer]] c has secrets. expected it only with include = [\"deliveries\"]".to_owned()]),
+        (format!("{hook}include = [\"audit\"]\nbatch_max = 0\n"), vec!["21:13 [[consumer]] c batch_max is 0. expected a whole number of entries from 1 to 1000".to_owned()]),
+        (format!("{hook}headers = [\"Authorization\"]\n"), vec!["20:11 [[consumer]] c headers has as its number 1 what is no header. expected a name, a colon and a value each, as in \"Authorization: Splunk …\"".to_owned()]),
+        (format!("{hook}headers = [\"Host: hush\"]\n"), vec!["20:11 [[consumer]] c headers sets host, which is not for it to say. expected a name, a colon and a value each, as in \"Authorization: Splunk …\"".to_owned()]),
+        (format!("{file}batch_max = 7\n"), vec!["19:13 [[consumer]] c has batch_max. expected it only with kind = \"webhook\"".to_owned()]),
+        (format!("{file}keep = 7\n"), vec!["19:8 [[consumer]] c has keep. expected it only with rotate_mib or rotate_daily".to_owned()]),
+        ("kind = \"syslog\"\naddress = \"here\"\n".to_owned(), vec!["18:11 [[consumer]] c address is \"here\". expected the host and port of a receiver, as in \"siem.example:6514\"".to_owned()]),
         (other, vec!["19:1 [[consumer]] c and d write to ./a.jsonl. expected a file for each, or one consumer for both rules".to_owned()]),
     ];
     let before = GOOD.lines().count();
@@ -619,7 +630,7 @@ fn a_consumers_secrets_come_from_the_file_the_environment_or_a_file_of_their_own
         );
         match &config.consumers[0].kind {
             Kind::Webhook(webhook) => webhook.secrets.len(),
-            Kind::File { .. } => 0,
+            _ => 0,
         }
     };
     assert_eq!(secrets(&hook(&format!("secret = \"{WHSEC} {WHSEC}\"")), &[]), 2);

@@ -40,6 +40,7 @@ mod rules_cases;
 mod samples;
 mod schema;
 mod support;
+mod taking;
 mod timers;
 mod traced;
 mod tree;

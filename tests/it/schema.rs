@@ -84,6 +84,9 @@ fn without_names(section: &str) -> String {
         .replace("[[app]] a", "app")
         .replace("[[app]] b", "app")
         .replace("[[rule]] r", "rule")
+        .replace("[[consumer]] c1", "consumer")
+        .replace("[[consumer]] c2", "consumer")
+        .replace("[[consumer]] c3", "consumer")
         .replace("[[consumer]] c", "consumer")
         .replace(['[', ']'], "")
 }
@@ -95,6 +98,11 @@ fn every_key_that_the_reader_knows_is_in_the_schema_with_the_readers_default() {
     let account = "webhook_secrets = [\"a-long-webhook-secret\"]\n[[app.account]]\nid = \"a\"\n";
     let consumer = "[[consumer]]\nname = \"c\"\nkind = \"webhook\"\nurl = \"https://c.example\"\n\
                     secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n";
+    let taking = "[[consumer]]\nname = \"c1\"\nkind = \"webhook\"\nurl = \"https://c.example\"\n\
+                  secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\ninclude = [\"audit\", \"deliveries\"]\n\
+                  [[consumer]]\nname = \"c2\"\nkind = \"file\"\npath = \"a\"\n\
+                  [[consumer]]\nname = \"c3\"\nkind = \"syslog\"\naddress = \"a.example:6514\"\n";
+    let consumer = format!("{consumer}{taking}");
     let hook = "[[notify]]\nname = \"hook\"\nkind = \"webhook\"\nurl = \"https://a.example\"\n";
     let mail = "[[notify]]\nname = \"mail\"\nkind = \"email\"\nsmtp = \"a.example:25\"\nfrom = \"a@b.example\"\n\
                 to = [\"c@d.example\"]\n";

@@ -12,7 +12,7 @@ const VERSION: &str = "1.3.0";
 /// A class of events, and what happened, in its numbers.
 struct Class {
     category: u32,
-    number: u32,
+    uid: u32,
     name: &'static str,
     activity: u32,
 }
@@ -20,7 +20,7 @@ struct Class {
 impl Class {
     /// What the class has no number for.
     const OTHER: u32 = 99;
-    const BASE: Self = Self { category: 0, number: 0, name: "Base Event", activity: Self::OTHER };
+    const BASE: Self = Self { category: 0, uid: 0, name: "Base Event", activity: Self::OTHER };
 
     fn of(entry: &Value) -> Self {
         let text = |field| entry.get(field).and_then(Value::as_str).unwrap_or_default();
@@ -34,10 +34,10 @@ impl Class {
                     "DELETE" => 4,
                     _ => Self::OTHER,
                 };
-                Self { category: 6, number: 6_003, name: "API Activity", activity }
+                Self { category: 6, uid: 6_003, name: "API Activity", activity }
             }
             ("outcome", "changed", _) if entity(text("subject")).is_some() => {
-                Self { category: 3, number: 3_004, name: "Entity Management", activity: 3 }
+                Self { category: 3, uid: 3_004, name: "Entity Management", activity: 3 }
             }
             ("service", code, _) => {
                 let activity = match code {
@@ -45,7 +45,7 @@ impl Class {
                     "stopped" => 4,
                     _ => Self::OTHER,
                 };
-                Self { category: 6, number: 6_002, name: "Application Lifecycle", activity }
+                Self { category: 6, uid: 6_002, name: "Application Lifecycle", activity }
             }
             _ => Self::BASE,
         }
@@ -60,10 +60,10 @@ pub(super) fn write(item: &Item<'_>) -> Value {
     let time = item.text("at").and_then(Timestamp::parse).unwrap_or_default();
     let mut event = object(json!({
         "category_uid": class.category,
-        "class_uid": class.number,
+        "class_uid": class.uid,
         "class_name": class.name,
         "activity_id": class.activity,
-        "type_uid": class.number.saturating_mul(100).saturating_add(class.activity),
+        "type_uid": class.uid.saturating_mul(100).saturating_add(class.activity),
         "time": time.as_millis(),
         "severity_id": severity(kind, item.text("severity")),
         "message": item.text("note").map_or_else(|| format!("{kind} {code}"), str::to_owned),
@@ -76,7 +76,7 @@ pub(super) fn write(item: &Item<'_>) -> Value {
     for mapped in ["index", "at", "note", "severity", "account"] {
         left.remove(mapped);
     }
-    match class.number {
+    match class.uid {
         6_003 => drop(left.remove("call")),
         3_004 => drop(left.remove("subject")),
         _ => {}
@@ -115,7 +115,7 @@ fn product() -> Value {
 
 /// What a class wants beside what all want.
 fn of_class(class: &Class, item: &Item<'_>) -> Map<String, Value> {
-    object(match class.number {
+    object(match class.uid {
         6_003 => called(item.entry.get("call").unwrap_or(&Value::Null)),
         6_002 => json!({ "app": product() }),
         3_004 => json!({ "entity": item.text("subject").and_then(entity), "actor": { "app_name": "adjutant" } }),

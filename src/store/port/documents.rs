@@ -23,6 +23,8 @@ pub enum Shelf {
     Errand,
     /// What became of it, and what is known of meetings for as long as that is kept.
     ErrandEnded,
+    /// Up to where a consumer has the log.
+    Consumer,
 }
 
 /// A small value that is kept until it is removed. Whoever keeps it knows its form.

@@ -15,6 +15,8 @@ use super::AdminState;
 use super::described::{Operation, Told};
 use super::problem::ApiProblem;
 use super::sweeps;
+use crate::clock::Timestamp;
+use crate::feed::push::Doing;
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -101,6 +103,7 @@ pub(super) async fn metrics(State(state): State<Arc<AdminState>>) -> Result<Text
     scrape.gauges("adjutant_jobs", "Jobs, by state", jobs.map(|(state, count)| (one("state", &state), count)));
     let reasons = status.waiting_for.iter().map(|(reason, count)| (one("reason", &reason.code()), *count));
     scrape.gauges("adjutant_jobs_waiting", "Waiting jobs, by what they wait for", reasons);
+    of_consumers(&state, &mut scrape);
     let ages = sweeps::ages(&state).await?.into_iter().map(|(app, secs)| (one("app", &app), secs));
     scrape.gauges(
         "adjutant_sweep_age_seconds",
@@ -137,6 +140,22 @@ pub(super) async fn metrics(State(state): State<Arc<AdminState>>) -> Result<Text
         }
     }
     Ok(Text(scrape.text()?))
+}
+
+fn of_consumers(state: &AdminState, scrape: &mut Scrape) {
+    let consumers: Vec<_> = state.pushers.iter().flat_map(|pushers| pushers.doing()).collect();
+    let now = state.clock.now();
+    let of = |value: fn(&Doing, Timestamp) -> u64| {
+        consumers.iter().map(move |doing| (one("consumer", &doing.name), value(doing, now))).collect::<Vec<_>>()
+    };
+    let behind = of(|doing, _| doing.behind);
+    scrape.gauges("adjutant_consumer_behind_entries", "Entries of the audit log that a consumer has not got", behind);
+    let secs = of(Doing::behind_secs);
+    scrape.gauges("adjutant_consumer_behind_seconds", "Since when the first of them is there", secs);
+    let paused = of(|doing, _| u64::from(doing.paused.is_some()));
+    scrape.gauges("adjutant_consumer_paused", "1 while a consumer gets nothing", paused);
+    let sent = of(|doing, _| doing.sent);
+    scrape.counters("adjutant_consumer_sent", "Entries that a consumer took since the start", sent);
 }
 
 /// None where the system does not say.

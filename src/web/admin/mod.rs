@@ -12,6 +12,7 @@ mod attention;
 mod caller;
 mod chain;
 pub mod completeness;
+mod consumers;
 mod cursor;
 mod delivered;
 mod described;
@@ -49,6 +50,7 @@ pub mod view;
 
 pub use attention::attention;
 pub use caller::{Caller, Role};
+pub use consumers::ConsumerView;
 pub use entry_schema::entry_schema;
 pub use explain::wants;
 pub use guard::Hosts;
@@ -76,6 +78,7 @@ use crate::account::{Account, AppKind};
 use crate::accounts::Accounts;
 use crate::alarm::Alarm;
 use crate::clock::{Clock, Timestamp};
+use crate::feed::push::Pushers;
 use crate::ids::{AccountId, AppName, RuleName};
 use crate::rules::Rule;
 use crate::store::{LocalStore, Store, StoreError, StoredDelivery};
@@ -108,6 +111,8 @@ pub struct AdminState {
     pub users: Option<Arc<dyn users::KnowsUsers>>,
     /// Who waits for entries of the audit log.
     pub readers: Readers,
+    /// Consumers that take the log; none where nothing runs.
+    pub pushers: Option<Arc<Pushers>>,
     pub started_at: Timestamp,
 }
 

@@ -15,9 +15,9 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use super::caller::Role;
 use super::described::{Described, Operation};
 use super::{
-    AdminState, PLAN_BYTES_MAX, accounts, assistants, completeness, errands, explain, forgetting, guard, jobs, log,
-    meetings, metrics, movable, onboarding, openapi, plans, routes as other, rows, stream, sweeps, take_back, tokens,
-    trace, users,
+    AdminState, PLAN_BYTES_MAX, accounts, assistants, completeness, consumers, errands, explain, forgetting, guard,
+    jobs, log, meetings, metrics, movable, onboarding, openapi, plans, routes as other, rows, stream, sweeps,
+    take_back, tokens, trace, users,
 };
 
 /// What of accounts a route tells or moves, and so what becomes of whoever is bound to one.
@@ -156,7 +156,19 @@ pub fn routes() -> Vec<Route> {
         route(DELETE, "/v1/tokens/{id}", (OPERATORS, Service), "Revoke an access token", tokens::revoke),
         route(POST, "/v1/store/backup", (OPERATORS, Service), "Copy the store into a folder of the service's machine", other::backup),
     ];
-    all.into_iter().chain(of_the_log()).chain(of_meetings()).collect()
+    all.into_iter().chain(of_the_log()).chain(of_meetings()).chain(of_consumers()).collect()
+}
+
+#[rustfmt::skip]
+fn of_consumers() -> Vec<Route> {
+    use About::Service;
+    vec![
+        route(GET, "/v1/consumers", (READERS, Service), "Consumers that take the audit log, and how far each has it", consumers::list),
+        route(GET, "/v1/consumers/{consumer}", (READERS, Service), "One consumer that takes the audit log", consumers::one),
+        route(POST, "/v1/consumers/{consumer}/pause", (OPERATORS, Service), "Give a consumer nothing more until it is resumed", consumers::pause),
+        route(POST, "/v1/consumers/{consumer}/resume", (OPERATORS, Service), "Let a consumer go on where it was", consumers::resume),
+        route(POST, "/v1/consumers/{consumer}/replay", (OPERATORS, Service), "Give a consumer the audit log again from an entry on", consumers::replay),
+    ]
 }
 
 #[rustfmt::skip]

@@ -646,6 +646,7 @@ fn state(
         meetings: Some(Arc::new(fakes.clone())),
         users: Some(Arc::new(fakes.clone())),
         readers: Readers::default(),
+        pushers: None,
         started_at: NOW,
     })
 }

@@ -49,6 +49,7 @@ async fn asked(app: &TestApp, rules: &[&str], subject: &str) -> (StatusCode, Str
         meetings: None,
         users: None,
         readers: adjutant::web::admin::Readers::default(),
+        pushers: None,
         started_at: app.clock.now(),
     };
     let path = format!("/v1/explain?subject={}", subject.replace('@', "%40"));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use adjutant::clock::Clock as _;
-use adjutant::feed::{Consumer, Kind};
+use adjutant::feed::{Consumer, Kind, Rotate};
 use adjutant::ids::{AccountId, Email};
 use adjutant::job::{Job, JobState};
 use adjutant::rules::Licence;
@@ -621,7 +621,11 @@ async fn a_consumer_is_told_how_it_ended_and_what_of_it_waits() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("told.jsonl");
     let app = TestApp::start(&[ASSISTANT]).await;
-    let consumer = Consumer { name: "backend".parse().unwrap(), kind: Kind::File { path: path.clone() } };
+    let consumer = Consumer {
+        name: "backend".parse().unwrap(),
+        kind: Kind::File { path: path.clone(), rotate: Rotate::default() },
+        push: None,
+    };
     app.consumers.replace(&[consumer]);
     app.expect_unknown();
     let notify = |wanted: Wanted| Wanted { notify: Some("backend".parse().unwrap()), ..wanted };
@@ -645,7 +649,11 @@ async fn a_consumer_is_told_once_of_what_is_set_aside_and_of_what_is_cancelled()
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("told.jsonl");
     let app = TestApp::start(&[]).await;
-    let consumer = Consumer { name: "backend".parse().unwrap(), kind: Kind::File { path: path.clone() } };
+    let consumer = Consumer {
+        name: "backend".parse().unwrap(),
+        kind: Kind::File { path: path.clone(), rotate: Rotate::default() },
+        push: None,
+    };
     app.consumers.replace(&[consumer]);
     app.expect_unknown();
     app.world.set_seats(ACCOUNT, Some(1)).unwrap();

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use adjutant::feed::{Consumer, Kind};
+use adjutant::feed::{Consumer, Kind, Rotate};
 use adjutant::sim::NewUser;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -39,8 +39,8 @@ fn with(app: TestApp) -> (TestApp, TempDir) {
         app.world.add_user(ACCOUNT, NewUser::licensed(user)).unwrap();
     }
     let folder = tempfile::tempdir().unwrap();
-    let kind = Kind::File { path: folder.path().join("lines") };
-    app.consumers.replace(&[Consumer { name: "desk".parse().unwrap(), kind }]);
+    let kind = Kind::File { path: folder.path().join("lines"), rotate: Rotate::default() };
+    app.consumers.replace(&[Consumer { name: "desk".parse().unwrap(), kind, push: None }]);
     (app, folder)
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use adjutant::clock::{Clock as _, SystemClock};
-use adjutant::feed::{Consumer, Consumers, Kind, Secret, Webhook};
+use adjutant::feed::{Consumer, Consumers, Kind, Rotate, Secret, Webhook};
 use adjutant::job::{Effect, Outcome};
 use adjutant::store::DeliveryFilter;
 use adjutant::work::{Feed as _, Message, Sending};
@@ -80,12 +80,16 @@ impl Hook {
 
 fn webhook(url: &str, keys: &[&str], allow_private: bool) -> Consumer {
     let secrets = keys.iter().map(|key| Secret::parse(key).unwrap()).collect();
-    let kind = Kind::Webhook(Webhook { url: url.to_owned(), secrets, allow_private });
-    Consumer { name: "timetable".parse().unwrap(), kind }
+    let kind = Kind::Webhook(Webhook { url: url.to_owned(), secrets, allow_private, headers: HeaderMap::new() });
+    Consumer { name: "timetable".parse().unwrap(), kind, push: None }
 }
 
 fn file(path: &Path) -> Consumer {
-    Consumer { name: "timetable".parse().unwrap(), kind: Kind::File { path: path.to_owned() } }
+    Consumer {
+        name: "timetable".parse().unwrap(),
+        kind: Kind::File { path: path.to_owned(), rotate: Rotate::default() },
+        push: None,
+    }
 }
 
 async fn with(consumer: Consumer, rule: &str) -> TestApp {

@@ -1,4 +1,6 @@
-//! `adjutant consumers`: to whom rules send, and whether they take it.
+//! `adjutant consumers`: to whom rules send and who takes the audit log, and whether they take it.
+
+mod pushed;
 
 use std::sync::Arc;
 
@@ -9,9 +11,11 @@ use serde_json::json;
 use super::out::{Out, count};
 use super::{Context, Exit, Failure, JsonOnly};
 use crate::clock::{Clock as _, SystemClock};
+use crate::feed::push::Push;
 use crate::feed::{Body, Consumer, Consumers};
 use crate::ids::{ConsumerName, DeliveryId, RuleName};
 use crate::job::{Effect, Outcome, Snooze};
+use crate::web::admin::ConsumerView;
 use crate::work::{Feed as _, Message, Sending};
 
 /// What such a message says it is.
@@ -19,8 +23,16 @@ const TEST: &str = "adjutant.test";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Asked {
-    /// List the consumers of the configuration, and which rules send to them
+    /// List the consumers of the configuration, which rules send to them, and how far those are that take the audit log
     List(JsonOnly),
+    /// Show a consumer that takes the audit log: how far it has it, and why it does not go on
+    Show(pushed::Named),
+    /// Give a consumer nothing more of the audit log until it is resumed
+    Pause(pushed::Named),
+    /// Let a consumer go on where it was
+    Resume(pushed::Named),
+    /// Give a consumer the audit log again from an entry on, under the same ids
+    Replay(pushed::Replay),
     /// Send a consumer a test message now, and say what was sent and what came back
     ///
     /// It goes from this process, and beside all jobs. A file that is not there yet is made: run this as the user that the
@@ -43,6 +55,12 @@ struct Shown {
     place: String,
     /// Rules that send to it.
     rules: Vec<String>,
+    /// What it takes of the audit log.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    include: Vec<&'static str>,
+    /// How far it has that, where the service runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<ConsumerView>,
 }
 
 /// What came of a test.
@@ -58,33 +76,46 @@ struct Tried {
 
 pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Result<Exit, Failure> {
     match asked {
-        Asked::List(JsonOnly { json }) => list(context, json, out),
+        Asked::List(JsonOnly { json }) => list(context, json, out).await,
+        Asked::Show(asked) => pushed::show(context, asked, out).await,
+        Asked::Pause(asked) => pushed::moved(context, asked, "/pause", out).await,
+        Asked::Resume(asked) => pushed::moved(context, asked, "/resume", out).await,
+        Asked::Replay(asked) => pushed::replay(context, asked, out).await,
         Asked::Test { name, json } => test(context, &name, json, out).await,
     }
 }
 
-fn list(context: &Context, json: bool, out: &mut Out) -> Result<Exit, Failure> {
+async fn list(context: &Context, json: bool, out: &mut Out) -> Result<Exit, Failure> {
     let outline = context.outline()?;
     let sends_to = |consumer: &Consumer| {
         let rules = outline.rules.iter();
         let rules = rules.filter(|rule| rule.send.as_ref().is_some_and(|send| send.consumer == consumer.name));
         rules.map(|rule| rule.name.to_string()).collect()
     };
+    let is_pushed = outline.consumers.iter().any(|consumer| consumer.push.is_some());
+    let running = if is_pushed { pushed::all(context).await } else { Vec::new() };
     let shown = outline.consumers.iter().map(|consumer| Shown {
         name: consumer.name.to_string(),
         kind: consumer.kind.code(),
         place: consumer.kind.place(),
         rules: sends_to(consumer),
+        include: consumer.push.as_ref().map(Push::includes).unwrap_or_default(),
+        log: running.iter().find(|view| view.name == consumer.name.as_str()).cloned(),
     });
     let shown: Vec<Shown> = shown.collect();
     if json {
         out.json(&shown)?;
         return Ok(Exit::Good);
     }
-    let row = |one: &Shown| vec![one.name.clone(), one.kind.to_owned(), one.place.clone(), one.rules.join(", ")];
+    let row = |one: &Shown| {
+        let log = one.log.as_ref();
+        let state = log.map_or_else(String::new, |log| log.state.clone());
+        let (takes, behind) = (one.include.join(", "), log.map_or_else(String::new, pushed::behind));
+        vec![one.name.clone(), one.kind.to_owned(), one.place.clone(), one.rules.join(", "), takes, behind, state]
+    };
     let rows: Vec<_> = shown.iter().map(row).collect();
     if !rows.is_empty() {
-        out.table(&["NAME", "KIND", "WHERE", "RULES"], &rows)?;
+        out.table(&["NAME", "KIND", "WHERE", "RULES", "TAKES", "BEHIND", "STATE"], &rows)?;
     }
     out.line(count(rows.len(), "consumer", "consumers"))?;
     Ok(Exit::Good)

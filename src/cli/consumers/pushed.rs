@@ -1,0 +1,96 @@
+//! Consumers that take the audit log, as the running service has them.
+
+use clap::Args;
+
+use super::super::out::Out;
+use super::super::remote::Remote;
+use super::super::{Context, Exit, Failure};
+use crate::web::admin::ConsumerView;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Named {
+    /// The name of the consumer
+    name: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Replay {
+    #[command(flatten)]
+    of: Named,
+    /// The first entry that it gets again, as `audit tail` numbers them; 0 is the first of all
+    #[arg(long)]
+    from: u64,
+}
+
+/// Those of the running service; none where it does not answer.
+pub(super) async fn all(context: &Context) -> Vec<ConsumerView> {
+    let remote = context.admin().and_then(|admin| Remote::running(&admin)).and_then(Remote::impatient);
+    match remote {
+        Ok(remote) => remote.get("/v1/consumers", &[]).await.unwrap_or_default(),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// How far it is: `7 entries, 30 s`.
+pub(super) fn behind(of: &ConsumerView) -> String {
+    match of.behind_entries {
+        0 => "0".to_owned(),
+        entries => format!("{entries} ({} s)", of.behind_seconds),
+    }
+}
+
+pub(super) async fn show(context: &Context, Named { name, json }: Named, out: &mut Out) -> Result<Exit, Failure> {
+    let view: ConsumerView = running(context)?.get(&path(&name, ""), &[]).await?;
+    shown(&view, json, out)
+}
+
+/// Pauses or resumes it.
+pub(super) async fn moved(
+    context: &Context,
+    Named { name, json }: Named,
+    how: &str,
+    out: &mut Out,
+) -> Result<Exit, Failure> {
+    let view: ConsumerView = running(context)?.post(&path(&name, how), &[]).await?;
+    shown(&view, json, out)
+}
+
+pub(super) async fn replay(context: &Context, Replay { of, from }: Replay, out: &mut Out) -> Result<Exit, Failure> {
+    let query = [("from", from.to_string())];
+    let view: ConsumerView = running(context)?.post(&path(&of.name, "/replay"), &query).await?;
+    shown(&view, of.json, out)
+}
+
+fn running(context: &Context) -> Result<Remote, Failure> {
+    Remote::running(&context.admin()?)
+}
+
+fn path(name: &str, how: &str) -> String {
+    // A name of the configuration holds nothing that would have to be written otherwise.
+    let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    format!("/v1/consumers/{name}{how}")
+}
+
+fn shown(view: &ConsumerView, json: bool, out: &mut Out) -> Result<Exit, Failure> {
+    if json {
+        out.json(view)?;
+        return Ok(Exit::Good);
+    }
+    let since = view.since.as_ref().map(|since| format!(" since {since}")).unwrap_or_default();
+    let sent = view.sent_at.as_ref().map(|at| format!("{} since the start, the last at {at}", view.sent));
+    out.fields(&[
+        ("name", Some(view.name.clone())),
+        ("where", Some(format!("{} {}", view.kind, view.place))),
+        ("takes", Some(format!("{} as {}", view.include.join(" and "), view.format))),
+        ("filter", view.filter.clone()),
+        ("state", Some(format!("{}{since}", view.state))),
+        ("why", view.why.clone()),
+        ("next", Some(format!("entry {}", view.next))),
+        ("behind", Some(behind(view))),
+        ("sent", sent),
+    ])?;
+    Ok(Exit::Good)
+}

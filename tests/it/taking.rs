@@ -1,0 +1,305 @@
+//! Consumers that take the audit log, with the real binary: what arrives, in which form, and over its sudden end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
+use serde_json::Value;
+use standardwebhooks::Webhook;
+
+use crate::process::proxy::{Asked, Proxy, answer};
+use crate::process::service::{ACCOUNT, Service};
+
+const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// Answers every POST as the test says, and gives what came, with its answer.
+fn inbox(act: impl Fn(&Asked) -> u16 + Send + 'static) -> (String, Receiver<(u16, Asked)>) {
+    let (proxy, (tell, told)) = (Proxy::new(None), channel());
+    let url = proxy.url();
+    std::thread::spawn(move || {
+        proxy.serve_all(|asked| {
+            let status = act(&asked);
+            let _test_is_over = tell.send((status, asked));
+            answer(status, "", "")
+        });
+    });
+    (url, told)
+}
+
+/// No Zoom is needed: nobody listens there.
+fn service(more: &str) -> Service {
+    let service = Service::new("http://127.0.0.1:9/v2", "http://127.0.0.1:9/oauth");
+    let path = service.folder().join("config.toml");
+    std::fs::write(&path, std::fs::read_to_string(&path).unwrap() + more).unwrap();
+    service
+}
+
+fn hook(name: &str, url: &str, more: &str) -> String {
+    format!(
+        "[[consumer]]\nname = \"{name}\"\nkind = \"webhook\"\nurl = \"{url}/in\"\nsecret = \"{KEY}\"\nallow_private = true\n\
+         include = [\"audit\"]\nfrom = \"start\"\n{more}"
+    )
+}
+
+fn event(id: u64) -> String {
+    format!(
+        r#"{{"event":"meeting.started","event_ts":{},"payload":{{"account_id":"{ACCOUNT}","object":{{"id":"{id}","uuid":"u{id}==","host_id":"h","topic":"T","password":"planted-pw","join_url":"https://zoom.us/j/{id}?pwd=planted-pw"}}}}}}"#,
+        1_790_000_000_000 + id
+    )
+}
+
+fn size(service: &Service) -> u64 {
+    service.admin("GET", "/v1/audit/head").unwrap()["size"].as_u64().unwrap()
+}
+
+fn consumer(service: &Service, name: &str) -> Value {
+    service.admin("GET", &format!("/v1/consumers/{name}")).unwrap()
+}
+
+/// Until it has so many entries.
+fn wait_for(service: &Service, name: &str, entries: u64) {
+    while consumer(service, name)["next"].as_u64().unwrap() < entries {
+        std::thread::yield_now();
+    }
+}
+
+fn is_signed(asked: &Asked) -> bool {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &asked.headers {
+        headers.insert(http::HeaderName::try_from(name.as_str()).unwrap(), value.parse().unwrap());
+    }
+    Webhook::new(KEY).unwrap().verify(&asked.body, &headers).is_ok()
+}
+
+#[test]
+fn over_kills_and_errors_every_entry_arrives_signed_in_order_and_under_one_id() {
+    let number = Arc::new(Mutex::new(0_u64));
+    let (url, told) = inbox(move |_| {
+        let mut number = number.lock().unwrap();
+        *number += 1;
+        if *number % 20 == 7 { 500 } else { 200 }
+    });
+    let mut service = service(&hook("siem", &url, ""));
+    for round in 0..4 {
+        assert!(service.start(&[]), "{}", service.log());
+        for id in round * 25..(round + 1) * 25 {
+            assert_eq!(service.deliver(&event(id)).unwrap(), 200);
+        }
+        // In the middle of what is sent.
+        service.kill();
+    }
+    assert!(service.start(&[]), "{}", service.log());
+    let last = size(&service);
+    wait_for(&service, "siem", last);
+    service.kill();
+    let (mut came, mut texts) = (Vec::new(), BTreeMap::<String, BTreeSet<Vec<u8>>>::new());
+    let mut failed = 0;
+    for (status, asked) in told.try_iter() {
+        assert!(is_signed(&asked), "{:?}", asked.headers);
+        let event: Value = serde_json::from_slice(&asked.body).unwrap();
+        texts.entry(event["id"].as_str().unwrap().to_owned()).or_default().insert(asked.body);
+        failed += u64::from(status != 200);
+        if status == 200 {
+            came.push(event["data"]["index"].as_u64().unwrap());
+        }
+    }
+    let mut seen = BTreeSet::new();
+    let first: Vec<u64> = came.iter().copied().filter(|index| seen.insert(*index)).collect();
+    assert!(
+        first.len() as u64 >= last && first.iter().copied().eq(0..first.len() as u64),
+        "in order, none missing: {first:?}"
+    );
+    assert!(
+        texts.len() == first.len() && texts.values().all(|texts| texts.len() == 1),
+        "an id is of one entry for ever"
+    );
+    assert!(failed > 5, "{failed}");
+    println!("{} entries, {failed} errors, {} came again after four kills", first.len(), came.len() - first.len());
+}
+
+#[test]
+fn who_hangs_costs_nobody_else_anything_and_deliveries_come_without_secrets_unless_they_are_asked_for() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let hangs = format!("http://{}", silent.local_addr().unwrap());
+    let file = |name: &str, more: &str| {
+        format!(
+            "[[consumer]]\nname = \"{name}\"\nkind = \"file\"\npath = \"{name}.jsonl\"\ninclude = [\"deliveries\"]\n\
+             from = \"start\"\n{more}"
+        )
+    };
+    let mut service =
+        service(&format!("{}{}{}", hook("hangs", &hangs, ""), file("masked", ""), file("whole", "secrets = true\n")));
+    assert!(service.start(&[]), "{}", service.log());
+    for id in 0..10 {
+        assert_eq!(service.deliver(&event(id)).unwrap(), 200);
+    }
+    let last = size(&service);
+    wait_for(&service, "masked", last);
+    wait_for(&service, "whole", last);
+    assert_eq!(consumer(&service, "hangs")["sent"], 0);
+    let lines = |name: &str| {
+        let text = std::fs::read_to_string(service.folder().join(format!("{name}.jsonl"))).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
+    };
+    let (masked, whole) = (lines("masked"), lines("whole"));
+    assert_eq!((masked.len(), whole.len()), (10, 10));
+    for (id, (masked, whole)) in masked.iter().zip(&whole).enumerate() {
+        assert_eq!((&masked["type"], &masked["id"]), (&"adjutant.delivery.v1".into(), &whole["id"]));
+        assert_eq!(masked["data"]["payload"]["object"]["id"], id.to_string());
+        assert_eq!(masked["data"]["payload"]["object"]["password"], "***");
+        assert!(!masked.to_string().contains("planted"), "{masked}");
+        let body = event(u64::try_from(id).unwrap());
+        assert_eq!(whole["data_base64"], STANDARD.encode(body), "as it came");
+    }
+}
+
+/// Messages with their length before them.
+fn framed(stream: impl std::io::Read) -> impl Iterator<Item = String> {
+    let mut stream = BufReader::new(stream);
+    std::iter::from_fn(move || {
+        let mut length = Vec::new();
+        stream.read_until(b' ', &mut length).unwrap();
+        let length: usize = String::from_utf8(length).unwrap().trim().parse().ok()?;
+        let mut message = vec![0; length];
+        stream.read_exact(&mut message).unwrap();
+        Some(String::from_utf8(message).unwrap())
+    })
+}
+
+#[test]
+fn syslog_gets_each_entry_as_rfc_5424_has_it_after_its_length_also_over_a_connection_that_ended() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut service = service(&format!(
+        "[[consumer]]\nname = \"collector\"\nkind = \"syslog\"\naddress = \"{}\"\ntls = false\ninclude = [\"audit\"]\n\
+         from = \"start\"\nformat = \"raw\"\n",
+        listener.local_addr().unwrap()
+    ));
+    assert!(service.start(&[]), "{}", service.log());
+    let check = |message: &str, index: u64| {
+        let parts: Vec<&str> = message.splitn(8, ' ').collect();
+        let [head, at, _, app, _, kind, data, json] = parts[..] else { panic!("{message}") };
+        let entry: Value = serde_json::from_str(json).unwrap();
+        assert_eq!((head, app, data, entry["index"].as_u64()), ("<110>1", "adjutant", "-", Some(index)), "{message}");
+        assert_eq!((at, kind), (entry["at"].as_str().unwrap(), entry["kind"].as_str().unwrap()));
+    };
+    let (stream, _) = listener.accept().unwrap();
+    let last = size(&service);
+    for (index, message) in (0..last).zip(framed(&stream)) {
+        check(&message, index);
+    }
+    wait_for(&service, "collector", last);
+    drop(stream);
+    assert_eq!(service.deliver(&event(1)).unwrap(), 200);
+    let (stream, _) = listener.accept().unwrap();
+    let message = framed(&stream).next().unwrap();
+    assert!(message.starts_with("<110>1 "), "{message}");
+}
+
+#[test]
+fn a_person_sees_how_far_a_consumer_is_and_pauses_resumes_and_replays_it() {
+    let (url, told) = inbox(|_| 200);
+    let mut service = service(&hook("siem", &url, "filter = 'entry.kind == \"delivery\"'\n"));
+    assert!(service.start(&[]), "{}", service.log());
+    let run = |service: &Service, words: &[&str]| {
+        let (code, out, err) = service.command(words);
+        assert_eq!(code, 0, "{words:?}: {out}{err}");
+        out
+    };
+    let out = run(&service, &["consumers", "pause", "siem"]);
+    assert!(out.contains("paused since") && out.contains("paused by"), "{out}");
+    let alarms = service.admin("GET", "/v1/attention").unwrap()["alarms"].to_string();
+    assert!(alarms.contains("consumer-paused"), "{alarms}");
+    for id in 0..3 {
+        assert_eq!(service.deliver(&event(id)).unwrap(), 200);
+    }
+    let waits: Value = serde_json::from_str(&run(&service, &["consumers", "show", "siem", "--json"])).unwrap();
+    assert_eq!((&waits["state"], &waits["sent"]), (&"paused".into(), &0.into()));
+    run(&service, &["consumers", "resume", "siem"]);
+    let index = |(_, asked): (u16, Asked)| {
+        let event: Value = serde_json::from_slice(&asked.body).unwrap();
+        event["data"]["index"].as_u64().unwrap()
+    };
+    let first: Vec<u64> = told.iter().take(3).map(index).collect();
+    wait_for(&service, "siem", first[2] + 1);
+    run(&service, &["consumers", "replay", "siem", "--from", &first[1].to_string()]);
+    assert_eq!(told.iter().take(2).map(index).collect::<Vec<_>>(), first[1..]);
+    let list: Value = serde_json::from_str(&run(&service, &["consumers", "list", "--json"])).unwrap();
+    assert_eq!((&list[0]["include"][0], &list[0]["log"]["state"]), (&"audit".into(), &"running".into()), "{list}");
+    let (code, _, err) = service.command(&["consumers", "replay", "siem", "--from", "1000000"]);
+    assert!(code != 0 && err.contains("beyond the end of the log"), "{err}");
+    let (code, _, err) = service.command(&["consumers", "show", "nobody"]);
+    assert!(code != 0 && err.contains("nobody"), "{err}");
+    let log = run(&service, &["audit", "tail"]);
+    for code in ["consumer-paused", "consumer-resumed", "consumer-replayed"] {
+        assert!(log.contains(code), "{code} in {log}");
+    }
+}
+
+/// What the example has, with this in the place of its URL.
+fn example(name: &str, url: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/examples").join(name);
+    let text = std::fs::read_to_string(path).unwrap();
+    text.replace("https://splunk.example:8088", url) + "allow_private = true\nfrom = \"start\"\n"
+}
+
+#[test]
+fn the_example_for_splunk_sends_what_its_event_collector_takes() {
+    let (url, told) = inbox(|_| 200);
+    let mut service = service(&example("splunk.toml", &url));
+    std::fs::write(service.folder().join("splunk-headers"), "Authorization: Splunk planted-token\n").unwrap();
+    assert!(service.start(&[]), "{}", service.log());
+    for id in 0..5 {
+        assert_eq!(service.deliver(&event(id)).unwrap(), 200);
+    }
+    let last = size(&service);
+    wait_for(&service, "splunk", last);
+    let mut next = 0;
+    for (_, asked) in told.try_iter() {
+        assert_eq!(asked.path, "/services/collector/raw?sourcetype=_json&source=adjutant");
+        let header = |name: &str| asked.headers.iter().find(|(had, _)| had == name).map(|(_, value)| value.as_str());
+        assert_eq!(header("authorization"), Some("Splunk planted-token"));
+        assert_eq!(header("webhook-signature"), None);
+        for line in String::from_utf8(asked.body.clone()).unwrap().lines() {
+            let entry: Value = serde_json::from_str(line).unwrap();
+            assert!(entry["at"].is_string() && entry["index"] == next, "{line}");
+            next += 1;
+        }
+    }
+    assert!(next >= last, "{next} of {last}");
+    let (_, config, _) = service.command(&["config"]);
+    assert!(!config.contains("planted") && !service.log().contains("planted-token"), "{config}");
+}
+
+/// The official library for Python: `tests/run` prepares one that has it.
+#[test]
+fn the_official_library_for_python_accepts_what_is_signed_and_nothing_else() {
+    let Some(python) = std::env::var_os("ADJUTANT_WEBHOOKS_PYTHON") else {
+        println!("not tried: ADJUTANT_WEBHOOKS_PYTHON names no Python that has standardwebhooks");
+        return;
+    };
+    let (url, told) = inbox(|_| 200);
+    let mut service = service(&hook("siem", &url, "batch_max = 10\n"));
+    assert!(service.start(&[]), "{}", service.log());
+    let (_, asked) = told.recv().unwrap();
+    let headers: BTreeMap<&str, &str> =
+        asked.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let verified = |key: &str| {
+        let script = "import json, sys\nfrom standardwebhooks.webhooks import Webhook\nasked = json.loads(sys.argv[1])\n\
+                      Webhook(asked['key']).verify(asked['body'], asked['headers'])";
+        let body = String::from_utf8(asked.body.clone()).unwrap();
+        let asked = serde_json::json!({ "key": key, "body": body, "headers": headers }).to_string();
+        let output = Command::new(&python).args(["-c", script, &asked]).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (is_good, error) = verified(KEY);
+    assert!(is_good, "{error}");
+    let (is_good, error) = verified("whsec_plJ3nmyCDGBKInavdOK15jsl3Jz0Wk2nJ8VnTzQJmvI=");
+    assert!(!is_good && error.contains("WebhookVerificationError"), "{error}");
+}
