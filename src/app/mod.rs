@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::config::{Config, StoreSection};
+use crate::config::Config;
 use crate::feed::notify::Notifiers;
 use crate::feed::push::{self, Pushers};
 use crate::ids::{AccountId, AppName};
@@ -303,9 +303,6 @@ impl Running {
             pushers: Some(Arc::clone(&pushers)),
             started_at: machine.clock.now(),
         });
-        let (machine, local) = (machine.clone(), local.clone());
-        let StoreSection { body_days, entry_days, .. } = config.store;
-        let refresh_idle = config.accounts.refresh_idle;
         Ok(Self {
             receiver,
             parts,
@@ -316,13 +313,13 @@ impl Running {
             admin,
             notifiers,
             pushers,
-            machine,
-            local,
-            body_days,
-            entry_days,
+            machine: machine.clone(),
+            local: local.clone(),
+            body_days: config.store.body_days,
+            entry_days: config.store.entry_days,
             reloader,
             serving,
-            refresh_idle,
+            refresh_idle: config.accounts.refresh_idle,
         })
     }
 

@@ -90,7 +90,7 @@ fn a_time_is_the_place_before_its_first_entry_and_parts_that_meet_there_leave_no
     assert_eq!(of(format!("from={}", at(2))), [size + 1, size + 2, size + 3]);
     assert_eq!(of(format!("from={}&to={}", at(1), at(2))), [size]);
     assert_eq!(of(format!("from={}", at(4))), [0; 0]);
-    assert_eq!(of(format!("to={}", size)).len(), usize::try_from(size).unwrap());
+    assert_eq!(of(format!("to={size}")).len(), usize::try_from(size).unwrap());
     let parts = [of(format!("to={}", at(2))), of(format!("from={}", at(2)))].concat();
     assert_eq!(parts, (0..size + 4).collect::<Vec<_>>());
     assert_eq!(of("from=2001-01-01".to_owned()).len(), usize::try_from(size + 4).unwrap());

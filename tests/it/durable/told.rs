@@ -125,7 +125,7 @@ fn filled(service: &Service, path: &str, account: &str) -> String {
     let id = path.split_once("/{id}").map(|(list, _)| any_of(service, list)).unwrap_or_default();
     let path = path.replace("{id}", &id).replace("{account}", account).replace("{user}", "u0").replace("{entry}", "0");
     let path = path.replace("{meeting}", "7").replace("{assistant}", "u1").replace("{scheduler}", "u1");
-    let path = path.replace("{rule}", "api-user-assists-everyone");
+    let path = path.replace("{rule}", "api-user-assists-everyone").replace("{consumer}", "siem");
     assert!(!path.contains('{'), "it is not known what stands in {path}");
     path + query
 }

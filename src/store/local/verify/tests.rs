@@ -362,7 +362,7 @@ mod figures {
         }
         shares.sort_by(f64::total_cmp);
         costs.sort_by(f64::total_cmp);
-        let median = |of: &[f64]| (of[(pairs - 1) / 2] + of[pairs / 2]) / 2.0;
+        let median = |of: &[f64]| f64::midpoint(of[(pairs - 1) / 2], of[pairs / 2]);
         say!("the median of {pairs} pairs: {:+.1} %, {:.2} µs of CPU a delivery", median(&shares), median(&costs));
     }
 }
