@@ -57,7 +57,6 @@ pub(super) enum Asked {
     Restore {
         /// The folder of the backup
         folder: PathBuf,
-        /// Print JSON
         /// A checkpoint that was kept elsewhere, beside `[store] checkpoint_file`: a backup that is behind it is refused
         #[arg(long, value_name = "FILE")]
         against: Option<PathBuf>,
@@ -65,6 +64,7 @@ pub(super) enum Asked {
         /// authorise it again, since their tokens may be used up
         #[arg(long)]
         new_log: bool,
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },

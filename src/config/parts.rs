@@ -186,6 +186,12 @@ pub(super) fn store(mut section: Section<'_, '_>, server: &Server) -> StoreSecti
     let master_key = master_key(&mut section);
     let body_days = section.number("body_days", 30_u32, 8..=3_650, "days");
     let entry_days = section.number("entry_days", 400_u32, 8..=36_500, "days");
+    if entry_days < body_days {
+        let place = section.in_file("entry_days").map_or(section.place.clone(), |value| Place::File(value.span()));
+        let what = format!("[store] entry_days is {entry_days}, and body_days is {body_days}");
+        let help = "expected entry_days to be no less: entries say whose a body is, so that it can be forgotten";
+        section.reading.problem(place, what, help);
+    }
     let checkpoint_file = section.optional("checkpoint_file", "a file, relative to this configuration", |path| {
         (!path.is_empty()).then(|| PathBuf::from(path))
     });

@@ -1,21 +1,38 @@
 //! A consumer that is told on standard output: a line for each message. The service's own log goes to standard error.
 
 use std::io::Write as _;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
 
 use super::Sent;
 
-/// A reader that does not read holds up this alone: neither another consumer nor the end of the service.
+/// There is one standard output, and one writes at a time: also after nobody waits for that any more.
+static TURN: Mutex<()> = Mutex::const_new(());
+/// So long a reader may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A reader that does not read holds up this alone, and not for long: neither another consumer, nor a job, nor the end of the
+/// service.
 pub(super) async fn write(lines: Vec<String>) -> Sent {
+    let Ok(turn) = tokio::time::timeout(PATIENCE, TURN.lock()).await else {
+        return Sent::Failed("nobody reads standard output".to_owned());
+    };
     let (tell, told) = tokio::sync::oneshot::channel();
     let writing = std::thread::Builder::new().name("stdout".to_owned()).spawn(move || {
         let mut out = std::io::stdout().lock();
         let text = lines.into_iter().map(|line| line + "\n").collect::<String>();
-        let _nobody_waits = tell.send(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        drop(turn);
+        let _nobody_waits = tell.send(written);
     });
     if let Err(error) = writing {
         return Sent::Failed(error.to_string());
     }
-    match told.await {
+    let Ok(told) = tokio::time::timeout(PATIENCE, told).await else {
+        return Sent::Failed("nobody reads standard output".to_owned());
+    };
+    match told {
         Ok(Ok(())) => Sent::Done("written".to_owned()),
         Ok(Err(error)) => Sent::Failed(format!("standard output cannot be written: {error}")),
         Err(_) => Sent::Failed("standard output cannot be written".to_owned()),

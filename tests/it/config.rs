@@ -226,6 +226,7 @@ fn bad_configurations() -> Vec<Case> {
         ("a public address that is none", with("[server]\npublic_url = \"hooks.example.com\"\n"), vec!["2:14: [server] public_url is \"hooks.example.com\". expected where Zoom reaches this service, as in \"https://zoom-hooks.example.com\"".into()]),
         ("a store of another kind", with("[store]\nurl = \"postgres://db\"\n"), vec!["2:7: [store] url is \"postgres://db\". expected \"sled:FOLDER\", relative to this configuration".into()]),
         ("a master key that is none", with("[store]\nmaster_key = \"abc\"\n"), vec!["2:14: [store] master_key is no key. expected 64 hexadecimal digits, as `openssl rand -hex 32` prints them".into()]),
+        ("entries kept for less than bodies", with("[store]\nbody_days = 30\nentry_days = 8\n"), vec!["3:14: [store] entry_days is 8, and body_days is 30. expected entry_days to be no less: entries say whose a body is, so that it can be forgotten".into()]),
         ("a master key twice", with(&format!("[store]\nmaster_key = \"{}\"\nmaster_key_file = \"x\"\n", "ab".repeat(32))), vec!["2:14: [store] has both master_key and master_key_file. expected exactly one of the two".into()]),
         ("tokens in plain over the network", with("[zoom]\napi_url = \"http://api.zoom.us/v2\"\n"), vec!["2:11: [zoom] api_url is \"http://api.zoom.us/v2\". expected a URL, as in \"https://api.zoom.us/v2\"; http:// only for this machine".into()]),
         ("a log format that is none", with("[log]\nformat = \"xml\"\n"), vec!["2:10: [log] format is \"xml\". expected \"text\" or \"json\"".into()]),

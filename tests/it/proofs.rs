@@ -190,6 +190,8 @@ fn a_log_is_verified_from_a_checkpoint_on_and_a_backup_with_what_was_signed() {
     let key = served.told(&["audit", "key"], 0).trim().to_owned();
     served.told(&["audit", "prove", &(size(&served) - 1).to_string()], 0);
     let first = kept(&served, "first", &served.told(&["audit", "checkpoint"], 0));
+    let told = served.told(&["audit", "verify", "--since", &first], 0);
+    assert!(told.contains("the audit log is good"), "nothing came since: {told}");
     served.created(NewUser::licensed("new@school.example"));
     served.service.wait_until_idle();
     let told = served.told(&["audit", "verify", "--since", &first, "--key", &key], 0);
@@ -259,9 +261,8 @@ fn a_backup_that_is_behind_what_was_signed_becomes_a_store_only_with_another_log
     served.created(NewUser::licensed("new@school.example"));
     served.service.wait_until_idle();
     served.told(&["audit", "prove", &(size(&served) - 1).to_string()], 0);
-    let last = served.told(&["audit", "checkpoint"], 0);
-    assert_eq!(std::fs::read_to_string(&elsewhere).unwrap().trim(), last.trim());
     assert_eq!(served.service.terminate(), Some(0));
+    let last = std::fs::read_to_string(&elsewhere).unwrap();
     // The disk as it was: the next start sees it.
     let data = folder(&served.service);
     std::fs::remove_dir_all(&data).unwrap();

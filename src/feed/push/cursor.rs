@@ -7,6 +7,9 @@ use crate::ids::ConsumerName;
 use crate::store::{Document, Shelf, Store, StoreError, Write};
 
 /// The form of the document: others are told apart by it.
+const VERSION: u32 = 1;
+
+/// The document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Cursor {
     v: u32,
@@ -25,13 +28,19 @@ pub struct Paused {
 
 impl Cursor {
     pub(super) const fn at(next: u64) -> Self {
-        Self { v: 1, next, paused: None }
+        Self { v: VERSION, next, paused: None }
     }
 
-    /// None where it is new, or what is kept of it cannot be read.
+    /// None where it is new. Where what is kept of it cannot be read, nobody knows what it has: an error, and no jump.
     pub(super) async fn kept(store: &dyn Store, name: &ConsumerName) -> Result<Option<Self>, StoreError> {
         let found = store.document(Shelf::Consumer, name.as_str()).await?;
-        Ok(found.and_then(|document| serde_json::from_slice(&document.value).ok()))
+        let read = |document: Document| match serde_json::from_slice::<Self>(&document.value) {
+            Ok(cursor) if cursor.v == VERSION => Ok(cursor),
+            _ => Err(StoreError::Damaged(format!(
+                "the cursor of consumer {name} is in a form that this program does not know"
+            ))),
+        };
+        found.map(read).transpose()
     }
 
     pub(super) fn write(&self, name: &ConsumerName) -> Write {

@@ -36,6 +36,8 @@ pub struct Doing {
 pub struct Failing {
     pub since: Timestamp,
     pub times: u32,
+    /// Of these, the last ones, in a row, that it refused.
+    pub(super) refused: u32,
     pub why: String,
     /// The last entry of what it did not take: it is tried as it was.
     pub(super) until: u64,

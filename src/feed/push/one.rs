@@ -129,8 +129,9 @@ impl Pusher {
     /// The log cannot be read or its cursor not be written: it is told as what it gets next is.
     fn unread(&self, error: &StoreError) -> Next {
         let next = lock(&self.doing).next;
-        self.noted((next, format!("the log: {error}"), false), None);
-        Next::At(self.parts.clock.now().plus(LOOK_EVERY))
+        let again = self.parts.clock.now().plus(LOOK_EVERY);
+        self.noted((next, format!("the log: {error}"), false), Some(again));
+        Next::At(again)
     }
 
     /// One page of the log.
@@ -160,6 +161,10 @@ impl Pusher {
         }
         let mut left = VecDeque::from(page);
         while !left.is_empty() {
+            // A person paused it, or has it go on elsewhere.
+            if self.held().await?.as_ref().is_none_or(|held| held.moves != moves) {
+                return Ok(Next::AtOnce);
+            }
             let batch = self.gather(&mut left).await?;
             if let Some(next) = self.give(&batch, moves).await? {
                 return Ok(next);
@@ -220,11 +225,11 @@ impl Pusher {
         }
     }
 
-    /// How often in a row it failed to take what ends there, this time counted.
+    /// How often in a row it refused to take what ends there, this time counted.
     fn refused_times(&self, last: u64) -> u32 {
         let doing = lock(&self.doing);
         let same = doing.failing.as_ref().filter(|failing| failing.until == last);
-        same.map_or(0, |failing| failing.times).saturating_add(1)
+        same.map_or(0, |failing| failing.refused).saturating_add(1)
     }
 
     /// What could not be given, up to which entry, and whether it was refused.
@@ -234,11 +239,13 @@ impl Pusher {
             let mut doing = lock(&self.doing);
             let before = doing.failing.as_ref().filter(|failing| failing.until == last);
             let (since, times) = before.map_or((now, 0), |failing| (failing.since, failing.times));
+            let refused = before.map_or(0, |failing| failing.refused).saturating_add(1);
+            let refused = if is_refused { refused } else { 0 };
             let times = times.saturating_add(1);
             let backoff = Backoff::new(RETRY_MIN, RETRY_MAX, u32::MAX).unwrap_or_default();
             let wait = backoff.after(times, self.parts.chance.unit()).unwrap_or(RETRY_MAX);
             let not_before = not_before.unwrap_or(now.plus(wait)).max(now.plus(RETRY_MIN / 2));
-            let failing = Failing { since, times, why, until: last, not_before };
+            let failing = Failing { since, times, refused, why: without_its_words(why), until: last, not_before };
             doing.failing = Some(failing.clone());
             failing
         };
@@ -265,6 +272,7 @@ impl Pusher {
             tracing::warn!(consumer = %name, index, error = %why, "an entry about a gap was refused and left out");
             return self.advance(batch.end, moves).await;
         }
+        let why = without_its_words(why.to_owned());
         let note = note(GAP, format!("consumer {name} did not get entry {index}: {why}"));
         let mut held = self.held().await?;
         let Some(held) = held.as_mut().filter(|held| held.moves == moves) else { return Ok(()) };
@@ -366,4 +374,13 @@ impl Pusher {
 
 fn note(code: &str, what: String) -> Note {
     Note { kind: Kind::Service, app: None, account: None, code: code.to_owned(), detail: Detail::note(what) }
+}
+
+/// What a consumer answered, by its status alone: its words, and where it would lead to, may have what it was sent, or the secret
+/// in its URL, and this goes into the log.
+fn without_its_words(why: String) -> String {
+    match why.strip_prefix("it answered ").and_then(|answer| answer.split([':', ',', ' ']).next()) {
+        Some(status) => format!("it answered {status}"),
+        None => why,
+    }
 }

@@ -5,8 +5,10 @@
 //! nobody waits for it but who asks for a proof. All checkpoints are kept in `log/checkpoints`, a file for each hour, and the newest
 //! in `log/checkpoint`: as C2SP `tlog-tiles` names it, so that any server of static files can serve the folder `log`.
 
+mod kept;
+
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +18,7 @@ use super::log_keys::LogKeys;
 use super::place;
 use super::record::{Blob, Said, Stored};
 use super::seal::Purpose;
-use super::tiles::{self, LOG, TileFiles};
+use super::tiles::{LOG, TileFiles};
 use crate::audit::checkpoint::Checkpoint;
 use crate::audit::leaf::Disclosed;
 use crate::audit::note::{Signer, Verifier, open};
@@ -28,12 +30,13 @@ use crate::store::journal::FIRST_NUMBER;
 use crate::store::journal::files::{Files, is_full};
 use crate::store::port::StoreError;
 
+pub(super) use kept::{ALL, Kept, NEWEST, all, copy, newest};
+use kept::{hour_of, last, read_kept};
+
 /// Between two checkpoints, where something was entered.
 const EVERY: Duration = Duration::from_secs(60);
 /// Between two looks at the clock.
 const TICK: Duration = Duration::from_secs(1);
-pub(super) const NEWEST: &str = "checkpoint";
-pub(super) const ALL: &str = "log/checkpoints";
 
 /// What the thread is told.
 #[derive(Debug)]
@@ -85,106 +88,6 @@ impl Checkpoints {
     pub(super) fn new(elsewhere: Option<PathBuf>) -> Self {
         Self { elsewhere, ..Self::default() }
     }
-}
-
-/// As in `2026-11-22T14Z`.
-fn hour_of(at: Timestamp) -> String {
-    let text = at.to_string();
-    format!("{}Z", text.get(..13).unwrap_or(&text))
-}
-
-/// One of all that were signed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Kept {
-    /// From 1, without gaps.
-    pub(super) number: u64,
-    pub(super) note: String,
-}
-
-impl Kept {
-    fn put(&self, to: &mut Vec<u8>) {
-        to.extend_from_slice(format!("{}\n{}\n", self.number, self.note).as_bytes());
-    }
-}
-
-/// Those in the bytes of a file, and what is wrong with it from the end of these on.
-fn read_kept(bytes: &[u8]) -> (Vec<Kept>, Option<String>) {
-    let mut kept = Vec::new();
-    let mut rest = String::from_utf8_lossy(bytes).into_owned();
-    while !rest.is_empty() {
-        let read = rest.split_once('\n').and_then(|(number, more)| {
-            let text_end = more.find("\n\n")?.saturating_add(2);
-            let note_end = text_end.saturating_add(more.get(text_end..)?.find("\n\n")?).saturating_add(1);
-            let read: u64 = number.parse().ok().filter(|read: &u64| read.to_string() == number)?;
-            let (note, left) = (more.get(..note_end)?, more.get(note_end.saturating_add(1)..)?);
-            Some((Kept { number: read, note: note.to_owned() }, left.to_owned()))
-        });
-        let Some((one, left)) = read else {
-            let at = bytes.len().saturating_sub(rest.len());
-            return (kept, Some(format!("from byte {at} on it is not as it was written")));
-        };
-        kept.push(one);
-        rest = left;
-    }
-    (kept, None)
-}
-
-type Hour = (String, (Vec<Kept>, Option<String>));
-
-/// All that were signed, hour by hour, as they are on disk.
-pub(super) fn all(files: &dyn Files) -> io::Result<Vec<Hour>> {
-    hours(files)?.into_iter().map(|name| Ok((format!("{ALL}/{name}"), read_hour(files, &name)?))).collect()
-}
-
-fn read_hour(files: &dyn Files, name: &str) -> io::Result<(Vec<Kept>, Option<String>)> {
-    Ok(read_kept(&place::read_in(files, ALL, name)?.unwrap_or_default()))
-}
-
-fn hours(files: &dyn Files) -> io::Result<Vec<String>> {
-    let mut names = match files.list(ALL) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        listed => listed?,
-    };
-    names.retain(|name| Path::new(name).extension().is_none_or(|extension| extension != "tmp"));
-    Ok(names)
-}
-
-/// The last of all, and whether the one with this note is among those that were looked at.
-fn last(files: &dyn Files, newest: Option<&str>) -> io::Result<Option<(Kept, bool)>> {
-    let (mut last, mut is_among): (Option<Kept>, bool) = (None, newest.is_none());
-    // Hours are in the order of their names, but for a clock that was set back.
-    for name in hours(files)?.into_iter().rev() {
-        let (kept, _) = read_hour(files, &name)?;
-        let is_here = kept.iter().any(|one| Some(one.note.as_str()) == newest);
-        last = last.into_iter().chain(kept).max_by_key(|one| one.number);
-        if is_here {
-            is_among = true;
-            break;
-        }
-    }
-    Ok(last.map(|last| (last, is_among)))
-}
-
-/// Copies what was signed, and the tiles that belong to it, to another folder.
-pub(super) fn copy(files: &dyn Files, copy: &Arc<dyn Files>) -> io::Result<()> {
-    let to = copy.as_ref();
-    to.make_dir(LOG)?;
-    to.make_dir(ALL)?;
-    let mut last: Option<Kept> = None;
-    for name in hours(files)? {
-        let bytes = place::read_in(files, ALL, &name)?.unwrap_or_default();
-        place::replace_in(to, ALL, &name, &bytes)?;
-        last = last.into_iter().chain(read_kept(&bytes).0).max_by_key(|one| one.number);
-    }
-    let Some(Kept { note, .. }) = last else { return Ok(()) };
-    let size = note.lines().nth(1).and_then(|size| size.parse().ok()).unwrap_or(0);
-    tiles::copy(files, copy, size)?;
-    place::replace_in(to, LOG, NEWEST, note.as_bytes())
-}
-
-/// The newest, as it is on disk.
-pub(super) fn newest(files: &dyn Files) -> io::Result<Option<String>> {
-    Ok(place::read_in(files, LOG, NEWEST)?.map(|note| String::from_utf8_lossy(&note).into_owned()))
 }
 
 impl Core {
@@ -365,7 +268,15 @@ impl Core {
 
     /// Another key. The checkpoint of now is signed by both, so that who trusts the old one can trust the new one.
     fn turn(&self, signed_at: &mut Timestamp, is_failing: &mut bool) -> Result<(), StoreError> {
-        let owner = self.keys_of_log()?.next_turn();
+        let keys = self.keys_of_log()?;
+        let newest =
+            lock(&self.checkpoints.log).as_ref().and_then(|log| log.newest.as_ref().map(|(_, note)| note.clone()));
+        let signer = keys.signer()?.verifier();
+        if newest.is_some_and(|note| open(&note, &[signer]).is_err()) {
+            // A key was made before, and could not sign yet.
+            return self.sign(signed_at, is_failing);
+        }
+        let owner = keys.next_turn();
         let made = self.keys.ensure(std::slice::from_ref(&owner));
         made.map_err(|error| StoreError::Failed(format!("a key of the audit log: {error}")))?;
         crate::breakpoint::reached("log-key-made");
@@ -377,8 +288,8 @@ impl Core {
     fn sign(&self, signed_at: &mut Timestamp, is_failing: &mut bool) -> Result<(), StoreError> {
         *signed_at = self.clock.now();
         let keys = self.keys_of_log()?;
-        let mut log = lock(&self.checkpoints.log);
-        let Some(log) = &mut *log else { return Err(StoreError::Closed) };
+        let mut guard = lock(&self.checkpoints.log);
+        let Some(log) = &mut *guard else { return Err(StoreError::Closed) };
         let signer = keys.signer()?;
         let covered = log.newest.as_ref().map_or(0, |(newest, _)| newest.size);
         let is_by = |signer: &Signer, note: &str| open(note, &[signer.verifier()]).is_ok();
@@ -390,8 +301,11 @@ impl Core {
         let before = keys.before().filter(|before| log.newest.as_ref().is_some_and(|(_, note)| is_by(before, note)));
         let signers: Vec<&Signer> = [Some(signer), before.filter(|_| !is_signed)].into_iter().flatten().collect();
         let done = log.sign(self.files.as_ref(), &signers, *signed_at);
-        if done.is_ok() {
-            self.keep_elsewhere(log.newest.as_ref().map_or("", |(_, note)| note));
+        let note = log.newest.as_ref().filter(|_| done.is_ok()).map(|(_, note)| note.clone());
+        // The other disk may be slow.
+        drop(guard);
+        if let Some(note) = note {
+            self.keep_elsewhere(&note);
         }
         match &done {
             Ok(()) => *is_failing = false,
@@ -426,12 +340,12 @@ impl Core {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             read => read.map_err(|error| StoreError::Failed(format!("{}: {error}", path.display())))?,
         };
-        let all = keys.all_verifiers();
-        let checkpoint = Checkpoint::open(&note, &all).map_err(|error| damaged(error.to_string()))?;
-        if checkpoint.origin != keys.signer()?.name() {
-            // Of the log before this one, which a restore ended.
+        let name = keys.signer()?.name();
+        if Checkpoint::parse_note(&note).is_some_and(|other| other.origin != name) {
+            // Of a log before this one, which a restore ended; maybe of one whose keys went with it.
             return Ok(());
         }
+        let checkpoint = Checkpoint::open(&note, &keys.all_verifiers()).map_err(|error| damaged(error.to_string()))?;
         let (covered, size) = (checkpoint.size, tiles.size());
         if covered > size {
             return Err(damaged(format!(
@@ -483,15 +397,23 @@ impl Core {
         }
         self.read_leaves(&mut tiles, size)?;
         if let Some((newest, _)) = &newest {
-            let root = Reader::new(&mut tiles, newest.size).root().map_err(failed)?;
-            if root != newest.root {
-                let why = format!(
-                    "the first {} entries of the log are not those that {LOG}/{NEWEST} was signed for",
-                    newest.size
-                );
-                return Err(StoreError::Damaged(why));
+            let is_signed =
+                |tiles: &mut TileFiles| Reader::new(tiles, newest.size).root().map(|root| root == newest.root);
+            if !is_signed(&mut tiles).map_err(failed)? {
+                // A tile may be another, where the journal is as it was.
+                tiles = TileFiles::new(Arc::clone(&self.files));
+                self.read_leaves(&mut tiles, size)?;
+                if !is_signed(&mut tiles).map_err(failed)? {
+                    let covered = newest.size;
+                    return Err(StoreError::Damaged(format!(
+                        "the first {covered} entries of the log are not those that {LOG}/{NEWEST} was signed for"
+                    )));
+                }
+                tracing::warn!("a tile of the audit log was not as it was written: all are made anew from the journal");
             }
         }
+        // Not before: where the journal is another, the tiles still prove what it was.
+        tiles.write().map_err(failed)?;
         self.compare_elsewhere(&mut tiles, &keys)?;
         *lock(&self.checkpoints.log) = Some(Log { tiles, newest, count });
         Ok(())
@@ -528,7 +450,7 @@ impl Core {
         if found < size {
             return Err(StoreError::Damaged(format!("of {size} entries only {found} are in the journal")));
         }
-        tiles.write().map_err(|error| StoreError::Failed(format!("the tiles of the log: {error}")))
+        Ok(())
     }
 }
 
@@ -541,15 +463,18 @@ impl Log {
         let root = Reader::new(&mut self.tiles, size).root()?;
         let checkpoint = Checkpoint { origin: name.to_owned(), size, root };
         let note = checkpoint.sign(signers);
-        let number = self.count.saturating_add(1);
         // Among all of this hour: whoever holds one of them finds it here.
         let hour = hour_of(now);
         let mut all = place::read_in(files, ALL, &hour)?.unwrap_or_default();
+        // What failed after it was written there counts.
+        let written = read_kept(&all).0.last().map_or(0, |one| one.number);
+        let number = self.count.max(written).saturating_add(1);
         Kept { number, note: note.clone() }.put(&mut all);
         place::replace_in(files, ALL, &hour, &all)?;
+        self.count = number;
         place::replace_in(files, LOG, NEWEST, note.as_bytes())?;
         crate::breakpoint::reached("checkpoint-signed");
-        (self.newest, self.count) = (Some((checkpoint, note)), number);
+        self.newest = Some((checkpoint, note));
         Ok(())
     }
 }

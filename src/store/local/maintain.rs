@@ -8,11 +8,12 @@ use std::sync::Arc;
 use super::checkpoints;
 use super::core::Core;
 use super::housekeeper::{SNAPSHOTS, with_source};
-use super::keys::MasterKey;
+use super::keys::{Keys, MasterKey};
 use super::log_keys::LogKeys;
 use super::open::{self, JOURNAL, OpenError, OpenProgress, OpenReport, Problems};
 use super::verify::{self, Verified, VerifyProgress};
 use super::{LocalStore, Settings, forget, format, lock, place, record};
+use crate::audit::checkpoint::Checkpoint;
 use crate::chance::{Chance, SystemChance};
 use crate::clock::Clock;
 use crate::store::journal::files::{Files, RealFiles, make_folder};
@@ -33,6 +34,18 @@ pub struct Restore {
     pub against: Vec<super::Elsewhere>,
     /// Begin another log, with a key and a name of its own: the one that was goes on nowhere.
     pub new_log: bool,
+}
+
+/// The next start signs with a key that begins another log, and enters that. Until then nothing else may open the folder.
+fn begin_anew(files: &Arc<dyn Files>, against: &[super::Elsewhere], master: [u8; 32]) -> Result<(), CopyError> {
+    let own = checkpoints::newest(files.as_ref()).map_err(io_error("read the newest checkpoint"))?;
+    let known = own.into_iter().chain(against.iter().map(|kept| kept.note.clone()));
+    let last = known.max_by_key(|note| Checkpoint::parse_note(note).map(|checkpoint| checkpoint.size));
+    place::replace(files.as_ref(), BEGUN_ANEW, last.unwrap_or_default().as_bytes())
+        .map_err(io_error("write a file"))?;
+    let keys = Keys::open(Arc::clone(files), Arc::new(SystemChance), master, false).map_err(OpenError::from)?;
+    let next = LogKeys::read(&keys)?.next_log();
+    keys.ensure(&[next]).map_err(io_error("write the key of the new log"))
 }
 
 /// What a backup holds.
@@ -105,6 +118,9 @@ impl Core {
         let (records, missing) = self.copy_records(&files, next, progress)?;
         if let Some(forgetting) = begun_before.map_or_else(begun, |begun| Ok(Some(begun)))? {
             place::replace(files.as_ref(), forget::FILE, &forgetting).map_err(io_error("write what is forgotten"))?;
+        }
+        if let Some(anew) = place::read(self.files.as_ref(), BEGUN_ANEW).map_err(io_error("read what began anew"))? {
+            place::replace(files.as_ref(), BEGUN_ANEW, &anew).map_err(io_error("write what began anew"))?;
         }
         let keys = self.keys.file_bytes().map_err(io_error("read the key file"))?;
         place::replace(files.as_ref(), "keys", &keys).map_err(io_error("write the key file"))?;
@@ -297,24 +313,20 @@ impl LocalStore {
             files.sync_dir(dir).map_err(io_error("sync a folder"))?;
         }
         checkpoints::copy(&source, &files).map_err(io_error("copy what was signed"))?;
-        for name in ["keys", "format"] {
+        let copied = |name: &str| {
             let bytes = place::read(&source, name).map_err(io_error("read the backup"))?;
-            let bytes = bytes.ok_or_else(|| CopyError::NoStore(from.to_owned()))?;
-            place::replace(files.as_ref(), name, &bytes).map_err(io_error("write a file"))?;
-        }
-        if let Some(bytes) = place::read(&source, forget::FILE).map_err(io_error("read the backup"))? {
-            place::replace(files.as_ref(), forget::FILE, &bytes).map_err(io_error("write a file"))?;
-        }
+            let Some(bytes) = bytes else { return Ok(false) };
+            place::replace(files.as_ref(), name, &bytes).map_err(io_error("write a file")).map(|()| true)
+        };
+        let no_store = || CopyError::NoStore(from.to_owned());
+        copied("keys")?.then_some(()).ok_or_else(no_store)?;
+        copied(forget::FILE)?;
+        copied(BEGUN_ANEW)?;
         if how.new_log {
-            let last = how.against.first().map(|kept| kept.note.clone());
-            let last = last.map_or_else(|| checkpoints::newest(files.as_ref()), |last| Ok(Some(last)));
-            let last = last.map_err(io_error("read the newest checkpoint"))?.unwrap_or_default();
-            let keys = open::found(&files, master, &chance, false)?;
-            let next = LogKeys::read(&keys)?.next_log();
-            keys.ensure(&[next]).map_err(io_error("write the key of the new log"))?;
-            place::replace(files.as_ref(), BEGUN_ANEW, last.as_bytes()).map_err(io_error("write a file"))?;
+            begin_anew(&files, &how.against, master.load(false, &SystemChance).map_err(OpenError::from)?)?;
         }
-        Ok(())
+        // Last: without it there is no store, whatever else is there.
+        copied("format")?.then_some(()).ok_or_else(no_store)
     }
 
     /// The last checkpoint that is known of the log before this one, where this one was begun by a restore and that was not

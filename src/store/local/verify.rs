@@ -297,7 +297,9 @@ impl Core {
             (synced.tree.size(), synced.next)
         };
         let end = size.min(from.saturating_add(wide(limit)));
-        let mut stretch = Stretch { next: from, end, unread: Vec::new(), found: Leaves::default() };
+        let before = self.frontier(from)?;
+        let found = Leaves { before, ..Leaves::default() };
+        let mut stretch = Stretch { next: from, end, unread: Vec::new(), found };
         if from >= end {
             return Ok(stretch.found);
         }
@@ -334,7 +336,6 @@ impl Core {
                 found.findings.push(Finding { place: format!("entries from {from} on"), what: error.to_string() });
             }
         }
-        found.before = self.frontier(from).unwrap_or_default();
         Ok(found)
     }
 

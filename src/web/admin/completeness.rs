@@ -96,7 +96,10 @@ pub(super) async fn show(
     while next < size {
         let count = usize::try_from(size.saturating_sub(next).min(PAGE)).unwrap_or(usize::MAX);
         for entry in state.store.entries(next, count).await? {
-            whole_from.get_or_insert_with(|| entry.at.next_utc_midnight());
+            let is_known = whole_from.is_some() && !["pruned", "forgotten"].contains(&entry.code.as_str());
+            if !is_known {
+                whole_from = whole_from.max(Some(entry.at.next_utc_midnight()));
+            }
             tally.add(&entry);
         }
         next = next.saturating_add(PAGE);

@@ -12,6 +12,9 @@ use crate::store::local::checkpoints::{self, Kept};
 use crate::store::local::tiles::{self, LOG};
 use crate::store::wide;
 
+/// Checkpoints that are told as wrong.
+const WRONG_MAX: u64 = 10;
+
 const NEWEST: &str = "log/checkpoint";
 
 /// A checkpoint that was kept elsewhere.
@@ -36,6 +39,8 @@ pub(super) struct Signed {
     edge: Edge,
     /// Not met yet, by how many leaves they are of, the fewest last.
     anchors: Vec<Anchor>,
+    /// Anchors that did not agree.
+    wrong: u64,
     /// The entries before this one are as they were signed.
     agreed: u64,
     /// All entries before this one were signed: their tiles were synced before.
@@ -113,7 +118,16 @@ impl Signed {
             }
         }
         anchors.sort_by_key(|anchor| std::cmp::Reverse(anchor.checkpoint.size));
-        Self { files: Arc::clone(files), edge: Edge::default(), anchors, agreed: 0, covered, tiles: 0, checkpoints }
+        Self {
+            files: Arc::clone(files),
+            edge: Edge::default(),
+            anchors,
+            wrong: 0,
+            agreed: 0,
+            covered,
+            tiles: 0,
+            checkpoints,
+        }
     }
 
     /// A leaf of the log; `tree` has it.
@@ -133,6 +147,11 @@ impl Signed {
             if size == tree.size() && anchor.checkpoint.root == tree.root() {
                 self.agreed = size;
             } else {
+                // All that came after one that does not agree agree no more: some of them say where it is.
+                self.wrong = self.wrong.saturating_add(1);
+                if self.wrong > WRONG_MAX && anchor.name.starts_with("checkpoint ") {
+                    continue;
+                }
                 let (first, last) = (self.agreed, size.saturating_sub(1));
                 let what = format!("it was signed for others than those that are the entries {first} to {last} now");
                 findings.push(Finding { place: anchor.name, what });
@@ -143,6 +162,10 @@ impl Signed {
     /// The log has no more entries.
     pub(super) fn end(self, tree: &Frontier, findings: &mut Vec<Finding>) {
         let size = tree.size();
+        if let Some(more) = self.wrong.checked_sub(WRONG_MAX).filter(|more| *more > 0) {
+            let what = format!("{more} more do not agree with the log");
+            findings.push(Finding { place: checkpoints::ALL.to_owned(), what });
+        }
         for anchor in self.anchors.into_iter().rev() {
             let covered = anchor.checkpoint.size;
             let what =

@@ -207,6 +207,23 @@ async fn what_was_rolled_back_is_found_by_the_last_anchor() {
     }
 }
 
+#[tokio::test]
+async fn a_tile_that_is_another_is_made_anew_from_the_journal_and_the_log_goes_on() {
+    let logs = Logs::new().await;
+    let tile = logs.path().join("log/tile/0/001");
+    let mut bytes = std::fs::read(&tile).unwrap();
+    bytes[77] ^= 1;
+    std::fs::write(&tile, &bytes).unwrap();
+    assert!(logs.findings(&logs.path()).iter().any(|found| found.what.contains("entry 258 ")));
+    let clock = ManualClock::at(NOW.plus(Duration::from_secs(40_000)));
+    let store = open(&logs.path(), &clock);
+    live(&store, &clock, 6..7).await;
+    assert!(store.prove(258).await.unwrap().is_some());
+    assert_eq!(store.log_trouble(), None);
+    store.close_now().unwrap();
+    assert_eq!(logs.findings(&logs.path()), []);
+}
+
 /// What somebody could change who knows how records are made, checksums and leaves included.
 #[tokio::test]
 async fn an_entry_that_was_made_another_with_all_that_belongs_to_it_is_found_and_named() {
