@@ -7,8 +7,10 @@
 //! The keys stand in this order, without blanks; what an entry has not is left out. `note` is a sentence that names nobody.
 //! What may name a person is not in it but by two SHA-256 in hex: `salted` is that of 16 random bytes and the JSON of the
 //! [detail](super::Detail), so that whoever is shown both can tell that they are genuine, and whoever is not learns nothing;
-//! `sealed` is that of the bytes as they are stored, so that the log can be verified by who has no key. `body` is the same of
-//! a delivery's body, with the length of what is stored.
+//! `sealed` is that of the bytes as they are stored, so that the log can be verified by who has no key.
+//!
+//! `body` is of a delivery. `salted` is there the SHA-256 of 16 random bytes, the SHA-256 of the body as it came, and the
+//! request id, if any; `bytes` is the length of the body. In older lines it is `sealed`, with the length of what is stored.
 
 use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
@@ -29,6 +31,12 @@ pub struct Sha(pub Hash);
 impl Sha {
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    /// Of a body, by its hash, with a salt before it and the request id behind it.
+    pub fn of_body(salt: &[u8; SALT_BYTES], body: &Self, request_id: Option<&str>) -> Self {
+        let request_id = request_id.unwrap_or_default();
+        Self(Sha256::new().chain_update(salt).chain_update(body.0).chain_update(request_id).finalize().into())
     }
 
     /// Of a detail with its salt before it.
@@ -72,11 +80,14 @@ pub struct Hidden {
     pub sealed: Sha,
 }
 
-/// Of a body.
+/// Of a body: one of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Body {
-    pub sealed: Sha,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub salted: Option<Sha>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sha>,
     pub bytes: u64,
 }
 
@@ -226,7 +237,7 @@ mod tests {
             rule: Some("assist"),
             note: Some("user.created → \u{1}"),
             detail: Some(Hidden { salted: Some(Sha([1; 32])), sealed: Sha([2; 32]) }),
-            body: Some(Body { sealed: Sha([3; 32]), bytes: 46 }),
+            body: Some(Body { salted: None, sealed: Some(Sha([3; 32])), bytes: 46 }),
         };
         let mut data = Vec::new();
         leaf.put(&mut data);

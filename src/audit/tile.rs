@@ -10,7 +10,7 @@ use super::tree::{Frontier, Hash, node_hash};
 /// Hashes of a full tile.
 pub const WIDTH: u64 = 256;
 /// A tile is a subtree of this height.
-const HEIGHT: u32 = 8;
+pub(super) const HEIGHT: u32 = 8;
 /// Of a full tile.
 pub const BYTES: usize = 8_192;
 
@@ -83,7 +83,17 @@ impl Edge {
     }
 
     /// Adds a leaf. `full` is given each tile that it completes, the lowest level first.
-    pub fn push(&mut self, leaf: Hash, mut full: impl FnMut(TileId, &[Hash])) {
+    pub fn push(&mut self, leaf: Hash, full: impl FnMut(TileId, &[Hash])) {
+        self.push_with(leaf, &mut std::iter::empty(), full);
+    }
+
+    /// The same. `roots` are those over the tiles that become full, where they are known already.
+    pub fn push_with(
+        &mut self,
+        leaf: Hash,
+        roots: &mut impl Iterator<Item = Hash>,
+        mut full: impl FnMut(TileId, &[Hash]),
+    ) {
         let number = self.size;
         self.size = self.size.saturating_add(1);
         let (mut hash, mut shift) = (leaf, HEIGHT);
@@ -98,7 +108,8 @@ impl Edge {
                 return;
             }
             full(TileId { level, index: number.checked_shr(shift).unwrap_or(0) }, hashes);
-            hash = root_of(hashes);
+            hash = roots.next().unwrap_or_else(|| root_of(hashes));
+            debug_assert_eq!(hash, root_of(hashes));
             hashes.clear();
             shift = shift.saturating_add(HEIGHT);
         }

@@ -6,6 +6,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::tile::HEIGHT;
+
 /// A SHA-256.
 pub type Hash = [u8; 32];
 
@@ -45,11 +47,19 @@ impl Frontier {
 
     /// Adds a leaf and returns its index.
     pub fn push(&mut self, leaf: Hash) -> u64 {
+        self.push_to_tiles(leaf, |_| {})
+    }
+
+    /// The same. `root` is given the root over each [tile](super::tile) that the leaf completes, the lowest level first.
+    pub fn push_to_tiles(&mut self, leaf: Hash, mut root: impl FnMut(Hash)) -> u64 {
         let index = self.size;
         let mut hash = leaf;
-        for _ in 0..index.trailing_ones() {
+        for height in 1..=index.trailing_ones() {
             if let Some(left) = self.roots.pop() {
                 hash = node_hash(&left, &hash);
+            }
+            if height.is_multiple_of(HEIGHT) {
+                root(hash);
             }
         }
         self.roots.push(hash);

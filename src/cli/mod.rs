@@ -19,6 +19,8 @@ mod file;
 mod jobs;
 mod listing;
 pub mod logging;
+#[cfg(test)]
+mod measured;
 mod meetings;
 mod needs;
 mod notify;

@@ -1,8 +1,8 @@
 //! Checkpoints: signed heads of the audit log, and what is proved by them.
 //!
-//! A thread of its own takes the leaf of each entry when it is synced, keeps the [`tiles`](super::tiles), and signs a checkpoint
-//! at least every minute in which something was entered, and when the store closes. So a checkpoint covers what is synced, and
-//! nobody waits for it but who asks for a proof. All checkpoints are kept in `log/checkpoints`, a file for each hour, and the newest
+//! The writer leaves the leaf of each entry here when it is synced. A thread of its own looks at them each second, keeps the
+//! [`tiles`](super::tiles), and signs a checkpoint at least every minute in which something was entered, and when the store
+//! closes. So a checkpoint covers what is synced, and nobody waits for it but who asks for a proof. All checkpoints are kept in `log/checkpoints`, a file for each hour, and the newest
 //! in `log/checkpoint`: as C2SP `tlog-tiles` names it, so that any server of static files can serve the folder `log`.
 
 mod kept;
@@ -10,11 +10,12 @@ mod kept;
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::core::{Core, Phase};
 use super::log_keys::LogKeys;
+use super::outbox::Leaves;
 use super::place;
 use super::record::{Blob, Said, Stored};
 use super::seal::Purpose;
@@ -41,8 +42,6 @@ const TICK: Duration = Duration::from_secs(1);
 /// What the thread is told.
 #[derive(Debug)]
 pub(super) enum Told {
-    /// Of entries that are synced, in order.
-    Leaves(Vec<Hash>),
     /// Sign one now; ends when it is on disk.
     Sign(Sender<Result<(), StoreError>>),
     /// Sign with another key from now on; ends when that has signed.
@@ -77,6 +76,8 @@ pub struct Proved {
 pub(super) struct Checkpoints {
     /// None until the tiles are there.
     log: Mutex<Option<Log>>,
+    /// Of entries that are synced, in order, and not in the tiles yet. None where there are no tiles to take them.
+    leaves: Mutex<Option<Leaves>>,
     keys: Mutex<Option<Arc<LogKeys>>>,
     /// Why none is signed any more.
     trouble: Mutex<Option<String>>,
@@ -86,7 +87,29 @@ pub(super) struct Checkpoints {
 
 impl Checkpoints {
     pub(super) fn new(elsewhere: Option<PathBuf>) -> Self {
-        Self { elsewhere, ..Self::default() }
+        Self { elsewhere, leaves: Mutex::new(Some(Leaves::default())), ..Self::default() }
+    }
+
+    /// Adds the leaves of entries that are synced.
+    pub(super) fn take(&self, leaves: &mut Leaves) {
+        match &mut *lock(&self.leaves) {
+            Some(waiting) => waiting.append(leaves),
+            None => leaves.clear(),
+        }
+    }
+
+    /// The log, with the leaves of all that is synced.
+    fn log(&self) -> MutexGuard<'_, Option<Log>> {
+        let mut log = lock(&self.log);
+        if let Some(Log { tiles, .. }) = &mut *log {
+            let waiting = lock(&self.leaves).as_mut().map(std::mem::take);
+            tiles.take(waiting.unwrap_or_default());
+            if let Err(error) = tiles.write() {
+                // They wait in memory, and are tried again.
+                tracing::debug!(%error, "a tile was not written");
+            }
+        }
+        log
     }
 }
 
@@ -136,7 +159,7 @@ impl Core {
     /// What proves an entry by the newest checkpoint. None where there is no such entry, or it is not covered yet.
     pub(super) fn proof(&self, index: u64) -> Result<Option<Proved>, StoreError> {
         let (path, checkpoint) = {
-            let mut log = lock(&self.checkpoints.log);
+            let mut log = self.checkpoints.log();
             let Some(Log { tiles, newest: Some((checkpoint, note)), .. }) = &mut *log else { return Ok(None) };
             if index >= checkpoint.size {
                 return Ok(None);
@@ -150,7 +173,7 @@ impl Core {
 
     /// The tree of the first entries, by the tiles. None where these have not so many.
     pub(super) fn frontier(&self, size: u64) -> Result<Option<Frontier>, StoreError> {
-        let mut log = lock(&self.checkpoints.log);
+        let mut log = self.checkpoints.log();
         let Some(Log { tiles, .. }) = (*log).as_mut().filter(|log| log.tiles.size() >= size) else { return Ok(None) };
         let read = Reader::new(tiles, size).frontier();
         read.map(Some).map_err(|error| StoreError::Damaged(format!("the tiles of the log: {error}")))
@@ -158,7 +181,7 @@ impl Core {
 
     /// The leaves that the tiles have of these entries: as many as they have.
     pub(super) fn leaves_of_tiles(&self, from: u64, limit: u64) -> Result<Vec<Hash>, StoreError> {
-        let mut log = lock(&self.checkpoints.log);
+        let mut log = self.checkpoints.log();
         let Some(Log { tiles, .. }) = &mut *log else { return Ok(Vec::new()) };
         let end = from.saturating_add(limit).min(tiles.size());
         let mut leaves = Vec::new();
@@ -217,9 +240,9 @@ impl Core {
         if let Err(error) = self.resume_log(size) {
             tracing::error!(%error, "the tiles and checkpoints of the audit log are not kept");
             *lock(&self.checkpoints.trouble) = Some(error.to_string());
+            lock(&self.checkpoints.leaves).take();
             while let Ok(told) = told.recv() {
                 match told {
-                    Told::Leaves(_) => {}
                     Told::Sign(tell) | Told::Turn(tell) => drop(tell.send(Err(StoreError::Damaged(error.to_string())))),
                     Told::Look(tell) => drop(tell.send(())),
                 }
@@ -230,7 +253,6 @@ impl Core {
         let _told_in_the_log = self.sign(&mut signed_at, &mut is_failing);
         loop {
             match told.recv_timeout(TICK) {
-                Ok(Told::Leaves(leaves)) => self.take_leaves(leaves),
                 Ok(Told::Look(tell)) => drop(tell.send(())),
                 Ok(Told::Turn(tell)) => {
                     let _gone = tell.send(self.turn(&mut signed_at, &mut is_failing));
@@ -240,7 +262,7 @@ impl Core {
                     let _gone = tell.send(self.sign(&mut signed_at, &mut is_failing));
                     continue;
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => drop(self.checkpoints.log()),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if self.clock.now().since(signed_at) >= EVERY {
@@ -251,18 +273,6 @@ impl Core {
         // Killed, in a simulation: nothing more is written.
         if lock(&self.guarded).phase == Phase::Closing {
             let _told_in_the_log = self.sign(&mut signed_at, &mut is_failing);
-        }
-    }
-
-    fn take_leaves(&self, leaves: Vec<Hash>) {
-        let mut log = lock(&self.checkpoints.log);
-        let Some(Log { tiles, .. }) = &mut *log else { return };
-        for leaf in leaves {
-            tiles.push(leaf);
-        }
-        if let Err(error) = tiles.write() {
-            // They wait in memory, and are tried again.
-            tracing::debug!(%error, "a tile was not written");
         }
     }
 
@@ -288,7 +298,7 @@ impl Core {
     fn sign(&self, signed_at: &mut Timestamp, is_failing: &mut bool) -> Result<(), StoreError> {
         *signed_at = self.clock.now();
         let keys = self.keys_of_log()?;
-        let mut guard = lock(&self.checkpoints.log);
+        let mut guard = self.checkpoints.log();
         let Some(log) = &mut *guard else { return Err(StoreError::Closed) };
         let signer = keys.signer()?;
         let covered = log.newest.as_ref().map_or(0, |(newest, _)| newest.size);

@@ -352,13 +352,14 @@ impl Erasing<'_> {
 
     /// One that was decided on for the account, or says that it is its own. In what is another's its id is theirs.
     fn is_named_by(&self, delivery: &Delivery) -> bool {
-        let StoredBody::Sealed(Blob(sealed)) = &delivery.tail.body else { return false };
+        let Some(Blob(sealed)) = delivery.tail.body.sealed() else { return false };
         let is_ours = self.ours.contains(&delivery.head.id);
         if (is_ours && self.what.is_account()) || self.apps.contains(&delivery.tail.app) {
             return true;
         }
         let Some(plain) = self.core.keys.open_blob(Purpose::Body, sealed) else { return false };
-        let body = postcard::take_from_bytes::<Option<String>>(&plain).map_or(&plain[..], |(_, body)| body);
+        let start = delivery.tail.body.split(&plain).map_or(0, |(_, start)| start);
+        let body = plain.get(start..).unwrap_or_default();
         self.what.is_in_bytes(body) && (is_ours || self.is_its_own(body))
     }
 

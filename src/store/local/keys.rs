@@ -21,7 +21,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use serde::{Deserialize, Serialize};
 
 use super::place;
-use super::seal::{self, Key, Prints, Purpose};
+use super::seal::{self, Key, Prints, Purpose, Salts};
+use crate::audit::leaf::SALT_BYTES;
 use crate::chance::{self, Chance};
 use crate::clock::lock;
 use crate::ids::{AccountId, AppName};
@@ -194,6 +195,7 @@ pub(super) struct Keys {
     gone: Mutex<HashMap<Owner, Gone>>,
     store: Arc<Key>,
     prints: Prints,
+    salts: Salts,
 }
 
 impl Keys {
@@ -237,6 +239,7 @@ impl Keys {
             gone: Mutex::default(),
             store,
             prints,
+            salts: Salts::default(),
         })
     }
 
@@ -246,6 +249,11 @@ impl Keys {
 
     pub(super) fn store(&self) -> &Key {
         &self.store
+    }
+
+    /// Another one each time, which nobody guesses.
+    pub(super) fn salt(&self) -> [u8; SALT_BYTES] {
+        self.salts.next(self.chance())
     }
 
     pub(super) fn chance(&self) -> &dyn Chance {

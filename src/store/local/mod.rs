@@ -73,3 +73,13 @@ pub use rekey::Rekeyed;
 pub use settings::Settings;
 pub use store::LocalStore;
 pub use verify::{Elsewhere, Finding, Leaves, Verified, VerifyProgress};
+
+/// Set where the store is to do without the tree, so that a test can measure what that costs.
+#[cfg(test)]
+pub(crate) const WITHOUT_TREE: &str = "ADJUTANT_WITHOUT_TREE";
+
+#[cfg(test)]
+fn is_without_tree() -> bool {
+    static IS: std::sync::LazyLock<bool> = std::sync::LazyLock::new(|| std::env::var_os(WITHOUT_TREE).is_some());
+    *IS
+}

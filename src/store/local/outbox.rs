@@ -56,6 +56,26 @@ struct Span {
     bytes: Range<usize>,
 }
 
+/// Leaves of the log, one after the other, and the roots over the tiles that they complete.
+#[derive(Debug, Default)]
+pub(super) struct Leaves {
+    pub(super) hashes: Vec<Hash>,
+    pub(super) roots: Vec<Hash>,
+}
+
+impl Leaves {
+    /// Takes all out of others that follow.
+    pub(super) fn append(&mut self, next: &mut Self) {
+        self.hashes.append(&mut next.hashes);
+        self.roots.append(&mut next.roots);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.hashes.clear();
+        self.roots.clear();
+    }
+}
+
 /// Records that become durable with one sync.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
@@ -66,7 +86,7 @@ pub(super) struct Batch {
     waiters: Vec<Waiter>,
     pub(super) ops: Vec<IndexOp>,
     /// Of its entries.
-    pub(super) leaves: Vec<Hash>,
+    pub(super) leaves: Leaves,
     /// The log as of its last record.
     pub(super) tree: Frontier,
     pub(super) deliveries: u64,
@@ -161,14 +181,12 @@ impl Outbox {
         }
     }
 
-    /// Of an entry in the record `number`, which is pushed next.
-    pub(super) fn leaf(&mut self, number: u64, leaf: Hash) {
+    /// Of the record `number`, which is pushed next: where the leaves of its entries go.
+    pub(super) fn leaves(&mut self, number: u64) -> Option<&mut Leaves> {
         if self.batches.is_empty() {
             self.start(number);
         }
-        if let Some(batch) = self.batches.back_mut() {
-            batch.leaves.push(leaf);
-        }
+        self.batches.back_mut().map(|batch| &mut batch.leaves)
     }
 
     pub(super) fn count_delivery(&mut self) {
@@ -209,7 +227,7 @@ impl Outbox {
             batch.spans.clear();
             batch.waiters.clear();
             batch.ops = Vec::new();
-            batch.leaves = Vec::new();
+            batch.leaves = Leaves::default();
             batch.deliveries = 0;
             self.empty = Some(batch);
         }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::core::Core;
-use super::record::{self, Blob, Delivery, Kept, Line, Said, Stored, StoredBody, StoredEntry};
+use super::record::{self, Blob, Delivery, Kept, Line, Said, Stored, StoredEntry};
 use super::seal::Purpose;
 use super::state::Where;
 use crate::audit::leaf::{Leaf, SALT_BYTES};
@@ -69,13 +69,12 @@ impl Core {
     pub(super) fn stored(&self, delivery: Delivery, replayed: bool) -> Result<StoredDelivery, StoreError> {
         let Delivery { head, tail, .. } = delivery;
         let id = DeliveryId::from_number(head.id);
-        let verified = match &tail.body {
-            StoredBody::Stub(_) => None,
-            StoredBody::Sealed(Blob(sealed)) => {
+        let verified = match tail.body.sealed() {
+            None => None,
+            Some(Blob(sealed)) => {
                 let plain = self.keys.open_blob(Purpose::Body, sealed);
                 let opened = plain.and_then(|plain| {
-                    let (request_id, rest) = postcard::take_from_bytes::<Option<String>>(&plain).ok()?;
-                    let start = plain.len().checked_sub(rest.len())?;
+                    let (request_id, start) = tail.body.split(&plain)?;
                     let body = bytes::Bytes::from(plain).slice(start..);
                     Some(Verified::reread(body, tail.signed_at_secs, request_id))
                 });

@@ -27,15 +27,15 @@ use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::job::Asker;
 use crate::store::port::{AppState, QuotaUse, Shelf};
 
-pub(super) use delivery::{Delivery, Head, StoredBody, Tail, commitment, line_of_delivery, said_of_delivery};
+pub(super) use delivery::{Delivery, Head, Salted, StoredBody, Tail, line_of_delivery, said_of_delivery};
 
 pub(super) const DELIVERY: u8 = 1;
 pub(super) const CHANGES: u8 = 2;
 /// Stands in a backup for a record that could not be read. Empty.
 pub(super) const LOST: u8 = 3;
 pub(super) const LOST_VERSION: u8 = 1;
-/// The version of deliveries that is written. Version 1 is the same but for its leaf.
-pub(super) const DELIVERY_VERSION: u8 = 2;
+/// The version of deliveries that is written. Version 2 is the same but for its body, and version 1 for its leaf, too.
+pub(super) const DELIVERY_VERSION: u8 = 3;
 /// The version of changes that is written.
 pub(super) const CHANGES_VERSION: u8 = 3;
 /// As changes were first written, with leaves of version 1.
@@ -128,13 +128,30 @@ impl Said {
     }
 }
 
-/// Of a sealed body.
+/// Of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Commitment {
-    /// SHA-256 of the sealed bytes.
+    /// As the leaf has it.
     pub(super) hash: Hash,
-    /// How many those are.
+    /// Of what it is the hash of.
     pub(super) bytes: u64,
+}
+
+/// What a commitment is of: the sealed bytes, or a salt, the body and the request id.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(untagged)]
+pub(super) enum Committed {
+    Sealed(Commitment),
+    Salted(Commitment),
+}
+
+impl From<Committed> for leaf::Body {
+    fn from(committed: Committed) -> Self {
+        match committed {
+            Committed::Sealed(Commitment { hash, bytes }) => Self { salted: None, sealed: Some(Sha(hash)), bytes },
+            Committed::Salted(Commitment { hash, bytes }) => Self { salted: Some(Sha(hash)), sealed: None, bytes },
+        }
+    }
 }
 
 /// An entry, as it is stored: what its leaf commits to.
@@ -164,7 +181,7 @@ pub(super) struct LineRef<'a> {
     pub(super) rule: Option<&'a str>,
     pub(super) code: &'a str,
     pub(super) said: &'a Said,
-    pub(super) body: Option<Commitment>,
+    pub(super) body: Option<Committed>,
 }
 
 impl<'a> LineRef<'a> {
@@ -176,7 +193,7 @@ impl<'a> LineRef<'a> {
     pub(super) fn put_leaf(&self, to: &mut Vec<u8>) {
         let Self { at, kind, code, app, account, delivery, job, rule, said, body } = *self;
         let note = if let Said::Plain(note) = said { Some(note.as_str()) } else { None };
-        let body = body.map(|Commitment { hash, bytes }| leaf::Body { sealed: Sha(hash), bytes });
+        let body = body.map(leaf::Body::from);
         let detail = said.hidden();
         LeafRef { v: leaf::VERSION, at, kind, code, app, account, delivery, job, rule, note, detail, body }.put(to);
     }
@@ -216,7 +233,7 @@ impl Line {
             rule: self.rule.as_ref().map(RuleName::as_str),
             code: &self.code,
             said: &self.said,
-            body: self.body,
+            body: self.body.map(Committed::Sealed),
         }
     }
 }

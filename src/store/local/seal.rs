@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chacha20::{R20, hchacha};
 use hmac::{Hmac, KeyInit, Mac};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 
 use crate::chance::{self, Chance};
 
@@ -145,6 +145,28 @@ pub(super) fn key_id(blob: &[u8]) -> Option<u32> {
 
 /// 16 bytes that say whether two things are the same, and nothing to who has not the key.
 pub(super) type Fingerprint = [u8; 16];
+
+/// Makes salts: hashes of a number that was drawn once, and of a count, which cost no system call.
+#[derive(Default)]
+pub(super) struct Salts {
+    drawn: OnceLock<[u8; 32]>,
+    used: AtomicU64,
+}
+
+impl fmt::Debug for Salts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Salts(…)")
+    }
+}
+
+impl Salts {
+    pub(super) fn next<const N: usize>(&self, chance: &dyn Chance) -> [u8; N] {
+        let drawn = self.drawn.get_or_init(|| chance::bytes(chance));
+        let count = self.used.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+        let hash: [u8; 32] = Sha256::new().chain_update(drawn).chain_update(count).finalize().into();
+        hash.first_chunk().copied().unwrap_or([0; N])
+    }
+}
 
 /// Makes fingerprints.
 #[derive(Clone)]

@@ -81,8 +81,15 @@ impl Running {
         let entries = lock(&core.synced).tree.size();
         let spares = Spares { wanted, made, asked: false };
         let since_snapshot = replayed_bytes;
-        let writer =
-            Writer { core: Arc::clone(&core), journal, applier: to_apply, checkpoints, chores, spares, since_snapshot };
+        let writer = Writer {
+            core: Arc::clone(&core),
+            journal,
+            applier: to_apply,
+            _checkpoints: checkpoints,
+            chores,
+            spares,
+            since_snapshot,
+        };
         let [applying, keeping, signing] = [&core; 3].map(Arc::clone);
         let mut others = vec![
             start(&core, "index", move || applier::run(&applying, &place, &incoming))?,

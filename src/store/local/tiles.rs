@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
+use super::outbox::Leaves;
 use crate::audit::tile::{BYTES, Edge, TileId, Tiles, WIDTH, of_bytes, root_of, to_bytes};
 use crate::audit::tree::Hash;
 use crate::store::journal::files::Files;
@@ -70,6 +71,15 @@ impl TileFiles {
     pub(super) fn push(&mut self, leaf: Hash) {
         let Self { edge, waiting, .. } = self;
         edge.push(leaf, |tile, hashes| drop(waiting.insert(tile, hashes.to_vec())));
+    }
+
+    /// Adds leaves.
+    pub(super) fn take(&mut self, Leaves { hashes, roots }: Leaves) {
+        let Self { edge, waiting, .. } = self;
+        let mut roots = roots.into_iter();
+        for leaf in hashes {
+            edge.push_with(leaf, &mut roots, |tile, hashes| drop(waiting.insert(tile, hashes.to_vec())));
+        }
     }
 
     /// Writes the tiles that became full. What fails is tried again the next time.

@@ -5,7 +5,7 @@ use super::core::Core;
 use super::forgotten::occurs;
 use super::housekeeper::{SNAPSHOTS, with_source};
 use super::place;
-use super::record::{Blob, Change, Stored, StoredBody, StoredEntry};
+use super::record::{Blob, Change, Stored, StoredEntry};
 use super::seal::Purpose;
 use crate::store::journal::snapshot;
 use crate::store::port::StoreError;
@@ -34,7 +34,7 @@ impl Core {
             look(&|| format!("the payload of record {number}"), &record.payload);
             match Stored::decode(record.kind, record.version, &record.payload) {
                 Some(Stored::Delivery(delivery)) => {
-                    if let StoredBody::Sealed(Blob(sealed)) = &delivery.tail.body {
+                    if let Some(Blob(sealed)) = delivery.tail.body.sealed() {
                         look(&|| format!("the body of record {number}"), &open(Purpose::Body, sealed));
                     }
                     if let Some(Blob(sealed)) = delivery.said().sealed() {

@@ -10,7 +10,8 @@ use super::core::Core;
 use super::housekeeper::{SNAPSHOTS, with_source};
 use super::keys::Keys;
 use super::log_keys::LogKeys;
-use super::record::Stored;
+use super::record::{Blob, Stored};
+use super::seal::Purpose;
 use super::state::State;
 use crate::audit::tree::{Frontier, Hash};
 use crate::clock::lock;
@@ -89,7 +90,7 @@ impl Check {
         self.signed.leaf(leaf, &self.tree, &mut self.findings);
     }
 
-    fn record(&mut self, number: u64, stored: Stored) {
+    fn record(&mut self, number: u64, stored: Stored, keys: &Keys) {
         self.compare(number);
         match stored {
             Stored::Delivery(delivery) => {
@@ -100,6 +101,16 @@ impl Check {
                 self.deliveries = id;
                 self.pruned = self.pruned.saturating_add(u64::from(delivery.is_pruned()));
                 self.leaf(number, delivery.head.index, delivery.head.leaf, delivery.hashed());
+                let body = &delivery.tail.body;
+                let plain = body.sealed().map(|Blob(sealed)| keys.open_blob(Purpose::Body, sealed));
+                match plain {
+                    Some(None) => self.tell(number, format!("the body of delivery {id} does not open")),
+                    Some(Some(plain)) if !body.was(&plain) => {
+                        let index = delivery.head.index;
+                        self.tell(number, format!("the body of delivery {id} is not the one that entry {index} says"));
+                    }
+                    Some(Some(_)) | None => {}
+                }
             }
             Stored::Changes(changes) => {
                 for (index, entry) in (changes.first_index..).zip(&changes.entries) {
@@ -152,7 +163,7 @@ pub(super) fn verify(
             Ok(record) if record.number >= next => break,
             Ok(record) => {
                 match Stored::decode(record.kind, record.version, &record.payload) {
-                    Some(stored) => check.record(record.number, stored),
+                    Some(stored) => check.record(record.number, stored, keys),
                     None => check.tell(record.number, "cannot be understood"),
                 }
                 records += 1;

@@ -25,7 +25,8 @@ pub(super) struct Writer {
     pub(super) core: Arc<Core>,
     pub(super) journal: Journal,
     pub(super) applier: Sender<ToApply>,
-    pub(super) checkpoints: Sender<Told>,
+    /// Nothing is sent: when the writer is gone, no leaf comes any more.
+    pub(super) _checkpoints: Sender<Told>,
     pub(super) chores: Sender<Chore>,
     pub(super) spares: Spares,
     /// Bytes since the last snapshot.
@@ -144,10 +145,7 @@ impl Writer {
             std::mem::swap(&mut synced.tree, &mut batch.tree);
         }
         // Before the answer: who was answered may rely on others having heard.
-        let leaves = std::mem::take(&mut batch.leaves);
-        if !leaves.is_empty() {
-            let _gone = self.checkpoints.send(Told::Leaves(leaves));
-        }
+        core.checkpoints.take(&mut batch.leaves);
         if batch.deliveries > 0 {
             core.bump();
         }

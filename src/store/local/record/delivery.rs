@@ -2,21 +2,67 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Blob, Commitment, DELIVERY_VERSION, FIRST, LEAF_BYTES, LineRef, Said, put};
+use super::{Blob, Commitment, Committed, DELIVERY_VERSION, FIRST, LEAF_BYTES, LineRef, Said, put};
 use crate::audit::Kind;
-use crate::audit::leaf::Sha;
+use crate::audit::leaf::{SALT_BYTES, Sha};
 use crate::audit::tree::{Hash, leaf_hash};
 use crate::clock::Timestamp;
 use crate::ids::{AppName, DeliveryId};
 use crate::store::local::seal::Fingerprint;
 use crate::store::wide;
 
+/// The first version with a salt.
+const SALTED: u8 = 3;
+
 /// A body on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::store::local) enum StoredBody {
-    /// Sealed: postcard of the request id, then the raw body.
+    /// Sealed: postcard of the request id, then the raw body. Until version 2.
     Sealed(Blob),
+    /// The body is gone.
     Stub(Commitment),
+    /// Sealed: [`Salted`].
+    Salted { commitment: Commitment, sealed: Blob },
+}
+
+impl StoredBody {
+    /// What is sealed of it. None where it is gone.
+    pub(in crate::store::local) const fn sealed(&self) -> Option<&Blob> {
+        match self {
+            Self::Sealed(sealed) | Self::Salted { sealed, .. } => Some(sealed),
+            Self::Stub(_) => None,
+        }
+    }
+
+    /// Where the body begins in what was sealed, and the request id.
+    pub(in crate::store::local) fn split(&self, plain: &[u8]) -> Option<(Option<String>, usize)> {
+        let salted = if matches!(self, Self::Salted { .. }) { SALT_BYTES } else { 0 };
+        let (request_id, body) = postcard::take_from_bytes(plain.get(salted..)?).ok()?;
+        Some((request_id, plain.len().checked_sub(body.len())?))
+    }
+
+    /// Whether this was sealed, so far as the leaf says what it was.
+    pub(in crate::store::local) fn was(&self, plain: &[u8]) -> bool {
+        let Self::Salted { commitment, .. } = self else { return true };
+        let (salt, split) = (plain.first_chunk(), self.split(plain));
+        let (Some(salt), Some((request_id, start))) = (salt, split) else { return false };
+        let body = plain.get(start..).unwrap_or_default();
+        Salted { salt: *salt, request_id: request_id.as_deref() }.commitment(&Sha::of(body), wide(body.len()))
+            == *commitment
+    }
+}
+
+/// What is kept with a body: with both, whoever has the body can show that it is what came.
+#[derive(Debug, Serialize)]
+pub(in crate::store::local) struct Salted<'a> {
+    pub(in crate::store::local) salt: [u8; SALT_BYTES],
+    pub(in crate::store::local) request_id: Option<&'a str>,
+}
+
+impl Salted<'_> {
+    pub(in crate::store::local) fn commitment(&self, body: &Sha, bytes: u64) -> Commitment {
+        Commitment { hash: Sha::of_body(&self.salt, body, self.request_id).0, bytes }
+    }
 }
 
 /// The payload of a [`DELIVERY`](super::DELIVERY) record.
@@ -87,9 +133,14 @@ impl Delivery {
 
     pub(in crate::store::local) fn commitment(&self) -> Commitment {
         match &self.tail.body {
-            StoredBody::Sealed(Blob(sealed)) => commitment(sealed),
-            StoredBody::Stub(commitment) => *commitment,
+            StoredBody::Sealed(Blob(sealed)) => Commitment { hash: Sha::of(sealed).0, bytes: wide(sealed.len()) },
+            StoredBody::Stub(commitment) | StoredBody::Salted { commitment, .. } => *commitment,
         }
+    }
+
+    fn committed(&self) -> Committed {
+        let is_salted = self.version >= SALTED;
+        if is_salted { Committed::Salted(self.commitment()) } else { Committed::Sealed(self.commitment()) }
     }
 
     pub(in crate::store::local) fn said(&self) -> Said {
@@ -113,12 +164,8 @@ impl Delivery {
     /// The line of its entry, which is not stored beside it.
     fn line<'a>(&'a self, said: &'a Said) -> LineRef<'a> {
         let (id, app) = (self.head.id, self.tail.app.as_str());
-        line_of_delivery(id, app, (self.tail.received_at, self.tail.code()), said, self.commitment())
+        line_of_delivery(id, app, (self.tail.received_at, self.tail.code()), said, self.committed())
     }
-}
-
-pub(in crate::store::local) fn commitment(sealed: &[u8]) -> Commitment {
-    Commitment { hash: Sha::of(sealed).0, bytes: wide(sealed.len()) }
 }
 
 /// Part of the leaf, so part of the format.
@@ -134,7 +181,7 @@ pub(in crate::store::local) const fn line_of_delivery<'a>(
     app: &'a str,
     (received_at, code): (Timestamp, &'a str),
     said: &'a Said,
-    body: Commitment,
+    body: Committed,
 ) -> LineRef<'a> {
     LineRef {
         app: Some(app),

@@ -1,6 +1,7 @@
 //! Records as they are on disk.
 
 use super::*;
+use crate::audit::leaf::SALT_BYTES;
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_248_000_123);
 
@@ -24,7 +25,13 @@ fn delivery() -> Delivery {
         is_backfilled: false,
         body: StoredBody::Sealed(Blob(vec![0xB0; 46])),
     };
-    Delivery { version: DELIVERY_VERSION, head, tail }
+    Delivery { version: 2, head, tail }
+}
+
+fn salted() -> Delivery {
+    let body = StoredBody::Salted { commitment: Commitment { hash: [0xC0; 32], bytes: 2 }, sealed: Blob(vec![0xB0; 46]) };
+    let Delivery { head, tail, .. } = delivery();
+    Delivery { version: DELIVERY_VERSION, head, tail: Tail { body, ..tail } }
 }
 
 fn all_changes() -> Vec<Change> {
@@ -109,6 +116,32 @@ fn a_delivery_of_both_versions_is_written_and_read_as_ever() {
         assert_eq!(*read, Delivery { version, ..delivery() });
     }
     assert_eq!(Delivery::peek_id(&bytes_of(DELIVERY_V1)), Some(300));
+}
+
+#[test]
+fn a_delivery_of_version_3_is_written_and_read_as_ever() {
+    let known = bytes_of(include_str!("../fixtures/delivery-v3.hex"));
+    assert_eq!(hex::encode(salted().encode()), hex::encode(&known));
+    let Some(Stored::Delivery(read)) = Stored::decode(DELIVERY, 3, &known) else { panic!("it is not read") };
+    assert_eq!(*read, salted());
+}
+
+#[test]
+fn a_body_is_what_its_commitment_says_with_its_salt_and_its_request_id() {
+    let salted = Salted { salt: [5; SALT_BYTES], request_id: Some("7d1f") };
+    let (mut plain, body) = (Vec::new(), b"{}");
+    put(&salted, &mut plain);
+    plain.extend_from_slice(body);
+    let commitment = salted.commitment(&Sha::of(body), 2);
+    let kept = StoredBody::Salted { commitment, sealed: Blob(Vec::new()) };
+    assert_eq!(kept.split(&plain), Some((Some("7d1f".to_owned()), plain.len() - 2)));
+    assert!(kept.was(&plain));
+    for at in 0..plain.len() {
+        let mut changed = plain.clone();
+        changed[at] ^= 1;
+        assert!(!kept.was(&changed), "byte {at}");
+    }
+    assert!(!kept.was(&plain[..10]) && !kept.was(&[&plain[..], b" "].concat()));
 }
 
 fn told() -> Vec<StoredEntry> {
@@ -241,9 +274,20 @@ fn the_leaf_of_a_delivery_is_the_same_for_ever_and_without_its_body() {
 }
 
 #[test]
+fn the_leaf_of_a_delivery_says_since_version_3_what_the_body_was() {
+    let stub = StoredBody::Stub(salted().commitment());
+    let pruned = Delivery { tail: Tail { body: stub, ..salted().tail }, ..salted() };
+    for delivery in [salted(), pruned] {
+        let mut data = Vec::new();
+        delivery.put_leaf(&mut data);
+        assert_eq!(String::from_utf8(data).unwrap(), include_str!("../fixtures/delivery-v3-leaf.json").trim_end());
+    }
+}
+
+#[test]
 fn what_this_program_does_not_know_is_not_read() {
     let bytes = delivery().encode();
-    assert!(Stored::decode(DELIVERY, 3, &bytes).is_none());
+    assert!(Stored::decode(DELIVERY, 4, &bytes).is_none());
     assert!(Stored::decode(CHANGES, 4, &bytes).is_none());
     assert!(Stored::decode(9, 1, &bytes).is_none());
     assert!(Stored::decode(DELIVERY, 1, &bytes[..60]).is_none());

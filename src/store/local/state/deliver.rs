@@ -1,13 +1,14 @@
 //! A delivery comes in.
 
 use super::{DELIVERIES_A_MARK, Queued, State};
+use crate::audit::leaf::Sha;
 use crate::clock::Timestamp;
 use crate::ids::{AppName, DeliveryId};
 use crate::store::local::dedupe::{Answers, Looked, Question, Seen};
 use crate::store::local::keys::{Keys, Owner};
 use crate::store::local::outbox::IndexOp;
 use crate::store::local::record::{
-    self, Blob, Commitment, Delivery, Head, LineRef, StoredBody, Tail, commitment, line_of_delivery, said_of_delivery,
+    self, Blob, Commitment, Committed, Delivery, Head, Salted, StoredBody, Tail, line_of_delivery, said_of_delivery,
 };
 use crate::store::local::seal::{Fingerprint, Key, Purpose};
 use crate::store::port::{NewDelivery, StoreError};
@@ -36,16 +37,15 @@ impl Prepared {
     pub(in crate::store::local) fn new(delivery: NewDelivery, is_backfilled: bool, keys: &Keys, key: &Key) -> Self {
         let NewDelivery { app, received_at, verified } = delivery;
         let (name, raw) = (app.as_str().as_bytes(), verified.body());
-        let body = keys.prints().of(BODY, &[name, raw]);
+        // Hashed once, for the fingerprint and for the leaf.
+        let hash = Sha::of(raw);
+        let body = keys.prints().of(BODY, &[name, &hash.0]);
         let request = verified.request_id().map(|id| keys.prints().of(REQUEST, &[name, id.as_bytes()]));
-        let mut id = Vec::new();
-        record::put(&verified.request_id(), &mut id);
-        let sealed = key.seal(Purpose::Body, &[&id, raw], keys.chance());
-        #[cfg(not(test))]
-        let commitment = commitment(&sealed);
-        #[cfg(test)]
-        let commitment =
-            if app.as_str() == "without-tree" { Commitment { hash: [0; 32], bytes: 0 } } else { commitment(&sealed) };
+        let salted = Salted { salt: keys.salt(), request_id: verified.request_id() };
+        let commitment = salted.commitment(&hash, wide(raw.len()));
+        let mut before = Vec::with_capacity(64);
+        record::put(&salted, &mut before);
+        let sealed = Blob(key.seal(Purpose::Body, &[&before, raw], keys.chance()));
         let tail = Tail {
             app,
             received_at,
@@ -54,7 +54,7 @@ impl Prepared {
             body_print: body,
             request_print: request,
             is_backfilled,
-            body: StoredBody::Sealed(Blob(sealed)),
+            body: StoredBody::Salted { commitment, sealed },
         };
         let mut encoded = Vec::with_capacity(raw.len().saturating_add(160));
         record::put(&tail, &mut encoded);
@@ -104,7 +104,13 @@ impl State {
         }
         let id = self.deliveries.saturating_add(1);
         let said = said_of_delivery(same_request_as);
-        let line = line_of_delivery(id, new.app.as_str(), (new.received_at, new.code), &said, new.commitment);
+        let line = line_of_delivery(
+            id,
+            new.app.as_str(),
+            (new.received_at, new.code),
+            &said,
+            Committed::Salted(new.commitment),
+        );
         let (leaf, entry) = self.add_leaf(&line);
         let head = Head { id, index: entry, leaf, duplicate_of, same_request_as };
         let number = self.next_record;
@@ -126,23 +132,6 @@ impl State {
         self.take_in(number, id, app, seen, new.is_backfilled);
         self.spill();
         Ok(Ok(Some(DeliveryId::from_number(id))))
-    }
-
-    fn add_leaf(&mut self, line: &LineRef<'_>) -> (crate::audit::tree::Hash, u64) {
-        // For a test that measures what the tree costs.
-        #[cfg(test)]
-        if line.app == Some("without-tree") {
-            let index = self.tree.skip();
-            self.mark_entry(index);
-            return ([0; 32], index);
-        }
-        self.scratch.clear();
-        line.put_leaf(&mut self.scratch);
-        let leaf = crate::audit::tree::leaf_hash(&self.scratch);
-        let index = self.tree.push(leaf);
-        self.outbox.leaf(self.next_record, leaf);
-        self.mark_entry(index);
-        (leaf, index)
     }
 
     /// What a delivery changes, when it comes and when it is replayed.

@@ -2,13 +2,13 @@
 
 use super::{ENTRIES_A_MARK, State};
 use crate::audit::Detail;
-use crate::audit::leaf::{SALT_BYTES, Sha};
-use crate::audit::tree::leaf_hash;
+use crate::audit::leaf::Sha;
+use crate::audit::tree::{Hash, leaf_hash};
 use crate::chance;
 use crate::ids::AccountId;
 use crate::job::Job;
 use crate::store::local::keys::Owner;
-use crate::store::local::outbox::IndexOp;
+use crate::store::local::outbox::{IndexOp, Leaves};
 use crate::store::local::record::{self, Blob, Change, LineRef, Said};
 use crate::store::local::seal::{Key, Purpose};
 
@@ -56,7 +56,7 @@ impl State {
     }
 
     pub(super) fn sealed_detail(&mut self, account: Option<&AccountId>, detail: &Detail) -> Said {
-        let salt: [u8; SALT_BYTES] = chance::bytes(self.keys.chance());
+        let salt = self.keys.salt();
         self.scratch.clear();
         self.scratch.extend_from_slice(&salt);
         // Encoding plain data into memory has nothing that could fail.
@@ -67,23 +67,35 @@ impl State {
 
     /// Adds an entry to the log.
     pub(super) fn enter(&mut self, line: &LineRef<'_>) {
-        self.scratch.clear();
-        line.put_leaf(&mut self.scratch);
-        let leaf = leaf_hash(&self.scratch);
-        let index = self.tree.push(leaf);
-        self.outbox.leaf(self.next_record, leaf);
+        let (leaf, index) = self.add_leaf(line);
         if self.draft.entry_count == 0 {
             self.draft.first_index = index;
         }
         self.draft.entry_count += 1;
         line.put_entry(&leaf, &mut self.draft.entries);
-        self.mark_entry(index);
     }
 
-    pub(super) fn mark_entry(&mut self, index: u64) {
+    /// Adds the leaf of an entry in the record that is next.
+    pub(super) fn add_leaf(&mut self, line: &LineRef<'_>) -> (Hash, u64) {
+        #[cfg(test)]
+        if crate::store::local::is_without_tree() {
+            return ([0; 32], self.tree.skip());
+        }
+        self.scratch.clear();
+        line.put_leaf(&mut self.scratch);
+        let leaf = leaf_hash(&self.scratch);
+        let Self { tree, outbox, next_record, .. } = self;
+        let index = match outbox.leaves(*next_record) {
+            Some(Leaves { hashes, roots }) => {
+                hashes.push(leaf);
+                tree.push_to_tiles(leaf, |root| roots.push(root))
+            }
+            None => tree.push(leaf),
+        };
         if index.is_multiple_of(ENTRIES_A_MARK) {
             self.outbox.op(self.next_record, IndexOp::Entry { index, record: self.next_record });
         }
+        (leaf, index)
     }
 
     pub(super) fn end_record_if_long(&mut self) {

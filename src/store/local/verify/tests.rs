@@ -282,27 +282,22 @@ async fn an_entry_that_was_made_another_with_all_that_belongs_to_it_is_found_and
 mod figures {
     use super::*;
     use crate::audit::tree::leaf_hash;
+    use crate::chance;
     use crate::clock::Stopwatch;
     use crate::store::port::Receipt;
 
-    fn is_long() -> bool {
-        std::env::var_os("ADJUTANT_LONG").is_some()
+    /// `ADJUTANT_ENTRIES` says how many else.
+    fn count() -> usize {
+        let many = if std::env::var_os("ADJUTANT_LONG").is_some() { 500_000 } else { 1_000 };
+        std::env::var("ADJUTANT_ENTRIES").map_or(many, |count| count.parse().unwrap())
     }
 
     fn float(count: usize) -> f64 {
         f64::from(u32::try_from(count).unwrap())
     }
 
-    /// CPU seconds of this process.
-    fn cpu() -> f64 {
-        let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-        let mut fields = stat.rsplit_once(')').unwrap().1.split_whitespace().skip(11);
-        let mut ticks = || fields.next().unwrap().parse::<f64>().unwrap();
-        (ticks() + ticks()) / 100.0
-    }
-
-    async fn deliver(store: &LocalStore, app: &str, count: usize) {
-        let app = AppName::parse(app).unwrap();
+    async fn deliver(store: &LocalStore, count: usize) {
+        let app = AppName::parse("main").unwrap();
         let filler = "x".repeat(700);
         for first in (0..count).step_by(500) {
             let some =
@@ -325,26 +320,25 @@ mod figures {
         LocalStore::open(folder, settings, MASTER, clock, chance, &mut |_, _, _| {}).unwrap().0
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn entries_are_verified_and_proved_fast() {
-        let count = if is_long() { 500_000 } else { 1_000 };
-        let folder = tempfile::tempdir().unwrap();
-        let store = open(folder.path());
-        deliver(&store, "main", count).await;
-        store.prune(Before::bodies(NOW.plus(Duration::from_secs(1))), |_, _| {}).await.unwrap();
-        let watch = Stopwatch::start();
-        store.sign_checkpoint().await.unwrap();
-        say!("a checkpoint of {count} entries: {:?}", watch.elapsed());
-        for index in [7_u64, 600] {
+    /// Of entries all over the log.
+    async fn prove(store: &LocalStore, count: usize) {
+        let keys = store.log_keys().await.unwrap();
+        let chance = SeededChance::new(7);
+        let mut took = Vec::new();
+        for _ in 0..100 {
+            let index = u64::from_le_bytes(chance::bytes(&chance)) % wide(count);
             let watch = Stopwatch::start();
             let proved = store.prove(index).await.unwrap().unwrap();
-            say!("the proof of entry {index} of {count}: {:?}", watch.elapsed());
-            let key = store.log_keys().await.unwrap();
-            proved.proof.verify(&leaf_hash(&proved.proof.extra), &key).unwrap();
+            took.push(watch.elapsed());
+            proved.proof.verify(&leaf_hash(&proved.proof.extra), &keys).unwrap();
         }
-        store.close_now().unwrap();
+        took.sort();
+        say!("the proof of an entry of {count}: {:?} in the middle of 100, {:?} at most", took[50], took[99]);
+    }
+
+    fn verify(folder: &Path, count: usize) {
         let watch = Stopwatch::start();
-        let verified = LocalStore::verify_folder(folder.path(), &MASTER, &[], &mut |_, _| {}).unwrap();
+        let verified = LocalStore::verify_folder(folder, &MASTER, &[], &mut |_, _| {}).unwrap();
         let took = watch.elapsed();
         assert_eq!((verified.entries, verified.findings.as_slice()), (wide(count), [].as_slice()));
         let rate = float(count) / took.as_secs_f64();
@@ -352,34 +346,22 @@ mod figures {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn the_tree_costs_a_small_share_of_a_delivery() {
-        let (pairs, count) = if is_long() { (10, 40_000) } else { (1, 500) };
-        let (mut shares, mut costs) = (Vec::new(), Vec::new());
-        // Removed at the end: a file system that was just cleared makes files slowly.
-        let mut folders = Vec::new();
-        for pair in 0..pairs {
-            let mut took = [0.0; 2];
-            for turn in 0..2 {
-                let without = usize::from(pair % 2 == turn);
-                let folder = tempfile::tempdir().unwrap();
-                let store = open(folder.path());
-                let before = cpu();
-                deliver(&store, ["main", "without-tree"][without], count).await;
-                if without == 0 {
-                    store.sign_checkpoint().await.unwrap();
-                }
-                took[without] = (cpu() - before) / float(count) * 1e6;
-                store.abandon();
-                folders.push(folder);
-            }
-            let share = (took[0] - took[1]) / took[1] * 100.0;
-            say!("pair {pair}: {:.1} µs of CPU with the tree, {:.1} µs without: {share:+.1} %", took[0], took[1]);
-            shares.push(share);
-            costs.push(took[0] - took[1]);
-        }
-        shares.sort_by(f64::total_cmp);
-        costs.sort_by(f64::total_cmp);
-        let median = |of: &[f64]| f64::midpoint(of[(pairs - 1) / 2], of[pairs / 2]);
-        say!("the median of {pairs} pairs: {:+.1} %, {:.2} µs of CPU a delivery", median(&shares), median(&costs));
+    async fn entries_are_verified_and_proved_fast() {
+        let count = count();
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        deliver(&store, count).await;
+        let watch = Stopwatch::start();
+        store.sign_checkpoint().await.unwrap();
+        say!("a checkpoint of {count} entries: {:?}", watch.elapsed());
+        prove(&store, count).await;
+        store.close_now().unwrap();
+        verify(folder.path(), count);
+        say!("without the bodies:");
+        let store = open(folder.path());
+        store.prune(Before::bodies(NOW.plus(Duration::from_secs(1))), |_, _| {}).await.unwrap();
+        prove(&store, count).await;
+        store.close_now().unwrap();
+        verify(folder.path(), count);
     }
 }

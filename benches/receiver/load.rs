@@ -1,31 +1,12 @@
-//! How fast the receiver stores deliveries, as a share of a bare axum handler measured in the same run.
+//! The load of the receiver's benchmark, and the servers that it is put on.
 //!
-//! Over loopback, 64 connections, distinct signed bodies of 1 KiB, signed beforehand. In turn, five times:
-//!
-//! * `bare`: an axum POST handler that reads the body and answers 200, served by `axum::serve`;
-//! * `burst`: `adjutant serve`, 10 seconds;
-//! * `sustained`: `adjutant serve`, a million deliveries, each planned to a recorded decision.
-//!
-//! `--quick` takes one short round; `--profile` is one burst alone.
-//!
-//! Servers are processes of their own, started anew on an empty folder for each run. See `benches/README.md`.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::as_conversions,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::panic,
-    reason = "a benchmark measures real time, prints, and may stop at the first surprise"
-)]
+//! Also of the measurement of what the audit log's tree costs, which is a test of the library: `src/cli/measured.rs`.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -34,85 +15,17 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 const SECRET: &str = "benchmark-secret-token";
-const BODY_BYTES: usize = 1024;
+pub(crate) const BODY_BYTES: usize = 1024;
 /// Where the number of the delivery stands in the body: eight digits in the participant's id.
 const NUMBER_DIGITS: usize = 8;
 
-fn main() {
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    if args.first().is_some_and(|arg| arg == "--bare") {
-        return bare();
-    }
-    let quick = args.iter().any(|arg| arg == "--quick");
-    if args.iter().any(|arg| arg == "--profile") {
-        return profile(args.iter().any(|arg| arg == "bare"));
-    }
-    let (rounds, burst, million) =
-        if quick { (1, Duration::from_secs(3), 200_000) } else { (5, Duration::from_secs(10), 1_000_000) };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    println!("signing {} bodies of {BODY_BYTES} bytes", million * 2);
-    let load = Arc::new(Load::sign(million * 2));
-    let mut results = Results::default();
-    for round in 1..=rounds {
-        let bare = Server::bare();
-        let run = runtime.block_on(drive(&load, bare.address, Limit::Time(burst)));
-        println!("round {round} bare       {run}");
-        results.bare.push(run.per_second());
-        drop(bare);
-
-        let server = Server::adjutant();
-        let run = runtime.block_on(drive(&load, server.address, Limit::Time(burst)));
-        println!("round {round} burst      {run}");
-        results.burst.push(run.per_second());
-        results.burst_p99.push(run.p99_ms());
-        drop(server);
-
-        let server = Server::adjutant();
-        let run = runtime.block_on(drive(&load, server.address, Limit::Count(million)));
-        let settled = server.wait_until_settled(million as u64);
-        let memory = server.resident_bytes() as f64 / 1e6;
-        println!(
-            "round {round} sustained  {run}, all planned {settled:.2} s after the last answer, resident {memory:.0} MB"
-        );
-        results.sustained.push(run.per_second());
-        results.sustained_p99.push(run.p99_ms());
-        results.settled.push(settled);
-        results.memory.push(memory);
-    }
-    results.print();
-}
-
-/// One burst alone, to be watched by a profiler.
-fn profile(bare: bool) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let load = Arc::new(Load::sign(1_200_000));
-    let server = if bare { Server::bare() } else { Server::adjutant() };
-    println!("the server is process {}", server.child.id());
-    let run = runtime.block_on(drive(&load, server.address, Limit::Time(Duration::from_secs(10))));
-    let each = server.processor_secs() * 1e6 / run.requests as f64;
-    print!("burst {run}, {each:.1} µs of the server's processor for each");
-    if !bare {
-        print!(", all planned {:.2} s after it", server.wait_until_settled(run.requests as u64));
-    }
-    println!();
-}
-
-/// A server without any work: the baseline.
-fn bare() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let read = |body: bytes::Bytes| async move {
-            std::hint::black_box(body.len());
-        };
-        let router = axum::Router::new().route("/webhooks/main", axum::routing::post(read));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        println!("{}", listener.local_addr().unwrap());
-        axum::serve(listener, router).await.unwrap();
-    });
+/// A count, to divide by.
+pub(crate) fn float(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap())
 }
 
 /// Requests, signed beforehand. Bodies differ in eight digits, so a signature and a number are all that is kept of each.
-struct Load {
+pub(crate) struct Load {
     timestamp: String,
     body: Vec<u8>,
     number_at: usize,
@@ -120,7 +33,7 @@ struct Load {
 }
 
 impl Load {
-    fn sign(count: usize) -> Self {
+    pub(crate) fn sign(count: usize) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let head = format!(
             "{{\"event\":\"meeting.participant_joined\",\"event_ts\":{},\"payload\":{{\"account_id\":\"bench-account\",\"object\":\
@@ -171,30 +84,30 @@ impl Load {
 
 fn set_number(digits: &mut [u8], mut number: usize) {
     for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
+        *digit = b"0123456789"[number % 10];
         number /= 10;
     }
 }
 
 #[derive(Clone, Copy)]
-enum Limit {
+pub(crate) enum Limit {
     Time(Duration),
     Count(usize),
 }
 
-struct Run {
-    requests: usize,
+pub(crate) struct Run {
+    pub(crate) requests: usize,
     took: Duration,
     /// Micros, sorted.
     latencies: Vec<u32>,
 }
 
 impl Run {
-    fn per_second(&self) -> f64 {
-        self.requests as f64 / self.took.as_secs_f64()
+    pub(crate) fn per_second(&self) -> f64 {
+        float(self.requests) / self.took.as_secs_f64()
     }
 
-    fn p99_ms(&self) -> f64 {
+    pub(crate) fn p99_ms(&self) -> f64 {
         f64::from(self.latencies[self.latencies.len() * 99 / 100]) / 1000.0
     }
 }
@@ -206,8 +119,8 @@ impl std::fmt::Display for Run {
 }
 
 /// Sends the load over 64 connections; every answer must be 200.
-async fn drive(load: &Arc<Load>, address: std::net::SocketAddr, limit: Limit) -> Run {
-    let next = Arc::new(AtomicU64::new(0));
+pub(crate) async fn drive(load: &Arc<Load>, address: std::net::SocketAddr, limit: Limit) -> Run {
+    let next = Arc::new(AtomicUsize::new(0));
     let start = Instant::now();
     let mut tasks = Vec::new();
     for _ in 0..64 {
@@ -218,7 +131,7 @@ async fn drive(load: &Arc<Load>, address: std::net::SocketAddr, limit: Limit) ->
             let mut answer = [0; 1024];
             let mut latencies = Vec::new();
             loop {
-                let number = next.fetch_add(1, Ordering::Relaxed) as usize;
+                let number = next.fetch_add(1, Ordering::Relaxed);
                 let over = match limit {
                     Limit::Time(time) => start.elapsed() >= time || number >= load.signatures.len(),
                     Limit::Count(count) => number >= count,
@@ -238,7 +151,7 @@ async fn drive(load: &Arc<Load>, address: std::net::SocketAddr, limit: Limit) ->
                 }
                 let ok = answer.starts_with(b"HTTP/1.1 200");
                 assert!(ok, "not a 200: {}", String::from_utf8_lossy(&answer[..got]));
-                latencies.push(sent.elapsed().as_micros() as u32);
+                latencies.push(u32::try_from(sent.elapsed().as_micros()).unwrap());
                 // adjutant ends a connection after so many requests; a proxy would open another, too.
                 if answer[..got].windows(17).any(|line| line.eq_ignore_ascii_case(b"connection: close")) {
                     stream = connect(address).await;
@@ -262,9 +175,9 @@ async fn connect(address: std::net::SocketAddr) -> TcpStream {
 }
 
 /// A server process, ended when it is dropped.
-struct Server {
-    child: Child,
-    address: std::net::SocketAddr,
+pub(crate) struct Server {
+    pub(crate) child: Child,
+    pub(crate) address: std::net::SocketAddr,
     admin: Option<(std::net::SocketAddr, String)>,
     /// Removed with the server.
     folder: Option<tempfile::TempDir>,
@@ -278,25 +191,24 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn bare() -> Self {
-        let mut child =
-            Command::new(std::env::current_exe().unwrap()).arg("--bare").stdout(Stdio::piped()).spawn().unwrap();
+    /// A program that says on its first line where it listens.
+    pub(crate) fn bare(program: &mut Command) -> Self {
+        let mut child = program.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         Self { child, address: line.trim().parse().unwrap(), admin: None, folder: None }
     }
 
-    fn adjutant() -> Self {
+    /// A program that serves what is in the configuration that `ADJUTANT_CONFIG` names.
+    pub(crate) fn adjutant(program: &mut Command) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // Held at the same time, so that they are two.
         let ports = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
         let [listen, admin] = ports.map(|port| port.local_addr().unwrap());
         let config = folder.path().join("config.toml");
         std::fs::write(&config, configuration(listen, admin)).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_adjutant"))
-            .arg("--config")
-            .arg(&config)
-            .arg("serve")
+        let child = program
+            .env("ADJUTANT_CONFIG", &config)
             .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
             .spawn()
             .unwrap();
@@ -315,9 +227,15 @@ impl Server {
         server
     }
 
+    /// Ends it, and leaves its folder to the caller.
+    pub(crate) fn end(mut self) -> Option<tempfile::TempDir> {
+        self.folder.take()
+    }
+
     /// Seconds until every delivery has a decision on record and the index has taken in everything.
-    fn wait_until_settled(&self, deliveries: u64) -> f64 {
+    pub(crate) fn wait_until_settled(&self, deliveries: usize) -> f64 {
         let start = Instant::now();
+        let deliveries = u64::try_from(deliveries).unwrap();
         loop {
             let status = self.status();
             let number = |key: &str| status[key].as_u64().unwrap();
@@ -346,7 +264,7 @@ impl Server {
     }
 
     /// User and system time since the start.
-    fn processor_secs(&self) -> f64 {
+    pub(crate) fn processor_secs(&self) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         let after_name = stat.rsplit(')').next().unwrap();
         let ticks = |nth: usize| after_name.split_whitespace().nth(nth).unwrap().parse::<f64>().unwrap();
@@ -354,7 +272,7 @@ impl Server {
         (ticks(11) + ticks(12)) / 100.0
     }
 
-    fn resident_bytes(&self) -> u64 {
+    pub(crate) fn resident_bytes(&self) -> u64 {
         let status =
             std::fs::read_to_string(Path::new("/proc").join(self.child.id().to_string()).join("status")).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
@@ -387,44 +305,4 @@ for = "user"
 ensure = {{ assistants = ["api-user"] }}
 "#
     )
-}
-
-#[derive(Default)]
-struct Results {
-    bare: Vec<f64>,
-    burst: Vec<f64>,
-    burst_p99: Vec<f64>,
-    sustained: Vec<f64>,
-    sustained_p99: Vec<f64>,
-    settled: Vec<f64>,
-    memory: Vec<f64>,
-}
-
-impl Results {
-    fn print(&self) {
-        println!("\n{:<34}{:>12}{:>12}{:>12}", "", "median", "least", "most");
-        for (name, values) in [
-            ("bare handler, requests/s", &self.bare),
-            ("adjutant burst, requests/s", &self.burst),
-            ("adjutant sustained, requests/s", &self.sustained),
-            ("burst p99, ms", &self.burst_p99),
-            ("sustained p99, ms", &self.sustained_p99),
-            ("planned and indexed after, s", &self.settled),
-            ("resident after a million, MB", &self.memory),
-        ] {
-            let (least, median, most) = spread(values);
-            println!("{name:<34}{median:>12.2}{least:>12.2}{most:>12.2}");
-        }
-        let share = |values: &[f64]| -> Vec<f64> { values.iter().zip(&self.bare).map(|(v, bare)| v / bare).collect() };
-        for (name, values) in [("burst / bare", share(&self.burst)), ("sustained / bare", share(&self.sustained))] {
-            let (least, median, most) = spread(&values);
-            println!("{name:<34}{median:>12.3}{least:>12.3}{most:>12.3}");
-        }
-    }
-}
-
-fn spread(values: &[f64]) -> (f64, f64, f64) {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    (sorted[0], sorted[sorted.len() / 2], sorted[sorted.len() - 1])
 }
