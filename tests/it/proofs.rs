@@ -179,6 +179,16 @@ fn whom_an_entry_names_is_shown_to_whom_one_likes_who_can_check_it() {
     let told = served.told(&["audit", "verify-proof", &proof, "--key", &key, "--detail", &forged], 1);
     assert!(told.contains("the detail is not that of the entry"), "{told}");
     assert!(!example(&[&proof, &key, &forged]).0);
+    let salt = "0".repeat(32);
+    let made = serde_json::json!({ "salt": salt, "detail": r#"{"subject":"user:mallory","note":"made an owner"}"# });
+    let other = entries.iter().rfind(|other| other["kind"] == "outcome" && other["index"] != entry["index"]).unwrap();
+    let (other_proof, of_other) = (path("other-proof"), path("of-other"));
+    served.told(&["audit", "prove", &other["index"].to_string(), "--output", &other_proof, "--detail", &of_other], 0);
+    for forged in [kept(&served, "made", &made.to_string()), of_other] {
+        let told = served.told(&["audit", "verify-proof", &proof, "--key", &key, "--detail", &forged, "--json"], 1);
+        assert!(told.contains("the detail is not that of the entry") && !told.contains("good"), "{told}");
+        assert!(!example(&[&proof, &key, &forged]).0);
+    }
     // The first entry says that the service started.
     let none = served.told(&["audit", "prove", "999999", "--detail", &detail], 1);
     assert!(none.contains("entry 999999"), "{none}");
