@@ -92,7 +92,7 @@ impl Checkpoints {
 
 impl Core {
     /// The keys of the log; the first is made where there is none.
-    fn keys_of_log(&self) -> Result<Arc<LogKeys>, StoreError> {
+    pub(super) fn keys_of_log(&self) -> Result<Arc<LogKeys>, StoreError> {
         let mut kept = lock(&self.checkpoints.keys);
         if let Some(keys) = &*kept {
             return Ok(Arc::clone(keys));
