@@ -155,6 +155,30 @@ fn a_log_whose_end_was_cut_off_or_that_was_rolled_back_is_told_by_a_checkpoint_t
 }
 
 #[test]
+fn a_checkpoint_is_signed_when_it_is_asked_for_and_a_file_keeps_the_last_where_there_is_none() {
+    let mut served = worked();
+    let anchor = served.service.folder().join("anchor").to_str().unwrap().to_owned();
+    // No minute is over since the start.
+    served.told(&["audit", "checkpoint", "--output", &anchor], 0);
+    let kept = std::fs::read_to_string(&anchor).unwrap();
+    assert_eq!(kept, served.told(&["audit", "checkpoint"], 0));
+    assert!(Checkpoint::parse_note(&kept).is_some_and(|kept| kept.size > 20), "{kept}");
+    served.service.kill();
+    served.told(&["audit", "checkpoint", "--output", &anchor], 69);
+    assert_eq!(std::fs::read_to_string(&anchor).unwrap(), kept);
+    // It covers what the journal has not.
+    let data = folder(&served.service);
+    let more = kept.replacen(&format!("\n{}\n", Checkpoint::parse_note(&kept).unwrap().size), "\n99999\n", 1);
+    std::fs::write(data.join("log/checkpoint"), more).unwrap();
+    assert!(served.service.start(&[]), "{}", served.service.log());
+    for words in [&["--output", &anchor][..], &["--json"], &[]] {
+        let told = served.told(&[&["audit", "checkpoint"], words].concat(), 1);
+        assert!(told.contains("no checkpoint is signed any more: log/checkpoint: "), "{told}");
+    }
+    assert_eq!(std::fs::read_to_string(&anchor).unwrap(), kept);
+}
+
+#[test]
 fn whom_an_entry_names_is_shown_to_whom_one_likes_who_can_check_it() {
     let served = worked();
     let key = served.told(&["audit", "key"], 0).trim().to_owned();

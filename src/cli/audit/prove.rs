@@ -12,6 +12,7 @@ use crate::audit::proof::{BYTES_MAX, Proof};
 use crate::audit::tree::leaf_hash;
 use crate::audit::{Detail, Entry};
 use crate::cli::out::{Out, count};
+use crate::cli::private;
 use crate::cli::remote::{Remote, Where};
 use crate::cli::{Context, Exit, Failure};
 use crate::store::local::entry_of_leaf;
@@ -19,6 +20,9 @@ use crate::web::admin::view::{CheckpointView, EntryView, ProofView};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Checkpoint {
+    /// Write it to this file, and not to standard output: replaced as a whole, and as it was where there is a failure
+    #[arg(short, long, value_name = "FILE", conflicts_with = "json")]
+    output: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -79,12 +83,21 @@ pub(super) async fn checkpoint(context: &Context, asked: Checkpoint, out: &mut O
     let view = newest(context, asked.place).await?;
     if asked.json {
         out.json(&view)?;
-        return Ok(Exit::Good);
+    }
+    if let Some(trouble) = view.trouble {
+        return Err(Failure::new(Exit::Failed, format!("no checkpoint is signed any more: {trouble}")));
     }
     let Some(note) = view.checkpoint else {
         return Err(Failure::new(Exit::Failed, "there is no checkpoint yet: nothing was entered in the log"));
     };
-    out.line(note.trim_end_matches('\n'))?;
+    match asked.output {
+        None if asked.json => {}
+        None => out.line(note.trim_end_matches('\n'))?,
+        Some(path) => {
+            let failed = |error| Failure::new(Exit::Io, format!("cannot write {}: {error}", path.display()));
+            private::put(&path, &note).map_err(failed)?;
+        }
+    }
     Ok(Exit::Good)
 }
 
