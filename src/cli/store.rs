@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use super::out::{Out, count};
 use super::remote::Remote;
 use super::{Context, Exit, Failure};
+use crate::audit::checkpoint::Checkpoint;
+use crate::audit::note::Verifier;
 use crate::chance::SystemChance;
 use crate::clock::SystemClock;
 use crate::config::{Outline, StoreSection};
@@ -85,7 +87,7 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
         Asked::Restore { folder, against, new_log, json } => {
             let outline = context.outline()?;
             let set = outline.store.settings.checkpoint_file.clone().filter(|path| path.exists());
-            let against = against.into_iter().chain(set).map(|path| elsewhere(&path)).collect::<Result<_, _>>()?;
+            let against = against.into_iter().chain(set).map(|path| elsewhere(&path, Vec::new())).collect::<Result<_, _>>()?;
             restore(absolute(&folder)?, outline, Restore { against, new_log }, json, out).await
         }
     }
@@ -235,10 +237,17 @@ async fn rekey(to: Option<PathBuf>, outline: Outline, json: bool, out: &mut Out)
     Ok(Exit::Good)
 }
 
-fn elsewhere(path: &Path) -> Result<Elsewhere, Failure> {
-    let note = std::fs::read_to_string(path);
-    let note = note.map_err(|error| Failure::new(Exit::Io, format!("cannot read {}: {error}", path.display())))?;
-    Ok(Elsewhere { name: path.display().to_string(), note, key: None })
+/// A checkpoint that was kept elsewhere. A file that holds none says nothing about the log.
+pub(super) fn elsewhere(path: &Path, keys: Vec<Verifier>) -> Result<Elsewhere, Failure> {
+    let name = path.display().to_string();
+    let note = std::fs::read(path).map_err(|error| Failure::new(Exit::Io, format!("cannot read {name}: {error}")))?;
+    let wrong = |why: String| Failure::new(Exit::Usage, format!("{why}. it says nothing about the log: name another"));
+    if note.is_empty() {
+        return Err(wrong(format!("{name} is empty")));
+    }
+    let note = String::from_utf8(note).map_err(|_| wrong(format!("{name} holds no checkpoint: it is no text")))?;
+    Checkpoint::check_form(&note).map_err(|error| wrong(format!("{name} holds no checkpoint: {error}")))?;
+    Ok(Elsewhere { name, note, keys })
 }
 
 async fn restore(from: PathBuf, outline: Outline, how: Restore, json: bool, out: &mut Out) -> Result<Exit, Failure> {

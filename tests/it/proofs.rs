@@ -249,6 +249,33 @@ fn a_log_is_verified_from_a_checkpoint_on_and_a_backup_with_what_was_signed() {
 }
 
 #[test]
+fn a_file_that_holds_no_checkpoint_is_told_as_that_and_not_as_a_log_that_was_changed() {
+    let mut served = worked();
+    let anchor = served.told(&["audit", "checkpoint"], 0);
+    let backup = served.service.folder().join("backup").to_str().unwrap().to_owned();
+    served.told(&["store", "backup", &backup], 0);
+    assert_eq!(served.service.terminate(), Some(0));
+    std::fs::remove_dir_all(folder(&served.service)).unwrap();
+    let empty = kept(&served, "empty", "");
+    let cut = kept(&served, "cut", &anchor[..anchor.len() - 9]);
+    let other = kept(&served, "other", "[store]\n");
+    for (file, what) in [(&empty, "is empty"), (&cut, "holds no checkpoint: "), (&other, "holds no checkpoint: ")] {
+        let told = served.told(&["store", "restore", &backup, "--against", file], 2);
+        assert!(told.contains(&format!("{file} {what}")) && !told.contains("--new-log"), "{told}");
+        let told = served.told(&["audit", "verify", "--folder", &backup, "--against", file], 2);
+        assert!(told.contains(&format!("{file} {what}")), "{told}");
+    }
+    served.told(&["store", "restore", &backup], 0);
+    assert!(served.service.start(&[]), "{}", served.service.log());
+    for file in [&empty, &cut, &other] {
+        for way in ["--against", "--since"] {
+            let told = served.told(&["audit", "verify", way, file], 2);
+            assert!(told.contains("it says nothing about the log"), "{told}");
+        }
+    }
+}
+
+#[test]
 fn a_key_that_is_changed_signs_from_then_on_and_what_was_signed_before_verifies_as_ever() {
     let mut served = worked();
     let old = served.told(&["audit", "key"], 0).trim().to_owned();
@@ -276,6 +303,14 @@ fn a_key_that_is_changed_signs_from_then_on_and_what_was_signed_before_verifies_
         served.told(&["audit", "verify-proof", &after, "--key", new], 0);
         served.told(&["audit", "verify-proof", &after, "--key", &old], 1);
         served.told(&["audit", "verify-proof", &before, "--key", &old], 0);
+        // Both at once, as the command prints them.
+        let all = served.told(&["audit", "key"], 0);
+        served.told(&["audit", "verify", "--against", &bridge, "--key", &all], 0);
+        for proof in [&before, &after] {
+            served.told(&["audit", "verify-proof", proof, "--key", &all], 0);
+            let (holds, said) = by_example(proof, &all);
+            assert!(holds, "{said}");
+        }
         served.told(&["audit", "verify"], 0);
     }
 }

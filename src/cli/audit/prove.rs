@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::audit::leaf::{Disclosed, Leaf};
-use crate::audit::note::Verifier;
+use crate::audit::note::{Verifier, Verifiers};
 use crate::audit::proof::{BYTES_MAX, Proof};
 use crate::audit::tree::leaf_hash;
 use crate::audit::{Detail, Entry};
@@ -61,9 +61,9 @@ pub(in crate::cli) struct VerifyProof {
     /// What `audit prove` wrote; - reads standard input
     file: PathBuf,
     /// The key of the log, as `audit key` printed it: from whoever runs it, and not from whoever sent the proof. More than one
-    /// where it was changed
+    /// where it was changed, one a line or each with a `--key` of its own
     #[arg(long, required = true)]
-    key: Vec<Verifier>,
+    key: Vec<Verifiers>,
     /// The detail of the entry, as `audit prove --detail` wrote it
     #[arg(long, value_name = "FILE")]
     detail: Option<PathBuf>,
@@ -178,7 +178,8 @@ pub(super) fn verify(asked: &VerifyProof, out: &mut Out) -> Result<Exit, Failure
     if proof.extra.is_empty() {
         return Err(wrong("it has no entry: only its leaf was left in the log, since it was forgotten".to_owned()));
     }
-    let checkpoint = proof.verify(&leaf_hash(&proof.extra), &asked.key).map_err(|error| wrong(error.to_string()))?;
+    let keys: Vec<Verifier> = asked.key.iter().flat_map(|keys| keys.0.clone()).collect();
+    let checkpoint = proof.verify(&leaf_hash(&proof.extra), &keys).map_err(|error| wrong(error.to_string()))?;
     let mut entry = entry_of_leaf(proof.index, &proof.extra);
     if let Some(path) = &asked.detail {
         let shown: Disclosed =
