@@ -366,6 +366,49 @@ fn a_backup_that_is_behind_what_was_signed_becomes_a_store_only_with_another_log
     served.told(&["store", "verify"], 0);
 }
 
+#[test]
+fn a_checkpoint_that_cannot_be_written_here_or_elsewhere_is_told_while_that_lasts() {
+    let mut served = worked();
+    let path = served.service.folder().join("config.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, config.replace("[store]\n", "[store]\ncheckpoint_file = \"mount/elsewhere\"\n")).unwrap();
+    let mount = served.service.folder().join("mount");
+    let told = served.told(&["check-config"], 0);
+    assert!(told.contains(&format!("note: [store] checkpoint_file: there is no folder {}", mount.display())), "{told}");
+    assert_eq!(served.service.terminate(), Some(0));
+    assert!(served.service.start(&[]), "{}", served.service.log());
+    // The newest entry is in no checkpoint yet.
+    let signed = |served: &mut Served, code: i32| {
+        let name = format!("new{}@school.example", size(served));
+        served.created(NewUser::licensed(&name));
+        served.told(&["audit", "prove", &(size(served) - 1).to_string()], code);
+    };
+    let until = |served: &Served, code: &str, is_told: bool| {
+        while served.alarms().contains(code) != is_told {
+            std::thread::yield_now();
+        }
+    };
+    signed(&mut served, 0);
+    until(&served, "checkpoint-file", true);
+    let told = served.service.metrics();
+    assert!(told.contains("adjutant_alarms{code=\"checkpoint-file\"} 1"), "{told}");
+    let (_, told, _) = served.service.command(&["doctor"]);
+    assert!(told.contains("checkpoint is not in [store] checkpoint_file"), "{told}");
+    std::fs::create_dir(&mount).unwrap();
+    assert!(!served.told(&["check-config"], 0).contains("checkpoint_file"));
+    signed(&mut served, 0);
+    until(&served, "checkpoint-file", false);
+    assert!(mount.join("elsewhere").exists());
+    let kept = folder(&served.service).join("log/checkpoints");
+    let aside = kept.with_file_name("aside");
+    std::fs::rename(&kept, &aside).unwrap();
+    signed(&mut served, 69);
+    until(&served, "log-not-signed", true);
+    std::fs::rename(&aside, &kept).unwrap();
+    signed(&mut served, 0);
+    until(&served, "log-not-signed", false);
+}
+
 fn copied(from: &Path, to: &Path) {
     std::fs::create_dir(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {

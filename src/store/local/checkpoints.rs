@@ -80,6 +80,10 @@ pub(super) struct Checkpoints {
     keys: Mutex<Option<Arc<LogKeys>>>,
     /// Why none is signed any more.
     trouble: Mutex<Option<String>>,
+    /// Why the last could not be signed; it is tried again.
+    failing: Mutex<Option<String>>,
+    /// Why the last is not elsewhere as well; it is tried again with the next.
+    elsewhere_failing: Mutex<Option<String>>,
     /// Where the newest is kept as well.
     elsewhere: Option<PathBuf>,
 }
@@ -307,6 +311,7 @@ impl Core {
         if let Some(note) = note {
             self.keep_elsewhere(&note);
         }
+        *lock(&self.checkpoints.failing) = done.as_ref().err().map(ToString::to_string);
         match &done {
             Ok(()) => *is_failing = false,
             Err(error) if !*is_failing => {
@@ -327,6 +332,8 @@ impl Core {
             std::fs::File::open(&aside)?.sync_all()?;
             std::fs::rename(&aside, path)
         });
+        *lock(&self.checkpoints.elsewhere_failing) =
+            written.as_ref().err().map(|error| format!("{}: {error}", path.display()));
         if let Err(error) = written {
             tracing::error!(%error, path = %path.display(), "the checkpoint is not in [store] checkpoint_file; it is tried again with the next one");
         }
@@ -483,6 +490,16 @@ impl super::LocalStore {
     /// Why no checkpoint is signed any more, if so.
     pub fn log_trouble(&self) -> Option<String> {
         lock(&self.core().checkpoints.trouble).clone()
+    }
+
+    /// Why none can be signed now, if so.
+    pub fn log_unsigned(&self) -> Option<String> {
+        lock(&self.core().checkpoints.failing).clone()
+    }
+
+    /// Why the newest is not in `checkpoint_file`, if so.
+    pub fn not_elsewhere(&self) -> Option<String> {
+        lock(&self.core().checkpoints.elsewhere_failing).clone()
     }
 
     /// The newest checkpoint of the audit log, as it was signed. None where nothing was entered yet, and where there is
