@@ -18,6 +18,7 @@ use super::{AdminState, reading};
 use crate::audit::leaf::Disclosed;
 use crate::audit::{Detail, Entry, Kind};
 use crate::clock::Timestamp;
+use crate::ids::AccountId;
 use crate::store::local::{LocalStore, Proved};
 use crate::store::{Note, StoreError};
 
@@ -49,6 +50,9 @@ const WAIT_SECS_MAX: u64 = 60;
 pub(super) async fn entries(State(state): Shared, caller: Caller, query: Asked<AuditAsked>) -> Answer<EntriesView> {
     let AuditAsked { account, kind, filter, after, from, to, limit, last, wait_secs } = asked(query)?;
     let account = caller.scope(maybe(account.as_ref())?)?;
+    if after.is_none() {
+        is_known(&state, account.as_ref()).await?;
+    }
     let (kinds, limit) = (kinds(kind.as_deref())?, rows(limit)?);
     let cursors = Cursors::of(&state)?;
     let filter = reading::filter(filter.as_deref(), &caller)?;
@@ -77,6 +81,24 @@ pub(super) async fn entries(State(state): Shared, caller: Caller, query: Asked<A
 
 fn page(cursors: &Cursors, (entries, next): (Vec<Entry>, u64)) -> EntriesView {
     EntriesView { entries: entries.into_iter().map(Into::into).collect(), next: cursors.encode(next) }
+}
+
+/// 404 for an account that no app holds and no entry is about: an empty log would be taken for one of an account where nothing
+/// happened. Whoever goes on after a cursor was told before.
+pub(super) async fn is_known(state: &AdminState, account: Option<&AccountId>) -> Result<(), ApiProblem> {
+    let Some(account) = account.filter(|account| state.app_of(account).is_none()) else { return Ok(()) };
+    let (size, mut next) = (state.store.tree_head().await?.size, 0);
+    while next < size {
+        let (found, after) = state.store.entries_of(account, next..size, 1).await?;
+        if !found.is_empty() {
+            return Ok(());
+        }
+        if after <= next {
+            break;
+        }
+        next = after;
+    }
+    Err(ApiProblem::no_account(account.as_str()))
 }
 
 /// The entry at which a reader begins: behind a cursor, or at a place.

@@ -87,7 +87,11 @@ pub(super) async fn stream(
     let filter = reading::filter(filter.as_deref(), &caller)?;
     let to = log::ends(&state, to.as_deref()).await?;
     let reading = Reading { account, kinds: kinds(kind.as_deref())?, filter, to };
-    let next = match (last.or(after), from) {
+    let after = last.or(after);
+    if after.is_none() {
+        log::is_known(&state, reading.account.as_ref()).await?;
+    }
+    let next = match (after, from) {
         (None, None) => state.store.tree_head().await?.size,
         (after, from) => log::begins(&state, after.as_deref(), from.as_deref()).await?,
     };
