@@ -16,7 +16,7 @@ use crate::audit::note::Verifier;
 use crate::chance::SystemChance;
 use crate::clock::SystemClock;
 use crate::config::{Outline, StoreSection};
-use crate::store::local::{Elsewhere, KeyError, LocalStore, MasterKey, OpenError, OpenReport, Rekeyed, Restore, Stage};
+use crate::store::local::{Elsewhere, Finding, KeyError, LocalStore, MasterKey, OpenError, OpenReport, Rekeyed, Restore, Stage};
 use crate::web::admin::view::BackupView;
 
 #[derive(Debug, Subcommand)]
@@ -77,7 +77,7 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
         Asked::Verify { folder, json } => {
             let outline = context.outline()?;
             let folder = folder.map_or_else(|| Ok(outline.store.folder.clone()), |folder| absolute(&folder))?;
-            verify(folder, Vec::new(), json, &outline, out).await
+            verify(folder, None, json, &outline, out).await
         }
         Asked::Backup { folder, json } => backup(&absolute(&folder)?, context, json, out).await,
         Asked::Rebuild(asked) => rebuild(context.outline()?, asked.json, out).await,
@@ -104,32 +104,43 @@ async fn apart<T: Send + 'static>(what: impl FnOnce() -> Result<T, Failure> + Se
     done.map_err(|error| Failure::new(Exit::Io, format!("a task ended: {error}")))?
 }
 
+/// Verifies a folder; as an audit log where there is something that it has to agree with, of which there may be nothing.
 pub(super) async fn verify(
     folder: PathBuf,
-    elsewhere: Vec<Elsewhere>,
+    as_log: Option<Vec<Elsewhere>>,
     json: bool,
     outline: &Outline,
     out: &mut Out,
 ) -> Result<Exit, Failure> {
     must_be_there(&folder)?;
     let StoreSection { master_key, .. } = outline.store.clone();
-    let place = folder.clone();
+    let (place, is_log) = (folder.clone(), as_log.is_some());
+    let elsewhere = as_log.unwrap_or_default();
+    let kept: Vec<String> = elsewhere.iter().map(|kept| kept.name.clone()).collect();
     let found = apart(move || {
         let bar = bar("verifying", "records");
         let mut progress = |done, of| bar.tell(done, of);
         LocalStore::verify_folder(&folder, &master_key, &elsewhere, &mut progress)
             .map_err(|error| Failure::from((folder, error)))
     });
-    let found = found.await?;
+    let mut found = found.await?;
+    if is_log && kept.is_empty() && found.checkpoints == 0 && found.entries > 0 {
+        let what = "no checkpoint is there, so nothing shows that nothing was changed or cut off: name one that was kept elsewhere \
+                    with --against";
+        found.findings.push(Finding { place: "log".to_owned(), what: what.to_owned() });
+    }
     let whole = found.findings.is_empty();
     let exit = if whole { Exit::Good } else { Exit::Failed };
+    let agrees: Vec<&String> =
+        kept.iter().filter(|kept| found.findings.iter().all(|finding| finding.place != **kept)).collect();
     if json {
         let findings: Vec<Value> =
             found.findings.iter().map(|finding| json!({"place": finding.place, "what": finding.what})).collect();
         out.json(&json!({
-            "folder": place.display().to_string(), "records": found.records, "deliveries": found.deliveries,
+            "good": whole, "folder": place.display().to_string(), "records": found.records, "deliveries": found.deliveries,
             "entries": found.entries, "pruned": found.pruned, "forgotten": found.forgotten, "tiles": found.tiles,
-            "checkpoints": found.checkpoints, "bytes": found.bytes, "root": hex::encode(found.head.root), "findings": findings,
+            "checkpoints": found.checkpoints, "bytes": found.bytes, "root": hex::encode(found.head.root),
+            "agrees_with": agrees, "findings": findings,
         }))?;
         return Ok(exit);
     }
@@ -149,6 +160,9 @@ pub(super) async fn verify(
         found.head.size,
         if whole { "whole".to_owned() } else { count(found.findings.len(), "fault", "faults") },
     ))?;
+    for kept in agrees {
+        out.line(format!("it agrees with {kept}"))?;
+    }
     if found.pruned > 0 || found.forgotten > 0 {
         out.line(format!(
             "of the entries, {} known by the hash of a body that was pruned, and {} by the leaf alone, since something was forgotten or is older than [store] entry_days",

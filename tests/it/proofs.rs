@@ -235,7 +235,10 @@ fn a_log_is_verified_from_a_checkpoint_on_and_a_backup_with_what_was_signed() {
     let backup = served.service.folder().join("backup").to_str().unwrap().to_owned();
     served.told(&["store", "backup", &backup], 0);
     let told = served.told(&["audit", "verify", "--folder", &backup, "--against", &last, "--key", &key], 0);
-    assert!(told.contains("; whole"), "{told}");
+    assert!(told.contains("; whole") && told.contains(&format!("it agrees with {last}")), "{told}");
+    let words = ["audit", "verify", "--folder", &backup, "--against", &last, "--json"];
+    let told: Value = serde_json::from_str(&served.told(&words, 0)).unwrap();
+    assert_eq!((&told["good"], &told["agrees_with"]), (&Value::from(true), &Value::from(vec![last.as_str()])), "{told}");
     served.created(NewUser::licensed("newer@school.example"));
     served.service.wait_until_idle();
     served.told(&["audit", "prove", &(size(&served) - 1).to_string()], 0);
@@ -273,6 +276,26 @@ fn a_file_that_holds_no_checkpoint_is_told_as_that_and_not_as_a_log_that_was_cha
             assert!(told.contains("it says nothing about the log"), "{told}");
         }
     }
+}
+
+#[test]
+fn entries_without_any_checkpoint_are_not_called_good_and_a_start_that_signs_them_says_so() {
+    let mut served = worked();
+    // No minute is over since the start: the backup has the log signed.
+    let backup = served.service.folder().join("backup").to_str().unwrap().to_owned();
+    served.told(&["store", "backup", &backup], 0);
+    served.told(&["audit", "verify", "--folder", &backup], 0);
+    let anchor = kept(&served, "anchor", &served.told(&["audit", "checkpoint"], 0));
+    std::fs::remove_dir_all(Path::new(&backup).join("log")).unwrap();
+    let told = served.told(&["audit", "verify", "--folder", &backup], 1);
+    assert!(told.contains("log: no checkpoint is there, so nothing shows that") && told.contains("1 fault"), "{told}");
+    let told = served.told(&["audit", "verify", "--folder", &backup, "--json"], 1);
+    assert!(told.contains("\"good\": false"), "{told}");
+    assert!(served.service.terminate() == Some(0) && !served.service.log().contains("no checkpoint of the audit log"));
+    std::fs::remove_dir_all(folder(&served.service).join("log")).unwrap();
+    assert!(served.service.start(&[]), "{}", served.service.log());
+    served.told(&["audit", "verify", "--against", &anchor], 0);
+    assert!(served.service.log().contains("no checkpoint of the audit log is there"), "{}", served.service.log());
 }
 
 #[test]

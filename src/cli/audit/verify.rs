@@ -179,7 +179,7 @@ async fn apart(context: &Context, folder: &Path, asked: &Verify, out: &mut Out) 
     let keys = asked.key.clone().map(|keys| keys.0).unwrap_or_default();
     let kept = |path: &PathBuf| store::elsewhere(path, keys.clone());
     let elsewhere = asked.against.iter().map(kept).collect::<Result<_, Failure>>()?;
-    store::verify(store::absolute(folder)?, elsewhere, asked.json, &outline, out).await
+    store::verify(store::absolute(folder)?, Some(elsewhere), asked.json, &outline, out).await
 }
 
 /// Has every entry read and hashed anew, page by page, and compares what they hash to with the head and with checkpoints.

@@ -391,6 +391,13 @@ impl Core {
             covering = Some((checkpoint, note));
         }
         let newest = covering;
+        if newest.is_none() && size > 0 {
+            tracing::warn!(
+                entries = size,
+                "no checkpoint of the audit log is there, and it has entries: what is there is signed now, and whether something was \
+                 cut off before is shown by a checkpoint that was kept elsewhere alone"
+            );
+        }
         let covered = newest.as_ref().map_or(0, |(newest, _)| newest.size);
         if covered > size {
             return Err(StoreError::Damaged(format!(

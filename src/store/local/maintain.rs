@@ -108,6 +108,10 @@ impl Core {
     pub(super) fn backup(&self, to: &Path, progress: VerifyProgress<'_>) -> Result<BackedUp, CopyError> {
         drop(self.open()?);
         let files = empty_folder(to)?;
+        if checkpoints::newest(self.files.as_ref()).map_err(io_error("read the newest checkpoint"))?.is_none() {
+            // Where nothing can be signed, the copy says so when it is verified.
+            let _unsigned = self.sign_now();
+        }
         // Before the records: what was signed is in them.
         checkpoints::copy(self.files.as_ref(), &files).map_err(io_error("copy what was signed"))?;
         let next = self.synced_next();

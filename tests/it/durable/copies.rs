@@ -10,6 +10,7 @@ async fn a_backup_of_a_store_in_use_restores_to_the_same_answers() {
     let folder = Folder::new();
     let (store, _) = folder.try_open(settings(Limits::default())).unwrap();
     fill(&store, "some", 60).await;
+    store.sign_checkpoint().await.unwrap();
     let before = answers(&store).await;
     let (copy, restored) = (folder.path().with_extension("copy"), folder.path().with_extension("restored"));
     let busy = tokio::spawn({
