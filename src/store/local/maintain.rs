@@ -232,6 +232,12 @@ pub(super) fn held(folder: &Path) -> Result<lock::FolderLock, OpenError> {
     lock::take(folder).map_err(io)?.ok_or_else(|| OpenError::InUse(folder.to_owned()))
 }
 
+/// The same for whoever changes nothing in it.
+fn held_to_read(folder: &Path) -> Result<lock::FolderLock, OpenError> {
+    let io = |source| OpenError::Io { doing: "lock the store", source };
+    lock::take_to_read(folder).map_err(io)?.ok_or_else(|| OpenError::InUse(folder.to_owned()))
+}
+
 impl LocalStore {
     /// Verifies the store while it is in use.
     pub async fn verify(&self, mut progress: impl FnMut(u64, u64) + Send + 'static) -> Result<Verified, StoreError> {
@@ -271,7 +277,7 @@ impl LocalStore {
         elsewhere: &[super::Elsewhere],
         progress: VerifyProgress<'_>,
     ) -> Result<Verified, OpenError> {
-        let _held = held(folder)?;
+        let _held = held_to_read(folder)?;
         let files: Arc<dyn Files> = Arc::new(RealFiles::new(folder));
         let chance: Arc<dyn Chance> = Arc::new(SystemChance);
         let keys = Arc::new(open::found(&files, master, &chance, false)?);
@@ -290,7 +296,7 @@ impl LocalStore {
             }
             format::Found::Nothing | format::Found::Garbled => return Err(CopyError::NoStore(from.to_owned())),
         }
-        let _held = held(from)?;
+        let _held = held_to_read(from)?;
         let chance: Arc<dyn Chance> = Arc::new(SystemChance);
         let found: Arc<dyn Files> = Arc::new(source.clone());
         let keys = Arc::new(open::found(&found, master, &chance, false)?);

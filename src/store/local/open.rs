@@ -119,7 +119,9 @@ pub(super) fn found(
     chance: &Arc<dyn Chance>,
     may_make: bool,
 ) -> Result<Keys, OpenError> {
-    files.make_dir(place::ROOT).map_err(io_error("make the folder of the store"))?;
+    if may_make {
+        files.make_dir(place::ROOT).map_err(io_error("make the folder of the store"))?;
+    }
     let keys = |may_make| -> Result<Keys, OpenError> {
         let master = master.load(may_make, chance.as_ref())?;
         Ok(Keys::open(Arc::clone(files), Arc::clone(chance), master, may_make)?)

@@ -50,6 +50,29 @@ async fn a_backup_of_a_store_at_rest_is_the_same_store() {
     assert_same(&before, &answers(&back).await);
 }
 
+/// What is on a disk that cannot be written can be verified and restored: nothing is made or changed there.
+#[tokio::test]
+async fn a_backup_is_verified_and_restored_without_a_write_to_it() {
+    let folder = Folder::new();
+    let (store, _) = folder.try_open(settings(Limits::default())).unwrap();
+    fill(&store, "some", 30).await;
+    let (copy, restored) = (folder.path().with_extension("copy"), folder.path().with_extension("restored"));
+    store.backup(&copy, |_, _| {}).await.unwrap();
+    let there = || {
+        let inside = std::fs::read_dir(&copy).unwrap().map(Result::unwrap);
+        let mut inside: Vec<_> =
+            inside.map(|entry| (entry.file_name(), entry.metadata().unwrap().modified().unwrap())).collect();
+        inside.sort();
+        (inside, copy.metadata().unwrap().modified().unwrap())
+    };
+    let before = there();
+    assert!(before.0.iter().all(|(name, _)| name != "lock"));
+    let verified = LocalStore::verify_folder(&copy, &MasterKey::Bytes(MASTER), &[], &mut |_, _| {});
+    assert_eq!(verified.unwrap().findings, Vec::new());
+    LocalStore::restore(&copy, &restored, &MasterKey::Bytes(MASTER), &Restore::default()).unwrap();
+    assert_eq!(there(), before);
+}
+
 #[tokio::test]
 async fn a_damaged_backup_is_not_restored() {
     let folder = Folder::new();
