@@ -396,6 +396,7 @@ impl From<(PathBuf, OpenError)> for Failure {
             error @ (OpenError::Damaged(_) | OpenError::JournalShort { .. } | OpenError::Record { .. }) => {
                 Self::new(Exit::Failed, format!("the store at {place}: {error}. `adjutant store verify` says more"))
             }
+            error @ OpenError::Unfinished(_) => Self::new(Exit::Failed, format!("the store at {place}: {error}")),
             // What `[store]` names is not there, or no key.
             OpenError::Keys(error @ (KeyError::MasterMissing(_) | KeyError::MasterMalformed(_))) => {
                 Self::new(Exit::Config, format!("the store at {place}: {error}"))

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use rustix::fs::FlockOperation;
@@ -11,6 +11,18 @@ use rustix::fs::FlockOperation;
 #[derive(Debug)]
 pub(super) struct FolderLock {
     file: File,
+}
+
+impl FolderLock {
+    /// Whether this is the folder that is held, or one in it.
+    pub(super) fn holds(&self, folder: &Path) -> bool {
+        let id = |file: std::fs::Metadata| (file.dev(), file.ino());
+        let Ok(own) = self.file.metadata().map(id) else { return false };
+        let is_held = |folder: &Path| std::fs::metadata(folder.join("lock")).is_ok_and(|there| id(there) == own);
+        // It need not be there yet.
+        let there = folder.ancestors().find_map(|above| above.canonicalize().ok());
+        there.is_some_and(|there| there.ancestors().any(is_held))
+    }
 }
 
 impl Drop for FolderLock {

@@ -10,6 +10,7 @@ use super::core::{Core, Parts};
 use super::housekeeper::SNAPSHOTS;
 use super::index::{Applied, Broken, Index, IndexCell};
 use super::keys::{KeyError, Keys, MasterKey};
+use super::maintain::is_unfinished;
 use super::record::{self, Stored};
 use super::state::State;
 use super::{Settings, format, place};
@@ -77,6 +78,8 @@ pub enum OpenError {
     FormatDamaged,
     #[error("the folder holds a journal, but no file `format`: put it back, or look whether this is the right folder")]
     FormatMissing,
+    #[error("{0} holds an unfinished copy: a backup, or a restore, was interrupted. delete it, and take another")]
+    Unfinished(String),
     #[error(transparent)]
     Keys(#[from] KeyError),
     #[error(transparent)]
@@ -139,6 +142,9 @@ pub(super) fn found(
             .iter()
             .any(|name| Path::new(name).extension().is_some_and(|extension| extension == "seg")),
     };
+    if is_unfinished(files.as_ref()).map_err(io_error("look into the folder"))? {
+        return Err(OpenError::Unfinished("the folder".to_owned()));
+    }
     if has_journal || !may_make {
         return Err(OpenError::FormatMissing);
     }
