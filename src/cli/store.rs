@@ -200,7 +200,7 @@ async fn backup(folder: &Path, context: &Context, json: bool, out: &mut Out) -> 
         out.line(format!("MISSING  {missing}"))?;
     }
     if !done.missing.is_empty() {
-        out.line("what is missing could not be read; to open this copy, accept the loss as in the original")?;
+        out.line("what is missing could not be read; to open this copy, set [store] accept_damage = true, as for the original")?;
     }
     Ok(exit)
 }

@@ -63,8 +63,12 @@ pub(super) async fn run(context: &Context, asked: Export, out: &mut Out) -> Resu
     };
     remote.close().await?;
     let Exported { start, end, entries } = exported?;
-    let whole = format!("entries {start} to {end}, without {end}");
-    tell(&format!("exported {} of {whole}; go on with --from {end}", count(entries, "entry", "entries")));
+    let entries = count(entries, "entry", "entries");
+    let among = match end.checked_sub(1).filter(|last| *last >= start) {
+        Some(last) => format!(", of those from {start} to {last}"),
+        None => format!(": there is none from {start} on"),
+    };
+    tell(&format!("exported {entries}{among}; go on with --from {end}"));
     Ok(Exit::Good)
 }
 

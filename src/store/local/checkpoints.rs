@@ -224,7 +224,7 @@ impl Core {
             while let Ok(told) = told.recv() {
                 match told {
                     Told::Leaves(_) => {}
-                    Told::Sign(tell) | Told::Turn(tell) => drop(tell.send(Err(StoreError::Damaged(error.to_string())))),
+                    Told::Sign(tell) | Told::Turn(tell) => drop(tell.send(Err(error.clone()))),
                     Told::Look(tell) => drop(tell.send(())),
                 }
             }

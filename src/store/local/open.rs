@@ -86,10 +86,11 @@ pub enum OpenError {
     Journal(#[from] journal::OpenError),
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    #[error("acknowledged data is damaged: {0}; restore a backup, or accept the loss")]
+    #[error("acknowledged data is damaged: {0}; restore a backup, or lose it with [store] accept_damage = true")]
     Damaged(Problems),
     #[error(
-        "the newest snapshot goes up to record {snapshot}, the journal only to {journal}: its newest file is missing"
+        "the newest snapshot goes up to record {snapshot}, the journal only to {journal}: its newest file is missing, or its end \
+         was cut off; restore a backup, or lose it with [store] accept_damage = true"
     )]
     JournalShort { snapshot: u64, journal: u64 },
     #[error("record {number} cannot be understood: {why}")]

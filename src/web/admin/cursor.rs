@@ -29,7 +29,7 @@ impl Cursors {
     pub(super) fn decode(&self, cursor: &str) -> Result<u64, ApiProblem> {
         let ThisLog { name, is_first, size } = &self.0;
         let Some((of, index)) = read(cursor) else {
-            let why = "after is no cursor: it is `next` of a page before, or the id of an event. to begin, leave it out";
+            let why = "after is no cursor of this log: give `next` of a page before, or to begin leave `after` out";
             return Err(ApiProblem::bad_request(why));
         };
         match of {
@@ -81,7 +81,7 @@ mod tests {
         }
         for bad in ["", "7", "MTo", "MTot", "Mjph", "Mjo3"] {
             let told = log.decode(bad).unwrap_err();
-            assert!(told.status == 400 && told.detail.contains("leave it out"), "{bad}: {told:?}");
+            assert!(told.status == 400 && told.detail.contains("leave `after` out"), "{bad}: {told:?}");
         }
     }
 
