@@ -83,7 +83,8 @@ impl Counted {
 
     fn not_elsewhere(&self) -> Option<Alarm> {
         let what = format!("the newest checkpoint is not in [store] checkpoint_file: {}", self.local.not_elsewhere()?);
-        let advice = "until it is, nothing outside of the store shows what is cut off; it is tried again with the next one";
+        let advice =
+            "until it is, nothing outside of the store shows what is cut off; it is tried again with the next one";
         Some(Alarm::new("checkpoint-file", what, advice, "adjutant audit checkpoint"))
     }
 

@@ -16,7 +16,9 @@ use crate::audit::note::Verifier;
 use crate::chance::SystemChance;
 use crate::clock::SystemClock;
 use crate::config::{Outline, StoreSection};
-use crate::store::local::{Elsewhere, Finding, KeyError, LocalStore, MasterKey, OpenError, OpenReport, Rekeyed, Restore, Stage};
+use crate::store::local::{
+    Elsewhere, Finding, KeyError, LocalStore, MasterKey, OpenError, OpenReport, Rekeyed, Restore, Stage,
+};
 use crate::web::admin::view::BackupView;
 
 #[derive(Debug, Subcommand)]
@@ -87,7 +89,8 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
         Asked::Restore { folder, against, new_log, json } => {
             let outline = context.outline()?;
             let set = outline.store.settings.checkpoint_file.clone().filter(|path| path.exists());
-            let against = against.into_iter().chain(set).map(|path| elsewhere(&path, Vec::new())).collect::<Result<_, _>>()?;
+            let against =
+                against.into_iter().chain(set).map(|path| elsewhere(&path, Vec::new())).collect::<Result<_, _>>()?;
             restore(absolute(&folder)?, outline, Restore { against, new_log }, json, out).await
         }
     }

@@ -21,8 +21,7 @@ use adjutant::web::admin::table::routes;
 use adjutant::web::admin::{AdminApp, AdminState, Counts, Hosts, NoSweeps, Readers, Stats, TokenHash, Tokens, router};
 use serde_json::Value;
 
-const NO_CURSOR: &str =
-    "after is no cursor of this log: give `next` of a page before, or to begin leave `after` out";
+const NO_CURSOR: &str = "after is no cursor of this log: give `next` of a page before, or to begin leave `after` out";
 const TOKEN: &str = "adj_the-token-of-the-test-0123456789";
 const NOW: Timestamp = Timestamp::from_secs(1_760_000_000);
 

@@ -238,7 +238,11 @@ fn a_log_is_verified_from_a_checkpoint_on_and_a_backup_with_what_was_signed() {
     assert!(told.contains("; whole") && told.contains(&format!("it agrees with {last}")), "{told}");
     let words = ["audit", "verify", "--folder", &backup, "--against", &last, "--json"];
     let told: Value = serde_json::from_str(&served.told(&words, 0)).unwrap();
-    assert_eq!((&told["good"], &told["agrees_with"]), (&Value::from(true), &Value::from(vec![last.as_str()])), "{told}");
+    assert_eq!(
+        (&told["good"], &told["agrees_with"]),
+        (&Value::from(true), &Value::from(vec![last.as_str()])),
+        "{told}"
+    );
     served.created(NewUser::licensed("newer@school.example"));
     served.service.wait_until_idle();
     served.told(&["audit", "prove", &(size(&served) - 1).to_string()], 0);

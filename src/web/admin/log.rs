@@ -8,12 +8,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::caller::Caller;
+use super::cursor::Cursors;
 use super::problem::ApiProblem;
 use super::readers::Waiter;
 use super::reading::{Place, Reading, kinds};
 use super::routes::{Answer, Asked, Shared, asked, maybe, parsed, rows};
 use super::view::{CheckpointView, DisclosedView, EntriesView, FaultView, HeadView, LeavesView, ProofView};
-use super::cursor::Cursors;
 use super::{AdminState, reading};
 use crate::audit::leaf::Disclosed;
 use crate::audit::{Detail, Entry, Kind};
