@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 
 /// Every code that an alarm may have. Short and stable: people filter by them.
-pub const CODES: [&str; 39] = [
+pub const CODES: [&str; 40] = [
     "account-leaving",
     "api-user",
     "app-deauthorized",
@@ -16,6 +16,7 @@ pub const CODES: [&str; 39] = [
     "backlog-full",
     "backlog-refused",
     "bad-signatures",
+    "checkpoint-file",
     "clock",
     "consumer-behind",
     "consumer-paused",
@@ -49,9 +50,10 @@ pub const CODES: [&str; 39] = [
 ];
 
 /// Those that are known from memory alone: for a while after a start nobody knows whether they are over.
-const FROM_MEMORY: [&str; 10] = [
+const FROM_MEMORY: [&str; 11] = [
     "backlog-refused",
     "bad-signatures",
+    "checkpoint-file",
     "clock",
     "consumer-behind",
     "consumer-paused",

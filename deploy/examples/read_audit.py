@@ -6,7 +6,8 @@
 URL is that of the admin listener, as in http://127.0.0.1:8081; a token of the role auditor is enough. Entries are appended to
 OUT, one JSON object a line, and only then is the place to go on from written to CURSOR. Whoever is killed in between reads some
 entries again: what OUT has already is dropped, and a line that was cut off is taken away. With --once it ends at the end of the
-log, else it waits for more. It ends with 1 where an answer cannot be used, and goes on where it is started again.
+log, else it waits for more. It ends with 1 where an answer cannot be used, and goes on where it is started again; where the
+log is another than that of CURSOR, begin with another OUT and CURSOR.
 """
 
 import json

@@ -3,7 +3,7 @@
 
     verify_proof.py PROOF KEY [DETAIL]
 
-KEY is what `adjutant audit key` prints; DETAIL what `adjutant audit prove --detail` wrote. Prints the entry. Ends with 0 where the proof holds, 1 where it does not, 2 where it is not called right.
+KEY is what `adjutant audit key` prints, more than one line where the key was changed; DETAIL what `adjutant audit prove --detail` wrote. Prints the entry. Ends with 0 where the proof holds, 1 where it does not, 2 where it is not called right.
 Written from RFC 6962 (trees), RFC 8032 (Ed25519) and C2SP signed-note, tlog-checkpoint and tlog-proof, with Python's standard
 library alone.
 """
@@ -98,6 +98,11 @@ def number(text, what):
 
 
 def read_key(text):
+    """The keys of a text, one a line: a log has more than one where its key was changed."""
+    return [read_line(line) for line in text.splitlines() if line.strip()]
+
+
+def read_line(text):
     name, _, rest = text.strip().partition("+")
     key_id, _, key = rest.partition("+")
     key = decoded(key, "the key")
@@ -109,12 +114,11 @@ def read_key(text):
     return name, expected, key[1:]
 
 
-def open_note(note, key):
+def open_note(note, keys):
     text, gap, lines = note.rpartition("\n\n")
     if not gap or not lines.endswith("\n"):
         raise Wrong("the checkpoint has no signature")
     text += "\n"
-    name, key_id, public = key
     signed = False
     for line in lines[:-1].split("\n"):
         dash, _, rest = line.partition(" ")
@@ -123,17 +127,18 @@ def open_note(note, key):
             raise Wrong("a line of the checkpoint is no signature")
         data = decoded(signature, "a signature")
         # Other keys are nobody's business here.
-        if signer == name and data[:4] == key_id:
-            if not is_signed(public, data[4:], text.encode()):
-                raise Wrong("the signature of the checkpoint is wrong")
-            signed = True
+        for name, key_id, public in keys:
+            if signer == name and data[:4] == key_id:
+                if not is_signed(public, data[4:], text.encode()):
+                    raise Wrong("the signature of the checkpoint is wrong")
+                signed = True
     if not signed:
         raise Wrong("the checkpoint is not signed with this key")
     return text
 
 
-def read_checkpoint(note, key):
-    lines = open_note(note, key).split("\n")
+def read_checkpoint(note, keys):
+    lines = open_note(note, keys).split("\n")
     if len(lines) < 4 or not lines[0]:
         raise Wrong("the checkpoint has not three lines")
     return lines[0], number(lines[1], "its size"), decoded(lines[2], "its root")
@@ -175,9 +180,9 @@ def root_of(leaf, index, size, path):
     return sha256(b"\x01" + top + root_of(leaf, index - split, size - split, below))
 
 
-def verify(proof, key):
+def verify(proof, keys):
     entry, index, path, checkpoint = read_proof(proof)
-    origin, size, root = read_checkpoint(checkpoint, read_key(key))
+    origin, size, root = read_checkpoint(checkpoint, read_key(keys))
     if not entry:
         raise Wrong("it has no entry: that was forgotten")
     if index >= size or root_of(sha256(b"\x00" + entry), index, size, path) != root:

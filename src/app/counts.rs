@@ -57,6 +57,7 @@ impl Stats for Counted {
                 .chain(self.accounts.alarms())
                 .chain(self.not_forgotten())
                 .chain(self.not_signed())
+                .chain(self.not_elsewhere())
                 .chain(self.reloader.unplanned_alarms())
                 .chain(self.notifiers.all().iter().flat_map(|notifier| notifier.alarms()))
                 .chain(self.pushers.alarms())
@@ -69,11 +70,22 @@ impl Stats for Counted {
 
 impl Counted {
     fn not_signed(&self) -> Option<Alarm> {
-        let why = self.local.log_trouble()?;
+        let Some(why) = self.local.log_trouble() else {
+            let what = format!("no checkpoint of the audit log can be written: {}", self.local.log_unsigned()?);
+            let advice = "mend the cause, as a disk that is full; it is tried again each minute";
+            return Some(Alarm::new("log-not-signed", what, advice, "adjutant audit checkpoint"));
+        };
         let what = format!("the audit log has no checkpoints any more: {why}");
         let advice =
             "`adjutant audit verify` says which entries are not as they were signed; a backup has what is missing";
         Some(Alarm::new("log-not-signed", what, advice, "adjutant audit verify"))
+    }
+
+    fn not_elsewhere(&self) -> Option<Alarm> {
+        let what = format!("the newest checkpoint is not in [store] checkpoint_file: {}", self.local.not_elsewhere()?);
+        let advice =
+            "until it is, nothing outside of the store shows what is cut off; it is tried again with the next one";
+        Some(Alarm::new("checkpoint-file", what, advice, "adjutant audit checkpoint"))
     }
 
     /// Whom, the store does not say: that is what is to be forgotten.

@@ -42,6 +42,16 @@ impl Checkpoint {
         Self::parse(note::open_whole(note, keys)?)
     }
 
+    /// That a note is one of a checkpoint, whoever signed it.
+    pub fn check_form(note: &str) -> Result<(), CheckpointError> {
+        match note::open(note, &[]) {
+            Err(NoteError::Unsigned) | Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let (text, _) = note.split_once("\n\n").unwrap_or_default();
+        Self::parse(&format!("{text}\n")).map(drop)
+    }
+
     /// That of a note, whoever signed it.
     pub fn parse_note(note: &str) -> Option<Self> {
         let (text, _) = note.split_once("\n\n")?;
@@ -83,6 +93,10 @@ mod tests {
         assert!(note.starts_with("example.com/log\n70000\nCQkJ"), "{note}");
         assert_eq!(Checkpoint::open(&note, &[signer.verifier()]), Ok(checkpoint));
         assert!(Checkpoint::open(&note.replace("70000", "70001"), &[signer.verifier()]).is_err());
+        assert_eq!(Checkpoint::check_form(&note), Ok(()));
+        for cut in [0, 10, 30, note.len() - 40, note.len() - 1] {
+            assert!(Checkpoint::check_form(&note[..cut]).is_err(), "{}", &note[..cut]);
+        }
         for wrong in ["a\n1\n", "a\n01\nCQkJ\n", "\n1\nCQkJ\n", "a\n-1\nx\n", "a\n1\nnot a hash\n"] {
             assert!(Checkpoint::parse(wrong).is_err(), "{wrong:?}");
         }

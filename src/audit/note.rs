@@ -175,6 +175,20 @@ impl std::str::FromStr for Verifier {
     }
 }
 
+/// Keys that verify, in one text: one a line, as a log has them whose key was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verifiers(pub Vec<Verifier>);
+
+impl std::str::FromStr for Verifiers {
+    type Err = NoteError;
+
+    fn from_str(text: &str) -> Result<Self, NoteError> {
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        let keys = lines.map(str::parse).collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() { Err(NoteError::Key("there is none")) } else { Ok(Self(keys)) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

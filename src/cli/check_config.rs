@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::out::{Out, count};
+use super::private::folder_of;
 use super::store::master_key_trouble;
 use super::takers::{Taker, takers};
 use super::{Context, Exit, Failure};
@@ -25,6 +26,7 @@ pub(super) fn run(context: &Context, json: bool, out: &mut Out) -> Result<Exit, 
             "enforced": enforced,
             "takers": takers(&config).iter().map(taker).collect::<Vec<_>>(),
             "note": note(&config),
+            "checkpoint_file": no_folder(&config),
         }))?;
         return Ok(Exit::Good);
     }
@@ -45,7 +47,17 @@ pub(super) fn run(context: &Context, json: bool, out: &mut Out) -> Result<Exit, 
     if let Some(note) = note(&config) {
         out.line(format!("note: {note}"))?;
     }
+    if let Some(note) = no_folder(&config) {
+        out.line(format!("note: {note}"))?;
+    }
     Ok(Exit::Good)
+}
+
+/// A checkpoint cannot be kept where no folder is: it may be a mount that is not there now.
+fn no_folder(config: &Config) -> Option<String> {
+    let folder = folder_of(config.store.settings.checkpoint_file.as_deref()?);
+    let is_there = folder.is_dir();
+    (!is_there).then(|| format!("[store] checkpoint_file: there is no folder {}", folder.display()))
 }
 
 /// What is no mistake, but may surprise whoever waits for something to happen.

@@ -10,7 +10,7 @@ pub enum Exit {
     Good,
     /// 1: a check failed, or what was asked for was refused or is not there.
     Failed,
-    /// 2: the command line cannot be understood.
+    /// 2: the command line, or a file that it names, cannot be understood.
     Usage,
     /// 69: the service cannot be reached, or cannot do it now.
     Unreachable,
@@ -27,7 +27,7 @@ pub enum Exit {
 pub(super) const HELP: &str = "Exit codes:
    0  done
    1  a check failed, or what was asked for was refused or is not there
-   2  the command line cannot be understood
+   2  the command line, or a file that it names, cannot be understood
   69  the service cannot be reached, or cannot do it now
   74  a file or the network failed
   75  another process holds the store

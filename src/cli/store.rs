@@ -11,10 +11,14 @@ use serde_json::{Value, json};
 use super::out::{Out, count};
 use super::remote::Remote;
 use super::{Context, Exit, Failure};
+use crate::audit::checkpoint::Checkpoint;
+use crate::audit::note::Verifier;
 use crate::chance::SystemChance;
 use crate::clock::SystemClock;
 use crate::config::{Outline, StoreSection};
-use crate::store::local::{Elsewhere, KeyError, LocalStore, MasterKey, OpenError, OpenReport, Rekeyed, Restore, Stage};
+use crate::store::local::{
+    Elsewhere, Finding, KeyError, LocalStore, MasterKey, OpenError, OpenReport, Rekeyed, Restore, Stage,
+};
 use crate::web::admin::view::BackupView;
 
 #[derive(Debug, Subcommand)]
@@ -75,7 +79,7 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
         Asked::Verify { folder, json } => {
             let outline = context.outline()?;
             let folder = folder.map_or_else(|| Ok(outline.store.folder.clone()), |folder| absolute(&folder))?;
-            verify(folder, Vec::new(), json, &outline, out).await
+            verify(folder, None, json, &outline, out).await
         }
         Asked::Backup { folder, json } => backup(&absolute(&folder)?, context, json, out).await,
         Asked::Rebuild(asked) => rebuild(context.outline()?, asked.json, out).await,
@@ -85,7 +89,8 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
         Asked::Restore { folder, against, new_log, json } => {
             let outline = context.outline()?;
             let set = outline.store.settings.checkpoint_file.clone().filter(|path| path.exists());
-            let against = against.into_iter().chain(set).map(|path| elsewhere(&path)).collect::<Result<_, _>>()?;
+            let against =
+                against.into_iter().chain(set).map(|path| elsewhere(&path, Vec::new())).collect::<Result<_, _>>()?;
             restore(absolute(&folder)?, outline, Restore { against, new_log }, json, out).await
         }
     }
@@ -102,32 +107,43 @@ async fn apart<T: Send + 'static>(what: impl FnOnce() -> Result<T, Failure> + Se
     done.map_err(|error| Failure::new(Exit::Io, format!("a task ended: {error}")))?
 }
 
+/// Verifies a folder; as an audit log where there is something that it has to agree with, of which there may be nothing.
 pub(super) async fn verify(
     folder: PathBuf,
-    elsewhere: Vec<Elsewhere>,
+    as_log: Option<Vec<Elsewhere>>,
     json: bool,
     outline: &Outline,
     out: &mut Out,
 ) -> Result<Exit, Failure> {
     must_be_there(&folder)?;
     let StoreSection { master_key, .. } = outline.store.clone();
-    let place = folder.clone();
+    let (place, is_log) = (folder.clone(), as_log.is_some());
+    let elsewhere = as_log.unwrap_or_default();
+    let kept: Vec<String> = elsewhere.iter().map(|kept| kept.name.clone()).collect();
     let found = apart(move || {
         let bar = bar("verifying", "records");
         let mut progress = |done, of| bar.tell(done, of);
         LocalStore::verify_folder(&folder, &master_key, &elsewhere, &mut progress)
             .map_err(|error| Failure::from((folder, error)))
     });
-    let found = found.await?;
+    let mut found = found.await?;
+    if is_log && kept.is_empty() && found.checkpoints == 0 && found.entries > 0 {
+        let what = "no checkpoint is there, so nothing shows that nothing was changed or cut off: name one that was kept elsewhere \
+                    with --against";
+        found.findings.push(Finding { place: "log".to_owned(), what: what.to_owned() });
+    }
     let whole = found.findings.is_empty();
     let exit = if whole { Exit::Good } else { Exit::Failed };
+    let agrees: Vec<&String> =
+        kept.iter().filter(|kept| found.findings.iter().all(|finding| finding.place != **kept)).collect();
     if json {
         let findings: Vec<Value> =
             found.findings.iter().map(|finding| json!({"place": finding.place, "what": finding.what})).collect();
         out.json(&json!({
-            "folder": place.display().to_string(), "records": found.records, "deliveries": found.deliveries,
+            "good": whole, "folder": place.display().to_string(), "records": found.records, "deliveries": found.deliveries,
             "entries": found.entries, "pruned": found.pruned, "forgotten": found.forgotten, "tiles": found.tiles,
-            "checkpoints": found.checkpoints, "bytes": found.bytes, "root": hex::encode(found.head.root), "findings": findings,
+            "checkpoints": found.checkpoints, "bytes": found.bytes, "root": hex::encode(found.head.root),
+            "agrees_with": agrees, "findings": findings,
         }))?;
         return Ok(exit);
     }
@@ -147,6 +163,9 @@ pub(super) async fn verify(
         found.head.size,
         if whole { "whole".to_owned() } else { count(found.findings.len(), "fault", "faults") },
     ))?;
+    for kept in agrees {
+        out.line(format!("it agrees with {kept}"))?;
+    }
     if found.pruned > 0 || found.forgotten > 0 {
         out.line(format!(
             "of the entries, {} known by the hash of a body that was pruned, and {} by the leaf alone, since something was forgotten or is older than [store] entry_days",
@@ -184,7 +203,7 @@ async fn backup(folder: &Path, context: &Context, json: bool, out: &mut Out) -> 
         out.line(format!("MISSING  {missing}"))?;
     }
     if !done.missing.is_empty() {
-        out.line("what is missing could not be read; to open this copy, accept the loss as in the original")?;
+        out.line("what is missing could not be read; to open this copy, set [store] accept_damage = true, as for the original")?;
     }
     Ok(exit)
 }
@@ -235,10 +254,17 @@ async fn rekey(to: Option<PathBuf>, outline: Outline, json: bool, out: &mut Out)
     Ok(Exit::Good)
 }
 
-fn elsewhere(path: &Path) -> Result<Elsewhere, Failure> {
-    let note = std::fs::read_to_string(path);
-    let note = note.map_err(|error| Failure::new(Exit::Io, format!("cannot read {}: {error}", path.display())))?;
-    Ok(Elsewhere { name: path.display().to_string(), note, key: None })
+/// A checkpoint that was kept elsewhere. A file that holds none says nothing about the log.
+pub(super) fn elsewhere(path: &Path, keys: Vec<Verifier>) -> Result<Elsewhere, Failure> {
+    let name = path.display().to_string();
+    let note = std::fs::read(path).map_err(|error| Failure::new(Exit::Io, format!("cannot read {name}: {error}")))?;
+    let wrong = |why: String| Failure::new(Exit::Usage, format!("{why}. it says nothing about the log: name another"));
+    if note.is_empty() {
+        return Err(wrong(format!("{name} is empty")));
+    }
+    let note = String::from_utf8(note).map_err(|_| wrong(format!("{name} holds no checkpoint: it is no text")))?;
+    Checkpoint::check_form(&note).map_err(|error| wrong(format!("{name} holds no checkpoint: {error}")))?;
+    Ok(Elsewhere { name, note, keys })
 }
 
 async fn restore(from: PathBuf, outline: Outline, how: Restore, json: bool, out: &mut Out) -> Result<Exit, Failure> {
@@ -373,6 +399,7 @@ impl From<(PathBuf, OpenError)> for Failure {
             error @ (OpenError::Damaged(_) | OpenError::JournalShort { .. } | OpenError::Record { .. }) => {
                 Self::new(Exit::Failed, format!("the store at {place}: {error}. `adjutant store verify` says more"))
             }
+            error @ OpenError::Unfinished(_) => Self::new(Exit::Failed, format!("the store at {place}: {error}")),
             // What `[store]` names is not there, or no key.
             OpenError::Keys(error @ (KeyError::MasterMissing(_) | KeyError::MasterMalformed(_))) => {
                 Self::new(Exit::Config, format!("the store at {place}: {error}"))

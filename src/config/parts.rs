@@ -285,7 +285,7 @@ fn store_settings(section: &mut Section<'_, '_>, dedupe: Duration) -> local::Set
             "bytes",
         ),
         checkpoint_file: None,
-        accept_damage: default.accept_damage,
+        accept_damage: section.flag_or("accept_damage", default.accept_damage),
     }
 }
 

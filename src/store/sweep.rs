@@ -251,17 +251,22 @@ impl SweepState {
                 SweepKind::Settings => "have settings to be read",
                 SweepKind::Meetings => "meetings to be read",
             };
+            let (users, jobs) = (counted(*users, "user", "users"), counted(*made, "job", "jobs"));
             if run.is_dry {
-                return format!("{users} users, {found} {differ}; a dry run, which asks for nothing");
+                return format!("{users}, {found} {differ}; a dry run, which asks for nothing");
             }
-            format!("{users} users, {found} {differ}: {made} jobs made, {woken} woken, {left} left for the next")
+            format!("{users}, {found} {differ}: {jobs} made, {woken} woken, {left} left for the next")
         })
     }
 }
 
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// What reading Zoom's log came to, as a sentence for the log; none where there was nothing.
 pub(in crate::store) fn backfill_told(stored: u64, refused: u64) -> Option<String> {
-    let told = || format!("{stored} deliveries of Zoom's log stored, {refused} refused");
+    let told = || format!("{} of Zoom's log stored, {refused} refused", counted(stored, "delivery", "deliveries"));
     (stored > 0 || refused > 0).then(told)
 }
 

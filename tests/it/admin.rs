@@ -21,6 +21,7 @@ use adjutant::web::admin::table::routes;
 use adjutant::web::admin::{AdminApp, AdminState, Counts, Hosts, NoSweeps, Readers, Stats, TokenHash, Tokens, router};
 use serde_json::Value;
 
+const NO_CURSOR: &str = "after is no cursor of this log: give `next` of a page before, or to begin leave `after` out";
 const TOKEN: &str = "adj_the-token-of-the-test-0123456789";
 const NOW: Timestamp = Timestamp::from_secs(1_760_000_000);
 
@@ -354,7 +355,7 @@ fn what_cannot_be_understood_is_told_as_a_problem_and_changes_nothing() {
         ("POST", "/v1/jobs/retry?caus=assistants-full", 400, ""),
         ("GET", "/v1/deliveries/dlv_999", 404, "there is no delivery dlv_999"),
         ("POST", "/v1/deliveries/x/replay", 400, ""),
-        ("GET", "/v1/audit?after=7", 400, "after is no cursor of this log"),
+        ("GET", "/v1/audit?after=7", 400, NO_CURSOR),
         (
             "GET",
             "/v1/audit?after=MTow&last=1",
@@ -365,9 +366,12 @@ fn what_cannot_be_understood_is_told_as_a_problem_and_changes_nothing() {
         ("GET", "/v1/audit?wait_secs=61", 400, "wait_secs is 61, expected 0 to 60"),
         ("GET", "/v1/audit?kind=nothing", 400, ""),
         ("GET", "/v1/audit?from=yesterday", 400, ""),
-        ("GET", "/v1/audit/stream?after=7", 400, "after is no cursor of this log"),
+        ("GET", "/v1/audit/stream?after=7", 400, NO_CURSOR),
         ("GET", "/v2/jobs", 404, "there is no such route"),
-        ("DELETE", "/v1/jobs", 405, "this route takes another method"),
+        ("GET", "/v1/audit?after=", 400, NO_CURSOR),
+        ("DELETE", "/v1/jobs", 405, "this route takes another method: GET"),
+        ("DELETE", "/v1/tokens", 405, "this route takes another method: GET, POST"),
+        ("POST", "/livez", 405, "this route takes another method: GET"),
     ] {
         let answer = served.ask(method, path);
         assert_eq!(answer.status, status, "{method} {path}: {}", answer.body);

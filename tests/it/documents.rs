@@ -22,6 +22,37 @@ fn help(words: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
 }
 
+/// The commands below this one that take no `--json`.
+fn without_json(words: &[&str], found: &mut BTreeSet<String>) {
+    let help = help(words).unwrap();
+    let Some((_, below)) = help.split_once("\nCommands:\n") else {
+        if !help.contains("--json") {
+            found.insert(words.join(" "));
+        }
+        return;
+    };
+    for line in below.lines().take_while(|line| !line.is_empty()) {
+        // What is indented more goes on with what a command does.
+        let name =
+            line.strip_prefix("  ").filter(|line| !line.starts_with(' ')).and_then(|line| line.split(' ').next());
+        if let Some(name) = name.filter(|name| *name != "help") {
+            without_json(&[words, &[name]].concat(), found);
+        }
+    }
+}
+
+#[test]
+fn the_commands_that_take_no_json_are_those_that_the_readme_names() {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let (named, _) = text.split_once("All but ").unwrap().1.split_once(" take `--json`").unwrap();
+    // Its sheet is JSON.
+    let named = named.replace("`setup` (without `--sheet`), ", "");
+    let named: BTreeSet<String> = named.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    let mut found = BTreeSet::new();
+    without_json(&[], &mut found);
+    assert_eq!(found, named);
+}
+
 #[test]
 fn every_command_that_a_document_names_is_there_with_its_flags() {
     let mut checked = 0;

@@ -108,6 +108,38 @@ fn the_readers_of_the_examples_take_the_whole_log_once_over_kills_and_lost_curso
     }
 }
 
+#[test]
+fn a_reader_of_a_log_that_a_restore_ended_is_told_so_and_takes_nothing_of_the_other() {
+    let mut served = served("");
+    served.settle();
+    let readers = ["read_audit.py", "read_audit.sh"];
+    for name in readers {
+        assert!(Reader::new(&served.service, name).once().status.success(), "{name}");
+    }
+    let cursor = served.service.admin("GET", "/v1/audit?last=1").unwrap()["next"].as_str().unwrap().to_owned();
+    let backup = served.service.folder().join("backup").to_str().unwrap().to_owned();
+    served.told(&["store", "backup", &backup], 0);
+    assert_eq!(served.service.terminate(), Some(0));
+    std::fs::remove_dir_all(served.service.folder().join("data")).unwrap();
+    served.told(&["store", "restore", &backup, "--new-log"], 0);
+    assert!(served.service.start(&[]), "{}", served.service.log());
+    for way in ["/v1/audit", "/v1/audit/stream", "/v1/audit/verify"] {
+        let (status, told) = served.service.ask("GET", &format!("{way}?after={cursor}")).unwrap();
+        assert_eq!((status, &told["code"]), (410, &Value::from("other-log")), "{way}: {told}");
+    }
+    for name in readers {
+        let reader = Reader::new(&served.service, name);
+        let had = reader.lines();
+        // Whoever waits for more ends as well.
+        for more in [&["--once"][..], &[]] {
+            let output = reader.command().args(more).output().unwrap();
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.code() == Some(1) && told.contains("a restore began it"), "{name}: {told}");
+        }
+        assert_eq!(reader.lines(), had, "{name}");
+    }
+}
+
 /// The example that receives, and where it listens.
 struct Receiver {
     child: Child,

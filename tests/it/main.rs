@@ -10,6 +10,7 @@
 
 mod access;
 mod admin;
+mod anchored;
 mod apart;
 mod app;
 mod assistants;

@@ -12,24 +12,24 @@ use crate::process::served::{Served, served};
 use crate::process::service::Service;
 
 /// With some entries in its log.
-fn worked() -> Served {
+pub(crate) fn worked() -> Served {
     let mut served = served("");
     served.settle();
     served
 }
 
-fn folder(service: &Service) -> PathBuf {
+pub(crate) fn folder(service: &Service) -> PathBuf {
     service.folder().join("data")
 }
 
 /// Written to a file, whose path this gives.
-fn kept(served: &Served, name: &str, text: &str) -> String {
+pub(crate) fn kept(served: &Served, name: &str, text: &str) -> String {
     let path = served.service.folder().join(name);
     std::fs::write(&path, text).unwrap();
     path.to_str().unwrap().to_owned()
 }
 
-fn size(served: &Served) -> u64 {
+pub(crate) fn size(served: &Served) -> u64 {
     served.service.admin("GET", "/v1/audit/head").unwrap()["size"].as_u64().unwrap()
 }
 
@@ -179,6 +179,16 @@ fn whom_an_entry_names_is_shown_to_whom_one_likes_who_can_check_it() {
     let told = served.told(&["audit", "verify-proof", &proof, "--key", &key, "--detail", &forged], 1);
     assert!(told.contains("the detail is not that of the entry"), "{told}");
     assert!(!example(&[&proof, &key, &forged]).0);
+    let salt = "0".repeat(32);
+    let made = serde_json::json!({ "salt": salt, "detail": r#"{"subject":"user:mallory","note":"made an owner"}"# });
+    let other = entries.iter().rfind(|other| other["kind"] == "outcome" && other["index"] != entry["index"]).unwrap();
+    let (other_proof, of_other) = (path("other-proof"), path("of-other"));
+    served.told(&["audit", "prove", &other["index"].to_string(), "--output", &other_proof, "--detail", &of_other], 0);
+    for forged in [kept(&served, "made", &made.to_string()), of_other] {
+        let told = served.told(&["audit", "verify-proof", &proof, "--key", &key, "--detail", &forged, "--json"], 1);
+        assert!(told.contains("the detail is not that of the entry") && !told.contains("good"), "{told}");
+        assert!(!example(&[&proof, &key, &forged]).0);
+    }
     // The first entry says that the service started.
     let none = served.told(&["audit", "prove", "999999", "--detail", &detail], 1);
     assert!(none.contains("entry 999999"), "{none}");
@@ -201,7 +211,14 @@ fn a_log_is_verified_from_a_checkpoint_on_and_a_backup_with_what_was_signed() {
     let backup = served.service.folder().join("backup").to_str().unwrap().to_owned();
     served.told(&["store", "backup", &backup], 0);
     let told = served.told(&["audit", "verify", "--folder", &backup, "--against", &last, "--key", &key], 0);
-    assert!(told.contains("; whole"), "{told}");
+    assert!(told.contains("; whole") && told.contains(&format!("it agrees with {last}")), "{told}");
+    let words = ["audit", "verify", "--folder", &backup, "--against", &last, "--json"];
+    let told: Value = serde_json::from_str(&served.told(&words, 0)).unwrap();
+    assert_eq!(
+        (&told["good"], &told["agrees_with"]),
+        (&Value::from(true), &Value::from(vec![last.as_str()])),
+        "{told}"
+    );
     served.created(NewUser::licensed("newer@school.example"));
     served.service.wait_until_idle();
     served.told(&["audit", "prove", &(size(&served) - 1).to_string()], 0);
@@ -242,6 +259,14 @@ fn a_key_that_is_changed_signs_from_then_on_and_what_was_signed_before_verifies_
         served.told(&["audit", "verify-proof", &after, "--key", new], 0);
         served.told(&["audit", "verify-proof", &after, "--key", &old], 1);
         served.told(&["audit", "verify-proof", &before, "--key", &old], 0);
+        // Both at once, as the command prints them.
+        let all = served.told(&["audit", "key"], 0);
+        served.told(&["audit", "verify", "--against", &bridge, "--key", &all], 0);
+        for proof in [&before, &after] {
+            served.told(&["audit", "verify-proof", proof, "--key", &all], 0);
+            let (holds, said) = by_example(proof, &all);
+            assert!(holds, "{said}");
+        }
         served.told(&["audit", "verify"], 0);
     }
 }

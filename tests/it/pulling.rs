@@ -116,7 +116,7 @@ fn an_export_to_a_file_is_there_when_it_is_whole_and_a_wrong_one_leaves_nothing(
     let file = served.service.folder().join("export.jsonl");
     let path = file.to_str().unwrap();
     let told = served.told(&["audit", "export", "--format", "jsonl", "--output", path, "--to", "9"], 0);
-    assert_eq!(told, "exported 9 entries of entries 0 to 9, without 9; go on with --from 9\n");
+    assert_eq!(told, "exported 9 entries, of those from 0 to 8; go on with --from 9\n");
     let text = std::fs::read_to_string(&file).unwrap();
     assert_eq!(indexes(&lines(&text)), (0..9).collect::<Vec<_>>());
     for (wrong, code) in [
@@ -132,6 +132,24 @@ fn an_export_to_a_file_is_there_when_it_is_whole_and_a_wrong_one_leaves_nothing(
     }
     let left = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
     assert!(std::fs::read_dir(served.service.folder()).unwrap().map(left).all(|name| !name.contains(".new-")));
+}
+
+#[test]
+fn an_account_that_is_not_there_and_a_place_behind_the_end_are_told_and_no_empty_log() {
+    let served = worked();
+    for path in ["/v1/audit?account=nope", "/v1/audit?account=nope&last=5", "/v1/audit/stream?account=nope"] {
+        let (status, told) = served.service.ask("GET", path).unwrap();
+        assert_eq!((status, told["detail"].as_str()), (404, Some("there is no account nope")), "{path}: {told}");
+    }
+    let told = served.told(&["audit", "export", "--account", "nope", "--format", "jsonl"], 1);
+    assert!(told.contains("there is no account nope"), "{told}");
+    served.told(&["audit", "tail", "--account", "nope"], 1);
+    assert!(!lines(&exported(&served.service, &["--account", ACCOUNT])).is_empty());
+    let told = served.told(&["audit", "export", "--from", "900000", "--format", "jsonl"], 1);
+    assert!(told.contains("--from is entry 900000, and the log has "), "{told}");
+    // Where an export ended, the next one goes on.
+    let end = size(&served.service).to_string();
+    assert_eq!(exported(&served.service, &["--from", &end, "--to", &end]), "");
 }
 
 #[test]

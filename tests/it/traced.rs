@@ -150,6 +150,11 @@ fn the_days_of_an_account_say_what_came_and_what_is_not_known() {
     assert!(after["last_event_at"].as_str() > before["last_event_at"].as_str(), "{after}");
     let told = served.told(&["audit", "completeness", "--account", ACCOUNT], 0);
     assert!(told.contains("SET ASIDE") && told.contains("not known: what failed at Zoom"), "{told}");
+    // That something was forgotten is an entry of its own, and takes nothing from the days.
+    served.told(&["users", "forget", "nobody@school.example", "--account", ACCOUNT, "--yes"], 0);
+    let after = view(&served, &[]);
+    assert!(after["days"].as_array().unwrap().iter().all(|day| day["is_whole"] == true), "{after}");
+    assert!(!after["unknown"].to_string().contains("looked at"), "{after}");
     served.told(&["audit", "completeness", "--account", "nobodys-account-2"], 1);
     served.told(&["audit", "completeness", "--account", ACCOUNT, "--days", "32"], 2);
 }

@@ -63,8 +63,12 @@ pub(super) async fn run(context: &Context, asked: Export, out: &mut Out) -> Resu
     };
     remote.close().await?;
     let Exported { start, end, entries } = exported?;
-    let whole = format!("entries {start} to {end}, without {end}");
-    tell(&format!("exported {} of {whole}; go on with --from {end}", count(entries, "entry", "entries")));
+    let entries = count(entries, "entry", "entries");
+    let among = match end.checked_sub(1).filter(|last| *last >= start) {
+        Some(last) => format!(", of those from {start} to {last}"),
+        None => format!(": there is none from {start} on"),
+    };
+    tell(&format!("exported {entries}{among}; go on with --from {end}"));
     Ok(Exit::Good)
 }
 
@@ -88,7 +92,7 @@ struct Exported {
 /// The entry at which a place is: a number, or the first entry of a time.
 async fn index(remote: &Remote, place: &str, size: u64) -> Result<u64, Failure> {
     if let Ok(index) = place.parse::<u64>() {
-        return Ok(index.min(size));
+        return Ok(index);
     }
     let page: EntriesView = remote.get("/v1/audit", &[("from", place.to_owned()), ("limit", "1".to_owned())]).await?;
     Ok(page.entries.first().map_or(size, |entry| entry.index.min(size)))
@@ -101,9 +105,13 @@ async fn export(remote: &Remote, asked: &Export, out: &mut Out) -> Result<Export
         None => 0,
     };
     let end = match &asked.to {
-        Some(to) => index(remote, to, size).await?,
+        Some(to) => index(remote, to, size).await?.min(size),
         None => size,
     };
+    if start > size {
+        let size = count(size, "entry", "entries");
+        return Err(Failure::new(Exit::Failed, format!("--from is entry {start}, and the log has {size}")));
+    }
     if start > end {
         return Err(Failure::new(Exit::Usage, format!("--from is entry {start}, and --to is before it: entry {end}")));
     }

@@ -7,11 +7,12 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::audit::leaf::{Disclosed, Leaf};
-use crate::audit::note::Verifier;
+use crate::audit::note::{Verifier, Verifiers};
 use crate::audit::proof::{BYTES_MAX, Proof};
 use crate::audit::tree::leaf_hash;
 use crate::audit::{Detail, Entry};
 use crate::cli::out::{Out, count};
+use crate::cli::private;
 use crate::cli::remote::{Remote, Where};
 use crate::cli::{Context, Exit, Failure};
 use crate::store::local::entry_of_leaf;
@@ -19,6 +20,9 @@ use crate::web::admin::view::{CheckpointView, EntryView, ProofView};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Checkpoint {
+    /// Write it to this file, and not to standard output: replaced as a whole, and as it was where there is a failure
+    #[arg(short, long, value_name = "FILE", conflicts_with = "json")]
+    output: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -57,9 +61,9 @@ pub(in crate::cli) struct VerifyProof {
     /// What `audit prove` wrote; - reads standard input
     file: PathBuf,
     /// The key of the log, as `audit key` printed it: from whoever runs it, and not from whoever sent the proof. More than one
-    /// where it was changed
+    /// where it was changed, one a line or each with a `--key` of its own
     #[arg(long, required = true)]
-    key: Vec<Verifier>,
+    key: Vec<Verifiers>,
     /// The detail of the entry, as `audit prove --detail` wrote it
     #[arg(long, value_name = "FILE")]
     detail: Option<PathBuf>,
@@ -79,12 +83,21 @@ pub(super) async fn checkpoint(context: &Context, asked: Checkpoint, out: &mut O
     let view = newest(context, asked.place).await?;
     if asked.json {
         out.json(&view)?;
-        return Ok(Exit::Good);
+    }
+    if let Some(trouble) = view.trouble {
+        return Err(Failure::new(Exit::Failed, format!("no checkpoint is signed any more: {trouble}")));
     }
     let Some(note) = view.checkpoint else {
         return Err(Failure::new(Exit::Failed, "there is no checkpoint yet: nothing was entered in the log"));
     };
-    out.line(note.trim_end_matches('\n'))?;
+    match asked.output {
+        None if asked.json => {}
+        None => out.line(note.trim_end_matches('\n'))?,
+        Some(path) => {
+            let failed = |error| Failure::new(Exit::Io, format!("cannot write {}: {error}", path.display()));
+            private::put(&path, &note).map_err(failed)?;
+        }
+    }
     Ok(Exit::Good)
 }
 
@@ -165,7 +178,8 @@ pub(super) fn verify(asked: &VerifyProof, out: &mut Out) -> Result<Exit, Failure
     if proof.extra.is_empty() {
         return Err(wrong("it has no entry: only its leaf was left in the log, since it was forgotten".to_owned()));
     }
-    let checkpoint = proof.verify(&leaf_hash(&proof.extra), &asked.key).map_err(|error| wrong(error.to_string()))?;
+    let keys: Vec<Verifier> = asked.key.iter().flat_map(|keys| keys.0.clone()).collect();
+    let checkpoint = proof.verify(&leaf_hash(&proof.extra), &keys).map_err(|error| wrong(error.to_string()))?;
     let mut entry = entry_of_leaf(proof.index, &proof.extra);
     if let Some(path) = &asked.detail {
         let shown: Disclosed =

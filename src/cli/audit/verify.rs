@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::PAGE;
 use crate::audit::checkpoint::Checkpoint;
-use crate::audit::note::Verifier;
+use crate::audit::note::{Verifier, Verifiers};
 use crate::audit::tree::{Frontier, Hash};
 use crate::cli::out::{Out, count};
 use crate::cli::remote::{Remote, Where};
@@ -23,9 +23,10 @@ pub(in crate::cli) struct Verify {
     /// A checkpoint that was kept elsewhere, up to which the log was verified before: only what came after it is read
     #[arg(long, value_name = "FILE")]
     since: Option<PathBuf>,
-    /// The key that these have to be signed with, as `audit key` printed it; without it, those of the log as it is
+    /// The key that these have to be signed with, as `audit key` printed it, or more, one a line; without it, those of the log as
+    /// it is
     #[arg(long)]
-    key: Option<Verifier>,
+    key: Option<Verifiers>,
     /// Verify the store in this folder, mostly a backup, that no process uses: all of its bytes, tiles and checkpoints
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["offline", "since"])]
     folder: Option<PathBuf>,
@@ -149,18 +150,14 @@ async fn anchors(remote: &Remote, asked: &Verify, faults: &mut Vec<String>) -> R
         add(Anchor::new("the newest checkpoint".to_owned(), &note, &keys));
     }
     // A key that was kept elsewhere is worth more than what the log says of itself.
-    if let Some(key) = &asked.key {
-        keys = vec![key.clone()];
+    if let Some(given) = &asked.key {
+        keys.clone_from(&given.0);
     }
     for path in [&asked.against, &asked.since].into_iter().flatten() {
-        add(Anchor::new(path.display().to_string(), &read(path)?, &keys));
+        let Elsewhere { name, note, .. } = store::elsewhere(path, Vec::new())?;
+        add(Anchor::new(name, &note, &keys));
     }
     Ok(anchors)
-}
-
-fn read(path: &Path) -> Result<String, Failure> {
-    let note = std::fs::read_to_string(path);
-    note.map_err(|error| Failure::new(Exit::Io, format!("cannot read {}: {error}", path.display())))
 }
 
 /// The tree that was verified before, as the log has it now. None where there is no such thing.
@@ -179,10 +176,10 @@ async fn before(remote: &Remote, since: &Path, anchors: &[Anchor]) -> Result<Opt
 /// A store that nobody uses.
 async fn apart(context: &Context, folder: &Path, asked: &Verify, out: &mut Out) -> Result<Exit, Failure> {
     let outline = context.outline()?;
-    let key = || asked.key.clone();
-    let kept = |path: &PathBuf| Ok(Elsewhere { name: path.display().to_string(), note: read(path)?, key: key() });
+    let keys = asked.key.clone().map(|keys| keys.0).unwrap_or_default();
+    let kept = |path: &PathBuf| store::elsewhere(path, keys.clone());
     let elsewhere = asked.against.iter().map(kept).collect::<Result<_, Failure>>()?;
-    store::verify(store::absolute(folder)?, elsewhere, asked.json, &outline, out).await
+    store::verify(store::absolute(folder)?, Some(elsewhere), asked.json, &outline, out).await
 }
 
 /// Has every entry read and hashed anew, page by page, and compares what they hash to with the head and with checkpoints.

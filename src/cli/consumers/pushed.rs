@@ -20,9 +20,10 @@ pub(in crate::cli) struct Named {
 pub(in crate::cli) struct Replay {
     #[command(flatten)]
     of: Named,
-    /// The first entry that it gets again, as `audit tail` numbers them; 0 is the first of all
-    #[arg(long)]
-    from: u64,
+    /// The first entry that it gets again: its number, as `audit tail` has them, where 0 is the first of all, or a time as in
+    /// 2026-11-21 or 2026-11-21T08:00:00Z
+    #[arg(long, value_name = "ENTRY|TIME")]
+    from: String,
 }
 
 /// Those of the running service; none where it does not answer.
@@ -59,7 +60,7 @@ pub(super) async fn moved(
 }
 
 pub(super) async fn replay(context: &Context, Replay { of, from }: Replay, out: &mut Out) -> Result<Exit, Failure> {
-    let query = [("from", from.to_string())];
+    let query = [("from", from)];
     let view: ConsumerView = running(context)?.post(&path(&of.name, "/replay"), &query).await?;
     shown(&view, of.json, out)
 }

@@ -169,7 +169,7 @@ impl Stage<'_> {
         self.goes_on(told)?;
         let told = self.nothing_is_left(*last, rest).await;
         self.goes_on(told)?;
-        self.close("for an acceptance or a licence").await?;
+        self.close().await?;
         Ok(self.say("", "an app of your own for many accounts: `adjutant setup --kind general`, which also says what to click at Zoom")?)
     }
 

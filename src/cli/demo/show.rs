@@ -56,7 +56,7 @@ impl Stage<'_> {
         let told = self.meeting().await;
         self.tell(told)?;
         self.presets().await?;
-        self.close("for a licence").await
+        self.close().await
     }
 
     async fn licensed(&self) -> Told {

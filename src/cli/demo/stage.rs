@@ -12,7 +12,7 @@ use super::service::Service;
 use crate::chance::SystemChance;
 use crate::clock::{Stopwatch, SystemClock};
 use crate::sim::{Sim, ValidationError, World};
-use crate::web::admin::view::StatusView;
+use crate::web::admin::view::{AttentionView, StatusView};
 
 /// How long a step may take before it counts as gone wrong.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -125,8 +125,8 @@ impl<'o> Stage<'o> {
         Err("the service did not start".to_owned())
     }
 
-    /// The last step, and what all of them came to. `waiting` says for what those jobs wait that do.
-    pub(super) async fn close(&mut self, waiting: &str) -> Result<(), Failure> {
+    /// The last step, and what all of them came to.
+    pub(super) async fn close(&mut self) -> Result<(), Failure> {
         let told = match self.service.command_is_good(&["audit", "verify"]).await {
             Ok(true) => Ok("the audit log verifies: no gap, and every entry hashes to the root".to_owned()),
             Ok(false) => Err("the audit log does not verify".to_owned()),
@@ -134,9 +134,13 @@ impl<'o> Stage<'o> {
         };
         self.tell(told)?;
         let store = self.status().await.map_err(|error| Failure::new(Exit::Failed, error))?.store;
+        let attention: AttentionView =
+            self.ask("/v1/attention", &[]).await.map_err(|error| Failure::new(Exit::Failed, error))?;
+        let waiting: Vec<_> = attention.waiting.iter().map(|one| format!("{} {}", one.count, one.reason)).collect();
+        let waiting = if waiting.is_empty() { String::new() } else { format!(" ({})", waiting.join(", ")) };
         let steps = count(self.right, "step", "steps");
         let result = format!(
-            "{steps} right, {} wrong; {} done, {} waiting ({waiting}), {} parked",
+            "{steps} right, {} wrong; {} done, {} waiting{waiting}, {} parked",
             self.wrong,
             count(store.done, "job", "jobs"),
             store.waiting,

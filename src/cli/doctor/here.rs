@@ -9,6 +9,7 @@ use super::super::takers::{Taker, takers};
 use super::super::{Exit, Failure};
 use super::accounts::{self, Known, TOLD_MAX};
 use super::{Check, Report};
+use crate::alarm::Alarm;
 use crate::config::Config;
 use crate::event::signature::OWN_REQUEST_ID;
 use crate::store::local::MasterKey;
@@ -112,6 +113,10 @@ pub(super) async fn running(report: &mut Report, config: &Config) -> Option<Remo
             accounts::all(report, config, &Known { accounts: &accounts, alarms: &attention.alarms, sweeps: &sweeps });
             all_swept(report, &sweeps);
             store(report, &status.store);
+            let of_log = |alarm: &&Alarm| ["log-not-signed", "checkpoint-file"].contains(&alarm.code.as_str());
+            for Alarm { what, advice, .. } in attention.alarms.iter().filter(of_log) {
+                report.warn("store", what, advice);
+            }
             Some(remote)
         }
         Err(failure) => {

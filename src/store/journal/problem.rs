@@ -48,12 +48,12 @@ impl fmt::Display for Problem {
             Fault::NewerFormat { found, known } => write!(f, "format version {found}, this program knows {known}"),
             Fault::Misnamed { found } => write!(f, "the file begins with record {found}, its name says otherwise"),
             Fault::Unreadable { until, missing } => {
-                write!(f, "damaged up to byte {until}, {} are unreadable", Numbers(missing))
+                write!(f, "damaged up to byte {until}, without {}", Numbers(missing))
             }
             Fault::Torn { bytes } => write!(f, "{bytes} bytes after the last whole batch"),
             Fault::NotSealed => write!(f, "the footer is missing or not at the end"),
             Fault::Miscounted { counted, found } => write!(f, "the footer counts {counted} records, {found} are there"),
-            Fault::Missing { missing: Some(missing) } => write!(f, "{} are in no file", Numbers(missing)),
+            Fault::Missing { missing: Some(missing) } => write!(f, "no file has {}", Numbers(missing)),
             Fault::Missing { missing: None } => write!(f, "the segment that follows is missing"),
             Fault::Overlap { expected } => write!(f, "record {expected} should come first here"),
             Fault::Io { error } => write!(f, "cannot be read: {error}"),

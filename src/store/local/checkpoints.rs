@@ -81,6 +81,10 @@ pub(super) struct Checkpoints {
     keys: Mutex<Option<Arc<LogKeys>>>,
     /// Why none is signed any more.
     trouble: Mutex<Option<String>>,
+    /// Why the last could not be signed; it is tried again.
+    failing: Mutex<Option<String>>,
+    /// Why the last is not elsewhere as well; it is tried again with the next.
+    elsewhere_failing: Mutex<Option<String>>,
     /// Where the newest is kept as well.
     elsewhere: Option<PathBuf>,
 }
@@ -115,7 +119,7 @@ impl Checkpoints {
 
 impl Core {
     /// The keys of the log; the first is made where there is none.
-    fn keys_of_log(&self) -> Result<Arc<LogKeys>, StoreError> {
+    pub(super) fn keys_of_log(&self) -> Result<Arc<LogKeys>, StoreError> {
         let mut kept = lock(&self.checkpoints.keys);
         if let Some(keys) = &*kept {
             return Ok(Arc::clone(keys));
@@ -243,7 +247,7 @@ impl Core {
             lock(&self.checkpoints.leaves).take();
             while let Ok(told) = told.recv() {
                 match told {
-                    Told::Sign(tell) | Told::Turn(tell) => drop(tell.send(Err(StoreError::Damaged(error.to_string())))),
+                    Told::Sign(tell) | Told::Turn(tell) => drop(tell.send(Err(error.clone()))),
                     Told::Look(tell) => drop(tell.send(())),
                 }
             }
@@ -317,6 +321,7 @@ impl Core {
         if let Some(note) = note {
             self.keep_elsewhere(&note);
         }
+        *lock(&self.checkpoints.failing) = done.as_ref().err().map(ToString::to_string);
         match &done {
             Ok(()) => *is_failing = false,
             Err(error) if !*is_failing => {
@@ -337,6 +342,8 @@ impl Core {
             std::fs::File::open(&aside)?.sync_all()?;
             std::fs::rename(&aside, path)
         });
+        *lock(&self.checkpoints.elsewhere_failing) =
+            written.as_ref().err().map(|error| format!("{}: {error}", path.display()));
         if let Err(error) = written {
             tracing::error!(%error, path = %path.display(), "the checkpoint is not in [store] checkpoint_file; it is tried again with the next one");
         }
@@ -394,6 +401,13 @@ impl Core {
             covering = Some((checkpoint, note));
         }
         let newest = covering;
+        if newest.is_none() && size > 0 {
+            tracing::warn!(
+                entries = size,
+                "no checkpoint of the audit log is there, and it has entries: what is there is signed now, and whether something was \
+                 cut off before is shown by a checkpoint that was kept elsewhere alone"
+            );
+        }
         let covered = newest.as_ref().map_or(0, |(newest, _)| newest.size);
         if covered > size {
             return Err(StoreError::Damaged(format!(
@@ -493,6 +507,16 @@ impl super::LocalStore {
     /// Why no checkpoint is signed any more, if so.
     pub fn log_trouble(&self) -> Option<String> {
         lock(&self.core().checkpoints.trouble).clone()
+    }
+
+    /// Why none can be signed now, if so.
+    pub fn log_unsigned(&self) -> Option<String> {
+        lock(&self.core().checkpoints.failing).clone()
+    }
+
+    /// Why the newest is not in `checkpoint_file`, if so.
+    pub fn not_elsewhere(&self) -> Option<String> {
+        lock(&self.core().checkpoints.elsewhere_failing).clone()
     }
 
     /// The newest checkpoint of the audit log, as it was signed. None where nothing was entered yet, and where there is

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use rustix::fs::FlockOperation;
@@ -11,6 +11,18 @@ use rustix::fs::FlockOperation;
 #[derive(Debug)]
 pub(super) struct FolderLock {
     file: File,
+}
+
+impl FolderLock {
+    /// Whether this is the folder that is held, or one in it.
+    pub(super) fn holds(&self, folder: &Path) -> bool {
+        let id = |file: std::fs::Metadata| (file.dev(), file.ino());
+        let Ok(own) = self.file.metadata().map(id) else { return false };
+        let is_held = |folder: &Path| std::fs::metadata(folder.join("lock")).is_ok_and(|there| id(there) == own);
+        // It need not be there yet.
+        let there = folder.ancestors().find_map(|above| above.canonicalize().ok());
+        there.is_some_and(|there| there.ancestors().any(is_held))
+    }
 }
 
 impl Drop for FolderLock {
@@ -23,7 +35,19 @@ impl Drop for FolderLock {
 
 /// None where another process holds it.
 pub(super) fn take(folder: &Path) -> io::Result<Option<FolderLock>> {
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(folder.join("lock"))?;
+    hold(OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(folder.join("lock"))?)
+}
+
+/// The same for whoever only reads, maybe from a disk that cannot be written. Where there is no such file nobody ever held it, and
+/// the folder itself stands in for it.
+pub(super) fn take_to_read(folder: &Path) -> io::Result<Option<FolderLock>> {
+    match File::open(folder.join("lock")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => hold(File::open(folder)?),
+        opened => hold(opened?),
+    }
+}
+
+fn hold(file: File) -> io::Result<Option<FolderLock>> {
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(FolderLock { file })),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
@@ -40,9 +64,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let held = take(folder.path()).unwrap().unwrap();
         assert!(take(folder.path()).unwrap().is_none());
+        assert!(take_to_read(folder.path()).unwrap().is_none());
         // As a fork leaves it.
         let _inherited = held.file.try_clone().unwrap();
         drop(held);
+        let reading = take_to_read(folder.path()).unwrap().unwrap();
+        assert!(take(folder.path()).unwrap().is_none());
+        drop(reading);
         assert!(take(folder.path()).unwrap().is_some());
     }
 }

@@ -21,6 +21,26 @@ pub(super) struct LogKeys {
     signers: Vec<((u32, u32), Signer)>,
 }
 
+/// The log that a store has now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThisLog {
+    /// As its checkpoints call it.
+    pub name: String,
+    /// No other was before it.
+    pub is_first: bool,
+    /// All that is entered, also what no reader is shown yet.
+    pub size: u64,
+}
+
+impl super::LocalStore {
+    pub fn this_log(&self) -> Result<ThisLog, StoreError> {
+        let core = self.core();
+        let (keys, size) = (core.keys_of_log()?, core.read(|state| state.tree.size())?);
+        let is_first = keys.signers.iter().all(|((log, _), _)| *log == 0);
+        Ok(ThisLog { name: keys.signer()?.name().to_owned(), is_first, size })
+    }
+}
+
 fn failed(what: impl std::fmt::Display) -> StoreError {
     StoreError::Failed(format!("the key of the audit log: {what}"))
 }

@@ -27,6 +27,20 @@ const BATCH_BYTES: usize = 4 << 20;
 /// There from a restore that began another log until the service has entered that.
 const BEGUN_ANEW: &str = "new-log";
 
+/// There while a copy is made: without it, and with a `format`, the copy is whole.
+const UNFINISHED: &str = "unfinished";
+
+/// Whether a folder has a copy that was begun and not ended.
+pub(super) fn is_unfinished(files: &dyn Files) -> io::Result<bool> {
+    Ok(format::read(files)? == format::Found::Nothing && place::read(files, UNFINISHED)?.is_some())
+}
+
+/// A copy is whole from here on.
+fn finish(files: &dyn Files) -> Result<(), CopyError> {
+    let removed = files.remove(UNFINISHED).and_then(|()| files.sync_dir(place::ROOT));
+    removed.map_err(io_error("end the copy"))
+}
+
 /// How a copy becomes a store.
 #[derive(Debug, Clone, Default)]
 pub struct Restore {
@@ -71,6 +85,8 @@ pub enum CopyError {
          another name that says where it goes on from"
     )]
     Behind(String),
+    #[error("{} is in the folder of the store itself: copy it to another place", .0.display())]
+    Within(PathBuf),
     #[error("{} is no store: it has no file `format`", .0.display())]
     NoStore(PathBuf),
     #[error("what is to be copied is damaged: {0}")]
@@ -93,10 +109,14 @@ fn io_error(doing: &'static str) -> impl Fn(io::Error) -> CopyError {
 fn empty_folder(folder: &Path) -> Result<Arc<dyn Files>, CopyError> {
     make_folder(folder).map_err(io_error("make the folder"))?;
     let mut inside = std::fs::read_dir(folder).map_err(io_error("look into the folder"))?;
-    if inside.next().is_some() {
-        return Err(CopyError::NotEmpty(folder.to_owned()));
-    }
     let files: Arc<dyn Files> = Arc::new(RealFiles::new(folder));
+    if inside.next().is_some() {
+        return Err(match is_unfinished(files.as_ref()) {
+            Ok(true) => OpenError::Unfinished(folder.display().to_string()).into(),
+            _ => CopyError::NotEmpty(folder.to_owned()),
+        });
+    }
+    place::replace(files.as_ref(), UNFINISHED, b"").map_err(io_error("begin the copy"))?;
     for dir in [place::ROOT, JOURNAL, SNAPSHOTS] {
         files.make_dir(dir).map_err(io_error("make the folder"))?;
     }
@@ -108,6 +128,10 @@ impl Core {
     pub(super) fn backup(&self, to: &Path, progress: VerifyProgress<'_>) -> Result<BackedUp, CopyError> {
         drop(self.open()?);
         let files = empty_folder(to)?;
+        if checkpoints::newest(self.files.as_ref()).map_err(io_error("read the newest checkpoint"))?.is_none() {
+            // Where nothing can be signed, the copy says so when it is verified.
+            let _unsigned = self.sign_now();
+        }
         // Before the records: what was signed is in them.
         checkpoints::copy(self.files.as_ref(), &files).map_err(io_error("copy what was signed"))?;
         let next = self.synced_next();
@@ -133,6 +157,7 @@ impl Core {
             }
         }
         format::write(files.as_ref()).map_err(io_error("write the format version"))?;
+        finish(files.as_ref())?;
         let deliveries = self.read(|state| state.deliveries)?;
         let up_to_record = next.saturating_sub(1);
         Ok(BackedUp { folder: to.to_owned(), up_to_record, deliveries, records, missing })
@@ -228,6 +253,12 @@ pub(super) fn held(folder: &Path) -> Result<lock::FolderLock, OpenError> {
     lock::take(folder).map_err(io)?.ok_or_else(|| OpenError::InUse(folder.to_owned()))
 }
 
+/// The same for whoever changes nothing in it.
+fn held_to_read(folder: &Path) -> Result<lock::FolderLock, OpenError> {
+    let io = |source| OpenError::Io { doing: "lock the store", source };
+    lock::take_to_read(folder).map_err(io)?.ok_or_else(|| OpenError::InUse(folder.to_owned()))
+}
+
 impl LocalStore {
     /// Verifies the store while it is in use.
     pub async fn verify(&self, mut progress: impl FnMut(u64, u64) + Send + 'static) -> Result<Verified, StoreError> {
@@ -256,6 +287,9 @@ impl LocalStore {
         mut progress: impl FnMut(u64, u64) + Send + 'static,
     ) -> Result<BackedUp, CopyError> {
         let (core, to) = (Arc::clone(self.core()), to.to_owned());
+        if self.holds(&to) {
+            return Err(CopyError::Within(to));
+        }
         self.core().apart(move || core.backup(&to, &mut progress)).await?
     }
 
@@ -267,7 +301,7 @@ impl LocalStore {
         elsewhere: &[super::Elsewhere],
         progress: VerifyProgress<'_>,
     ) -> Result<Verified, OpenError> {
-        let _held = held(folder)?;
+        let _held = held_to_read(folder)?;
         let files: Arc<dyn Files> = Arc::new(RealFiles::new(folder));
         let chance: Arc<dyn Chance> = Arc::new(SystemChance);
         let keys = Arc::new(open::found(&files, master, &chance, false)?);
@@ -284,9 +318,12 @@ impl LocalStore {
             format::Found::Version(found) => {
                 return Err(OpenError::Newer { found, known: format::VERSION }.into());
             }
+            format::Found::Nothing if is_unfinished(&source).map_err(io_error("look into the folder"))? => {
+                return Err(OpenError::Unfinished("the folder".to_owned()).into());
+            }
             format::Found::Nothing | format::Found::Garbled => return Err(CopyError::NoStore(from.to_owned())),
         }
-        let _held = held(from)?;
+        let _held = held_to_read(from)?;
         let chance: Arc<dyn Chance> = Arc::new(SystemChance);
         let found: Arc<dyn Files> = Arc::new(source.clone());
         let keys = Arc::new(open::found(&found, master, &chance, false)?);
@@ -326,7 +363,8 @@ impl LocalStore {
             begin_anew(&files, &how.against, master.load(false, &SystemChance).map_err(OpenError::from)?)?;
         }
         // Last: without it there is no store, whatever else is there.
-        copied("format")?.then_some(()).ok_or_else(no_store)
+        copied("format")?.then_some(()).ok_or_else(no_store)?;
+        finish(files.as_ref())
     }
 
     /// The last checkpoint that is known of the log before this one, where this one was begun by a restore and that was not

@@ -65,6 +65,7 @@ pub use checkpoints::Proved;
 pub use forget::{Erased, NotForgotten};
 pub use forgotten::Forgotten;
 pub use keys::{KeyError, MasterKey};
+pub use log_keys::ThisLog;
 pub use maintain::{BackedUp, CopyError, Restore};
 pub use open::{OpenError, OpenProgress, OpenReport, Problems, Stage};
 pub use prune::{Before, Pruned};

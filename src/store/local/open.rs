@@ -10,6 +10,7 @@ use super::core::{Core, Parts};
 use super::housekeeper::SNAPSHOTS;
 use super::index::{Applied, Broken, Index, IndexCell};
 use super::keys::{KeyError, Keys, MasterKey};
+use super::maintain::is_unfinished;
 use super::record::{self, Stored};
 use super::state::State;
 use super::{Settings, format, place};
@@ -77,16 +78,19 @@ pub enum OpenError {
     FormatDamaged,
     #[error("the folder holds a journal, but no file `format`: put it back, or look whether this is the right folder")]
     FormatMissing,
+    #[error("{0} holds an unfinished copy: a backup, or a restore, was interrupted. delete it, and take another")]
+    Unfinished(String),
     #[error(transparent)]
     Keys(#[from] KeyError),
     #[error(transparent)]
     Journal(#[from] journal::OpenError),
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    #[error("acknowledged data is damaged: {0}; restore a backup, or accept the loss")]
+    #[error("acknowledged data is damaged: {0}; restore a backup, or lose it with [store] accept_damage = true")]
     Damaged(Problems),
     #[error(
-        "the newest snapshot goes up to record {snapshot}, the journal only to {journal}: its newest file is missing"
+        "the newest snapshot goes up to record {snapshot}, the journal only to {journal}: its newest file is missing, or its end \
+         was cut off; restore a backup, or lose it with [store] accept_damage = true"
     )]
     JournalShort { snapshot: u64, journal: u64 },
     #[error("record {number} cannot be understood: {why}")]
@@ -119,7 +123,9 @@ pub(super) fn found(
     chance: &Arc<dyn Chance>,
     may_make: bool,
 ) -> Result<Keys, OpenError> {
-    files.make_dir(place::ROOT).map_err(io_error("make the folder of the store"))?;
+    if may_make {
+        files.make_dir(place::ROOT).map_err(io_error("make the folder of the store"))?;
+    }
     let keys = |may_make| -> Result<Keys, OpenError> {
         let master = master.load(may_make, chance.as_ref())?;
         Ok(Keys::open(Arc::clone(files), Arc::clone(chance), master, may_make)?)
@@ -137,6 +143,9 @@ pub(super) fn found(
             .iter()
             .any(|name| Path::new(name).extension().is_some_and(|extension| extension == "seg")),
     };
+    if is_unfinished(files.as_ref()).map_err(io_error("look into the folder"))? {
+        return Err(OpenError::Unfinished("the folder".to_owned()));
+    }
     if has_journal || !may_make {
         return Err(OpenError::FormatMissing);
     }

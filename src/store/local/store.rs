@@ -83,6 +83,11 @@ impl LocalStore {
         Ok((Self { running: Arc::new(running) }, report))
     }
 
+    /// Whether this is the folder of the store, or one in it.
+    pub(super) fn holds(&self, folder: &Path) -> bool {
+        self.running.holds(folder)
+    }
+
     pub(super) fn core(&self) -> &Arc<Core> {
         &self.running.core
     }

@@ -1,6 +1,6 @@
 //! The threads of a store: started when it is open, joined when it is closed or the last handle goes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -29,6 +29,13 @@ pub(super) struct Running {
 struct Threads {
     writer: JoinHandle<Ended>,
     others: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Whether this is the folder of the store, or one in it.
+    pub(super) fn holds(&self, folder: &Path) -> bool {
+        lock(&self.folder).as_ref().is_some_and(|held| held.holds(folder))
+    }
 }
 
 impl std::fmt::Debug for Ended {

@@ -96,8 +96,9 @@ pub(super) async fn show(
     while next < size {
         let count = usize::try_from(size.saturating_sub(next).min(PAGE)).unwrap_or(usize::MAX);
         for entry in state.store.entries(next, count).await? {
-            let is_known = whole_from.is_some() && !["pruned", "forgotten"].contains(&entry.code.as_str());
-            if !is_known {
+            // What the service did is of no account's days: an entry `forgotten` of it says that something was.
+            let is_gone = ["pruned", "forgotten"].contains(&entry.code.as_str()) && entry.kind != Kind::Service;
+            if whole_from.is_none() || is_gone {
                 whole_from = whole_from.max(Some(entry.at.next_utc_midnight()));
             }
             tally.add(&entry);
@@ -116,7 +117,7 @@ pub(super) async fn show(
         account: account.to_string(),
         last_event_at: told.iter().rev().find_map(|day| day.last_event_at.clone()),
         zooms_log_read_to: read_to.map(|at| at.to_string()),
-        unknown: unknown(read_to, whole_from > first),
+        unknown: unknown(read_to, start > wanted, whole_from > first),
         days: told,
     }))
 }
@@ -135,7 +136,7 @@ async fn read_to(state: &AdminState, account: &AccountId) -> Result<Option<Times
     Ok(newest)
 }
 
-fn unknown(read_to: Option<Timestamp>, is_cut: bool) -> Vec<String> {
+fn unknown(read_to: Option<Timestamp>, is_cut: bool, is_partly: bool) -> Vec<String> {
     let all = [
         Some(
             "what Zoom neither delivered nor wrote into its log of failures: a sweep finds its effects alone"
@@ -149,6 +150,7 @@ fn unknown(read_to: Option<Timestamp>, is_cut: bool) -> Vec<String> {
             "rows of Zoom's log that bear no good signature are refused; entries `backfilled` say how many".to_owned(),
         ),
         is_cut.then(|| format!("what was before the newest {LOOKED_MAX} entries: those alone were looked at")),
+        (is_partly && !is_cut).then(|| "what the entries were that were forgotten or pruned since".to_owned()),
     ];
     all.into_iter().flatten().collect()
 }

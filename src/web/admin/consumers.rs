@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::AdminState;
 use super::caller::Caller;
 use super::problem::ApiProblem;
-use super::routes::{Answer, Asked, Shared, asked};
+use super::reading::Place;
+use super::routes::{Answer, Asked, Shared, asked, parsed};
 use crate::clock::Timestamp;
 use crate::feed::push::{Doing, MoveError, Pushers};
 
@@ -76,8 +77,8 @@ impl ConsumerView {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReplayAsked {
-    /// The first entry that it gets again: a number from 0.
-    from: u64,
+    /// The first entry that it gets again: its number, from 0, or a time.
+    from: String,
 }
 
 impl From<MoveError> for ApiProblem {
@@ -129,6 +130,7 @@ pub(super) async fn replay(
     query: Asked<ReplayAsked>,
 ) -> Answer<ConsumerView> {
     let ReplayAsked { from } = asked(query)?;
+    let from = parsed::<Place>(&from)?.index(&*state.store).await?;
     pushers(&state)?.replay(&name, from, &caller.actor).await?;
     view(&state, &name)
 }

@@ -8,15 +8,17 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::caller::Caller;
+use super::cursor::Cursors;
 use super::problem::ApiProblem;
 use super::readers::Waiter;
 use super::reading::{Place, Reading, kinds};
 use super::routes::{Answer, Asked, Shared, asked, maybe, parsed, rows};
 use super::view::{CheckpointView, DisclosedView, EntriesView, FaultView, HeadView, LeavesView, ProofView};
-use super::{AdminState, cursor, reading};
+use super::{AdminState, reading};
 use crate::audit::leaf::Disclosed;
 use crate::audit::{Detail, Entry, Kind};
 use crate::clock::Timestamp;
+use crate::ids::AccountId;
 use crate::store::local::{LocalStore, Proved};
 use crate::store::{Note, StoreError};
 
@@ -48,7 +50,11 @@ const WAIT_SECS_MAX: u64 = 60;
 pub(super) async fn entries(State(state): Shared, caller: Caller, query: Asked<AuditAsked>) -> Answer<EntriesView> {
     let AuditAsked { account, kind, filter, after, from, to, limit, last, wait_secs } = asked(query)?;
     let account = caller.scope(maybe(account.as_ref())?)?;
+    if after.is_none() {
+        is_known(&state, account.as_ref()).await?;
+    }
     let (kinds, limit) = (kinds(kind.as_deref())?, rows(limit)?);
+    let cursors = Cursors::of(&state)?;
     let filter = reading::filter(filter.as_deref(), &caller)?;
     if let Some(last) = last {
         if after.is_some() || from.is_some() || to.is_some() || wait_secs.is_some() {
@@ -58,32 +64,48 @@ pub(super) async fn entries(State(state): Shared, caller: Caller, query: Asked<A
         }
         let last = usize::try_from(last).unwrap_or(usize::MAX);
         let reading = Reading { account, kinds, filter, to: u64::MAX };
-        return Ok(Json(page(reading.newest(&*state.store, last, limit).await?)));
+        return Ok(Json(page(&cursors, reading.newest(&*state.store, last, limit).await?)));
     }
     let from = begins(&state, after.as_deref(), from.as_deref()).await?;
     let reading = Reading { account, kinds, filter, to: ends(&state, to.as_deref()).await? };
     match wait_secs {
-        None | Some(0) => Ok(Json(page(reading.page(&*state.store, from, limit).await?))),
+        None | Some(0) => Ok(Json(page(&cursors, reading.page(&*state.store, from, limit).await?))),
         Some(secs @ 1..=WAIT_SECS_MAX) => {
             let _seat = state.readers.enter(&caller.actor)?;
             let until = state.clock.now().plus(Duration::from_secs(secs));
-            Ok(Json(page(waited(&state, &reading, (from, limit), until).await?)))
+            Ok(Json(page(&cursors, waited(&state, &reading, (from, limit), until).await?)))
         }
         Some(more) => Err(ApiProblem::bad_request(format!("wait_secs is {more}, expected 0 to {WAIT_SECS_MAX}"))),
     }
 }
 
-fn page((entries, next): (Vec<Entry>, u64)) -> EntriesView {
-    EntriesView { entries: entries.into_iter().map(Into::into).collect(), next: cursor::encode(next) }
+fn page(cursors: &Cursors, (entries, next): (Vec<Entry>, u64)) -> EntriesView {
+    EntriesView { entries: entries.into_iter().map(Into::into).collect(), next: cursors.encode(next) }
+}
+
+/// 404 for an account that no app holds and no entry is about: an empty log would be taken for one of an account where nothing
+/// happened. Whoever goes on after a cursor was told before.
+pub(super) async fn is_known(state: &AdminState, account: Option<&AccountId>) -> Result<(), ApiProblem> {
+    let Some(account) = account.filter(|account| state.app_of(account).is_none()) else { return Ok(()) };
+    let (size, mut next) = (state.store.tree_head().await?.size, 0);
+    while next < size {
+        let (found, after) = state.store.entries_of(account, next..size, 1).await?;
+        if !found.is_empty() {
+            return Ok(());
+        }
+        if after <= next {
+            break;
+        }
+        next = after;
+    }
+    Err(ApiProblem::no_account(account.as_str()))
 }
 
 /// The entry at which a reader begins: behind a cursor, or at a place.
 pub(super) async fn begins(state: &AdminState, after: Option<&str>, from: Option<&str>) -> Result<u64, ApiProblem> {
     match (after, from) {
         (Some(_), Some(_)) => Err(ApiProblem::bad_request("give after or from, not both")),
-        (Some(after), None) => {
-            cursor::decode(after).ok_or_else(|| ApiProblem::bad_request("after is no cursor of this log"))
-        }
+        (Some(after), None) => Cursors::of(state)?.decode(after),
         (None, Some(from)) => Ok(parsed::<Place>(from)?.index(&*state.store).await?),
         (None, None) => Ok(0),
     }
@@ -126,7 +148,14 @@ pub(super) async fn head(State(state): Shared) -> Answer<HeadView> {
 pub(super) async fn checkpoint(State(state): Shared) -> Answer<CheckpointView> {
     let store = files(&state)?;
     let keys = store.log_keys().await?.iter().map(ToString::to_string).collect();
-    Ok(Json(CheckpointView { checkpoint: store.checkpoint().await?, trouble: store.log_trouble(), keys }))
+    let mut checkpoint = store.checkpoint().await?;
+    let mut trouble = store.log_trouble();
+    if checkpoint.is_none() && trouble.is_none() {
+        // The first minute is not over.
+        trouble = store.sign_checkpoint().await.err().map(|error| error.to_string());
+        checkpoint = store.checkpoint().await?;
+    }
+    Ok(Json(CheckpointView { checkpoint, trouble, keys }))
 }
 
 /// What proves an entry; one that no checkpoint covers yet has one signed.
@@ -165,12 +194,10 @@ pub(super) struct VerifyAsked {
 /// A page of the log, read and hashed anew: whoever asks for all of them verifies the log.
 pub(super) async fn verify(State(state): Shared, query: Asked<VerifyAsked>) -> Answer<LeavesView> {
     let VerifyAsked { after, from, limit } = asked(query)?;
-    let store = files(&state)?;
+    let (store, cursors) = (files(&state)?, Cursors::of(&state)?);
     let from = match (after, from) {
         (Some(_), Some(_)) => return Err(ApiProblem::bad_request("give after or from, not both")),
-        (Some(after), None) => {
-            cursor::decode(&after).ok_or_else(|| ApiProblem::bad_request("after is no cursor of this log"))?
-        }
+        (Some(after), None) => cursors.decode(&after)?,
         (None, from) => from.unwrap_or(0),
     };
     let page = store.leaves(from, rows(limit)?).await?;
@@ -180,6 +207,6 @@ pub(super) async fn verify(State(state): Shared, query: Asked<VerifyAsked>) -> A
         before: page.before.map(|tree| tree.roots().iter().map(hex::encode).collect()),
         pruned: page.pruned,
         faults: page.findings.into_iter().map(|found| FaultView { place: found.place, what: found.what }).collect(),
-        next: cursor::encode(next),
+        next: cursors.encode(next),
     }))
 }

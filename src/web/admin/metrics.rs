@@ -1,5 +1,6 @@
 //! `/metrics`, in the text format of `OpenMetrics`. Labels hold names of the configuration and codes, never ids or emails.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -103,6 +104,13 @@ pub(super) async fn metrics(State(state): State<Arc<AdminState>>) -> Result<Text
     scrape.gauges("adjutant_jobs", "Jobs, by state", jobs.map(|(state, count)| (one("state", &state), count)));
     let reasons = status.waiting_for.iter().map(|(reason, count)| (one("reason", &reason.code()), *count));
     scrape.gauges("adjutant_jobs_waiting", "Waiting jobs, by what they wait for", reasons);
+    let mut alarms = BTreeMap::<&str, u64>::new();
+    for alarm in &counts.alarms {
+        let count = alarms.entry(&alarm.code).or_default();
+        *count = count.saturating_add(1);
+    }
+    let alarms = alarms.into_iter().map(|(code, count)| (one("code", &code), count));
+    scrape.gauges("adjutant_alarms", "What is wrong with the running service, by the code of the alarm", alarms);
     of_consumers(&state, &mut scrape);
     let ages = sweeps::ages(&state).await?.into_iter().map(|(app, secs)| (one("app", &app), secs));
     scrape.gauges(

@@ -244,7 +244,7 @@ impl Stats for NoStats {
 pub fn router(state: Arc<AdminState>) -> Router {
     let open = Router::new().route("/livez", get(routes::livez)).route("/readyz", get(routes::readyz));
     let guarded = table::router(Arc::clone(&state)).layer(from_fn_with_state(Arc::clone(&state), guard::guard));
-    let open = open.method_not_allowed_fallback(routes::wrong_method);
+    let open = open.method_not_allowed_fallback(async || routes::takes("GET"));
     open.with_state(state).fallback_service(guarded)
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{MatchedPath, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use schemars::JsonSchema;
@@ -17,7 +17,7 @@ use super::problem::ApiProblem;
 use super::view::{
     AppView, AttentionView, BackupView, DeliveryView, MovedView, NotifierView, RefusedView, ReloadView, StatusView,
 };
-use super::{AdminState, DifferenceView, Reload, delivered};
+use super::{AdminState, DifferenceView, Reload, delivered, table};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName};
 use crate::store::local::CopyError;
@@ -270,8 +270,13 @@ pub(super) async fn nowhere() -> ApiProblem {
     ApiProblem::new(StatusCode::NOT_FOUND, "there is no such route")
 }
 
-pub(super) async fn wrong_method() -> ApiProblem {
-    ApiProblem::new(StatusCode::METHOD_NOT_ALLOWED, "this route takes another method")
+pub(super) async fn wrong_method(path: MatchedPath) -> ApiProblem {
+    takes(&table::methods(path.as_str()).join(", "))
+}
+
+/// Of a route that takes these methods alone.
+pub(super) fn takes(methods: &str) -> ApiProblem {
+    ApiProblem::new(StatusCode::METHOD_NOT_ALLOWED, format!("this route takes another method: {methods}"))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::caller::Caller;
+use super::cursor::Cursors;
 use super::described::{Argument, Operation, Told};
 use super::guard::Credentials;
 use super::problem::ApiProblem;
@@ -25,7 +26,7 @@ use super::readers::{Seat, Waiter};
 use super::reading::{Reading, kinds};
 use super::routes::{Asked, Shared, asked, maybe};
 use super::view::EntryView;
-use super::{AdminState, cursor, log, reading};
+use super::{AdminState, log, reading};
 use crate::audit::Entry;
 use crate::clock::Timestamp;
 use crate::store::StoreError;
@@ -86,13 +87,17 @@ pub(super) async fn stream(
     let filter = reading::filter(filter.as_deref(), &caller)?;
     let to = log::ends(&state, to.as_deref()).await?;
     let reading = Reading { account, kinds: kinds(kind.as_deref())?, filter, to };
-    let next = match (last.or(after), from) {
+    let after = last.or(after);
+    if after.is_none() {
+        log::is_known(&state, reading.account.as_ref()).await?;
+    }
+    let next = match (after, from) {
         (None, None) => state.store.tree_head().await?.size,
         (after, from) => log::begins(&state, after.as_deref(), from.as_deref()).await?,
     };
     let seat = state.readers.enter(&caller.actor)?;
-    let beat = state.clock.now();
-    Ok(EventStream(Events { state, caller, credentials, reading, next, beat, is_pressed: false, _seat: seat }))
+    let (beat, cursors) = (state.clock.now(), Cursors::of(&state)?);
+    Ok(EventStream(Events { state, caller, credentials, reading, cursors, next, beat, is_pressed: false, _seat: seat }))
 }
 
 /// What is answered.
@@ -122,6 +127,7 @@ struct Events {
     caller: Caller,
     credentials: Credentials,
     reading: Reading,
+    cursors: Cursors,
     next: u64,
     /// When something was told last.
     beat: Timestamp,
@@ -149,7 +155,7 @@ impl Events {
             }
             if self.is_pressed || now >= due {
                 self.beat = now;
-                let text = if self.is_pressed { events(entries) } else { heartbeat(self.next) };
+                let text = if self.is_pressed { self.events(entries) } else { self.heartbeat() };
                 return Some((text.into(), self));
             }
             if !is_behind {
@@ -165,21 +171,21 @@ impl Events {
         self.next = next;
         Ok((entries, next > before))
     }
-}
 
-fn events(entries: Vec<Entry>) -> String {
-    let event = |entry: Entry| {
-        let id = cursor::encode(entry.index.saturating_add(1));
-        // A view is JSON of one line.
-        let data = serde_json::to_string(&EntryView::from(entry)).unwrap_or_default();
-        format!("id: {id}\ndata: {data}\n\n")
-    };
-    entries.into_iter().map(event).collect()
-}
+    fn events(&self, entries: Vec<Entry>) -> String {
+        let event = |entry: Entry| {
+            let id = self.cursors.encode(entry.index.saturating_add(1));
+            // A view is JSON of one line.
+            let data = serde_json::to_string(&EntryView::from(entry)).unwrap_or_default();
+            format!("id: {id}\ndata: {data}\n\n")
+        };
+        entries.into_iter().map(event).collect()
+    }
 
-/// Without data it is no event, and its id counts all the same.
-fn heartbeat(next: u64) -> String {
-    format!(": heartbeat\nid: {}\n\n", cursor::encode(next))
+    /// Without data it is no event, and its id counts all the same.
+    fn heartbeat(&self) -> String {
+        format!(": heartbeat\nid: {}\n\n", self.cursors.encode(self.next))
+    }
 }
 
 /// What is sent next, and what comes after it.

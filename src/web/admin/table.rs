@@ -204,6 +204,11 @@ fn of_meetings() -> Vec<Route> {
     ]
 }
 
+/// What a path takes.
+pub(super) fn methods(path: &str) -> Vec<String> {
+    routes().into_iter().filter(|route| route.path == path).map(|route| route.method.to_string()).collect()
+}
+
 /// The routes, each behind who may ask it. Who asks has to be known by then.
 pub(super) fn router(state: Arc<AdminState>) -> Router {
     let mut router = Router::new();

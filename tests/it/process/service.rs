@@ -196,6 +196,13 @@ max_changes_percent = 100
         Ok(http::request(self.public, "POST", "/webhooks/main", headers, body.as_bytes())?.status)
     }
 
+    /// What the metrics say.
+    pub(crate) fn metrics(&self) -> String {
+        let token = std::fs::read_to_string(self.folder.path().join("admin.token")).unwrap();
+        let authorization = format!("Bearer {}", token.trim());
+        http::request(self.admin, "GET", "/metrics", &[("authorization", &authorization)], b"").unwrap().body
+    }
+
     /// Asks the admin listener.
     pub(crate) fn admin(&self, method: &str, path: &str) -> io::Result<serde_json::Value> {
         let (status, answer) = self.ask(method, path)?;

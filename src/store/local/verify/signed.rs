@@ -23,8 +23,8 @@ pub struct Elsewhere {
     /// As it is called where it is told.
     pub name: String,
     pub note: String,
-    /// The key that has to have signed it; none where those of the store are believed.
-    pub key: Option<Verifier>,
+    /// The keys of which one has to have signed it; empty where those of the store are believed.
+    pub keys: Vec<Verifier>,
 }
 
 /// A signed head that the log has to agree with.
@@ -102,9 +102,9 @@ impl Signed {
         }
         let checkpoints = wide(anchors.len());
         let covered = anchors.iter().map(|anchor| anchor.checkpoint.size).max().unwrap_or(0);
-        for Elsewhere { name, note, key } in elsewhere {
+        for Elsewhere { name, note, keys: given } in elsewhere {
             let mut tell = |place: &str, what: String| findings.push(Finding { place: place.to_owned(), what });
-            match Checkpoint::open(note, key.as_ref().map_or(keys, std::slice::from_ref)) {
+            match Checkpoint::open(note, if given.is_empty() { keys } else { given }) {
                 Err(error) => tell(name, error.to_string()),
                 Ok(checkpoint) => {
                     let size = checkpoint.size;

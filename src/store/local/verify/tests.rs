@@ -85,8 +85,9 @@ impl Logs {
         live(&store, &clock, 4..6).await;
         // Bodies of the first hours are pruned.
         store.prune(Before::bodies(NOW.plus(Duration::from_secs(7_000))), |_, _| {}).await.unwrap();
-        let key = store.log_keys().await.unwrap().pop();
-        let anchor = Elsewhere { name: "the anchor".to_owned(), note: store.checkpoint().await.unwrap().unwrap(), key };
+        let keys = store.log_keys().await.unwrap();
+        let anchor =
+            Elsewhere { name: "the anchor".to_owned(), note: store.checkpoint().await.unwrap().unwrap(), keys };
         store.close_now().unwrap();
         Self { folder, older, anchor }
     }
