@@ -192,6 +192,7 @@ fn show(entry: &EntryView, json: bool, out: &mut Out) -> Result<Exit, Failure> {
         ("delivery", entry.delivery.clone()),
         ("job", entry.job.clone()),
         ("rule", entry.rule.clone()),
+        ("led by", entry.led_by.map(|index| format!("entry {index}"))),
         ("subject", entry.subject.clone()),
         ("severity", entry.severity.map(|severity| severity.word().to_owned())),
         ("note", entry.note.clone()),

@@ -259,6 +259,7 @@ mod tests {
             rule: None,
             code: code.to_owned(),
             detail: None,
+            led_by: None,
             leaf: [0; 32],
         }
     }

@@ -104,6 +104,8 @@ pub(super) async fn trace(State(state): Shared, caller: Caller, query: Asked<Tra
 #[derive(Debug, Default)]
 struct Followed {
     entries: BTreeSet<u64>,
+    /// What led to any of it.
+    before: BTreeSet<u64>,
     /// With all that they led to.
     deliveries: BTreeSet<DeliveryId>,
     /// Only by what they themselves are.
@@ -149,6 +151,7 @@ impl Followed {
     fn is_meant(&self, entry: &Entry) -> bool {
         let named = || entry.detail.as_ref().and_then(|detail| Subject::read(detail.subject.as_ref()?));
         self.entries.contains(&entry.index)
+            || entry.led_by.is_some_and(|by| self.entries.contains(&by))
             || entry.job.is_some_and(|id| self.jobs.contains(&id))
             || entry.delivery.is_some_and(|id| self.deliveries.contains(&id))
             || (self.rule.is_some() && entry.rule == self.rule)
@@ -157,7 +160,7 @@ impl Followed {
 
     fn takes(&self, entry: &Entry) -> bool {
         let is_itself = entry.job.is_none() || entry.kind == Kind::Decision;
-        self.is_meant(entry) || (is_itself && entry.delivery.is_some_and(|id| self.led.contains(&id)))
+        self.is_meant(entry) || self.before.contains(&entry.index) || (is_itself && entry.delivery.is_some_and(|id| self.led.contains(&id)))
     }
 }
 
@@ -300,6 +303,7 @@ impl Trail<'_> {
                     continue;
                 }
                 self.followed.jobs.extend(entry.job);
+                self.followed.before.extend(entry.led_by);
                 self.followed.led.extend(asked_by(&entry));
                 if let Some(id) = entry.delivery {
                     self.followed.led.insert(id);

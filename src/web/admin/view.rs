@@ -185,6 +185,9 @@ pub struct EntryView {
     /// onboarding, an errand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
+    /// The number of the entry that led to it: from an outcome back over call, intent, attempt and decision to the delivery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub led_by: Option<u64>,
     /// A sentence for people; none once it was forgotten.
     pub note: Option<String>,
     /// Of a job: at which attempt.
@@ -217,6 +220,7 @@ impl From<Entry> for EntryView {
             rule: entry.rule.map(|id| id.to_string()),
             subject,
             actor,
+            led_by: entry.led_by,
             note: Some(note).filter(|note| !note.is_empty()),
             attempt,
             call,

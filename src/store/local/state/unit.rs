@@ -1,6 +1,6 @@
 //! A unit in the making: changes and entries, and the records that say so.
 
-use super::{ENTRIES_A_MARK, State};
+use super::{ENTRIES_A_MARK, State, about};
 use crate::audit::Detail;
 use crate::audit::leaf::{SALT_BYTES, Sha};
 use crate::audit::tree::leaf_hash;
@@ -65,8 +65,11 @@ impl State {
         Said::Salted { salted, sealed: Blob(self.seal_for(account, Purpose::Detail, &self.scratch)) }
     }
 
-    /// Adds an entry to the log.
-    pub(super) fn enter(&mut self, line: &LineRef<'_>) {
+    /// Adds an entry to the log. Its number.
+    pub(super) fn enter(&mut self, line: &LineRef<'_>) -> u64 {
+        // Of a call its intent is known: that says that it changes something.
+        let about = about(line);
+        let line = &LineRef { led_by: self.leads.to(&about), ..line.clone() };
         self.scratch.clear();
         line.put_leaf(&mut self.scratch);
         let leaf = leaf_hash(&self.scratch);
@@ -77,7 +80,9 @@ impl State {
         }
         self.draft.entry_count += 1;
         line.put_entry(&leaf, &mut self.draft.entries);
+        self.leads.enter(index, &about);
         self.mark_entry(index);
+        index
     }
 
     pub(super) fn mark_entry(&mut self, index: u64) {
