@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::PAGE;
 use super::csv::Table;
+use super::{PAGE, tlog};
 use crate::audit::note::Verifier;
 use crate::cli::exit::tell;
 use crate::cli::out::{Out, count};
@@ -35,14 +35,14 @@ pub(in crate::cli) struct Export {
     filter: Option<String>,
     #[arg(long, value_enum)]
     format: Format,
-    /// Write to this file, which is there when it is whole, and not to standard output
-    #[arg(short, long, value_name = "FILE")]
+    /// Write to this file, which is there when it is whole, and not to standard output; of the format tlog, to this folder
+    #[arg(short, long, value_name = "FILE|FOLDER", required_if_eq("format", "tlog"))]
     output: Option<PathBuf>,
     #[command(flatten)]
     place: Where,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// One entry a line, as `audit schema` describes it
     Jsonl,
@@ -50,21 +50,40 @@ enum Format {
     Cloudevents,
     /// OCSF in JSON, one event a line
     Ocsf,
-    /// RFC 4180, with a head. A cell that begins with = + - @ tab or CR has an apostrophe before it, so that no spreadsheet
+    /// RFC 4180, with a head. A cell that begins with = + - @ (also in full width), tab, CR or LF has an apostrophe before it, so that no spreadsheet
     /// takes it for a formula; control characters are replaced
     Csv,
+    /// The whole log as a folder of tiles, entries by their lines, the newest checkpoint and the public keys, as C2SP tlog-tiles lays it
+    /// out: `audit verify --export` checks it without the service
+    Tlog,
 }
 
 pub(super) async fn run(context: &Context, asked: Export, out: &mut Out) -> Result<Exit, Failure> {
+    let chooses = [&asked.from, &asked.to, &asked.account, &asked.kind, &asked.filter].iter().any(|one| one.is_some());
+    if asked.format == Format::Tlog && chooses {
+        let why = "the format tlog is of the whole log: give it without --from, --to, --account, --kind and --filter";
+        return Err(Failure::new(Exit::Usage, why));
+    }
     let remote = Remote::open(context, asked.place).await?;
+    if let (Format::Tlog, Some(folder)) = (asked.format, &asked.output) {
+        let written = tlog::write(&remote, folder).await;
+        remote.close().await?;
+        return written.map(|()| Exit::Good);
+    }
     let exported = match &asked.output {
         None => export(&remote, &asked, out).await,
         Some(path) => to_file(&remote, &asked, path).await,
     };
     remote.close().await?;
-    let Exported { start, end, entries } = exported?;
+    let Exported { start, end, entries, has_pruned } = exported?;
     let whole = format!("entries {start} to {end}, without {end}");
     tell(&format!("exported {} of {whole}; go on with --from {end}", count(entries, "entry", "entries")));
+    if has_pruned {
+        tell(
+            "the first of them are older than [store] entry_days: only their time, kind and hash are left, and none of them is among \
+             the entries of an account, nor meets a condition about what they said",
+        );
+    }
     Ok(Exit::Good)
 }
 
@@ -83,6 +102,8 @@ struct Exported {
     start: u64,
     end: u64,
     entries: u64,
+    /// It begins among entries that are older than entries are kept.
+    has_pruned: bool,
 }
 
 /// The entry at which a place is: a number, or the first entry of a time.
@@ -114,12 +135,13 @@ async fn export(remote: &Remote, asked: &Export, out: &mut Out) -> Result<Export
     chosen.push(("to", end.to_string()));
     let form = Form::of(asked.format, remote).await?;
     form.head(out)?;
-    let (bar, mut entries) = (bar("exporting", "entries"), 0_u64);
+    let (bar, mut entries, mut has_pruned) = (bar("exporting", "entries"), 0_u64, false);
     let mut place = ("from", start.to_string());
     loop {
         let paged = [place.clone(), ("limit", PAGE.to_string())];
         let query: Vec<_> = chosen.iter().cloned().chain(paged).collect();
         let page: EntriesView = remote.get("/v1/audit", &query).await?;
+        has_pruned |= page.has_pruned;
         for entry in &page.entries {
             if let Some(due) = &mut whole {
                 is_next(entry, due)?;
@@ -138,7 +160,7 @@ async fn export(remote: &Remote, asked: &Export, out: &mut Out) -> Result<Export
     }
     match whole {
         Some(due) if due != end => Err(missing(due)),
-        _ => Ok(Exported { start, end, entries }),
+        _ => Ok(Exported { start, end, entries, has_pruned }),
     }
 }
 
@@ -166,7 +188,8 @@ enum Form {
 impl Form {
     async fn of(format: Format, remote: &Remote) -> Result<Self, Failure> {
         Ok(match format {
-            Format::Jsonl => Self::Entry,
+            // Of the last, what is written is no list of entries.
+            Format::Jsonl | Format::Tlog => Self::Entry,
             Format::Cloudevents => Self::Event(format::Format::CloudEvents, log_of(remote).await?),
             Format::Ocsf => Self::Event(format::Format::Ocsf, log_of(remote).await?),
             Format::Csv => Self::Row(Table::new()),

@@ -17,7 +17,7 @@ use crate::store::journal::{FIRST_NUMBER, ReadError};
 use crate::store::port::{
     DeliveryFilter, DeliveryStatus, DeliverySummary, ENTRIES_LOOKED_MAX, StoreError, StoredDelivery,
 };
-use crate::store::wide;
+use crate::store::{PRUNED, wide};
 
 /// A scan that would step over more records than this begins anew.
 const STEP_OVER_MAX: u64 = 256;
@@ -374,7 +374,7 @@ impl Core {
             Kept::Led(by, line) => (Some(by), line),
             Kept::Forgotten { at, kind } | Kept::Pruned { at, kind } => {
                 let (app, account, delivery, job, rule, led_by) = (None, None, None, None, None, None);
-                let code = if matches!(kept, Kept::Pruned { .. }) { "pruned" } else { "forgotten" }.to_owned();
+                let code = if matches!(kept, Kept::Pruned { .. }) { PRUNED } else { "forgotten" }.to_owned();
                 return Entry { index, at, kind, app, account, delivery, job, rule, code, detail: None, led_by, leaf };
             }
         };

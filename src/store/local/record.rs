@@ -173,7 +173,19 @@ pub(super) struct LineRef<'a> {
 
 impl<'a> LineRef<'a> {
     pub(super) const fn new(at: Timestamp, kind: Kind, code: &'a str, said: &'a Said) -> Self {
-        Self { at, kind, app: None, account: None, delivery: None, job: None, rule: None, code, said, body: None, led_by: None }
+        Self {
+            at,
+            kind,
+            app: None,
+            account: None,
+            delivery: None,
+            job: None,
+            rule: None,
+            code,
+            said,
+            body: None,
+            led_by: None,
+        }
     }
 
     /// Adds what the leaf is the hash of.

@@ -139,8 +139,14 @@ mod tests {
     }
 
     fn call(index: u64, method: &str) -> Entry {
-        let call =
-            Call { method: method.to_owned(), path: String::new(), category: String::new(), status: None, millis: 0, intent: None };
+        let call = Call {
+            method: method.to_owned(),
+            path: String::new(),
+            category: String::new(),
+            status: None,
+            millis: 0,
+            intent: None,
+        };
         let detail = Detail { call: Some(call), ..Detail::default() };
         Entry { detail: Some(detail), ..entry(index, Kind::Call, None, Some(1)) }
     }

@@ -79,6 +79,7 @@ impl From<Link> for TraceLineView {
 pub(super) async fn trace(State(state): Shared, caller: Caller, query: Asked<TraceAsked>) -> Answer<TraceView> {
     let TraceAsked { of, account, from } = asked(query)?;
     let account = caller.scope(maybe(account.as_ref())?)?;
+    let _seat = state.readers.enter(&caller.actor)?;
     let caller = Caller { account, ..caller };
     let mut trail = Trail { state: &state, caller: &caller, followed: Followed::default() };
     let understood = trail.begin(of.trim()).await?;
@@ -160,7 +161,9 @@ impl Followed {
 
     fn takes(&self, entry: &Entry) -> bool {
         let is_itself = entry.job.is_none() || entry.kind == Kind::Decision;
-        self.is_meant(entry) || self.before.contains(&entry.index) || (is_itself && entry.delivery.is_some_and(|id| self.led.contains(&id)))
+        self.is_meant(entry)
+            || self.before.contains(&entry.index)
+            || (is_itself && entry.delivery.is_some_and(|id| self.led.contains(&id)))
     }
 }
 
