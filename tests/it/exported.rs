@@ -75,7 +75,8 @@ fn a_log_is_exported_as_tiles_and_verified_without_the_service_also_by_a_verifie
     let first = std::fs::read(format!("{folder}/tile/entries/000")).unwrap();
     let length = usize::from(u16::from_be_bytes([first[0], first[1]]));
     let line: Value = serde_json::from_slice(&first[2..2 + length]).unwrap();
-    assert_eq!((&line["v"], &line["kind"]), (&json!(2), &json!("service")));
+    let shown: Value = serde_json::from_str(&served.told(&["audit", "show", "0", "--json"], 0)).unwrap();
+    assert_eq!((&line["v"], &line["kind"], &line["at"]), (&json!(2), &shown["kind"], &shown["at"]));
 
     let checkpoint = path(&served, "first");
     std::fs::copy(format!("{folder}/checkpoint"), &checkpoint).unwrap();

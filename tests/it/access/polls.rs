@@ -87,6 +87,9 @@ fn the_newest_so_many_of_an_account_are_those_that_the_whole_log_ends_with() {
 #[test]
 fn whoever_begins_among_entries_that_are_too_old_to_be_kept_is_told_so() {
     let world = World::new();
+    for _ in 0..120 {
+        told(&world, (Kind::Service, "said"), Some(OWN));
+    }
     let size = world.state().0;
     for _ in 0..3 {
         told(&world, (Kind::Attention, "pruned"), None);
