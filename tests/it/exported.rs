@@ -14,13 +14,19 @@ use crate::process::served::{Served, served};
 fn worked() -> (Served, String) {
     let mut served = served("");
     served.settle();
-    for number in 0..150 {
-        let body = format!(r#"{{"event":"meeting.started","event_ts":{number},"payload":{{"account_id":"nobody"}}}}"#);
+    filled(&mut served, 150);
+    let key = served.told(&["audit", "key"], 0).trim().to_owned();
+    (served, key)
+}
+
+/// With so many deliveries more.
+fn filled(served: &mut Served, count: u64) {
+    for number in 0..count {
+        let at = count + number;
+        let body = format!(r#"{{"event":"meeting.started","event_ts":{at},"payload":{{"account_id":"nobody"}}}}"#);
         assert_eq!(served.service.deliver(&body).unwrap(), 200);
     }
     served.service.wait_until_idle();
-    let key = served.told(&["audit", "key"], 0).trim().to_owned();
-    (served, key)
 }
 
 fn path(served: &Served, name: &str) -> String {
@@ -58,14 +64,16 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn a_log_is_exported_as_tiles_and_verified_without_the_service_also_by_a_verifier_in_another_language() {
     let (mut served, key) = worked();
+    // More than a page of them.
+    filled(&mut served, 400);
     let folder = export(&served, "export");
     let size: u64 =
         std::fs::read_to_string(format!("{folder}/checkpoint")).unwrap().lines().nth(1).unwrap().parse().unwrap();
-    assert!((300..512).contains(&size), "{size}");
-    let rest = size - 256;
-    let mut names: Vec<String> =
-        ["checkpoint", "keys", "tile/0/000", "tile/1/000.p/1", "tile/entries/000"].map(str::to_owned).into();
-    names.extend([format!("tile/0/001.p/{rest}"), format!("tile/entries/001.p/{rest}")]);
+    assert!((1_025..1_280).contains(&size), "{size}");
+    let rest = size - 1_024;
+    let mut names: Vec<String> = ["checkpoint", "keys", "tile/1/000.p/4"].map(str::to_owned).into();
+    names.extend((0..4).flat_map(|tile| [format!("tile/0/00{tile}"), format!("tile/entries/00{tile}")]));
+    names.extend([format!("tile/0/004.p/{rest}"), format!("tile/entries/004.p/{rest}")]);
     names.sort();
     let found: Vec<_> = files(Path::new(&folder))
         .iter()
@@ -96,7 +104,7 @@ fn a_log_is_exported_as_tiles_and_verified_without_the_service_also_by_a_verifie
     assert!(said.starts_with(&format!("the export holds: {size} entries of log adjutant/")), "{said}");
     let told = served.told(&["audit", "verify", "--export", &later, "--since", &checkpoint, "--key", &key], 0);
     assert!(
-        told.contains("not read again: the first 256") && told.contains(&format!("it agrees with {checkpoint}")),
+        told.contains("not read again: the first 1024") && told.contains(&format!("it agrees with {checkpoint}")),
         "{told}"
     );
     served.told(&["audit", "verify", "--export", &later, "--against", &checkpoint], 0);

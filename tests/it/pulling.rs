@@ -111,6 +111,23 @@ fn exports_that_meet_hold_every_entry_once_also_of_a_stopped_service() {
 }
 
 #[test]
+fn an_export_goes_on_after_its_first_page() {
+    let mut served = worked();
+    for number in 0..500 {
+        let body = format!(r#"{{"event":"meeting.started","event_ts":{number},"payload":{{"account_id":"nobody"}}}}"#);
+        assert_eq!(served.service.deliver(&body).unwrap(), 200);
+    }
+    served.service.wait_until_idle();
+    let size = size(&served.service);
+    assert!(size > 1_000, "{size}");
+    for more in [&[][..], &["--kind", "delivery,decision"]] {
+        let of = lines(&exported(&served.service, &[&["--to", &size.to_string()], more].concat()));
+        assert!(of.last().unwrap()["index"].as_u64().unwrap() >= 1_000, "{more:?}");
+        assert!(of.len() >= 1_000 && (more.len() == 2 || indexes(&of) == (0..size).collect::<Vec<_>>()), "{more:?}");
+    }
+}
+
+#[test]
 fn an_export_to_a_file_is_there_when_it_is_whole_and_a_wrong_one_leaves_nothing() {
     let served = worked();
     let file = served.service.folder().join("export.jsonl");

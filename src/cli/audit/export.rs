@@ -223,3 +223,40 @@ async fn log_of(remote: &Remote) -> Result<String, Failure> {
     let none = || Failure::new(Exit::Failed, "the log has no key, and so no name");
     key.map(|key| key.name().to_owned()).ok_or_else(none)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{Entry, Kind};
+    use crate::clock::Timestamp;
+
+    #[test]
+    fn an_entry_that_is_not_the_next_one_ends_an_export() {
+        let entry = |index| {
+            let (app, account, delivery, job, rule) = (None, None, None, None, None);
+            let (at, kind, code) = (Timestamp::EPOCH, Kind::Service, String::new());
+            let entry = Entry {
+                index,
+                at,
+                kind,
+                app,
+                account,
+                delivery,
+                job,
+                rule,
+                code,
+                detail: None,
+                led_by: None,
+                leaf: [0; 32],
+            };
+            EntryView::from(entry)
+        };
+        let mut due = 5;
+        is_next(&entry(5), &mut due).unwrap();
+        assert_eq!(due, 6);
+        for wrong in [5, 7] {
+            let failure = is_next(&entry(wrong), &mut due).unwrap_err();
+            assert!(format!("{failure:?}").contains("entry 6 is missing"), "{failure:?}");
+        }
+    }
+}

@@ -173,3 +173,13 @@ fn what_somebody_with_a_token_moves_is_on_record_by_the_name_of_the_token() {
     let last = world.get(super::FILE_TOKEN, "/v1/audit?last=1").json();
     assert_eq!(last["entries"][0]["note"], "by token:operator-true", "{last}");
 }
+
+#[test]
+fn how_many_requests_were_refused_is_told_to_whoever_sees_all_accounts_alone() {
+    let world = World::new();
+    let path = format!("/v1/accounts/{OWN}/completeness?days=1");
+    let refused = |token: &str| world.get(token, &path).json()["days"][0]["refused_of_all"].clone();
+    assert!(refused(super::FILE_TOKEN).is_u64());
+    assert!(refused(world.token_of(Role::Auditor, false)).is_u64());
+    assert!(refused(world.token_of(Role::Auditor, true)).is_null());
+}
