@@ -4,7 +4,7 @@ use adjutant::web::admin::Role;
 use adjutant::web::admin::table::{About, Route, routes};
 
 use super::matrix::{Whose, asked};
-use super::world::{OTHER, PLANTED, World};
+use super::world::{OTHER, OWN, PLANTED, World};
 use super::{Answer, Asked};
 
 /// All that is asked of a route without changing anything.
