@@ -31,8 +31,8 @@ pub(super) fn verify(folder: &Path, asked: &Verify) -> Result<Verified, Failure>
         Err(error) => {
             check.tell(format!("{CHECKPOINT}: {error}"));
             // What it says is compared all the same, to name what is wrong.
-            let none = || Failure::new(Exit::Failed, format!("{}: {error}", folder.join(CHECKPOINT).display()));
-            Checkpoint::parse_note(&note).ok_or_else(none)?
+            let unread = || Failure::new(Exit::Failed, format!("{}: {error}", folder.join(CHECKPOINT).display()));
+            Checkpoint::parse_note(&note).ok_or_else(unread)?
         }
     };
     let mut anchors = check.anchors(&head, asked, &keys)?;
@@ -42,17 +42,17 @@ pub(super) fn verify(folder: &Path, asked: &Verify) -> Result<Verified, Failure>
     };
     let from = tree.size();
     let bar = bar("verifying", "entries");
-    let mut meet = |tree: &Frontier, check: &mut Check| {
+    let mut compare = |tree: &Frontier, check: &mut Check| {
         for fault in anchors.iter_mut().filter_map(|anchor| anchor.compare(tree)) {
             check.tell(fault);
         }
     };
-    meet(&tree, &mut check);
+    compare(&tree, &mut check);
     while tree.size() < head.size {
         for leaf in check.leaves(tree.size() / WIDTH, head.size) {
             tree.push(leaf);
             edge.push(leaf, |tile, hashes| check.compare(&tile.path(), tile, hashes));
-            meet(&tree, &mut check);
+            compare(&tree, &mut check);
         }
         bar.tell(tree.size(), head.size);
     }

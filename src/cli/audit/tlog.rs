@@ -83,8 +83,8 @@ async fn newest(remote: &Remote) -> Result<(Checkpoint, String, String), Failure
         return Err(unsound(&trouble));
     }
     let keys = view.keys.iter().map(|key| format!("{key}\n")).collect::<String>();
-    let none = || Failure::new(Exit::Failed, "there is no checkpoint yet: nothing was entered in the log");
-    let note = view.checkpoint.ok_or_else(none)?;
+    let nothing = || Failure::new(Exit::Failed, "there is no checkpoint yet: nothing was entered in the log");
+    let note = view.checkpoint.ok_or_else(nothing)?;
     let checkpoint = Checkpoint::open(&note, &keys_of(&keys)).map_err(|error| unsound(&error.to_string()))?;
     Ok((checkpoint, note, keys))
 }
