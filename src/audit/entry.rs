@@ -71,6 +71,8 @@ pub struct Entry {
     pub code: String,
     /// What may name a person; sealed on disk, and none once it was forgotten.
     pub detail: Option<Detail>,
+    /// The entry that led to it.
+    pub led_by: Option<u64>,
     /// The RFC 6962 hash of the entry as it is stored.
     #[serde(serialize_with = "as_hex")]
     pub leaf: Hash,
@@ -154,4 +156,7 @@ pub struct Call {
     pub status: Option<u16>,
     /// How long it took, in milliseconds.
     pub millis: u64,
+    /// The entry of the intent under which it was made, until it is entered itself.
+    #[serde(skip)]
+    pub intent: Option<u64>,
 }

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! {"v":2,"at":"2026-11-22T10:00:00.000Z","kind":"call","code":"204","app":"main","account":"acc","job":"job_4",
-//!  "rule":"assist","detail":{"salted":"…","sealed":"…"}}
+//!  "rule":"assist","led_by":41,"detail":{"salted":"…","sealed":"…"}}
 //! ```
-//! The keys stand in this order, without blanks; what an entry has not is left out. `note` is a sentence that names nobody.
+//! The keys stand in this order, without blanks; what an entry has not is left out. `led_by` is the number of the
+//! entry that led to it. `note` is a sentence that names nobody.
 //! What may name a person is not in it but by two SHA-256 in hex: `salted` is that of 16 random bytes and the JSON of the
 //! [detail](super::Detail), so that whoever is shown both can tell that they are genuine, and whoever is not learns nothing;
 //! `sealed` is that of the bytes as they are stored, so that the log can be verified by who has no key.
@@ -110,6 +111,8 @@ pub struct LeafRef<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub led_by: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<Hidden>,
@@ -176,6 +179,7 @@ pub struct Leaf {
     delivery: Option<String>,
     job: Option<String>,
     pub rule: Option<RuleName>,
+    pub led_by: Option<u64>,
     pub note: Option<String>,
     pub detail: Option<Hidden>,
     pub body: Option<Body>,
@@ -213,6 +217,7 @@ impl Leaf {
             delivery: self.delivery(),
             job: self.job(),
             rule: self.rule.as_ref().map(RuleName::as_str),
+            led_by: self.led_by,
             note: self.note.as_deref(),
             detail: self.detail,
             body: self.body,
@@ -235,6 +240,7 @@ mod tests {
             delivery: Some(DeliveryId::from_number(300)),
             job: Some(JobId::from_number(1)),
             rule: Some("assist"),
+            led_by: Some(41),
             note: Some("user.created → \u{1}"),
             detail: Some(Hidden { salted: Some(Sha([1; 32])), sealed: Sha([2; 32]) }),
             body: Some(Body { salted: None, sealed: Some(Sha([3; 32])), bytes: 46 }),
@@ -249,7 +255,7 @@ mod tests {
         let text = String::from_utf8(whole()).unwrap();
         let (one, two, three) = ("01".repeat(32), "02".repeat(32), "03".repeat(32));
         let known = format!(
-            r#"{{"v":2,"at":"2026-11-21T08:00:00.123Z","kind":"decision","code":"work","app":"main","account":"a\"c/c","delivery":"dlv_300","job":"job_1","rule":"assist","note":"user.created → \u0001","detail":{{"salted":"{one}","sealed":"{two}"}},"body":{{"sealed":"{three}","bytes":46}}}}"#
+            r#"{{"v":2,"at":"2026-11-21T08:00:00.123Z","kind":"decision","code":"work","app":"main","account":"a\"c/c","delivery":"dlv_300","job":"job_1","rule":"assist","led_by":41,"note":"user.created → \u0001","detail":{{"salted":"{one}","sealed":"{two}"}},"body":{{"sealed":"{three}","bytes":46}}}}"#
         );
         assert_eq!(text, known);
     }
@@ -265,6 +271,7 @@ mod tests {
             text.replace("\"v\":2", "\"v\":3"),
             text.replace("dlv_300", "dlv_0300"),
             text.replace("dlv_300", "300"),
+            text.replace("\"led_by\":41", "\"led_by\":\"41\""),
             text.replace(".123Z", ".1230Z"),
             text.replace("0303", "0A03"),
             text.replace("\"app\":\"main\",", "\"app\":null,"),

@@ -382,11 +382,16 @@ pub type Mark = [u8; 16];
 /// asks for one, and only a store makes one.
 #[derive(Debug)]
 #[must_use = "an intent on disk that leads to no call is misleading"]
-pub struct Intent(());
+pub struct Intent(u64);
 
 impl Intent {
     /// For stores alone, after the sync; a test holds that nobody else calls it.
-    pub fn recorded_by_store() -> Self {
-        Self(())
+    pub fn recorded_by_store(entry: u64) -> Self {
+        Self(entry)
+    }
+
+    /// Its entry in the audit log.
+    pub fn entry(&self) -> u64 {
+        self.0
     }
 }

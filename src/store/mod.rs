@@ -22,6 +22,9 @@ pub use port::{
 };
 pub use sweep::{SweepCause, SweepFailure, SweepKind, SweepRecord, SweepRun, SweepState, SweepStep, Swept, WholeSweep};
 
+/// The code of an entry of which only time, kind and hash are left, since it is older than entries are kept.
+pub const PRUNED: &str = "pruned";
+
 /// No machine that this runs on has more than 64 bits.
 fn wide(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)

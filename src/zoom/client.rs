@@ -278,6 +278,7 @@ impl Handle {
             category: request.endpoint.category().name().to_owned(),
             status: None,
             millis: 0,
+            intent: request.intent,
         };
         let mut calls = lock(&self.calls);
         calls.push(call);
@@ -400,7 +401,7 @@ impl Zoom for Handle {
 
     /// The status says that it was done; whether it was, reading back shows. So of the body only the number of what was made
     /// matters.
-    async fn change(&self, _intent: &Intent, edit: Edit) -> Result<Made, ZoomError> {
+    async fn change(&self, intent: &Intent, edit: Edit) -> Result<Made, ZoomError> {
         let request = Request::of(&edit).ok_or_else(|| ZoomError::unsent("no one call can make this change"))?;
         let request = match &edit {
             Edit::CreateUser(new) if new.action == CreateAction::AutoCreate => {
@@ -408,6 +409,7 @@ impl Zoom for Handle {
             }
             _ => request,
         };
+        let request = Request { intent: Some(intent.entry()), ..request };
         let answer = self.call(request).await?;
         crate::breakpoint::reached("zoom-changed");
         match edit {

@@ -26,11 +26,13 @@ pub(super) struct Request {
     /// Below the base, escaped, with the query.
     pub(super) path: String,
     pub(super) body: Option<Value>,
+    /// Of a change: the entry of its intent.
+    pub(super) intent: Option<u64>,
 }
 
 impl Request {
     pub(super) fn new(endpoint: Endpoint, ids: &[&str]) -> Self {
-        Self { endpoint, path: endpoint.path(ids), body: None }
+        Self { endpoint, path: endpoint.path(ids), body: None, intent: None }
     }
 
     /// For a list: so many rows, after those of the page before.

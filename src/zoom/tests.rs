@@ -179,7 +179,7 @@ async fn join<T: 'static>(mut set: JoinSet<T>, mut idle: impl FnMut()) -> Vec<T>
 }
 
 fn intent() -> Intent {
-    Intent::recorded_by_store()
+    Intent::recorded_by_store(7)
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ mod doctor;
 mod documents;
 mod durable;
 mod examples;
+mod exported;
 mod hostile;
 mod installs;
 mod meetings;

@@ -111,6 +111,24 @@ fn exports_that_meet_hold_every_entry_once_also_of_a_stopped_service() {
 }
 
 #[test]
+fn an_export_goes_on_after_its_first_page() {
+    let mut served = worked();
+    for number in 0..500 {
+        let body = format!(r#"{{"event":"meeting.started","event_ts":{number},"payload":{{"account_id":"nobody"}}}}"#);
+        assert_eq!(served.service.deliver(&body).unwrap(), 200);
+    }
+    served.service.wait_until_idle();
+    let size = size(&served.service);
+    assert!(size > 1_000, "{size}");
+    let to = size.to_string();
+    let whole = lines(&exported(&served.service, &["--to", &to]));
+    assert_eq!(indexes(&whole), (0..size).collect::<Vec<_>>());
+    let mut chosen = whole;
+    chosen.retain(|entry| entry["kind"] == "delivery");
+    assert_eq!(lines(&exported(&served.service, &["--to", &to, "--kind", "delivery"])), chosen);
+}
+
+#[test]
 fn an_export_to_a_file_is_there_when_it_is_whole_and_a_wrong_one_leaves_nothing() {
     let served = worked();
     let file = served.service.folder().join("export.jsonl");

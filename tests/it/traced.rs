@@ -52,7 +52,8 @@ fn changed(served: &Served, id: &str) -> Value {
     }
 }
 
-const LED: [&str; 4] = ["delivery stored", "decision work", "attempt started", "outcome changed"];
+const LED: [&str; 6] =
+    ["delivery stored", "decision work", "attempt started", "intent granted", "call 201", "outcome changed"];
 
 #[test]
 fn whatever_is_asked_about_the_same_chain_leads_from_the_delivery_to_what_was_changed() {
@@ -70,9 +71,9 @@ fn whatever_is_asked_about_the_same_chain_leads_from_the_delivery_to_what_was_ch
             .collect();
         assert_eq!(chain_of(&its, line(&its, "outcome", "changed")), LED, "{of}");
         let granted = chain_of(&its, line(&its, "intent", "granted"));
-        assert_eq!(granted[..3], LED[..3], "{of}");
-        let call = its.iter().find(|line| line["entry"]["call"]["method"] == "POST").unwrap();
-        assert_eq!(chain_of(&its, call)[..4], granted, "{of}");
+        assert_eq!(granted, LED[..4], "{of}");
+        let read = its.iter().find(|line| line["entry"]["call"]["method"] == "GET").unwrap();
+        assert_eq!(chain_of(&its, read), [&LED[..3], &["call 200"]].concat(), "{of}");
         let others = lines.iter().any(|line| line["entry"]["job"] != job && !line["entry"]["job"].is_null());
         assert_eq!(others, of.starts_with("api-user"), "{of}: a rule has other jobs, and a job has none");
     }
@@ -83,12 +84,47 @@ fn whatever_is_asked_about_the_same_chain_leads_from_the_delivery_to_what_was_ch
     };
     assert_eq!(
         [" delivery ", " decision ", " attempt ", " intent ", " outcome "].map(depth),
-        [0, 2, 4, 6, 6],
+        [0, 2, 4, 6, 10],
         "{told}"
     );
     served.told(&["audit", "trace", "nobody@school.example"], 1);
     served.told(&["audit", "trace", "Not A Thing"], 2);
     served.told(&["audit", "trace", "dlv_999999"], 1);
+}
+
+/// Kind and code of an entry and of all that led to it, from the first, as the log itself says.
+fn led(entries: &[Value], entry: &Value) -> Vec<String> {
+    let mut chain = Vec::new();
+    let mut next = Some(entry);
+    while let Some(entry) = next {
+        chain.push(format!("{} {}", entry["kind"].as_str().unwrap(), entry["code"].as_str().unwrap()));
+        let by = entry["led_by"].as_u64();
+        assert!(by.is_none_or(|by| by < entry["index"].as_u64().unwrap()), "{entry}");
+        next = by.and_then(|by| entries.iter().find(|entry| entry["index"] == by));
+    }
+    chain.reverse();
+    chain
+}
+
+#[test]
+fn every_entry_says_which_one_led_to_it_also_over_a_kill_and_for_what_a_sweep_found() {
+    let (mut served, id) = worked();
+    let first = changed(&served, &id);
+    served.service.kill();
+    assert!(served.service.start(&[]), "{}", served.service.log());
+    let again = served.created(NewUser::licensed("newer@school.example"));
+    let second = changed(&served, &again);
+    let page = served.service.admin("GET", "/v1/audit?limit=1000").unwrap();
+    let entries = page["entries"].as_array().unwrap();
+    for outcome in [&first, &second] {
+        assert_eq!(led(entries, outcome), LED, "{outcome}");
+    }
+    let swept = entries.iter().find(|entry| entry["kind"] == "outcome" && entry["actor"] == "sweep").unwrap();
+    let chain = led(entries, swept);
+    assert_eq!(chain[..3], ["sweep started", "decision swept", "attempt started"], "{chain:?}");
+    let started = entries.iter().find(|entry| entry["kind"] == "sweep" && entry["code"] == "started").unwrap();
+    let told = served.told(&["audit", "trace", &started["index"].to_string()], 0);
+    assert!(told.contains("decision   swept") && told.contains("outcome    changed"), "{told}");
 }
 
 #[test]

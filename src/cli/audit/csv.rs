@@ -61,6 +61,9 @@ impl Table {
     }
 }
 
+/// What some spreadsheet takes for the beginning of a formula: signs, also in full width, and what may stand before one.
+const FORMULAS: [char; 11] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\r', '\n'];
+
 /// A text that a spreadsheet shows, and does not reckon.
 fn cell(value: &Value) -> String {
     let text = match value {
@@ -68,7 +71,7 @@ fn cell(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => return other.to_string(),
     };
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let is_formula = text.starts_with(FORMULAS);
     format!("{}{}", if is_formula { "'" } else { "" }, clean(&text))
 }
 
@@ -91,7 +94,8 @@ mod tests {
 
     #[test]
     fn a_cell_that_a_spreadsheet_would_reckon_begins_with_an_apostrophe() {
-        for formula in ["=1+1", "+1", "-1", "@SUM(1)", "=cmd|' /C calc'!A0"] {
+        for formula in ["=1+1", "+1", "-1", "@SUM(1)", "=cmd|' /C calc'!A0", "\n=1", "＝1+1", "＋1", "－1", "＠SUM(1)"]
+        {
             assert_eq!(cell(&json!(formula)), format!("'{formula}"));
         }
         assert_eq!(cell(&json!("\t=1")), "'\u{fffd}=1");

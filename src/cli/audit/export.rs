@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::PAGE;
 use super::csv::Table;
+use super::{PAGE, tlog};
 use crate::audit::note::Verifier;
 use crate::cli::exit::tell;
 use crate::cli::out::{Out, count};
@@ -35,14 +35,14 @@ pub(in crate::cli) struct Export {
     filter: Option<String>,
     #[arg(long, value_enum)]
     format: Format,
-    /// Write to this file, which is there when it is whole, and not to standard output
-    #[arg(short, long, value_name = "FILE")]
+    /// Write to this file, which is there when it is whole, and not to standard output; of the format tlog, to this folder
+    #[arg(short, long, value_name = "FILE|FOLDER", required_if_eq("format", "tlog"))]
     output: Option<PathBuf>,
     #[command(flatten)]
     place: Where,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// One entry a line, as `audit schema` describes it
     Jsonl,
@@ -50,25 +50,44 @@ enum Format {
     Cloudevents,
     /// OCSF in JSON, one event a line
     Ocsf,
-    /// RFC 4180, with a head. A cell that begins with = + - @ tab or CR has an apostrophe before it, so that no spreadsheet
+    /// RFC 4180, with a head. A cell that begins with = + - @ (also in full width), tab, CR or LF has an apostrophe before it, so that no spreadsheet
     /// takes it for a formula; control characters are replaced
     Csv,
+    /// The whole log as a folder of tiles, entries by their lines, the newest checkpoint and the public keys, as C2SP tlog-tiles lays it
+    /// out: `audit verify --export` checks it without the service
+    Tlog,
 }
 
 pub(super) async fn run(context: &Context, asked: Export, out: &mut Out) -> Result<Exit, Failure> {
+    let chooses = [&asked.from, &asked.to, &asked.account, &asked.kind, &asked.filter].iter().any(|one| one.is_some());
+    if asked.format == Format::Tlog && chooses {
+        let why = "the format tlog is of the whole log: give it without --from, --to, --account, --kind and --filter";
+        return Err(Failure::new(Exit::Usage, why));
+    }
     let remote = Remote::open(context, asked.place).await?;
+    if let (Format::Tlog, Some(folder)) = (asked.format, &asked.output) {
+        let written = tlog::write(&remote, folder).await;
+        remote.close().await?;
+        return written.map(|()| Exit::Good);
+    }
     let exported = match &asked.output {
         None => export(&remote, &asked, out).await,
         Some(path) => to_file(&remote, &asked, path).await,
     };
     remote.close().await?;
-    let Exported { start, end, entries } = exported?;
+    let Exported { start, end, entries, has_pruned } = exported?;
     let entries = count(entries, "entry", "entries");
     let among = match end.checked_sub(1).filter(|last| *last >= start) {
         Some(last) => format!(", of those from {start} to {last}"),
         None => format!(": there is none from {start} on"),
     };
     tell(&format!("exported {entries}{among}; go on with --from {end}"));
+    if has_pruned {
+        tell(
+            "the first of them are older than [store] entry_days: only their time, kind and hash are left, and none of them is among \
+             the entries of an account, nor meets a condition about what they said",
+        );
+    }
     Ok(Exit::Good)
 }
 
@@ -87,6 +106,8 @@ struct Exported {
     start: u64,
     end: u64,
     entries: u64,
+    /// It begins among entries that are older than entries are kept.
+    has_pruned: bool,
 }
 
 /// The entry at which a place is: a number, or the first entry of a time.
@@ -122,12 +143,13 @@ async fn export(remote: &Remote, asked: &Export, out: &mut Out) -> Result<Export
     chosen.push(("to", end.to_string()));
     let form = Form::of(asked.format, remote).await?;
     form.head(out)?;
-    let (bar, mut entries) = (bar("exporting", "entries"), 0_u64);
+    let (bar, mut entries, mut has_pruned) = (bar("exporting", "entries"), 0_u64, false);
     let mut place = ("from", start.to_string());
     loop {
         let paged = [place.clone(), ("limit", PAGE.to_string())];
         let query: Vec<_> = chosen.iter().cloned().chain(paged).collect();
         let page: EntriesView = remote.get("/v1/audit", &query).await?;
+        has_pruned |= page.has_pruned;
         for entry in &page.entries {
             if let Some(due) = &mut whole {
                 is_next(entry, due)?;
@@ -146,7 +168,7 @@ async fn export(remote: &Remote, asked: &Export, out: &mut Out) -> Result<Export
     }
     match whole {
         Some(due) if due != end => Err(missing(due)),
-        _ => Ok(Exported { start, end, entries }),
+        _ => Ok(Exported { start, end, entries, has_pruned }),
     }
 }
 
@@ -174,7 +196,8 @@ enum Form {
 impl Form {
     async fn of(format: Format, remote: &Remote) -> Result<Self, Failure> {
         Ok(match format {
-            Format::Jsonl => Self::Entry,
+            // Of the last, what is written is no list of entries.
+            Format::Jsonl | Format::Tlog => Self::Entry,
             Format::Cloudevents => Self::Event(format::Format::CloudEvents, log_of(remote).await?),
             Format::Ocsf => Self::Event(format::Format::Ocsf, log_of(remote).await?),
             Format::Csv => Self::Row(Table::new()),
@@ -207,4 +230,41 @@ async fn log_of(remote: &Remote) -> Result<String, Failure> {
     let key = view.keys.first().and_then(|key| key.parse::<Verifier>().ok());
     let none = || Failure::new(Exit::Failed, "the log has no key, and so no name");
     key.map(|key| key.name().to_owned()).ok_or_else(none)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{Entry, Kind};
+    use crate::clock::Timestamp;
+
+    #[test]
+    fn an_entry_that_is_not_the_next_one_ends_an_export() {
+        let entry = |index| {
+            let (app, account, delivery, job, rule) = (None, None, None, None, None);
+            let (at, kind, code) = (Timestamp::EPOCH, Kind::Service, String::new());
+            let entry = Entry {
+                index,
+                at,
+                kind,
+                app,
+                account,
+                delivery,
+                job,
+                rule,
+                code,
+                detail: None,
+                led_by: None,
+                leaf: [0; 32],
+            };
+            EntryView::from(entry)
+        };
+        let mut due = 5;
+        is_next(&entry(5), &mut due).unwrap();
+        assert_eq!(due, 6);
+        for wrong in [5, 7] {
+            let failure = is_next(&entry(wrong), &mut due).unwrap_err();
+            assert!(format!("{failure:?}").contains("entry 6 is missing"), "{failure:?}");
+        }
+    }
 }

@@ -3,7 +3,9 @@
 mod completeness;
 mod csv;
 mod export;
+mod exported;
 mod prove;
+mod tlog;
 mod trace;
 mod verify;
 
@@ -22,7 +24,7 @@ pub(super) enum Asked {
     Tail(Tail),
     /// Show one entry
     Show(Show),
-    /// Write a part of the log, entry by entry and without gaps, for other tools
+    /// Write a part of the log, entry by entry and without gaps, for other tools; or all of it as a folder that proves itself
     ///
     /// How much it was is told on standard error. Exit code 1 where an entry is missing.
     Export(export::Export),
@@ -192,6 +194,7 @@ fn show(entry: &EntryView, json: bool, out: &mut Out) -> Result<Exit, Failure> {
         ("delivery", entry.delivery.clone()),
         ("job", entry.job.clone()),
         ("rule", entry.rule.clone()),
+        ("led by", entry.led_by.map(|index| format!("entry {index}"))),
         ("subject", entry.subject.clone()),
         ("severity", entry.severity.map(|severity| severity.word().to_owned())),
         ("note", entry.note.clone()),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::PAGE;
+use super::{PAGE, exported};
 use crate::audit::checkpoint::Checkpoint;
 use crate::audit::note::{Verifier, Verifiers};
 use crate::audit::tree::{Frontier, Hash};
@@ -19,17 +19,21 @@ use crate::web::admin::view::{CheckpointView, HeadView, LeavesView};
 pub(in crate::cli) struct Verify {
     /// A checkpoint that was kept elsewhere, which the log has to agree with
     #[arg(long, value_name = "FILE")]
-    against: Option<PathBuf>,
+    pub(super) against: Option<PathBuf>,
     /// A checkpoint that was kept elsewhere, up to which the log was verified before: only what came after it is read
     #[arg(long, value_name = "FILE")]
-    since: Option<PathBuf>,
+    pub(super) since: Option<PathBuf>,
     /// The key that these have to be signed with, as `audit key` printed it, or more, one a line; without it, those of the log as
     /// it is
     #[arg(long)]
-    key: Option<Verifiers>,
+    pub(super) key: Option<Verifiers>,
     /// Verify the store in this folder, mostly a backup, that no process uses: all of its bytes, tiles and checkpoints
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["offline", "since"])]
     folder: Option<PathBuf>,
+    /// Verify what `audit export --format tlog` wrote to this folder, offline and with the public key alone. Give the key as you
+    /// have it from whoever runs the log: without --key, that of the folder itself is believed
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["offline", "folder"])]
+    export: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -38,6 +42,9 @@ pub(in crate::cli) struct Verify {
 }
 
 pub(super) async fn run(context: &Context, asked: Verify, out: &mut Out) -> Result<Exit, Failure> {
+    if let Some(folder) = &asked.export {
+        return exported::verify(folder, &asked)?.tell(asked.json, out);
+    }
     if asked.key.is_some() && asked.against.is_none() && asked.since.is_none() {
         return Err(Failure::new(Exit::Usage, "--key is for --against or --since: say which checkpoint it signed"));
     }
@@ -52,18 +59,21 @@ pub(super) async fn run(context: &Context, asked: Verify, out: &mut Out) -> Resu
 
 /// What checking the log came to.
 #[derive(Debug, serde::Serialize)]
-struct Verified {
-    good: bool,
+pub(super) struct Verified {
+    pub(super) good: bool,
     /// The first that was read: those before it were verified before.
-    from: u64,
-    entries: u64,
+    pub(super) from: u64,
+    pub(super) entries: u64,
     /// Of them, those of deliveries whose body was pruned, hashed from the hash of the body, and those of which something was
     /// forgotten.
-    pruned: u64,
-    root: String,
+    pub(super) pruned: u64,
+    pub(super) root: String,
     /// Signed heads that it agrees with.
-    checkpoints: Vec<String>,
-    faults: Vec<String>,
+    pub(super) checkpoints: Vec<String>,
+    pub(super) faults: Vec<String>,
+    /// Of an export: the entries without a line, from the first to the last of each stretch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) by_hash_alone: Option<Vec<(u64, u64)>>,
 }
 
 impl Verified {
@@ -84,6 +94,9 @@ impl Verified {
             if self.from > 0 {
                 out.line(format!("not read again: the first {}, which hash to --since", self.from))?;
             }
+            if let Some(ranges) = &self.by_hash_alone {
+                return self.tell_ranges(ranges, out);
+            }
             let hashed = self.entries.saturating_sub(self.pruned).saturating_sub(self.from);
             let pruned = count(self.pruned, "entry", "entries");
             out.line(format!(
@@ -93,28 +106,49 @@ impl Verified {
         }
         Ok(Exit::Good)
     }
+
+    /// Of an export, which entries nothing but their hash is known of.
+    fn tell_ranges(&self, ranges: &[(u64, u64)], out: &mut Out) -> Result<Exit, Failure> {
+        let hashed = self.entries.saturating_sub(self.pruned).saturating_sub(self.from);
+        out.line(format!("hashed anew from their lines: {hashed}; known by their hash alone: {}", self.pruned))?;
+        for (first, last) in ranges.iter().take(RANGES_MAX) {
+            out.line(format!("  entries {first} to {last}"))?;
+        }
+        if let Some(more) = ranges.len().checked_sub(RANGES_MAX).filter(|more| *more > 0) {
+            out.line(format!("  and {}", count(more, "stretch more", "stretches more")))?;
+        }
+        Ok(Exit::Good)
+    }
+}
+
+/// Stretches that are told of line by line; JSON has all.
+const RANGES_MAX: usize = 100;
+
+/// The keys of a text that has one a line, as `audit key` prints them.
+pub(super) fn keys_of(text: &str) -> Vec<Verifier> {
+    text.lines().filter_map(|key| key.parse().ok()).collect()
 }
 
 /// Faults that are told of a log; whoever has more has seen enough.
-const FAULTS_MAX: usize = 100;
+pub(super) const FAULTS_MAX: usize = 100;
 
 /// A signed head that the log has to agree with.
-struct Anchor {
+pub(super) struct Anchor {
     /// As it is called where it is told.
-    name: String,
-    checkpoint: Checkpoint,
-    is_met: bool,
+    pub(super) name: String,
+    pub(super) checkpoint: Checkpoint,
+    pub(super) is_met: bool,
 }
 
 impl Anchor {
-    fn new(name: String, note: &str, keys: &[Verifier]) -> Result<Self, String> {
+    pub(super) fn new(name: String, note: &str, keys: &[Verifier]) -> Result<Self, String> {
         match Checkpoint::open(note, keys) {
             Ok(checkpoint) => Ok(Self { name, checkpoint, is_met: false }),
             Err(error) => Err(format!("{name}: {error}")),
         }
     }
 
-    fn compare(&mut self, tree: &Frontier) -> Option<String> {
+    pub(super) fn compare(&mut self, tree: &Frontier) -> Option<String> {
         let Self { name, checkpoint, is_met } = self;
         if *is_met || tree.size() != checkpoint.size {
             return None;
@@ -125,7 +159,7 @@ impl Anchor {
             .then(|| format!("its first {size} entries are not those that {name} was signed for"))
     }
 
-    fn missing(&self, size: u64) -> Option<String> {
+    pub(super) fn missing(&self, size: u64) -> Option<String> {
         let Self { name, checkpoint, is_met } = self;
         let covered = checkpoint.size;
         (!is_met).then(|| {
@@ -238,5 +272,14 @@ async fn verify(remote: &Remote, asked: &Verify) -> Result<Verified, Failure> {
         .filter(|anchor| anchor.is_met)
         .map(|anchor| format!("{}, of {} entries", anchor.name, anchor.checkpoint.size));
     let checkpoints = checkpoints.collect();
-    Ok(Verified { checkpoints, good: faults.is_empty(), from, entries: size, pruned, root, faults })
+    Ok(Verified {
+        checkpoints,
+        good: faults.is_empty(),
+        from,
+        entries: size,
+        pruned,
+        root,
+        faults,
+        by_hash_alone: None,
+    })
 }

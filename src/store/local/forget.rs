@@ -410,6 +410,7 @@ impl Erasing<'_> {
         let without = line.said.without_detail().filter(|_| !is_of_account);
         Some(match (without, &entry.kept) {
             (Some(said), Kept::Told(line)) => Kept::Told(record::Line { said, ..line.clone() }),
+            (Some(said), Kept::Led(by, line)) => Kept::Led(*by, record::Line { said, ..line.clone() }),
             _ => Kept::Forgotten { at: line.at, kind: line.kind },
         })
     }

@@ -266,8 +266,8 @@ impl LocalStore {
     }
 
     /// Reads and hashes entries of the log anew, from one on, while the store is in use.
-    pub async fn leaves(&self, from: u64, limit: usize) -> Result<super::Leaves, StoreError> {
-        self.core().reading(move |core| core.leaves(from, limit)).await
+    pub async fn leaves(&self, from: u64, limit: usize, with_lines: bool) -> Result<super::Leaves, StoreError> {
+        self.core().reading(move |core| core.leaves(from, limit, with_lines)).await
     }
 
     /// Takes out what is older.

@@ -17,7 +17,7 @@ use crate::store::journal::{FIRST_NUMBER, ReadError};
 use crate::store::port::{
     DeliveryFilter, DeliveryStatus, DeliverySummary, ENTRIES_LOOKED_MAX, StoreError, StoredDelivery,
 };
-use crate::store::wide;
+use crate::store::{PRUNED, wide};
 
 /// A scan that would step over more records than this begins anew.
 const STEP_OVER_MAX: u64 = 256;
@@ -40,13 +40,13 @@ pub fn entry_of_leaf(index: u64, data: &[u8]) -> Option<Entry> {
     let leaf = crate::audit::tree::leaf_hash(data);
     if let Some(read) = Leaf::read(data) {
         let (at, delivery, job) = (read.at()?, read.delivery(), read.job());
-        let Leaf { kind, app, account, rule, code, note, .. } = read;
+        let Leaf { kind, app, account, rule, code, led_by, note, .. } = read;
         let detail = note.map(Detail::note);
-        return Some(Entry { index, at, kind, app, account, delivery, job, rule, code, detail, leaf });
+        return Some(Entry { index, at, kind, app, account, delivery, job, rule, code, detail, led_by, leaf });
     }
     let Line { at, kind, app, account, delivery, job, rule, code, said, .. } = record::line_of_first_leaf(data)?;
     let detail = if let Said::Plain(note) = said { Some(Detail::note(note)) } else { None };
-    Some(Entry { index, at, kind, app, account, delivery, job, rule, code, detail, leaf })
+    Some(Entry { index, at, kind, app, account, delivery, job, rule, code, detail, led_by: None, leaf })
 }
 
 impl Core {
@@ -361,23 +361,25 @@ impl Core {
             rule: None,
             code: delivery.tail.code().to_owned(),
             detail: self.detail(&said),
+            led_by: None,
             leaf: delivery.head.leaf,
         }
     }
 
     fn entry(&self, index: u64, entry: StoredEntry) -> Entry {
         let StoredEntry { leaf, kept } = entry;
-        let line = match kept.clone() {
-            Kept::Line(line) | Kept::Told(line) => line,
+        let (led_by, line) = match kept.clone() {
+            Kept::Line(line) | Kept::Told(line) => (None, line),
+            Kept::Led(by, line) => (Some(by), line),
             Kept::Forgotten { at, kind } | Kept::Pruned { at, kind } => {
-                let (app, account, delivery, job, rule) = (None, None, None, None, None);
-                let code = if matches!(kept, Kept::Pruned { .. }) { "pruned" } else { "forgotten" }.to_owned();
-                return Entry { index, at, kind, app, account, delivery, job, rule, code, detail: None, leaf };
+                let (app, account, delivery, job, rule, led_by) = (None, None, None, None, None, None);
+                let code = if matches!(kept, Kept::Pruned { .. }) { PRUNED } else { "forgotten" }.to_owned();
+                return Entry { index, at, kind, app, account, delivery, job, rule, code, detail: None, led_by, leaf };
             }
         };
         let detail = self.detail(&line.said);
         let Line { at, kind, app, account, delivery, job, rule, code, .. } = line;
-        Entry { index, at, kind, app, account, delivery, job, rule, code, detail, leaf }
+        Entry { index, at, kind, app, account, delivery, job, rule, code, detail, led_by, leaf }
     }
 
     /// None where its key is gone: it was forgotten.

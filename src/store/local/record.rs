@@ -37,10 +37,11 @@ pub(super) const LOST_VERSION: u8 = 1;
 /// The version of deliveries that is written. Version 2 is the same but for its body, and version 1 for its leaf, too.
 pub(super) const DELIVERY_VERSION: u8 = 3;
 /// The version of changes that is written.
-pub(super) const CHANGES_VERSION: u8 = 3;
+pub(super) const CHANGES_VERSION: u8 = 4;
 /// As changes were first written, with leaves of version 1.
 const FIRST: u8 = 1;
-/// Of version 1, of which something was forgotten since: read as those of today.
+/// Of version 1, of which something was forgotten since: read as those of today, as are those of version 3, in which no entry says
+/// what led to it.
 const REWRITTEN: u8 = 2;
 const FIRST_LINE: u8 = 1;
 
@@ -182,20 +183,36 @@ pub(super) struct LineRef<'a> {
     pub(super) code: &'a str,
     pub(super) said: &'a Said,
     pub(super) body: Option<Committed>,
+    /// Beside the line: see [`Kept::Led`].
+    #[serde(skip)]
+    pub(super) led_by: Option<u64>,
 }
 
 impl<'a> LineRef<'a> {
     pub(super) const fn new(at: Timestamp, kind: Kind, code: &'a str, said: &'a Said) -> Self {
-        Self { at, kind, app: None, account: None, delivery: None, job: None, rule: None, code, said, body: None }
+        Self {
+            at,
+            kind,
+            app: None,
+            account: None,
+            delivery: None,
+            job: None,
+            rule: None,
+            code,
+            said,
+            body: None,
+            led_by: None,
+        }
     }
 
     /// Adds what the leaf is the hash of.
     pub(super) fn put_leaf(&self, to: &mut Vec<u8>) {
-        let Self { at, kind, code, app, account, delivery, job, rule, said, body } = *self;
+        let Self { at, kind, code, app, account, delivery, job, rule, said, body, led_by } = *self;
         let note = if let Said::Plain(note) = said { Some(note.as_str()) } else { None };
         let body = body.map(leaf::Body::from);
         let detail = said.hidden();
-        LeafRef { v: leaf::VERSION, at, kind, code, app, account, delivery, job, rule, note, detail, body }.put(to);
+        let v = leaf::VERSION;
+        LeafRef { v, at, kind, code, app, account, delivery, job, rule, led_by, note, detail, body }.put(to);
     }
 
     /// The same of version 1.
@@ -207,7 +224,10 @@ impl<'a> LineRef<'a> {
     /// Adds the entry as it is in a [`CHANGES`] record: a [`StoredEntry`].
     pub(super) fn put_entry(&self, leaf: &Hash, to: &mut Vec<u8>) {
         to.extend_from_slice(leaf);
-        put(&KeptRef::Told(self), to);
+        match self.led_by {
+            Some(by) => put(&KeptRef::Led(by, self), to),
+            None => put(&KeptRef::Told(self), to),
+        }
     }
 }
 
@@ -219,6 +239,9 @@ enum KeptRef<'a> {
     #[expect(dead_code, reason = "it has the place that it has in what is read")]
     Forgotten,
     Told(&'a LineRef<'a>),
+    #[expect(dead_code, reason = "it has the place that it has in what is read")]
+    Pruned,
+    Led(u64, &'a LineRef<'a>),
 }
 
 impl Line {
@@ -234,6 +257,7 @@ impl Line {
             code: &self.code,
             said: &self.said,
             body: self.body.map(Committed::Sealed),
+            led_by: None,
         }
     }
 }
@@ -269,35 +293,43 @@ pub(super) enum Kept {
         at: Timestamp,
         kind: Kind,
     },
+    /// With the entry that led to it.
+    Led(u64, Line),
 }
 
 impl StoredEntry {
     pub(super) const fn line(&self) -> Option<&Line> {
         match &self.kept {
-            Kept::Line(line) | Kept::Told(line) => Some(line),
+            Kept::Line(line) | Kept::Told(line) | Kept::Led(_, line) => Some(line),
             Kept::Forgotten { .. } | Kept::Pruned { .. } => None,
         }
     }
 
     pub(super) const fn at(&self) -> Timestamp {
         match &self.kept {
-            Kept::Line(line) | Kept::Told(line) => line.at,
+            Kept::Line(line) | Kept::Told(line) | Kept::Led(_, line) => line.at,
             Kept::Forgotten { at, .. } | Kept::Pruned { at, .. } => *at,
         }
     }
 
     pub(super) const fn kind(&self) -> Kind {
         match &self.kept {
-            Kept::Line(line) | Kept::Told(line) => line.kind,
+            Kept::Line(line) | Kept::Told(line) | Kept::Led(_, line) => line.kind,
             Kept::Forgotten { kind, .. } | Kept::Pruned { kind, .. } => *kind,
         }
+    }
+
+    /// Its line with what led to it.
+    pub(super) fn told(&self) -> Option<LineRef<'_>> {
+        let led_by = if let Kept::Led(by, _) = self.kept { Some(by) } else { None };
+        self.line().map(|line| LineRef { led_by, ..line.as_ref() })
     }
 
     /// What the leaf is the hash of. None where only the leaf is left.
     pub(super) fn put_leaf(&self, to: &mut Vec<u8>) -> Option<()> {
         match &self.kept {
             Kept::Line(line) => line.as_ref().put_first_leaf(to),
-            Kept::Told(line) => line.as_ref().put_leaf(to),
+            Kept::Told(_) | Kept::Led(..) => self.told()?.put_leaf(to),
             Kept::Forgotten { .. } | Kept::Pruned { .. } => return None,
         }
         Some(())
@@ -571,7 +603,7 @@ impl Stored {
             (CHANGES, FIRST) => {
                 postcard::from_bytes::<FirstChanges>(payload).ok().map(|first| Self::Changes(first.into()))
             }
-            (CHANGES, REWRITTEN | CHANGES_VERSION) => postcard::from_bytes(payload).ok().map(Self::Changes),
+            (CHANGES, REWRITTEN..=CHANGES_VERSION) => postcard::from_bytes(payload).ok().map(Self::Changes),
             _ => None,
         }
     }

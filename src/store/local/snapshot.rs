@@ -14,6 +14,7 @@ use super::dedupe::{self, Dedupe};
 use super::keys::Keys;
 use super::seal::{Fingerprint, Purpose};
 use super::state::{Aside, Budget, Contest, DayUses, FrozenApp, FrozenJobs, Jobs, Made, Queued, State};
+use crate::audit::leads::{FrozenLeads, Leads};
 use crate::audit::tree::Frontier;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, RuleName};
@@ -53,6 +54,7 @@ pub(super) struct Frozen {
     folds: ByAccount<Fold>,
     told: ByAccount<Told>,
     documents: Vec<Arc<Document>>,
+    leads: FrozenLeads,
 }
 
 /// The same as it is on disk, borrowed. Order of fields is the format.
@@ -84,6 +86,7 @@ struct Written<'a> {
     runs: Runs<'a>,
     told: &'a ByAccount<Told>,
     documents: Vec<&'a Document>,
+    leads: &'a FrozenLeads,
 }
 
 /// What came later, behind all else: a snapshot without it is read as one that holds nothing of it.
@@ -94,7 +97,7 @@ struct Runs<'a> {
 }
 
 /// What came later, each after the other.
-type Later<'a> = (Runs<'a>, ByAccount<Told>, Vec<Document>);
+type Later<'a> = (Runs<'a>, ByAccount<Told>, Vec<Document>, FrozenLeads);
 
 /// The same, read.
 #[derive(Deserialize)]
@@ -156,11 +159,12 @@ impl State {
             folds: self.folds.iter().map(|(account, of)| (account.clone(), of.iter().collect())).collect(),
             told: self.told.iter().map(|(account, of)| (account.clone(), of.iter().collect())).collect(),
             documents: self.documents.values().cloned().collect(),
+            leads: self.leads.freeze(|job| self.jobs.is_unfinished(job)),
         }
     }
 
     /// Becomes what a snapshot says.
-    fn thaw(&mut self, read: Read, (runs, told, documents): Later<'_>) {
+    fn thaw(&mut self, read: Read, (runs, told, documents, leads): Later<'_>) {
         self.next_record = read.next_record;
         self.tree = read.tree;
         self.deliveries = read.deliveries;
@@ -200,6 +204,7 @@ impl State {
         for document in documents {
             self.keep_document(document);
         }
+        self.leads = Leads::thaw(leads);
         self.thaw_apps(read.apps, read.unplanned);
     }
 
@@ -212,7 +217,8 @@ impl State {
                 let (runs, more) = later(more)?;
                 let (told, more) = later(more)?;
                 let (documents, more) = later(more)?;
-                more.is_empty().then_some((read, (runs, told, documents)))
+                let (leads, more) = later(more)?;
+                more.is_empty().then_some((read, (runs, told, documents, leads)))
             }
             _ => None,
         });
@@ -255,6 +261,7 @@ impl Frozen {
             runs: Runs { remembered: Cow::Borrowed(&self.remembered), folds: Cow::Borrowed(&self.folds) },
             told: &self.told,
             documents: self.documents.iter().map(AsRef::as_ref).collect(),
+            leads: &self.leads,
         };
         let mut bytes = vec![VERSION];
         super::record::put(&written, &mut bytes);
@@ -320,8 +327,9 @@ mod tests {
         let _granted = store.intend_as_told(note, days, NOW).await.unwrap();
     }
 
-    /// What is known of runs, in words: jobs, what is remembered, records; and documents, and what is used up of a day.
-    fn known(store: &LocalStore) -> [Vec<String>; 5] {
+    /// What is known of runs, in words: jobs, what is remembered, records; and documents, what is used up of a day, and
+    /// what leads to what.
+    fn known(store: &LocalStore) -> [Vec<String>; 6] {
         let frozen = store.core().begin(false, |state| Ok(state.freeze())).unwrap().0;
         let jobs = frozen.jobs.unfinished.iter().chain(&frozen.jobs.finished).map(|job| format!("{job:?}"));
         let prints = |account: &AccountId, print: &Fingerprint, what: String| format!("{account} {print:?} {what}");
@@ -334,7 +342,10 @@ mod tests {
             .flat_map(|(account, of)| of.iter().map(move |(print, fold)| prints(account, print, format!("{fold:?}"))));
         let documents = frozen.documents.iter().map(|document| format!("{document:?}"));
         let days = frozen.days.iter().map(|day| format!("{day:?}"));
-        [jobs.collect(), remembered.collect(), folds.collect(), documents.collect(), days.collect()]
+        let (deliveries, jobs_led, sweeps) = &frozen.leads;
+        assert!(deliveries.is_empty() && sweeps.is_empty(), "all are planned");
+        let leads = jobs_led.iter().map(|lead| format!("{lead:?}"));
+        [jobs.collect(), remembered.collect(), folds.collect(), documents.collect(), days.collect(), leads.collect()]
     }
 
     #[tokio::test]

@@ -220,6 +220,8 @@ fn read_snapshots(check: &mut Check, files: &dyn Files, keys: &Arc<Keys>) {
 pub struct Leaves {
     /// Of the entries from the one on that was asked for; none where one cannot be read.
     pub leaves: Vec<Option<Hash>>,
+    /// What each of them is the hash of, where that is asked for; none where only the leaf is left.
+    pub lines: Vec<Option<Vec<u8>>>,
     /// Of these, deliveries whose body was pruned, hashed from its commitment, which stays; and entries that were forgotten, of
     /// which only the leaf is left.
     pub pruned: u64,
@@ -230,6 +232,8 @@ pub struct Leaves {
 
 /// Hashes a stretch of the log anew, and tells which entries are missing from it.
 struct Stretch {
+    /// Lines are asked for too.
+    with_lines: bool,
     next: u64,
     end: u64,
     /// What could not be read since the last entry.
@@ -242,6 +246,11 @@ impl Stretch {
         match stored {
             Stored::Delivery(delivery) => {
                 let taken = self.entry(delivery.head.index, delivery.head.leaf, || delivery.hashed());
+                if taken && self.with_lines {
+                    let mut line = Vec::new();
+                    delivery.put_leaf(&mut line);
+                    self.found.lines.push(Some(line));
+                }
                 if taken && delivery.is_pruned() {
                     self.found.pruned = self.found.pruned.saturating_add(1);
                 }
@@ -249,6 +258,11 @@ impl Stretch {
             Stored::Changes(changes) => {
                 for (index, entry) in (changes.first_index..).zip(&changes.entries) {
                     let taken = self.entry(index, entry.leaf, || entry.hashed());
+                    if taken && self.with_lines {
+                        let mut line = Vec::new();
+                        let line = entry.put_leaf(&mut line).map(|()| line);
+                        self.found.lines.push(line);
+                    }
                     if taken && entry.line().is_none() {
                         self.found.pruned = self.found.pruned.saturating_add(1);
                     }
@@ -291,6 +305,9 @@ impl Stretch {
         }
         while self.next < until {
             self.found.leaves.push(None);
+            if self.with_lines {
+                self.found.lines.push(None);
+            }
             self.next = self.next.saturating_add(1);
         }
     }
@@ -302,7 +319,7 @@ impl Stretch {
 
 impl Core {
     /// Reads and hashes entries anew, from one on. Blocks for as long as that takes, and holds no lock meanwhile.
-    pub(super) fn leaves(&self, from: u64, limit: usize) -> Result<Leaves, StoreError> {
+    pub(super) fn leaves(&self, from: u64, limit: usize, with_lines: bool) -> Result<Leaves, StoreError> {
         let (size, next_record) = {
             let synced = lock(&self.synced);
             (synced.tree.size(), synced.next)
@@ -310,7 +327,7 @@ impl Core {
         let end = size.min(from.saturating_add(wide(limit)));
         let before = self.frontier(from)?;
         let found = Leaves { before, ..Leaves::default() };
-        let mut stretch = Stretch { next: from, end, unread: Vec::new(), found };
+        let mut stretch = Stretch { with_lines, next: from, end, unread: Vec::new(), found };
         if from >= end {
             return Ok(stretch.found);
         }

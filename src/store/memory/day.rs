@@ -29,8 +29,9 @@ impl World {
         } else if !days.is_empty() {
             return Err(StoreError::Conflict("a day is used up in no account".to_owned()));
         }
+        let entry = self.log.next();
         self.note(note, now);
-        Ok(Allowance::Granted(Intent::recorded_by_store()))
+        Ok(Allowance::Granted(Intent::recorded_by_store(entry)))
     }
 
     /// Some where one of the days is used up; else all are counted, and the entry that comes next is that of the intent.

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+use crate::audit::leads::{About, Leads};
 use crate::audit::tree::{Frontier, leaf_hash};
 use crate::audit::{Detail, Entry, Kind};
 use crate::clock::Timestamp;
@@ -83,16 +84,26 @@ impl Line {
 pub(super) struct Log {
     entries: Vec<Entry>,
     tree: Frontier,
+    pub(super) leads: Leads,
 }
 
 impl Log {
-    pub(super) fn add(&mut self, line: Line) {
+    /// The index of the entry.
+    pub(super) fn add(&mut self, mut line: Line) -> u64 {
+        let intent = line.detail.as_mut().and_then(|detail| detail.call.as_mut()?.intent.take());
+        let (account, code) = (line.account.clone(), line.code.clone());
+        let Line { kind, delivery, job, .. } = line;
+        let account = account.as_ref().map(AccountId::as_str);
+        let about = About { kind, code: &code, account, delivery, job, led_by: intent };
+        let led_by = self.leads.to(&about);
+        self.leads.enter(self.tree.size(), &about);
         // Encoding plain data into memory has nothing that could fail.
         let data = postcard::to_stdvec(&(self.tree.size(), &line)).unwrap_or_default();
         let leaf = leaf_hash(&data);
         let index = self.tree.push(leaf);
         let Line { at, kind, app, account, delivery, job, rule, code, detail } = line;
-        self.entries.push(Entry { index, at, kind, app, account, delivery, job, rule, code, detail, leaf });
+        self.entries.push(Entry { index, at, kind, app, account, delivery, job, rule, code, detail, led_by, leaf });
+        index
     }
 
     /// The index of the next entry.

@@ -135,6 +135,9 @@ impl World {
         for job in done.cancelled {
             self.log.add(Line::new(at, Kind::Moved, "cancelled").of_job(&job).of_delivery(delivery));
         }
+        if parked.is_none() {
+            self.log.leads.planned(delivery, jobs.iter().copied());
+        }
         if let Some(kept) = self.deliveries.get_mut(&delivery) {
             kept.fate = parked.unwrap_or_else(|| Fate::Planned { code: code.to_owned(), jobs });
         }
@@ -152,6 +155,7 @@ impl World {
                 let app = Some(kept.app.clone());
                 self.given_up = Some(GivenUp::one_more(self.given_up, at));
                 self.log.add(Line::new(at, Kind::Moved, "given-up").of_delivery(*id).of_app(app, None));
+                self.log.leads.planned(*id, []);
             }
         }
     }

@@ -144,8 +144,8 @@ impl World {
                 return Ok(next_day);
             }
             let line = Line::new(now, Kind::Intent, "granted").of_job(&job);
-            self.log.add(line.saying(format!("{}, as planned", change.what)));
-            return Ok(Allowance::Granted(Intent::recorded_by_store()));
+            let entry = self.log.add(line.saying(format!("{}, as planned", change.what)));
+            return Ok(Allowance::Granted(Intent::recorded_by_store(entry)));
         }
         let contested = self.contested(&job, &change.marks, now);
         let (hour, key) = (now.utc_hour(), (job.account.clone(), job.rule.clone()));
@@ -187,9 +187,9 @@ impl World {
         if let Some(claim) = self.claims.get_mut(&leased.lease.token) {
             claim.marks.extend(&change.marks);
         }
-        self.log.add(Line::new(now, Kind::Intent, "granted").of_job(&job).saying(change.what.clone()));
+        let entry = self.log.add(Line::new(now, Kind::Intent, "granted").of_job(&job).saying(change.what.clone()));
         self.jobs.insert(job.id, job);
-        Ok(Allowance::Granted(Intent::recorded_by_store()))
+        Ok(Allowance::Granted(Intent::recorded_by_store(entry)))
     }
 
     pub(super) fn is_stopped(&self, account: &AccountId, rule: &RuleName) -> bool {

@@ -1,6 +1,7 @@
-//! What led to what, among entries of the audit log: from what each of them says of deliveries, jobs and who asked. Pure.
+//! What led to what, among entries of the audit log: by the entry that each of them names, and where none
+//! is named, from what it says of deliveries, jobs and who asked. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::{Entry, Kind};
 use crate::ids::{DeliveryId, JobId};
@@ -17,8 +18,14 @@ pub(super) struct Link {
 /// do not say so.
 pub(super) fn chain(entries: Vec<Entry>, asked: &BTreeMap<JobId, DeliveryId>) -> Vec<Link> {
     let mut seen = Seen { asked, stored: BTreeMap::new(), decided: BTreeMap::new(), jobs: BTreeMap::new() };
-    let led_by: BTreeMap<u64, u64> =
-        entries.iter().filter_map(|entry| Some((entry.index, seen.led_by(entry)?))).collect();
+    let shown: BTreeSet<u64> = entries.iter().map(|entry| entry.index).collect();
+    // Older entries do not say it, and what does may be none of these.
+    let said = |entry: &Entry| entry.led_by.filter(|by| shown.contains(by));
+    let known = |entry: &Entry, seen: &mut Seen<'_>| {
+        let by_ids = seen.led_by(entry);
+        Some((entry.index, said(entry).or(by_ids)?))
+    };
+    let led_by: BTreeMap<u64, u64> = entries.iter().filter_map(|entry| known(entry, &mut seen)).collect();
     let mut children: BTreeMap<Option<u64>, Vec<Entry>> = BTreeMap::new();
     for entry in entries {
         children.entry(led_by.get(&entry.index).copied()).or_default().push(entry);
@@ -126,13 +133,20 @@ mod tests {
             rule: None,
             code: String::new(),
             detail: None,
+            led_by: None,
             leaf: [0; 32],
         }
     }
 
     fn call(index: u64, method: &str) -> Entry {
-        let call =
-            Call { method: method.to_owned(), path: String::new(), category: String::new(), status: None, millis: 0 };
+        let call = Call {
+            method: method.to_owned(),
+            path: String::new(),
+            category: String::new(),
+            status: None,
+            millis: 0,
+            intent: None,
+        };
         let detail = Detail { call: Some(call), ..Detail::default() };
         Entry { detail: Some(detail), ..entry(index, Kind::Call, None, Some(1)) }
     }
@@ -190,5 +204,22 @@ mod tests {
         let wanted =
             [(0, 0, None), (1, 1, Some(0)), (2, 2, Some(1)), (3, 1, Some(0)), (4, 1, Some(0)), (5, 2, Some(4))];
         assert_eq!(shape(entries, &[]), wanted);
+    }
+
+    #[test]
+    fn what_an_entry_says_led_to_it_counts_before_what_is_made_out_by_ids() {
+        let led = |entry: Entry, by: u64| Entry { led_by: Some(by), ..entry };
+        let entries = vec![
+            entry(0, Kind::Sweep, None, None),
+            led(entry(1, Kind::Decision, None, Some(1)), 0),
+            entry(2, Kind::Attempt, None, Some(1)),
+            entry(3, Kind::Intent, None, Some(1)),
+            entry(4, Kind::Intent, None, Some(1)),
+            led(call(5, "POST"), 3),
+            // Of one that is not among them, ids say.
+            led(entry(6, Kind::Outcome, None, Some(1)), 77),
+        ];
+        let wanted = [(0, 0, None), (1, 1, Some(0)), (2, 2, Some(1)), (3, 3, Some(2)), (5, 4, Some(3))];
+        assert_eq!(shape(entries, &[]), [&wanted[..], &[(4, 3, Some(2)), (6, 3, Some(2))]].concat());
     }
 }

@@ -85,12 +85,13 @@ pub(super) async fn show(
     if !(1..=DAYS_MAX).contains(&days) {
         return Err(ApiProblem::bad_request(format!("days is {days}, expected 1 to {DAYS_MAX}")));
     }
+    let _seat = state.readers.enter(&caller.actor)?;
     let end = state.clock.now().next_utc_midnight();
     let first = end.minus(DAY.saturating_mul(days));
     let size = state.store.tree_head().await?.size;
     let wanted = Place::Time(first).index(&*state.store).await?;
     let start = wanted.max(size.saturating_sub(LOOKED_MAX));
-    let mut tally = Tally { account: &account, deliveries: BTreeMap::new(), days: BTreeMap::new() };
+    let mut tally = Tally::new(&account);
     let mut whole_from = (start == wanted).then_some(first);
     let mut next = start;
     while next < size {
@@ -105,7 +106,7 @@ pub(super) async fn show(
         }
         next = next.saturating_add(PAGE);
     }
-    if tally.days.is_empty() && state.app_of(&account).is_none() {
+    if !tally.is_known && state.app_of(&account).is_none() {
         return Err(ApiProblem::no_account(account.as_str()));
     }
     let read_to = read_to(&state, &account).await?;
@@ -158,6 +159,8 @@ fn unknown(read_to: Option<Timestamp>, is_cut: bool, is_partly: bool) -> Vec<Str
 /// The entries of an account, counted.
 struct Tally<'a> {
     account: &'a AccountId,
+    /// There is an entry of it.
+    is_known: bool,
     deliveries: BTreeMap<DeliveryId, Came>,
     /// By the number of the UTC day.
     days: BTreeMap<i64, Other>,
@@ -181,9 +184,14 @@ struct Other {
 /// What sets a delivery aside.
 const SET_ASIDE: [&str; 3] = ["unreadable", "unclaimed", "backlog"];
 
-impl Tally<'_> {
+impl<'a> Tally<'a> {
+    fn new(account: &'a AccountId) -> Self {
+        Self { account, is_known: false, deliveries: BTreeMap::new(), days: BTreeMap::new() }
+    }
+
     fn add(&mut self, entry: &Entry) {
         let is_its = entry.account.as_ref() == Some(self.account);
+        self.is_known |= is_its;
         let day = entry.at.utc_day();
         match (entry.kind, entry.delivery) {
             (Kind::Delivery, Some(id)) => {
@@ -261,6 +269,7 @@ mod tests {
             rule: None,
             code: code.to_owned(),
             detail: None,
+            led_by: None,
             leaf: [0; 32],
         }
     }
@@ -268,7 +277,10 @@ mod tests {
     #[test]
     fn a_delivery_counts_for_the_day_on_which_it_came_and_as_what_was_decided_last() {
         let own = AccountId::parse("own").unwrap();
-        let mut tally = Tally { account: &own, deliveries: BTreeMap::new(), days: BTreeMap::new() };
+        let mut tally = Tally::new(&own);
+        tally.add(&entry(22, Kind::Refusal, "signature", None, None));
+        tally.add(&entry(22, Kind::Decision, "work", Some("other"), Some(9)));
+        assert!(!tally.is_known, "what is refused, or of another account, makes none known");
         let refused = Entry {
             detail: Some(Detail::note("12 requests in the minute of now")),
             ..entry(30, Kind::Refusal, "signature", None, None)

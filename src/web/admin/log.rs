@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::caller::Caller;
 use super::cursor::Cursors;
+use super::guard::Credentials;
 use super::problem::ApiProblem;
 use super::readers::Waiter;
 use super::reading::{Place, Reading, kinds};
@@ -19,8 +23,8 @@ use crate::audit::leaf::Disclosed;
 use crate::audit::{Detail, Entry, Kind};
 use crate::clock::Timestamp;
 use crate::ids::AccountId;
+use crate::store::Note;
 use crate::store::local::{LocalStore, Proved};
-use crate::store::{Note, StoreError};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -47,7 +51,12 @@ pub(super) struct AuditAsked {
 /// How long anybody is kept waiting.
 const WAIT_SECS_MAX: u64 = 60;
 
-pub(super) async fn entries(State(state): Shared, caller: Caller, query: Asked<AuditAsked>) -> Answer<EntriesView> {
+pub(super) async fn entries(
+    State(state): Shared,
+    caller: Caller,
+    credentials: Credentials,
+    query: Asked<AuditAsked>,
+) -> Answer<EntriesView> {
     let AuditAsked { account, kind, filter, after, from, to, limit, last, wait_secs } = asked(query)?;
     let account = caller.scope(maybe(account.as_ref())?)?;
     if after.is_none() {
@@ -64,23 +73,31 @@ pub(super) async fn entries(State(state): Shared, caller: Caller, query: Asked<A
         }
         let last = usize::try_from(last).unwrap_or(usize::MAX);
         let reading = Reading { account, kinds, filter, to: u64::MAX };
-        return Ok(Json(page(&cursors, reading.newest(&*state.store, last, limit).await?)));
+        let (entries, next) = reading.newest(&*state.store, last, limit).await?;
+        return Ok(Json(page(&cursors, entries, next, false)));
     }
     let from = begins(&state, after.as_deref(), from.as_deref()).await?;
     let reading = Reading { account, kinds, filter, to: ends(&state, to.as_deref()).await? };
     match wait_secs {
-        None | Some(0) => Ok(Json(page(&cursors, reading.page(&*state.store, from, limit).await?))),
+        None | Some(0) => {
+            let (entries, next) = reading.page(&*state.store, from, limit).await?;
+            let has_pruned = reading::is_pruned(&*state.store, from..next).await?;
+            Ok(Json(page(&cursors, entries, next, has_pruned)))
+        }
         Some(secs @ 1..=WAIT_SECS_MAX) => {
             let _seat = state.readers.enter(&caller.actor)?;
             let until = state.clock.now().plus(Duration::from_secs(secs));
-            Ok(Json(page(&cursors, waited(&state, &reading, (from, limit), until).await?)))
+            let who = Who { caller: &caller, credentials: &credentials };
+            let (entries, next) = waited(&state, &reading, (from, limit), until, &who).await?;
+            let has_pruned = reading::is_pruned(&*state.store, from..next).await?;
+            Ok(Json(page(&cursors, entries, next, has_pruned)))
         }
         Some(more) => Err(ApiProblem::bad_request(format!("wait_secs is {more}, expected 0 to {WAIT_SECS_MAX}"))),
     }
 }
 
-fn page(cursors: &Cursors, (entries, next): (Vec<Entry>, u64)) -> EntriesView {
-    EntriesView { entries: entries.into_iter().map(Into::into).collect(), next: cursors.encode(next) }
+fn page(cursors: &Cursors, entries: Vec<Entry>, next: u64, has_pruned: bool) -> EntriesView {
+    EntriesView { entries: entries.into_iter().map(Into::into).collect(), next: cursors.encode(next), has_pruned }
 }
 
 /// 404 for an account that no app holds and no entry is about: an empty log would be taken for one of an account where nothing
@@ -99,6 +116,22 @@ pub(super) async fn is_known(state: &AdminState, account: Option<&AccountId>) ->
         next = after;
     }
     Err(ApiProblem::no_account(account.as_str()))
+}
+
+/// Who waits, and what was shown of that.
+struct Who<'a> {
+    caller: &'a Caller,
+    credentials: &'a Credentials,
+}
+
+impl Who<'_> {
+    /// Refused where the token is not good any more, or another one than it was.
+    async fn is_still(&self, state: &AdminState) -> Result<(), ApiProblem> {
+        if self.credentials.caller(state).await? == *self.caller {
+            return Ok(());
+        }
+        Err(ApiProblem::new(StatusCode::UNAUTHORIZED, "the token was changed meanwhile: ask again"))
+    }
 }
 
 /// The entry at which a reader begins: behind a cursor, or at a place.
@@ -125,7 +158,8 @@ async fn waited(
     reading: &Reading,
     (mut from, limit): (u64, usize),
     until: Timestamp,
-) -> Result<(Vec<Entry>, u64), StoreError> {
+    who: &Who<'_>,
+) -> Result<(Vec<Entry>, u64), ApiProblem> {
     loop {
         let waiter = Waiter::new(state);
         let (found, next) = reading.page(&*state.store, from, limit).await?;
@@ -136,6 +170,8 @@ async fn waited(
         if next == from {
             waiter.wait(state, until).await;
         }
+        // It may have been revoked while it waited.
+        who.is_still(state).await?;
         from = next;
     }
 }
@@ -189,21 +225,25 @@ pub(super) struct VerifyAsked {
     /// The entry to begin with, instead of `after`.
     from: Option<u64>,
     limit: Option<usize>,
+    /// With what the leaves are hashes of.
+    #[serde(default)]
+    lines: bool,
 }
 
 /// A page of the log, read and hashed anew: whoever asks for all of them verifies the log.
 pub(super) async fn verify(State(state): Shared, query: Asked<VerifyAsked>) -> Answer<LeavesView> {
-    let VerifyAsked { after, from, limit } = asked(query)?;
+    let VerifyAsked { after, from, limit, lines } = asked(query)?;
     let (store, cursors) = (files(&state)?, Cursors::of(&state)?);
     let from = match (after, from) {
         (Some(_), Some(_)) => return Err(ApiProblem::bad_request("give after or from, not both")),
         (Some(after), None) => cursors.decode(&after)?,
         (None, from) => from.unwrap_or(0),
     };
-    let page = store.leaves(from, rows(limit)?).await?;
+    let page = store.leaves(from, rows(limit)?, lines).await?;
     let next = from.saturating_add(u64::try_from(page.leaves.len()).unwrap_or(u64::MAX));
     Ok(Json(LeavesView {
         leaves: page.leaves.into_iter().map(|leaf| leaf.map(hex::encode)).collect(),
+        lines: page.lines.into_iter().map(|line| line.map(|line| STANDARD.encode(line))).collect(),
         before: page.before.map(|tree| tree.roots().iter().map(hex::encode).collect()),
         pruned: page.pruned,
         faults: page.findings.into_iter().map(|found| FaultView { place: found.place, what: found.what }).collect(),

@@ -1,4 +1,4 @@
-//! Those who wait for entries of the audit log: how many there may be, and when they are told to go.
+//! Those who wait for entries of the audit log, or have much of it looked through: how many there may be, and when they are told to go.
 //!
 //! Guarantees: however many wait, there is room on the listener for others; whoever has one token takes no more than a part of
 //! what there is; at a stop of the service none of them holds it up.
@@ -52,8 +52,12 @@ impl Readers {
         let mut places = lock(&self.places);
         let own = places.get(actor).copied().unwrap_or_default();
         let refused = match (places.values().sum::<usize>(), own) {
-            (PLACES.., _) => Some(format!("{PLACES} readers wait for entries, and no more may")),
-            (_, PLACES_OF_ONE..) => Some(format!("{PLACES_OF_ONE} readers with this token wait, and no more may")),
+            (PLACES.., _) => {
+                Some(format!("{PLACES} readers wait for entries or have the log looked through, and no more may"))
+            }
+            (_, PLACES_OF_ONE..) => Some(format!(
+                "{PLACES_OF_ONE} readers with this token wait or have the log looked through, and no more may"
+            )),
             _ => None,
         };
         if let Some(why) = refused {

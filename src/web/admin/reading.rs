@@ -13,12 +13,22 @@ use crate::audit::{Entry, Kind};
 use crate::clock::Timestamp;
 use crate::feed::filter::Filter;
 use crate::ids::AccountId;
-use crate::store::{Store, StoreError};
+use crate::store::{PRUNED, Store, StoreError};
 
 /// Entries that one look reads at once.
 const LOOK: u64 = 1_000;
 /// Entries that one page looks at.
 const LOOKED_MAX: u64 = 100_000;
+
+/// Entries that are looked at to see whether a page begins among pruned ones: among those are deliveries, which are not.
+const PRUNED_LOOK: u64 = 100;
+
+/// Whether entries at the beginning of these are older than entries are kept.
+pub(super) async fn is_pruned(store: &dyn Store, among: Range<u64>) -> Result<bool, StoreError> {
+    let count = among.end.saturating_sub(among.start).min(PRUNED_LOOK);
+    let entries = store.entries(among.start, usize::try_from(count).unwrap_or(usize::MAX)).await?;
+    Ok(entries.iter().any(|entry| entry.code == PRUNED && entry.kind != Kind::Service))
+}
 
 /// Which entries are meant.
 #[derive(Debug, Clone)]
@@ -164,21 +174,17 @@ impl Reading {
             let last = u64::try_from(last).unwrap_or(u64::MAX);
             return self.page(store, size.saturating_sub(last), limit).await;
         }
-        let mut found: Vec<Entry> = Vec::new();
-        let mut end = size;
-        while end > size.saturating_sub(LOOKED_MAX) && found.len() < last {
-            let start = end.saturating_sub(LOOK);
-            let within = Self { to: end, ..self.clone() };
-            let (mut page, _) = within.page(store, start, usize::MAX).await?;
-            page.append(&mut found);
-            found = page;
-            end = start;
+        // Back to where the first of them is, of which a part at a time is in memory.
+        let (mut count, mut start) = (0_usize, size);
+        while start > size.saturating_sub(LOOKED_MAX) && count < last {
+            let within = Self { to: start, ..self.clone() };
+            start = start.saturating_sub(LOOK);
+            count = count.saturating_add(within.page(store, start, usize::MAX).await?.0.len());
         }
-        let mut newest = found.split_off(found.len().saturating_sub(last));
-        // What does not fit comes after.
-        let is_cut = newest.len() > limit;
-        newest.truncate(limit);
-        let next = newest.last().filter(|_| is_cut).map_or(size, |entry| entry.index.saturating_add(1));
+        let older = count.saturating_sub(last);
+        let whole = Self { to: size, ..self.clone() };
+        let (mut newest, next) = whole.page(store, start, limit.saturating_add(older)).await?;
+        newest.drain(..older.min(newest.len()));
         Ok((newest, next))
     }
 }

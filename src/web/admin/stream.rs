@@ -35,6 +35,8 @@ use crate::store::StoreError;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Entries that are read at once.
 const PAGE: usize = 100;
+/// A comment, before the first entries.
+const PRUNED_TOLD: &str = ": the first entries are older than they are kept: of those only time, kind and hash are left, and whose they were is not known\n\n";
 /// Between two looks where entries keep coming: what comes meanwhile is read at once.
 const PACE: Duration = Duration::from_millis(20);
 
@@ -97,7 +99,11 @@ pub(super) async fn stream(
     };
     let seat = state.readers.enter(&caller.actor)?;
     let (beat, cursors) = (state.clock.now(), Cursors::of(&state)?);
-    Ok(EventStream(Events { state, caller, credentials, reading, cursors, next, beat, is_pressed: false, _seat: seat }))
+    let begin = next..next.saturating_add(1_000);
+    let has_pruned = reading::is_pruned(&*state.store, begin).await?;
+    let events =
+        Events { state, caller, credentials, reading, cursors, next, beat, is_pressed: false, has_pruned, _seat: seat };
+    Ok(EventStream(events))
 }
 
 /// What is answered.
@@ -133,6 +139,8 @@ struct Events {
     beat: Timestamp,
     /// The last page had entries.
     is_pressed: bool,
+    /// It begins among entries that are older than entries are kept, and nobody was told as yet.
+    has_pruned: bool,
     _seat: Seat,
 }
 
@@ -146,6 +154,9 @@ impl Events {
             let waiter = Waiter::new(&self.state);
             if self.state.readers.is_ended() || self.credentials.caller(&self.state).await.ok()? != self.caller {
                 return None;
+            }
+            if std::mem::take(&mut self.has_pruned) {
+                return Some((Bytes::from_static(PRUNED_TOLD.as_bytes()), self));
             }
             let (entries, is_behind) = self.look().await.ok()?;
             let (now, due) = (self.state.clock.now(), self.beat.plus(HEARTBEAT));

@@ -79,6 +79,7 @@ impl From<Link> for TraceLineView {
 pub(super) async fn trace(State(state): Shared, caller: Caller, query: Asked<TraceAsked>) -> Answer<TraceView> {
     let TraceAsked { of, account, from } = asked(query)?;
     let account = caller.scope(maybe(account.as_ref())?)?;
+    let _seat = state.readers.enter(&caller.actor)?;
     let caller = Caller { account, ..caller };
     let mut trail = Trail { state: &state, caller: &caller, followed: Followed::default() };
     let understood = trail.begin(of.trim()).await?;
@@ -104,6 +105,8 @@ pub(super) async fn trace(State(state): Shared, caller: Caller, query: Asked<Tra
 #[derive(Debug, Default)]
 struct Followed {
     entries: BTreeSet<u64>,
+    /// What led to any of it.
+    before: BTreeSet<u64>,
     /// With all that they led to.
     deliveries: BTreeSet<DeliveryId>,
     /// Only by what they themselves are.
@@ -149,6 +152,7 @@ impl Followed {
     fn is_meant(&self, entry: &Entry) -> bool {
         let named = || entry.detail.as_ref().and_then(|detail| Subject::read(detail.subject.as_ref()?));
         self.entries.contains(&entry.index)
+            || entry.led_by.is_some_and(|by| self.entries.contains(&by))
             || entry.job.is_some_and(|id| self.jobs.contains(&id))
             || entry.delivery.is_some_and(|id| self.deliveries.contains(&id))
             || (self.rule.is_some() && entry.rule == self.rule)
@@ -157,7 +161,9 @@ impl Followed {
 
     fn takes(&self, entry: &Entry) -> bool {
         let is_itself = entry.job.is_none() || entry.kind == Kind::Decision;
-        self.is_meant(entry) || (is_itself && entry.delivery.is_some_and(|id| self.led.contains(&id)))
+        self.is_meant(entry)
+            || self.before.contains(&entry.index)
+            || (is_itself && entry.delivery.is_some_and(|id| self.led.contains(&id)))
     }
 }
 
@@ -300,6 +306,7 @@ impl Trail<'_> {
                     continue;
                 }
                 self.followed.jobs.extend(entry.job);
+                self.followed.before.extend(entry.led_by);
                 self.followed.led.extend(asked_by(&entry));
                 if let Some(id) = entry.delivery {
                     self.followed.led.insert(id);

@@ -185,6 +185,9 @@ pub struct EntryView {
     /// onboarding, an errand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
+    /// The number of the entry that led to it: from an outcome back over call, intent, attempt and decision to the delivery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub led_by: Option<u64>,
     /// A sentence for people; none once it was forgotten.
     pub note: Option<String>,
     /// Of a job: at which attempt.
@@ -217,6 +220,7 @@ impl From<Entry> for EntryView {
             rule: entry.rule.map(|id| id.to_string()),
             subject,
             actor,
+            led_by: entry.led_by,
             note: Some(note).filter(|note| !note.is_empty()),
             attempt,
             call,
@@ -233,6 +237,10 @@ pub struct EntriesView {
     /// Where to go on: give it as `after`. It stays the same where there is nothing new; a page of one account may be empty
     /// before that.
     pub next: String,
+    /// Where it begins, entries are older than entries are kept: of those only time, kind and hash are left, and whose they were is not
+    /// known any more, so that none of them is among the entries of an account.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_pruned: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -277,6 +285,9 @@ pub struct DisclosedView {
 pub struct LeavesView {
     /// The RFC 6962 leaf hashes, in hex; null where an entry cannot be read.
     pub leaves: Vec<Option<String>>,
+    /// What each leaf is the hash of, in base64, where `lines` asks for it; null where only the leaf is left.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<Option<String>>,
     /// The tree of the entries before them, as the tiles of the log have it: the roots of its complete subtrees, the largest
     /// first, in hex. Whoever trusts a checkpoint of so many entries goes on from it. None where the tiles do not have it.
     pub before: Option<Vec<String>>,

@@ -188,6 +188,7 @@ impl Handle {
             category: "light".to_owned(),
             status: Some(200),
             millis: 1,
+            intent: None,
         });
         let trouble = self.zoom.with(|state| {
             state.log.push(format!("{} {name} {about}", self.account));

@@ -4,7 +4,7 @@ use adjutant::web::admin::Role;
 use adjutant::web::admin::table::{About, Route, routes};
 
 use super::matrix::{Whose, asked};
-use super::world::{OTHER, PLANTED, World};
+use super::world::{OTHER, OWN, PLANTED, World};
 use super::{Answer, Asked};
 
 /// All that is asked of a route without changing anything.
@@ -172,4 +172,14 @@ fn what_somebody_with_a_token_moves_is_on_record_by_the_name_of_the_token() {
     assert_eq!(world.ask(world.token_of(Role::Operator, true), &asked).status, 200);
     let last = world.get(super::FILE_TOKEN, "/v1/audit?last=1").json();
     assert_eq!(last["entries"][0]["note"], "by token:operator-true", "{last}");
+}
+
+#[test]
+fn how_many_requests_were_refused_is_told_to_whoever_sees_all_accounts_alone() {
+    let world = World::new();
+    let path = format!("/v1/accounts/{OWN}/completeness?days=1");
+    let refused = |token: &str| world.get(token, &path).json()["days"][0]["refused_of_all"].clone();
+    assert!(refused(super::FILE_TOKEN).is_u64());
+    assert!(refused(world.token_of(Role::Auditor, false)).is_u64());
+    assert!(refused(world.token_of(Role::Auditor, true)).is_null());
 }

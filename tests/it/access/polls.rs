@@ -5,9 +5,10 @@ use std::time::Duration;
 use adjutant::audit::{Detail, Kind};
 use adjutant::store::{Note, Store as _};
 use adjutant::web::admin::Role;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::world::{NOW, World};
+use super::streams::Reader;
+use super::world::{NOW, OTHER, OWN, World, id};
 use super::{Answer, Asked, Connection, FILE_TOKEN};
 
 fn note(world: &World, words: &str, later: Duration) {
@@ -24,8 +25,86 @@ fn indexes(answer: &Answer) -> Vec<u64> {
 
 /// Asks in a thread of its own, since the answer is waited for.
 fn asked(world: &World, path: String) -> std::thread::JoinHandle<Answer> {
+    asked_with(world, FILE_TOKEN.to_owned(), path)
+}
+
+fn asked_with(world: &World, token: String, path: String) -> std::thread::JoinHandle<Answer> {
     let mut connection = Connection::open(world.address);
-    std::thread::spawn(move || connection.ask(FILE_TOKEN, &Asked::new("GET", path)))
+    std::thread::spawn(move || connection.ask(&token, &Asked::new("GET", path)))
+}
+
+fn told(world: &World, (kind, code): (Kind, &str), account: Option<&str>) {
+    let (code, detail) = (code.to_owned(), Detail::note("told"));
+    let note = Note { kind, app: None, account: account.map(id), code, detail };
+    world.runtime.block_on(world.store.note(note, NOW)).unwrap();
+}
+
+#[test]
+fn a_token_that_is_revoked_while_its_page_is_waited_for_gets_none() {
+    let world = World::new();
+    let asks = Asked::new("POST", "/v1/tokens").with(json!({ "name": "siem", "role": "auditor" }));
+    let made = world.ask(FILE_TOKEN, &asks).json();
+    let (token, about) = (made["token"].as_str().unwrap(), made["about"]["id"].as_str().unwrap());
+    let size = world.state().0;
+    let waits = asked_with(&world, token.to_owned(), format!("/v1/audit?from={}&wait_secs=60", size + 2));
+    // Its place is taken when it waits.
+    let places = || (0..16).map(|_| Reader::open(world.address, token, "/v1/audit/stream", None)).collect::<Vec<_>>();
+    while places().iter().all(|reader| reader.status == 200) {
+        std::thread::yield_now();
+    }
+    world.ask(FILE_TOKEN, &Asked::new("DELETE", format!("/v1/tokens/{about}")));
+    for _ in 0..9 {
+        told(&world, (Kind::Service, "said"), None);
+    }
+    while !waits.is_finished() {
+        world.clock.advance(Duration::from_secs(1));
+        std::thread::yield_now();
+    }
+    let answer = waits.join().unwrap();
+    assert!(answer.status == 401 && !answer.body.contains("entries"), "{}", answer.body);
+}
+
+#[test]
+fn the_newest_so_many_of_an_account_are_those_that_the_whole_log_ends_with() {
+    let world = World::new();
+    for number in 0..2_600 {
+        told(&world, (Kind::Service, "said"), [Some(OWN), Some(OTHER), None][number % 3]);
+    }
+    let all = world.runtime.block_on(world.store.entries(0, usize::MAX)).unwrap();
+    let own: Vec<u64> = all.iter().filter(|entry| entry.account == Some(id(OWN))).map(|entry| entry.index).collect();
+    for last in [1, 2, 333, 700, 100_000] {
+        for limit in [1, 5, 1_000] {
+            let page = world.get(FILE_TOKEN, &format!("/v1/audit?account={OWN}&last={last}&limit={limit}"));
+            let newest = &own[own.len().saturating_sub(last)..];
+            assert_eq!(indexes(&page), newest[..newest.len().min(limit)], "{last}, {limit}");
+            let next = page.json()["next"].as_str().unwrap().to_owned();
+            let rest = world.get(FILE_TOKEN, &format!("/v1/audit?account={OWN}&after={next}&limit=1"));
+            assert_eq!(indexes(&rest).first(), newest.get(limit), "{last}, {limit}: it goes on");
+        }
+    }
+}
+
+#[test]
+fn whoever_begins_among_entries_that_are_too_old_to_be_kept_is_told_so() {
+    let world = World::new();
+    for _ in 0..120 {
+        told(&world, (Kind::Service, "said"), Some(OWN));
+    }
+    let size = world.state().0;
+    for _ in 0..3 {
+        told(&world, (Kind::Attention, "pruned"), None);
+    }
+    told(&world, (Kind::Service, "said"), Some(OWN));
+    for account in [String::new(), format!("&account={OWN}")] {
+        for (from, is_told) in [(0, false), (size, true), (size + 3, false)] {
+            let to = size + 4;
+            let page = world.get(FILE_TOKEN, &format!("/v1/audit?from={from}{account}&limit=2")).json();
+            let stream = world.get(FILE_TOKEN, &format!("/v1/audit/stream?from={from}&to={to}{account}")).body;
+            assert_eq!(page["has_pruned"] == true, is_told, "{from}{account}: {page}");
+            assert_eq!(stream.starts_with(": the first entries are older"), is_told, "{from}{account}: {stream}");
+            assert!(stream.contains("said"), "{stream}");
+        }
+    }
 }
 
 #[test]

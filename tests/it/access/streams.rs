@@ -181,7 +181,8 @@ fn one_token_takes_a_part_of_the_places_and_leaves_room_for_others() {
     let world = World::new();
     let bound = world.token_of(Role::Auditor, true);
     let mut readers: Vec<Reader> = (0..16).map(|_| open(&world, bound, "/v1/audit/stream")).collect();
-    for path in ["/v1/audit/stream", "/v1/audit?wait_secs=1"] {
+    let completeness = format!("/v1/accounts/{OWN}/completeness");
+    for path in ["/v1/audit/stream", "/v1/audit?wait_secs=1", "/v1/audit/trace?of=job_1", &completeness] {
         let refused = world.get(bound, path);
         assert!(refused.status == 503 && refused.is_problem(), "{path}: {}", refused.body);
         assert!(refused.json()["detail"].as_str().unwrap().contains("16 readers with this token"), "{}", refused.body);

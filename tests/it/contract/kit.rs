@@ -92,7 +92,7 @@ pub(crate) fn happened(event_at: Timestamp, steps: Vec<Step>) -> Verdict {
 
 pub(crate) fn call(category: &str, status: Option<u16>) -> Call {
     let (method, path) = ("GET".to_owned(), "/users/u1".to_owned());
-    Call { method, path, category: category.to_owned(), status, millis: 12 }
+    Call { method, path, category: category.to_owned(), status, millis: 12, intent: None }
 }
 
 pub(crate) fn changed() -> Outcome {
@@ -386,7 +386,7 @@ impl Names {
     fn entry_line(&self, entry: &Entry) -> String {
         let detail = entry.detail.as_ref();
         format!(
-            "{} {} {} {} app {:?} account {:?} delivery {:?} job {:?} rule {:?} subject {:?} call {:?}",
+            "{} {} {} {} app {:?} account {:?} delivery {:?} job {:?} rule {:?} led by {:?} subject {:?} call {:?}",
             entry.index,
             entry.at,
             entry.kind.code(),
@@ -396,6 +396,7 @@ impl Names {
             entry.delivery.map(|id| self.delivery(id)),
             entry.job.map(|id| self.job(id)),
             entry.rule,
+            entry.led_by,
             detail.and_then(|detail| detail.subject.as_ref()),
             detail.and_then(|detail| detail.call.as_ref()),
         )

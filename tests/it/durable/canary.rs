@@ -78,6 +78,7 @@ async fn plant(store: &LocalStore) {
         category: "light".into(),
         status: None,
         millis: 1,
+        intent: None,
     };
     for step in [
         SweepStep::Begin { kind: SweepKind::Users, why: SweepCause::Person, rule: None, is_dry: false },

@@ -173,7 +173,7 @@ async fn a_byte_that_changes_under_a_running_store_is_told_with_its_entry() {
     let store = folder.open_with(Limits::default());
     fill(&store, "some", 60).await;
     let head = store.tree_head().await.unwrap();
-    let good = store.leaves(0, usize::MAX).await.unwrap();
+    let good = store.leaves(0, usize::MAX, false).await.unwrap();
     assert_eq!((good.leaves.len(), good.findings.len()), (usize::try_from(head.size).unwrap(), 0));
     let mut tree = adjutant::audit::tree::Frontier::default();
     for leaf in &good.leaves {
@@ -181,7 +181,7 @@ async fn a_byte_that_changes_under_a_running_store_is_told_with_its_entry() {
     }
     assert_eq!(tree.root(), head.root);
     flip(&first_segment(&folder.path()), 9000);
-    let bad = store.leaves(0, usize::MAX).await.unwrap();
+    let bad = store.leaves(0, usize::MAX, false).await.unwrap();
     let lost: Vec<usize> = (0..bad.leaves.len()).filter(|at| bad.leaves[*at].is_none()).collect();
     let place = match lost.as_slice() {
         [one] => format!("entry {one}"),
@@ -194,7 +194,7 @@ async fn a_byte_that_changes_under_a_running_store_is_told_with_its_entry() {
     for page in [1, 7, 100] {
         let (mut leaves, mut places) = (Vec::new(), std::collections::BTreeSet::new());
         while leaves.len() < good.leaves.len() {
-            let some = store.leaves(u64::try_from(leaves.len()).unwrap(), page).await.unwrap();
+            let some = store.leaves(u64::try_from(leaves.len()).unwrap(), page, false).await.unwrap();
             places.extend(some.findings.into_iter().map(|finding| finding.place));
             leaves.extend(some.leaves);
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use adjutant::audit::tree::leaf_hash;
 use adjutant::ids::DeliveryId;
 use adjutant::store::local::Before;
 use adjutant::store::{Limits, Store, StoreError};
@@ -114,6 +115,12 @@ async fn an_entry_that_is_old_says_when_and_of_what_kind_and_no_more_and_the_log
         assert_eq!((old.index, old.at, old.kind, old.leaf), (new.index, new.at, new.kind, new.leaf));
         assert!(new.code != "pruned" || (new.detail.is_none() && new.job.is_none() && new.account.is_none()));
     }
+    let lines = store.leaves(0, usize::MAX, true).await.unwrap().lines;
+    for (entry, line) in after.iter().zip(&lines) {
+        let hash = line.as_deref().map(leaf_hash);
+        assert_eq!(hash, Some(entry.leaf).filter(|_| entry.code != "pruned"), "{entry:?}");
+    }
+    assert_eq!(lines.len(), after.len());
     let verified = store.verify(|_, _| {}).await.unwrap();
     assert_eq!((verified.head, verified.forgotten), (head, done.entries));
     assert_eq!(verified.findings, []);

@@ -83,7 +83,8 @@ async fn tell(store: &LocalStore, of: &str, who: (&str, &str), n: usize) {
     for mut leased in store.claim(wanted, NOW).await.unwrap() {
         store.start(&mut leased, NOW).await.unwrap();
         let path = format!("/users/{}/assistants", who.1);
-        let call = Call { method: "GET".into(), path, category: "light".into(), status: Some(200), millis: 1 };
+        let call =
+            Call { method: "GET".into(), path, category: "light".into(), status: Some(200), millis: 1, intent: None };
         let what = format!("made the API user {}'s assistant", who.1);
         let outcome = Outcome::Done(Effect::Changed { what });
         store.settle(leased, outcome, vec![call], NOW, 0.5).await.unwrap();

@@ -29,7 +29,8 @@ fn delivery() -> Delivery {
 }
 
 fn salted() -> Delivery {
-    let body = StoredBody::Salted { commitment: Commitment { hash: [0xC0; 32], bytes: 2 }, sealed: Blob(vec![0xB0; 46]) };
+    let body =
+        StoredBody::Salted { commitment: Commitment { hash: [0xC0; 32], bytes: 2 }, sealed: Blob(vec![0xB0; 46]) };
     let Delivery { head, tail, .. } = delivery();
     Delivery { version: DELIVERY_VERSION, head, tail: Tail { body, ..tail } }
 }
@@ -179,6 +180,32 @@ fn changes_of_version_3_are_written_and_read_as_ever() {
     assert!(read.entries.iter().all(|entry| entry.hashed() == entry.leaf));
 }
 
+/// As those of version 3, with entries that say what led to them.
+#[test]
+fn changes_of_version_4_are_written_and_read_as_ever() {
+    let known = bytes_of(include_str!("../fixtures/changes-v4.hex"));
+    let [first, second, _]: [StoredEntry; 3] = told().try_into().unwrap();
+    let mut entries = vec![first];
+    let mut bytes = Vec::new();
+    put(&700_u64, &mut bytes);
+    put(&2_u64, &mut bytes);
+    let line = second.line().unwrap().clone();
+    let led = LineRef { led_by: Some(300), ..line.as_ref() };
+    let mut data = Vec::new();
+    led.put_leaf(&mut data);
+    assert!(String::from_utf8(data.clone()).unwrap().contains(r#""led_by":300,"#));
+    entries[0].told().unwrap().put_entry(&entries[0].leaf, &mut bytes);
+    led.put_entry(&leaf_hash(&data), &mut bytes);
+    put(&Vec::<Change>::new(), &mut bytes);
+    assert_eq!(hex::encode(&bytes), hex::encode(&known));
+    entries.push(StoredEntry { leaf: leaf_hash(&data), kept: Kept::Led(300, line) });
+    let changes = Changes { first_index: 700, entries, made: Vec::new() };
+    assert_eq!(hex::encode(changes.encode()), hex::encode(&known), "what is written without copies is the same");
+    let Some(Stored::Changes(read)) = Stored::decode(CHANGES, 4, &known) else { panic!("it is not read") };
+    assert_eq!(read, changes);
+    assert!(read.entries.iter().all(|entry| entry.hashed() == entry.leaf));
+}
+
 #[test]
 fn the_leaf_of_an_entry_is_the_same_once_its_detail_is_forgotten() {
     let [whole, _, without] = told().try_into().unwrap();
@@ -288,7 +315,7 @@ fn the_leaf_of_a_delivery_says_since_version_3_what_the_body_was() {
 fn what_this_program_does_not_know_is_not_read() {
     let bytes = delivery().encode();
     assert!(Stored::decode(DELIVERY, 4, &bytes).is_none());
-    assert!(Stored::decode(CHANGES, 4, &bytes).is_none());
+    assert!(Stored::decode(CHANGES, 5, &bytes).is_none());
     assert!(Stored::decode(9, 1, &bytes).is_none());
     assert!(Stored::decode(DELIVERY, 1, &bytes[..60]).is_none());
 }

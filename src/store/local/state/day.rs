@@ -63,8 +63,8 @@ impl State {
         if let Some(next_day) = next_day {
             return Ok(next_day);
         }
-        self.note(note, now);
-        Ok(Allowance::Granted(Intent::recorded_by_store()))
+        let entry = self.note(note, now);
+        Ok(Allowance::Granted(Intent::recorded_by_store(entry)))
     }
 
     /// Some where one of the days is used up; else all are counted, and the entry that comes next is that of the intent.
@@ -120,7 +120,10 @@ impl State {
 
     fn enter_spender(&mut self, at: Timestamp, code: &str, who: Spender<'_>, detail: Detail) {
         let (app, account) = match who {
-            Spender::Job(job) => return self.enter_job(at, code, job, Kind::Attention, None, detail),
+            Spender::Job(job) => {
+                self.enter_job(at, code, job, Kind::Attention, None, detail);
+                return;
+            }
             Spender::Person { app, account } => (app.map(AppName::as_str), account),
         };
         let said = self.sealed_detail(Some(account), &detail);

@@ -112,6 +112,7 @@ impl State {
             Committed::Salted(new.commitment),
         );
         let (leaf, entry) = self.add_leaf(&line);
+        self.leads.came(DeliveryId::from_number(id), entry);
         let head = Head { id, index: entry, leaf, duplicate_of, same_request_as };
         let number = self.next_record;
         self.outbox.push(number, record::DELIVERY, record::DELIVERY_VERSION, |to| {
@@ -158,6 +159,7 @@ impl State {
         let (head, tail) = (&delivery.head, &delivery.tail);
         let app = self.app_number(&tail.app);
         self.tree.push(head.leaf);
+        self.leads.came(DeliveryId::from_number(head.id), head.index);
         let (body, request, received_at) = (tail.body_print, tail.request_print, tail.received_at);
         let seen = Seen { body, request, received_at, original: head.duplicate_of.is_none() };
         self.take_in(record, head.id, app, seen, tail.is_backfilled);

@@ -94,6 +94,7 @@ impl State {
         self.jobs.erase(|job| is_of(&what, job));
         let account = what.account();
         if what.is_account() {
+            self.leads.forget(account);
             self.notices.remove(account);
             self.sweeps.remove(account);
             self.budgets.retain(|(of, _), _| of != account);

@@ -117,6 +117,10 @@ impl Jobs {
         self.all.get(&id)
     }
 
+    pub(in crate::store::local) fn is_unfinished(&self, id: JobId) -> bool {
+        self.get(id).is_some_and(|job| !job.state.is_finished())
+    }
+
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Job>> {
         self.all.values()
     }

@@ -34,6 +34,7 @@ use super::keys::Keys;
 use super::outbox::{IndexOp, Outbox};
 use super::record::{self, AsideFor, Blob, Change};
 use super::seal::{Fingerprint, Purpose};
+use crate::audit::leads::{About, Leads};
 use crate::audit::tree::Frontier;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
@@ -143,6 +144,7 @@ pub(super) struct State {
     pub(super) told: BTreeMap<AccountId, Tellings<Fingerprint>>,
     /// By shelf, and by what the change on disk names them by.
     pub(super) documents: BTreeMap<(Shelf, Fingerprint), Arc<Document>>,
+    pub(super) leads: Leads,
     pub(super) dedupe: Dedupe,
     pub(super) outbox: Outbox,
     draft: Draft,
@@ -185,6 +187,7 @@ impl State {
             folds: BTreeMap::new(),
             told: BTreeMap::new(),
             documents: BTreeMap::new(),
+            leads: Leads::default(),
             dedupe: Dedupe::default(),
             outbox: Outbox::new(narrow(BATCH_BYTES_MAX.min(segment_bytes / 4))),
             draft: Draft::default(),
@@ -286,7 +289,10 @@ impl State {
     /// What a change does to the state, when it is made and when it is replayed.
     pub(super) fn apply(&mut self, change: Change) {
         match change {
-            Change::Planned { delivery, .. } => {
+            Change::Planned { delivery, jobs, .. } => {
+                let asked = jobs.into_iter().map(JobId::from_number);
+                let unfinished = asked.filter(|id| self.jobs.is_unfinished(*id));
+                self.leads.planned(DeliveryId::from_number(delivery), unfinished);
                 self.unqueue(delivery);
                 self.take_back(delivery);
             }
@@ -392,8 +398,11 @@ impl State {
         match stored {
             record::Stored::Delivery(delivery) => self.replay_delivery(number, &delivery),
             record::Stored::Changes(changes) => {
-                for entry in &changes.entries {
+                for (index, entry) in (changes.first_index..).zip(&changes.entries) {
                     self.tree.push(entry.leaf);
+                    if let Some(line) = entry.told() {
+                        self.leads.enter(index, &about(&line));
+                    }
                 }
                 for change in changes.made {
                     self.apply(change);
@@ -411,6 +420,9 @@ impl State {
 
     /// Puts a job in place of what it was.
     fn keep(&mut self, job: Job) {
+        if job.state.is_finished() {
+            self.leads.ended(job.id);
+        }
         self.jobs.put(job, self.limits.finished_max);
     }
 
@@ -467,4 +479,10 @@ impl State {
             self.outbox.op(self.next_record, IndexOp::DropBefore(first));
         }
     }
+}
+
+/// What an entry is about, as far as one leads to another.
+fn about<'a>(line: &record::LineRef<'a>) -> About<'a> {
+    let record::LineRef { kind, code, account, delivery, job, led_by, .. } = *line;
+    About { kind, code, account, delivery, job, led_by }
 }

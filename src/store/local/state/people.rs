@@ -105,14 +105,15 @@ impl State {
         wide(meant.len())
     }
 
-    pub(in crate::store::local) fn note(&mut self, note: &Note, at: Timestamp) {
+    pub(in crate::store::local) fn note(&mut self, note: &Note, at: Timestamp) -> u64 {
         let said = self.sealed_detail(note.account.as_ref(), &note.detail);
-        self.enter(&LineRef {
+        let index = self.enter(&LineRef {
             app: note.app.as_ref().map(AppName::as_str),
             account: note.account.as_ref().map(AccountId::as_str),
             ..LineRef::new(at, note.kind, &note.code, &said)
         });
         self.raise(note, at);
+        index
     }
 
     pub(in crate::store::local) fn validated(&mut self, app: &AppName, at: Timestamp) {

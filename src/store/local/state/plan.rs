@@ -345,16 +345,18 @@ impl State {
         kind: Kind,
         delivery: Option<DeliveryId>,
         detail: Detail,
-    ) {
+    ) -> u64 {
+        let led_by = detail.call.as_ref().and_then(|call| call.intent);
         let said = self.sealed_detail(Some(&job.account), &detail.about(job, kind));
         self.enter(&LineRef {
+            led_by,
             app: Some(job.app.as_str()),
             account: Some(job.account.as_str()),
             delivery,
             job: Some(job.id),
             rule: Some(job.rule.as_str()),
             ..LineRef::new(at, kind, code, &said)
-        });
+        })
     }
 
     /// Plans a delivery again, which is in the record `place` and came at its time.

@@ -1,6 +1,6 @@
 //! A unit in the making: changes and entries, and the records that say so.
 
-use super::{ENTRIES_A_MARK, State};
+use super::{ENTRIES_A_MARK, State, about};
 use crate::audit::Detail;
 use crate::audit::leaf::Sha;
 use crate::audit::tree::{Hash, leaf_hash};
@@ -65,14 +65,19 @@ impl State {
         Said::Salted { salted, sealed: Blob(self.seal_for(account, Purpose::Detail, &self.scratch)) }
     }
 
-    /// Adds an entry to the log.
-    pub(super) fn enter(&mut self, line: &LineRef<'_>) {
+    /// Adds an entry to the log. Its number.
+    pub(super) fn enter(&mut self, line: &LineRef<'_>) -> u64 {
+        // Of a call its intent is known: that says that it changes something.
+        let about = about(line);
+        let line = &LineRef { led_by: self.leads.to(&about), ..line.clone() };
         let (leaf, index) = self.add_leaf(line);
         if self.draft.entry_count == 0 {
             self.draft.first_index = index;
         }
         self.draft.entry_count += 1;
         line.put_entry(&leaf, &mut self.draft.entries);
+        self.leads.enter(index, &about);
+        index
     }
 
     /// Adds the leaf of an entry in the record that is next.

@@ -118,15 +118,9 @@ impl State {
             if let Some(next_day) = self.use_days(Spender::Job(&job), &change.days, now) {
                 return Ok(next_day);
             }
-            self.enter_job(
-                now,
-                "granted",
-                &job,
-                Kind::Intent,
-                None,
-                Detail::note(format!("{}, as planned", change.what)),
-            );
-            return Ok(Allowance::Granted(Intent::recorded_by_store()));
+            let detail = Detail::note(format!("{}, as planned", change.what));
+            let entry = self.enter_job(now, "granted", &job, Kind::Intent, None, detail);
+            return Ok(Allowance::Granted(Intent::recorded_by_store(entry)));
         }
         let (hour, key) = (now.utc_hour(), (job.account.clone(), job.rule.clone()));
         let counted_within = |hours: i64| job.counted.is_some_and(|at| (0..hours).contains(&hour.saturating_sub(at)));
@@ -166,11 +160,11 @@ impl State {
         if let Some(claim) = self.jobs.claims.get_mut(&leased.lease.token) {
             claim.marks.extend(&change.marks);
         }
-        self.enter_job(now, "granted", &job, Kind::Intent, None, Detail::note(change.what.clone()));
+        let entry = self.enter_job(now, "granted", &job, Kind::Intent, None, Detail::note(change.what.clone()));
         if !in_hour {
             self.change(Change::Intended { account, rule, hour, job: job.id.number(), share: !in_day && !exempt });
         }
-        Ok(Allowance::Granted(Intent::recorded_by_store()))
+        Ok(Allowance::Granted(Intent::recorded_by_store(entry)))
     }
 
     pub(in crate::store::local) fn settle(

@@ -17,7 +17,8 @@ fn is_refused<T: std::fmt::Debug>(done: Result<T, StoreError>, why: &str) {
 
 fn swept(step: SweepStep) -> SweepRecord {
     let path = format!("/users/{}", ANN.1);
-    let call = Call { method: "GET".into(), path, category: "light".into(), status: Some(200), millis: 1 };
+    let call =
+        Call { method: "GET".into(), path, category: "light".into(), status: Some(200), millis: 1, intent: None };
     SweepRecord { app: AppName::parse("main").unwrap(), account: account(ONE), step, calls: vec![call] }
 }
 
