@@ -23,11 +23,12 @@ async fn over_an_hour_down_errors_and_sudden_ends_every_entry_arrives_in_order_a
     let mut store: Arc<MemoryStore> = Arc::default();
     let all_of_it = Push { batch_max: 4, ..push() };
     for life in 0..8_u64 {
+        let had = taken(&all).len();
         let bench = Bench::with(store, clock.clone(), &[consumer(webhook(&url), all_of_it.clone())]);
         bench.enter(codes(life * 50, life * 50 + 50)).await;
         bench.let_time_pass();
         // The first three lives are in the hour; the others end in the midst of what is sent.
-        let (lives_until, had) = (NOON.plus(HOUR / 4 * u32::try_from(life + 1).unwrap()), taken(&all).len());
+        let lives_until = NOON.plus(HOUR / 4 * u32::try_from(life + 1).unwrap());
         while if life < 3 { clock.now() < lives_until } else { taken(&all).len() < had + 20 } {
             tokio::task::yield_now().await;
         }
