@@ -173,11 +173,11 @@ mod tests {
     fn a_sudden_end_in_the_midst_of_putting_aside_drops_no_file_before_its_time() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lines");
-        for (path, text) in [(&path, "d"), (&numbered(&path, 1), "c"), (&numbered(&path, 3), "a")] {
+        for (path, text) in [(&path, "d"), (&numbered(&path, 2), "c"), (&numbered(&path, 3), "b")] {
             std::fs::write(path, text).unwrap();
         }
         put_aside(&path, 3).unwrap();
-        assert_eq!(there(&path), [('d', 1), ('c', 1), ('a', 1)]);
+        assert_eq!(there(&path), [('d', 1), ('c', 1), ('b', 1)]);
         std::fs::write(&path, "e").unwrap();
         put_aside(&path, 3).unwrap();
         assert_eq!(there(&path), [('e', 1), ('d', 1), ('c', 1)], "without a gap the oldest goes");

@@ -216,8 +216,7 @@ fn the_newest_checkpoint_that_the_example_received_finds_a_log_that_was_rolled_b
     served.settle();
     // What is entered now, signed, and with the receiver.
     let anchored = |served: &Served| {
-        let size = served.service.admin("GET", "/v1/audit/head").unwrap()["size"].as_u64().unwrap();
-        served.service.admin("GET", &format!("/v1/audit/proofs/{}", size - 1)).unwrap();
+        let size = sign(served);
         while receiver.covers() < size {
             std::thread::yield_now();
         }
@@ -239,6 +238,8 @@ fn the_newest_checkpoint_that_the_example_received_finds_a_log_that_was_rolled_b
     assert!(served.told(&["audit", "verify", "--offline"], 0).contains("the audit log is good"));
     let (covers, came) = (receiver.covers(), receiver.received().len());
     assert!(served.service.start(&[]), "{}", served.service.log());
+    assert_eq!(served.service.deliver(&event(99)).unwrap(), 200);
+    sign(&served);
     while receiver.received().len() == came {
         std::thread::yield_now();
     }
@@ -246,6 +247,13 @@ fn the_newest_checkpoint_that_the_example_received_finds_a_log_that_was_rolled_b
     assert_eq!(receiver.covers(), covers, "one that covers less does not take its place");
     let told = served.told(&against, 1);
     assert!(told.contains("its end was cut off, or it was rolled back"), "{told}");
+}
+
+/// Has all of now signed; gives how much that is.
+fn sign(served: &Served) -> u64 {
+    let size = served.service.admin("GET", "/v1/audit/head").unwrap()["size"].as_u64().unwrap();
+    served.service.admin("GET", &format!("/v1/audit/proofs/{}", size - 1)).unwrap();
+    size
 }
 
 fn copied(from: &Path, to: &Path) {

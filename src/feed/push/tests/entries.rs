@@ -26,12 +26,12 @@ async fn entries_come_in_order_and_once_while_a_fifth_of_all_requests_fails_and_
 async fn a_batch_is_an_array_or_lines_and_a_failed_one_comes_again_as_it_was() {
     let (url, all) = inbox(Arc::new(|number, _| if number < 3 { 503 } else { 200 })).await;
     let store: Arc<MemoryStore> = Arc::default();
-    for code in codes(0, 25) {
+    for code in codes(0, 5) {
         enter(&store, code).await;
     }
     let bench = Bench::on(store, &url, Push { batch_max: 10, ..push() });
     bench.until(|doing| doing.failing.is_some()).await;
-    bench.enter(codes(25, 60)).await;
+    bench.enter(codes(5, 60)).await;
     bench.let_time_pass();
     bench.settle().await;
     assert_eq!(taken(&all), (0..60).collect::<Vec<_>>());

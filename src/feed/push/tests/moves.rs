@@ -1,5 +1,7 @@
 //! How a person moves a consumer, and forgets one.
 
+use std::sync::mpsc;
+
 use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,4 +48,28 @@ async fn one_that_is_not_configured_any_more_is_known_until_it_is_forgotten() {
     again.settle().await;
     assert_eq!(taken(&all), [0, 1, 2, 0, 1, 2, 3]);
     again.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_for_the_log_again_in_the_midst_of_a_page_gets_it_from_there() {
+    let ((came, comes), (go, goes)) = (mpsc::channel(), mpsc::channel());
+    let held = Mutex::new((came, goes));
+    let (url, all) = inbox(Arc::new(move |number, _| {
+        if number == 3 {
+            let (came, goes) = &*held.lock().unwrap();
+            came.send(()).unwrap();
+            goes.recv().unwrap();
+        }
+        200
+    }))
+    .await;
+    let bench = Bench::on(Arc::default(), &url, push());
+    bench.enter(codes(0, 6)).await;
+    comes.recv().unwrap();
+    bench.pushers.replay("siem", 1, "a person").await.unwrap();
+    go.send(()).unwrap();
+    bench.let_time_pass();
+    bench.settle().await;
+    assert_eq!(taken(&all), [0, 1, 2, 3, 1, 2, 3, 4, 5, 6], "the last tells of the replay");
+    bench.end().await;
 }
