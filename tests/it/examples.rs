@@ -225,7 +225,7 @@ fn the_newest_checkpoint_that_the_example_received_finds_a_log_that_was_rolled_b
     let (data, copy) = (served.service.folder().join("data"), served.service.folder().join("copy"));
     copied(&data, &copy);
     assert!(served.service.start(&[]), "{}", served.service.log());
-    for n in 0..10 {
+    for n in 0..60 {
         assert_eq!(served.service.deliver(&event(n)).unwrap(), 200);
     }
     anchored(&served);
