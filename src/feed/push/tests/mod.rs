@@ -2,7 +2,6 @@
 
 mod checkpoints;
 mod entries;
-mod faults;
 mod moves;
 
 use std::sync::atomic::{AtomicBool, Ordering};
