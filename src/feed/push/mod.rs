@@ -38,6 +38,7 @@ pub use doing::{Doing, Failing};
 
 /// What a consumer takes of the log, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word or a key of the configuration, free of the others")]
 pub struct Push {
     /// Every entry.
     pub audit: bool,
