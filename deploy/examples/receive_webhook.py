@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 """Receives what adjutant sends to a consumer of the kind webhook, with Python's standard library alone.
 
-    receive_webhook.py ADDRESS PORT SECRET_FILE OUT
+    receive_webhook.py ADDRESS PORT SECRET_FILE OUT [CHECKPOINT]
 
 It checks the signature as Standard Webhooks has it, refuses what was signed more than five minutes ago, or ahead, and appends each message once
 to OUT, one JSON object a line: its id and its body. It answers 204 when the line is on disk, and so does a message that comes
 again. SECRET_FILE holds one secret a line, as in whsec_…: two of them while one is replaced by another. Behind a proxy that
 speaks TLS. Port 0 takes a free one; which it is, is printed.
+
+Of a consumer with include = ["checkpoints"], the newest checkpoint of the audit log is kept in CHECKPOINT as it was signed, for
+`adjutant audit verify --against CHECKPOINT`. One that covers less does not take its place: that is how a log looks that was
+rolled back, and is said on standard error.
 """
 
 import base64
@@ -58,6 +62,49 @@ class Kept:
             self.ids.add(message_id)
 
 
+CHECKPOINT = "adjutant.audit.checkpoint.v1"
+
+
+def checkpoints(body):
+    """The data of each checkpoint in a message: an event, or several."""
+    try:
+        events = json.loads(body)
+    except ValueError:
+        return []
+    events = events if isinstance(events, list) else [events]
+    return [event["data"] for event in events if isinstance(event, dict) and event.get("type") == CHECKPOINT]
+
+
+class Anchor:
+    """The newest checkpoint, in a file of its own."""
+
+    def __init__(self, path):
+        self.path = path
+        self.lock = threading.Lock()
+
+    def keep(self, data):
+        with self.lock:
+            origin, size = data["note"].split("\n")[:2]
+            before = self.kept()
+            if before and before[0] == origin and before[1] > int(size):
+                print(f"{origin} covered {before[1]} entries, and now {size}: was it rolled back?", file=sys.stderr)
+                return
+            aside = self.path + ".tmp"
+            with open(aside, "w") as file:
+                file.write(data["note"])
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(aside, self.path)
+
+    def kept(self):
+        try:
+            with open(self.path) as file:
+                origin, size = file.read().split("\n")[:2]
+        except FileNotFoundError:
+            return None
+        return origin, int(size)
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     timeout = 30
 
@@ -77,6 +124,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return 401, "the signature is wrong"
         if abs(time.time() - int(timestamp)) > TOLERANCE_SECS:
             return 400, "it was signed too long ago, or ahead"
+        if self.server.anchor:
+            for data in checkpoints(body):
+                self.server.anchor.keep(data)
         self.server.kept.keep(message_id, body.decode(errors="replace"))
         return 204, ""
 
@@ -92,15 +142,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 def main():
-    if len(sys.argv) != 5:
+    if len(sys.argv) not in (5, 6):
         sys.exit(__doc__)
-    address, port, secret_file, out = sys.argv[1:]
+    address, port, secret_file, out = sys.argv[1:5]
     with open(secret_file) as file:
         lines = file.read().split()
     server = http.server.ThreadingHTTPServer((address, int(port)), Handler)
     server.daemon_threads = True
     server.secrets = [base64.b64decode(line.removeprefix("whsec_")) for line in lines]
     server.kept = Kept(out)
+    server.anchor = Anchor(sys.argv[5]) if len(sys.argv) == 6 else None
     print(f"listening at {address}:{server.server_address[1]}", flush=True)
     server.serve_forever()
 

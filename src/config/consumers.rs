@@ -107,9 +107,10 @@ fn consumer(mut section: Section<'_, '_>) -> Option<Consumer> {
 
 /// What of the log it takes.
 fn push(section: &mut Section<'_, '_>, form: Option<Form>) -> Option<Push> {
-    let include = section.list_of("include", &[("audit", "audit"), ("deliveries", "deliveries")]);
+    let include =
+        section.list_of("include", &[("audit", "audit"), ("deliveries", "deliveries"), ("checkpoints", "checkpoints")]);
     if include.is_empty() {
-        let whose = "include = [\"audit\"] or [\"deliveries\"]";
+        let whose = "include = [\"audit\"], [\"deliveries\"] or [\"checkpoints\"]";
         section.foreign(&OF_PUSH, whose);
         if form == Some(Form::Webhook) {
             section.foreign(&["batch_max"], whose);
@@ -121,12 +122,16 @@ fn push(section: &mut Section<'_, '_>, form: Option<Form>) -> Option<Push> {
     let has = |what: &str| include.contains(&what);
     let batch_max =
         if form == Some(Form::Webhook) { section.number("batch_max", 1, 1..=BATCH_MAX, "entries") } else { 1 };
+    if filter.is_some() && !has("audit") && !has("deliveries") {
+        section.foreign(&["filter"], "include = [\"audit\"] or [\"deliveries\"]");
+    }
     if !has("deliveries") {
         section.foreign(&["secrets"], "include = [\"deliveries\"]");
     }
     Some(Push {
         audit: has("audit"),
         deliveries: has("deliveries"),
+        checkpoints: has("checkpoints"),
         format: section.one_of_or_default("format", &Format::CHOICES),
         filter,
         on_refused: section.one_of_or_default("on_refused", &OnRefused::CHOICES),

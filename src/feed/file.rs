@@ -3,6 +3,7 @@
 //! Guarantees: a line is on disk before its job is done; each message begins a line, whatever was cut off before it. The
 //! file is opened anew for each line, so that it may be moved away at any time.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -31,20 +32,27 @@ pub struct Rotate {
 pub(super) struct Appender {
     path: PathBuf,
     rotate: Rotate,
-    /// One at a time.
-    turn: Arc<Mutex<()>>,
+    turn: Turn,
 }
+
+/// Who has it writes the file.
+type Turn = Arc<tokio::sync::Mutex<()>>;
+
+/// A turn for each file: what an appender has begun goes on when that was replaced by another for the same file.
+static TURNS: Mutex<BTreeMap<PathBuf, Turn>> = Mutex::new(BTreeMap::new());
 
 impl Appender {
     pub(super) fn new(path: PathBuf, rotate: Rotate) -> Self {
-        Self { path, rotate, turn: Arc::default() }
+        let turn = Arc::clone(lock(&TURNS).entry(path.clone()).or_default());
+        Self { path, rotate, turn }
     }
 
     pub(super) async fn append(&self, lines: Vec<String>, now: Timestamp) -> Sent {
-        let (path, rotate, turn) = (self.path.clone(), self.rotate, Arc::clone(&self.turn));
+        let (path, rotate) = (self.path.clone(), self.rotate);
+        let turn = Arc::clone(&self.turn).lock_owned().await;
         let text = lines.into_iter().map(|line| line + "\n").collect::<String>();
         let appending = tokio::task::spawn_blocking(move || {
-            let _turn = lock(&turn);
+            let _until_written = turn;
             if rotate.is_due(&path, text.len(), now)? {
                 put_aside(&path, rotate.keep)?;
             }
@@ -82,13 +90,12 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
     name.into()
 }
 
-/// The file becomes the first of those that are kept; the last of them is removed.
+/// The file becomes the first of those that are kept. The last of them is removed where there is no gap, as a sudden end in the
+/// midst of this leaves one: then none is, and those before the gap fill it.
 fn put_aside(path: &Path, keep: u32) -> io::Result<()> {
-    for number in (1..keep).rev() {
-        let from = numbered(path, number);
-        if from.exists() {
-            std::fs::rename(from, numbered(path, number.saturating_add(1)))?;
-        }
+    let gap = (1..keep).find(|number| !numbered(path, *number).exists()).unwrap_or(keep);
+    for number in (1..gap).rev() {
+        std::fs::rename(numbered(path, number), numbered(path, number.saturating_add(1)))?;
     }
     let aside = if keep == 0 { std::fs::remove_file(path) } else { std::fs::rename(path, numbered(path, 1)) };
     aside?;
@@ -160,6 +167,38 @@ mod tests {
         assert_eq!(there(&path), [('e', whole), ('d', whole), ('c', whole)]);
         append(&file, "f".repeat(3 * MIB), Timestamp::EPOCH).await;
         assert_eq!(there(&path)[0], ('f', 3 * MIB + 1), "a line is never parted");
+    }
+
+    #[test]
+    fn a_sudden_end_in_the_midst_of_putting_aside_drops_no_file_before_its_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines");
+        for (path, text) in [(&path, "d"), (&numbered(&path, 2), "c"), (&numbered(&path, 3), "b")] {
+            std::fs::write(path, text).unwrap();
+        }
+        put_aside(&path, 3).unwrap();
+        assert_eq!(there(&path), [('d', 1), ('c', 1), ('b', 1)]);
+        std::fs::write(&path, "e").unwrap();
+        put_aside(&path, 3).unwrap();
+        assert_eq!(there(&path), [('e', 1), ('d', 1), ('c', 1)], "without a gap the oldest goes");
+    }
+
+    #[tokio::test]
+    async fn one_that_writes_a_file_ends_before_another_for_the_same_file_begins() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines");
+        let appender = || Appender::new(path.clone(), Rotate::default());
+        let writing = Arc::clone(&appender().turn).lock_owned().await;
+        let other = appender();
+        let mut appending = std::pin::pin!(other.append(vec!["a".to_owned()], Timestamp::EPOCH));
+        tokio::select! {
+            biased;
+            sent = &mut appending => panic!("{sent:?} while another writes"),
+            () = std::future::ready(()) => {}
+        }
+        assert!(!path.exists());
+        drop(writing);
+        assert_eq!(appending.await, Sent::Done("appended and synced".to_owned()));
     }
 
     #[tokio::test]

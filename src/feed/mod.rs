@@ -72,8 +72,8 @@ pub struct Syslog {
 /// One message, as it goes out.
 #[derive(Debug)]
 struct Parcel {
-    /// When what it tells of happened.
-    at: Timestamp,
+    /// When what it tells of happened, where that is known.
+    at: Option<Timestamp>,
     /// What kind of thing that is: a word.
     kind: &'static str,
     /// In one line.
@@ -139,6 +139,8 @@ enum Sent {
     Failed(String),
     /// It answered that it does not take this, which it may say of something else as well.
     Rejected(String),
+    /// It answered that this is too long.
+    TooLong(String),
     Gone,
     /// It says that to try again is in vain.
     Refused(String),
@@ -297,7 +299,7 @@ impl Feed for Consumers {
                     webhook.send(&sending.message.id, kind, text, self.clock.now()).await
                 }
                 way => {
-                    let parcel = Parcel { at: sending.message.at, kind: "event", text: body.in_one_line() };
+                    let parcel = Parcel { at: Some(sending.message.at), kind: "event", text: body.in_one_line() };
                     way.take(&[parcel], self.clock.now()).await
                 }
             },
@@ -307,7 +309,9 @@ impl Feed for Consumers {
             Sent::Later { at, why } => Outcome::Snooze(Snooze::Until { at, why: format!("{}: {why}", sending.to) }),
             Sent::NextHour { at, why } => Outcome::Snooze(Snooze::NextBudget { at, why }),
             Sent::Refused(why) => Outcome::Park(ParkCause::SendRefused { by: sending.to.to_string(), why }),
-            Sent::Failed(why) | Sent::Rejected(why) => Outcome::Retry { error: format!("{}: {why}", sending.to) },
+            Sent::Failed(why) | Sent::Rejected(why) | Sent::TooLong(why) => {
+                Outcome::Retry { error: format!("{}: {why}", sending.to) }
+            }
             Sent::Gone => Outcome::Park(ParkCause::ConsumerGone { consumer: sending.to.to_string() }),
         }
     }

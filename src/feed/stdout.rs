@@ -1,6 +1,8 @@
 //! A consumer that is told on standard output: a line for each message. The service's own log goes to standard error.
 
+use std::fs::File;
 use std::io::Write as _;
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -20,9 +22,10 @@ pub(super) async fn write(lines: Vec<String>) -> Sent {
     };
     let (tell, told) = tokio::sync::oneshot::channel();
     let writing = std::thread::Builder::new().name("stdout".to_owned()).spawn(move || {
-        let mut out = std::io::stdout().lock();
         let text = lines.into_iter().map(|line| line + "\n").collect::<String>();
-        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        // Not by the handle that all share: whoever waits here would hold its lock, which the end of the process takes.
+        let out = std::io::stdout().as_fd().try_clone_to_owned();
+        let written = out.and_then(|out| File::from(out).write_all(text.as_bytes()));
         drop(turn);
         let _nobody_waits = tell.send(written);
     });

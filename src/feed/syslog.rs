@@ -114,6 +114,7 @@ async fn is_open(stream: &mut dyn Both) -> bool {
 /// A message with its length before it.
 fn framed(host: &str, parcel: &Parcel) -> Vec<u8> {
     let Parcel { at, kind, text } = parcel;
+    let at = at.map_or_else(|| "-".to_owned(), |at| at.to_string());
     let message = format!("<{PRIORITY}>1 {at} {host} adjutant {} {kind} - {text}", std::process::id());
     format!("{} {message}", message.len()).into_bytes()
 }
@@ -134,7 +135,7 @@ mod tests {
     #[test]
     fn the_length_before_a_message_counts_its_bytes_and_not_its_letters() {
         let parcel =
-            Parcel { at: Timestamp::from_secs(1_795_176_000), kind: "call", text: "{\"a\":\"ö\"}".to_owned() };
+            Parcel { at: Some(Timestamp::from_secs(1_795_176_000)), kind: "call", text: "{\"a\":\"ö\"}".to_owned() };
         let framed = String::from_utf8(framed("here", &parcel)).unwrap();
         let (length, message) = framed.split_once(' ').unwrap();
         assert_eq!(length.parse(), Ok(message.len()));

@@ -28,6 +28,7 @@ impl Sender {
             Ok(answer) if answer.is_success() => Sent::Done(answer.status.to_string()),
             Ok(answer) => match (answer.status, answer.retry_after) {
                 (410, _) => Sent::Gone,
+                (413, _) => Sent::TooLong(format!("it answered {answer}")),
                 (429 | 503, Some(at)) => Sent::Later { at, why: format!("it answered {answer}") },
                 // Those that say to try again later, or that who asks has to be mended.
                 (400..=499, _) if !matches!(answer.status, 401 | 403 | 404 | 407 | 408 | 425 | 429) => {

@@ -17,8 +17,8 @@ pub use memory::{Limits, MemoryStore};
 pub use port::{
     Allowance, AppState, Applied, AppliedChange, CONTESTED_AFTER, CONTESTED_WITHIN, Claimable, Collected, DayUsed,
     Decision, DeliveryFilter, DeliveryStatus, DeliverySummary, Document, FullBacklog, GivenUp, IndexTrouble, JobFilter,
-    Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Shelf, Spender, Status,
-    Store, StoreError, StoredDelivery, TreeHead, Verdict, Write,
+    Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse, Receipt, Selector, Shelf, Signed, Spender,
+    Status, Store, StoreError, StoredDelivery, TreeHead, Verdict, Write,
 };
 pub use sweep::{SweepCause, SweepFailure, SweepKind, SweepRecord, SweepRun, SweepState, SweepStep, Swept, WholeSweep};
 

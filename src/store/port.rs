@@ -30,7 +30,7 @@ pub use jobs::{
     Leased, Move, ParkedGroup, PutOff, Selector, Spender,
 };
 pub use notices::{Note, Notice};
-pub use status::{AppState, FullBacklog, GivenUp, IndexTrouble, Status, TreeHead};
+pub use status::{AppState, FullBacklog, GivenUp, IndexTrouble, Signed, Status, TreeHead};
 
 /// Why a store did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -402,6 +402,10 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     async fn tree_head(&self) -> Result<TreeHead, StoreError>;
 
+    /// Checkpoints with a number above `after`, in order: as many as `limit` at most, and some where there are any. One that
+    /// cannot be read is left out.
+    async fn checkpoints(&self, after: u64, limit: usize) -> Result<Signed, StoreError>;
+
     /// `done` and `cancelled` count all that ever were, also those that are not kept any more; the other counts are of now.
     async fn status(&self) -> Result<Status, StoreError>;
 
@@ -412,7 +416,7 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Ends when there may be something new to plan or to claim. Ask for it *before* looking, so that nothing that comes
     /// in between is missed. Changes with every delivery, plan, settle, return of a lease, move, cancellation, replay,
-    /// release and write of documents, after the write, and when the store is closed.
+    /// release and write of documents, with every checkpoint, after the write, and when the store is closed.
     fn changed(&self) -> tokio::sync::watch::Receiver<u64>;
 
     /// Writes what is in memory, closes cleanly. Later calls of any method, reads too, fail with [`StoreError::Closed`];

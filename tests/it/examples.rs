@@ -145,6 +145,7 @@ struct Receiver {
     child: Child,
     address: SocketAddr,
     out: PathBuf,
+    checkpoint: PathBuf,
 }
 
 impl Drop for Receiver {
@@ -156,16 +157,23 @@ impl Drop for Receiver {
 
 impl Receiver {
     fn start(folder: &Path, port: u16) -> Self {
-        let (secret, out) = (folder.join("secret"), folder.join("received.jsonl"));
+        let (secret, out, checkpoint) =
+            (folder.join("secret"), folder.join("received.jsonl"), folder.join("newest-checkpoint"));
         std::fs::write(&secret, format!("whsec_{}\n{KEY}\n", "QUJD".repeat(8))).unwrap();
         let mut child = example("receive_webhook.py")
             .args(["127.0.0.1", &port.to_string()])
-            .args([&secret, &out])
+            .args([&secret, &out, &checkpoint])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let line = BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
-        Self { child, address: line.strip_prefix("listening at ").unwrap().parse().unwrap(), out }
+        Self { child, address: line.strip_prefix("listening at ").unwrap().parse().unwrap(), out, checkpoint }
+    }
+
+    /// How much of the log its newest checkpoint covers.
+    fn covers(&self) -> u64 {
+        let note = std::fs::read_to_string(&self.checkpoint).unwrap_or_default();
+        note.lines().nth(1).map_or(0, |size| size.parse().unwrap())
     }
 
     fn received(&self) -> Vec<Value> {
@@ -226,4 +234,61 @@ fn what_a_rule_sends_is_received_by_the_example_with_its_signature_checked() {
         .map(|kept| serde_json::from_str::<Value>(kept["body"].as_str().unwrap()).unwrap()["type"].clone())
         .collect();
     assert_eq!(events, ["meeting.started", "meeting.started"]);
+}
+
+#[test]
+fn the_newest_checkpoint_that_the_example_received_finds_a_log_that_was_rolled_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::start(folder.path(), 0);
+    let mut served = served(&format!(
+        "[[consumer]]\nname = \"anchor\"\nkind = \"webhook\"\nurl = \"http://{}\"\nsecret = \"{KEY}\"\n\
+         allow_private = true\ninclude = [\"checkpoints\"]\n",
+        receiver.address
+    ));
+    served.settle();
+    // What is entered now, signed, and with the receiver.
+    let anchored = |served: &Served| {
+        let size = sign(served);
+        while receiver.covers() < size {
+            std::thread::yield_now();
+        }
+    };
+    assert_eq!(served.service.terminate(), Some(0));
+    let (data, copy) = (served.service.folder().join("data"), served.service.folder().join("copy"));
+    copied(&data, &copy);
+    assert!(served.service.start(&[]), "{}", served.service.log());
+    for n in 0..60 {
+        assert_eq!(served.service.deliver(&event(n)).unwrap(), 200);
+    }
+    anchored(&served);
+    let against = ["audit", "verify", "--offline", "--against", receiver.checkpoint.to_str().unwrap()];
+    served.service.kill();
+    served.told(&against, 0);
+    // The whole disk as it was: nothing in it says that there was more, and it goes on.
+    std::fs::remove_dir_all(&data).unwrap();
+    copied(&copy, &data);
+    assert!(served.told(&["audit", "verify", "--offline"], 0).contains("the audit log is good"));
+    let (covers, came) = (receiver.covers(), receiver.received().len());
+    assert!(served.service.start(&[]), "{}", served.service.log());
+    assert_eq!(served.service.deliver(&event(99)).unwrap(), 200);
+    sign(&served);
+    while receiver.received().len() == came {
+        std::thread::yield_now();
+    }
+    served.service.kill();
+    assert_eq!(receiver.covers(), covers, "one that covers less does not take its place");
+    let told = served.told(&against, 1);
+    assert!(told.contains("its end was cut off, or it was rolled back"), "{told}");
+}
+
+/// Has all of now signed; gives how much that is.
+fn sign(served: &Served) -> u64 {
+    let size = served.service.admin("GET", "/v1/audit/head").unwrap()["size"].as_u64().unwrap();
+    served.service.admin("GET", &format!("/v1/audit/proofs/{}", size - 1)).unwrap();
+    size
+}
+
+fn copied(from: &Path, to: &Path) {
+    let copying = Command::new("cp").arg("-r").args([from, to]).status().unwrap();
+    assert!(copying.success());
 }

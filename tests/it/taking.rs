@@ -1,12 +1,14 @@
 //! Consumers that take the audit log, with the real binary: what arrives, in which form, and over its sudden end.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader, Read as _};
+mod checkpoints;
+mod faults;
+mod streams;
+
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -80,53 +82,6 @@ fn is_signed(asked: &Asked) -> bool {
 }
 
 #[test]
-fn over_kills_and_errors_every_entry_arrives_signed_in_order_and_under_one_id() {
-    let number = Arc::new(Mutex::new(0_u64));
-    let (url, told) = inbox(move |_| {
-        let mut number = number.lock().unwrap();
-        *number += 1;
-        if *number % 20 == 7 { 500 } else { 200 }
-    });
-    let mut service = service(&hook("siem", &url, ""));
-    for round in 0..4 {
-        assert!(service.start(&[]), "{}", service.log());
-        for id in round * 25..(round + 1) * 25 {
-            assert_eq!(service.deliver(&event(id)).unwrap(), 200);
-        }
-        // In the middle of what is sent.
-        service.kill();
-    }
-    assert!(service.start(&[]), "{}", service.log());
-    let last = size(&service);
-    wait_for(&service, "siem", last);
-    service.kill();
-    let (mut came, mut texts) = (Vec::new(), BTreeMap::<String, BTreeSet<Vec<u8>>>::new());
-    let mut failed = 0;
-    for (status, asked) in told.try_iter() {
-        assert!(is_signed(&asked), "{:?}", asked.headers);
-        let event: Value = serde_json::from_slice(&asked.body).unwrap();
-        texts.entry(event["id"].as_str().unwrap().to_owned()).or_default().insert(asked.body);
-        failed += u64::from(status != 200);
-        if status == 200 {
-            came.push(event["data"]["index"].as_u64().unwrap());
-        }
-    }
-    let mut seen = BTreeSet::new();
-    let first: Vec<u64> = came.iter().copied().filter(|index| seen.insert(*index)).collect();
-    assert!(
-        first.len() as u64 >= last && first.iter().copied().eq(0..first.len() as u64),
-        "in order, none missing: {first:?}"
-    );
-    assert!(
-        texts.len() == first.len() && texts.values().all(|texts| texts.len() == 1),
-        "an id is of one entry for ever"
-    );
-    assert!(failed > 5, "{failed}");
-    let again = came.len() - first.len();
-    say(&format!("{} entries, {failed} errors, {again} came again after four kills", first.len()));
-}
-
-#[test]
 fn who_hangs_costs_nobody_else_anything_and_deliveries_come_without_secrets_unless_they_are_asked_for() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let hangs = format!("http://{}", silent.local_addr().unwrap());
@@ -160,48 +115,6 @@ fn who_hangs_costs_nobody_else_anything_and_deliveries_come_without_secrets_unle
         let body = event(u64::try_from(id).unwrap());
         assert_eq!(whole["data_base64"], STANDARD.encode(body), "as it came");
     }
-}
-
-/// Messages with their length before them.
-fn framed(stream: impl std::io::Read) -> impl Iterator<Item = String> {
-    let mut stream = BufReader::new(stream);
-    std::iter::from_fn(move || {
-        let mut length = Vec::new();
-        stream.read_until(b' ', &mut length).unwrap();
-        let length: usize = String::from_utf8(length).unwrap().trim().parse().ok()?;
-        let mut message = vec![0; length];
-        stream.read_exact(&mut message).unwrap();
-        Some(String::from_utf8(message).unwrap())
-    })
-}
-
-#[test]
-fn syslog_gets_each_entry_as_rfc_5424_has_it_after_its_length_also_over_a_connection_that_ended() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut service = service(&format!(
-        "[[consumer]]\nname = \"collector\"\nkind = \"syslog\"\naddress = \"{}\"\ntls = false\ninclude = [\"audit\"]\n\
-         from = \"start\"\nformat = \"raw\"\n",
-        listener.local_addr().unwrap()
-    ));
-    assert!(service.start(&[]), "{}", service.log());
-    let check = |message: &str, index: u64| {
-        let parts: Vec<&str> = message.splitn(8, ' ').collect();
-        let [head, at, _, app, _, kind, data, json] = parts[..] else { panic!("{message}") };
-        let entry: Value = serde_json::from_str(json).unwrap();
-        assert_eq!((head, app, data, entry["index"].as_u64()), ("<110>1", "adjutant", "-", Some(index)), "{message}");
-        assert_eq!((at, kind), (entry["at"].as_str().unwrap(), entry["kind"].as_str().unwrap()));
-    };
-    let (stream, _) = listener.accept().unwrap();
-    let last = size(&service);
-    for (index, message) in (0..last).zip(framed(&stream)) {
-        check(&message, index);
-    }
-    wait_for(&service, "collector", last);
-    drop(stream);
-    assert_eq!(service.deliver(&event(1)).unwrap(), 200);
-    let (stream, _) = listener.accept().unwrap();
-    let message = framed(&stream).next().unwrap();
-    assert!(message.starts_with("<110>1 "), "{message}");
 }
 
 #[test]
@@ -242,6 +155,32 @@ fn a_person_sees_how_far_a_consumer_is_and_pauses_resumes_and_replays_it() {
     for code in ["consumer-paused", "consumer-resumed", "consumer-replayed"] {
         assert!(log.contains(code), "{code} in {log}");
     }
+}
+
+#[test]
+fn one_that_was_taken_out_of_the_configuration_is_listed_until_a_person_has_it_forgotten() {
+    let (url, _told) = inbox(|_| 200);
+    let mut service = service("");
+    let path = service.folder().join("config.toml");
+    let bare = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, bare.clone() + &hook("siem", &url, "")).unwrap();
+    assert!(service.start(&[]), "{}", service.log());
+    wait_for(&service, "siem", 1);
+    let (code, _, err) = service.command(&["consumers", "forget", "siem", "--yes"]);
+    assert!(code == 1 && err.contains("is in the configuration"), "{err}");
+    std::fs::write(&path, bare).unwrap();
+    assert_eq!(service.command(&["reload"]).0, 0);
+    let (_, out, _) = service.command(&["consumers", "list"]);
+    assert!(out.contains("siem") && out.contains("not configured"), "{out}");
+    let (code, _, err) = service.command(&["consumers", "forget", "siem", "--json"]);
+    assert!(code == 2 && err.contains("add --yes"), "{code}: {err}");
+    let (code, out, err) = service.command(&["consumers", "forget", "siem", "--yes"]);
+    assert!(code == 0 && out.contains("consumer siem is forgotten"), "{out}{err}");
+    let (_, out, _) = service.command(&["consumers", "list"]);
+    assert!(!out.contains("siem"), "{out}");
+    let (code, _, err) = service.command(&["consumers", "forget", "siem", "--yes"]);
+    assert!(code == 1 && err.contains("there is no consumer siem"), "{err}");
+    assert!(service.command(&["audit", "tail"]).1.contains("consumer-forgotten"));
 }
 
 /// What the example has, with this in the place of its URL.

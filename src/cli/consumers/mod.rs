@@ -33,6 +33,8 @@ pub(super) enum Asked {
     Resume(pushed::Named),
     /// Give a consumer the audit log again from an entry on, under the same ids
     Replay(pushed::Replay),
+    /// Forget how far a consumer was that is not in the configuration any more: under its name, another begins anew
+    Forget(pushed::Forget),
     /// Send a consumer a test message now, and say what was sent and what came back
     ///
     /// It goes from this process, and beside all jobs. A file that is not there yet is made: run this as the user that the
@@ -81,6 +83,7 @@ pub(super) async fn run(context: &Context, asked: Asked, out: &mut Out) -> Resul
         Asked::Pause(asked) => pushed::moved(context, asked, "/pause", out).await,
         Asked::Resume(asked) => pushed::moved(context, asked, "/resume", out).await,
         Asked::Replay(asked) => pushed::replay(context, asked, out).await,
+        Asked::Forget(asked) => pushed::forget(context, asked, out).await,
         Asked::Test { name, json } => test(context, &name, json, out).await,
     }
 }
@@ -92,8 +95,7 @@ async fn list(context: &Context, json: bool, out: &mut Out) -> Result<Exit, Fail
         let rules = rules.filter(|rule| rule.send.as_ref().is_some_and(|send| send.consumer == consumer.name));
         rules.map(|rule| rule.name.to_string()).collect()
     };
-    let is_pushed = outline.consumers.iter().any(|consumer| consumer.push.is_some());
-    let running = if is_pushed { pushed::all(context).await } else { Vec::new() };
+    let running = pushed::all(context).await;
     let shown = outline.consumers.iter().map(|consumer| Shown {
         name: consumer.name.to_string(),
         kind: consumer.kind.code(),
@@ -102,14 +104,23 @@ async fn list(context: &Context, json: bool, out: &mut Out) -> Result<Exit, Fail
         include: consumer.push.as_ref().map(Push::includes).unwrap_or_default(),
         log: running.iter().find(|view| view.name == consumer.name.as_str()).cloned(),
     });
-    let shown: Vec<Shown> = shown.collect();
+    let is_left = |view: &&ConsumerView| outline.consumers.iter().all(|consumer| consumer.name.as_str() != view.name);
+    let left = running.iter().filter(is_left).map(|view| Shown {
+        name: view.name.clone(),
+        kind: "",
+        place: String::new(),
+        rules: Vec::new(),
+        include: Vec::new(),
+        log: Some(view.clone()),
+    });
+    let shown: Vec<Shown> = shown.chain(left).collect();
     if json {
         out.json(&shown)?;
         return Ok(Exit::Good);
     }
     let row = |one: &Shown| {
         let log = one.log.as_ref();
-        let state = log.map_or_else(String::new, |log| log.state.clone());
+        let state = log.map_or_else(String::new, pushed::state);
         let (takes, behind) = (one.include.join(", "), log.map_or_else(String::new, pushed::behind));
         vec![one.name.clone(), one.kind.to_owned(), one.place.clone(), one.rules.join(", "), takes, behind, state]
     };

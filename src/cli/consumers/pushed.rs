@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::super::out::Out;
+use super::super::out::{Out, has_to_ask};
 use super::super::remote::Remote;
 use super::super::{Context, Exit, Failure};
 use crate::web::admin::ConsumerView;
@@ -14,6 +14,15 @@ pub(in crate::cli) struct Named {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Forget {
+    #[command(flatten)]
+    of: Named,
+    /// Do not ask for a yes
+    #[arg(long)]
+    yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -35,12 +44,18 @@ pub(super) async fn all(context: &Context) -> Vec<ConsumerView> {
     }
 }
 
-/// How far it is: `7 entries, 30 s`.
+/// How far it is: `7 (30 s)`.
 pub(super) fn behind(of: &ConsumerView) -> String {
-    match of.behind_entries {
-        0 => "0".to_owned(),
-        entries => format!("{entries} ({} s)", of.behind_seconds),
+    match (of.behind_entries, of.behind_checkpoints) {
+        (0, 0) => "0".to_owned(),
+        (entries, 0) => format!("{entries} ({} s)", of.behind_seconds),
+        (entries, checkpoints) => format!("{entries} and {checkpoints} checkpoints ({} s)", of.behind_seconds),
     }
+}
+
+/// In words.
+pub(super) fn state(of: &ConsumerView) -> String {
+    of.state.replace('-', " ")
 }
 
 pub(super) async fn show(context: &Context, Named { name, json }: Named, out: &mut Out) -> Result<Exit, Failure> {
@@ -65,6 +80,27 @@ pub(super) async fn replay(context: &Context, Replay { of, from }: Replay, out: 
     shown(&view, of.json, out)
 }
 
+pub(super) async fn forget(context: &Context, Forget { of, yes }: Forget, out: &mut Out) -> Result<Exit, Failure> {
+    let Named { name, json } = of;
+    let remote = running(context)?;
+    let view: ConsumerView = remote.get(&path(&name, ""), &[]).await?;
+    if view.state != "not-configured" {
+        let what =
+            format!("consumer {name} is in the configuration: take it out there and reload; nothing was changed");
+        return Err(Failure::new(Exit::Failed, what));
+    }
+    if has_to_ask(yes, json)? {
+        out.agree(&format!("forget that consumer {name} was to get entry {} next?", view.next))?;
+    }
+    let view: ConsumerView = remote.post(&path(&name, "/forget"), &[]).await?;
+    if json {
+        out.json(&view)?;
+    } else {
+        out.line(format!("consumer {name} is forgotten, which was to get entry {} next", view.next))?;
+    }
+    Ok(Exit::Good)
+}
+
 fn running(context: &Context) -> Result<Remote, Failure> {
     Remote::running(&context.admin()?)
 }
@@ -82,14 +118,16 @@ fn shown(view: &ConsumerView, json: bool, out: &mut Out) -> Result<Exit, Failure
     }
     let since = view.since.as_ref().map(|since| format!(" since {since}")).unwrap_or_default();
     let sent = view.sent_at.as_ref().map(|at| format!("{} since the start, the last at {at}", view.sent));
+    let is_known = !view.kind.is_empty();
     out.fields(&[
         ("name", Some(view.name.clone())),
-        ("where", Some(format!("{} {}", view.kind, view.place))),
-        ("takes", Some(format!("{} as {}", view.include.join(" and "), view.format))),
+        ("where", is_known.then(|| format!("{} {}", view.kind, view.place))),
+        ("takes", is_known.then(|| format!("{} as {}", view.include.join(" and "), view.format))),
         ("filter", view.filter.clone()),
-        ("state", Some(format!("{}{since}", view.state))),
+        ("state", Some(format!("{}{since}", state(view)))),
         ("why", view.why.clone()),
         ("next", Some(format!("entry {}", view.next))),
+        ("had", view.checkpoint.map(|number| format!("checkpoint {number}"))),
         ("behind", Some(behind(view))),
         ("sent", sent),
     ])?;

@@ -3,6 +3,7 @@
 //! Guarantees: the same entry of the same log always has the same id, whatever the form. An entry comes as the admin API
 //! shows it, so that a field that is new there is in every form.
 
+mod checkpoint;
 mod cloudevents;
 mod ocsf;
 mod raw;
@@ -10,6 +11,8 @@ mod raw;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+
+pub use checkpoint::Head;
 
 /// A form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -93,6 +93,24 @@ pub(super) fn write(item: &Item<'_>) -> Value {
     Value::Object(event)
 }
 
+/// What has no class: in words what happened, its id, its log, when it was, and all that is known of it.
+pub(super) fn base(activity: &str, message: &str, (id, log, at): (&str, &str, Timestamp), unmapped: &Value) -> Value {
+    let class = Class::BASE;
+    json!({
+        "category_uid": class.category,
+        "class_uid": class.uid,
+        "class_name": class.name,
+        "activity_id": class.activity,
+        "activity_name": activity,
+        "type_uid": class.uid.saturating_mul(100).saturating_add(class.activity),
+        "time": at.as_millis(),
+        "severity_id": 1,
+        "message": message,
+        "metadata": { "version": VERSION, "product": product(), "uid": id, "log_name": log },
+        "unmapped": unmapped,
+    })
+}
+
 fn metadata(item: &Item<'_>) -> Value {
     let mut metadata = object(json!({
         "version": VERSION,

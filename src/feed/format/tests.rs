@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Format, Item, Original};
+use super::{Format, Head, Item, Original};
+use crate::audit::checkpoint::Checkpoint;
+use crate::clock::Timestamp;
 
 const LOG: &str = "adjutant/00112233aabbccdd";
 
@@ -117,4 +119,27 @@ fn an_ocsf_event_has_a_class_where_one_fits_and_what_that_requires() {
         assert_eq!(event["message"], "a sentence");
     }
     assert_eq!(written(Format::Ocsf, &of("attention", "silence", None), None)["severity_id"], 3);
+}
+
+#[test]
+fn a_checkpoint_is_an_event_of_its_own_in_each_form_with_its_note_as_it_was_signed() {
+    let note = "adjutant/00112233aabbccdd\n7\nBw==\n\n\u{2014} a b\n";
+    let checkpoint = Checkpoint { origin: LOG.to_owned(), size: 7, root: [7; 32] };
+    let at = Timestamp::parse("2026-11-22T18:00:00.250Z");
+    let head = Head { number: 3, note, checkpoint: &checkpoint, at };
+    let raw = Format::Raw.write_checkpoint(&head);
+    let root = "07".repeat(32);
+    assert_eq!(
+        raw,
+        json!({ "kind": "checkpoint", "number": 3, "at": "2026-11-22T18:00:00.250Z", "origin": LOG, "size": 7,
+                "root": root, "note": note })
+    );
+    let event = Format::CloudEvents.write_checkpoint(&head);
+    assert_eq!((&event["specversion"], &event["type"]), (&"1.0".into(), &"adjutant.audit.checkpoint.v1".into()));
+    assert_eq!((&event["source"], &event["data"], &event["time"]), (&LOG.into(), &raw, &raw["at"]));
+    let other = Head { note: "another", ..head };
+    assert_ne!(Format::CloudEvents.write_checkpoint(&other)["id"], event["id"], "two of one number are told apart");
+    let of_ocsf = Format::Ocsf.write_checkpoint(&head);
+    assert_is_ocsf(&of_ocsf, 0, 99, &["/unmapped/note", "/metadata/uid"]);
+    assert_eq!((&of_ocsf["metadata"]["uid"], &of_ocsf["unmapped"]), (&event["id"], &raw));
 }

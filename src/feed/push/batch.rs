@@ -3,35 +3,63 @@
 use sha2::{Digest as _, Sha256};
 
 use super::super::Parcel;
+use super::cursor::{Pruned, Upto};
 use crate::feed::format::Format;
 
 /// Bytes at once, but for one entry that is longer by itself.
-const BYTES_MAX: usize = 1 << 20;
+pub(super) const BYTES_MAX: usize = 1 << 20;
 
-/// Entries in a row, as a consumer gets them.
-#[derive(Debug, Default)]
+/// What a consumer takes at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    pub(super) entries: usize,
+    pub(super) bytes: usize,
+}
+
+/// Entries in a row, or a checkpoint, as a consumer gets them.
+#[derive(Debug)]
 pub(super) struct Batch {
     pub(super) parcels: Vec<Parcel>,
-    /// The indices of the first and the last entry that is in it.
-    pub(super) of: Option<(u64, u64)>,
-    /// The entry that comes after it, those that were left out counted.
-    pub(super) end: u64,
+    /// The index of the first entry that is in it.
+    pub(super) first: Option<u64>,
+    /// How far it brings a consumer, entries that were left out counted.
+    pub(super) upto: Upto,
     /// Whether all in it tell of gaps.
     pub(super) is_of_gaps: bool,
-    bytes: usize,
+    pub(super) pruned: Option<Pruned>,
+    pub(super) bytes: usize,
 }
 
 impl Batch {
-    /// Whether it has room for so many bytes.
-    pub(super) fn takes(&self, bytes: usize, entries_max: usize) -> bool {
-        let is_short = self.bytes.saturating_add(bytes) <= BYTES_MAX;
-        self.parcels.is_empty() || (self.parcels.len() < entries_max && is_short)
+    /// One without anything in it yet.
+    pub(super) const fn new(upto: Upto) -> Self {
+        Self { parcels: Vec::new(), first: None, upto, is_of_gaps: false, pruned: None, bytes: 0 }
+    }
+
+    /// A checkpoint alone.
+    pub(super) fn of_checkpoint(number: u64, parcel: Parcel) -> Self {
+        Self { bytes: parcel.text.len(), parcels: vec![parcel], ..Self::new(Upto::Checkpoint(number)) }
+    }
+
+    /// Whether so many bytes find room in it.
+    pub(super) fn takes(&self, bytes: usize, room: Room) -> bool {
+        let is_short = self.bytes.saturating_add(bytes) <= room.bytes;
+        self.parcels.is_empty() || (self.parcels.len() < room.entries && is_short)
+    }
+
+    /// What it begins with, in words.
+    pub(super) fn what(&self) -> String {
+        match (self.upto, self.first) {
+            (Upto::Checkpoint(number), _) => format!("checkpoint {number}"),
+            (Upto::Entry(_), Some(first)) => format!("entry {first}"),
+            (Upto::Entry(next), None) => format!("what comes before entry {next}"),
+        }
     }
 
     pub(super) fn add(&mut self, index: u64, parcel: Parcel, is_gap: bool) {
         self.bytes = self.bytes.saturating_add(parcel.text.len());
         self.is_of_gaps = is_gap && (self.is_of_gaps || self.parcels.is_empty());
-        self.of = Some((self.of.map_or(index, |(first, _)| first), index));
+        self.first = self.first.or(Some(index));
         self.parcels.push(parcel);
     }
 

@@ -9,6 +9,7 @@ mod batch;
 mod cursor;
 mod doing;
 mod gather;
+mod held;
 mod one;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use crate::chance::Chance;
 use crate::clock::{Clock, lock};
 use crate::ids::ConsumerName;
 use crate::store::{Store, StoreError};
+use cursor::Cursor;
 use one::Pusher;
 
 pub use cursor::Paused;
@@ -36,11 +38,14 @@ pub use doing::{Doing, Failing};
 
 /// What a consumer takes of the log, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word or a key of the configuration, free of the others")]
 pub struct Push {
     /// Every entry.
     pub audit: bool,
     /// The bodies of deliveries.
     pub deliveries: bool,
+    /// Each checkpoint, when it is signed.
+    pub checkpoints: bool,
     pub format: Format,
     pub filter: Option<Filter>,
     pub on_refused: OnRefused,
@@ -54,8 +59,12 @@ pub struct Push {
 
 impl Push {
     pub fn includes(&self) -> Vec<&'static str> {
-        let all = [("audit", self.audit), ("deliveries", self.deliveries)];
+        let all = [("audit", self.audit), ("deliveries", self.deliveries), ("checkpoints", self.checkpoints)];
         all.into_iter().filter(|(_, is_in)| *is_in).map(|(word, _)| word).collect()
+    }
+
+    const fn takes_entries(&self) -> bool {
+        self.audit || self.deliveries
     }
 }
 
@@ -101,10 +110,23 @@ pub struct Parts {
 pub enum MoveError {
     #[error("there is no consumer {0} that takes the log: `include` says which do")]
     Unknown(String),
+    #[error("consumer {0} takes checkpoints alone: there are no entries to give it again")]
+    NoEntries(String),
+    #[error("consumer {0} takes the log: take it out of the configuration, and reload that, before it is forgotten")]
+    Configured(String),
     #[error("entry {from} is beyond the end of the log, which has {size}")]
     Beyond { from: u64, size: u64 },
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// One who took the log, and is not in the configuration any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    pub name: ConsumerName,
+    /// The entry that it would get next, and how many have come since.
+    pub next: u64,
+    pub behind: u64,
 }
 
 /// All consumers that take the log.
@@ -192,20 +214,52 @@ impl Pushers {
 
     /// Nothing more goes to it until it is resumed.
     pub async fn pause(&self, name: &str, by: &str) -> Result<(), MoveError> {
-        Ok(self.one(name)?.pause(format!("paused by {by}"), Some(by)).await?)
+        let (pusher, by) = (self.one(name)?, by.to_owned());
+        whole(async move { pusher.pause(format!("paused by {by}"), Some(&by)).await }).await
     }
 
     pub async fn resume(&self, name: &str, by: &str) -> Result<(), MoveError> {
-        Ok(self.one(name)?.resume(by).await?)
+        let (pusher, by) = (self.one(name)?, by.to_owned());
+        whole(async move { pusher.resume(&by).await }).await
     }
 
     /// It gets the log again from this entry on.
     pub async fn replay(&self, name: &str, from: u64, by: &str) -> Result<(), MoveError> {
-        let pusher = self.one(name)?;
+        let (pusher, by) = (self.one(name)?, by.to_owned());
+        if !pusher.push.takes_entries() {
+            return Err(MoveError::NoEntries(name.to_owned()));
+        }
         let size = self.parts.store.tree_head().await?.size;
         if from > size {
             return Err(MoveError::Beyond { from, size });
         }
-        Ok(pusher.replay(from, by).await?)
+        whole(async move { pusher.replay(from, &by).await }).await
     }
+
+    /// Those who took the log, and are not in the configuration any more.
+    pub async fn left(&self) -> Result<Vec<Left>, StoreError> {
+        let (all, size) = (Cursor::all(&*self.parts.store).await?, self.parts.store.tree_head().await?.size);
+        let left = all.into_iter().filter(|(name, _)| !lock(&self.all).contains_key(name));
+        Ok(left.map(|(name, Cursor { next, .. })| Left { name, next, behind: size.saturating_sub(next) }).collect())
+    }
+
+    /// How far one was that is not in the configuration any more is forgotten: under its name, another begins anew.
+    pub async fn forget(&self, name: &str, by: &str) -> Result<(), MoveError> {
+        if self.one(name).is_ok() {
+            return Err(MoveError::Configured(name.to_owned()));
+        }
+        let left = self.left().await?.into_iter().find(|left| left.name.as_str() == name);
+        let Left { name, next, .. } = left.ok_or_else(|| MoveError::Unknown(name.to_owned()))?;
+        let told = format!("consumer {name}: forgotten by {by}, which was to get entry {next}");
+        let mut note = held::note("consumer-forgotten", told);
+        note.detail.actor = Some(by.to_owned());
+        let (store, now) = (Arc::clone(&self.parts.store), self.parts.clock.now());
+        whole(async move { store.write_documents(vec![Cursor::forget(&name)], vec![note], now).await }).await
+    }
+}
+
+/// Done whole, also where nobody waits for it any more: half of it would be in the store, and not here.
+async fn whole(change: impl Future<Output = Result<(), StoreError>> + Send + 'static) -> Result<(), MoveError> {
+    let done = tokio::spawn(change).await;
+    Ok(done.unwrap_or_else(|error| Err(StoreError::Failed(error.to_string())))?)
 }

@@ -4,26 +4,27 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{MutexGuard, Notify};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::batch::{Batch, id_of};
-use super::cursor::{Cursor, Paused};
+use super::batch::{BYTES_MAX, Batch, id_of};
+use super::cursor::{Cursor, Pruned, Upto};
 use super::doing::{Doing, Failing};
-use super::{From, OnRefused, Parts, Push};
-use crate::audit::{Detail, Kind};
+use super::held::{Held, without_its_words};
+use super::{OnRefused, Parts, Push};
+use crate::audit::Entry;
 use crate::clock::{Timestamp, lock};
 use crate::feed::{Line, Sent, Way};
 use crate::ids::ConsumerName;
 use crate::job::Backoff;
-use crate::store::{Note, StoreError};
+use crate::store::StoreError;
 
 /// Entries that are read at once.
 const PAGE: usize = 100;
+/// What was pruned within so many entries is told of at once.
+const PAGED: u64 = 100;
 /// Between two looks where nothing wakes it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// A cursor is written no more often than this while there is more to send: what is sent again after a sudden end.
-const WRITE_EVERY: Duration = Duration::from_secs(1);
 /// After the first and after many failures in a row.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(900);
@@ -31,17 +32,13 @@ const RETRY_MAX: Duration = Duration::from_secs(900);
 const RETRY_FOR: Duration = Duration::from_secs(3 * 86_400);
 /// Refusals in a row after which entries are left out, where that is meant.
 const PARK_AFTER: u32 = 5;
-/// Of an entry that tells that others were left out.
-pub(super) const GAP: &str = "consumer-gap";
 
-/// The cursor, and what of it is not written yet.
-#[derive(Debug)]
-struct Held {
-    cursor: Cursor,
-    /// Grows when somebody moves it: what was under way then moves it no more.
-    moves: u64,
-    is_dirty: bool,
-    written_at: Timestamp,
+/// What waits for a consumer.
+struct Page {
+    checkpoint: Option<Batch>,
+    /// The number of the last of all checkpoints.
+    signed: u64,
+    entries: VecDeque<Entry>,
 }
 
 /// What comes next.
@@ -58,11 +55,13 @@ pub(super) struct Pusher {
     pub(super) push: Push,
     pub(super) parts: Parts,
     /// None until it was read.
-    held: tokio::sync::Mutex<Option<Held>>,
+    pub(super) held: tokio::sync::Mutex<Option<Held>>,
     pub(super) doing: Mutex<Doing>,
     /// Entries below this go one by one, so that only those are left out that are refused.
     pub(super) singly_below: Mutex<u64>,
-    moved: Notify,
+    /// Less where the consumer said that it is too much at once.
+    pub(super) bytes_max: Mutex<usize>,
+    pub(super) moved: Notify,
 }
 
 impl Pusher {
@@ -74,6 +73,8 @@ impl Pusher {
             push: push.clone(),
             next: 0,
             behind: 0,
+            checkpoint: None,
+            checkpoints_behind: 0,
             oldest: None,
             paused: None,
             failing: None,
@@ -81,7 +82,8 @@ impl Pusher {
             sent: 0,
         };
         let (held, doing, singly_below) = (tokio::sync::Mutex::default(), Mutex::new(doing), Mutex::default());
-        Self { line, push, parts, held, doing, singly_below, moved: Notify::new() }
+        let bytes_max = Mutex::new(BYTES_MAX);
+        Self { line, push, parts, held, doing, singly_below, bytes_max, moved: Notify::new() }
     }
 
     pub(super) fn is_of(&self, line: &Arc<Line>) -> bool {
@@ -130,56 +132,94 @@ impl Pusher {
     fn unread(&self, error: &StoreError) -> Next {
         let next = lock(&self.doing).next;
         let again = self.parts.clock.now().plus(LOOK_EVERY);
-        self.noted((next, format!("the log: {error}"), false), Some(again));
+        self.noted((Upto::Entry(next), format!("the log: {error}"), false), Some(again));
         Next::At(again)
     }
 
-    /// One page of the log.
+    /// One checkpoint, or one page of the log.
     async fn turn(&self) -> Result<Next, StoreError> {
-        let (next, moves, is_paused) = {
-            let held = self.held().await?;
-            let found = held.as_ref().map(|held| (held.cursor.next, held.moves, held.cursor.paused.is_some()));
-            found.unwrap_or_default()
-        };
-        // What is on disk alone: another entry could come in the place of one that a power cut takes away.
-        let size = self.parts.store.tree_head().await?.size;
-        let mut page = self.parts.store.entries(next, PAGE.max(self.push.batch_max)).await?;
-        page.retain(|entry| entry.index < size);
-        let waits_until = {
-            let mut doing = lock(&self.doing);
-            (doing.next, doing.behind) = (next, size.saturating_sub(next));
-            doing.oldest = page.first().map(|entry| entry.at);
-            doing.failing.as_ref().map_or(Timestamp::EPOCH, |failing| failing.not_before)
-        };
-        let now = self.parts.clock.now();
-        if page.is_empty() {
+        let held = self.held().await?.as_ref().map(|held| (held.cursor.clone(), held.moves));
+        let Some((cursor, moves)) = held else { return Ok(Next::Idle) };
+        let mut page = self.page(&cursor).await?;
+        let is_beyond = |pruned: &Pruned| page.entries.is_empty() || cursor.next > pruned.last.saturating_add(PAGED);
+        if let Some(pruned) = cursor.pruned.filter(is_beyond) {
+            self.tell(pruned, moves).await?;
+            return Ok(Next::AtOnce);
+        }
+        if page.checkpoint.is_none() && page.entries.is_empty() {
             self.keep().await?;
             return Ok(Next::Idle);
         }
-        if is_paused || waits_until > now {
+        let (waits_until, is_of_entries) = {
+            let doing = lock(&self.doing);
+            let failing = doing.failing.as_ref();
+            let is_of_entries = failing.is_some_and(|failing| matches!(failing.upto, Upto::Entry(_)));
+            (failing.map_or(Timestamp::EPOCH, |failing| failing.not_before), is_of_entries)
+        };
+        let now = self.parts.clock.now();
+        if cursor.paused.is_some() || waits_until > now {
             return Ok(Next::At(waits_until.max(now.plus(LOOK_EVERY))));
         }
-        let mut left = VecDeque::from(page);
-        while !left.is_empty() {
+        // What failed is tried again before anything else.
+        let first = page.checkpoint.take().filter(|_| !is_of_entries || page.entries.is_empty());
+        if let Some(checkpoint) = first {
+            return Ok(self.give(&checkpoint, moves).await?.unwrap_or(Next::AtOnce));
+        }
+        while !page.entries.is_empty() {
             // A person paused it, or has it go on elsewhere.
             if self.held().await?.as_ref().is_none_or(|held| held.moves != moves) {
                 return Ok(Next::AtOnce);
             }
-            let batch = self.gather(&mut left).await?;
+            let batch = self.gather(&mut page.entries).await?;
             if let Some(next) = self.give(&batch, moves).await? {
                 return Ok(next);
+            }
+            // One that was signed meanwhile does not wait for the whole page.
+            if self.push.checkpoints && self.parts.store.checkpoints(u64::MAX, 0).await?.last != page.signed {
+                return Ok(Next::AtOnce);
             }
         }
         Ok(Next::AtOnce)
     }
 
+    /// What it gets next, and how far it is behind.
+    async fn page(&self, cursor: &Cursor) -> Result<Page, StoreError> {
+        let (store, mut page) = (&self.parts.store, Page { checkpoint: None, signed: 0, entries: VecDeque::new() });
+        let (mut behind, mut checkpoints_behind) = (0, 0);
+        if self.push.takes_entries() {
+            // What is on disk alone: another entry could come in the place of one that a power cut takes away.
+            let size = store.tree_head().await?.size;
+            let found = store.entries(cursor.next, PAGE.max(self.push.batch_max)).await?;
+            page.entries = found.into_iter().filter(|entry| entry.index < size).collect();
+            behind = size.saturating_sub(cursor.next);
+        }
+        if let Some(had) = cursor.checkpoint.filter(|_| self.push.checkpoints) {
+            let mut signed = store.checkpoints(had, 1).await?;
+            checkpoints_behind = signed.last.saturating_sub(had);
+            if (1..had).contains(&signed.last) {
+                // A restore took away those that it had: it gets the newest that there is.
+                (signed, checkpoints_behind) = (store.checkpoints(signed.last - 1, 1).await?, 1);
+            }
+            page.signed = signed.last;
+            if let Some((number, note)) = signed.notes.first() {
+                page.checkpoint = Some(self.checkpoint(*number, note).await?);
+            }
+        }
+        let of_checkpoint = page.checkpoint.iter().flat_map(|batch| &batch.parcels).filter_map(|parcel| parcel.at);
+        let oldest = page.entries.front().map(|entry| entry.at).into_iter().chain(of_checkpoint).min();
+        let mut doing = lock(&self.doing);
+        (doing.next, doing.behind, doing.oldest) = (cursor.next, behind, oldest);
+        doing.checkpoints_behind = checkpoints_behind;
+        Ok(page)
+    }
+
     /// Gives it a batch. None where the next can follow.
     async fn give(&self, batch: &Batch, moves: u64) -> Result<Option<Next>, StoreError> {
-        let Some((first, last)) = batch.of else {
-            self.advance(batch.end, moves).await?;
+        if batch.parcels.is_empty() {
+            self.advance(batch, moves).await?;
             return Ok(None);
-        };
-        let now = self.parts.clock.now();
+        }
+        let (upto, now) = (batch.upto, self.parts.clock.now());
         match self.sent(batch, now).await {
             Sent::Done(_) => {
                 {
@@ -188,30 +228,38 @@ impl Pusher {
                     (doing.failing, doing.sent_at) = (None, Some(self.parts.clock.now()));
                     doing.sent = doing.sent.saturating_add(count);
                 }
-                self.advance(batch.end, moves).await?;
+                self.advance(batch, moves).await?;
                 Ok(None)
             }
             Sent::Gone => {
                 self.pause("it answered 410: it wants no more".to_owned(), None).await?;
                 Ok(Some(Next::AtOnce))
             }
-            Sent::Later { at, why } => self.failed((last, why, false), Some(at)).await.map(Some),
-            Sent::Rejected(why) => {
-                let is_single = first == last;
-                let is_over = self.push.on_refused == OnRefused::Park
-                    && (first < *lock(&self.singly_below) || self.refused_times(last) >= PARK_AFTER);
-                match (is_over, is_single) {
-                    (true, true) => self.leave_out(batch, first, &why, moves).await.map(|()| None),
-                    (true, false) => {
-                        *lock(&self.singly_below) = batch.end;
-                        Ok(Some(Next::AtOnce))
-                    }
-                    (false, _) => self.failed((last, why, true), None).await.map(Some),
-                }
+            Sent::Later { at, why } => self.failed((upto, why, false), Some(at)).await.map(Some),
+            Sent::TooLong(_) if batch.parcels.len() > 1 => {
+                *lock(&self.bytes_max) = batch.bytes / 2;
+                Ok(Some(Next::AtOnce))
             }
+            Sent::TooLong(why) | Sent::Rejected(why) => self.refused(batch, why, moves).await,
             Sent::Failed(why) | Sent::Refused(why) | Sent::NextHour { why, .. } => {
-                self.failed((last, why, false), None).await.map(Some)
+                self.failed((upto, why, false), None).await.map(Some)
             }
+        }
+    }
+
+    /// It does not take this: it is tried again, or left out.
+    async fn refused(&self, batch: &Batch, why: String, moves: u64) -> Result<Option<Next>, StoreError> {
+        let is_single = batch.parcels.len() == 1;
+        let is_alone = batch.first.is_some_and(|first| first < *lock(&self.singly_below));
+        let is_over =
+            self.push.on_refused == OnRefused::Park && (is_alone || self.refused_times(batch.upto) >= PARK_AFTER);
+        match (is_over, is_single, batch.upto) {
+            (true, false, Upto::Entry(end)) => {
+                *lock(&self.singly_below) = end;
+                Ok(Some(Next::AtOnce))
+            }
+            (true, ..) => self.leave_out(batch, &why, moves).await.map(|()| None),
+            (false, _, upto) => self.failed((upto, why, true), None).await.map(Some),
         }
     }
 
@@ -226,18 +274,18 @@ impl Pusher {
     }
 
     /// How often in a row it refused to take what ends there, this time counted.
-    fn refused_times(&self, last: u64) -> u32 {
+    fn refused_times(&self, upto: Upto) -> u32 {
         let doing = lock(&self.doing);
-        let same = doing.failing.as_ref().filter(|failing| failing.until == last);
+        let same = doing.failing.as_ref().filter(|failing| failing.upto == upto);
         same.map_or(0, |failing| failing.refused).saturating_add(1)
     }
 
-    /// What could not be given, up to which entry, and whether it was refused.
-    fn noted(&self, (last, why, is_refused): (u64, String, bool), not_before: Option<Timestamp>) -> Failing {
+    /// What could not be given, why, and whether it was refused.
+    fn noted(&self, (upto, why, is_refused): (Upto, String, bool), not_before: Option<Timestamp>) -> Failing {
         let now = self.parts.clock.now();
         let failing = {
             let mut doing = lock(&self.doing);
-            let before = doing.failing.as_ref().filter(|failing| failing.until == last);
+            let before = doing.failing.as_ref().filter(|failing| failing.upto == upto);
             let (since, times) = before.map_or((now, 0), |failing| (failing.since, failing.times));
             let refused = before.map_or(0, |failing| failing.refused).saturating_add(1);
             let refused = if is_refused { refused } else { 0 };
@@ -245,7 +293,7 @@ impl Pusher {
             let backoff = Backoff::new(RETRY_MIN, RETRY_MAX, u32::MAX).unwrap_or_default();
             let wait = backoff.after(times, self.parts.chance.unit()).unwrap_or(RETRY_MAX);
             let not_before = not_before.unwrap_or(now.plus(wait)).max(now.plus(RETRY_MIN / 2));
-            let failing = Failing { since, times, refused, why: without_its_words(why), until: last, not_before };
+            let failing = Failing { since, times, refused, why: without_its_words(why), upto, not_before };
             doing.failing = Some(failing.clone());
             failing
         };
@@ -256,131 +304,11 @@ impl Pusher {
         failing
     }
 
-    async fn failed(&self, what: (u64, String, bool), not_before: Option<Timestamp>) -> Result<Next, StoreError> {
+    async fn failed(&self, what: (Upto, String, bool), not_before: Option<Timestamp>) -> Result<Next, StoreError> {
         let Failing { since, times, why, not_before, .. } = self.noted(what, not_before);
         if self.parts.clock.now().since(since) >= RETRY_FOR {
             self.pause(format!("it failed {times} times since {since}: {why}"), None).await?;
         }
         Ok(Next::At(not_before))
-    }
-
-    /// Leaves out what it refuses, which is on record. What tells of a gap is left out without a word: it would go on for ever.
-    async fn leave_out(&self, batch: &Batch, index: u64, why: &str, moves: u64) -> Result<(), StoreError> {
-        let name = self.name();
-        lock(&self.doing).failing = None;
-        if batch.is_of_gaps {
-            tracing::warn!(consumer = %name, index, error = %why, "an entry about a gap was refused and left out");
-            return self.advance(batch.end, moves).await;
-        }
-        let why = without_its_words(why.to_owned());
-        let note = note(GAP, format!("consumer {name} did not get entry {index}: {why}"));
-        let mut held = self.held().await?;
-        let Some(held) = held.as_mut().filter(|held| held.moves == moves) else { return Ok(()) };
-        let mut cursor = held.cursor.clone();
-        cursor.next = batch.end;
-        self.written(held, cursor, vec![note]).await
-    }
-
-    /// It has all before this, unless somebody moved it meanwhile.
-    async fn advance(&self, next: u64, moves: u64) -> Result<(), StoreError> {
-        let mut held = self.held().await?;
-        let Some(held) = held.as_mut().filter(|held| held.moves == moves) else { return Ok(()) };
-        (held.cursor.next, held.is_dirty) = (next, true);
-        lock(&self.doing).next = next;
-        if self.parts.clock.now().since(held.written_at) < WRITE_EVERY {
-            return Ok(());
-        }
-        let cursor = held.cursor.clone();
-        self.written(held, cursor, Vec::new()).await
-    }
-
-    /// Writes what is not written yet.
-    async fn keep(&self) -> Result<(), StoreError> {
-        let mut held = self.held.lock().await;
-        let Some(held) = held.as_mut().filter(|held| held.is_dirty) else { return Ok(()) };
-        let cursor = held.cursor.clone();
-        self.written(held, cursor, Vec::new()).await
-    }
-
-    async fn written(&self, held: &mut Held, cursor: Cursor, notes: Vec<Note>) -> Result<(), StoreError> {
-        let now = self.parts.clock.now();
-        self.parts.store.write_documents(vec![cursor.write(self.name())], notes, now).await?;
-        let mut doing = lock(&self.doing);
-        (doing.next, doing.paused) = (cursor.next, cursor.paused.clone());
-        (held.cursor, held.is_dirty, held.written_at) = (cursor, false, now);
-        Ok(())
-    }
-
-    /// The cursor, which is made where it is new.
-    async fn held(&self) -> Result<MutexGuard<'_, Option<Held>>, StoreError> {
-        let mut held = self.held.lock().await;
-        if held.is_none() {
-            let (store, now) = (&self.parts.store, self.parts.clock.now());
-            let found = Cursor::kept(&**store, self.name()).await?;
-            let is_dirty = found.is_none();
-            let cursor = match (found, self.push.from) {
-                (Some(cursor), _) => cursor,
-                (None, From::Start) => Cursor::at(0),
-                (None, From::End) => Cursor::at(store.tree_head().await?.size),
-            };
-            let made = held.insert(Held { cursor, moves: 0, is_dirty, written_at: Timestamp::EPOCH });
-            let cursor = made.cursor.clone();
-            if is_dirty {
-                self.written(made, cursor, Vec::new()).await?;
-            } else {
-                made.written_at = now;
-                let mut doing = lock(&self.doing);
-                (doing.next, doing.paused) = (cursor.next, cursor.paused);
-            }
-        }
-        Ok(held)
-    }
-
-    /// Moves the cursor as this says, with an entry about it.
-    async fn moved(
-        &self,
-        change: impl FnOnce(&mut Cursor, Timestamp),
-        (code, what): (&str, String),
-        by: Option<&str>,
-    ) -> Result<(), StoreError> {
-        let mut held = self.held().await?;
-        let Some(held) = held.as_mut() else { return Ok(()) };
-        let mut cursor = held.cursor.clone();
-        change(&mut cursor, self.parts.clock.now());
-        let mut note = note(code, format!("consumer {}: {what}", self.name()));
-        note.detail.actor = by.map(str::to_owned);
-        self.written(held, cursor, vec![note]).await?;
-        held.moves = held.moves.saturating_add(1);
-        lock(&self.doing).failing = None;
-        *lock(&self.singly_below) = 0;
-        self.moved.notify_one();
-        Ok(())
-    }
-
-    pub(super) async fn pause(&self, why: String, by: Option<&str>) -> Result<(), StoreError> {
-        let told = ("consumer-paused", why.clone());
-        self.moved(|cursor, at| cursor.paused = Some(Paused { at, why }), told, by).await
-    }
-
-    pub(super) async fn resume(&self, by: &str) -> Result<(), StoreError> {
-        self.moved(|cursor, _| cursor.paused = None, ("consumer-resumed", format!("resumed by {by}")), Some(by)).await
-    }
-
-    pub(super) async fn replay(&self, from: u64, by: &str) -> Result<(), StoreError> {
-        let told = ("consumer-replayed", format!("gets the log again from entry {from}, asked by {by}"));
-        self.moved(|cursor, _| cursor.next = from, told, Some(by)).await
-    }
-}
-
-fn note(code: &str, what: String) -> Note {
-    Note { kind: Kind::Service, app: None, account: None, code: code.to_owned(), detail: Detail::note(what) }
-}
-
-/// What a consumer answered, by its status alone: its words, and where it would lead to, may have what it was sent, or the secret
-/// in its URL, and this goes into the log.
-fn without_its_words(why: String) -> String {
-    match why.strip_prefix("it answered ").and_then(|answer| answer.split([':', ',', ' ']).next()) {
-        Some(status) => format!("it answered {status}"),
-        None => why,
     }
 }

@@ -29,7 +29,7 @@ use crate::audit::tree::{Frontier, Hash};
 use crate::clock::{Timestamp, lock};
 use crate::store::journal::FIRST_NUMBER;
 use crate::store::journal::files::{Files, is_full};
-use crate::store::port::StoreError;
+use crate::store::port::{Signed, StoreError};
 
 pub(super) use kept::{ALL, Kept, NEWEST, all, copy, newest};
 use kept::{hour_of, last, read_kept};
@@ -137,6 +137,22 @@ impl Core {
     /// The newest checkpoint, as it was signed.
     fn checkpoint(&self) -> Option<String> {
         lock(&self.checkpoints.log).as_ref().and_then(|log| log.newest.as_ref()).map(|(_, note)| note.clone())
+    }
+
+    /// Those with a higher number than this, as they are on disk.
+    pub(super) fn signed(&self, after: u64, limit: usize) -> Result<Signed, StoreError> {
+        if lock(&self.checkpoints.log).is_none() {
+            self.look()?;
+        }
+        let last = lock(&self.checkpoints.log).as_ref().map_or(0, |log| log.count);
+        if after >= last || limit == 0 {
+            return Ok(Signed { last, notes: Vec::new() });
+        }
+        let kept = kept::after(self.files.as_ref(), after, limit);
+        let kept = kept.map_err(|error| StoreError::Failed(format!("{ALL}: {error}")))?;
+        // What is written and does not count may be written anew.
+        let notes = kept.into_iter().filter(|one| one.number <= last).map(|one| (one.number, one.note)).collect();
+        Ok(Signed { last, notes })
     }
 
     /// Waits until it is known whether the log is as it was signed. Blocks.
@@ -320,6 +336,7 @@ impl Core {
         drop(guard);
         if let Some(note) = note {
             self.keep_elsewhere(&note);
+            self.bump();
         }
         *lock(&self.checkpoints.failing) = done.as_ref().err().map(ToString::to_string);
         match &done {

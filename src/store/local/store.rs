@@ -25,7 +25,7 @@ use crate::store::journal::files::{Files, RealFiles, make_folder};
 use crate::store::port::{
     Allowance, AppState, Applied, Claimable, Collected, DayUsed, Decision, DeliveryFilter, DeliveryStatus,
     DeliverySummary, Document, JobFilter, Leased, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff, QuotaUse,
-    Receipt, Selector, Shelf, Spender, Status, Store, StoreError, StoredDelivery, TreeHead, Write,
+    Receipt, Selector, Shelf, Signed, Spender, Status, Store, StoreError, StoredDelivery, TreeHead, Write,
 };
 use crate::store::sweep::{SweepRecord, SweepState, Swept};
 use crate::store::wide;
@@ -503,6 +503,10 @@ impl Store for LocalStore {
         drop(self.core().open()?);
         let synced = lock(&self.core().synced);
         Ok(TreeHead { size: synced.tree.size(), root: synced.tree.root() })
+    }
+
+    async fn checkpoints(&self, after: u64, limit: usize) -> Result<Signed, StoreError> {
+        self.core().reading(move |core| core.signed(after, limit)).await
     }
 
     async fn status(&self) -> Result<Status, StoreError> {

@@ -25,6 +25,8 @@ use crate::store::sweep::SweepState;
 pub(super) struct World {
     pub(super) limits: Limits,
     pub(super) log: Log,
+    /// Checkpoints, from number 1.
+    pub(super) signed: Vec<String>,
     pub(super) deliveries: BTreeMap<DeliveryId, Kept>,
     pub(super) jobs: BTreeMap<JobId, Job>,
     pub(super) jobs_made: u64,
@@ -176,6 +178,7 @@ impl World {
         Self {
             limits,
             log: Log::default(),
+            signed: Vec::new(),
             deliveries: BTreeMap::new(),
             jobs: BTreeMap::new(),
             jobs_made: 0,

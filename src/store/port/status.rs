@@ -103,3 +103,12 @@ pub struct TreeHead {
     pub size: u64,
     pub root: Hash,
 }
+
+/// Checkpoints of the log that were signed and are on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Signed {
+    /// The number of the last of all; 0 where there is none. They count from 1, without gaps.
+    pub last: u64,
+    /// Some of them, by number.
+    pub notes: Vec<(u64, String)>,
+}

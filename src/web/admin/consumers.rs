@@ -13,26 +13,29 @@ use super::problem::ApiProblem;
 use super::reading::Place;
 use super::routes::{Answer, Asked, Shared, asked, parsed};
 use crate::clock::Timestamp;
-use crate::feed::push::{Doing, MoveError, Pushers};
+use crate::feed::push::{Doing, Left, MoveError, Pushers};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConsumerView {
     pub name: String,
-    /// `webhook`, `file`, `stdout`, `syslog`.
+    /// `webhook`, `file`, `stdout`, `syslog`; empty where it is not configured, as what else only the configuration says.
     pub kind: String,
     /// The host of its URL, or the path of its file.
     pub place: String,
-    /// `audit`, `deliveries`.
+    /// `audit`, `deliveries`, `checkpoints`.
     pub include: Vec<String>,
     /// `raw`, `cloudevents`, `ocsf`.
     pub format: String,
     pub filter: Option<String>,
     /// The entry that it gets next.
     pub next: u64,
-    /// How many entries it has not got, and since when, in seconds, the first of them is there.
+    /// The checkpoint that it had last, by its number, where it gets them.
+    pub checkpoint: Option<u64>,
+    /// How many entries and checkpoints it has not got, and since when, in seconds, the first of them is there.
     pub behind_entries: u64,
+    pub behind_checkpoints: u64,
     pub behind_seconds: u64,
-    /// `running`, `failing`, `paused`.
+    /// `running`, `failing`, `paused`; `not-configured` where it took the log, and is not in the configuration any more.
     pub state: String,
     /// Since when it is paused or fails, and why.
     pub since: Option<String>,
@@ -62,7 +65,9 @@ impl ConsumerView {
             format: doing.push.format.word().to_owned(),
             filter: doing.push.filter.map(|filter| filter.as_str().to_owned()),
             next: doing.next,
+            checkpoint: doing.checkpoint,
             behind_entries: doing.behind,
+            behind_checkpoints: doing.checkpoints_behind,
             behind_seconds,
             state: state.to_owned(),
             since,
@@ -70,6 +75,30 @@ impl ConsumerView {
             failed_times,
             sent_at: doing.sent_at.map(|at| at.to_string()),
             sent: doing.sent,
+        }
+    }
+}
+
+impl From<Left> for ConsumerView {
+    fn from(left: Left) -> Self {
+        Self {
+            name: left.name.to_string(),
+            kind: String::new(),
+            place: String::new(),
+            include: Vec::new(),
+            format: String::new(),
+            filter: None,
+            next: left.next,
+            checkpoint: None,
+            behind_entries: left.behind,
+            behind_checkpoints: 0,
+            behind_seconds: 0,
+            state: "not-configured".to_owned(),
+            since: None,
+            why: None,
+            failed_times: 0,
+            sent_at: None,
+            sent: 0,
         }
     }
 }
@@ -85,7 +114,9 @@ impl From<MoveError> for ApiProblem {
     fn from(error: MoveError) -> Self {
         match error {
             MoveError::Unknown(name) => Self::not_found(format!("consumer {name} that takes the audit log")),
-            MoveError::Beyond { .. } => Self::bad_request(error.to_string()),
+            MoveError::Beyond { .. } | MoveError::NoEntries(_) | MoveError::Configured(_) => {
+                Self::bad_request(error.to_string())
+            }
             MoveError::Store(error) => error.into(),
         }
     }
@@ -95,32 +126,35 @@ fn pushers(state: &AdminState) -> Result<&Arc<Pushers>, ApiProblem> {
     state.pushers.as_ref().ok_or_else(|| ApiProblem::bad_request("nothing runs that gives consumers the log"))
 }
 
-fn views(state: &AdminState) -> Result<Vec<ConsumerView>, ApiProblem> {
-    let now = state.clock.now();
-    Ok(pushers(state)?.doing().into_iter().map(|doing| ConsumerView::of(doing, now)).collect())
+/// Those of the configuration, then those that are not in it any more.
+async fn views(state: &AdminState) -> Result<Vec<ConsumerView>, ApiProblem> {
+    let (pushers, now) = (pushers(state)?, state.clock.now());
+    let mut views: Vec<_> = pushers.doing().into_iter().map(|doing| ConsumerView::of(doing, now)).collect();
+    views.extend(pushers.left().await?.into_iter().map(ConsumerView::from));
+    Ok(views)
 }
 
-fn view(state: &AdminState, name: &str) -> Answer<ConsumerView> {
-    let found = views(state)?.into_iter().find(|view| view.name == name);
+async fn view(state: &AdminState, name: &str) -> Answer<ConsumerView> {
+    let found = views(state).await?.into_iter().find(|view| view.name == name);
     found.map(Json).ok_or_else(|| MoveError::Unknown(name.to_owned()).into())
 }
 
 pub(super) async fn list(State(state): Shared) -> Answer<Vec<ConsumerView>> {
-    views(&state).map(Json)
+    views(&state).await.map(Json)
 }
 
 pub(super) async fn one(State(state): Shared, Path(name): Path<String>) -> Answer<ConsumerView> {
-    view(&state, &name)
+    view(&state, &name).await
 }
 
 pub(super) async fn pause(State(state): Shared, caller: Caller, Path(name): Path<String>) -> Answer<ConsumerView> {
     pushers(&state)?.pause(&name, &caller.actor).await?;
-    view(&state, &name)
+    view(&state, &name).await
 }
 
 pub(super) async fn resume(State(state): Shared, caller: Caller, Path(name): Path<String>) -> Answer<ConsumerView> {
     pushers(&state)?.resume(&name, &caller.actor).await?;
-    view(&state, &name)
+    view(&state, &name).await
 }
 
 pub(super) async fn replay(
@@ -132,5 +166,12 @@ pub(super) async fn replay(
     let ReplayAsked { from } = asked(query)?;
     let from = parsed::<Place>(&from)?.index(&*state.store).await?;
     pushers(&state)?.replay(&name, from, &caller.actor).await?;
-    view(&state, &name)
+    view(&state, &name).await
+}
+
+/// As it was before.
+pub(super) async fn forget(State(state): Shared, caller: Caller, Path(name): Path<String>) -> Answer<ConsumerView> {
+    let before = view(&state, &name).await?;
+    pushers(&state)?.forget(&name, &caller.actor).await?;
+    Ok(before)
 }

@@ -158,6 +158,8 @@ fn of_consumers(state: &AdminState, scrape: &mut Scrape) {
     };
     let behind = of(|doing, _| doing.behind);
     scrape.gauges("adjutant_consumer_behind_entries", "Entries of the audit log that a consumer has not got", behind);
+    let behind = of(|doing, _| doing.checkpoints_behind);
+    scrape.gauges("adjutant_consumer_behind_checkpoints", "Checkpoints that a consumer has not got", behind);
     let secs = of(Doing::behind_secs);
     scrape.gauges("adjutant_consumer_behind_seconds", "Since when the first of them is there", secs);
     let paused = of(|doing, _| u64::from(doing.paused.is_some()));

@@ -168,6 +168,7 @@ fn of_consumers() -> Vec<Route> {
         route(POST, "/v1/consumers/{consumer}/pause", (OPERATORS, Service), "Give a consumer nothing more until it is resumed", consumers::pause),
         route(POST, "/v1/consumers/{consumer}/resume", (OPERATORS, Service), "Let a consumer go on where it was", consumers::resume),
         route(POST, "/v1/consumers/{consumer}/replay", (OPERATORS, Service), "Give a consumer the audit log again from an entry on", consumers::replay),
+        route(POST, "/v1/consumers/{consumer}/forget", (OPERATORS, Service), "Forget how far one was that is not configured any more", consumers::forget),
     ]
 }
 

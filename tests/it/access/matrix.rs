@@ -168,7 +168,7 @@ pub(crate) fn another_account(account: &str, app: &str) -> Value {
 }
 
 /// Routes that need a store in files, or consumers that run, which there are none of here: 400 is as far as they come.
-const NEED_MORE: [&str; 10] = [
+const NEED_MORE: [&str; 11] = [
     "/v1/audit/checkpoint",
     "/v1/audit/key",
     "/v1/audit/proofs/{entry}",
@@ -179,6 +179,7 @@ const NEED_MORE: [&str; 10] = [
     "/v1/consumers/{consumer}/pause",
     "/v1/consumers/{consumer}/resume",
     "/v1/consumers/{consumer}/replay",
+    "/v1/consumers/{consumer}/forget",
 ];
 
 #[derive(Debug, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use adjutant::rules::Step;
 use adjutant::store::{
     Allowance, AppState, Applied, Claimable, Collected, DayUsed, Decision, DeliveryFilter, DeliveryStatus,
     DeliverySummary, Document, JobFilter, Leased, Limits, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup,
-    PutOff, QuotaUse, Receipt, Selector, Shelf, Spender, Status, Store, StoreError, StoredDelivery, SweepRecord,
-    SweepState, Swept, TreeHead, Verdict, Write,
+    PutOff, QuotaUse, Receipt, Selector, Shelf, Signed, Spender, Status, Store, StoreError, StoredDelivery,
+    SweepRecord, SweepState, Swept, TreeHead, Verdict, Write,
 };
 use async_trait::async_trait;
 
@@ -315,6 +315,10 @@ impl<const FAULT: u8> Store for Wrong<FAULT> {
         limit: usize,
     ) -> Result<(Vec<Entry>, u64), StoreError> {
         self.0.entries_of(account, among, limit).await
+    }
+
+    async fn checkpoints(&self, after: u64, limit: usize) -> Result<Signed, StoreError> {
+        self.0.checkpoints(after, limit).await
     }
 
     async fn tree_head(&self) -> Result<TreeHead, StoreError> {

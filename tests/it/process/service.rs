@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -110,8 +110,19 @@ max_changes_percent = 100
         self.wait_until_up()
     }
 
+    /// Starts the process, and gives its standard output when it answers.
+    pub(crate) fn start_piped(&mut self) -> ChildStdout {
+        self.spawn_with(&[], Stdio::piped());
+        assert!(self.wait_until_up(), "{}", self.log());
+        self.child.as_mut().unwrap().stdout.take().unwrap()
+    }
+
     /// Starts the process and does not wait for it.
     pub(crate) fn spawn(&mut self, environment: &[(&str, &str)]) -> rustix::process::Pid {
+        self.spawn_with(environment, Stdio::null())
+    }
+
+    fn spawn_with(&mut self, environment: &[(&str, &str)], stdout: Stdio) -> rustix::process::Pid {
         assert!(self.child.is_none(), "it runs already");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("log")).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_adjutant"))
@@ -120,7 +131,7 @@ max_changes_percent = 100
             .arg("serve")
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(stdout)
             .stderr(log)
             .spawn()
             .unwrap();

@@ -12,8 +12,8 @@ use adjutant::job::{Change, DayOf, DayUse, Job, NewJob, Outcome};
 use adjutant::store::{
     Allowance, AppState, Applied, Claimable, Collected, DayUsed, Decision, DeliveryFilter, DeliveryStatus,
     DeliverySummary, Document, JobFilter, Leased, MemoryStore, Move, NewDelivery, Note, Notice, ParkedGroup, PutOff,
-    QuotaUse, Receipt, Selector, Shelf, Spender, Status, Store, StoreError, StoredDelivery, SweepRecord, SweepState,
-    Swept, TreeHead, Write,
+    QuotaUse, Receipt, Selector, Shelf, Signed, Spender, Status, Store, StoreError, StoredDelivery, SweepRecord,
+    SweepState, Swept, TreeHead, Write,
 };
 use tokio::sync::watch;
 
@@ -274,6 +274,10 @@ impl Store for Recorder {
     }
 
     async fn entries_of(&self, _: &AccountId, _: Range<u64>, _: usize) -> Result<(Vec<Entry>, u64), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn checkpoints(&self, _after: u64, _limit: usize) -> Result<Signed, StoreError> {
         Err(StoreError::Closed)
     }
 

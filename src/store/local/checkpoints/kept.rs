@@ -76,6 +76,42 @@ fn hours(files: &dyn Files) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
+/// Those with a higher number than this, in order.
+pub(super) fn after(files: &dyn Files, number: u64, limit: usize) -> io::Result<Vec<Kept>> {
+    let (names, next) = (hours(files)?, number.saturating_add(1));
+    // The last hour that begins with no later one: hours are in the order of their names.
+    let (mut low, mut high) = (0, names.len());
+    while low < high {
+        let middle = low.midpoint(high);
+        let begins = names.get(middle).map(|name| read_hour(files, name)).transpose()?;
+        let begins = begins.and_then(|(kept, _)| kept.first().map(|one| one.number));
+        if begins.is_none_or(|first| first <= next) {
+            low = middle.saturating_add(1);
+        } else {
+            high = middle;
+        }
+    }
+    let mut found: Vec<Kept> = Vec::new();
+    for name in names.iter().skip(low.saturating_sub(1)) {
+        let (kept, _) = read_hour(files, name)?;
+        found.extend(kept.into_iter().filter(|one| one.number > number));
+        if found.len() >= limit {
+            break;
+        }
+    }
+    // A clock that was set back put it elsewhere, or it cannot be read: all are looked at.
+    if found.first().is_none_or(|one| one.number != next) {
+        found.clear();
+        for name in &names {
+            found.extend(read_hour(files, name)?.0.into_iter().filter(|one| one.number > number));
+        }
+        found.sort_by_key(|one| one.number);
+    }
+    let gap = found.iter().zip(next..).position(|(one, wanted)| one.number != wanted);
+    found.truncate(gap.unwrap_or(limit).clamp(1, limit.max(1)));
+    Ok(found)
+}
+
 /// The last of all, and whether the one with this note is among those that were looked at.
 pub(super) fn last(files: &dyn Files, newest: Option<&str>) -> io::Result<Option<(Kept, bool)>> {
     let (mut last, mut is_among): (Option<Kept>, bool) = (None, newest.is_none());
@@ -112,4 +148,49 @@ pub(in crate::store::local) fn copy(files: &dyn Files, copy: &Arc<dyn Files>) ->
 /// The newest, as it is on disk.
 pub(in crate::store::local) fn newest(files: &dyn Files) -> io::Result<Option<String>> {
     Ok(place::read_in(files, LOG, NEWEST)?.map(|note| String::from_utf8_lossy(&note).into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::journal::files::RealFiles;
+
+    fn numbers(files: &dyn Files, after_number: u64, limit: usize) -> Vec<u64> {
+        after(files, after_number, limit).unwrap().iter().map(|one| one.number).collect()
+    }
+
+    #[test]
+    fn what_was_signed_is_found_by_its_number_also_where_the_clock_was_set_back_or_one_cannot_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = RealFiles::new(folder.path());
+        assert_eq!(numbers(&files, 0, 9), [0; 0], "none were signed yet");
+        files.make_dir(LOG).and_then(|()| files.make_dir(ALL)).unwrap();
+        // From 10 on the clock was set back by an hour.
+        for (hour, of) in [
+            ("2026-11-22T14Z", vec![1, 2, 3, 4]),
+            ("2026-11-22T15Z", vec![5, 6, 10, 11]),
+            ("2026-11-22T16Z", vec![7, 8, 9, 12]),
+        ] {
+            let mut text = Vec::new();
+            for number in of {
+                Kept { number, note: format!("a\n{number}\nb\n\n— a b\n") }.put(&mut text);
+            }
+            place::replace_in(&files, ALL, hour, &text).unwrap();
+        }
+        let mut found = 0;
+        while let Some(last) = numbers(&files, found, 3).last().copied() {
+            assert_eq!(numbers(&files, found, 3)[0], found + 1);
+            assert!(numbers(&files, found, 3).len() <= 3 && last > found);
+            found = last;
+        }
+        assert_eq!(found, 12);
+        assert_eq!(after(&files, 4, 1).unwrap()[0].note, "a\n5\nb\n\n— a b\n");
+        let path = folder.path().join(ALL).join("2026-11-22T15Z");
+        std::fs::write(&path, "5\nno note").unwrap();
+        assert_eq!(
+            (numbers(&files, 4, 1), numbers(&files, 9, 9)),
+            (vec![7], vec![12]),
+            "what cannot be read is left out"
+        );
+    }
 }
