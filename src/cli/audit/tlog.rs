@@ -1,6 +1,7 @@
 //! `adjutant audit export --format tlog`: the whole log as a folder that stands by itself, laid out as C2SP `tlog-tiles` says, so that
 //! any server of static files can serve it, and any tool that reads such logs can check it.
 
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,6 @@ use crate::audit::tile::{Edge, TileId, WIDTH, to_bytes};
 use crate::audit::tree::{Frontier, Hash};
 use crate::cli::exit::tell;
 use crate::cli::out::count;
-use crate::cli::private::put_new;
 use crate::cli::remote::Remote;
 use crate::cli::store::bar;
 use crate::cli::{Exit, Failure};
@@ -55,12 +55,23 @@ pub(super) async fn write(remote: &Remote, folder: &Path) -> Result<(), Failure>
     if written.end()? != checkpoint.root {
         return Err(unsound("its entries are not those that the newest checkpoint was signed for"));
     }
-    put_new(&folder.join(KEYS), &keys).map_err(|error| failed(&folder.join(KEYS), &error))?;
-    put_new(&folder.join(CHECKPOINT), &note).map_err(|error| failed(&folder.join(CHECKPOINT), &error))?;
+    // All else is on disk before what makes it whole.
+    publish(&folder.join(KEYS), &keys).map_err(|error| failed(&folder.join(KEYS), &error))?;
+    let synced = File::open(folder).and_then(|folder| Ok(rustix::fs::syncfs(folder)?));
+    synced.map_err(|error| failed(folder, &error))?;
+    publish(&folder.join(CHECKPOINT), &note).map_err(|error| failed(&folder.join(CHECKPOINT), &error))?;
     let entries = count(checkpoint.size, "entry", "entries");
     let known = "only its hash is left, since it was forgotten or is older than [store] entry_days";
     tell(&format!("exported {entries}; of {by_hash} of them {known}"));
     Ok(())
+}
+
+/// A file that anybody may read: there as a whole, or not at all.
+fn publish(path: &Path, text: &str) -> std::io::Result<()> {
+    let aside = path.with_extension("part");
+    std::fs::write(&aside, text)?;
+    File::open(&aside)?.sync_all()?;
+    std::fs::rename(&aside, path)
 }
 
 fn unsound(what: &str) -> Failure {
@@ -82,7 +93,7 @@ async fn newest(remote: &Remote) -> Result<(Checkpoint, String, String), Failure
     if let Some(trouble) = view.trouble {
         return Err(unsound(&trouble));
     }
-    let keys = view.keys.iter().map(|key| format!("{key}\n")).collect::<String>();
+    let keys = view.keys.join("\n") + "\n";
     let nothing = || Failure::new(Exit::Failed, "there is no checkpoint yet: nothing was entered in the log");
     let note = view.checkpoint.ok_or_else(nothing)?;
     let checkpoint = Checkpoint::open(&note, &keys_of(&keys)).map_err(|error| unsound(&error.to_string()))?;
@@ -145,7 +156,7 @@ impl Written {
                 self.file(&tile.partial_path(width), &to_bytes(self.edge.partial(level)))?;
             }
         }
-        if size % WIDTH > 0 {
+        if !size.is_multiple_of(WIDTH) {
             self.file(&bundle::path(size / WIDTH, size % WIDTH), &self.bundle)?;
         }
         Ok(self.tree.root())

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::super::out::{Out, has_to_ask};
-use super::super::remote::Remote;
+use super::super::remote::{Remote, segment};
 use super::super::{Context, Exit, Failure};
 use crate::web::admin::ConsumerView;
 
@@ -106,9 +106,7 @@ fn running(context: &Context) -> Result<Remote, Failure> {
 }
 
 fn path(name: &str, how: &str) -> String {
-    // A name of the configuration holds nothing that would have to be written otherwise.
-    let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-    format!("/v1/consumers/{name}{how}")
+    format!("/v1/consumers/{}{how}", segment(name))
 }
 
 fn shown(view: &ConsumerView, json: bool, out: &mut Out) -> Result<Exit, Failure> {

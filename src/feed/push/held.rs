@@ -1,12 +1,13 @@
 //! The cursor of a consumer while it runs: how it moves on, how a person moves it, and when it is written.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::MutexGuard;
 
 use super::From;
 use super::batch::Batch;
-use super::cursor::{Cursor, Paused, Pruned};
+use super::cursor::{Cursor, Paused, Pruned, Upto};
 use super::one::Pusher;
 use crate::audit::{Detail, Kind};
 use crate::clock::{Timestamp, lock};
@@ -28,12 +29,15 @@ pub(super) struct Held {
 }
 
 impl Pusher {
-    /// Leaves out what it refuses, which is on record. What tells of a gap is left out without a word: it would go on for ever.
+    /// Leaves out what it refuses, which is on record. What tells of a gap is left out without a word, and so is any but the first
+    /// checkpoint: it would go on for ever.
     pub(super) async fn leave_out(&self, batch: &Batch, why: &str, moves: u64) -> Result<(), StoreError> {
         let (name, what) = (self.name(), batch.what());
         lock(&self.doing).failing = None;
-        if batch.is_of_gaps {
-            tracing::warn!(consumer = %name, what, error = %why, "an entry about a gap was refused and left out");
+        // What is entered is signed, and that is a checkpoint again.
+        let is_checkpoint = matches!(batch.upto, Upto::Checkpoint(_));
+        if batch.is_of_gaps || (is_checkpoint && self.refuses_checkpoints.swap(true, Ordering::Relaxed)) {
+            tracing::warn!(consumer = %name, what, error = %why, "what tells of a gap, or follows from it, was refused and left out");
             return self.advance(batch, moves).await;
         }
         let why = without_its_words(why.to_owned());

@@ -1,6 +1,7 @@
 //! One consumer that takes the log.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -61,6 +62,8 @@ pub(super) struct Pusher {
     pub(super) singly_below: Mutex<u64>,
     /// Less where the consumer said that it is too much at once.
     pub(super) bytes_max: Mutex<usize>,
+    /// A checkpoint was left out, and none was taken since.
+    pub(super) refuses_checkpoints: AtomicBool,
     pub(super) moved: Notify,
 }
 
@@ -83,7 +86,8 @@ impl Pusher {
         };
         let (held, doing, singly_below) = (tokio::sync::Mutex::default(), Mutex::new(doing), Mutex::default());
         let bytes_max = Mutex::new(BYTES_MAX);
-        Self { line, push, parts, held, doing, singly_below, bytes_max, moved: Notify::new() }
+        let refuses_checkpoints = AtomicBool::new(false);
+        Self { line, push, parts, held, doing, singly_below, bytes_max, refuses_checkpoints, moved: Notify::new() }
     }
 
     pub(super) fn is_of(&self, line: &Arc<Line>) -> bool {
@@ -227,6 +231,13 @@ impl Pusher {
                     let count = u64::try_from(batch.parcels.len()).unwrap_or(u64::MAX);
                     (doing.failing, doing.sent_at) = (None, Some(self.parts.clock.now()));
                     doing.sent = doing.sent.saturating_add(count);
+                }
+                if matches!(upto, Upto::Checkpoint(_)) {
+                    self.refuses_checkpoints.store(false, Ordering::Relaxed);
+                }
+                {
+                    let mut bytes_max = lock(&self.bytes_max);
+                    *bytes_max = bytes_max.saturating_mul(2).min(BYTES_MAX);
                 }
                 self.advance(batch, moves).await?;
                 Ok(None)

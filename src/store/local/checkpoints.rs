@@ -5,6 +5,7 @@
 //! closes. So a checkpoint covers what is synced, and nobody waits for it but who asks for a proof. All checkpoints are kept in `log/checkpoints`, a file for each hour, and the newest
 //! in `log/checkpoint`: as C2SP `tlog-tiles` names it, so that any server of static files can serve the folder `log`.
 
+mod elsewhere;
 mod kept;
 
 use std::io;
@@ -31,11 +32,14 @@ use crate::store::journal::FIRST_NUMBER;
 use crate::store::journal::files::{Files, is_full};
 use crate::store::port::{Signed, StoreError};
 
+use elsewhere::Running;
 pub(super) use kept::{ALL, Kept, NEWEST, all, copy, newest};
 use kept::{hour_of, last, read_kept};
 
 /// Between two checkpoints, where something was entered.
 const EVERY: Duration = Duration::from_secs(60);
+/// How long a checkpoint waits for the disk that it is kept on as well.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks at the clock.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -83,15 +87,17 @@ pub(super) struct Checkpoints {
     trouble: Mutex<Option<String>>,
     /// Why the last could not be signed; it is tried again.
     failing: Mutex<Option<String>>,
-    /// Why the last is not elsewhere as well; it is tried again with the next.
-    elsewhere_failing: Mutex<Option<String>>,
     /// Where the newest is kept as well.
-    elsewhere: Option<PathBuf>,
+    elsewhere: Option<Running>,
 }
 
 impl Checkpoints {
     pub(super) fn new(elsewhere: Option<PathBuf>) -> Self {
-        Self { elsewhere, leaves: Mutex::new(Some(Leaves::default())), ..Self::default() }
+        Self {
+            elsewhere: elsewhere.map(Running::start),
+            leaves: Mutex::new(Some(Leaves::default())),
+            ..Self::default()
+        }
     }
 
     /// Adds the leaves of entries that are synced.
@@ -335,8 +341,11 @@ impl Core {
         // The other disk may be slow.
         drop(guard);
         if let Some(note) = note {
-            self.keep_elsewhere(&note);
+            // Before that disk: who takes checkpoints need not wait for it.
             self.bump();
+            if let Some(elsewhere) = &self.checkpoints.elsewhere {
+                elsewhere.keep(note, PATIENCE);
+            }
         }
         *lock(&self.checkpoints.failing) = done.as_ref().err().map(ToString::to_string);
         match &done {
@@ -350,25 +359,9 @@ impl Core {
         done.map_err(|error| if is_full(&error) { StoreError::Full } else { StoreError::Failed(error.to_string()) })
     }
 
-    /// The newest checkpoint in the file that was set for it. It is replaced with the next one, too.
-    fn keep_elsewhere(&self, note: &str) {
-        let Some(path) = &self.checkpoints.elsewhere else { return };
-        let mut aside = path.clone().into_os_string();
-        aside.push(".tmp");
-        let written = std::fs::write(&aside, note).and_then(|()| {
-            std::fs::File::open(&aside)?.sync_all()?;
-            std::fs::rename(&aside, path)
-        });
-        *lock(&self.checkpoints.elsewhere_failing) =
-            written.as_ref().err().map(|error| format!("{}: {error}", path.display()));
-        if let Err(error) = written {
-            tracing::error!(%error, path = %path.display(), "the checkpoint is not in [store] checkpoint_file; it is tried again with the next one");
-        }
-    }
-
     /// An error where the checkpoint that is kept elsewhere covers what this log has not.
     fn compare_elsewhere(&self, tiles: &mut TileFiles, keys: &LogKeys) -> Result<(), StoreError> {
-        let Some(path) = &self.checkpoints.elsewhere else { return Ok(()) };
+        let Some(path) = self.checkpoints.elsewhere.as_ref().map(|elsewhere| elsewhere.path()) else { return Ok(()) };
         let damaged = |what: String| StoreError::Damaged(format!("{}: {what}", path.display()));
         let note = match std::fs::read_to_string(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -468,7 +461,7 @@ impl Core {
         let mut take = |index: u64, leaf: Hash| {
             // What could not be read has an empty place, as it has in the tree of a store that was opened all the same.
             while tiles.size() < index.min(size) && index >= from {
-                tiles.push([0; 32]);
+                tiles.push_unread();
             }
             if index == tiles.size() && index < size {
                 tiles.push(leaf);
@@ -533,7 +526,7 @@ impl super::LocalStore {
 
     /// Why the newest is not in `checkpoint_file`, if so.
     pub fn not_elsewhere(&self) -> Option<String> {
-        lock(&self.core().checkpoints.elsewhere_failing).clone()
+        self.core().checkpoints.elsewhere.as_ref().and_then(|elsewhere| elsewhere.trouble())
     }
 
     /// The newest checkpoint of the audit log, as it was signed. None where nothing was entered yet, and where there is

@@ -35,20 +35,24 @@ impl Drop for FolderLock {
 
 /// None where another process holds it.
 pub(super) fn take(folder: &Path) -> io::Result<Option<FolderLock>> {
-    hold(OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(folder.join("lock"))?)
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(folder.join("lock"))?;
+    hold(file, FlockOperation::NonBlockingLockExclusive)
 }
 
 /// The same for whoever only reads, maybe from a disk that cannot be written. Where there is no such file nobody ever held it, and
 /// the folder itself stands in for it.
 pub(super) fn take_to_read(folder: &Path) -> io::Result<Option<FolderLock>> {
     match File::open(folder.join("lock")) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => hold(File::open(folder)?),
-        opened => hold(opened?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => hold(File::open(folder)?, SHARED),
+        opened => hold(opened?, SHARED),
     }
 }
 
-fn hold(file: File) -> io::Result<Option<FolderLock>> {
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+/// Over NFS no other is had of a file that is open for reading alone.
+const SHARED: FlockOperation = FlockOperation::NonBlockingLockShared;
+
+fn hold(file: File, how: FlockOperation) -> io::Result<Option<FolderLock>> {
+    match rustix::fs::flock(&file, how) {
         Ok(()) => Ok(Some(FolderLock { file })),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
         Err(error) => Err(error.into()),

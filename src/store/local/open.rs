@@ -90,7 +90,7 @@ pub enum OpenError {
     Damaged(Problems),
     #[error(
         "the newest snapshot goes up to record {snapshot}, the journal only to {journal}: its newest file is missing, or its end \
-         was cut off; restore a backup, or lose it with [store] accept_damage = true"
+         was cut off; restore a backup"
     )]
     JournalShort { snapshot: u64, journal: u64 },
     #[error("record {number} cannot be understood: {why}")]
@@ -176,10 +176,8 @@ pub(super) fn replay(
     refill(state, reader, accept_damage)?;
     let (from, next) = (state.next_record, reader.next_number());
     if from > next {
-        let short = OpenError::JournalShort { snapshot: from.saturating_sub(1), journal: next.saturating_sub(1) };
-        if !accept_damage {
-            return Err(short);
-        }
+        // Accepted it cannot be: what came next would have numbers that others had.
+        return Err(OpenError::JournalShort { snapshot: from.saturating_sub(1), journal: next.saturating_sub(1) });
     }
     let total = next.saturating_sub(from);
     for found in reader.scan(from) {

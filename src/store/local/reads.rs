@@ -72,7 +72,7 @@ impl Core {
         let verified = match tail.body.sealed() {
             None => None,
             Some(Blob(sealed)) => {
-                let plain = self.keys.open_blob(Purpose::Body, sealed);
+                let plain = self.keys.open_blob(Purpose::Body, sealed).filter(|plain| tail.body.was(plain));
                 let opened = plain.and_then(|plain| {
                     let (request_id, start) = tail.body.split(&plain)?;
                     let body = bytes::Bytes::from(plain).slice(start..);

@@ -34,12 +34,14 @@ pub(super) struct TileFiles {
     /// Written, and not synced yet.
     unsynced: Vec<TileId>,
     folders: BTreeSet<String>,
+    /// Entries that cannot be read have empty places: roots that know them do not fit.
+    has_gaps: bool,
 }
 
 impl TileFiles {
     pub(super) fn new(files: Arc<dyn Files>) -> Self {
         let (edge, waiting) = (Edge::default(), BTreeMap::new());
-        Self { files, edge, waiting, unsynced: Vec::new(), folders: BTreeSet::new() }
+        Self { files, edge, waiting, unsynced: Vec::new(), folders: BTreeSet::new(), has_gaps: false }
     }
 
     /// With what the full tiles of a tree of so many leaves say: the edge as it was at the last leaf that one of them has.
@@ -73,10 +75,16 @@ impl TileFiles {
         edge.push(leaf, |tile, hashes| drop(waiting.insert(tile, hashes.to_vec())));
     }
 
+    /// Adds an empty place.
+    pub(super) fn push_unread(&mut self) {
+        self.has_gaps = true;
+        self.push([0; 32]);
+    }
+
     /// Adds leaves.
     pub(super) fn take(&mut self, Leaves { hashes, roots }: Leaves) {
-        let Self { edge, waiting, .. } = self;
-        let mut roots = roots.into_iter();
+        let Self { edge, waiting, has_gaps, .. } = self;
+        let mut roots = roots.into_iter().filter(|_| !*has_gaps);
         for leaf in hashes {
             edge.push_with(leaf, &mut roots, |tile, hashes| drop(waiting.insert(tile, hashes.to_vec())));
         }

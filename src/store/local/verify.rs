@@ -10,7 +10,7 @@ use super::core::Core;
 use super::housekeeper::{SNAPSHOTS, with_source};
 use super::keys::Keys;
 use super::log_keys::LogKeys;
-use super::record::{Blob, Stored};
+use super::record::{Blob, Delivery, Head, Stored};
 use super::seal::Purpose;
 use super::state::State;
 use crate::audit::tree::{Frontier, Hash};
@@ -101,15 +101,8 @@ impl Check {
                 self.deliveries = id;
                 self.pruned = self.pruned.saturating_add(u64::from(delivery.is_pruned()));
                 self.leaf(number, delivery.head.index, delivery.head.leaf, delivery.hashed());
-                let body = &delivery.tail.body;
-                let plain = body.sealed().map(|Blob(sealed)| keys.open_blob(Purpose::Body, sealed));
-                match plain {
-                    Some(None) => self.tell(number, format!("the body of delivery {id} does not open")),
-                    Some(Some(plain)) if !body.was(&plain) => {
-                        let index = delivery.head.index;
-                        self.tell(number, format!("the body of delivery {id} is not the one that entry {index} says"));
-                    }
-                    Some(Some(_)) | None => {}
+                if let Some(fault) = fault_of_body(&delivery, keys) {
+                    self.tell(number, fault);
                 }
             }
             Stored::Changes(changes) => {
@@ -128,6 +121,17 @@ impl Check {
         {
             self.tell(number, format!("the log before it is not the one that snapshot {number} has"));
         }
+    }
+}
+
+/// What is wrong with a body: the leaf has only its commitment.
+fn fault_of_body(delivery: &Delivery, keys: &Keys) -> Option<String> {
+    let (body, Head { id, index, .. }) = (&delivery.tail.body, &delivery.head);
+    let Blob(sealed) = body.sealed()?;
+    match keys.open_blob(Purpose::Body, sealed) {
+        None => Some(format!("the body of delivery {id} does not open")),
+        Some(plain) if body.was(&plain) => None,
+        Some(_) => Some(format!("the body of delivery {id} is not the one that entry {index} says")),
     }
 }
 
@@ -242,10 +246,14 @@ struct Stretch {
 }
 
 impl Stretch {
-    fn record(&mut self, stored: &Stored) {
+    fn record(&mut self, stored: &Stored, keys: &Keys) {
         match stored {
             Stored::Delivery(delivery) => {
                 let taken = self.entry(delivery.head.index, delivery.head.leaf, || delivery.hashed());
+                if let Some(fault) = Some(delivery).filter(|_| taken).and_then(|delivery| fault_of_body(delivery, keys))
+                {
+                    self.tell(format!("entry {}", delivery.head.index), fault);
+                }
                 if taken && self.with_lines {
                     let mut line = Vec::new();
                     delivery.put_leaf(&mut line);
@@ -341,7 +349,7 @@ impl Core {
             match read {
                 Ok(record) if record.number >= next_record => break,
                 Ok(record) => match Stored::decode(record.kind, record.version, &record.payload) {
-                    Some(stored) => stretch.record(&stored),
+                    Some(stored) => stretch.record(&stored, &self.keys),
                     None => stretch.unread.push(format!("record {} cannot be understood", record.number)),
                 },
                 Err(ReadError::Damaged(gap)) => stretch.unread.push(gap.to_string()),

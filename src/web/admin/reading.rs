@@ -27,7 +27,7 @@ const PRUNED_LOOK: u64 = 100;
 pub(super) async fn is_pruned(store: &dyn Store, among: Range<u64>) -> Result<bool, StoreError> {
     let count = among.end.saturating_sub(among.start).min(PRUNED_LOOK);
     let entries = store.entries(among.start, usize::try_from(count).unwrap_or(usize::MAX)).await?;
-    Ok(entries.iter().any(|entry| entry.code == PRUNED && entry.kind != Kind::Service))
+    Ok(entries.iter().any(|entry| entry.code == PRUNED))
 }
 
 /// Which entries are meant.

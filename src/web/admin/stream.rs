@@ -89,6 +89,8 @@ pub(super) async fn stream(
     let filter = reading::filter(filter.as_deref(), &caller)?;
     let to = log::ends(&state, to.as_deref()).await?;
     let reading = Reading { account, kinds: kinds(kind.as_deref())?, filter, to };
+    // Who connects again does so with the address of the first time.
+    let from = from.filter(|_| last.is_none());
     let after = last.or(after);
     if after.is_none() {
         log::is_known(&state, reading.account.as_ref()).await?;

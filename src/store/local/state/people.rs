@@ -99,8 +99,8 @@ impl State {
         };
         let meant: Vec<Arc<Job>> = self.jobs.iter().filter(is_meant).take(self.limits.moved_max).cloned().collect();
         for job in &meant {
-            self.move_on(job, Input::Cancel { at: now, why: why.to_owned() });
             self.enter_job(now, "cancelled", job, Kind::Moved, None, Detail::note(why));
+            self.move_on(job, Input::Cancel { at: now, why: why.to_owned() });
         }
         wide(meant.len())
     }
