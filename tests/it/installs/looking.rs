@@ -122,7 +122,7 @@ fn entries_about_an_account_name_it_and_one_that_nothing_is_about_is_no_empty_an
     let own = platform.told(&["audit", "tail", "--account", "school-x"], 0);
     assert!(own.contains("account school-x"), "{own}");
     let none = platform.told(&["audit", "tail", "--account", "school-z"], 1);
-    assert!(none.contains("no entry is about account school-z"), "{none}");
+    assert!(none.contains("there is no account school-z"), "{none}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The newest checkpoint in a file of its own, mostly on another machine's disk: written by a thread of its own, so that a disk
 //! that hangs holds up no signing and no stop.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
@@ -111,8 +113,9 @@ impl Elsewhere {
     fn write(&self, note: &str) -> std::io::Result<()> {
         let mut aside = self.path.clone().into_os_string();
         aside.push(".tmp");
-        std::fs::write(&aside, note)?;
-        std::fs::File::open(&aside)?.sync_all()?;
+        let mut file = File::create(&aside)?;
+        file.write_all(note.as_bytes())?;
+        file.sync_all()?;
         std::fs::rename(&aside, &self.path)
     }
 }
