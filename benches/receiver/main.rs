@@ -14,10 +14,13 @@
     clippy::print_stdout,
     clippy::as_conversions,
     clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::panic,
     clippy::cast_precision_loss,
     reason = "a benchmark measures real time, prints, and may stop at the first surprise"
 )]
 
+#[expect(dead_code, reason = "the measurement of what the tree costs uses more of it")]
 mod load;
 
 use std::process::Command;

@@ -43,6 +43,11 @@ impl Readers {
         self.ended.cancel();
     }
 
+    /// How many wait.
+    pub fn count(&self) -> usize {
+        lock(&self.places).values().sum()
+    }
+
     pub(super) fn is_ended(&self) -> bool {
         self.ended.is_cancelled()
     }

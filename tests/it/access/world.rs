@@ -91,6 +91,7 @@ pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) store: MemoryStore,
     pub(crate) clock: ManualClock,
+    pub(crate) readers: Readers,
     pub(crate) own: Has,
     pub(crate) other: Has,
     tokens: BTreeMap<(Role, bool), String>,
@@ -667,6 +668,7 @@ impl World {
         let fakes = Fakes::default();
         let kept = runtime.block_on(accounts(&store, &clock, oauth.clone()));
         let state = state(&store, &clock, (address, kept), (&seen, &fakes));
+        let readers = state.readers.clone();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         runtime.spawn(async move {
             let ended = async {
@@ -680,6 +682,7 @@ impl World {
             address,
             store,
             clock,
+            readers,
             own,
             other,
             tokens,
