@@ -235,10 +235,6 @@ impl Pusher {
                 if matches!(upto, Upto::Checkpoint(_)) {
                     self.refuses_checkpoints.store(false, Ordering::Relaxed);
                 }
-                {
-                    let mut bytes_max = lock(&self.bytes_max);
-                    *bytes_max = bytes_max.saturating_mul(2).min(BYTES_MAX);
-                }
                 self.advance(batch, moves).await?;
                 Ok(None)
             }

@@ -13,6 +13,7 @@ static ENTRY: Shape = Shape {
         ("app", Text),
         ("at", Time),
         ("attempt", Number),
+        ("led_by", Number),
         ("call", Object(&CALL)),
         ("code", Text),
         ("delivery", Text),
