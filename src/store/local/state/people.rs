@@ -53,8 +53,9 @@ impl State {
             if to == Move::Retry && matches!(&job.state, JobState::Parked { cause: ParkCause::Contested { .. }, .. }) {
                 self.made_anew(job);
             }
-            self.move_on(job, input.clone());
+            // Before it has ended: then it is not known any more what led to it.
             self.enter_job(now, code, job, Kind::Moved, None, Detail::by(actor));
+            self.move_on(job, input.clone());
         }
         Ok(wide(selected.len()))
     }
