@@ -41,6 +41,23 @@ async fn zoom() -> (Sim, World) {
     (sim, world)
 }
 
+/// The service, stopped, with no sweep that could heal what it lost: that of the first start is over, the next is due in a
+/// year.
+fn service(sim: &Sim) -> Service {
+    let mut service = Service::new(&sim.api_url(), &sim.oauth_url());
+    let path = service.folder().join("config.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(path, format!("{config}[sweep]\ncron = \"0 0 1 1 *\"\njitter_secs = 0\n")).unwrap();
+    assert!(service.start(&[]), "{}", service.log());
+    while service.admin("GET", "/v1/sweeps").unwrap()[0]["whole_at"].is_null() {
+        assert!(service.is_running(), "it died: {}", service.log());
+        std::thread::yield_now();
+    }
+    service.wait_until_idle();
+    service.kill();
+    service
+}
+
 /// Long, so that a round fills a segment now and then, and has a snapshot due.
 fn user_created(id: &str, email: &str) -> String {
     let filler = "x".repeat(100_000);
@@ -115,7 +132,7 @@ fn what_was_acknowledged_before_a_sigkill_has_its_effect_once() {
     let (sim, world) = runtime.block_on(zoom());
     let (seed, rounds) = (seed(), if long() { 200 } else { 40 });
     let chance = SeededChance::new(seed);
-    let mut service = Service::new(&sim.api_url(), &sim.oauth_url());
+    let mut service = service(&sim);
     let (mut acknowledged, mut killed_by_itself) = (0, 0);
     for round in 0..rounds {
         // Every other round at a random moment; the rest go through all places in turn.
@@ -153,7 +170,7 @@ fn what_was_acknowledged_before_a_sigkill_has_its_effect_once() {
 fn a_store_that_acknowledges_before_the_sync_is_caught() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (sim, world) = runtime.block_on(zoom());
-    let mut service = Service::new(&sim.api_url(), &sim.oauth_url());
+    let mut service = service(&sim);
     let kill = Kill::AfterAcknowledged(8);
     assert!(service.start(&[("ADJUTANT_FAULT", "acknowledge-early")]));
     let done = load_and_kill(&mut service, &world, &kill, 0);
