@@ -63,6 +63,14 @@ impl Timestamp {
         text.parse::<jiff::Timestamp>().ok().map(|at| Self(at.as_millisecond()))
     }
 
+    /// Adds it as it is shown.
+    pub fn put(self, to: &mut Vec<u8>) {
+        match jiff::Timestamp::from_millisecond(self.0).ok().and_then(digits) {
+            Some(text) => to.extend_from_slice(&text),
+            None => to.extend_from_slice(self.to_string().as_bytes()),
+        }
+    }
+
     /// The number of the UTC hour since the epoch.
     pub const fn utc_hour(self) -> i64 {
         self.0.div_euclid(3_600_000)
@@ -88,7 +96,7 @@ fn millis(duration: Duration) -> i64 {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Ok(at) = jiff::Timestamp::from_millisecond(self.0) else { return write!(f, "{} ms", self.0) };
-        match digits(jiff::tz::Offset::UTC.to_datetime(at)) {
+        match digits(at) {
             Some(text) => f.write_str(std::str::from_utf8(&text).unwrap_or_default()),
             None => write!(f, "{at:.3}"),
         }
@@ -96,8 +104,9 @@ impl fmt::Display for Timestamp {
 }
 
 /// A year of our era by hand, since each entry of the audit log has one: jiff takes several times as long.
-fn digits(at: jiff::civil::DateTime) -> Option<[u8; 24]> {
+fn digits(at: jiff::Timestamp) -> Option<[u8; 24]> {
     let mut text = *b"0000-00-00T00:00:00.000Z";
+    let at = jiff::tz::Offset::UTC.to_datetime(at);
     let (date, time) = (at.date(), at.time());
     let parts = [
         (date.year(), 4),

@@ -183,6 +183,9 @@ macro_rules! numbered_id {
         pub struct $name(u64);
 
         impl $name {
+            /// What stands before the number.
+            pub const PREFIX: &str = $prefix;
+
             pub const fn from_number(number: u64) -> Self {
                 Self(number)
             }

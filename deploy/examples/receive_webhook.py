@@ -99,10 +99,11 @@ class Anchor:
     def kept(self):
         try:
             with open(self.path) as file:
-                origin, size = file.read().split("\n")[:2]
+                note = file.read()
         except FileNotFoundError:
             return None
-        return origin, int(size)
+        # Empty where somebody made it beforehand.
+        return (note.split("\n")[0], int(note.split("\n")[1])) if note else None
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

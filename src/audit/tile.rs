@@ -138,8 +138,8 @@ pub fn root_of(hashes: &[Hash]) -> Hash {
 }
 
 /// The bytes of a tile.
-pub fn to_bytes(hashes: &[Hash]) -> Vec<u8> {
-    hashes.concat()
+pub const fn to_bytes(hashes: &[Hash]) -> &[u8] {
+    hashes.as_flattened()
 }
 
 /// The hashes of a tile's bytes; none where they are not whole.

@@ -11,9 +11,12 @@ use super::tile::HEIGHT;
 /// A SHA-256.
 pub type Hash = [u8; 32];
 
+/// What stands before the data of a leaf where it is hashed.
+pub const LEAF: u8 = 0x00;
+
 /// The hash of a leaf: `SHA-256(0x00 ‖ data)`.
 pub fn leaf_hash(data: &[u8]) -> Hash {
-    Sha256::new().chain_update([0x00]).chain_update(data).finalize().into()
+    Sha256::new().chain_update([LEAF]).chain_update(data).finalize().into()
 }
 
 /// The hash of two subtrees: `SHA-256(0x01 ‖ left ‖ right)`.

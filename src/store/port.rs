@@ -416,7 +416,8 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Ends when there may be something new to plan or to claim. Ask for it *before* looking, so that nothing that comes
     /// in between is missed. Changes with every delivery, plan, settle, return of a lease, move, cancellation, replay,
-    /// release and write of documents, with every checkpoint, after the write, and when the store is closed.
+    /// release and write of documents, with every checkpoint, after the write, and when the store is closed. Not with every
+    /// entry: whoever reads the log looks now and then as well.
     fn changed(&self) -> tokio::sync::watch::Receiver<u64>;
 
     /// Writes what is in memory, closes cleanly. Later calls of any method, reads too, fail with [`StoreError::Closed`];

@@ -130,7 +130,7 @@ impl Written {
         self.by_hash = self.by_hash.saturating_add(u64::from(!bundle::put(line, &mut self.bundle)));
         let index = self.tree.push(leaf);
         let mut full = Vec::new();
-        self.edge.push(leaf, |tile, hashes| full.push((tile.path(), to_bytes(hashes))));
+        self.edge.push(leaf, |tile, hashes| full.push((tile.path(), to_bytes(hashes).to_vec())));
         for (path, bytes) in &full {
             self.file(path, bytes)?;
         }
@@ -153,7 +153,7 @@ impl Written {
             }
             let width = tile.width(size);
             if width > 0 {
-                self.file(&tile.partial_path(width), &to_bytes(self.edge.partial(level)))?;
+                self.file(&tile.partial_path(width), to_bytes(self.edge.partial(level)))?;
             }
         }
         if !size.is_multiple_of(WIDTH) {

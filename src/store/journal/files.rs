@@ -23,6 +23,11 @@ pub trait Files: fmt::Debug + Send + Sync {
     /// Makes an empty file to read and write; an existing one loses its content.
     fn create(&self, path: &str) -> io::Result<Arc<dyn File>>;
 
+    /// The same of one that is written in whole [`Blocks`], past the page cache where the file system can.
+    fn create_for_blocks(&self, path: &str) -> io::Result<Arc<dyn File>> {
+        self.create(path)
+    }
+
     /// Opens a file to read.
     fn open(&self, path: &str) -> io::Result<Arc<dyn File>>;
 
@@ -47,7 +52,7 @@ pub const BLOCK_BYTES: usize = 4096;
 
 /// An open file. Offsets and lengths are bytes.
 pub trait File: fmt::Debug + Send + Sync {
-    /// Writes all of it. Whole blocks, as [`Blocks`] makes them, go past the page cache where the file system can.
+    /// Writes all of it.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
     /// Fills all of `bytes`, or fails with [`io::ErrorKind::UnexpectedEof`].
@@ -122,6 +127,10 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
+fn create_file(path: &Path) -> io::Result<std::fs::File> {
+    std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
 fn sync_folder(folder: &Path) -> io::Result<()> {
     std::fs::File::open(folder)?.sync_all()
 }
@@ -139,9 +148,12 @@ impl Files for RealFiles {
     }
 
     fn create(&self, path: &str) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(RealFile { cached: create_file(&self.at(path))?, direct: None }))
+    }
+
+    fn create_for_blocks(&self, path: &str) -> io::Result<Arc<dyn File>> {
         let path = self.at(path);
-        let mut options = std::fs::OpenOptions::new();
-        let cached = options.read(true).write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        let cached = create_file(&path)?;
         // Not every file system has it; then everything goes through the cache.
         let direct = rustix::fs::open(&path, OFlags::WRONLY | OFlags::DIRECT | OFlags::CLOEXEC, Mode::empty());
         Ok(Arc::new(RealFile { cached, direct: direct.ok().map(std::fs::File::from) }))

@@ -139,7 +139,7 @@ impl SpareMaker {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let path = format!("{}/spare-{}.tmp", self.dir, self.serial.fetch_add(1, Ordering::Relaxed));
-        let made = self.files.create(&path).and_then(|file| self.fill(file.as_ref()).map(|()| file));
+        let made = self.files.create_for_blocks(&path).and_then(|file| self.fill(file.as_ref()).map(|()| file));
         match made {
             Ok(file) => Ok(Spare { path, file, bytes: self.bytes }),
             Err(error) => {

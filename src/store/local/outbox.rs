@@ -227,7 +227,7 @@ impl Outbox {
             batch.spans.clear();
             batch.waiters.clear();
             batch.ops = Vec::new();
-            batch.leaves = Leaves::default();
+            batch.leaves.clear();
             batch.deliveries = 0;
             self.empty = Some(batch);
         }

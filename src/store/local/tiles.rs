@@ -81,35 +81,25 @@ impl TileFiles {
         self.push([0; 32]);
     }
 
-    /// Adds leaves.
-    pub(super) fn take(&mut self, Leaves { hashes, roots }: Leaves) {
+    /// Takes all leaves out.
+    pub(super) fn take(&mut self, leaves: &mut Leaves) {
         let Self { edge, waiting, has_gaps, .. } = self;
-        let mut roots = roots.into_iter().filter(|_| !*has_gaps);
-        for leaf in hashes {
+        let Leaves { hashes, roots } = leaves;
+        let mut roots = roots.drain(..).filter(|_| !*has_gaps);
+        for leaf in hashes.drain(..) {
             edge.push_with(leaf, &mut roots, |tile, hashes| drop(waiting.insert(tile, hashes.to_vec())));
         }
     }
 
     /// Writes the tiles that became full. What fails is tried again the next time.
     pub(super) fn write(&mut self) -> io::Result<()> {
-        while let Some((tile, hashes)) = self.waiting.first_key_value() {
-            let (tile, path) = (*tile, path(*tile));
-            let bytes = to_bytes(hashes);
-            self.make_folders(&path)?;
-            self.files.create(&path)?.write_all_at(&bytes, 0)?;
-            self.unsynced.push(tile);
-            self.waiting.pop_first();
-        }
-        Ok(())
-    }
-
-    fn make_folders(&mut self, path: &str) -> io::Result<()> {
-        let mut places: Vec<usize> = path.match_indices('/').map(|(place, _)| place).collect();
-        places.retain(|place| path.get(..*place).is_some_and(|folder| !self.folders.contains(folder)));
-        for place in places {
-            let folder = path.get(..place).unwrap_or_default();
-            self.files.make_dir(folder)?;
-            self.folders.insert(folder.to_owned());
+        let Self { files, waiting, unsynced, folders, .. } = self;
+        while let Some(next) = waiting.first_entry() {
+            let path = path(*next.key());
+            make_folders(files.as_ref(), folders, &path)?;
+            files.create(&path)?.write_all_at(to_bytes(next.get()), 0)?;
+            unsynced.push(*next.key());
+            next.remove();
         }
         Ok(())
     }
@@ -133,6 +123,18 @@ impl TileFiles {
     fn full(&self, tile: TileId) -> io::Result<Vec<Hash>> {
         read_tile(self.files.as_ref(), tile)
     }
+}
+
+/// Makes those that a file is in, but for those that are known to be there.
+fn make_folders(files: &dyn Files, known: &mut BTreeSet<String>, path: &str) -> io::Result<()> {
+    for (place, _) in path.match_indices('/') {
+        let folder = path.get(..place).unwrap_or_default();
+        if !known.contains(folder) {
+            files.make_dir(folder)?;
+            known.insert(folder.to_owned());
+        }
+    }
+    Ok(())
 }
 
 /// A full tile, from its file.

@@ -3,7 +3,9 @@
 mod signed;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use super::Settings;
 use super::core::Core;
@@ -23,6 +25,11 @@ use crate::store::wide;
 pub use signed::Elsewhere;
 
 use signed::Signed;
+
+/// How much is read ahead of who hashes it: so many pieces, each of so many records or bytes.
+const AHEAD: usize = 4;
+const AHEAD_RECORDS: usize = 1_024;
+const AHEAD_BYTES: usize = 1 << 20;
 
 /// Something that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,28 +168,7 @@ pub(super) fn verify(
     }
     read_snapshots(&mut check, files.as_ref(), keys);
     let (first, next) = (reader.first_number(), reader.next_number());
-    let mut records = 0;
-    for found in reader.scan(first) {
-        match found {
-            Ok(record) if record.number >= next => break,
-            Ok(record) => {
-                match Stored::decode(record.kind, record.version, &record.payload) {
-                    Some(stored) => check.record(record.number, stored, keys),
-                    None => check.tell(record.number, "cannot be understood"),
-                }
-                records += 1;
-                if record.number.is_multiple_of(4096) {
-                    progress(record.number.saturating_sub(first), next.saturating_sub(first));
-                }
-            }
-            // The bytes were told above.
-            Err(ReadError::Damaged(_)) => {}
-            Err(error) => {
-                check.findings.push(Finding { place: "journal".to_owned(), what: error.to_string() });
-                break;
-            }
-        }
-    }
+    let records = read_all(&mut check, reader, keys, first..next, progress);
     check.compare(next);
     for number in std::mem::take(&mut check.snapshots).into_keys().filter(|number| *number > next) {
         check.tell(number.saturating_sub(1), format!("is missing: a snapshot goes up to it, the journal to {next}"));
@@ -195,6 +181,68 @@ pub(super) fn verify(
     signed.end(&tree, &mut findings);
     let (bytes, entries) = (bytes.bytes, head.size);
     Verified { records, deliveries, entries, bytes, pruned, forgotten, tiles, checkpoints, head, findings }
+}
+
+/// Checks these records: one thread reads while this one hashes. How many there were.
+fn read_all(check: &mut Check, reader: &Reader, keys: &Keys, numbers: Range<u64>, progress: VerifyProgress<'_>) -> u64 {
+    let Range { start, end } = numbers;
+    let mut records = 0_u64;
+    std::thread::scope(|scope| {
+        let (ahead, read) = sync_channel(AHEAD);
+        let thread = std::thread::Builder::new().name("verify-reads".to_owned());
+        if let Err(error) = thread.spawn_scoped(scope, move || read_ahead(reader, start..end, &ahead)) {
+            check
+                .findings
+                .push(Finding { place: "journal".to_owned(), what: format!("no thread to read it: {error}") });
+        }
+        for (number, read) in read.into_iter().flatten() {
+            match read {
+                Ok(Some(stored)) => check.record(number, stored, keys),
+                Ok(None) => check.tell(number, "cannot be understood"),
+                Err(error) => {
+                    check.findings.push(Finding { place: "journal".to_owned(), what: error.to_string() });
+                    break;
+                }
+            }
+            records = records.saturating_add(1);
+            if number.is_multiple_of(4096) {
+                progress(number.saturating_sub(start), end.saturating_sub(start));
+            }
+        }
+    });
+    records
+}
+
+/// A record by its number: none where it cannot be understood.
+type Read = (u64, Result<Option<Stored>, ReadError>);
+
+/// Reads records and hands them over, some at a time. Ends where nobody takes them any more.
+fn read_ahead(reader: &Reader, numbers: Range<u64>, to: &SyncSender<Vec<Read>>) {
+    let (mut some, mut bytes) = (Vec::new(), 0);
+    for found in reader.scan(numbers.start) {
+        let (read, is_last) = match found {
+            Ok(record) if record.number >= numbers.end => break,
+            Ok(record) => {
+                bytes += record.payload.len();
+                let stored = Stored::decode(record.kind, record.version, &record.payload);
+                ((record.number, Ok(stored)), false)
+            }
+            // The bytes were told before.
+            Err(ReadError::Damaged(_)) => continue,
+            Err(error) => ((numbers.end, Err(error)), true),
+        };
+        some.push(read);
+        if is_last {
+            break;
+        }
+        if some.len() >= AHEAD_RECORDS || bytes >= AHEAD_BYTES {
+            bytes = 0;
+            if to.send(std::mem::take(&mut some)).is_err() {
+                return;
+            }
+        }
+    }
+    let _nobody_takes_it = to.send(some);
 }
 
 fn read_snapshots(check: &mut Check, files: &dyn Files, keys: &Arc<Keys>) {

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Blob, Commitment, Committed, DELIVERY_VERSION, FIRST, LEAF_BYTES, LineRef, Said, put};
+use super::line::LEAF_BYTES;
+use super::{Blob, Commitment, Committed, DELIVERY_VERSION, FIRST, LineRef, Said, put};
 use crate::audit::Kind;
 use crate::audit::leaf::{SALT_BYTES, Sha};
 use crate::audit::tree::{Hash, leaf_hash};

@@ -1,7 +1,13 @@
 //! Records as they are on disk.
 
 use super::*;
-use crate::audit::leaf::SALT_BYTES;
+use crate::audit::Kind;
+use crate::audit::leaf::{SALT_BYTES, Sha};
+use crate::audit::tree::leaf_hash;
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
+use crate::job::Asker;
+use crate::store::port::{AppState, QuotaUse, Shelf};
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_248_000_123);
 

@@ -12,7 +12,9 @@ use crate::clock::{Clock, ManualClock, SystemClock, Timestamp};
 use crate::event::signature::Verified;
 use crate::ids::AppName;
 use crate::store::journal::{self, Record, Rewrite};
-use crate::store::local::record::{self, Stored};
+use crate::store::local::keys::Owner;
+use crate::store::local::record::{self, Blob, Stored, StoredBody};
+use crate::store::local::seal::Purpose;
 use crate::store::local::{Before, LocalStore, MasterKey, Settings};
 use crate::store::port::{NewDelivery, Note, Store};
 use crate::store::wide;
@@ -23,6 +25,8 @@ macro_rules! say {
         let _told = writeln!(std::io::stderr(), $($what)*);
     };
 }
+
+mod figures;
 
 const MASTER: MasterKey = MasterKey::Bytes([7; 32]);
 
@@ -225,6 +229,13 @@ async fn a_tile_that_is_another_is_made_anew_from_the_journal_and_the_log_goes_o
     assert_eq!(logs.findings(&logs.path()), []);
 }
 
+/// Rewrites records of a store that runs. How many were replaced.
+fn rewrite(store: &LocalStore, mut changed: impl FnMut(&Record) -> Rewrite) -> u64 {
+    let core = store.core();
+    let sealed = core.reader.segments().into_iter().filter(|segment| segment.sealed);
+    sealed.map(|segment| core.pruner.rewrite_segment(segment.first, &mut changed).unwrap().replaced).sum()
+}
+
 /// What somebody could change who knows how records are made, checksums and leaves included.
 #[tokio::test]
 async fn an_entry_that_was_made_another_with_all_that_belongs_to_it_is_found_and_named() {
@@ -250,17 +261,7 @@ async fn an_entry_that_was_made_another_with_all_that_belongs_to_it_is_found_and
         let folder = tempfile::tempdir().unwrap();
         copy(&logs.path(), folder.path());
         let store = open(folder.path(), &ManualClock::at(NOW.plus(Duration::from_secs(40_000))));
-        let core = store.core();
-        let rewritten: u64 = core
-            .reader
-            .segments()
-            .iter()
-            .filter(|segment| segment.sealed)
-            .map(|segment| {
-                core.pruner.rewrite_segment(segment.first, |record| changed(record, wanted)).unwrap().replaced
-            })
-            .sum();
-        assert_eq!(rewritten, 1, "entry {wanted}");
+        assert_eq!(rewrite(&store, |record| changed(record, wanted)), 1, "entry {wanted}");
         store.abandon();
         let found = logs.findings(folder.path());
         // Beyond the last full tile, by the checkpoints around it.
@@ -279,90 +280,31 @@ async fn an_entry_that_was_made_another_with_all_that_belongs_to_it_is_found_and
     }
 }
 
-/// Measured by `ADJUTANT_LONG=1` in a release build; else it shows that the way of measuring works.
-mod figures {
-    use super::*;
-    use crate::audit::tree::leaf_hash;
-    use crate::chance;
-    use crate::clock::Stopwatch;
-    use crate::store::port::Receipt;
-
-    /// `ADJUTANT_ENTRIES` says how many else.
-    fn count() -> usize {
-        let many = if std::env::var_os("ADJUTANT_LONG").is_some() { 500_000 } else { 1_000 };
-        std::env::var("ADJUTANT_ENTRIES").map_or(many, |count| count.parse().unwrap())
-    }
-
-    fn float(count: usize) -> f64 {
-        f64::from(u32::try_from(count).unwrap())
-    }
-
-    async fn deliver(store: &LocalStore, count: usize) {
-        let app = AppName::parse("main").unwrap();
-        let filler = "x".repeat(700);
-        for first in (0..count).step_by(500) {
-            let some =
-                (first..count.min(first + 500)).map(|n| {
-                    let body = format!(r#"{{"event":"user.updated","payload":{{"n":{n},"filler":"{filler}"}}}}"#);
-                    let verified = Verified::reread(body.into(), NOW.as_secs(), None);
-                    let (store, app) = (store.clone(), app.clone());
-                    async move {
-                        store.deliver(NewDelivery { app, received_at: NOW, verified }).await.map(Receipt::delivery)
-                    }
-                });
-            let done = some.collect::<tokio::task::JoinSet<_>>().join_all().await;
-            assert!(done.iter().all(Result::is_ok));
+/// What somebody could change who has the store's keys as well.
+#[tokio::test]
+async fn a_body_in_the_place_of_another_is_found_and_named_also_while_the_store_runs() {
+    let logs = Logs::new().await;
+    let store = open(&logs.path(), &ManualClock::at(NOW.plus(Duration::from_secs(40_000))));
+    let keys = &store.core().keys;
+    let own = keys.of(&Owner::App(AppName::parse("main").unwrap())).unwrap();
+    let mut changed = None;
+    let replaced = rewrite(&store, |record| match Stored::decode(record.kind, record.version, &record.payload) {
+        Some(Stored::Delivery(mut delivery)) if changed.is_none() => {
+            let StoredBody::Salted { sealed: Blob(sealed), .. } = &mut delivery.tail.body else { return Rewrite::Keep };
+            let mut plain = keys.open_blob(Purpose::Body, sealed).unwrap();
+            *plain.last_mut().unwrap() = b' ';
+            *sealed = own.seal(Purpose::Body, &[&plain], &SystemChance);
+            changed = Some((delivery.head.index, delivery.head.id));
+            Rewrite::Replace { kind: record.kind, version: record.version, payload: delivery.encode() }
         }
-    }
-
-    fn open(folder: &Path) -> LocalStore {
-        let settings = Settings { disk_reserve_bytes: 0, unplanned_max: u64::MAX, ..Settings::default() };
-        let (clock, chance) = (Arc::new(ManualClock::at(NOW)), Arc::new(SystemChance));
-        LocalStore::open(folder, settings, MASTER, clock, chance, &mut |_, _, _| {}).unwrap().0
-    }
-
-    /// Of entries all over the log.
-    async fn prove(store: &LocalStore, count: usize) {
-        let keys = store.log_keys().await.unwrap();
-        let chance = SeededChance::new(7);
-        let mut took = Vec::new();
-        for _ in 0..100 {
-            let index = u64::from_le_bytes(chance::bytes(&chance)) % wide(count);
-            let watch = Stopwatch::start();
-            let proved = store.prove(index).await.unwrap().unwrap();
-            took.push(watch.elapsed());
-            proved.proof.verify(&leaf_hash(&proved.proof.extra), &keys).unwrap();
-        }
-        took.sort();
-        say!("the proof of an entry of {count}: {:?} in the middle of 100, {:?} at most", took[50], took[99]);
-    }
-
-    fn verify(folder: &Path, count: usize) {
-        let watch = Stopwatch::start();
-        let verified = LocalStore::verify_folder(folder, &MASTER, &[], &mut |_, _| {}).unwrap();
-        let took = watch.elapsed();
-        assert_eq!((verified.entries, verified.findings.as_slice()), (wide(count), [].as_slice()));
-        let rate = float(count) / took.as_secs_f64();
-        say!("{count} entries, {} MB, verified in {took:?}: {rate:.0} a second", verified.bytes / 1_000_000);
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn entries_are_verified_and_proved_fast() {
-        let count = count();
-        let folder = tempfile::tempdir().unwrap();
-        let store = open(folder.path());
-        deliver(&store, count).await;
-        let watch = Stopwatch::start();
-        store.sign_checkpoint().await.unwrap();
-        say!("a checkpoint of {count} entries: {:?}", watch.elapsed());
-        prove(&store, count).await;
-        store.close_now().unwrap();
-        verify(folder.path(), count);
-        say!("without the bodies:");
-        let store = open(folder.path());
-        store.prune(Before::bodies(NOW.plus(Duration::from_secs(1))), |_, _| {}).await.unwrap();
-        prove(&store, count).await;
-        store.close_now().unwrap();
-        verify(folder.path(), count);
-    }
+        _ => Rewrite::Keep,
+    });
+    let (entry, delivery) = changed.unwrap();
+    let what = format!("the body of delivery {delivery} is not the one that entry {entry} says");
+    assert_eq!(replaced, 1);
+    let online = store.leaves(0, usize::MAX, false).await.unwrap().findings;
+    assert_eq!(online, [Finding { place: format!("entry {entry}"), what: what.clone() }]);
+    store.abandon();
+    let offline = logs.findings(&logs.path());
+    assert!(matches!(offline.as_slice(), [only] if only.what == what), "{offline:?}");
 }
