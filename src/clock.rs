@@ -3,6 +3,7 @@
 //! Everything else takes a [`Clock`], so that a test can stand still, jump to midnight UTC, or live through three days in
 //! a millisecond.
 
+use std::cell::Cell;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -63,11 +64,21 @@ impl Timestamp {
         text.parse::<jiff::Timestamp>().ok().map(|at| Self(at.as_millisecond()))
     }
 
-    /// Adds it as it is shown.
+    /// Adds it as it is shown. Entries of a second follow each other, so that its digits are known already.
     pub fn put(self, to: &mut Vec<u8>) {
-        match jiff::Timestamp::from_millisecond(self.0).ok().and_then(digits) {
-            Some(text) => to.extend_from_slice(&text),
-            None => to.extend_from_slice(self.to_string().as_bytes()),
+        thread_local! {
+            static LAST: Cell<Option<(i64, [u8; 24])>> = const { Cell::new(None) };
+        }
+        let second = self.0.div_euclid(1_000);
+        let known = LAST.get().filter(|(of, _)| *of == second).map(|(_, text)| text);
+        let text = known.or_else(|| jiff::Timestamp::from_second(second).ok().and_then(digits));
+        LAST.set(text.map(|text| (second, text)));
+        match (text, u16::try_from(self.0.rem_euclid(1_000))) {
+            (Some(mut text), Ok(millis)) => {
+                put_digits(millis, text.get_mut(..23).unwrap_or_default());
+                to.extend_from_slice(&text);
+            }
+            _ => to.extend_from_slice(self.to_string().as_bytes()),
         }
     }
 
@@ -118,16 +129,22 @@ fn digits(at: jiff::Timestamp) -> Option<[u8; 24]> {
         (time.millisecond(), 23),
     ];
     for (number, end) in parts {
-        let mut rest = u16::try_from(number).ok()?;
-        for digit in text.get_mut(..end)?.iter_mut().rev() {
-            if rest == 0 {
-                break;
-            }
-            *digit += u8::try_from(rest % 10).ok()?;
-            rest /= 10;
-        }
+        put_digits(u16::try_from(number).ok()?, text.get_mut(..end)?);
     }
     Some(text)
+}
+
+/// Writes a number at the end of a text that has zeroes there.
+fn put_digits(mut rest: u16, to: &mut [u8]) {
+    for digit in to.iter_mut().rev() {
+        if rest == 0 {
+            break;
+        }
+        // What is left of a division by ten is one byte.
+        let [last, _] = (rest % 10).to_le_bytes();
+        *digit = digit.saturating_add(last);
+        rest /= 10;
+    }
 }
 
 impl fmt::Debug for Timestamp {
@@ -282,6 +299,16 @@ mod tests {
     #[test]
     fn a_timestamp_prints_as_rfc_3339_with_milliseconds() {
         assert_eq!(Timestamp::from_millis(1_626_230_691_572).to_string(), "2021-07-14T02:44:51.572Z");
+    }
+
+    #[test]
+    fn a_timestamp_is_put_as_it_is_shown_whatever_came_before_it() {
+        for millis in [0, 1, 999, 1_000, 1_007, -1, 1_795_248_000_123, 1_795_248_000_099, -62_200_000_000_000, i64::MAX]
+        {
+            let mut text = Vec::new();
+            Timestamp::from_millis(millis).put(&mut text);
+            assert_eq!(String::from_utf8(text).unwrap(), Timestamp::from_millis(millis).to_string(), "{millis}");
+        }
     }
 
     #[test]

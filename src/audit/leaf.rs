@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Kind;
-use super::tree::Hash;
+use super::tree::{Hash, sha256};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 
@@ -31,7 +31,7 @@ pub struct Sha(pub Hash);
 
 impl Sha {
     pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
+        Self(sha256(bytes))
     }
 
     /// Of a body, by its hash, with a salt before it and the request id behind it.
@@ -99,9 +99,9 @@ impl LeafRef<'_> {
         line.number(v.into());
         line.raw(",\"at\":\"");
         at.put(line.0);
-        line.raw("\",\"kind\":");
-        line.text(kind.code());
-        line.raw(",\"code\":");
+        line.raw("\",\"kind\":\"");
+        line.raw(kind.code());
+        line.raw("\",\"code\":");
         line.text(code);
         line.field(",\"app\":", app, Writing::text);
         line.field(",\"account\":", account, Writing::text);
@@ -140,7 +140,9 @@ impl Writing<'_> {
     }
 
     fn text(&mut self, text: &str) {
-        if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        // All bytes, not up to the first: so the processor takes many at once.
+        let escaped = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+        if !text.bytes().fold(false, |any, byte| any | escaped(byte)) {
             self.raw("\"");
             self.raw(text);
             self.raw("\"");

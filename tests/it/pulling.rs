@@ -159,6 +159,11 @@ fn an_account_that_is_not_there_and_a_place_behind_the_end_are_told_and_no_empty
         let (status, told) = served.service.ask("GET", path).unwrap();
         assert_eq!((status, told["detail"].as_str()), (404, Some("there is no account nope")), "{path}: {told}");
     }
+    for path in ["/v1/audit?from=900000", "/v1/audit?from=900000&wait_secs=5", "/v1/audit/stream?from=900000"] {
+        let (status, told) = served.service.ask("GET", path).unwrap();
+        let is_told = told["detail"].as_str().unwrap().starts_with("from is 900000, beyond the end: the log has ");
+        assert!(status == 400 && is_told, "{path}: {status}, {told}");
+    }
     let told = served.told(&["audit", "export", "--account", "nope", "--format", "jsonl"], 1);
     assert!(told.contains("there is no account nope"), "{told}");
     served.told(&["audit", "tail", "--account", "nope"], 1);

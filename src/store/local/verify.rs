@@ -97,7 +97,8 @@ impl Check {
         self.signed.leaf(leaf, &self.tree, &mut self.findings);
     }
 
-    fn record(&mut self, number: u64, stored: Stored, keys: &Keys) {
+    /// With what is wrong with the body, if it has one.
+    fn record(&mut self, number: u64, (stored, fault): (Stored, Option<String>)) {
         self.compare(number);
         match stored {
             Stored::Delivery(delivery) => {
@@ -108,7 +109,7 @@ impl Check {
                 self.deliveries = id;
                 self.pruned = self.pruned.saturating_add(u64::from(delivery.is_pruned()));
                 self.leaf(number, delivery.head.index, delivery.head.leaf, delivery.hashed());
-                if let Some(fault) = fault_of_body(&delivery, keys) {
+                if let Some(fault) = fault {
                     self.tell(number, fault);
                 }
             }
@@ -183,21 +184,21 @@ pub(super) fn verify(
     Verified { records, deliveries, entries, bytes, pruned, forgotten, tiles, checkpoints, head, findings }
 }
 
-/// Checks these records: one thread reads while this one hashes. How many there were.
+/// Checks these records: one thread reads and opens while this one hashes. How many there were.
 fn read_all(check: &mut Check, reader: &Reader, keys: &Keys, numbers: Range<u64>, progress: VerifyProgress<'_>) -> u64 {
     let Range { start, end } = numbers;
     let mut records = 0_u64;
     std::thread::scope(|scope| {
         let (ahead, read) = sync_channel(AHEAD);
         let thread = std::thread::Builder::new().name("verify-reads".to_owned());
-        if let Err(error) = thread.spawn_scoped(scope, move || read_ahead(reader, start..end, &ahead)) {
+        if let Err(error) = thread.spawn_scoped(scope, move || read_ahead(reader, keys, start..end, &ahead)) {
             check
                 .findings
                 .push(Finding { place: "journal".to_owned(), what: format!("no thread to read it: {error}") });
         }
         for (number, read) in read.into_iter().flatten() {
             match read {
-                Ok(Some(stored)) => check.record(number, stored, keys),
+                Ok(Some(stored)) => check.record(number, stored),
                 Ok(None) => check.tell(number, "cannot be understood"),
                 Err(error) => {
                     check.findings.push(Finding { place: "journal".to_owned(), what: error.to_string() });
@@ -213,11 +214,11 @@ fn read_all(check: &mut Check, reader: &Reader, keys: &Keys, numbers: Range<u64>
     records
 }
 
-/// A record by its number: none where it cannot be understood.
-type Read = (u64, Result<Option<Stored>, ReadError>);
+/// A record by its number, with what is wrong with its body: none where it cannot be understood.
+type Read = (u64, Result<Option<(Stored, Option<String>)>, ReadError>);
 
 /// Reads records and hands them over, some at a time. Ends where nobody takes them any more.
-fn read_ahead(reader: &Reader, numbers: Range<u64>, to: &SyncSender<Vec<Read>>) {
+fn read_ahead(reader: &Reader, keys: &Keys, numbers: Range<u64>, to: &SyncSender<Vec<Read>>) {
     let (mut some, mut bytes) = (Vec::new(), 0);
     for found in reader.scan(numbers.start) {
         let (read, is_last) = match found {
@@ -225,7 +226,14 @@ fn read_ahead(reader: &Reader, numbers: Range<u64>, to: &SyncSender<Vec<Read>>) 
             Ok(record) => {
                 bytes += record.payload.len();
                 let stored = Stored::decode(record.kind, record.version, &record.payload);
-                ((record.number, Ok(stored)), false)
+                let with_fault = stored.map(|stored| {
+                    let fault = match &stored {
+                        Stored::Delivery(delivery) => fault_of_body(delivery, keys),
+                        Stored::Changes(_) => None,
+                    };
+                    (stored, fault)
+                });
+                ((record.number, Ok(with_fault)), false)
             }
             // The bytes were told before.
             Err(ReadError::Damaged(_)) => continue,

@@ -3,7 +3,7 @@
 use super::{ENTRIES_A_MARK, State, about};
 use crate::audit::Detail;
 use crate::audit::leaf::Sha;
-use crate::audit::tree::{Hash, LEAF};
+use crate::audit::tree::{Hash, LEAF, sha256};
 use crate::chance;
 use crate::ids::AccountId;
 use crate::job::Job;
@@ -90,7 +90,7 @@ impl State {
         self.scratch.clear();
         self.scratch.push(LEAF);
         line.put_leaf(&mut self.scratch);
-        let leaf = Sha::of(&self.scratch).0;
+        let leaf = sha256(&self.scratch);
         let Self { tree, outbox, next_record, .. } = self;
         let index = match outbox.leaves(*next_record) {
             Some(Leaves { hashes, roots }) => {
