@@ -66,9 +66,6 @@ impl Timestamp {
 
     /// Adds it as it is shown. Entries of a second follow each other, so that its digits are known already.
     pub fn put(self, to: &mut Vec<u8>) {
-        thread_local! {
-            static LAST: Cell<Option<(i64, [u8; 24])>> = const { Cell::new(None) };
-        }
         let second = self.0.div_euclid(1_000);
         let known = LAST.get().filter(|(of, _)| *of == second).map(|(_, text)| text);
         let text = known.or_else(|| jiff::Timestamp::from_second(second).ok().and_then(digits));
@@ -114,7 +111,12 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// A year of our era by hand, since each entry of the audit log has one: jiff takes several times as long.
+thread_local! {
+    /// The second that was put last, and its digits.
+    static LAST: Cell<Option<(i64, [u8; 24])>> = const { Cell::new(None) };
+}
+
+/// A year of our era by hand: jiff takes several times as long.
 fn digits(at: jiff::Timestamp) -> Option<[u8; 24]> {
     let mut text = *b"0000-00-00T00:00:00.000Z";
     let at = jiff::tz::Offset::UTC.to_datetime(at);

@@ -116,7 +116,8 @@ impl LeafRef<'_> {
         });
         line.field(",\"body\":{", body, |line, Body { salted, sealed, bytes }| {
             line.hashes(salted, sealed);
-            line.field(",\"bytes\":", Some(bytes), Writing::number);
+            let has_hash = salted.is_some() || sealed.is_some();
+            line.field(if has_hash { ",\"bytes\":" } else { "\"bytes\":" }, Some(bytes), Writing::number);
             line.raw("}");
         });
         line.raw("}");
@@ -142,13 +143,13 @@ impl Writing<'_> {
     fn text(&mut self, text: &str) {
         // All bytes, not up to the first: so the processor takes many at once.
         let escaped = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
-        if !text.bytes().fold(false, |any, byte| any | escaped(byte)) {
+        if text.bytes().fold(false, |any, byte| any | escaped(byte)) {
+            // Encoding into memory has nothing that could fail.
+            let _encoded = serde_json::to_writer(&mut *self.0, text);
+        } else {
             self.raw("\"");
             self.raw(text);
             self.raw("\"");
-        } else {
-            // Encoding into memory has nothing that could fail.
-            let _encoded = serde_json::to_writer(&mut *self.0, text);
         }
     }
 

@@ -41,15 +41,17 @@ async fn zoom() -> (Sim, World) {
     (sim, world)
 }
 
-/// The service, stopped, with no sweep that could heal what it lost: that of the first start is over, the next is due in a
-/// year.
+/// The service, stopped, with no sweep that could heal what it lost: those of the first start are over, the next are due on
+/// New Year's Day.
 fn service(sim: &Sim) -> Service {
     let mut service = Service::new(&sim.api_url(), &sim.oauth_url());
     let path = service.folder().join("config.toml");
     let config = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(path, format!("{config}[sweep]\ncron = \"0 0 1 1 *\"\njitter_secs = 0\n")).unwrap();
+    let never = ["cron", "settings_cron", "meetings_cron"].map(|key| format!("{key} = \"0 0 1 1 *\"\n")).concat();
+    std::fs::write(path, format!("{config}[sweep]\n{never}jitter_secs = 0\n")).unwrap();
     assert!(service.start(&[]), "{}", service.log());
-    while service.admin("GET", "/v1/sweeps").unwrap()[0]["whole_at"].is_null() {
+    let is_whole = |kind: &serde_json::Value| !kind["whole_at"].is_null();
+    while !service.admin("GET", "/v1/sweeps").unwrap()[0]["kinds"].as_array().unwrap().iter().all(is_whole) {
         assert!(service.is_running(), "it died: {}", service.log());
         std::thread::yield_now();
     }

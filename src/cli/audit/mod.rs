@@ -166,16 +166,16 @@ fn call_in_words(call: &Call) -> String {
 }
 
 async fn one(remote: &Remote, index: u64) -> Result<EntryView, Failure> {
-    let page: EntriesView = remote.get("/v1/audit", &[("from", index.to_string()), ("limit", "1".to_owned())]).await?;
-    let Some(entry) = page.entries.into_iter().next() else {
-        let head: HeadView = remote.get("/v1/audit/head", &[]).await?;
+    let head: HeadView = remote.get("/v1/audit/head", &[]).await?;
+    let none = || {
         let size = count(head.size, "entry", "entries");
-        return Err(Failure::new(
-            Exit::Failed,
-            format!("there is no entry {index}: the log has {size}, counted from 0"),
-        ));
+        Failure::new(Exit::Failed, format!("there is no entry {index}: the log has {size}, counted from 0"))
     };
-    Ok(entry)
+    if index >= head.size {
+        return Err(none());
+    }
+    let page: EntriesView = remote.get("/v1/audit", &[("from", index.to_string()), ("limit", "1".to_owned())]).await?;
+    page.entries.into_iter().next().ok_or_else(none)
 }
 
 fn show(entry: &EntryView, json: bool, out: &mut Out) -> Result<Exit, Failure> {

@@ -120,6 +120,7 @@ impl Checkpoints {
                 std::mem::swap(waiting, taken);
             }
             tiles.take(taken);
+            taken.shrink();
             if let Err(error) = tiles.write() {
                 // They wait in memory, and are tried again.
                 tracing::debug!(%error, "a tile was not written");

@@ -16,6 +16,8 @@ use crate::store::wide;
 /// Memory of a written batch that is kept for the next ones.
 const KEPT_BYTES: usize = 16 << 20;
 
+const KEPT_LEAVES: usize = 65_536;
+
 /// What the index is to take in.
 #[derive(Debug)]
 pub(super) enum IndexOp {
@@ -68,6 +70,12 @@ impl Leaves {
     pub(super) fn append(&mut self, next: &mut Self) {
         self.hashes.append(&mut next.hashes);
         self.roots.append(&mut next.roots);
+    }
+
+    /// Keeps no more memory than a second mostly needs.
+    pub(super) fn shrink(&mut self) {
+        self.hashes.shrink_to(KEPT_LEAVES);
+        self.roots.shrink_to(KEPT_LEAVES);
     }
 
     pub(super) fn clear(&mut self) {

@@ -107,6 +107,20 @@ impl TileFiles {
     /// All full tiles are on disk when this returns.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         self.write()?;
+        let synced = self.sync_written();
+        if synced.is_err() {
+            // Another sync could succeed without them: the system takes for written what it failed to write.
+            for tile in std::mem::take(&mut self.unsynced) {
+                match self.full(tile) {
+                    Ok(hashes) => drop(self.waiting.insert(tile, hashes)),
+                    Err(_) => self.unsynced.push(tile),
+                }
+            }
+        }
+        synced
+    }
+
+    fn sync_written(&mut self) -> io::Result<()> {
         let mut folders = BTreeSet::new();
         for tile in &self.unsynced {
             let path = path(*tile);
@@ -187,5 +201,27 @@ impl Tiles for TileFiles {
         }
         hashes.truncate(width);
         Ok(hashes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::journal::simulated::SimFiles;
+
+    #[test]
+    fn a_tile_whose_sync_failed_is_written_again_before_another_counts() {
+        let disk = SimFiles::new(7);
+        let mut tiles = TileFiles::new(Arc::new(disk.clone()));
+        for number in 0..u8::MAX {
+            tiles.push([number; 32]);
+        }
+        tiles.push([255; 32]);
+        disk.fail_syncs(1);
+        let synced = (0..10).find(|_| tiles.sync().is_ok());
+        assert!(synced > Some(0), "one failed: {synced:?}");
+        let after = disk.cut();
+        let hashes = read_tile(&after, TileId { level: 0, index: 0 }).unwrap();
+        assert!(hashes.iter().zip(0..=u8::MAX).all(|(hash, number)| *hash == [number; 32]), "{hashes:?}");
     }
 }

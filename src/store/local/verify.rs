@@ -5,7 +5,7 @@ mod signed;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 
 use super::Settings;
 use super::core::Core;
@@ -26,10 +26,10 @@ pub use signed::Elsewhere;
 
 use signed::Signed;
 
-/// How much is read ahead of who hashes it: so many pieces, each of so many records or bytes.
+/// How many pieces wait for who hashes them, and how long one is: so many records or bytes.
 const AHEAD: usize = 4;
-const AHEAD_RECORDS: usize = 1_024;
-const AHEAD_BYTES: usize = 1 << 20;
+const PIECE_RECORDS: usize = 1_024;
+const PIECE_BYTES: usize = 1 << 20;
 
 /// Something that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,21 +188,14 @@ pub(super) fn verify(
 fn read_all(check: &mut Check, reader: &Reader, keys: &Keys, numbers: Range<u64>, progress: VerifyProgress<'_>) -> u64 {
     let Range { start, end } = numbers;
     let mut records = 0_u64;
-    std::thread::scope(|scope| {
-        let (ahead, read) = sync_channel(AHEAD);
-        let thread = std::thread::Builder::new().name("verify-reads".to_owned());
-        if let Err(error) = thread.spawn_scoped(scope, move || read_ahead(reader, keys, start..end, &ahead)) {
-            check
-                .findings
-                .push(Finding { place: "journal".to_owned(), what: format!("no thread to read it: {error}") });
-        }
-        for (number, read) in read.into_iter().flatten() {
+    let mut take = |some: Piece| {
+        for (number, read) in some {
             match read {
                 Ok(Some(stored)) => check.record(number, stored),
                 Ok(None) => check.tell(number, "cannot be understood"),
                 Err(error) => {
                     check.findings.push(Finding { place: "journal".to_owned(), what: error.to_string() });
-                    break;
+                    return false;
                 }
             }
             records = records.saturating_add(1);
@@ -210,18 +203,33 @@ fn read_all(check: &mut Check, reader: &Reader, keys: &Keys, numbers: Range<u64>
                 progress(number.saturating_sub(start), end.saturating_sub(start));
             }
         }
+        true
+    };
+    let is_with_a_thread = std::thread::scope(|scope| {
+        let (ahead, pieces) = sync_channel(AHEAD);
+        let thread = std::thread::Builder::new().name("verify-reads".to_owned());
+        let started = thread.spawn_scoped(scope, move || {
+            read_pieces(reader, keys, start..end, |some| ahead.send(some).is_ok());
+        });
+        if started.is_ok() {
+            let _all_were_taken = pieces.into_iter().all(&mut take);
+        }
+        started.is_ok()
     });
+    if !is_with_a_thread {
+        read_pieces(reader, keys, start..end, take);
+    }
     records
 }
 
-/// A record by its number, with what is wrong with its body: none where it cannot be understood.
-type Read = (u64, Result<Option<(Stored, Option<String>)>, ReadError>);
+/// Records by their numbers, each with what is wrong with its body: none where it cannot be understood. An error is the last.
+type Piece = Vec<(u64, Result<Option<(Stored, Option<String>)>, ReadError>)>;
 
-/// Reads records and hands them over, some at a time. Ends where nobody takes them any more.
-fn read_ahead(reader: &Reader, keys: &Keys, numbers: Range<u64>, to: &SyncSender<Vec<Read>>) {
+/// Reads records and gives them, some at a time, for as long as they are taken.
+fn read_pieces(reader: &Reader, keys: &Keys, numbers: Range<u64>, mut give: impl FnMut(Piece) -> bool) {
     let (mut some, mut bytes) = (Vec::new(), 0);
     for found in reader.scan(numbers.start) {
-        let (read, is_last) = match found {
+        match found {
             Ok(record) if record.number >= numbers.end => break,
             Ok(record) => {
                 bytes += record.payload.len();
@@ -233,24 +241,23 @@ fn read_ahead(reader: &Reader, keys: &Keys, numbers: Range<u64>, to: &SyncSender
                     };
                     (stored, fault)
                 });
-                ((record.number, Ok(with_fault)), false)
+                some.push((record.number, Ok(with_fault)));
             }
             // The bytes were told before.
-            Err(ReadError::Damaged(_)) => continue,
-            Err(error) => ((numbers.end, Err(error)), true),
-        };
-        some.push(read);
-        if is_last {
-            break;
+            Err(ReadError::Damaged(_)) => {}
+            Err(error) => {
+                some.push((numbers.end, Err(error)));
+                break;
+            }
         }
-        if some.len() >= AHEAD_RECORDS || bytes >= AHEAD_BYTES {
+        if some.len() >= PIECE_RECORDS || bytes >= PIECE_BYTES {
             bytes = 0;
-            if to.send(std::mem::take(&mut some)).is_err() {
+            if !give(std::mem::take(&mut some)) {
                 return;
             }
         }
     }
-    let _nobody_takes_it = to.send(some);
+    give(some);
 }
 
 fn read_snapshots(check: &mut Check, files: &dyn Files, keys: &Arc<Keys>) {

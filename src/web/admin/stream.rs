@@ -93,7 +93,7 @@ pub(super) async fn stream(
     let from = from.filter(|_| last.is_none());
     let after = last.or(after);
     if after.is_none() {
-        log::is_known(&state, &caller, reading.account.as_ref()).await?;
+        log::is_known(&state, reading.account.as_ref()).await?;
     }
     let next = match (after, from) {
         (None, None) => state.store.tree_head().await?.size,

@@ -268,7 +268,7 @@ fn blocks_lie_in_memory_as_a_disk_wants_them_however_often_they_are_used() {
 fn what_is_written_past_the_page_cache_is_read_through_it_at_once_and_the_other_way_round() {
     let folder = tempfile::tempdir().unwrap();
     let files = RealFiles::new(folder.path());
-    let file = files.create("file").unwrap();
+    let file = files.create_for_blocks("file").unwrap();
     let seed = 11;
     let chance = SeededChance::new(seed);
     let mut model = vec![0; 20 * BLOCK_BYTES];
