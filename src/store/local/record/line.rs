@@ -156,7 +156,7 @@ impl<'a> LineRef<'a> {
         put(self, to);
     }
 
-    /// Adds the entry as it is in a [`CHANGES`] record: a [`StoredEntry`].
+    /// Adds the entry as it is in a [`CHANGES`](super::CHANGES) record: a [`StoredEntry`].
     pub(in crate::store::local) fn put_entry(&self, leaf: &Hash, to: &mut Vec<u8>) {
         to.extend_from_slice(leaf);
         match self.led_by {
@@ -197,7 +197,7 @@ impl Line {
     }
 }
 
-/// An entry in a [`CHANGES`] record as it was [`FIRST`] written.
+/// An entry in a [`CHANGES`](super::CHANGES) record as it was [`FIRST`](super::FIRST) written.
 #[derive(Debug, Deserialize)]
 pub(super) struct FirstEntry {
     pub(super) leaf: Hash,
@@ -205,7 +205,7 @@ pub(super) struct FirstEntry {
     pub(super) line: Line,
 }
 
-/// An entry in a [`CHANGES`] record.
+/// An entry in a [`CHANGES`](super::CHANGES) record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::store::local) struct StoredEntry {
     pub(in crate::store::local) leaf: Hash,
