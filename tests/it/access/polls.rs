@@ -45,13 +45,14 @@ fn a_token_that_is_revoked_while_its_page_is_waited_for_gets_none() {
     let made = world.ask(FILE_TOKEN, &asks).json();
     let (token, about) = (made["token"].as_str().unwrap(), made["about"]["id"].as_str().unwrap());
     let size = world.state().0;
-    let waits = asked_with(&world, token.to_owned(), format!("/v1/audit?from={}&wait_secs=60", size + 2));
+    let waits = asked_with(&world, token.to_owned(), format!("/v1/audit?from={size}&kind=attention&wait_secs=60"));
     while world.readers.count() == 0 {
         std::thread::yield_now();
     }
     world.ask(FILE_TOKEN, &Asked::new("DELETE", format!("/v1/tokens/{about}")));
+    // Of another kind than what says that it is revoked.
     for _ in 0..9 {
-        told(&world, (Kind::Service, "said"), None);
+        told(&world, (Kind::Attention, "said"), None);
     }
     while !waits.is_finished() {
         world.clock.advance(Duration::from_secs(1));
