@@ -68,8 +68,11 @@ impl Timestamp {
     pub fn put(self, to: &mut Vec<u8>) {
         let second = self.0.div_euclid(1_000);
         let known = LAST.get().filter(|(of, _)| *of == second).map(|(_, text)| text);
-        let text = known.or_else(|| jiff::Timestamp::from_second(second).ok().and_then(digits));
-        LAST.set(text.map(|text| (second, text)));
+        let text = known.or_else(|| {
+            let text = jiff::Timestamp::from_second(second).ok().and_then(digits);
+            LAST.set(text.map(|text| (second, text)));
+            text
+        });
         match (text, u16::try_from(self.0.rem_euclid(1_000))) {
             (Some(mut text), Ok(millis)) => {
                 put_digits(millis, text.get_mut(..23).unwrap_or_default());

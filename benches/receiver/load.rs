@@ -92,7 +92,8 @@ fn set_number(digits: &mut [u8], mut number: usize) {
 #[derive(Clone, Copy)]
 pub(crate) enum Limit {
     Time(Duration),
-    Count(usize),
+    /// These deliveries: the first, and one past the last.
+    Numbers(usize, usize),
 }
 
 pub(crate) struct Run {
@@ -118,26 +119,36 @@ impl std::fmt::Display for Run {
     }
 }
 
-/// Sends the load over 64 connections; every answer must be 200.
-pub(crate) async fn drive(load: &Arc<Load>, address: std::net::SocketAddr, limit: Limit) -> Run {
-    let next = Arc::new(AtomicUsize::new(0));
+/// Sends the load over 64 connections, these and new ones, and leaves them open; every answer must be 200.
+pub(crate) async fn drive(
+    load: &Arc<Load>,
+    address: std::net::SocketAddr,
+    streams: &mut Vec<TcpStream>,
+    limit: Limit,
+) -> Run {
+    let first = if let Limit::Numbers(first, _) = limit { first } else { 0 };
+    let next = Arc::new(AtomicUsize::new(first));
     let start = Instant::now();
     let mut tasks = Vec::new();
     for _ in 0..64 {
         let (load, next) = (Arc::clone(load), Arc::clone(&next));
+        let open = streams.pop();
         tasks.push(tokio::spawn(async move {
             let (mut request, signature_at, number_at) = load.request();
-            let mut stream = connect(address).await;
+            let mut stream = match open {
+                Some(open) => open,
+                None => connect(address).await,
+            };
             let mut answer = [0; 1024];
             let mut latencies = Vec::new();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let over = match limit {
                     Limit::Time(time) => start.elapsed() >= time || number >= load.signatures.len(),
-                    Limit::Count(count) => number >= count,
+                    Limit::Numbers(_, end) => number >= end,
                 };
                 if over {
-                    return latencies;
+                    return (stream, latencies);
                 }
                 hex::encode_to_slice(load.signatures[number], &mut request[signature_at..][..64]).unwrap();
                 set_number(&mut request[number_at..][..NUMBER_DIGITS], number);
@@ -161,7 +172,9 @@ pub(crate) async fn drive(load: &Arc<Load>, address: std::net::SocketAddr, limit
     }
     let mut latencies = Vec::new();
     for task in tasks {
-        latencies.append(&mut task.await.unwrap());
+        let (stream, mut some) = task.await.unwrap();
+        streams.push(stream);
+        latencies.append(&mut some);
     }
     let took = start.elapsed();
     latencies.sort_unstable();
@@ -237,7 +250,7 @@ impl Server {
         let start = Instant::now();
         let deliveries = u64::try_from(deliveries).unwrap();
         loop {
-            let status = self.status();
+            let status = &self.get("/v1/status")["store"];
             let number = |key: &str| status[key].as_u64().unwrap();
             assert!(number("deliveries") >= deliveries, "answered, but not stored: {status}");
             if number("unplanned") == 0 && number("index_lag") == 0 {
@@ -248,19 +261,19 @@ impl Server {
         }
     }
 
-    fn status(&self) -> serde_json::Value {
+    /// What the administration answers.
+    pub(crate) fn get(&self, path: &str) -> serde_json::Value {
         let (address, token) = self.admin.as_ref().unwrap();
         let mut stream = std::net::TcpStream::connect(address).unwrap();
         write!(
             stream,
-            "GET /v1/status HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
         )
         .unwrap();
         let mut answer = String::new();
         std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status: serde_json::Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"));
-        status["store"].clone()
+        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
     }
 
     /// User and system time since the start.

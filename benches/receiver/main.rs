@@ -46,20 +46,20 @@ fn main() {
     let mut results = Results::default();
     for round in 1..=rounds {
         let bare = Server::bare(&mut again());
-        let run = runtime.block_on(drive(&load, bare.address, Limit::Time(burst)));
+        let run = runtime.block_on(drive(&load, bare.address, &mut Vec::new(), Limit::Time(burst)));
         println!("round {round} bare       {run}");
         results.bare.push(run.per_second());
         drop(bare);
 
         let server = Server::adjutant(&mut adjutant());
-        let run = runtime.block_on(drive(&load, server.address, Limit::Time(burst)));
+        let run = runtime.block_on(drive(&load, server.address, &mut Vec::new(), Limit::Time(burst)));
         println!("round {round} burst      {run}");
         results.burst.push(run.per_second());
         results.burst_p99.push(run.p99_ms());
         drop(server);
 
         let server = Server::adjutant(&mut adjutant());
-        let run = runtime.block_on(drive(&load, server.address, Limit::Count(million)));
+        let run = runtime.block_on(drive(&load, server.address, &mut Vec::new(), Limit::Numbers(0, million)));
         let settled = server.wait_until_settled(million);
         let memory = server.resident_bytes() as f64 / 1e6;
         println!(
@@ -79,7 +79,7 @@ fn profile(bare: bool) {
     let load = Arc::new(Load::sign(1_200_000));
     let server = if bare { Server::bare(&mut again()) } else { Server::adjutant(&mut adjutant()) };
     println!("the server is process {}", server.child.id());
-    let run = runtime.block_on(drive(&load, server.address, Limit::Time(Duration::from_secs(10))));
+    let run = runtime.block_on(drive(&load, server.address, &mut Vec::new(), Limit::Time(Duration::from_secs(10))));
     let each = server.processor_secs() * 1e6 / float(run.requests);
     print!("burst {run}, {each:.1} µs of the server's processor for each");
     if !bare {

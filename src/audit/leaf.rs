@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Kind;
-use super::tree::{Hash, sha256};
+use super::tree::Hash;
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 
@@ -31,7 +31,7 @@ pub struct Sha(pub Hash);
 
 impl Sha {
     pub fn of(bytes: &[u8]) -> Self {
-        Self(sha256(bytes))
+        Self(Sha256::digest(bytes).into())
     }
 
     /// Of a body, by its hash, with a salt before it and the request id behind it.

@@ -20,32 +20,40 @@ pub fn leaf_hash(data: &[u8]) -> Hash {
     Sha256::new().chain_update([LEAF]).chain_update(data).finalize().into()
 }
 
+/// The blocks of a node, with zeroes for its two subtrees: `0x01 ‖ left ‖ right`, a bit, zeroes, and 520, the length in bits.
+const NODE: [u8; 128] = {
+    let mut node = [0; 128];
+    (node[0], node[65], node[126], node[127]) = (0x01, 0x80, 0x02, 0x08);
+    node
+};
+
 /// The hash of two subtrees: `SHA-256(0x01 ‖ left ‖ right)`.
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    let mut node = [0x01; 65];
-    let (to_left, to_right) = node.split_at_mut(1).1.split_at_mut(32);
+    let mut node = NODE;
+    let (to_left, rest) = node.split_at_mut(1).1.split_at_mut(32);
     to_left.copy_from_slice(left);
-    to_right.copy_from_slice(right);
-    sha256(&node)
+    rest.split_at_mut(32).0.copy_from_slice(right);
+    of_blocks(&node)
 }
 
-/// The SHA-256 of what lies in one piece, without a buffer in between: each entry has two, and they are short.
-pub fn sha256(data: &[u8]) -> Hash {
+/// The SHA-256 of something that is not needed any more: what fills its last block is added to it, which saves a copy.
+pub fn sha256_of(data: &mut Vec<u8>) -> Hash {
+    let bits = u64::try_from(data.len()).unwrap_or(u64::MAX).wrapping_mul(8);
+    let padded = data.len().saturating_add(9).next_multiple_of(64);
+    data.push(0x80);
+    data.resize(padded, 0);
+    if let Some(length) = data.last_chunk_mut() {
+        *length = bits.to_be_bytes();
+    }
+    of_blocks(&data)
+}
+
+/// Of whole blocks, without the buffer that a hasher has: each entry has two, and they are short.
+fn of_blocks(data: &[u8]) -> Hash {
     // FIPS 180-4, 5.3.3.
     let mut state =
         [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
-    let (blocks, rest) = data.as_chunks::<64>();
-    compress256(&mut state, blocks);
-    // The end: what is left, a bit, zeroes, and the length in bits.
-    let mut end = [[0; 64]; 2];
-    let end = if rest.len() < 56 { end.split_at_mut(1).0 } else { &mut end };
-    let (to, bit) = end.as_flattened_mut().split_at_mut(rest.len());
-    to.copy_from_slice(rest);
-    bit.iter_mut().take(1).for_each(|bit| *bit = 0x80);
-    if let Some(length) = end.as_flattened_mut().last_chunk_mut() {
-        *length = u64::try_from(data.len()).unwrap_or(u64::MAX).wrapping_mul(8).to_be_bytes();
-    }
-    compress256(&mut state, end);
+    compress256(&mut state, data.as_chunks().0);
     let mut hash = [0; 32];
     for (to, from) in hash.as_chunks_mut::<4>().0.iter_mut().zip(state) {
         *to = from.to_be_bytes();
@@ -142,11 +150,15 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_of_any_length_has_the_hash_that_the_library_gives_it() {
+    fn a_line_of_any_length_and_a_node_have_the_hashes_that_the_library_gives_them() {
         for length in 0..400 {
-            let data: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect();
-            assert_eq!(sha256(&data), <Hash>::from(Sha256::digest(&data)), "{length} bytes");
+            let mut data: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect();
+            let known: Hash = Sha256::digest(&data).into();
+            assert_eq!(sha256_of(&mut data), known, "{length} bytes");
         }
+        let (left, right) = (leaf_hash(b"left"), leaf_hash(b"right"));
+        let node: Hash = Sha256::new().chain_update([0x01]).chain_update(left).chain_update(right).finalize().into();
+        assert_eq!(node_hash(&left, &right), node);
     }
 
     #[test]

@@ -43,6 +43,10 @@ pub trait Files: fmt::Debug + Send + Sync {
     /// Makes durable which names the folder holds.
     fn sync_dir(&self, dir: &str) -> io::Result<()>;
 
+    /// Makes durable all that was written to files, and all names, on the file system that a folder is on. Others' as well, so it
+    /// may take long.
+    fn sync_file_system(&self, dir: &str) -> io::Result<()>;
+
     /// Bytes that can still be written.
     fn free_space(&self) -> io::Result<u64>;
 }
@@ -186,6 +190,10 @@ impl Files for RealFiles {
 
     fn sync_dir(&self, dir: &str) -> io::Result<()> {
         sync_folder(&self.at(dir))
+    }
+
+    fn sync_file_system(&self, dir: &str) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(std::fs::File::open(self.at(dir))?)?)
     }
 
     fn free_space(&self) -> io::Result<u64> {

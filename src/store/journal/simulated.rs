@@ -428,6 +428,17 @@ impl Files for SimFiles {
         if failing { Err(io::Error::from_raw_os_error(EIO)) } else { Ok(()) }
     }
 
+    fn sync_file_system(&self, _dir: &str) -> io::Result<()> {
+        let (nodes, folders) = {
+            let disk = self.disk();
+            (disk.nodes.keys().copied().collect::<Vec<_>>(), disk.folders.clone())
+        };
+        // All of it, whatever fails on the way.
+        let files = nodes.into_iter().map(|node| self.file(node).sync_all());
+        let names = folders.into_iter().map(|folder| self.sync_dir(&folder));
+        files.chain(names).fold(Ok(()), |all, one| all.and(one))
+    }
+
     fn free_space(&self) -> io::Result<u64> {
         Ok(self.disk().free)
     }

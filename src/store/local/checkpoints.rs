@@ -43,6 +43,8 @@ const EVERY: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks at the clock.
 const TICK: Duration = Duration::from_secs(1);
+/// So many leaves do not wait for that: a few tiles, which the caches of a processor still have.
+const MANY_LEAVES: usize = 4_096;
 
 /// What the thread is told.
 #[derive(Debug)]
@@ -51,6 +53,8 @@ pub(super) enum Told {
     Sign(Sender<Result<(), StoreError>>),
     /// Sign with another key from now on; ends when that has signed.
     Turn(Sender<Result<(), StoreError>>),
+    /// Many leaves wait.
+    Leaves,
     /// Ends when it is known whether the log is as it was signed.
     Look(Sender<()>),
 }
@@ -103,12 +107,16 @@ impl Checkpoints {
         }
     }
 
-    /// Adds the leaves of entries that are synced.
-    pub(super) fn take(&self, leaves: &mut Leaves) {
-        match &mut *lock(&self.leaves) {
-            Some(waiting) => waiting.append(leaves),
-            None => leaves.clear(),
-        }
+    /// Adds the leaves of entries that are synced. Whether these made them many.
+    fn take(&self, leaves: &mut Leaves) -> bool {
+        let mut waiting = lock(&self.leaves);
+        let Some(waiting) = &mut *waiting else {
+            leaves.clear();
+            return false;
+        };
+        let before = waiting.hashes.len();
+        waiting.append(leaves);
+        before < MANY_LEAVES && waiting.hashes.len() >= MANY_LEAVES
     }
 
     /// The log, with the leaves of all that is synced.
@@ -131,6 +139,16 @@ impl Checkpoints {
 }
 
 impl Core {
+    /// Adds the leaves of entries that are synced.
+    pub(super) fn take_leaves(&self, leaves: &mut Leaves) {
+        if self.checkpoints.take(leaves)
+            && let Some(to) = &*lock(&self.to_checkpoints)
+        {
+            // Gone only when the store ends.
+            let _gone = to.send(Told::Leaves);
+        }
+    }
+
     /// The keys of the log; the first is made where there is none.
     pub(super) fn keys_of_log(&self) -> Result<Arc<LogKeys>, StoreError> {
         let mut kept = lock(&self.checkpoints.keys);
@@ -278,6 +296,7 @@ impl Core {
                 match told {
                     Told::Sign(tell) | Told::Turn(tell) => drop(tell.send(Err(error.clone()))),
                     Told::Look(tell) => drop(tell.send(())),
+                    Told::Leaves => {}
                 }
             }
             return;
@@ -295,7 +314,7 @@ impl Core {
                     let _gone = tell.send(self.sign(&mut signed_at, &mut is_failing));
                     continue;
                 }
-                Err(RecvTimeoutError::Timeout) => drop(self.checkpoints.log()),
+                Ok(Told::Leaves) | Err(RecvTimeoutError::Timeout) => drop(self.checkpoints.log()),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if self.clock.now().since(signed_at) >= EVERY {

@@ -16,7 +16,7 @@ use crate::store::wide;
 /// Memory of a written batch that is kept for the next ones.
 const KEPT_BYTES: usize = 16 << 20;
 
-const KEPT_LEAVES: usize = 65_536;
+const KEPT_LEAVES: usize = 16_384;
 
 /// What the index is to take in.
 #[derive(Debug)]

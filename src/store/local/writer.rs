@@ -145,7 +145,7 @@ impl Writer {
             std::mem::swap(&mut synced.tree, &mut batch.tree);
         }
         // Before the answer: who was answered may rely on others having heard.
-        core.checkpoints.take(&mut batch.leaves);
+        core.take_leaves(&mut batch.leaves);
         if batch.deliveries > 0 {
             core.bump();
         }

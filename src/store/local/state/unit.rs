@@ -3,7 +3,7 @@
 use super::{ENTRIES_A_MARK, State, about};
 use crate::audit::Detail;
 use crate::audit::leaf::Sha;
-use crate::audit::tree::{Hash, LEAF, sha256};
+use crate::audit::tree::{Hash, LEAF, sha256_of};
 use crate::chance;
 use crate::ids::AccountId;
 use crate::job::Job;
@@ -82,6 +82,14 @@ impl State {
 
     /// Adds the leaf of an entry in the record that is next.
     pub(super) fn add_leaf(&mut self, line: &LineRef<'_>) -> (Hash, u64) {
+        let (leaf, index) = self.grow(line);
+        if index.is_multiple_of(ENTRIES_A_MARK) {
+            self.outbox.op(self.next_record, IndexOp::Entry { index, record: self.next_record });
+        }
+        (leaf, index)
+    }
+
+    fn grow(&mut self, line: &LineRef<'_>) -> (Hash, u64) {
         #[cfg(test)]
         if crate::store::local::is_without_tree() {
             return ([0; 32], self.tree.skip());
@@ -90,7 +98,7 @@ impl State {
         self.scratch.clear();
         self.scratch.push(LEAF);
         line.put_leaf(&mut self.scratch);
-        let leaf = sha256(&self.scratch);
+        let leaf = sha256_of(&mut self.scratch);
         let Self { tree, outbox, next_record, .. } = self;
         let index = match outbox.leaves(*next_record) {
             Some(Leaves { hashes, roots }) => {
@@ -99,9 +107,6 @@ impl State {
             }
             None => tree.push(leaf),
         };
-        if index.is_multiple_of(ENTRIES_A_MARK) {
-            self.outbox.op(self.next_record, IndexOp::Entry { index, record: self.next_record });
-        }
         (leaf, index)
     }
 

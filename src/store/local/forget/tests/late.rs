@@ -283,6 +283,9 @@ impl Files for Watched {
     fn sync_dir(&self, dir: &str) -> io::Result<()> {
         self.files.sync_dir(dir)
     }
+    fn sync_file_system(&self, dir: &str) -> io::Result<()> {
+        self.files.sync_file_system(dir)
+    }
     fn free_space(&self) -> io::Result<u64> {
         self.files.free_space()
     }
