@@ -436,7 +436,11 @@ impl Files for SimFiles {
         // All of it, whatever fails on the way.
         let files = nodes.into_iter().map(|node| self.file(node).sync_all());
         let names = folders.into_iter().map(|folder| self.sync_dir(&folder));
-        files.chain(names).fold(Ok(()), |all, one| all.and(one))
+        let mut done = Ok(());
+        for one in files.chain(names) {
+            done = done.and(one);
+        }
+        done
     }
 
     fn free_space(&self) -> io::Result<u64> {

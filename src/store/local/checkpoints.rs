@@ -1,6 +1,6 @@
 //! Checkpoints: signed heads of the audit log, and what is proved by them.
 //!
-//! The writer leaves the leaf of each entry here when it is synced. A thread of its own looks at them each second, keeps the
+//! The writer leaves the leaf of each entry here when it is synced. A thread of its own takes them, keeps the
 //! [`tiles`](super::tiles), and signs a checkpoint at least every minute in which something was entered, and when the store
 //! closes. So a checkpoint covers what is synced, and nobody waits for it but who asks for a proof. All checkpoints are kept in `log/checkpoints`, a file for each hour, and the newest
 //! in `log/checkpoint`: as C2SP `tlog-tiles` names it, so that any server of static files can serve the folder `log`.

@@ -116,9 +116,10 @@ pub(super) struct Parts {
 
 impl Core {
     pub(super) fn new(parts: Parts) -> Self {
-        let Parts { state, settings, files, clock, keys, index, reader, pruner } = parts;
+        let Parts { mut state, settings, files, clock, keys, index, reader, pruner } = parts;
         let checkpoints = Checkpoints::new(settings.checkpoint_file.clone());
-        let synced = Synced { next: state.next_record, tree: state.tree.clone() };
+        // From now on the writer has it.
+        let synced = Synced { next: state.next_record, tree: std::mem::take(&mut state.tree) };
         let applied = if index.get().is_some() { synced.next } else { journal::FIRST_NUMBER };
         Self {
             applied: watch::Sender::new(applied),

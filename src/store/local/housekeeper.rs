@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, Sender};
 
 use super::core::Core;
 use super::snapshot::Frozen;
+use crate::audit::tree::Frontier;
 use crate::store::journal::snapshot::{self, SnapshotError};
 use crate::store::journal::{Spare, SpareMaker};
 
@@ -14,7 +15,8 @@ pub(super) const SNAPSHOTS: &str = "snapshots";
 /// Something to do.
 #[derive(Debug)]
 pub(super) enum Chore {
-    Snapshot(Box<Frozen>, Option<Wanted>),
+    /// Of the state, and the log as of then.
+    Snapshot(Box<(Frozen, Frontier)>, Option<Wanted>),
 }
 
 /// Who is to be told when a snapshot is on disk, and the first record behind the segment that was closed for it.
@@ -31,8 +33,9 @@ pub(super) struct Spares {
 
 /// Until the writer is gone.
 pub(super) fn run(core: &Arc<Core>, chores: &Receiver<Chore>) {
-    while let Ok(Chore::Snapshot(frozen, wanted)) = chores.recv() {
-        match write_snapshot(core, &frozen) {
+    while let Ok(Chore::Snapshot(taken, wanted)) = chores.recv() {
+        let (frozen, tree) = *taken;
+        match write_snapshot(core, &frozen, &tree) {
             Ok(()) => {
                 crate::breakpoint::reached("snapshot-written");
                 tracing::debug!(record = frozen.next_record, "wrote a snapshot");
@@ -51,8 +54,8 @@ pub(super) fn with_source(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
-pub(super) fn write_snapshot(core: &Core, frozen: &Frozen) -> Result<(), SnapshotError> {
-    snapshot::write(core.files.as_ref(), SNAPSHOTS, frozen.next_record, &frozen.seal(&core.keys))
+pub(super) fn write_snapshot(core: &Core, frozen: &Frozen, tree: &Frontier) -> Result<(), SnapshotError> {
+    snapshot::write(core.files.as_ref(), SNAPSHOTS, frozen.next_record, &frozen.seal(tree, &core.keys))
 }
 
 /// Makes segments until the writer is gone. Where there is no room the writer finds out by itself.

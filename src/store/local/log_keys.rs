@@ -35,7 +35,7 @@ pub struct ThisLog {
 impl super::LocalStore {
     pub fn this_log(&self) -> Result<ThisLog, StoreError> {
         let core = self.core();
-        let (keys, size) = (core.keys_of_log()?, core.read(|state| state.tree.size())?);
+        let (keys, size) = (core.keys_of_log()?, core.read(|state| state.entries)?);
         let is_first = keys.signers.iter().all(|((log, _), _)| *log == 0);
         Ok(ThisLog { name: keys.signer()?.name().to_owned(), is_first, size })
     }

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::dedupe::Generation;
 use super::record::Decided;
-use crate::audit::tree::{Frontier, Hash};
+use crate::audit::tree::{Frontier, Hash, LeafData};
 use crate::store::journal::RecordRef;
 use crate::store::port::StoreError;
 use crate::store::wide;
@@ -93,10 +93,12 @@ pub(super) struct Batch {
     spans: Vec<Span>,
     waiters: Vec<Waiter>,
     pub(super) ops: Vec<IndexOp>,
-    /// Of its entries.
+    /// What the leaves of its entries are the hashes of.
+    lines: LeafData,
+    /// Where in the records each leaf belongs.
+    leaf_places: Vec<usize>,
+    /// Of its entries, once they are hashed.
     pub(super) leaves: Leaves,
-    /// The log as of its last record.
-    pub(super) tree: Frontier,
     pub(super) deliveries: u64,
 }
 
@@ -111,6 +113,30 @@ impl Batch {
             RecordRef { kind: span.kind, version: span.version, payload }
         };
         self.spans.iter().map(record).collect()
+    }
+
+    /// Hashes its entries, adds them to the log, and writes the leaves into the records: before it is written, and not under the
+    /// lock of the state, which everybody waits for. False where entries and records do not match: a defect.
+    #[must_use]
+    pub(super) fn hash(&mut self, tree: &mut Frontier) -> bool {
+        let Self { bytes, lines, leaf_places, leaves: Leaves { hashes, roots }, .. } = self;
+        #[cfg(test)]
+        if super::is_without_tree() {
+            for _place in leaf_places.drain(..) {
+                tree.skip();
+            }
+            return true;
+        }
+        lines.hash(|leaf| hashes.push(leaf));
+        if hashes.len() != leaf_places.len() {
+            return false;
+        }
+        for (leaf, place) in hashes.iter().zip(leaf_places.drain(..)) {
+            let Some(to) = bytes.get_mut(place..).and_then(|record| record.first_chunk_mut()) else { return false };
+            *to = *leaf;
+            tree.push_to_tiles(*leaf, |root| roots.push(root));
+        }
+        true
     }
 
     /// One past its last record.
@@ -154,14 +180,20 @@ impl Outbox {
         Self { batch_bytes, ..Self::default() }
     }
 
-    /// Adds a record; `fill` writes its payload.
-    pub(super) fn push(&mut self, number: u64, kind: u8, version: u8, fill: impl FnOnce(&mut Vec<u8>)) {
+    /// Adds a record; `fill` writes its payload, and says where in it the leaves of its entries belong: each where zeroes are.
+    pub(super) fn push(
+        &mut self,
+        number: u64,
+        kind: u8,
+        version: u8,
+        fill: impl FnOnce(&mut Vec<u8>, &mut Vec<usize>),
+    ) {
         if self.batches.is_empty() {
             self.start(number);
         }
         let Some(batch) = self.batches.back_mut() else { return };
         let start = batch.bytes.len();
-        fill(&mut batch.bytes);
+        fill(&mut batch.bytes, &mut batch.leaf_places);
         batch.spans.push(Span { kind, version, bytes: start..batch.bytes.len() });
     }
 
@@ -171,10 +203,8 @@ impl Outbox {
     }
 
     /// After a whole unit: the next one may begin a new batch.
-    pub(super) fn end_unit(&mut self, next: u64, tree: &Frontier) {
-        let batch_bytes = self.batch_bytes;
-        if let Some(full) = self.batches.back_mut().filter(|batch| batch.bytes.len() >= batch_bytes) {
-            full.tree.clone_from(tree);
+    pub(super) fn end_unit(&mut self, next: u64) {
+        if self.batches.back().is_some_and(|batch| batch.bytes.len() >= self.batch_bytes) {
             self.start(next);
         }
     }
@@ -189,12 +219,17 @@ impl Outbox {
         }
     }
 
-    /// Of the record `number`, which is pushed next: where the leaves of its entries go.
-    pub(super) fn leaves(&mut self, number: u64) -> Option<&mut Leaves> {
+    /// Adds what the leaf of the next entry is the hash of; the entry is in the record `number`, which is pushed next.
+    pub(super) fn line(&mut self, number: u64, fill: impl FnOnce(&mut Vec<u8>)) {
+        #[cfg(test)]
+        if super::is_without_tree() {
+            return;
+        }
         if self.batches.is_empty() {
             self.start(number);
         }
-        self.batches.back_mut().map(|batch| &mut batch.leaves)
+        let Some(batch) = self.batches.back_mut() else { return };
+        batch.lines.push(fill);
     }
 
     pub(super) fn count_delivery(&mut self) {
@@ -217,15 +252,8 @@ impl Outbox {
     }
 
     /// The next batch to write.
-    pub(super) fn take(&mut self, tree: &Frontier) -> Option<Batch> {
-        if self.is_empty() {
-            return None;
-        }
-        let mut batch = self.batches.pop_front()?;
-        if self.batches.is_empty() {
-            batch.tree.clone_from(tree);
-        }
-        Some(batch)
+    pub(super) fn take(&mut self) -> Option<Batch> {
+        if self.is_empty() { None } else { self.batches.pop_front() }
     }
 
     /// Takes a written batch back, for its memory.

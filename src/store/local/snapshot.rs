@@ -32,7 +32,6 @@ type ByAccount<T> = BTreeMap<AccountId, Vec<(Fingerprint, T)>>;
 #[derive(Debug)]
 pub(super) struct Frozen {
     pub(super) next_record: u64,
-    tree: Frontier,
     deliveries: u64,
     newest_at: Timestamp,
     unplanned: BTreeMap<u64, Queued>,
@@ -137,7 +136,6 @@ impl State {
         let meaning = |print: &Fingerprint| self.meanings.get(print).map(|at| (*print, *at));
         Frozen {
             next_record: self.next_record,
-            tree: self.tree.clone(),
             deliveries: self.deliveries,
             newest_at: self.newest_at,
             unplanned: self.unplanned.clone(),
@@ -166,7 +164,7 @@ impl State {
     /// Becomes what a snapshot says.
     fn thaw(&mut self, read: Read, (runs, told, documents, leads): Later<'_>) {
         self.next_record = read.next_record;
-        self.tree = read.tree;
+        (self.entries, self.tree) = (read.tree.size(), read.tree);
         self.deliveries = read.deliveries;
         self.newest_at = read.newest_at;
         self.replayed = read.replayed;
@@ -228,15 +226,15 @@ impl State {
 }
 
 impl Frozen {
-    /// Encoded and sealed.
-    pub(super) fn seal(&self, keys: &Keys) -> Vec<u8> {
-        keys.store().seal(Purpose::Snapshot, &[&self.encode()], keys.chance())
+    /// Encoded and sealed, with the log as of then.
+    pub(super) fn seal(&self, tree: &Frontier, keys: &Keys) -> Vec<u8> {
+        keys.store().seal(Purpose::Snapshot, &[&self.encode(tree)], keys.chance())
     }
 
-    pub(super) fn encode(&self) -> Vec<u8> {
+    fn encode(&self, tree: &Frontier) -> Vec<u8> {
         let written = Written {
             next_record: self.next_record,
-            tree: &self.tree,
+            tree,
             deliveries: self.deliveries,
             newest_at: self.newest_at,
             unplanned: &self.unplanned,

@@ -10,6 +10,7 @@ use super::core::{Core, Phase};
 use super::housekeeper::{self, Spares};
 use super::lock::FolderLock;
 use super::writer::{Ended, Writer};
+use crate::audit::tree::Frontier;
 use crate::clock::lock;
 use crate::store::journal::Journal;
 use crate::store::journal::snapshot::SnapshotError;
@@ -85,7 +86,8 @@ impl Running {
         let (checkpoints, to_check) = channel();
         *lock(&core.to_checkpoints) = Some(checkpoints.clone());
         // Before the writer adds to them.
-        let entries = lock(&core.synced).tree.size();
+        let tree = lock(&core.synced).tree.clone();
+        let entries = tree.size();
         let spares = Spares { wanted, made, asked: false };
         let since_snapshot = replayed_bytes;
         let writer = Writer {
@@ -95,6 +97,7 @@ impl Running {
             _checkpoints: checkpoints,
             chores,
             spares,
+            tree,
             since_snapshot,
         };
         let [applying, keeping, signing] = [&core; 3].map(Arc::clone);
@@ -147,9 +150,10 @@ impl Running {
             guarded.phase = Phase::Closed;
             (guarded.state.freeze(), failed)
         };
+        let tree = lock(&core.synced).tree.clone();
         let closed = match (failed, ended) {
             (Some(why), _) => Err(StoreError::Failed(why)),
-            (None, Ok(Ended { journal, whole: true })) => self.finish(journal, &frozen),
+            (None, Ok(Ended { journal, whole: true })) => self.finish(journal, &frozen, &tree),
             (None, Ok(_)) => Err(StoreError::Full),
             (None, Err(panicked)) => Err(panicked),
         };
@@ -168,8 +172,8 @@ impl Running {
         lock(&self.folder).take();
     }
 
-    fn finish(&self, journal: Journal, frozen: &super::snapshot::Frozen) -> Result<(), StoreError> {
-        match housekeeper::write_snapshot(&self.core, frozen) {
+    fn finish(&self, journal: Journal, frozen: &super::snapshot::Frozen, tree: &Frontier) -> Result<(), StoreError> {
+        match housekeeper::write_snapshot(&self.core, frozen, tree) {
             // Without room for it the next start reads more of the journal.
             Ok(()) | Err(SnapshotError::Full(_)) => {}
             Err(error) => return Err(StoreError::Failed(housekeeper::with_source(&error))),

@@ -11,6 +11,7 @@ use super::core::{Core, Phase};
 use super::housekeeper::{Chore, Spares, Tell, Wanted, with_source};
 use super::outbox::Batch;
 use super::snapshot::Frozen;
+use crate::audit::tree::Frontier;
 use crate::breakpoint;
 use crate::clock::lock;
 use crate::store::journal::{AppendError, Journal};
@@ -29,6 +30,8 @@ pub(super) struct Writer {
     pub(super) _checkpoints: Sender<Told>,
     pub(super) chores: Sender<Chore>,
     pub(super) spares: Spares,
+    /// The log as of the last record that was hashed.
+    pub(super) tree: Frontier,
     /// Bytes since the last snapshot.
     pub(super) since_snapshot: u64,
 }
@@ -51,10 +54,15 @@ impl Writer {
 
     fn until_the_end(mut self) -> Ended {
         loop {
-            let Some((batch, frozen, wanted)) = self.next() else {
+            let Some((mut batch, frozen, wanted)) = self.next() else {
                 let whole = lock(&self.core.guarded).phase == Phase::Closing;
                 return Ended { journal: self.journal, whole };
             };
+            if !batch.hash(&mut self.tree) {
+                let _failed =
+                    self.fail(&mut batch, "a defect in adjutant: an entry of the log has no place in a record");
+                return Ended { journal: self.journal, whole: false };
+            }
             if !self.write(batch, frozen, wanted) {
                 return Ended { journal: self.journal, whole: false };
             }
@@ -77,7 +85,7 @@ impl Writer {
                 return None;
             }
             let state = &mut guarded.state;
-            if let Some(batch) = state.outbox.take(&state.tree) {
+            if let Some(batch) = state.outbox.take() {
                 // Now the state is as of the last record of the batch, and cheap to copy.
                 let is_last = state.outbox.is_empty();
                 let wanted = if is_last { lock(&core.wanted).take() } else { None };
@@ -142,7 +150,7 @@ impl Writer {
         {
             let mut synced = lock(&core.synced);
             synced.next = next;
-            std::mem::swap(&mut synced.tree, &mut batch.tree);
+            synced.tree.clone_from(&self.tree);
         }
         // Before the answer: who was answered may rely on others having heard.
         core.take_leaves(&mut batch.leaves);
@@ -157,7 +165,7 @@ impl Writer {
         self.since_snapshot = self.since_snapshot.saturating_add(wide(batch.bytes()));
         if let Some(frozen) = frozen {
             self.since_snapshot = 0;
-            let _gone = self.chores.send(Chore::Snapshot(Box::new(frozen), wanted));
+            let _gone = self.chores.send(Chore::Snapshot(Box::new((frozen, self.tree.clone())), wanted));
         }
         lock(&core.guarded).state.outbox.give_back(batch);
     }

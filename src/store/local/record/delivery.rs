@@ -87,6 +87,16 @@ pub(in crate::store::local) struct Head {
     pub(in crate::store::local) same_request_as: Option<u64>,
 }
 
+impl Head {
+    /// Adds it. Where its leaf stands.
+    pub(in crate::store::local) fn put(&self, to: &mut Vec<u8>) -> usize {
+        put(&(self.id, self.index), to);
+        let place = to.len();
+        put(&(self.leaf, self.duplicate_of, self.same_request_as), to);
+        place
+    }
+}
+
 /// What is known of a delivery before it is numbered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::store::local) struct Tail {

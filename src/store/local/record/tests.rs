@@ -325,3 +325,13 @@ fn what_this_program_does_not_know_is_not_read() {
     assert!(Stored::decode(9, 1, &bytes).is_none());
     assert!(Stored::decode(DELIVERY, 1, &bytes[..60]).is_none());
 }
+
+#[test]
+fn the_head_of_a_delivery_is_written_as_it_is_read_and_says_where_its_leaf_stands() {
+    let Delivery { head, .. } = delivery();
+    let (mut by_hand, mut derived) = (vec![9; 3], vec![9; 3]);
+    let place = head.put(&mut by_hand);
+    put(&head, &mut derived);
+    assert_eq!(by_hand, derived);
+    assert_eq!(by_hand[place..place + 32], head.leaf);
+}

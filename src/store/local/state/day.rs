@@ -73,7 +73,7 @@ impl State {
         for DayUse { of, counts, max_per_day } in days {
             let by = match (who, counts) {
                 (Spender::Job(job), Counts::Job) => job.id.number(),
-                _ => OF_ENTRY | self.tree.size(),
+                _ => OF_ENTRY | self.entries,
             };
             let print = self.day_print(who.account(), of);
             let today = self.days.get(&(day, print));

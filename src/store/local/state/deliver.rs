@@ -111,12 +111,12 @@ impl State {
             &said,
             Committed::Salted(new.commitment),
         );
-        let (leaf, entry) = self.add_leaf(&line);
+        let entry = self.add_line(&line);
         self.leads.came(DeliveryId::from_number(id), entry);
-        let head = Head { id, index: entry, leaf, duplicate_of, same_request_as };
+        let head = Head { id, index: entry, leaf: [0; 32], duplicate_of, same_request_as };
         let number = self.next_record;
-        self.outbox.push(number, record::DELIVERY, record::DELIVERY_VERSION, |to| {
-            record::put(&head, to);
+        self.outbox.push(number, record::DELIVERY, record::DELIVERY_VERSION, |to, leaf_places| {
+            leaf_places.push(head.put(to));
             to.extend_from_slice(&new.tail);
         });
         self.outbox.count_delivery();
@@ -158,7 +158,7 @@ impl State {
     pub(super) fn replay_delivery(&mut self, record: u64, delivery: &Delivery) {
         let (head, tail) = (&delivery.head, &delivery.tail);
         let app = self.app_number(&tail.app);
-        self.tree.push(head.leaf);
+        self.replay_leaf(head.leaf);
         self.leads.came(DeliveryId::from_number(head.id), head.index);
         let (body, request, received_at) = (tail.body_print, tail.request_print, tail.received_at);
         let seen = Seen { body, request, received_at, original: head.duplicate_of.is_none() };

@@ -35,7 +35,7 @@ use super::outbox::{IndexOp, Outbox};
 use super::record::{self, AsideFor, Blob, Change};
 use super::seal::{Fingerprint, Purpose};
 use crate::audit::leads::{About, Leads};
-use crate::audit::tree::Frontier;
+use crate::audit::tree::{Frontier, Hash};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, DeliveryId, JobId, RuleName};
 use crate::job::Job;
@@ -113,6 +113,9 @@ pub(super) struct State {
     record_bytes: usize,
     /// The number of the next record.
     pub(super) next_record: u64,
+    /// Entries of the log.
+    pub(super) entries: u64,
+    /// The log, while records are replayed: the writer has it then.
     pub(super) tree: Frontier,
     /// The number of the newest delivery.
     pub(super) deliveries: u64,
@@ -164,6 +167,7 @@ impl State {
             keys,
             record_bytes: narrow(RECORD_BYTES_MAX.min(segment_bytes / 16)),
             next_record: crate::store::journal::FIRST_NUMBER,
+            entries: 0,
             tree: Frontier::default(),
             deliveries: 0,
             unplanned: BTreeMap::new(),
@@ -382,6 +386,11 @@ impl State {
         used.heavy = used.heavy.saturating_add(calls.heavy);
     }
 
+    fn replay_leaf(&mut self, leaf: Hash) {
+        self.tree.push(leaf);
+        self.entries = self.tree.size();
+    }
+
     /// The state after a record. False where its entries do not follow those before, unless that is accepted: then what
     /// is missing leaves empty places, so that the numbers stay.
     pub(super) fn replay_record(&mut self, number: u64, stored: record::Stored, accept_gaps: bool) -> bool {
@@ -389,17 +398,17 @@ impl State {
             record::Stored::Delivery(delivery) => delivery.head.index,
             record::Stored::Changes(changes) => changes.first_index,
         };
-        while accept_gaps && self.tree.size() < first {
-            self.tree.push([0; 32]);
+        while accept_gaps && self.entries < first {
+            self.replay_leaf([0; 32]);
         }
-        if self.tree.size() != first {
+        if self.entries != first {
             return false;
         }
         match stored {
             record::Stored::Delivery(delivery) => self.replay_delivery(number, &delivery),
             record::Stored::Changes(changes) => {
                 for (index, entry) in (changes.first_index..).zip(&changes.entries) {
-                    self.tree.push(entry.leaf);
+                    self.replay_leaf(entry.leaf);
                     if let Some(line) = entry.told() {
                         self.leads.enter(index, &about(&line));
                     }

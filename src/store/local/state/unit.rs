@@ -3,12 +3,11 @@
 use super::{ENTRIES_A_MARK, State, about};
 use crate::audit::Detail;
 use crate::audit::leaf::Sha;
-use crate::audit::tree::{Hash, LEAF, sha256_of};
 use crate::chance;
 use crate::ids::AccountId;
 use crate::job::Job;
 use crate::store::local::keys::Owner;
-use crate::store::local::outbox::{IndexOp, Leaves};
+use crate::store::local::outbox::IndexOp;
 use crate::store::local::record::{self, Blob, Change, LineRef, Said};
 use crate::store::local::seal::{Key, Purpose};
 
@@ -17,7 +16,8 @@ use crate::store::local::seal::{Key, Purpose};
 pub(super) struct Draft {
     first_index: u64,
     entries: Vec<u8>,
-    entry_count: u64,
+    /// Where in these the leaf of each belongs.
+    leaf_places: Vec<usize>,
     changes: Vec<u8>,
     change_count: u64,
 }
@@ -70,44 +70,26 @@ impl State {
         // Of a call its intent is known: that says that it changes something.
         let about = about(line);
         let line = &LineRef { led_by: self.leads.to(&about), ..line.clone() };
-        let (leaf, index) = self.add_leaf(line);
-        if self.draft.entry_count == 0 {
-            self.draft.first_index = index;
+        let index = self.add_line(line);
+        let draft = &mut self.draft;
+        if draft.leaf_places.is_empty() {
+            draft.first_index = index;
         }
-        self.draft.entry_count += 1;
-        line.put_entry(&leaf, &mut self.draft.entries);
+        draft.leaf_places.push(draft.entries.len());
+        line.put_entry(&[0; 32], &mut draft.entries);
         self.leads.enter(index, &about);
         index
     }
 
-    /// Adds the leaf of an entry in the record that is next.
-    pub(super) fn add_leaf(&mut self, line: &LineRef<'_>) -> (Hash, u64) {
-        let (leaf, index) = self.grow(line);
+    /// Adds an entry to the log, in the record that is next. Its number; its leaf is hashed by the writer.
+    pub(super) fn add_line(&mut self, line: &LineRef<'_>) -> u64 {
+        let index = self.entries;
+        self.entries += 1;
+        self.outbox.line(self.next_record, |to| line.put_leaf(to));
         if index.is_multiple_of(ENTRIES_A_MARK) {
             self.outbox.op(self.next_record, IndexOp::Entry { index, record: self.next_record });
         }
-        (leaf, index)
-    }
-
-    fn grow(&mut self, line: &LineRef<'_>) -> (Hash, u64) {
-        #[cfg(test)]
-        if crate::store::local::is_without_tree() {
-            return ([0; 32], self.tree.skip());
-        }
-        // In one piece, which is faster than `leaf_hash`.
-        self.scratch.clear();
-        self.scratch.push(LEAF);
-        line.put_leaf(&mut self.scratch);
-        let leaf = sha256_of(&mut self.scratch);
-        let Self { tree, outbox, next_record, .. } = self;
-        let index = match outbox.leaves(*next_record) {
-            Some(Leaves { hashes, roots }) => {
-                hashes.push(leaf);
-                tree.push_to_tiles(leaf, |root| roots.push(root))
-            }
-            None => tree.push(leaf),
-        };
-        (leaf, index)
+        index
     }
 
     pub(super) fn end_record_if_long(&mut self) {
@@ -117,28 +99,31 @@ impl State {
     }
 
     pub(super) fn end_record(&mut self) {
-        let Self { draft, tree, outbox, .. } = self;
-        if draft.entry_count == 0 && draft.change_count == 0 {
+        let Self { draft, outbox, .. } = self;
+        let entry_count = draft.leaf_places.len();
+        if entry_count == 0 && draft.change_count == 0 {
             return;
         }
-        let first_index = if draft.entry_count == 0 { tree.size() } else { draft.first_index };
-        outbox.push(self.next_record, record::CHANGES, record::CHANGES_VERSION, |to| {
+        let first_index = if entry_count == 0 { self.entries } else { draft.first_index };
+        outbox.push(self.next_record, record::CHANGES, record::CHANGES_VERSION, |to, leaf_places| {
             record::put(&first_index, to);
-            record::put(&draft.entry_count, to);
+            record::put(&entry_count, to);
+            leaf_places.extend(draft.leaf_places.iter().map(|place| to.len() + place));
             to.extend_from_slice(&draft.entries);
             record::put(&draft.change_count, to);
             to.extend_from_slice(&draft.changes);
         });
         self.next_record += 1;
         draft.entries.clear();
+        draft.leaf_places.clear();
         draft.changes.clear();
-        (draft.entry_count, draft.change_count) = (0, 0);
+        draft.change_count = 0;
     }
 
     /// The unit is whole. Whether anything was to be written.
     pub(in crate::store::local) fn end_unit(&mut self) -> bool {
         self.end_record();
-        self.outbox.end_unit(self.next_record, &self.tree);
+        self.outbox.end_unit(self.next_record);
         std::mem::replace(&mut self.unit_start, self.next_record) != self.next_record
     }
 }
