@@ -2,7 +2,7 @@
 //!
 //! A delivery leads to the decision about it, a decision to the jobs that it made or asked for again, that to an attempt, an
 //! attempt to its intents and its reads, an intent to the calls that were made under it, and the last of these, or else the attempt,
-//! to the outcome. Whoever moves a job or a delivery comes in between. A sweep leads to the jobs that it made or woke.
+//! to the outcome. Whoever moves a job or a delivery comes in between. A sweep leads to its calls and to the jobs that it made or woke.
 //!
 //! What is remembered follows from entries and from what was planned, whatever of one record comes first, so that a replay
 //! knows the same; but for attempts, which no process outlasts.
@@ -20,7 +20,7 @@ pub struct About<'a> {
     pub account: Option<&'a str>,
     pub delivery: Option<DeliveryId>,
     pub job: Option<JobId>,
-    /// Known already: of a call that changes something, its intent.
+    /// Known already: of a call that changes something, its intent; of a sweep's call, the beginning of that.
     pub led_by: Option<u64>,
 }
 
@@ -52,7 +52,7 @@ impl Leads {
         let of_delivery = |id: DeliveryId| self.deliveries.get(&id).copied();
         let of_job = |id: JobId| self.jobs.get(&id).copied();
         let of_attempt = |id: JobId| self.attempts.get(&id).map(|attempt| attempt.entry);
-        let of_sweep = || about.account.and_then(|account| self.sweeps.get(account)).copied();
+        let of_sweep = || about.account.and_then(|account| self.of_sweep(account));
         if about.led_by.is_some() {
             return about.led_by;
         }
@@ -68,6 +68,11 @@ impl Leads {
             (Kind::Sweep, None, None) if matches!(about.code, "ended" | "failed") => of_sweep(),
             _ => None,
         }
+    }
+
+    /// The beginning of the sweep of an account that runs.
+    pub fn of_sweep(&self, account: &str) -> Option<u64> {
+        self.sweeps.get(account).copied()
     }
 
     /// An entry about this was made.

@@ -163,6 +163,13 @@ pub enum SweepStep {
     Called,
 }
 
+impl SweepStep {
+    /// Of a sweep that runs, which is led to by its beginning.
+    pub const fn is_of_run(&self) -> bool {
+        matches!(self, Self::Page { .. } | Self::Again | Self::End { .. } | Self::GiveUp { .. })
+    }
+}
+
 /// A step of a sweep and the calls that were made for it.
 #[derive(Debug, Clone)]
 pub struct SweepRecord {

@@ -122,6 +122,8 @@ fn every_entry_says_which_one_led_to_it_also_over_a_kill_and_for_what_a_sweep_fo
     let swept = entries.iter().find(|entry| entry["kind"] == "outcome" && entry["actor"] == "sweep").unwrap();
     let chain = led(entries, swept);
     assert_eq!(chain[..3], ["sweep started", "decision swept", "attempt started"], "{chain:?}");
+    let is_of_sweep = |call: &Value| call["job"].is_null() && led(entries, call) == ["sweep started", "call 200"];
+    assert!(entries.iter().any(is_of_sweep), "{page}");
     let started = entries.iter().find(|entry| entry["kind"] == "sweep" && entry["code"] == "started").unwrap();
     let told = served.told(&["audit", "trace", &started["index"].to_string()], 0);
     assert!(told.contains("decision   swept") && told.contains("outcome    changed"), "{told}");

@@ -101,7 +101,9 @@ impl Check {
 
     /// What the tree has to agree with: what the folder says, and what was kept elsewhere.
     fn anchors(&mut self, head: &Checkpoint, asked: &Verify, keys: &[Verifier]) -> Result<Vec<Anchor>, Failure> {
-        let own = Anchor { name: "its checkpoint".to_owned(), checkpoint: head.clone(), is_met: false };
+        let by =
+            if asked.key.is_some() { "" } else { ", by the key that lies beside it (--key takes the one you know)" };
+        let own = Anchor { name: format!("its checkpoint{by}"), checkpoint: head.clone(), is_met: false };
         let mut anchors = vec![own];
         for path in [&asked.against, &asked.since].into_iter().flatten() {
             let Elsewhere { name, note, .. } = elsewhere(path, Vec::new())?;

@@ -27,7 +27,7 @@ impl Pusher {
             _ => None,
         };
         let singly_below = *lock(&self.singly_below);
-        let room = Room { entries: self.push.batch_max, bytes: *lock(&self.bytes_max) };
+        let room = Room { entries: self.push.batch_max, bytes: self.bytes_max() };
         let mut batch = Batch::new(Upto::Entry(left.front().map_or(0, |entry| entry.index)));
         while let Some(entry) = left.pop_front() {
             let index = entry.index;

@@ -29,6 +29,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// After the first and after many failures in a row.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(900);
+/// How long less goes at once, after it was too much.
+const LESS_FOR: Duration = Duration::from_secs(3_600);
 /// Failures for as long as this end in a pause.
 const RETRY_FOR: Duration = Duration::from_secs(3 * 86_400);
 /// Refusals in a row after which entries are left out, where that is meant.
@@ -60,8 +62,8 @@ pub(super) struct Pusher {
     pub(super) doing: Mutex<Doing>,
     /// Entries below this go one by one, so that only those are left out that are refused.
     pub(super) singly_below: Mutex<u64>,
-    /// Less where the consumer said that it is too much at once.
-    pub(super) bytes_max: Mutex<usize>,
+    /// Bytes that go at once since then: the consumer said that more is too much.
+    less_at_once: Mutex<Option<(usize, Timestamp)>>,
     /// A checkpoint was left out, and none was taken since.
     pub(super) refuses_checkpoints: AtomicBool,
     pub(super) moved: Notify,
@@ -85,9 +87,16 @@ impl Pusher {
             sent: 0,
         };
         let (held, doing, singly_below) = (tokio::sync::Mutex::default(), Mutex::new(doing), Mutex::default());
-        let bytes_max = Mutex::new(BYTES_MAX);
+        let less_at_once = Mutex::default();
         let refuses_checkpoints = AtomicBool::new(false);
-        Self { line, push, parts, held, doing, singly_below, bytes_max, refuses_checkpoints, moved: Notify::new() }
+        Self { line, push, parts, held, doing, singly_below, less_at_once, refuses_checkpoints, moved: Notify::new() }
+    }
+
+    /// Bytes that go at once. Whoever took less is asked again after a while: it may take more by now.
+    pub(super) fn bytes_max(&self) -> usize {
+        let now = self.parts.clock.now();
+        let less = lock(&self.less_at_once).filter(|(_, since)| now.since(*since) < LESS_FOR);
+        less.map_or(BYTES_MAX, |(bytes, _)| bytes)
     }
 
     pub(super) fn is_of(&self, line: &Arc<Line>) -> bool {
@@ -244,7 +253,7 @@ impl Pusher {
             }
             Sent::Later { at, why } => self.failed((upto, why, false), Some(at)).await.map(Some),
             Sent::TooLong(_) if batch.parcels.len() > 1 => {
-                *lock(&self.bytes_max) = batch.bytes / 2;
+                *lock(&self.less_at_once) = Some((batch.bytes / 2, now));
                 Ok(Some(Next::AtOnce))
             }
             Sent::TooLong(why) | Sent::Rejected(why) => self.refused(batch, why, moves).await,

@@ -286,11 +286,11 @@ impl LocalStore {
         to: &Path,
         mut progress: impl FnMut(u64, u64) + Send + 'static,
     ) -> Result<BackedUp, CopyError> {
-        let (core, to) = (Arc::clone(self.core()), to.to_owned());
-        if self.holds(&to) {
-            return Err(CopyError::Within(to));
-        }
-        self.core().apart(move || core.backup(&to, &mut progress)).await?
+        let (running, to) = (Arc::clone(self.running()), to.to_owned());
+        let done = self.core().apart(move || {
+            if running.holds(&to) { Err(CopyError::Within(to)) } else { running.core.backup(&to, &mut progress) }
+        });
+        done.await?
     }
 
     /// Verifies the store in a folder that no process uses, and changes nothing in it. The torn end that an unclean

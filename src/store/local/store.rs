@@ -84,8 +84,8 @@ impl LocalStore {
     }
 
     /// Whether this is the folder of the store, or one in it.
-    pub(super) fn holds(&self, folder: &Path) -> bool {
-        self.running.holds(folder)
+    pub(super) const fn running(&self) -> &Arc<Running> {
+        &self.running
     }
 
     pub(super) fn core(&self) -> &Arc<Core> {

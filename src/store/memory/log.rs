@@ -24,16 +24,25 @@ pub(super) struct Line {
     rule: Option<RuleName>,
     code: String,
     detail: Option<Detail>,
+    /// Where it is known already.
+    #[serde(skip)]
+    led_by: Option<u64>,
 }
 
 impl Line {
     pub(super) fn new(at: Timestamp, kind: Kind, code: impl Into<String>) -> Self {
         let code = code.into();
-        Self { at, kind, app: None, account: None, delivery: None, job: None, rule: None, code, detail: None }
+        let (app, account, delivery, job, rule) = (None, None, None, None, None);
+        Self { at, kind, app, account, delivery, job, rule, code, detail: None, led_by: None }
     }
 
     pub(super) fn of_app(mut self, app: Option<AppName>, account: Option<AccountId>) -> Self {
         (self.app, self.account) = (app, account);
+        self
+    }
+
+    pub(super) const fn led_by(mut self, entry: Option<u64>) -> Self {
+        self.led_by = entry;
         self
     }
 
@@ -92,16 +101,16 @@ impl Log {
     pub(super) fn add(&mut self, mut line: Line) -> u64 {
         let intent = line.detail.as_mut().and_then(|detail| detail.call.as_mut()?.intent.take());
         let (account, code) = (line.account.clone(), line.code.clone());
-        let Line { kind, delivery, job, .. } = line;
+        let Line { kind, delivery, job, led_by, .. } = line;
         let account = account.as_ref().map(AccountId::as_str);
-        let about = About { kind, code: &code, account, delivery, job, led_by: intent };
+        let about = About { kind, code: &code, account, delivery, job, led_by: led_by.or(intent) };
         let led_by = self.leads.to(&about);
         self.leads.enter(self.tree.size(), &about);
         // Encoding plain data into memory has nothing that could fail.
         let data = postcard::to_stdvec(&(self.tree.size(), &line)).unwrap_or_default();
         let leaf = leaf_hash(&data);
         let index = self.tree.push(leaf);
-        let Line { at, kind, app, account, delivery, job, rule, code, detail } = line;
+        let Line { at, kind, app, account, delivery, job, rule, code, detail, .. } = line;
         self.entries.push(Entry { index, at, kind, app, account, delivery, job, rule, code, detail, led_by, leaf });
         index
     }

@@ -2,7 +2,7 @@
 
 use super::log::Line;
 use super::world::World;
-use crate::audit::{Detail, Kind};
+use crate::audit::{Call, Detail, Kind};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, AppName, JobId, RuleName};
 use crate::job::{Asker, Input, Job, NewJob, Subject};
@@ -24,6 +24,22 @@ impl World {
         self.sweeps.get(account).cloned().unwrap_or_default()
     }
 
+    fn sweep_calls(
+        &mut self,
+        (app, account): (&AppName, &AccountId),
+        led_by: Option<u64>,
+        calls: Vec<Call>,
+        at: Timestamp,
+    ) {
+        for call in calls {
+            self.count_call(account, &call, at);
+            let status = call.status.map_or_else(|| "no-answer".to_owned(), |status| status.to_string());
+            let detail = Detail { call: Some(call), ..Detail::default() };
+            let line = Line::new(at, Kind::Call, status).with(detail).led_by(led_by);
+            self.log.add(line.of_app(Some(app.clone()), Some(account.clone())));
+        }
+    }
+
     pub(super) fn record_sweep(&mut self, record: SweepRecord, at: Timestamp) -> Result<Swept, StoreError> {
         let SweepRecord { app, account, step, calls } = record;
         let mut state = self.sweep_state(&account);
@@ -35,12 +51,8 @@ impl World {
             (_, None) => return Err(StoreError::Conflict(format!("no sweep of {account} runs"))),
         }
         let of = || (Some(app.clone()), Some(account.clone()));
-        for call in calls {
-            self.count_call(&account, &call, at);
-            let status = call.status.map_or_else(|| "no-answer".to_owned(), |status| status.to_string());
-            let detail = Detail { call: Some(call), ..Detail::default() };
-            self.log.add(Line::new(at, Kind::Call, status).with(detail).of_app(of().0, of().1));
-        }
+        let led_by = if step.is_of_run() { self.log.leads.of_sweep(account.as_str()) } else { None };
+        self.sweep_calls((&app, &account), led_by, calls, at);
         let mut made = Vec::new();
         let told = match step {
             SweepStep::Begin { kind, why, rule, is_dry } => {

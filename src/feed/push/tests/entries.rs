@@ -218,8 +218,18 @@ async fn a_batch_that_is_too_long_for_its_receiver_is_parted_and_nothing_of_it_i
     let bench = Bench::on(store, &url, Push { batch_max: 16, on_refused: OnRefused::Park, ..push() });
     bench.settle().await;
     assert_eq!(taken(&all), (0..40).collect::<Vec<_>>());
-    let too_long = all.lock().unwrap().iter().filter(|came| came.status == 413).count();
-    assert!((1..6).contains(&too_long), "{too_long}: what is too long is remembered");
+    let too_long = || all.lock().unwrap().iter().filter(|came| came.status == 413).count();
+    let at_first = too_long();
+    assert!((1..6).contains(&at_first), "{at_first}: what is too long is remembered");
+    // For an hour: then it may take more.
+    for (after, is_asked_again) in [(60, false), (3_600, true)] {
+        for code in codes(0, 20) {
+            enter(&bench.store, code).await;
+        }
+        bench.clock.advance(Duration::from_secs(after));
+        bench.settle().await;
+        assert_eq!(too_long() > at_first, is_asked_again, "after {after} s");
+    }
     assert_eq!(gaps(&bench.store).await, [""; 0]);
     bench.end().await;
 }

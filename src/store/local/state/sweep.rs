@@ -60,7 +60,8 @@ impl State {
             (_, None) => return Err(StoreError::Conflict(format!("no sweep of {account} runs"))),
         }
         let whose = Whose { app: &app, account: &account, at };
-        self.sweep_calls(&whose, calls);
+        let led_by = if step.is_of_run() { self.leads.of_sweep(account.as_str()) } else { None };
+        self.sweep_calls(&whose, led_by, calls);
         let mut made = Vec::new();
         match step {
             SweepStep::Begin { kind, why, rule, is_dry } => {
@@ -99,13 +100,13 @@ impl State {
         Ok(Swept { state, made })
     }
 
-    fn sweep_calls(&mut self, whose: &Whose<'_>, calls: Vec<Call>) {
+    fn sweep_calls(&mut self, whose: &Whose<'_>, led_by: Option<u64>, calls: Vec<Call>) {
         let mut used = QuotaUse::default();
         for call in calls {
             count_call(&mut used, &call);
             let status = call.status.map_or_else(|| "no-answer".to_owned(), |status| status.to_string());
             let said = self.sealed_detail(Some(whose.account), &Detail { call: Some(call), ..Detail::default() });
-            self.enter(&whose.line(Kind::Call, &status, &said));
+            self.enter(&LineRef { led_by, ..whose.line(Kind::Call, &status, &said) });
             self.end_record_if_long();
         }
         if used != QuotaUse::default() {
