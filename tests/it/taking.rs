@@ -183,39 +183,75 @@ fn one_that_was_taken_out_of_the_configuration_is_listed_until_a_person_has_it_f
     assert!(service.command(&["audit", "tail"]).1.contains("consumer-forgotten"));
 }
 
-/// What the example has, with this in the place of its URL.
-fn example(name: &str, url: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/examples").join(name);
-    let text = std::fs::read_to_string(path).unwrap();
-    text.replace("https://splunk.example:8088", url) + "allow_private = true\nfrom = \"start\"\n"
+fn example(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/examples").join(name)).unwrap()
 }
 
-#[test]
-fn the_example_for_splunk_sends_what_its_event_collector_takes() {
+/// What a consumer of an example sends, with this in the place of the URL: what was asked for, and all entries, of which none
+/// is missing.
+fn sent_by(name: &str, consumer: &str, place: &str, header: &str) -> (Vec<Asked>, Vec<Value>) {
     let (url, told) = inbox(|_| 200);
-    let mut service = service(&example("splunk.toml", &url));
-    std::fs::write(service.folder().join("splunk-headers"), "Authorization: Splunk planted-token\n").unwrap();
+    let consumer = consumer.replace(place, &url).replace("allow_private = true\n", "");
+    let mut service = service(&format!("{consumer}allow_private = true\nfrom = \"start\"\n"));
+    std::fs::write(service.folder().join(format!("{name}-headers")), format!("Authorization: {header}\n")).unwrap();
     assert!(service.start(&[]), "{}", service.log());
     for id in 0..5 {
         assert_eq!(service.deliver(&event(id)).unwrap(), 200);
     }
     let last = size(&service);
-    wait_for(&service, "splunk", last);
-    let mut next = 0;
-    for (_, asked) in told.try_iter() {
-        assert_eq!(asked.path, "/services/collector/raw?sourcetype=_json&source=adjutant");
-        let header = |name: &str| asked.headers.iter().find(|(had, _)| had == name).map(|(_, value)| value.as_str());
-        assert_eq!(header("authorization"), Some("Splunk planted-token"));
-        assert_eq!(header("webhook-signature"), None);
-        for line in String::from_utf8(asked.body.clone()).unwrap().lines() {
+    wait_for(&service, name, last);
+    let (_, config, _) = service.command(&["config"]);
+    let secret = header.split_once(' ').unwrap().1;
+    assert!(!config.contains(secret) && !service.log().contains(secret), "{config}");
+    let all: Vec<Asked> = told.try_iter().map(|(_, asked)| asked).collect();
+    let mut entries = Vec::new();
+    for asked in &all {
+        let had = |name: &str| asked.headers.iter().find(|(had, _)| had == name).map(|(_, value)| value.as_str());
+        assert_eq!((had("authorization"), had("webhook-signature")), (Some(header), None));
+        for line in std::str::from_utf8(&asked.body).unwrap().lines() {
             let entry: Value = serde_json::from_str(line).unwrap();
-            assert!(entry["at"].is_string() && entry["index"] == next, "{line}");
-            next += 1;
+            assert_eq!(entry["index"], entries.len(), "{line}");
+            entries.push(entry);
         }
     }
-    assert!(next >= last, "{next} of {last}");
-    let (_, config, _) = service.command(&["config"]);
-    assert!(!config.contains("planted") && !service.log().contains("planted-token"), "{config}");
+    assert!(u64::try_from(entries.len()).unwrap() >= last, "{} of {last}", entries.len());
+    (all, entries)
+}
+
+#[test]
+fn the_example_for_splunk_sends_what_its_event_collector_takes() {
+    let (asked, entries) =
+        sent_by("splunk", &example("splunk.toml"), "https://splunk.example:8088", "Splunk planted-token");
+    for asked in asked {
+        assert_eq!(asked.path, "/services/collector/raw?sourcetype=_json&source=adjutant");
+    }
+    assert!(entries.iter().all(|entry| entry["at"].is_string()), "{entries:?}");
+}
+
+/// Vector cannot be had from a registry: what it does with its configuration is read there, in its own source of 0.58.
+#[test]
+fn the_example_for_vector_sends_lines_with_what_its_sinks_are_told_to_take_from_them() {
+    let text = example("vector.toml");
+    let consumer: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("#   ")).collect();
+    let (_, entries) = sent_by("vector", &(consumer.join("\n") + "\n"), "http://127.0.0.1:8686", "Basic cGxhbnRlZA==");
+    let vector: toml::Table = text.parse().unwrap();
+    let known = |name: &str| ["sources", "transforms"].iter().any(|kind| vector[*kind].get(name).is_some());
+    for (name, sink) in vector["sinks"].as_table().unwrap() {
+        // Else it answers 200 before anybody has the entries; the source's own setting has no effect.
+        assert_eq!(sink["acknowledgements"]["enabled"].as_bool(), Some(true), "{name}");
+        assert!(sink["inputs"].as_array().unwrap().iter().all(|input| known(input.as_str().unwrap())), "{name}");
+    }
+    let source = &vector["sources"]["adjutant"];
+    assert_eq!(source["framing"]["method"].as_str(), Some("newline_delimited"));
+    assert_eq!(source["decoding"]["codec"].as_str(), Some("json"));
+    assert_eq!(vector["transforms"]["timed"]["source"].as_str(), Some(".timestamp = parse_timestamp!(.at, \"%+\")\n"));
+    let id = vector["sinks"]["elastic"]["id_key"].as_str().unwrap();
+    let ids: std::collections::BTreeSet<&str> = entries.iter().map(|entry| entry[id].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), entries.len(), "each has an id of its own");
+    for entry in &entries {
+        assert!(entry["at"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{entry}");
+        assert!(entry.get("timestamp").is_none(), "it would be lost: {entry}");
+    }
 }
 
 /// The official library for Python: `tests/run` prepares one that has it.
