@@ -63,6 +63,11 @@ impl LeafData {
         ends.push(blocks.len());
     }
 
+    /// Bytes of memory, about.
+    pub const fn capacity(&self) -> usize {
+        self.blocks.capacity()
+    }
+
     /// Gives the hash of each, in order, and forgets them all.
     pub fn hash(&mut self, mut each: impl FnMut(Hash)) {
         let mut start = 0;

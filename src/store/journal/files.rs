@@ -43,12 +43,19 @@ pub trait Files: fmt::Debug + Send + Sync {
     /// Makes durable which names the folder holds.
     fn sync_dir(&self, dir: &str) -> io::Result<()>;
 
-    /// Makes durable all that was written to files, and all names, on the file system that a folder is on. Others' as well, so it
-    /// may take long.
-    fn sync_file_system(&self, dir: &str) -> io::Result<()>;
+    /// A hold on the file system that a folder is on, taken before what is to be synced by it is written. None where a sync of
+    /// all of it would not tell what failed.
+    fn file_system(&self, dir: &str) -> io::Result<Option<Box<dyn FileSystem>>>;
 
     /// Bytes that can still be written.
     fn free_space(&self) -> io::Result<u64>;
+}
+
+/// A file system as a whole.
+pub trait FileSystem: fmt::Debug + Send + Sync {
+    /// Makes durable all that was written to files, and all names. Others' as well, so it may take long. An error where anything
+    /// failed to be written since the hold was taken, or since the last time: it need not be ours.
+    fn sync(&self) -> io::Result<()>;
 }
 
 /// What disks are written by: a write that begins, ends and lies in memory at multiples of this can go past the page cache.
@@ -192,13 +199,33 @@ impl Files for RealFiles {
         sync_folder(&self.at(dir))
     }
 
-    fn sync_file_system(&self, dir: &str) -> io::Result<()> {
-        Ok(rustix::fs::syncfs(std::fs::File::open(self.at(dir))?)?)
+    fn file_system(&self, dir: &str) -> io::Result<Option<Box<dyn FileSystem>>> {
+        if !tells_of_failed_writes(rustix::system::uname().release().to_bytes()) {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(RealFileSystem(std::fs::File::open(self.at(dir))?))))
     }
 
     fn free_space(&self) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(&self.root)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+/// Whether `syncfs` of this Linux does: from 5.8 on, and of whoever had the file system open before.
+fn tells_of_failed_writes(release: &[u8]) -> bool {
+    let release = String::from_utf8_lossy(release);
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
+    numbers.next().zip(numbers.next()).is_some_and(|version| version >= (5, 8))
+}
+
+/// Any file on it.
+#[derive(Debug)]
+struct RealFileSystem(std::fs::File);
+
+impl FileSystem for RealFileSystem {
+    fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(&self.0)?)
     }
 }
 
@@ -244,5 +271,26 @@ impl File for RealFile {
 
     fn sync_all(&self) -> io::Result<()> {
         self.cached.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_is_synced_as_a_whole_only_where_the_system_tells_what_failed() {
+        for (release, tells) in
+            [("4.18.0-553.el8_10.x86_64", false), ("5.7.19", false), ("5.8.0-rc1", true), ("6.12", true), ("", false)]
+        {
+            assert_eq!(tells_of_failed_writes(release.as_bytes()), tells, "{release}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let files = RealFiles::new(folder.path());
+        files.make_dir("log").unwrap();
+        let held = files.file_system("log").unwrap();
+        files.create("log/one").unwrap().write_all_at(b"one", 0).unwrap();
+        held.map_or(Ok(()), |held| held.sync()).unwrap();
+        assert!(files.file_system("none").is_err());
     }
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::files::{File, Files};
+use super::files::{File, FileSystem, Files};
 use crate::chance::{Chance, SeededChance};
 use crate::clock::lock;
 use crate::store::{narrow, wide};
@@ -47,6 +47,8 @@ struct Node {
     bytes: Vec<u8>,
     durable: Vec<u8>,
     changes: Vec<Change>,
+    /// A sync of the whole file system failed for it: its own tells that as well, once.
+    failed: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -158,7 +160,7 @@ impl SimFiles {
         for id in names.values() {
             if let Some(node) = disk.nodes.get(id) {
                 let bytes = node.after_cut(&disk.chance);
-                nodes.insert(*id, Node { durable: bytes.clone(), bytes, changes: Vec::new() });
+                nodes.insert(*id, Node { durable: bytes.clone(), bytes, changes: Vec::new(), failed: false });
             }
         }
         let after = Self::new(disk.chance.next_u64());
@@ -335,6 +337,9 @@ impl Disk {
         let failing = self.failing_syncs > 0;
         self.failing_syncs = self.failing_syncs.saturating_sub(1);
         let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
+        if std::mem::take(&mut node.failed) {
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
         if failing {
             // Some of it is lost, and nobody will try again: the cache believes that it is clean.
             node.durable = node.after_cut(&self.chance);
@@ -428,23 +433,34 @@ impl Files for SimFiles {
         if failing { Err(io::Error::from_raw_os_error(EIO)) } else { Ok(()) }
     }
 
-    fn sync_file_system(&self, _dir: &str) -> io::Result<()> {
+    fn file_system(&self, _dir: &str) -> io::Result<Option<Box<dyn FileSystem>>> {
+        Ok(Some(Box::new(self.clone())))
+    }
+
+    fn free_space(&self) -> io::Result<u64> {
+        Ok(self.disk().free)
+    }
+}
+
+impl FileSystem for SimFiles {
+    fn sync(&self) -> io::Result<()> {
         let (nodes, folders) = {
             let disk = self.disk();
             (disk.nodes.keys().copied().collect::<Vec<_>>(), disk.folders.clone())
         };
         // All of it, whatever fails on the way.
-        let files = nodes.into_iter().map(|node| self.file(node).sync_all());
-        let names = folders.into_iter().map(|folder| self.sync_dir(&folder));
         let mut done = Ok(());
-        for one in files.chain(names) {
-            done = done.and(one);
+        for id in nodes {
+            let synced = self.disk().sync(id);
+            if let (true, Ok(node)) = (synced.is_err(), self.disk().node(id)) {
+                node.failed = true;
+            }
+            done = done.and(synced);
+        }
+        for folder in folders {
+            done = done.and(self.sync_dir(&folder));
         }
         done
-    }
-
-    fn free_space(&self) -> io::Result<u64> {
-        Ok(self.disk().free)
     }
 }
 

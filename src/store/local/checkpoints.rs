@@ -324,6 +324,9 @@ impl Core {
         }
         // Killed, in a simulation: nothing more is written.
         if lock(&self.guarded).phase == Phase::Closing {
+            if let Some(log) = &mut *lock(&self.checkpoints.log) {
+                log.tiles.sync_each();
+            }
             let _told_in_the_log = self.sign(&mut signed_at, &mut is_failing);
         }
     }

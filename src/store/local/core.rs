@@ -118,7 +118,7 @@ impl Core {
     pub(super) fn new(parts: Parts) -> Self {
         let Parts { mut state, settings, files, clock, keys, index, reader, pruner } = parts;
         let checkpoints = Checkpoints::new(settings.checkpoint_file.clone());
-        // From now on the writer has it.
+        // From here the writer has it, and the state no more.
         let synced = Synced { next: state.next_record, tree: std::mem::take(&mut state.tree) };
         let applied = if index.get().is_some() { synced.next } else { journal::FIRST_NUMBER };
         Self {
@@ -195,6 +195,10 @@ impl Core {
         guarded.in_unit = true;
         let done = what(&mut guarded.state);
         guarded.in_unit = false;
+        if done.is_err() && guarded.state.is_in_unit() {
+            drop(guarded);
+            return Err(self.half_a_unit());
+        }
         let done = done?;
         let wrote = guarded.state.end_unit();
         let written = if wrote { guarded.state.outbox.wait(impatient) } else { None };

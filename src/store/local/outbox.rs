@@ -72,7 +72,7 @@ impl Leaves {
         self.roots.append(&mut next.roots);
     }
 
-    /// Keeps no more memory than a second mostly needs.
+    /// Keeps no more memory than is mostly needed.
     pub(super) fn shrink(&mut self) {
         self.hashes.shrink_to(KEPT_LEAVES);
         self.roots.shrink_to(KEPT_LEAVES);
@@ -132,7 +132,8 @@ impl Batch {
             return false;
         }
         for (leaf, place) in hashes.iter().zip(leaf_places.drain(..)) {
-            let Some(to) = bytes.get_mut(place..).and_then(|record| record.first_chunk_mut()) else { return false };
+            let place = bytes.get_mut(place..).and_then(|record| record.first_chunk_mut());
+            let Some(to) = place.filter(|there| **there == [0; 32]) else { return false };
             *to = *leaf;
             tree.push_to_tiles(*leaf, |root| roots.push(root));
         }
@@ -258,7 +259,7 @@ impl Outbox {
 
     /// Takes a written batch back, for its memory.
     pub(super) fn give_back(&mut self, mut batch: Batch) {
-        if batch.bytes.capacity() <= KEPT_BYTES {
+        if batch.bytes.capacity().max(batch.lines.capacity()) <= KEPT_BYTES {
             batch.bytes.clear();
             batch.spans.clear();
             batch.waiters.clear();

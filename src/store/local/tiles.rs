@@ -10,12 +10,12 @@ use std::sync::Arc;
 use super::outbox::Leaves;
 use crate::audit::tile::{BYTES, Edge, TileId, Tiles, WIDTH, of_bytes, root_of, to_bytes};
 use crate::audit::tree::Hash;
-use crate::store::journal::files::Files;
+use crate::store::journal::files::{FileSystem, Files};
 use crate::store::wide;
 
 /// So many written files take less of the processor and the disk in one sync of their whole file system than each in its own.
 /// Fewer are not to wait for what others write there.
-const MANY: usize = 64;
+const MANY_TILES: usize = 64;
 
 /// Folder of all that others may read of the log: tiles and checkpoints.
 pub(super) const LOG: &str = "log";
@@ -37,15 +37,29 @@ pub(super) struct TileFiles {
     waiting: BTreeMap<TileId, Vec<Hash>>,
     /// Written, and not synced yet.
     unsynced: Vec<TileId>,
+    /// By which many are synced at once. None where each is by itself.
+    file_system: Option<Box<dyn FileSystem>>,
     folders: BTreeSet<String>,
     /// Entries that cannot be read have empty places: roots that know them do not fit.
     has_gaps: bool,
 }
 
 impl TileFiles {
+    /// Each tile is synced by itself.
     pub(super) fn new(files: Arc<dyn Files>) -> Self {
-        let (edge, waiting) = (Edge::default(), BTreeMap::new());
-        Self { files, edge, waiting, unsynced: Vec::new(), folders: BTreeSet::new(), has_gaps: false }
+        let (edge, waiting, folders) = (Edge::default(), BTreeMap::new(), BTreeSet::new());
+        Self { files, edge, waiting, unsynced: Vec::new(), file_system: None, folders, has_gaps: false }
+    }
+
+    /// Many are synced at once. The folder has to be there.
+    pub(super) fn of_log(files: Arc<dyn Files>) -> io::Result<Self> {
+        let file_system = files.file_system(LOG)?;
+        Ok(Self { file_system, ..Self::new(files) })
+    }
+
+    /// From now on each is synced by itself: nobody waits for what others write.
+    pub(super) fn sync_each(&mut self) {
+        self.file_system = None;
     }
 
     /// With what the full tiles of a tree of so many leaves say: the edge as it was at the last leaf that one of them has.
@@ -87,7 +101,7 @@ impl TileFiles {
 
     /// Takes all leaves out, and writes the tiles that they complete. What cannot be written waits in memory.
     pub(super) fn take(&mut self, leaves: &mut Leaves) {
-        let Self { files, edge, waiting, unsynced, folders, has_gaps } = self;
+        let Self { files, edge, waiting, unsynced, folders, has_gaps, .. } = self;
         let Leaves { hashes, roots } = leaves;
         let mut roots = roots.drain(..).filter(|_| !*has_gaps);
         for leaf in hashes.drain(..) {
@@ -118,6 +132,7 @@ impl TileFiles {
         let synced = self.sync_written();
         if synced.is_err() {
             // Another sync could succeed without them: the system takes for written what it failed to write.
+            self.sync_each();
             for tile in std::mem::take(&mut self.unsynced) {
                 match self.full(tile) {
                     Ok(hashes) => drop(self.waiting.insert(tile, hashes)),
@@ -130,8 +145,8 @@ impl TileFiles {
 
     fn sync_written(&mut self) -> io::Result<()> {
         let mut folders = BTreeSet::new();
-        if self.unsynced.len() >= MANY {
-            self.files.sync_file_system(LOG)?;
+        // What failed need not be a tile: then each is asked for by itself.
+        if self.unsynced.len() >= MANY_TILES && self.file_system.as_ref().is_some_and(|all| all.sync().is_ok()) {
             self.unsynced.clear();
         }
         for tile in &self.unsynced {
@@ -228,25 +243,55 @@ mod tests {
     use super::*;
     use crate::store::journal::simulated::SimFiles;
 
+    fn leaf(number: u64) -> Hash {
+        let mut hash = [0; 32];
+        hash[..8].copy_from_slice(&number.to_be_bytes());
+        hash
+    }
+
+    /// All tiles of so many leaves are on the disk, also after a power cut.
+    fn holds(disk: &SimFiles, leaves: u64) {
+        let after = disk.cut();
+        for index in 0..leaves / WIDTH {
+            let hashes = read_tile(&after, TileId { level: 0, index }).unwrap();
+            assert!(hashes.into_iter().zip(index * WIDTH..).all(|(hash, number)| hash == leaf(number)), "tile {index}");
+        }
+    }
+
     #[test]
     fn a_tile_whose_sync_failed_is_written_again_before_another_counts() {
-        for count in [1, MANY] {
-            let disk = SimFiles::new(7);
-            let mut tiles = TileFiles::new(Arc::new(disk.clone()));
-            for number in (0..count).flat_map(|_| 0..=u8::MAX) {
-                tiles.push([number; 32]);
-            }
+        for (seed, count) in (0..20).flat_map(|seed| [(seed, 1), (seed, wide(MANY_TILES))]) {
+            let disk = SimFiles::new(seed);
+            disk.make_dir(LOG).unwrap();
+            let mut tiles = TileFiles::of_log(Arc::new(disk.clone())).unwrap();
+            (0..count * WIDTH).for_each(|number| tiles.push(leaf(number)));
             disk.fail_syncs(1);
             let synced = (0..10).find(|_| tiles.sync().is_ok());
-            assert!(synced > Some(0), "one failed: {synced:?}");
-            let after = disk.cut();
-            for index in 0..wide(count) {
-                let hashes = read_tile(&after, TileId { level: 0, index }).unwrap();
-                assert!(
-                    hashes.iter().zip(0..=u8::MAX).all(|(hash, number)| *hash == [number; 32]),
-                    "{index}: {hashes:?}"
-                );
-            }
+            assert!(synced > Some(0), "seed {seed}: some failed: {synced:?}");
+            holds(&disk, count * WIDTH);
         }
+    }
+
+    #[test]
+    fn tiles_that_find_no_room_wait_and_are_written_when_there_is_some() {
+        let disk = SimFiles::new(3);
+        disk.make_dir(LOG).unwrap();
+        let mut tiles = TileFiles::of_log(Arc::new(disk.clone())).unwrap();
+        let mut next = 0;
+        let mut take = |tiles: &mut TileFiles, count: u64| {
+            let hashes = (next..next + count).map(leaf).collect();
+            next += count;
+            tiles.take(&mut Leaves { hashes, roots: Vec::new() });
+        };
+        take(&mut tiles, 3 * WIDTH);
+        assert_eq!((tiles.unsynced.len(), tiles.waiting.len()), (3, 0));
+        disk.set_free(wide(BYTES) + 100);
+        take(&mut tiles, 3 * WIDTH + 7);
+        assert_eq!((tiles.unsynced.len(), tiles.waiting.len()), (4, 2), "and what comes later waits behind it");
+        assert!(tiles.sync().is_err());
+        disk.set_free(u64::MAX / 2);
+        take(&mut tiles, WIDTH);
+        tiles.sync().unwrap();
+        holds(&disk, 7 * WIDTH);
     }
 }

@@ -84,10 +84,10 @@ impl Core {
                 "the newest checkpoint covers {covered} entries, and the log has {size}: it was rolled back"
             )));
         }
-        let mut tiles = TileFiles::new(Arc::clone(&self.files));
+        let mut tiles = TileFiles::of_log(Arc::clone(&self.files)).map_err(failed)?;
         if let Err(error) = tiles.resume(covered) {
             tracing::warn!(%error, "the tiles of the audit log are made anew from the journal");
-            tiles = TileFiles::new(Arc::clone(&self.files));
+            tiles = TileFiles::of_log(Arc::clone(&self.files)).map_err(failed)?;
         }
         self.read_leaves(&mut tiles, size)?;
         if let Some((newest, _)) = &newest {
@@ -95,7 +95,7 @@ impl Core {
                 |tiles: &mut TileFiles| Reader::new(tiles, newest.size).root().map(|root| root == newest.root);
             if !is_signed(&mut tiles).map_err(failed)? {
                 // A tile may be another, where the journal is as it was.
-                tiles = TileFiles::new(Arc::clone(&self.files));
+                tiles = TileFiles::of_log(Arc::clone(&self.files)).map_err(failed)?;
                 self.read_leaves(&mut tiles, size)?;
                 if !is_signed(&mut tiles).map_err(failed)? {
                     let covered = newest.size;

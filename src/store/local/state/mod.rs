@@ -115,7 +115,7 @@ pub(super) struct State {
     pub(super) next_record: u64,
     /// Entries of the log.
     pub(super) entries: u64,
-    /// The log, while records are replayed: the writer has it then.
+    /// The log, while records are replayed. Afterwards the writer has it.
     pub(super) tree: Frontier,
     /// The number of the newest delivery.
     pub(super) deliveries: u64,

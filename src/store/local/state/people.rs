@@ -34,9 +34,6 @@ impl State {
                 parked.filter(|job| which.means(job, to, now)).take(self.limits.moved_max).cloned().collect()
             }
         };
-        if let (Selector::HeldBy { rule, account }, Move::Retry) = (which, to) {
-            self.resume(rule, account.as_ref(), &selected, (actor, now))?;
-        }
         if let (Selector::HeldBy { rule, .. }, Move::Allow, true) = (which, to, selected.is_empty()) {
             return Err(StoreError::NotFound(format!("job of rule {rule} that would take something away")));
         }
@@ -44,6 +41,9 @@ impl State {
         for job in &selected {
             let tried = Job::clone(job).apply(input.clone());
             tried.map_err(|illegal| StoreError::Conflict(format!("{}: {illegal}", job.id)))?;
+        }
+        if let (Selector::HeldBy { rule, account }, Move::Retry) = (which, to) {
+            self.resume(rule, account.as_ref(), &selected, (actor, now))?;
         }
         for job in &selected {
             let resumes = matches!(&job.state, JobState::Parked { cause, .. } if cause.is_for_resume());

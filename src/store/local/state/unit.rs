@@ -120,6 +120,11 @@ impl State {
         draft.change_count = 0;
     }
 
+    /// Something was entered or changed that is in no record yet.
+    pub(in crate::store::local) const fn is_in_unit(&self) -> bool {
+        !self.draft.leaf_places.is_empty() || self.draft.change_count > 0
+    }
+
     /// The unit is whole. Whether anything was to be written.
     pub(in crate::store::local) fn end_unit(&mut self) -> bool {
         self.end_record();

@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex};
 
 use super::*;
 use crate::job::{Asker, Change as Wanted, DayOf, NewJob};
-use crate::store::journal::files::{File, Files, RealFiles};
+use crate::store::journal::files::{File, FileSystem, Files, RealFiles};
 use crate::store::local::OpenReport;
 use crate::store::port::{Leased, Spender};
 
@@ -283,8 +283,8 @@ impl Files for Watched {
     fn sync_dir(&self, dir: &str) -> io::Result<()> {
         self.files.sync_dir(dir)
     }
-    fn sync_file_system(&self, dir: &str) -> io::Result<()> {
-        self.files.sync_file_system(dir)
+    fn file_system(&self, dir: &str) -> io::Result<Option<Box<dyn FileSystem>>> {
+        self.files.file_system(dir)
     }
     fn free_space(&self) -> io::Result<u64> {
         self.files.free_space()
