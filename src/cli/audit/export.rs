@@ -30,7 +30,8 @@ pub(in crate::cli) struct Export {
     /// Only these kinds, as in intent,outcome
     #[arg(long)]
     kind: Option<String>,
-    /// Only those that meet a condition over `entry`, as in 'entry.call.status >= 400'
+    /// Only those that meet a condition over `entry`, as in 'entry.kind == "call" && entry.call.status >= 400'; one of which it
+    /// has no answer passes
     #[arg(long, value_name = "CONDITION")]
     filter: Option<String>,
     #[arg(long, value_enum)]

@@ -134,7 +134,7 @@ pub(super) async fn prove(context: &Context, asked: Prove, out: &mut Out) -> Res
         })?;
         let text = serde_json::to_string(&shown).unwrap_or_default();
         let failed = |error| Failure::new(Exit::Io, format!("cannot write {}: {error}", path.display()));
-        std::fs::write(&path, text + "\n").map_err(failed)?;
+        private::put(&path, &(text + "\n")).map_err(failed)?;
     }
     match output {
         None => out.line(view.proof.trim_end_matches('\n'))?,

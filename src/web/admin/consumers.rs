@@ -164,7 +164,14 @@ pub(super) async fn replay(
     query: Asked<ReplayAsked>,
 ) -> Answer<ConsumerView> {
     let ReplayAsked { from } = asked(query)?;
-    let from = parsed::<Place>(&from)?.index(&*state.store).await?;
+    let place = parsed::<Place>(&from)?;
+    if let Place::Time(at) = place
+        && at > state.clock.now()
+    {
+        // It would be the end of the log, and what waits would be left out.
+        return Err(ApiProblem::bad_request(format!("from is {at}, which is yet to come: nothing was entered then")));
+    }
+    let from = place.index(&*state.store).await?;
     pushers(&state)?.replay(&name, from, &caller.actor).await?;
     view(&state, &name).await
 }

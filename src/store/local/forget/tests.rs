@@ -263,8 +263,21 @@ async fn of_a_forgotten_person_nothing_is_left_that_a_key_opens_and_others_of_th
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     let removal = Write::Remove { shelf: Shelf::Installation, key: "x".to_owned() };
     store.write_documents(vec![removal], vec![], NOW).await.unwrap();
+    // Of what is over, and was made for her or for another.
+    let over = |key: &str, who: (&str, &str)| {
+        let value = format!(r#"{{"for":"{}"}}"#, who.1).into_bytes();
+        Write::Put(Document { shelf: Shelf::ErrandEnded, key: key.to_owned(), account: Some(account(ONE)), value })
+    };
+    store.write_documents(vec![over("erd_1", ANN), over("erd_2", JIM)], vec![], NOW).await.unwrap();
     let before = leaves(&store).await;
     store.forget(&person(ANN), NOW, |_, _| {}).await.unwrap();
+    let kept: Vec<String> =
+        store.documents(Shelf::ErrandEnded).await.unwrap().iter().map(|one| one.key.clone()).collect();
+    assert_eq!(kept, ["erd_2"]);
+    store
+        .write_documents(vec![Write::Remove { shelf: Shelf::ErrandEnded, key: "erd_2".to_owned() }], vec![], NOW)
+        .await
+        .unwrap();
     assert_eq!(said(&store, JIM.1).await, jim);
     assert_eq!(said(&store, OTHER).await, theirs);
     // All that is left of her is what the other school knows.

@@ -22,16 +22,14 @@ impl State {
             let why = format!("{unfinished} jobs of the account are unfinished: cancel them first");
             return Err(StoreError::Conflict(why));
         }
-        let names = |document: &&Arc<Document>| {
-            document.account.as_ref() == Some(what.account())
-                && (what.is_in_text(&document.key) || what.is_in_bytes(&document.value))
-        };
-        match self.documents.values().find(names).filter(|_| !what.is_account()) {
-            Some(document) => {
-                let why =
-                    format!("a document on shelf {:?} names the person: change or remove it first", document.shelf);
-                Err(StoreError::Conflict(why))
-            }
+        let stays = |document: &&Arc<Document>| document.shelf != Shelf::ErrandEnded && names(what, document);
+        match self.documents.values().find(stays).filter(|_| !what.is_account()) {
+            Some(document) => Err(StoreError::Conflict(match document.shelf {
+                Shelf::Errand => "what was asked to be done to a meeting names the person, and is not done: \
+                                  `adjutant meetings errands` lists it"
+                    .to_owned(),
+                other => format!("a document on shelf {other:?} names the person: change or remove it first"),
+            })),
             None => Ok(()),
         }
     }
@@ -115,11 +113,18 @@ impl State {
                 self.notices.remove(account);
             }
         }
+        // What is over goes with the person.
+        self.documents.retain(|_, document| document.shelf != Shelf::ErrandEnded || !names(&what, document));
         // Another sweep begins it anew.
         if self.sweeps.get(account).is_some_and(|sweeps| what.is_in(sweeps)) {
             self.sweeps.remove(account);
         }
     }
+}
+
+fn names(what: &Forgotten, document: &Document) -> bool {
+    document.account.as_ref() == Some(what.account())
+        && (what.is_in_text(&document.key) || what.is_in_bytes(&document.value))
 }
 
 /// Whether a job is of the account, or of the person in it.
