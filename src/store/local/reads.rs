@@ -10,6 +10,7 @@ use super::seal::Purpose;
 use super::state::Where;
 use crate::audit::leaf::{Leaf, SALT_BYTES};
 use crate::audit::{Detail, Entry};
+use crate::clock::lock;
 use crate::event::signature::Verified;
 use crate::event::wire;
 use crate::ids::{AccountId, DeliveryId, JobId};
@@ -23,6 +24,22 @@ use crate::store::{PRUNED, wide};
 const STEP_OVER_MAX: u64 = 256;
 /// How long a listing waits for the index to catch up.
 const INDEX_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// What was found before entries that cannot be read; where there is nothing, what is wrong.
+fn lost(
+    found: Vec<Entry>,
+    (from, next): (u64, u64),
+    why: &str,
+    goes_on: Option<u64>,
+) -> Result<(Vec<Entry>, u64), StoreError> {
+    if next > from {
+        return Ok((found, next));
+    }
+    Err(StoreError::Damaged(match goes_on {
+        Some(first) => format!("{why}; no entry from {next} on can be read: the log goes on from entry {first}"),
+        None => format!("{why}; no entry from {next} on can be read"),
+    }))
+}
 
 fn damaged(error: &ReadError) -> StoreError {
     StoreError::Damaged(super::housekeeper::with_source(error))
@@ -303,7 +320,8 @@ impl Core {
         self.entries_where(among.start..end, limit, |of| of == Some(account))
     }
 
-    /// Entries whose account is meant, and where to go on.
+    /// Entries whose account is meant, and where to go on. Those before what cannot be read are given first; then an error says
+    /// what that is, and where it goes on.
     fn entries_where(
         &self,
         Range { start: from, end }: Range<u64>,
@@ -316,10 +334,29 @@ impl Core {
         }
         let start = self.index.ask(|index| index.before_entry(from)).flatten();
         let start = start.unwrap_or(FIRST_NUMBER).max(self.reader.first_number());
+        // On the way, and it is not known yet whether anything that is asked for was in it.
+        let mut unread = None;
         for read in self.reader.scan(start) {
-            let record = read.map_err(|error| damaged(&error))?;
-            match Stored::decode(record.kind, record.version, &record.payload) {
-                Some(Stored::Delivery(delivery)) => {
+            let stored = match read {
+                Ok(record) => Stored::decode(record.kind, record.version, &record.payload)
+                    .ok_or_else(|| format!("record {} cannot be understood", record.number)),
+                Err(ReadError::Damaged(gap)) => Err(gap.to_string()),
+                Err(error) => return Err(damaged(&error)),
+            };
+            let stored = match stored {
+                Ok(stored) => stored,
+                Err(why) => {
+                    unread.get_or_insert(why);
+                    continue;
+                }
+            };
+            // Records have entries in their order: what lies between these two was in it.
+            let first = stored.first_index();
+            if let Some(why) = unread.take().filter(|_| first > next) {
+                return lost(found, (from, next), &why, Some(first));
+            }
+            match stored {
+                Stored::Delivery(delivery) => {
                     let index = delivery.head.index;
                     if (from..end).contains(&index) {
                         next = index.saturating_add(1);
@@ -328,7 +365,7 @@ impl Core {
                         }
                     }
                 }
-                Some(Stored::Changes(changes)) => {
+                Stored::Changes(changes) => {
                     for (index, entry) in (changes.first_index..).zip(changes.entries) {
                         if (from..end).contains(&index) && found.len() < limit {
                             next = index.saturating_add(1);
@@ -338,13 +375,15 @@ impl Core {
                         }
                     }
                 }
-                None => return Err(StoreError::Damaged(format!("record {} cannot be understood", record.number))),
             }
             if found.len() >= limit || next >= end {
                 break;
             }
         }
-        Ok((found, next))
+        match unread.filter(|_| next < end.min(lock(&self.synced).tree.size())) {
+            Some(why) => lost(found, (from, next), &why, None),
+            None => Ok((found, next)),
+        }
     }
 
     fn delivery_entry(&self, delivery: &Delivery) -> Entry {

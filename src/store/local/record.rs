@@ -114,6 +114,14 @@ pub(super) enum Stored {
 }
 
 impl Stored {
+    /// The number of its first entry; of one without any, that of the next.
+    pub(super) const fn first_index(&self) -> u64 {
+        match self {
+            Self::Delivery(delivery) => delivery.head.index,
+            Self::Changes(changes) => changes.first_index,
+        }
+    }
+
     /// None for what this program does not know.
     pub(super) fn decode(kind: u8, version: u8, payload: &[u8]) -> Option<Self> {
         match (kind, version) {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use adjutant::audit::Entry;
 use adjutant::store::local::{KeyError, MasterKey, OpenError, Settings};
 use adjutant::store::{Limits, LocalStore, Store};
 
@@ -190,6 +191,22 @@ async fn a_byte_that_changes_under_a_running_store_is_told_with_its_entry() {
     assert_eq!(bad.findings.len(), 1, "{:?}", bad.findings);
     assert_eq!(bad.findings[0].place, place);
     assert!(bad.findings[0].what.contains("is damaged from byte"), "{:?}", bad.findings);
+    // Readers get what comes before and after it, and are told where it goes on.
+    let (first, end) = (lost[0], lost[lost.len() - 1] + 1);
+    let places = |entries: Vec<Entry>| entries.into_iter().map(|entry| usize::try_from(entry.index).unwrap());
+    let read = |from: usize| store.entries(u64::try_from(from).unwrap(), usize::MAX);
+    assert!(first > 0, "there is something before it");
+    assert_eq!(places(read(0).await.unwrap()).collect::<Vec<_>>(), (0..first).collect::<Vec<_>>());
+    for inside in lost.clone() {
+        let told = read(inside).await.unwrap_err().to_string();
+        assert!(told.ends_with(&format!("the log goes on from entry {end}")), "{told}");
+    }
+    for behind in end..good.leaves.len() {
+        assert_eq!(
+            places(read(behind).await.unwrap()).collect::<Vec<_>>(),
+            (behind..good.leaves.len()).collect::<Vec<_>>()
+        );
+    }
     // In pages it comes to the same, whatever their size.
     for page in [1, 7, 100] {
         let (mut leaves, mut places) = (Vec::new(), std::collections::BTreeSet::new());

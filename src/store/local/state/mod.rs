@@ -394,10 +394,7 @@ impl State {
     /// The state after a record. False where its entries do not follow those before, unless that is accepted: then what
     /// is missing leaves empty places, so that the numbers stay.
     pub(super) fn replay_record(&mut self, number: u64, stored: record::Stored, accept_gaps: bool) -> bool {
-        let first = match &stored {
-            record::Stored::Delivery(delivery) => delivery.head.index,
-            record::Stored::Changes(changes) => changes.first_index,
-        };
+        let first = stored.first_index();
         while accept_gaps && self.entries < first {
             self.replay_leaf([0; 32]);
         }
