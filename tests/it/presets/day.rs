@@ -47,7 +47,7 @@ pub(super) struct Played {
     /// Meetings whose waiting room somebody switched off, and who.
     pub(super) switched_off: Vec<(u64, String)>,
     /// In which the service was dead.
-    kills: Vec<(Timestamp, Timestamp)>,
+    pub(super) kills: Vec<(Timestamp, Timestamp)>,
     pub(super) service: Service,
     _zoom: Zoom,
 }
