@@ -88,10 +88,10 @@ impl LocalStore {
     }
 
     /// Forgets an account or a person, while the store goes on. [`StoreError::Conflict`] where an account has unfinished
-    /// jobs ([`cancel_jobs`](crate::store::Store::cancel_jobs) first), or a document of the account names the person that is not of an errand that is over: such go. What
-    /// waits to be planned and names it is given up; unfinished jobs of a person are cancelled. Entries keep their place and
-    /// their leaf in the log, and say only `forgotten`. Backups from before keep it. Interrupted, it is finished after the
-    /// next start, beside all else, or by the next call.
+    /// jobs ([`cancel_jobs`](crate::store::Store::cancel_jobs) first), or a document of the account names the person; those of
+    /// errands that are over go. What waits to be planned and names it is given up; unfinished jobs of a person are cancelled.
+    /// Entries keep their place and their leaf in the log, and say only `forgotten`. Backups from before keep it. Interrupted,
+    /// it is finished after the next start, beside all else, or by the next call.
     ///
     /// `progress` hears of files that are done, of how many.
     pub async fn forget(
